@@ -1,0 +1,78 @@
+"""`[tool.harness]` in `pyproject.toml`: which agent, which flags, which model, which directories."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError
+from harness.flags import SHIPPED, Flag
+
+SHIPPED_AGENT = "harness.agent:Agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of one project. Directories are relative to the folder of its `pyproject.toml`."""
+
+    agent: str = SHIPPED_AGENT
+    model: str = ""
+    recordings: str = "recordings"
+    fixtures: str = "fixtures"
+    logs: str = "logs"
+    flags: tuple[Flag, ...] = SHIPPED
+
+
+def read_config(pyproject: Path) -> Config:
+    """Read `[tool.harness]`; all defaults where the file or the table does not exist.
+
+    Raises `ConfigError` naming the file, the key, and the nearest key that exists.
+    """
+    if not pyproject.is_file():
+        return Config()
+    try:
+        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{pyproject}: {error}") from None
+    return parse_config(document.get("tool", {}).get("harness", {}), pyproject)
+
+
+def parse_config(table: Mapping[str, Any], source: Path) -> Config:
+    """The `[tool.harness]` table as a `Config`; `source` is named in errors."""
+    where = f"{source}: [tool.harness]"
+    _refuse_unknown(table, (field.name for field in fields(Config)), where)
+    values: dict[str, Any] = dict(table)
+    for key, value in values.items():
+        if key != "flags" and not isinstance(value, str):
+            raise ConfigError(f"{where} {key} = {value!r} must be a string")
+    if "flags" in values:
+        values["flags"] = _flags(values["flags"], f"{source}: [tool.harness.flags]")
+    return Config(**values)
+
+
+def _flags(table: Any, where: str) -> tuple[Flag, ...]:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
+    return tuple(_flag(name, value, where) for name, value in table.items())
+
+
+def _flag(name: str, value: Any, where: str) -> Flag:
+    if isinstance(value, str):
+        return Flag(name, value)
+    if not isinstance(value, Mapping) or not isinstance(value.get("env"), str):
+        raise ConfigError(f'{where} {name} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}')
+    _refuse_unknown(value, ("env", "requires"), f"{where} {name}")
+    requires = value.get("requires", [])
+    if not isinstance(requires, list) or not all(isinstance(item, str) for item in requires):
+        raise ConfigError(f"{where} {name}.requires = {requires!r} must be a list of flags' names")
+    return Flag(name, value["env"], tuple(requires))
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    names = list(known)
+    for key in table:
+        if key not in names:
+            nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{where} has no key {key!r}; the nearest is {nearest!r} (all: {', '.join(names)})")

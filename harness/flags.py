@@ -1,0 +1,115 @@
+"""Feature flags: named switches, read from environment variables at the moment of the call."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.errors import FlagError
+
+TRUE = frozenset({"true", "t", "yes", "y", "1"})
+"""The values that turn a flag on, in any case. Everything else leaves it off."""
+
+SMALLEST_BUDGET = 1024
+"""Fewest thinking tokens that the API takes: `thinking.enabled.budget_tokens: Input should be greater than or equal to
+1024` (quoted by users; no recording holds it)."""
+
+OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A switch called `name`, on where the environment variable `env` says so. It needs the flags in `requires`."""
+
+    name: str
+    env: str
+    requires: tuple[str, ...] = ()
+
+    def enabled(self, environ: Mapping[str, str]) -> bool:
+        """Whether the environment turns it on."""
+        return _is_true(environ.get(self.env, ""))
+
+
+STREAMING = Flag("streaming", "ENABLE_STREAMING")
+PROMPT_CACHE = Flag("prompt_cache", "ENABLE_PROMPT_CACHE")
+EXTENDED_OUTPUT = Flag("extended_output", "ENABLE_EXTENDED_OUTPUT")
+SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
+"""The flags of the shipped agent, in their declared order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number beside the flags: its variable, and its value where the variable is unset or empty."""
+
+    env: str
+    default: int
+    smallest: int = 1
+
+    def read(self, environ: Mapping[str, str]) -> int:
+        """The number. Raises `FlagError` naming the variable, the value and the rule."""
+        text = environ.get(self.env, "").strip()
+        try:
+            value = int(text) if text else self.default
+        except ValueError:
+            raise FlagError(
+                f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}"
+            ) from None
+        if value < self.smallest:
+            raise FlagError(f"{self.env}={text} must be at least {self.smallest}; unset it for {self.default}")
+        return value
+
+
+MAX_TOKENS = Number("MAX_TOKENS", 16384)
+THINKING_BUDGET = Number("THINKING_BUDGET", 12000, SMALLEST_BUDGET)
+ENABLE_TOOLS = "ENABLE_TOOLS"
+VARIABLES = (*(flag.env for flag in SHIPPED), MAX_TOKENS.env, THINKING_BUDGET.env, ENABLE_TOOLS)
+"""Every environment variable that the shipped agent reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment asks of the shipped agent. Tokens are counted as the API counts them."""
+
+    streaming: bool = False
+    prompt_cache: bool = False
+    extended_output: bool = False
+    max_tokens: int = MAX_TOKENS.default
+    thinking_budget: int = THINKING_BUDGET.default
+    tools: bool = True
+
+    @property
+    def combination(self) -> str:
+        """The id of the flags that are on: `off`, `streaming`, `streaming+prompt_cache`, ..."""
+        return combination_id(flag.name for flag in SHIPPED if getattr(self, flag.name))
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the flags and numbers of the shipped agent, now.
+
+    Raises `FlagError` (one line) where a number is not one, is too small, or the budget leaves no token to answer with.
+    """
+    max_tokens, budget = MAX_TOKENS.read(environ), THINKING_BUDGET.read(environ)
+    if budget >= max_tokens:
+        raise FlagError(
+            f"THINKING_BUDGET={budget} must be below MAX_TOKENS={max_tokens}; "
+            f"set THINKING_BUDGET to at most {max_tokens - 1}, or MAX_TOKENS to at least {budget + 1}"
+        )
+    return Settings(
+        streaming=STREAMING.enabled(environ),
+        prompt_cache=PROMPT_CACHE.enabled(environ),
+        extended_output=EXTENDED_OUTPUT.enabled(environ),
+        max_tokens=max_tokens,
+        thinking_budget=budget,
+        tools=_is_true(environ.get(ENABLE_TOOLS) or "1"),
+    )
+
+
+def combination_id(names: Iterable[str]) -> str:
+    """The id of a combination from the names of its flags that are on, in declared order.
+
+    >>> combination_id(["streaming", "prompt_cache"])
+    'streaming+prompt_cache'
+    """
+    return "+".join(names) or OFF
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in TRUE

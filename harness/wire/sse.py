@@ -1,0 +1,81 @@
+"""Server-sent events: a decoder by the WHATWG specification, and the one event shape that the Messages API writes."""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_BYTE_ORDER_MARK = "\ufeff"
+_LINE_END = re.compile("\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One dispatched event. `event` is `message` where the stream names none; `id` is the last one seen."""
+
+    event: str
+    data: str
+    id: str = ""
+
+
+class Decoder:
+    """Turns bytes, chunked anyhow, into events: LF, CR or CRLF lines, UTF-8 split anywhere, one leading BOM dropped.
+
+    An event that no blank line ends is never dispatched. Bytes that are not UTF-8 become U+FFFD, as the specification
+    asks.
+    """
+
+    def __init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        self._unfinished = ""
+        self._started = self._after_cr = False
+        self._event, self._id = "", ""
+        self._data: list[str] = []
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """The events that `data` completes. A CR ends its line at once; an LF right after it belongs to it."""
+        text = self._utf8.decode(data)
+        if not text:
+            return []
+        if not self._started:
+            self._started = True
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+        if self._after_cr:
+            text = text.removeprefix("\n")
+        self._after_cr = text.endswith("\r")
+        *lines, self._unfinished = _LINE_END.split(self._unfinished + text)
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def _line(self, line: str) -> ServerSentEvent | None:
+        if not line:
+            return self._dispatch()
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            self._data.append(value)
+        elif field == "event":
+            self._event = value
+        elif field == "id" and "\0" not in value:
+            self._id = value
+        return None
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        event, data = self._event or "message", self._data
+        self._event, self._data = "", []
+        return ServerSentEvent(event, "\n".join(data), self._id) if data else None
+
+
+def decode(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """The events of a whole stream."""
+    decoder = Decoder()
+    for chunk in chunks:
+        yield from decoder.feed(chunk)
+
+
+def encode(event: str, data: str) -> bytes:
+    """An event as the API writes it: two lines and a blank one, LF only. `data` is one line.
+
+    >>> encode("ping", '{"type": "ping"}')
+    b'event: ping\\ndata: {"type": "ping"}\\n\\n'
+    """
+    return f"event: {event}\ndata: {data}\n\n".encode()
