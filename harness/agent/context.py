@@ -1,0 +1,70 @@
+"""What a session is at one moment, as a value: it can be saved, restored elsewhere, and gone on with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from harness.agent.tools import ToolOutcome
+from harness.wire.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What is known of one call: that it was started; and its outcome once it has finished, None until then."""
+
+    outcome: ToolOutcome | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the tool has run to its end, so that it must not run again."""
+        return self.outcome is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A session: the messages as the API gets them, what was spent, and what a successor must know to go on.
+
+    `messages` hold plain JSON values only, in the order of their keys (see `plain`). `combination` is the id of the
+    flags that were on; `dropped` the betas and parameters that the API refused in this session. `ledger` maps the ids
+    of `tool_use` blocks to what became of them: a tool never runs twice for one call.
+    """
+
+    messages: tuple[dict[str, Any], ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    combination: str = "off"
+    model: str = ""
+    dropped: tuple[str, ...] = ()
+    ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
+
+    def with_started(self, id: str) -> "Context":
+        """The context once the call `id` has begun to run."""
+        return replace(self, ledger={**self.ledger, id: LedgerEntry()})
+
+    def with_finished(self, outcome: ToolOutcome) -> "Context":
+        """The context once the call of `outcome` has run to its end."""
+        return replace(self, ledger={**self.ledger, outcome.id: LedgerEntry(outcome)})
+
+
+def plain(value: Any) -> Any:
+    """The JSON value of `value`: SDK objects and other pydantic models without fields that were never set, dataclasses,
+    mappings and sequences, nested anyhow.
+
+    Keys keep their order. Raises `TypeError` naming the type of anything that JSON has no word for.
+    """
+    if value is None or isinstance(value, (str, int, float)):  # bool is an int
+        return value
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if callable(dump := getattr(value, "model_dump", None)):
+        return plain(dump(mode="json", exclude_unset=True))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    raise TypeError(f"a context holds JSON values only, not {type(value).__name__}: {value!r:.100}")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    raise TypeError(f"a context holds JSON values only, and a key in JSON is a string, not {key!r:.100}")
