@@ -16,6 +16,10 @@ class Clock(Protocol):
 
     async def asleep(self, seconds: float) -> None: ...
 
+    def reached(self, moment: float) -> bool:
+        """Whether it is `moment` already, or can be at once because nobody waits for an earlier one."""
+        ...
+
 
 class VirtualClock:
     """A clock on which nobody waits: sleeping moves it, earliest sleeper first, and latencies are read off it.
@@ -40,6 +44,14 @@ class VirtualClock:
         """Move the clock forward by `seconds` (nothing happens where that is negative)."""
         with self._lock:
             self._now += max(seconds, 0.0)
+
+    def reached(self, moment: float) -> bool:
+        """Go to `moment` at once, unless a task waits for an earlier one: then that one has to wake first."""
+        with self._lock:
+            if self._sleepers and self._sleepers[0][0] < moment:
+                return moment <= self._now
+            self._now = max(self._now, moment)
+            return True
 
     async def asleep(self, seconds: float) -> None:
         """Let other tasks run, then move the clock to where this task wakes; tasks wake in order of time."""

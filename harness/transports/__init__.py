@@ -1,0 +1,15 @@
+"""The only place that knows HTTP clients, sockets and real clocks."""
+
+from harness.transports.clients import async_http_client, clock_for, http_client, sdk_http_library, sdk_version
+from harness.transports.clock import SystemClock
+from harness.transports.transport import transport_class
+
+__all__ = [
+    "SystemClock",
+    "async_http_client",
+    "clock_for",
+    "http_client",
+    "sdk_http_library",
+    "sdk_version",
+    "transport_class",
+]

@@ -1,0 +1,39 @@
+"""The real clock."""
+
+import asyncio
+import threading
+import time
+
+
+class SystemClock:
+    """Real time, in which waiting takes `pace` times as long as asked: 1 as it was, 0.1 ten times as fast, 0 at once.
+
+    Time that is not waited for has passed on this clock all the same, so latencies read off it stay those of the data.
+    """
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self.pace = pace
+        self._skipped = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """Seconds on this clock."""
+        return time.perf_counter() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, at the clock's pace."""
+        time.sleep(max(seconds, 0.0) * self.pace)
+        self._skip(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Wait, at the clock's pace, while other tasks run."""
+        await asyncio.sleep(max(seconds, 0.0) * self.pace)
+        self._skip(seconds)
+
+    def reached(self, moment: float) -> bool:
+        """Whether it is `moment` already."""
+        return self.now() >= moment
+
+    def _skip(self, seconds: float) -> None:
+        with self._lock:
+            self._skipped += max(seconds, 0.0) * (1.0 - self.pace)
