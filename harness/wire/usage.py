@@ -77,17 +77,17 @@ class Usage:
 
 
 def _count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None:
-    *parents, last = path
-    table: Any = usage
-    for key in parents:
-        table = _stated(table, key)
-    value = _stated(table, last)
+    value: Any = usage
+    for key in path:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise _no_count(path, value)
+        value = value.get(key)
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise ValueError(f"usage.{'.'.join(path)}: {value!r} is not a number of tokens (a whole number, 0 or more)")
+    raise _no_count(path, value)
 
 
-def _stated(table: Any, key: str) -> Any:
-    if table is None:
-        return None
-    return table.get(key) if isinstance(table, Mapping) else table
+def _no_count(path: tuple[str, ...], value: Any) -> ValueError:
+    return ValueError(f"usage.{'.'.join(path)}: {value!r} is not a number of tokens (a whole number, 0 or more)")

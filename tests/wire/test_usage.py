@@ -66,8 +66,9 @@ def test_absent_and_null_count_as_nothing(usage: dict[str, Any] | None) -> None:
 def test_a_split_without_its_sum_gives_the_sum() -> None:
     """Tokens written to the cache are not lost where only the split states them."""
     split = {"cache_creation": {"ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 5}}
-    assert 12 == Usage.from_mapping(split).cache_creation_input_tokens
-    assert 12 == Usage.from_mapping(split).total_input
+    expected = Usage(cache_creation_input_tokens=12, cache_creation_5m=7, cache_creation_1h=5)
+    assert expected == Usage.from_mapping(split)
+    assert expected.cache_creation_input_tokens == Usage.from_mapping(split).total_input
 
 
 @pytest.mark.parametrize(
