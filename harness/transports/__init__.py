@@ -2,6 +2,8 @@
 
 from harness.transports.clients import async_http_client, clock_for, http_client, sdk_http_library, sdk_version
 from harness.transports.clock import SystemClock
+from harness.transports.intercept import intercepted
+from harness.transports.network import is_loopback, network_refused
 from harness.transports.transport import transport_class
 
 __all__ = [
@@ -9,6 +11,9 @@ __all__ = [
     "async_http_client",
     "clock_for",
     "http_client",
+    "intercepted",
+    "is_loopback",
+    "network_refused",
     "sdk_http_library",
     "sdk_version",
     "transport_class",

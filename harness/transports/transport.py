@@ -106,7 +106,7 @@ def transport_class(http: ModuleType) -> type[Any]:
                 await self._upstream.aclose()
 
         @staticmethod
-        def _response(head: Head, pieces: Any, request: Any) -> Any:
+        def _response(head: Any, pieces: Any, request: Any) -> Any:
             return http.Response(head.status, headers=head.headers, stream=Body(pieces), request=request)
 
         def _pieces(self, exchange: Exchange, source: Any, request: Any) -> Iterator[Piece]:
@@ -122,7 +122,7 @@ def transport_class(http: ModuleType) -> type[Any]:
                 exchange.close()
                 source.close()
 
-        async def _async_pieces(self, exchange: Exchange, source: Any, request: Any) -> AsyncIterator[Piece]:
+        async def _async_pieces(self, exchange: Exchange, source: Any, request: Any) -> Any:
             clock, start = exchange.clock, exchange.start
             try:
                 async for piece in source:

@@ -1,0 +1,65 @@
+"""What a cassette holds, as values."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from harness.cassette.headers import kept_of_request
+from harness.cassette.matching import body_value, match_key
+from harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
+
+UpstreamName = Literal["live", "simulator", "imported"]
+
+_TIMES = ("-reset",)
+"""Headers whose names end so hold moments: they differ from run to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is known of a recording: `recorded_at` in ISO 8601 UTC, and which upstream really answered."""
+
+    upstream: UpstreamName
+    recorded_at: str
+    sdk: str = ""
+    case: str = ""
+    combination: str = ""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One request as a cassette keeps it (path for URL, allow-listed headers) and its response."""
+
+    request: Request
+    response: Response
+
+    @cached_property
+    def value(self) -> Any:
+        """The request's JSON body, or its bytes where it is none."""
+        return body_value(self.request.body)
+
+    @cached_property
+    def key(self) -> bytes:
+        """What a new request's key must equal to be answered by this interaction."""
+        return match_key(self.request.method, self.request.path, self.request.headers, self.value)
+
+
+def kept_request(request: Request) -> Request:
+    """The request without what a cassette does not keep: its host and every header that is not on the allow-list."""
+    return replace(request, url=request.path, headers=kept_of_request(request.headers))
+
+
+def same_but_for_times(old: Interaction, new: Interaction) -> bool:
+    """Whether two recordings say the same: offsets, and where the network cut the body into chunks, are timing."""
+    return old.request == new.request and _timeless(old.response) == _timeless(new.response)
+
+
+def _timeless(response: Response) -> tuple[Any, ...]:
+    first, last = response[0], response[-1]
+    return _timeless_piece(first), body(response), _timeless_piece(last)
+
+
+def _timeless_piece(piece: Piece) -> Piece:
+    if isinstance(piece, Head):
+        headers = tuple(pair for pair in piece.headers if not pair[0].endswith(_TIMES))
+        return replace(piece, at=0.0, headers=headers)
+    return replace(piece, at=0.0) if not isinstance(piece, Chunk) else Chunk(0.0, b"")

@@ -1,0 +1,27 @@
+"""The recorder: the tap from which cassettes are made."""
+
+from dataclasses import replace
+
+from harness.cassette.headers import kept_of_response
+from harness.cassette.interaction import Interaction, kept_request
+from harness.wire.tap import Tap
+from harness.wire.timeline import Head, Piece
+
+MICROSECONDS = 6
+"""Decimals of the offsets that are kept: a cassette's times are whole microseconds."""
+
+
+class Recorder(Tap):
+    """A layer, always the innermost. A request takes its place when it starts, whenever it ends."""
+
+    @property
+    def interactions(self) -> tuple[Interaction, ...]:
+        """What a cassette keeps of all that was noted, in the order in which requests were sent."""
+        return tuple(
+            Interaction(kept_request(request), tuple(map(_kept, response))) for request, response in self.exchanges
+        )
+
+
+def _kept(piece: Piece) -> Piece:
+    piece = replace(piece, at=round(piece.at, MICROSECONDS))
+    return replace(piece, headers=kept_of_response(piece.headers)) if isinstance(piece, Head) else piece

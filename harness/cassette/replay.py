@@ -1,0 +1,62 @@
+"""Replay: a cassette as an upstream."""
+
+import threading
+from collections.abc import Callable
+
+from harness.cassette.cassette import Cassette
+from harness.cassette.interaction import Interaction, kept_request
+from harness.cassette.matching import body_value, match_key
+from harness.cassette.miss import miss_message
+from harness.errors import CassetteMiss
+from harness.wire.timeline import Request, Response
+
+
+class Replay:
+    """Answers each request with the recorded one that equals it, equal ones in recorded order, each once.
+
+    A request that none equals raises `CassetteMiss`, which is also kept in `misses`.
+    """
+
+    def __init__(
+        self, cassette: Cassette, *, explain: Callable[[str], str | None] | None = None, record: str = ""
+    ) -> None:
+        self.cassette = cassette
+        self.misses: list[CassetteMiss] = []
+        self._explain = explain or (lambda path: None)
+        self._record = record
+        self._left = {key: iter(places) for key, places in cassette.index.items()}
+        self._played: set[int] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        kept = kept_request(request)
+        value = body_value(kept.body)
+        key = match_key(kept.method, kept.url, kept.headers, value)
+        with self._lock:
+            place = next(self._left.get(key, iter(())), None)
+            if place is not None:
+                self._played.add(place)
+        if place is None:
+            raise self._missed(Interaction(kept, ()))
+        return self.cassette.interactions[place].response
+
+    @property
+    def unplayed(self) -> tuple[int, ...]:
+        """The positions of the interactions that nobody asked for."""
+        with self._lock:
+            return tuple(place for place in range(len(self.cassette.interactions)) if place not in self._played)
+
+    @property
+    def played(self) -> int:
+        """How many interactions have been played."""
+        return len(self._played)
+
+    def _missed(self, asked: Interaction) -> CassetteMiss:
+        miss = CassetteMiss(miss_message(asked, self.cassette, self.unplayed, self._explain, self._record))
+        self.misses.append(miss)
+        return miss
+
+
+def replay(cassette: Cassette, *, explain: Callable[[str], str | None] | None = None, record: str = "") -> Replay:
+    """The cassette as an upstream. `explain` names the flag that changes a path; `record` is the command to record."""
+    return Replay(cassette, explain=explain, record=record)

@@ -1,0 +1,62 @@
+"""Interception: clients that the code under test makes itself are answered all the same."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+from harness.clock import Clock
+from harness.transports.clients import sdk_http_library
+from harness.transports.transport import transport_class
+from harness.wire.timeline import Layer, Upstream
+
+
+@contextmanager
+def intercepted(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iterator[None]:
+    """Answer every request that a client of httpx2 or httpx sends over a real transport from `upstream`.
+
+    With `None` the request goes on to the network, through the layers.
+    """
+    with ExitStack() as patches:
+        for http in _libraries():
+            patches.enter_context(_patched(http, upstream, layers, clock))
+        yield
+
+
+def _libraries() -> list[ModuleType]:
+    """The SDK's HTTP library, and the other one where it is in use."""
+    others = [importlib.import_module(name) for name in ("httpx", "httpx2") if name in sys.modules]
+    return list({id(http): http for http in (sdk_http_library(), *others)}.values())
+
+
+@contextmanager
+def _patched(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
+    transport = transport_class(http)
+    send, async_send = http.HTTPTransport.handle_request, http.AsyncHTTPTransport.handle_async_request
+
+    class Onward(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
+        """The real transport that was patched, as it was."""
+
+        def __init__(self, real: Any) -> None:
+            self._real = real
+
+        def handle_request(self, request: Any) -> Any:
+            return send(self._real, request)
+
+        async def handle_async_request(self, request: Any) -> Any:
+            return await async_send(self._real, request)
+
+    def handle_request(self: Any, request: Any) -> Any:
+        return transport(upstream or Onward(self), *layers, clock=clock).handle_request(request)
+
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        return await transport(upstream or Onward(self), *layers, clock=clock).handle_async_request(request)
+
+    with (
+        patch.object(http.HTTPTransport, "handle_request", handle_request),
+        patch.object(http.AsyncHTTPTransport, "handle_async_request", handle_async_request),
+    ):
+        yield
