@@ -54,7 +54,7 @@ The conditions of `when` ("last message" is the request's last, a user's):
 
 | key | holds where |
 |---|---|
-| `user`, `user_contains`, `user_matches` | the last message's text blocks, joined by newlines, equal / contain / match it |
+| `user`, `user_contains`, `user_matches` | the text blocks of the last message, joined by newlines, do |
 | `asked_contains` | the newest user text of the conversation contains it, also while tool results come in |
 | `result`, `result_contains`, `result_matches` | the text of one tool_result in the last message does |
 | `result_is_error` | a tool_result of the last message has `is_error` (true); there are some and none has it (false) |
