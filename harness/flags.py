@@ -1,5 +1,6 @@
 """Feature flags: named switches, read from environment variables at the moment of the call."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ SMALLEST_BUDGET = 1024
 1024` (quoted by users; no recording holds it)."""
 
 OFF = "off"
+
+_KEY = re.compile(r"[^.\[\]]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,19 @@ def combination_id(names: Iterable[str]) -> str:
     'streaming+prompt_cache'
     """
     return "+".join(names) or OFF
+
+
+_CHANGES = {"cache_control": PROMPT_CACHE, "max_tokens": EXTENDED_OUTPUT, "output_config": EXTENDED_OUTPUT}
+_CHANGES |= {"stream": STREAMING, "thinking": EXTENDED_OUTPUT}
+
+
+def explaining_flag(path: str) -> str | None:
+    """The shipped flag that changes this place of a request's body, if one does.
+
+    >>> explaining_flag("messages[0].content[0].cache_control.type")
+    'prompt_cache'
+    """
+    return next((_CHANGES[key].name for key in _KEY.findall(path) if key in _CHANGES), None)
 
 
 def _is_true(text: str) -> bool:

@@ -29,15 +29,20 @@ class Replay:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
+        response = self.find(request)
+        if response is None:
+            raise self._missed(Interaction(kept_request(request), ()))
+        return response
+
+    def find(self, request: Request) -> Response | None:
+        """The recorded answer to a request, which is played with it; `None` where there is none left."""
         kept = kept_request(request)
-        value = body_value(kept.body)
-        key = match_key(kept.method, kept.url, kept.headers, value)
+        key = match_key(kept.method, kept.url, kept.headers, body_value(kept.body))
         with self._lock:
             place = next(self._left.get(key, iter(())), None)
-            if place is not None:
-                self._played.add(place)
-        if place is None:
-            raise self._missed(Interaction(kept, ()))
+            if place is None:
+                return None
+            self._played.add(place)
         return self.cassette.interactions[place].response
 
     @property
@@ -45,11 +50,6 @@ class Replay:
         """The positions of the interactions that nobody asked for."""
         with self._lock:
             return tuple(place for place in range(len(self.cassette.interactions)) if place not in self._played)
-
-    @property
-    def played(self) -> int:
-        """How many interactions have been played."""
-        return len(self._played)
 
     def _missed(self, asked: Interaction) -> CassetteMiss:
         miss = CassetteMiss(miss_message(asked, self.cassette, self.unplayed, self._explain, self._record))

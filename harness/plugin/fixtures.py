@@ -1,0 +1,107 @@
+"""The fixtures: `flags` sets the environment, `cassette` answers what the test sends."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.config import Config
+from harness.flags import VARIABLES
+from harness.matrix import Combination
+from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
+from harness.plugin.names import slug
+from harness.plugin.options import record_mode, recording_disabled
+
+if TYPE_CHECKING:
+    from harness.plugin.session import Plan, Session
+
+SESSION = pytest.StashKey["Session"]()
+"""The traffic of the test item, where it uses the `cassette` fixture."""
+
+COMBINATION = pytest.StashKey[Combination]()
+"""The flags of the test item, where it runs under some."""
+
+OFFLINE_KEY = "offline"
+"""What `ANTHROPIC_API_KEY` holds while a test plays recordings or the simulator: no key is used, and none can leak."""
+
+_ALLOWANCES = ("no_request", "unplayed", "misses", "network")
+
+
+@pytest.fixture
+def _harness_combination(request: pytest.FixtureRequest) -> Combination:
+    """The combination of this item: a parameter under `flag_matrix`, else what the `flags` marks pin."""
+    parameter = getattr(request, "param", None)
+    if isinstance(parameter, Combination):
+        return parameter
+    return pinned_combination(request.node, declared_flags(request.config))
+
+
+@pytest.fixture
+def flags(
+    _harness_combination: Combination, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Combination:
+    """The flags that the test runs under, set in the environment; every other declared variable is unset."""
+    request.node.stash[COMBINATION] = _harness_combination
+    others = [*VARIABLES, *(flag.env for flag in declared_flags(request.config))]
+    for variable, value in {**dict.fromkeys(others), **_harness_combination.environ}.items():
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, value)
+    return _harness_combination
+
+
+@pytest.fixture
+def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
+    """Where the test's cassette is: `<recordings>/<module>/<test>.json`. Override it to keep cassettes elsewhere."""
+    module = request.path.relative_to(request.config.rootpath).with_suffix("")
+    names = [*map(slug, module.parts), f"{slug(request.node.name)}.json"]
+    return request.config.rootpath.joinpath(request.config.stash[CONFIG].recordings, *names)
+
+
+@pytest.fixture
+def cassette(
+    flags: Combination,
+    _harness_cassette_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> "Iterator[Session]":
+    """The test's traffic: played from its cassette, recorded, simulated or live, as the options say."""
+    from harness.plugin.session import Session  # a run that uses no cassette does not pay for its import
+
+    plan = _plan(request, flags, _harness_cassette_path)
+    with Session(plan).open() as session:
+        request.node.stash[SESSION] = session
+        if plan.upstream == "simulator" or not (plan.records or plan.disabled):
+            monkeypatch.setenv("ANTHROPIC_API_KEY", OFFLINE_KEY)
+            monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+            monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+        if session.base_url:
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", session.base_url)
+        yield session
+
+
+def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path) -> "Plan":
+    from harness.plugin.session import Plan
+
+    config: pytest.Config = request.config
+    node: pytest.Item = request.node
+    upstream = config.getoption("--harness-upstream")
+    return Plan(
+        path=path,
+        mode=record_mode(config),
+        disabled=recording_disabled(config),
+        upstream=upstream,
+        scenario=_scenario(node, config.rootpath, config.stash[CONFIG]),
+        case=node.nodeid,
+        combination=flags.id,
+        command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite --harness-upstream={upstream}",
+        allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
+    )
+
+
+def _scenario(node: pytest.Item, root: Path, config: Config) -> Path | None:
+    mark = node.get_closest_marker("scenario")
+    return root / config.fixtures / "scenarios" / f"{mark.args[0]}.toml" if mark else None

@@ -1,0 +1,45 @@
+"""The end of a test: what it swallowed or left undone fails it; what it recorded is written, if it passed."""
+
+from collections.abc import Generator
+
+import pytest
+
+from harness.errors import Refusal
+from harness.plugin.fixtures import SESSION
+from harness.plugin.record import run_row
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test whose traffic is not in order, with the refusal itself where there was one."""
+    try:
+        yield
+    except Refusal as refusal:
+        pytest.fail(str(refusal), pytrace=False)
+    except Exception as error:
+        _blame_refusals(item, error)
+        raise
+    session = item.stash.get(SESSION, None)
+    if session is None:
+        return
+    if complaints := session.complaints():
+        pytest.fail("\n\n".join(complaints), pytrace=False)
+    session.save()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the row of the run's record into the report, from which the closing table is made on any worker's behalf."""
+    report = yield
+    if report.when == "call" and (row := run_row(item, report.outcome)) is not None:
+        report.harness = row  # type: ignore[attr-defined]
+    return report
+
+
+def _blame_refusals(item: pytest.Item, error: Exception) -> None:
+    """Where the test failed because a refusal was swallowed on the way, show the refusal with the failure."""
+    session = item.stash.get(SESSION, None)
+    for refusal in session.refusals() if session else []:
+        error.add_note(f"\n{refusal}")

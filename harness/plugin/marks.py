@@ -1,0 +1,65 @@
+"""Marks: which flags a test runs under, and what it is allowed to leave undone."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from harness.config import Config
+from harness.errors import HarnessError
+from harness.flags import SHIPPED, Flag
+from harness.matrix import Combination, matrix, pinned
+
+CONFIG = pytest.StashKey[Config]()
+"""The project's `[tool.harness]`."""
+
+MARKS = (
+    "flag_matrix(*names): run the test once under every combination of these flags (of all declared ones where none "
+    "is named)",
+    "flags(**pins): run the test with these flags on or off; the others stay off",
+    "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
+    "harness_no_request: the test sends no request and has no cassette",
+    "harness_unplayed: the test may leave recorded interactions unplayed",
+    "harness_misses: the test may send requests that its cassette does not hold",
+    "harness_network: the test may reach the network while it plays recordings",
+)
+
+
+def declared_flags(config: pytest.Config) -> tuple[Flag, ...]:
+    """The flags of the project under test."""
+    return config.stash[CONFIG].flags
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test item a combination where the test asks for the matrix."""
+    mark = metafunc.definition.get_closest_marker("flag_matrix")
+    if mark is None:
+        return
+    combinations = _asked(declared_flags(metafunc.config), mark.args, metafunc.definition.nodeid)
+    if "_harness_combination" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("_harness_combination")
+    ids = [combination.id for combination in combinations]
+    metafunc.parametrize("_harness_combination", combinations, ids=ids, indirect=True)
+
+
+def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
+    """The combination that the test's `flags` marks pin, the nearest winning; everything off without one."""
+    pins: dict[str, bool] = {}
+    for mark in reversed(list(node.iter_markers("flags"))):
+        pins.update(mark.kwargs)
+    try:
+        return pinned(flags, pins)
+    except HarnessError as error:
+        raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.flags: {error}") from None
+
+
+def _asked(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> tuple[Combination, ...]:
+    by_name = {flag.name: flag for flag in flags or SHIPPED}
+    if unknown := [name for name in names if name not in by_name]:
+        known = ", ".join(by_name)
+        raise pytest.UsageError(
+            f"{nodeid}: @pytest.mark.flag_matrix: no flag is called {unknown[0]!r}; declared: {known}"
+        )
+    try:
+        return matrix([by_name[name] for name in names or by_name])
+    except HarnessError as error:
+        raise pytest.UsageError(f"{nodeid}: @pytest.mark.flag_matrix: {error}") from None

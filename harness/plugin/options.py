@@ -1,0 +1,72 @@
+"""Command-line options and configuration. Options of another recorder that is installed are used, not added again."""
+
+from importlib.metadata import entry_points
+from typing import Literal, TypeAlias
+
+import pytest
+
+from harness.config import read_config
+from harness.errors import HarnessError
+from harness.plugin.marks import CONFIG, MARKS
+from harness.plugin.summary import Summary
+
+RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"]
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
+UPSTREAMS = ("live", "simulator")
+
+_OWNERS = {"--record-mode": ("recording", "cassetter"), "--disable-recording": ("recording",)}
+"""Entry points (group `pytest11`) of plugins that register an option of ours with the same meaning."""
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the harness's options."""
+    group = parser.getgroup("harness", "flag harness")
+    if not _owned("--record-mode", pluginmanager):
+        group.addoption(
+            "--record-mode",
+            choices=RECORD_MODES,
+            default=None,
+            help="none: play cassettes only (default); once: record where there is none; new_episodes: record what is "
+            "not in it; all: record everything, beside what is there; rewrite: record everything anew",
+        )
+    if not _owned("--disable-recording", pluginmanager):
+        group.addoption(
+            "--disable-recording",
+            action="store_true",
+            default=False,
+            help="go straight to the upstream; read and write no cassette",
+        )
+    group.addoption(
+        "--harness-upstream",
+        choices=UPSTREAMS,
+        default="live",
+        help="who answers what is not played from a cassette: the live API (default) or the simulator",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read `[tool.harness]` and register the marks."""
+    try:
+        config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+    config.pluginmanager.register(Summary(), "harness-summary")
+
+
+def record_mode(config: pytest.Config) -> RecordMode:
+    """The record mode asked for, `none` unless said."""
+    mode = config.getoption("--record-mode", default=None) or "none"
+    return mode if mode in RECORD_MODES else "none"
+
+
+def recording_disabled(config: pytest.Config) -> bool:
+    """Whether cassettes are left alone."""
+    return bool(config.getoption("--disable-recording", default=False))
+
+
+def _owned(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
+    """Whether another installed plugin that is not blocked registers the option."""
+    installed = {entry.name for entry in entry_points(group="pytest11")}
+    return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])

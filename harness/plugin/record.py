@@ -1,0 +1,47 @@
+"""The run's record: one row a test, made of plain values, so that a worker can hand it over."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.plugin.fixtures import COMBINATION, SESSION
+
+if TYPE_CHECKING:
+    from harness.plugin.session import Session
+
+
+def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
+    """The row of one test that uses the harness, `None` for any other."""
+    session, combination = item.stash.get(SESSION, None), item.stash.get(COMBINATION, None)
+    if session is None or combination is None:
+        return None
+    from harness.report.metrics import measured  # a run that uses no cassette does not pay for its import
+
+    metrics = measured(session.exchanges)
+    return {
+        "case": item.nodeid,
+        "combination": combination.id,
+        "outcome": outcome,
+        "requests": metrics.requests,
+        "errors": metrics.errors,
+        "input_tokens": metrics.usage.total_input,
+        "output_tokens": metrics.usage.output_tokens,
+        "cache_read_input_tokens": metrics.usage.cache_read_input_tokens,
+        "cost": metrics.cost,
+        "first_token": metrics.first_token,
+        "seconds": metrics.seconds,
+        **_source(session),
+    }
+
+
+def _source(session: "Session") -> dict[str, str | None]:
+    """Who answered: the upstream that a played cassette was recorded from, or the one asked now."""
+    cassette, plan = session.cassette, session.plan
+    if plan.plays:
+        envelope = cassette.envelope if cassette else None
+        return {
+            "played": envelope.upstream if envelope else None,
+            "recorded_at": envelope.recorded_at if envelope else None,
+            "asked": None,
+        }
+    return {"played": None, "recorded_at": None, "asked": plan.upstream}

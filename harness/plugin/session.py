@@ -1,0 +1,197 @@
+"""One test's traffic: who answers it, what is recorded of it, and what is wrong with it in the end."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from harness.cassette import Cassette, Envelope, Recorder, Replay
+from harness.clock import Clock, VirtualClock
+from harness.errors import Refusal
+from harness.flags import explaining_flag
+from harness.plugin.options import RecordMode
+from harness.simulator import simulate
+from harness.transports import (
+    SystemClock,
+    async_http_client,
+    http_client,
+    intercepted,
+    network_refused,
+    sdk_http_library,
+    sdk_version,
+)
+from harness.transports.server import LoopbackServer
+from harness.wire.tap import Tap
+from harness.wire.timeline import Layer, Request, Response, Upstream
+
+UpstreamChoice = Literal["live", "simulator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a test's requests are to be answered. `command` is what one types to record its cassette."""
+
+    path: Path
+    mode: RecordMode = "none"
+    disabled: bool = False
+    upstream: UpstreamChoice = "live"
+    scenario: Path | None = None
+    case: str = ""
+    combination: str = ""
+    command: str = ""
+    allowed: frozenset[str] = frozenset()
+
+    @property
+    def records(self) -> bool:
+        """Whether what is not played will be recorded."""
+        if self.disabled or self.mode == "none":
+            return False
+        return self.mode != "once" or not self.path.exists()
+
+    @property
+    def plays(self) -> bool:
+        """Whether recorded answers are played."""
+        return not self.disabled and (not self.records or self.mode == "new_episodes")
+
+
+class Session:
+    """The traffic of one test. What the test sends is answered as the plan says, whichever client sends it."""
+
+    def __init__(self, plan: Plan, *layers: Layer) -> None:
+        self.plan = plan
+        self.clock: Clock = _clock(plan)
+        self._tap, self._recorder = Tap(), Recorder()
+        self._layers = (self._tap, *layers)
+        self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
+        self._replay = self._player() if plan.plays else None
+        self._simulator = simulate(plan.scenario) if plan.upstream == "simulator" and self._asks_upstream else None
+        self._refused: list[Any] = []
+
+    @property
+    def _asks_upstream(self) -> bool:
+        return self.plan.records or self.plan.disabled
+
+    def _player(self) -> Replay:
+        empty = Cassette(Envelope("live", ""), (), self.plan.path)
+        return Replay(self._cassette or empty, explain=explaining_flag, record=self.plan.command)
+
+    @contextmanager
+    def open(self) -> Iterator["Session"]:
+        """Answer requests while the context lasts. A real server stands on loopback while the simulator is recorded."""
+        with ExitStack() as stack:
+            if self.plan.upstream == "simulator" or not self._asks_upstream:
+                self._refused = stack.enter_context(network_refused())
+            if self._simulator and self.plan.records:
+                self.base_url = stack.enter_context(LoopbackServer(self._simulator)).url
+            stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
+            yield self
+
+    base_url: str | None = None
+    """Where clients must send what they send, where that is not the API's own address."""
+
+    @property
+    def _upstream(self) -> Upstream | None:
+        """Who answers without a network; nobody, where requests go on to one."""
+        if self.plan.records:
+            return None
+        return self._replay or self._simulator
+
+    @property
+    def _all_layers(self) -> tuple[Layer, ...]:
+        if not self.plan.records:
+            return self._layers
+        played: tuple[Layer, ...] = (self._recorded,) if self._replay else ()
+        return (*self._layers, *played, self._recorder)
+
+    def _recorded(self, request: Request) -> Response | None:
+        """A layer that answers what the cassette holds (record mode `new_episodes`)."""
+        assert self._replay is not None
+        return self._replay.find(request)
+
+    def http_client(self) -> Any:
+        """A sync client of the SDK's HTTP library whose requests this session answers."""
+        if self._upstream is None:
+            return sdk_http_library().Client()
+        return http_client(self._upstream, *self._all_layers, clock=self.clock)
+
+    def async_http_client(self) -> Any:
+        """The async twin of `http_client`."""
+        if self._upstream is None:
+            return sdk_http_library().AsyncClient()
+        return async_http_client(self._upstream, *self._all_layers, clock=self.clock)
+
+    @property
+    def exchanges(self) -> tuple[tuple[Request, Response], ...]:
+        """What the test's clients sent and saw, faults included, in the order in which requests were sent."""
+        return self._tap.exchanges
+
+    @property
+    def bodies(self) -> tuple[Any, ...]:
+        """The JSON bodies of the requests."""
+        return tuple(msgspec.json.decode(request.body) for request, _ in self.exchanges)
+
+    @property
+    def cassette(self) -> Cassette | None:
+        """The cassette that is played, where there is one."""
+        return self._cassette
+
+    def refusals(self) -> list[Refusal]:
+        """The misses and refused attempts to reach the network that the test's marks do not allow."""
+        misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
+        return [*misses, *(self._refused if "network" not in self.plan.allowed else [])]
+
+    def complaints(self) -> list[str]:
+        """What is wrong with a test that has otherwise passed, a line or a few each."""
+        found = [str(refusal) for refusal in self.refusals()]
+        if self._simulator and self._simulator.unmatched:
+            found += [f"{self.plan.scenario}: no turn answers: {asked}" for asked in self._simulator.unmatched]
+        if not self.exchanges and "no_request" not in self.plan.allowed:
+            found.append(
+                "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
+                "if not, its client is not one of httpx2 or httpx, or was never called."
+            )
+        elif self._replay and not self.plan.records and "unplayed" not in self.plan.allowed:
+            found += self._unplayed()
+        return found
+
+    def _unplayed(self) -> list[str]:
+        assert self._replay is not None
+        if not (unplayed := self._replay.unplayed):
+            return []
+        total = len(self._replay.cassette.interactions)
+        which = ", ".join(map(str, unplayed))
+        return [
+            f"{len(unplayed)} of {total} recorded interactions of {self.plan.path} were not played: {which}.\n"
+            f"To record what the test does now: {self.plan.command}"
+        ]
+
+    def save(self) -> None:
+        """Write what was recorded, if this test was to record."""
+        if not self.plan.records or not (recorded := self._recorder.interactions):
+            return
+        keeps = self._cassette is not None and self.plan.mode in ("new_episodes", "all")
+        kept = self._cassette.interactions if keeps and self._cassette else ()
+        Cassette(self._envelope(), (*kept, *recorded)).save(self.plan.path)
+
+    def _envelope(self) -> Envelope:
+        return Envelope(
+            upstream=self.plan.upstream,
+            recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            sdk=sdk_version(),
+            case=self.plan.case,
+            combination=self.plan.combination,
+        )
+
+
+def _clock(plan: Plan) -> Clock:
+    """Recorded and simulated answers come on a virtual clock; a live API takes the time it takes.
+
+    While the simulator is recorded over real HTTP, time is real but nobody waits for anything but the wire.
+    """
+    if not plan.records and not (plan.disabled and plan.upstream == "live"):
+        return VirtualClock()
+    return SystemClock(pace=0.0 if plan.upstream == "simulator" else 1.0)
