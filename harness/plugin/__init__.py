@@ -1,6 +1,12 @@
 """The pytest plugin: options, marks, the `cassette` and `flags` fixtures, honesty at the end of a test, the table."""
 
-from harness.plugin.fixtures import _harness_cassette_path, _harness_combination, cassette, flags
+from harness.plugin.fixtures import (
+    _harness_cassette_path,
+    _harness_combination,
+    _harness_scenarios,
+    cassette,
+    flags,
+)
 from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makereport
 from harness.plugin.marks import pytest_generate_tests
 from harness.plugin.options import pytest_addoption, pytest_configure
@@ -8,6 +14,7 @@ from harness.plugin.options import pytest_addoption, pytest_configure
 __all__ = [
     "_harness_cassette_path",
     "_harness_combination",
+    "_harness_scenarios",
     "cassette",
     "flags",
     "pytest_addoption",

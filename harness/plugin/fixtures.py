@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.config import Config
 from harness.flags import VARIABLES
 from harness.matrix import Combination
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
@@ -62,17 +61,26 @@ def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
+def _harness_scenarios(request: pytest.FixtureRequest) -> Path:
+    """The folder of the simulator's scenarios: `<fixtures>/scenarios`. Override it to keep them elsewhere."""
+    config: pytest.Config = request.config
+    return config.rootpath / config.stash[CONFIG].fixtures / "scenarios"
+
+
+@pytest.fixture
 def cassette(
     flags: Combination,
     _harness_cassette_path: Path,
+    _harness_scenarios: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> "Iterator[Session]":
     """The test's traffic: played from its cassette, recorded, simulated or live, as the options say."""
     from harness.plugin.session import Session  # a run that uses no cassette does not pay for its import
 
-    plan = _plan(request, flags, _harness_cassette_path)
-    with Session(plan).open() as session:
+    plan = _plan(request, flags, _harness_cassette_path, _harness_scenarios)
+    faults = [fault.arm(flags.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
+    with Session(plan, *faults).open() as session:
         request.node.stash[SESSION] = session
         if plan.upstream == "simulator" or not (plan.records or plan.disabled):
             monkeypatch.setenv("ANTHROPIC_API_KEY", OFFLINE_KEY)
@@ -83,25 +91,20 @@ def cassette(
         yield session
 
 
-def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path) -> "Plan":
+def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "Plan":
     from harness.plugin.session import Plan
 
     config: pytest.Config = request.config
     node: pytest.Item = request.node
-    upstream = config.getoption("--harness-upstream")
+    scenario = node.get_closest_marker("scenario")
     return Plan(
         path=path,
         mode=record_mode(config),
         disabled=recording_disabled(config),
-        upstream=upstream,
-        scenario=_scenario(node, config.rootpath, config.stash[CONFIG]),
+        upstream=config.getoption("--harness-upstream"),
+        scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
         case=node.nodeid,
         combination=flags.id,
-        command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite --harness-upstream={upstream}",
+        command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite",
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )
-
-
-def _scenario(node: pytest.Item, root: Path, config: Config) -> Path | None:
-    mark = node.get_closest_marker("scenario")
-    return root / config.fixtures / "scenarios" / f"{mark.args[0]}.toml" if mark else None

@@ -16,6 +16,7 @@ MARKS = (
     "flag_matrix(*names): run the test once under every combination of these flags (of all declared ones where none "
     "is named)",
     "flags(**pins): run the test with these flags on or off; the others stay off",
+    "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2))",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
     "harness_no_request: the test sends no request and has no cassette",
     "harness_unplayed: the test may leave recorded interactions unplayed",

@@ -12,6 +12,7 @@ import msgspec
 from harness.cassette import Cassette, Envelope, Recorder, Replay
 from harness.clock import Clock, VirtualClock
 from harness.errors import Refusal
+from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
 from harness.plugin.options import RecordMode
 from harness.simulator import simulate
@@ -33,7 +34,7 @@ UpstreamChoice = Literal["live", "simulator"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a test's requests are to be answered. `command` is what one types to record its cassette."""
+    """How a test's requests are to be answered. `command` records its cassette, once an upstream is added."""
 
     path: Path
     mode: RecordMode = "none"
@@ -61,12 +62,15 @@ class Plan:
 class Session:
     """The traffic of one test. What the test sends is answered as the plan says, whichever client sends it."""
 
-    def __init__(self, plan: Plan, *layers: Layer) -> None:
+    def __init__(self, plan: Plan, *faults: Fault) -> None:
         self.plan = plan
         self.clock: Clock = _clock(plan)
         self._tap, self._recorder = Tap(), Recorder()
-        self._layers = (self._tap, *layers)
+        self._layers: tuple[Layer, ...] = (self._tap, *faults)
         self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
+        self._faults = faults
+        source = self._cassette.envelope.upstream if self._cassette and not plan.records else plan.upstream
+        self.command = f"{plan.command} --harness-upstream={'simulator' if source == 'simulator' else 'live'}"
         self._replay = self._player() if plan.plays else None
         self._simulator = simulate(plan.scenario) if plan.upstream == "simulator" and self._asks_upstream else None
         self._refused: list[Any] = []
@@ -77,7 +81,7 @@ class Session:
 
     def _player(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
-        return Replay(self._cassette or empty, explain=explaining_flag, record=self.plan.command)
+        return Replay(self._cassette or empty, explain=explaining_flag, record=self.command)
 
     @contextmanager
     def open(self) -> Iterator["Session"]:
@@ -146,7 +150,7 @@ class Session:
 
     def complaints(self) -> list[str]:
         """What is wrong with a test that has otherwise passed, a line or a few each."""
-        found = [str(refusal) for refusal in self.refusals()]
+        found = [*map(str, self.refusals()), *never_fired(self._faults)]
         if self._simulator and self._simulator.unmatched:
             found += [f"{self.plan.scenario}: no turn answers: {asked}" for asked in self._simulator.unmatched]
         if not self.exchanges and "no_request" not in self.plan.allowed:
@@ -166,7 +170,7 @@ class Session:
         which = ", ".join(map(str, unplayed))
         return [
             f"{len(unplayed)} of {total} recorded interactions of {self.plan.path} were not played: {which}.\n"
-            f"To record what the test does now: {self.plan.command}"
+            f"To record what the test does now: {self.command}"
         ]
 
     def save(self) -> None:

@@ -9,7 +9,7 @@ from harness.report.table import closing_lines
 
 
 class Summary:
-    """Collects the rows of the run's record and prints the table; a run that does not use the harness prints nothing."""
+    """Collects the rows of the run's record and prints the table; a run without any prints nothing."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
