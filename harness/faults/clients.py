@@ -1,0 +1,63 @@
+"""Faults on the client's side: a call that the installed SDK refuses before anything is sent."""
+
+import inspect
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Any, TypeVar, Unpack
+
+from harness.faults import checks
+from harness.faults.errors import FaultError
+from harness.faults.fault import Effect, Fault, fault_kind
+from harness.faults.when import Whens
+from harness.wire.timeline import Request
+
+Client = TypeVar("Client")
+_CALLS = ("create", "stream")
+_REFUSED = "raises TypeError"
+
+
+@fault_kind("client", streamed=_REFUSED, plain=_REFUSED, side="client")
+def refused_keyword(*, keyword: str = "beta", **when: Unpack[Whens]) -> Effect:
+    """A call is given a keyword that the installed SDK has no parameter for; see `misled`."""
+    checks.text("keyword", keyword)
+    return lambda due: due.fire()
+
+
+def misled(client: Client, *faults: Fault) -> Client:
+    """A copy of an SDK client (sync or async) whose calls get the keyword of `refused_keyword` when that is due.
+
+    The SDK itself refuses it, with its own `TypeError`. The calls are `create` and `stream` of `messages` and
+    `beta.messages`; `when` gets a request without URL, headers and body, its method the call's name. Faults of the wire
+    are no matter here. Raises `FaultError` for a keyword that the installed SDK takes in all of them.
+    """
+    copy: Any = client.copy()  # type: ignore[attr-defined]
+    for fault in faults:
+        if fault.side == "client":
+            _mislead(copy, fault)
+    return copy  # type: ignore[no-any-return]
+
+
+def _mislead(client: Any, fault: Fault) -> None:
+    keyword = str(dict(fault.arguments).get("keyword", "beta"))
+    calls = [(messages, name) for messages in (client.messages, client.beta.messages) for name in _CALLS]
+    refusing = [(messages, name) for messages, name in calls if keyword not in _parameters(getattr(messages, name))]
+    if not refusing:
+        raise FaultError(f"refused_keyword: the installed SDK takes {keyword!r}; try 'beta', which none has taken yet")
+    for messages, name in refusing:
+        setattr(messages, name, _given(getattr(messages, name), name, keyword, fault))
+
+
+def _parameters(call: Callable[..., Any]) -> Collection[str]:
+    return inspect.signature(call).parameters
+
+
+def _given(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
+    @wraps(call)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        due = fault.due(Request(name, "", (), b""))
+        if due is None:
+            return call(*args, **kwargs)
+        fault.effect(due)
+        return call(*args, **{**kwargs, keyword: True})
+
+    return made

@@ -1,0 +1,82 @@
+"""The right events in the wrong bytes: line ends, a byte order mark, UTF-8, the content type."""
+
+import re
+from dataclasses import replace
+from typing import Unpack
+
+from harness.faults import checks
+from harness.faults.edits import STREAM_POINTS, Answer, Change, EachChunk, EachEvent, Place, at_point, without
+from harness.faults.fault import Due, Effect, fault_kind
+from harness.faults.when import Whens
+from harness.wire.timeline import Chunk, Edit, Head
+
+_UNCHANGED = "answers as without the fault"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
+_FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@fault_kind("encoding", streamed="", plain=_UNCHANGED)
+def line_ends(*, kind: str = "crlf", **when: Unpack[Whens]) -> Effect:
+    """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never does."""
+    end = _LINE_ENDS[checks.one_of("kind", kind, _LINE_ENDS)]
+    return lambda due: Answer(due, stream=EachEvent(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
+
+
+@fault_kind("encoding", streamed="", plain="")
+def byte_order_mark(**when: Unpack[Whens]) -> Effect:
+    """The body begins with a byte order mark."""
+
+    def effect(due: Due) -> Edit:
+        left = [_BYTE_ORDER_MARK]
+
+        def mark(chunk: Chunk) -> list[Chunk]:
+            return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
+
+        edit = EachChunk(due, mark, "first byte")
+        return Answer(due, stream=edit, body=edit)
+
+    return effect
+
+
+@fault_kind("encoding", streamed="", plain=_UNCHANGED, points=STREAM_POINTS)
+def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
+    """The last text of the event after a point holds a byte that is not UTF-8."""
+
+    def act(place: Place) -> Change | None:
+        before, quote, after = place.event.rpartition(b'"')
+        return Change((Chunk(place.at, before + b"\xff" + quote + after),)) if quote else None
+
+    return at_point(at, occurrence, act)
+
+
+@fault_kind("encoding", streamed=_UNCHANGED, plain=_UNCHANGED)
+def split_utf8(**when: Unpack[Whens]) -> Effect:
+    """Every character of more than one byte arrives in two chunks."""
+
+    def split(chunk: Chunk) -> list[Chunk]:
+        return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
+
+    def effect(due: Due) -> Edit:
+        edit = EachChunk(due, split, "character of more than one byte")
+        return Answer(due, stream=edit, body=edit)
+
+    return effect
+
+
+@fault_kind("encoding", streamed="", plain="")
+def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Whens]) -> Effect:
+    """The answer is what it should be, and its head calls it something else."""
+    checks.text("content_type", content_type)
+
+    def effect(due: Due) -> Edit:
+        def edit(piece: object) -> tuple[object, ...]:
+            if not isinstance(piece, Head):
+                return (piece,)
+            due.fire()
+            return (replace(piece, headers=(("content-type", content_type), *without(piece.headers, "content-type"))),)
+
+        return edit  # type: ignore[return-value]
+
+    return effect
