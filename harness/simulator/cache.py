@@ -1,0 +1,78 @@
+"""The prompt cache: which prefix of a request was read before, and what of it is written now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.simulator.prefix import Lifetime, Segment
+
+LIFETIMES: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
+"""Seconds; each read begins them anew."""
+LOOK_BACK = 20
+"""Blocks before a breakpoint, itself included, that are looked up (documented: prompt caching)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Tokens of one request: uncached, read from the cache, and written to it by lifetime."""
+
+    uncached: int
+    read: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
+
+    @property
+    def written(self) -> int:
+        """Tokens written, whatever their lifetime."""
+        return self.written_5m + self.written_1h
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    expires: float
+    lifetime: Lifetime
+
+
+class PromptCache:
+    """Prefixes that were written, by their hash. It holds no lock: its owner does."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+
+    def account(self, segments: Sequence[Segment], smallest: int, now: float) -> Accounting:
+        """Read the longest known prefix, write the marked ones that are long enough, and count the tokens of each.
+
+        `smallest` is the model's smallest cacheable prefix in tokens, `now` is in seconds.
+        """
+        total = segments[-1].tokens if segments else 0
+        marks = [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= smallest]
+        if not marks:
+            return Accounting(total)
+        hit = self._longest(segments, marks, now)
+        read = 0 if hit is None else segments[hit].tokens
+        if hit is not None:
+            self._keep(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
+        written = {"5m": 0, "1h": 0}
+        done = read
+        for index in marks:
+            lifetime: Lifetime = segments[index].mark or "5m"
+            if hit is None or index > hit:
+                written[lifetime] += segments[index].tokens - done
+                done = segments[index].tokens
+            self._keep(segments[index].hash, lifetime, now)
+        return Accounting(total - done, read, written["5m"], written["1h"])
+
+    def _longest(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
+        """The longest prefix that is known, looking back from each mark, the last one first."""
+        for mark in reversed(marks):
+            for index in range(mark, max(mark - LOOK_BACK, -1), -1):
+                entry = self._entries.get(segments[index].hash)
+                if entry is not None and entry.expires > now:
+                    return index
+        return None
+
+    def _keep(self, key: str, lifetime: Lifetime, now: float) -> None:
+        """Write a prefix, or begin its life anew; the longer lifetime stays."""
+        known = self._entries.get(key)
+        if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
+            lifetime = known.lifetime
+        self._entries[key] = _Entry(now + LIFETIMES[lifetime], lifetime)

@@ -1,0 +1,69 @@
+"""Which models the simulated API has: the table of `harness.models`, and retired ones that recordings still name."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from harness.models import Model, shipped
+
+_THINKS = frozenset({"enabled", "disabled"})
+_SAYS_NOTHING: frozenset[str] = frozenset()
+_CONTEXT_WINDOW = 200_000
+
+_RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
+    "claude-2.0": ((), 4_096, _SAYS_NOTHING, 0),
+    "claude-2.1": ((), 4_096, _SAYS_NOTHING, 0),
+    "claude-instant-1.2": ((), 4_096, _SAYS_NOTHING, 0),
+    "claude-3-haiku-20240307": ((), 4_096, _SAYS_NOTHING, 2_048),
+    "claude-3-sonnet-20240229": ((), 4_096, _SAYS_NOTHING, 0),
+    "claude-3-opus-20240229": (("claude-3-opus-latest",), 4_096, _SAYS_NOTHING, 1_024),
+    "claude-3-5-sonnet-20240620": ((), 8_192, _SAYS_NOTHING, 1_024),
+    "claude-3-5-sonnet-20241022": (("claude-3-5-sonnet-latest",), 8_192, _SAYS_NOTHING, 1_024),
+    "claude-3-5-haiku-20241022": (("claude-3-5-haiku-latest",), 8_192, _SAYS_NOTHING, 2_048),
+    "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _THINKS, 1_024),
+    "claude-sonnet-4-20250514": (("claude-sonnet-4-0",), 64_000, _THINKS, 1_024),
+    "claude-opus-4-20250514": (("claude-opus-4-0",), 32_000, _THINKS, 1_024),
+    "claude-opus-4-1-20250805": (("claude-opus-4-1",), 32_000, _THINKS, 1_024),
+}
+"""Other names, most output tokens, kinds of thinking, smallest cacheable prefix: the models overview and the prompt
+caching page of 2024 and 2025; 0 where the model does not cache."""
+
+NEVER_CACHES = 1 << 62
+
+
+def find(model_id: str) -> Model | None:
+    """The model of this id or alias; None where the API has none of this name (a 404)."""
+    found = shipped().find(model_id)
+    return found if found.known else _retired().get(model_id)
+
+
+def full_id(model_id: str) -> str:
+    """The id that answers name: an alias stands for its dated model.
+
+    >>> full_id("claude-haiku-4-5")
+    'claude-haiku-4-5-20251001'
+    """
+    model = find(model_id)
+    if model is None:
+        return model_id
+    return next((name for name in model.aliases if name[-8:].isdigit()), model.id)
+
+
+def listed() -> tuple[Model, ...]:
+    """The models that `GET /v1/models` lists, in the table's order."""
+    return tuple(shipped().models.values())
+
+
+@cache
+def _retired() -> dict[str, Model]:
+    known: dict[str, Model] = {}
+    for name, (aliases, most, thinking, prefix) in _RETIRED.items():
+        model = Model(
+            id=name,
+            aliases=aliases,
+            thinking=thinking,
+            max_output_tokens=most,
+            context_window=_CONTEXT_WINDOW,
+            smallest_cacheable_prefix=prefix or NEVER_CACHES,
+        )
+        known.update(dict.fromkeys((name, *aliases), model))
+    return known

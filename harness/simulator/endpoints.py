@@ -1,0 +1,55 @@
+"""The endpoints beside messages: counting tokens, and the list of models."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from harness.models import Model
+from harness.simulator import catalogue
+from harness.simulator.judging import Listing
+from harness.simulator.rules import Asked
+
+_UNKNOWN_DATE = "1970-01-01T00:00:00Z"
+_PAGE = 20
+
+
+def answer(judged: Asked | Listing) -> dict[str, Any]:
+    """The body that answers a legal request to one of these endpoints."""
+    if isinstance(judged, Asked):
+        return {"input_tokens": judged.input_tokens}
+    found = catalogue.find(judged.model)
+    return _page(parse_qs(judged.query)) if found is None else _described(found)
+
+
+def _page(query: dict[str, list[str]]) -> dict[str, Any]:
+    limit = int(query.get("limit", [str(_PAGE)])[0])
+    after = query.get("after_id", [""])[0]
+    models = [_described(model) for model in catalogue.listed()]
+    start = next((index + 1 for index, model in enumerate(models) if model["id"] == after), 0)
+    data = models[start : start + limit]
+    return {
+        "data": data,
+        "has_more": start + limit < len(models),
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+    }
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """A model as the API lists it. Release dates are not known here: the epoch, as the API itself says it does then."""
+    name = catalogue.full_id(model.id)
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": _display_name(model.id),
+        "created_at": _UNKNOWN_DATE,
+        "lifecycle": "active",
+        "max_input_tokens": model.context_window,
+        "max_tokens": model.max_output_tokens,
+    }
+
+
+def _display_name(name: str) -> str:
+    """`Claude Opus 4.8` for `claude-opus-4-8`."""
+    words = [part for part in name.split("-") if len(part) < 8]
+    numbers = ".".join(word for word in words if word.isdigit())
+    return " ".join([*(word.capitalize() for word in words if not word.isdigit()), numbers]).strip()

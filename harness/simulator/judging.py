@@ -1,0 +1,74 @@
+"""From a request to a legal body, or to what the API answers in its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from harness.simulator import catalogue
+from harness.simulator.rules import Asked, Refusal, Signatures, header_refusal, refusal
+from harness.simulator.rules.schema import CountTokensBody, MessagesBody, shape_problem
+from harness.simulator.scenario import Scenario
+from harness.wire.timeline import Request
+
+_POSTED: Mapping[str, type[CountTokensBody]] = {
+    "/v1/messages": MessagesBody,
+    "/v1/messages/count_tokens": CountTokensBody,
+}
+_MODELS = "/v1/models"
+_INVALID = "invalid_request_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A legal request for the models (`model` is empty) or for one of them."""
+
+    model: str
+    query: str
+
+
+def judge(request: Request, signatures: Signatures, scenario: Scenario) -> Asked | Listing | Refusal:
+    """The request if it is legal, else the refusal, in the order in which the API looks."""
+    parts = urlsplit(request.url)
+    posted, listed = parts.path in _POSTED, parts.path == _MODELS or parts.path.startswith(f"{_MODELS}/")
+    if not posted and not listed:
+        return Refusal("path", 404, "not_found_error", "Not found")
+    if request.method != ("POST" if posted else "GET"):
+        return Refusal("method", 405, _INVALID, "Method Not Allowed")
+    problem = header_refusal(request, scenario.refused_betas)
+    if problem is not None:
+        return problem
+    if listed:
+        name = parts.path.removeprefix(_MODELS).removeprefix("/")
+        return Listing(name, parts.query) if not name or catalogue.find(name) else _no_model(name)
+    return _judged_body(request, _POSTED[parts.path], signatures, scenario)
+
+
+def _judged_body(
+    request: Request, shape: type[CountTokensBody], signatures: Signatures, scenario: Scenario
+) -> Asked | Refusal:
+    try:
+        body = msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Refusal("json", 400, _INVALID, f"The request body is not valid JSON: {error}")
+    if not isinstance(body, dict):
+        return Refusal("shape", 400, _INVALID, "Input should be a valid dictionary")
+    words = _refused_parameter(body, scenario) or shape_problem(body, shape)
+    if words is not None:
+        return Refusal("shape", 400, _INVALID, words)
+    model = catalogue.find(body["model"])
+    if model is None:
+        return _no_model(body["model"])
+    asked = Asked(request.headers, body, model, signatures, counting=shape is CountTokensBody)
+    return refusal(asked) or asked
+
+
+def _refused_parameter(body: Mapping[str, Any], scenario: Scenario) -> str | None:
+    refused = next((name for name in scenario.refused_parameters if name in body), None)
+    return None if refused is None else f"{refused}: Extra inputs are not permitted"
+
+
+def _no_model(name: str) -> Refusal:
+    return Refusal("model", 404, "not_found_error", f"model: {name}")

@@ -1,0 +1,69 @@
+"""A request as the prompt cache sees it: segments in the API's order, each with the hash of all that stands before it.
+
+The order is tools, system, messages. A change of tools breaks everything; a change of `tool_choice` or of `thinking`
+breaks what the messages' part holds (documented: prompt caching, "What invalidates the cache").
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from harness.simulator.matching import blocks_of
+from harness.simulator.randomness import canonical, fingerprint
+from harness.simulator.tokens import block_tokens, message_tokens, request_tokens, tool_tokens
+
+Lifetime: TypeAlias = Literal["5m", "1h"]
+_STATE = "state"
+UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
+"""Blocks that cannot carry a mark; an automatic one goes to the last block that can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One block. `hash` is that of the whole prefix up to and with it, `tokens` the prefix's length."""
+
+    path: str
+    hash: str
+    tokens: int
+    mark: Lifetime | None = None
+
+
+def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
+    """The request's blocks. `tenant` separates the caches of different keys."""
+    chain, tokens = fingerprint("prefix", model, tenant), 0
+    made: list[Segment] = []
+    markable: int | None = None
+    for path, block, cost in _blocks(body):
+        tokens += cost
+        chain = fingerprint(chain, canonical(_content(block)))
+        if block["type"] == _STATE:
+            continue
+        markable = markable if block["type"] in UNCACHEABLE else len(made)
+        made.append(Segment(path, chain, tokens, _mark(block)))
+    automatic = _mark(body)
+    if automatic is not None and markable is not None and made[markable].mark is None:
+        made[markable] = replace(made[markable], mark=automatic)
+    return tuple(made)
+
+
+def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+    tools = body.get("tools") or ()
+    for index, (tool, cost) in enumerate(zip(tools, tool_tokens(body), strict=True)):
+        yield f"tools[{index}]", {"type": "custom", **tool}, cost
+    for index, block in enumerate(blocks_of(body.get("system"))):
+        yield f"system[{index}]", block, block_tokens(block)
+    state = {"type": _STATE, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
+    yield "tool_choice, thinking", state, request_tokens()
+    for number, message in enumerate(body["messages"]):
+        for index, block in enumerate(blocks_of(message["content"])):
+            cost = block_tokens(block) + (message_tokens() if index == 0 else 0)
+            yield f"messages[{number}].content[{index}]", {"role": message["role"], **block}, cost
+
+
+def _content(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if key != "cache_control"}
+
+
+def _mark(block: Mapping[str, Any]) -> Lifetime | None:
+    mark = block.get("cache_control")
+    return None if not mark else (mark.get("ttl") or "5m")

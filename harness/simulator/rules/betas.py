@@ -1,0 +1,48 @@
+"""Values of the `anthropic-beta` header that the API knows, and what a beta opens.
+
+From `anthropic/types/anthropic_beta_param.py` (2.12) and the headers of recorded requests (2024 to 2026).
+"""
+
+from collections.abc import Mapping
+
+KNOWN_BETAS = frozenset(
+    """
+    admin-user-sign-out-2026-10-08 advanced-tool-use-2025-11-20 advisor-tool-2026-03-01 agent-memory-2026-07-22
+    analytics-usage-cost-2026-08-24 ce-plugins-2026-09-01 code-execution-2025-05-22 code-execution-2025-08-25
+    compact-2026-01-12 compact-2026-09-04 computer-use-2024-10-22 computer-use-2025-01-24 computer-use-2025-11-24
+    context-1m-2025-08-07 context-management-2025-06-27 dev-full-thinking-2025-05-14 dreaming-2026-04-21
+    experimental-claude-tag-2026-10-21 extended-cache-ttl-2025-04-11 fallback-credit-2026-06-01
+    fallback-credit-2026-07-01 fast-mode-2026-02-01 files-api-2025-04-14 fine-grained-tool-streaming-2025-05-14
+    inline-tools-2026-09-15 interleaved-thinking-2025-05-14 managed-agents-2026-04-01 mcp-client-2025-04-04
+    mcp-client-2025-11-20 mcp-client-2026-09-15 mcp-tunnels-2026-06-22 message-batches-2024-09-24
+    message-threads-2026-08-12 mid-conversation-output-config-2026-07-01 mid-conversation-system-clear-at-2026-08-21
+    mid-conversation-tool-changes-2026-07-01 model-context-window-exceeded-2025-08-26 output-128k-2025-02-19
+    output-300k-2026-03-24 pdfs-2024-09-25 prompt-caching-2024-07-31 server-side-fallback-2026-06-01
+    server-side-fallback-2026-07-01 skills-2025-10-02 spend-limit-reads-2026-09-26 structured-outputs-2025-11-13
+    structured-outputs-2025-12-15 task-budgets-2026-03-13 telemetry-destinations-2026-08-11
+    thinking-binding-controls-2026-08-01 thinking-display-updates-2026-08-18 thinking-token-count-2026-05-13
+    token-counting-2024-11-01 token-efficient-tools-2025-02-19 tool-search-tool-2025-10-19
+    user-profiles-2026-03-24 user-profiles-2026-08-18 user-profiles-2026-09-04 web-fetch-2025-09-10 webhooks-2026-10-07
+    """.split()  # noqa: SIM905 - one column of names reads better than 60 strings
+)
+
+GENERAL_TOOLS = frozenset(
+    """
+    bash_20250124 browser_toolset_20260801 code_execution_20250522 code_execution_20250825 code_execution_20260120
+    code_execution_20260521 computer_toolset_20260801 custom memory_20250818 text_editor_20250124 text_editor_20250429
+    text_editor_20250728 tool_search_tool_bm25_20251119 tool_search_tool_regex_20251119 web_fetch_20250910
+    web_fetch_20260209 web_fetch_20260309 web_fetch_20260318 web_search_20250305 web_search_20260209 web_search_20260318
+    """.split()  # noqa: SIM905 - one column of names reads better than 60 strings
+)
+"""Types of tools that need no beta."""
+
+BETA_TOOLS: Mapping[str, frozenset[str]] = {
+    "advisor_20260301": frozenset({"advisor-tool-2026-03-01"}),
+    "bash_20241022": frozenset({"computer-use-2024-10-22"}),
+    "computer_20241022": frozenset({"computer-use-2024-10-22"}),
+    "computer_20250124": frozenset({"computer-use-2025-01-24"}),
+    "computer_20251124": frozenset({"computer-use-2025-11-24"}),
+    "mcp_toolset": frozenset({"mcp-client-2025-11-20", "mcp-client-2026-09-15"}),
+    "text_editor_20241022": frozenset({"computer-use-2024-10-22"}),
+}
+"""Types of tools that a beta opens, and any one of the betas that do."""

@@ -1,0 +1,77 @@
+"""Rules about cache marks and about thinking that is sent back."""
+
+from harness.simulator.matching import blocks_of
+from harness.simulator.rules.asked import Asked
+
+MOST_MARKS = 4
+
+
+def at_most_four_marks(asked: Asked) -> str | None:
+    """Four breakpoints at most, an automatic one included."""
+    found = sum(1 for _, block in asked.blocks() if block.get("cache_control"))
+    found += 1 if asked.body.get("cache_control") else 0
+    if found <= MOST_MARKS:
+        return None
+    return f"A maximum of {MOST_MARKS} blocks with cache_control may be provided. Found {found}."
+
+
+def no_mark_on_empty_text(asked: Asked) -> str | None:
+    """An empty text cannot be marked."""
+    for path, block in asked.blocks():
+        if block.get("cache_control") and block.get("type") == "text" and not block["text"]:
+            return f"{path}.text: cache_control cannot be set for empty text blocks"
+    return None
+
+
+def long_lifetimes_first(asked: Asked) -> str | None:
+    """A one-hour mark does not come after a five-minute one."""
+    short_seen = False
+    for path, block in asked.blocks():
+        mark = block.get("cache_control")
+        if not mark:
+            continue
+        if mark.get("ttl") == "1h" and short_seen:
+            return (
+                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
+                "`messages`."
+            )
+        short_seen = short_seen or mark.get("ttl") != "1h"
+    return None
+
+
+def thinking_as_issued(asked: Asked) -> str | None:
+    """Thinking blocks carry the signature that was issued for their text."""
+    for number, message in enumerate(asked.body["messages"]):
+        for index, block in enumerate(blocks_of(message["content"])):
+            path = f"messages.{number}.content.{index}"
+            if block["type"] == "thinking" and not asked.signatures.fits(block["signature"], block["thinking"]):
+                return f"{path}: Invalid `signature` in `thinking` block"
+            if block["type"] == "redacted_thinking" and not asked.signatures.issued(block["data"]):
+                return f"{path}: Invalid `data` in `redacted_thinking` block"
+    return None
+
+
+def thinking_leads_tool_loops(asked: Asked) -> str | None:
+    """With a thinking budget, the assistant's turn of an unfinished tool loop begins with thinking."""
+    messages = asked.body["messages"]
+    if asked.thinking != "enabled" or not messages or not _returns_results(messages[-1]["content"]):
+        return None
+    for number in range(len(messages) - 1, -1, -1):
+        if messages[number]["role"] == "assistant":
+            first = blocks_of(messages[number]["content"])[:1]
+            kind = first[0]["type"] if first else ""
+            if kind in ("thinking", "redacted_thinking", ""):
+                return None
+            return (
+                f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. "
+                "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
+                "the lastmost set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks from "
+                "previous turns. To avoid this requirement, disable `thinking`. Please consult our documentation at "
+                "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+            )
+    return None
+
+
+def _returns_results(content: object) -> bool:
+    return any(block["type"] == "tool_result" for block in blocks_of(content))

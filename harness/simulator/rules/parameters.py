@@ -1,0 +1,129 @@
+"""Rules about parameters: lengths, sampling, thinking, tools."""
+
+from harness.simulator.rules.asked import Asked
+from harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+
+_LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
+_LONG_CONTEXT_BETA = "context-1m-2025-08-07"
+_LONG_CONTEXT = 1_000_000
+_THINKING_DOCUMENTATION = (
+    "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+)
+
+
+def temperature_range(asked: Asked) -> str | None:
+    """Temperature is from 0 to 1."""
+    temperature = asked.body.get("temperature")
+    return None if temperature is None or 0 <= temperature <= 1 else "temperature: range: 0..1"
+
+
+def max_tokens_cap(asked: Asked) -> str | None:
+    """max_tokens is at most what the model can write."""
+    most = max([asked.model.max_output_tokens, *(_LONG_OUTPUT_BETAS.get(beta, 0) for beta in asked.betas)])
+    wanted = asked.body.get("max_tokens", 0)
+    if wanted <= most:
+        return None
+    return (
+        f"max_tokens: {wanted} > {most}, which is the maximum allowed number of output tokens for {asked.body['model']}"
+    )
+
+
+def budget_below_max_tokens(asked: Asked) -> str | None:
+    """A thinking budget is smaller than max_tokens, unless thinking is interleaved with tool calls."""
+    if asked.thinking != "enabled" or asked.counting or _interleaves(asked):
+        return None
+    if asked.body["max_tokens"] > asked.body["thinking"]["budget_tokens"]:
+        return None
+    return (
+        "`max_tokens` must be greater than `thinking.budget_tokens`. "
+        f"{_THINKING_DOCUMENTATION}#max-tokens-and-context-window-size"
+    )
+
+
+def thinking_kind(asked: Asked) -> str | None:
+    """The model knows the kind of thinking that is asked for."""
+    kind, known = asked.thinking, asked.model.thinking
+    if kind is None or kind in known or kind == "disabled":
+        return None
+    if not set(known) - {"disabled"}:
+        return f"'{asked.body['model']}' does not support thinking."
+    if kind == "adaptive":
+        return "adaptive thinking is not supported on this model"
+    return (
+        f'"thinking.type.{kind}" is not supported for this model. Use "thinking.type.adaptive" and '
+        '"output_config.effort" to control thinking behavior.'
+    )
+
+
+def thinking_temperature(asked: Asked) -> str | None:
+    """While the model thinks, temperature is 1."""
+    if asked.thinking not in ("enabled", "adaptive") or asked.body.get("temperature") in (None, 1):
+        return None
+    mode = " or in adaptive mode" if asked.thinking == "adaptive" else ""
+    return (
+        f"`temperature` may only be set to 1 when thinking is enabled{mode}. "
+        f"{_THINKING_DOCUMENTATION}#important-considerations-when-using-extended-thinking"
+    )
+
+
+def thinking_leaves_tools_free(asked: Asked) -> str | None:
+    """While the model thinks, no tool is forced."""
+    forced = (asked.body.get("tool_choice") or {}).get("type") in ("any", "tool")
+    if not forced or asked.thinking not in ("enabled", "adaptive"):
+        return None
+    return "Thinking may not be enabled when tool_choice forces tool use."
+
+
+def effort_level(asked: Asked) -> str | None:
+    """The model knows the level of effort."""
+    effort = (asked.body.get("output_config") or {}).get("effort")
+    known = asked.model.efforts
+    if effort is None or effort in known:
+        return None
+    if not known:
+        return "This model does not support the effort parameter."
+    return f"This model does not support effort level '{effort}'. Supported levels: {', '.join(sorted(known))}."
+
+
+def known_tools(asked: Asked) -> str | None:
+    """Tools are of types that exist, and that no beta keeps closed."""
+    open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(asked.betas)}
+    for index, tool in enumerate(asked.body.get("tools") or ()):
+        kind = tool.get("type") or "custom"
+        if kind not in open_types:
+            names = ", ".join(f"'{name}'" for name in sorted(open_types))
+            return (
+                f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}"
+            )
+    return None
+
+
+def unique_tools(asked: Asked) -> str | None:
+    """No two tools have one name."""
+    names = [tool["name"] for tool in asked.body.get("tools") or () if tool.get("name")]
+    return None if len(names) == len(set(names)) else "tools: Tool names must be unique."
+
+
+def chosen_tool_exists(asked: Asked) -> str | None:
+    """The tool that is forced is offered, and a choice needs tools."""
+    choice = asked.body.get("tool_choice") or {}
+    names = [tool.get("name") for tool in asked.body.get("tools") or ()]
+    if choice.get("type") == "tool" and choice["name"] not in names:
+        return f"Tool '{choice['name']}' not found in provided tools"
+    return None
+
+
+def prompt_length(asked: Asked) -> str | None:
+    """The prompt fits the context window."""
+    window = _window(asked)
+    if asked.input_tokens <= window:
+        return None
+    return f"prompt is too long: {asked.input_tokens} tokens > {window} maximum"
+
+
+def _interleaves(asked: Asked) -> bool:
+    return bool(asked.body.get("tools")) and any(beta.startswith("interleaved-thinking-") for beta in asked.betas)
+
+
+def _window(asked: Asked) -> int:
+    return max(asked.model.context_window, _LONG_CONTEXT if _LONG_CONTEXT_BETA in asked.betas else 0)

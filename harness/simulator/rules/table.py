@@ -1,0 +1,40 @@
+"""The rules in the order in which they are asked, each with where its words come from."""
+
+from harness.simulator.rules import conversation, marks, parameters
+from harness.simulator.rules.asked import Asked, Refusal, Rule
+
+RULES: tuple[Rule, ...] = (
+    Rule("some messages", conversation.some_messages, "quoted by users", "2024-03"),
+    Rule("content is not empty", conversation.non_empty_content, "recorded", "2024-06"),
+    Rule("known tools", parameters.known_tools, "quoted by users", "2025-03"),
+    Rule("unique tools", parameters.unique_tools, "quoted by users", "2024-11"),
+    Rule("temperature from 0 to 1", parameters.temperature_range, "recorded", "2025-11"),
+    Rule("max_tokens within the cap", parameters.max_tokens_cap, "quoted by users", "2025-02"),
+    Rule("thinking of a kind that the model knows", parameters.thinking_kind, "quoted by users", "2026-04"),
+    Rule("budget below max_tokens", parameters.budget_below_max_tokens, "quoted by users", "2025-02"),
+    Rule("temperature while thinking", parameters.thinking_temperature, "quoted by users", "2025-02"),
+    Rule("no forced tool while thinking", parameters.thinking_leaves_tools_free, "quoted by users", "2025-02"),
+    Rule("effort that the model knows", parameters.effort_level, "recorded", "2026-04"),
+    Rule("chosen tool exists", parameters.chosen_tool_exists, "quoted by users", "2024-06"),
+    Rule("at most four cache marks", marks.at_most_four_marks, "quoted by users", "2024-08"),
+    Rule("no cache mark on empty text", marks.no_mark_on_empty_text, "quoted by users", "2024-10"),
+    Rule("one-hour marks first", marks.long_lifetimes_first, "quoted by users", "2025-05"),
+    Rule("text is not empty", conversation.non_empty_text, "quoted by users", "2024-06"),
+    Rule("no prefill where the model takes none", conversation.no_prefill, "recorded", "2026-07"),
+    Rule("no white space after a prefill", conversation.no_trailing_white_space, "quoted by users", "2024-03"),
+    Rule("calls are unique", conversation.unique_calls, "quoted by users", "2025-05"),
+    Rule("results answer calls", conversation.results_answer_calls, "quoted by users", "2024-06"),
+    Rule("calls are answered", conversation.calls_are_answered, "quoted by users", "2024-06"),
+    Rule("thinking leads tool loops", marks.thinking_leads_tool_loops, "quoted by users", "2025-02"),
+    Rule("thinking as issued", marks.thinking_as_issued, "quoted by users", "2025-03"),
+    Rule("prompt fits the window", parameters.prompt_length, "recorded", "2024-07"),
+)
+
+
+def refusal(asked: Asked) -> Refusal | None:
+    """What the first rule that is broken answers; None where the request is legal."""
+    for rule in RULES:
+        words = rule.check(asked)
+        if words is not None:
+            return Refusal(rule.name, rule.status, rule.type, words)
+    return None
