@@ -1,5 +1,6 @@
 """What a session is at one moment, as a value: it can be saved, restored elsewhere, and gone on with."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -49,8 +50,10 @@ def plain(value: Any) -> Any:
     """The JSON value of `value`: SDK objects and other pydantic models without fields that were never set, dataclasses,
     mappings and sequences, nested anyhow.
 
-    Keys keep their order. Raises `TypeError` naming the type of anything that JSON has no word for.
+    Keys keep their order. Raises `TypeError` naming what JSON has no word for, not-a-number and infinity among it.
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"a context holds JSON values only, and {value} is none")
     if value is None or isinstance(value, (str, int, float)):  # bool is an int
         return value
     if isinstance(value, Mapping):

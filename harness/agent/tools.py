@@ -1,8 +1,16 @@
 """Tools as the agent sees them: what a tool is, one call, its outcome, and the box that runs them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from harness.agent.schema import InvalidInput, Schema
+from harness.clock import Clock
+from harness.errors import HarnessError
+
+DELAY = 0.5
+"""Seconds between the event that shows a call and the start of its tool, so that a reader can follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +58,71 @@ class Tool(Protocol):
     def input_schema(self) -> Mapping[str, Any]: ...
 
     async def run(self, arguments: Mapping[str, Any]) -> str: ...
+
+
+class Toolbox:
+    """The tools of one agent, by name. `delay` seconds are waited on `clock` between the check of a call and its run.
+
+    Raises `SchemaError` where a tool's schema cannot be checked, `HarnessError` where two tools share a name.
+    """
+
+    def __init__(self, tools: Sequence[Tool], *, clock: Clock, delay: float = DELAY) -> None:
+        self.tools = tuple(tools)
+        self._clock = clock
+        self._delay = delay
+        self._by_name: dict[str, tuple[Tool, Schema]] = {}
+        for tool in self.tools:
+            if tool.name in self._by_name:
+                raise HarnessError(f"two tools are called {tool.name!r}; give one of them another name")
+            self._by_name[tool.name] = (tool, Schema(tool.input_schema))
+
+    @property
+    def definitions(self) -> list[dict[str, Any]]:
+        """What stands in the request's `tools`, in the order given; copies, so that marks set on them stay there."""
+        return [deepcopy(dict(tool.definition)) for tool in self.tools]
+
+    @property
+    def betas(self) -> tuple[str, ...]:
+        """The `anthropic-beta` values that the tools need, each once, in the order of the tools."""
+        return tuple(dict.fromkeys(tool.beta for tool in self.tools if tool.beta))
+
+    def without_beta(self, beta: str) -> "Toolbox":
+        """A box without the tools that need `beta`: a tool kept without its header is answered with a 400."""
+        kept = [tool for tool in self.tools if tool.beta != beta]
+        return Toolbox(kept, clock=self._clock, delay=self._delay)
+
+    async def run(self, call: ToolCall) -> ToolOutcome:
+        """Check the call's input, fill in declared defaults, wait, run the tool.
+
+        Every `Exception`, a tool that does not exist and an input that does not fit become an outcome with `is_error`;
+        what derives from `BaseException` alone passes: a refused command, a cancellation.
+        """
+        try:
+            return ToolOutcome(call.id, _sendable(await self._result(call)))
+        except _NotRun as error:
+            return ToolOutcome(call.id, _sendable(str(error)), is_error=True)
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return ToolOutcome(call.id, _sendable(words), is_error=True)
+
+    async def _result(self, call: ToolCall) -> str:
+        if call.name not in self._by_name:
+            names = ", ".join(self._by_name) or "none"
+            raise _NotRun(f"There is no tool called {call.name!r}. The tools are: {names}.")
+        tool, schema = self._by_name[call.name]
+        try:
+            arguments = schema.filled(call.input)
+        except InvalidInput as error:
+            problems = "\n".join(f"- {problem}" for problem in error.problems)
+            raise _NotRun(f"{call.name} was not run: its input does not fit its schema.\n{problems}") from None
+        await self._clock.asleep(self._delay)
+        return await tool.run(arguments)
+
+
+class _NotRun(Exception):  # noqa: N818 - it ends a call, and is no error of a tool
+    """Words for the model about a call that no tool has seen."""
+
+
+def _sendable(text: str) -> str:
+    """`text` without lone surrogates, which no request body can hold: they would end the session, not the call."""
+    return text.encode("utf-8", "replace").decode("utf-8")
