@@ -53,7 +53,7 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], i
     for index, block in enumerate(blocks_of(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
     state = {"type": _STATE, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
-    yield "tool_choice, thinking", state, request_tokens()
+    yield "tool_choice, thinking", state, request_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(blocks_of(message["content"])):
             cost = block_tokens(block) + (message_tokens() if index == 0 else 0)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from harness.simulator.matching import blocks_of
+from harness.simulator.images import image_tokens
+from harness.simulator.matching import asks_for_thinking, blocks_of
 from harness.simulator.randomness import canonical
 
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
@@ -19,8 +20,21 @@ _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
 _FORCED_TOOL_PROMPT_TOKENS = 313
 _TOOL_TOKENS = 40
-_IMAGE_TOKENS = 1500
+_THINKING_TOKENS = 29
+_FORMAT_TOKENS = 110
 _PAGE_TOKENS = 2000
+_SERVER_TOOL_TOKENS: Mapping[str, int] = {
+    "advisor": 900,
+    "bash": 245,
+    "code_execution": 2_000,
+    "computer": 1_200,
+    "memory": 1_200,
+    "text_editor": 700,
+    "tool_search": 400,
+    "web_fetch": 500,
+    "web_search": 1_750,
+}
+"""What the API's own tools cost beside the tools' prompt, by the type without its date; fitted like the rest."""
 
 
 def text_tokens(text: str) -> int:
@@ -34,7 +48,7 @@ def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     for message in body["messages"]:
         parts.append(_MESSAGE_TOKENS)
         parts.extend(block_tokens(block) for block in blocks_of(message["content"]))
-    return sum(parts) + _REQUEST_TOKENS
+    return sum(parts) + request_tokens(body)
 
 
 def message_tokens() -> int:
@@ -42,17 +56,19 @@ def message_tokens() -> int:
     return _MESSAGE_TOKENS
 
 
-def request_tokens() -> int:
-    """What a request costs beside its parts."""
-    return _REQUEST_TOKENS
+def request_tokens(body: Mapping[str, Any]) -> int:
+    """What a request costs beside tools, system and messages: its frame, thinking, the format of its answer."""
+    thinking = _THINKING_TOKENS if asks_for_thinking(body) else 0
+    schema = body.get("output_format") or (body.get("output_config") or {}).get("format")
+    return _REQUEST_TOKENS + thinking + (_FORMAT_TOKENS + text_tokens(canonical(schema)) if schema else 0)
 
 
 def tool_tokens(body: Mapping[str, Any]) -> list[int]:
     """The estimates for the tools; the first carries the prompt that tells the model how tools are used."""
-    tools = [_tool_tokens(canonical(_unmarked(tool))) for tool in body.get("tools") or ()]
+    tools = [_one_tool(tool) for tool in body.get("tools") or ()]
     choice = (body.get("tool_choice") or {}).get("type", "auto")
-    if tools and choice != "none":
-        tools[0] += _TOOL_PROMPT_TOKENS if choice == "auto" else _FORCED_TOOL_PROMPT_TOKENS
+    if tools:
+        tools[0] += _FORCED_TOOL_PROMPT_TOKENS if choice in ("any", "tool") else _TOOL_PROMPT_TOKENS
     return tools
 
 
@@ -62,7 +78,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
     if kind in ("text", "thinking"):
         return text_tokens(block[kind])
     if kind == "image":
-        return _IMAGE_TOKENS
+        return image_tokens(block["source"])
     if kind == "document":
         return _document_tokens(block)
     if kind == "tool_result":
@@ -84,6 +100,14 @@ def _unmarked(block: Mapping[str, Any]) -> dict[str, Any]:
 def _document_tokens(block: Mapping[str, Any]) -> int:
     source = block["source"]
     return text_tokens(str(source.get("data", ""))) if source.get("type") == "text" else _PAGE_TOKENS
+
+
+def _one_tool(tool: Mapping[str, Any]) -> int:
+    if tool.get("defer_loading"):
+        return 0
+    kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")
+    own = next((cost for name, cost in _SERVER_TOOL_TOKENS.items() if kind.startswith(name)), None)
+    return _tool_tokens(canonical(_unmarked(tool))) if own is None else own
 
 
 @lru_cache(maxsize=4096)

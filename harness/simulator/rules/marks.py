@@ -66,9 +66,9 @@ def thinking_leads_tool_loops(asked: Asked) -> str | None:
             return (
                 f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. "
                 "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
-                "the lastmost set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks from "
-                "previous turns. To avoid this requirement, disable `thinking`. Please consult our documentation at "
-                "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+                "the lastmost set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks "
+                "from previous turns. To avoid this requirement, disable `thinking`. Please consult our documentation "
+                "at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
             )
     return None
 

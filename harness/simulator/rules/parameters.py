@@ -67,9 +67,9 @@ def thinking_temperature(asked: Asked) -> str | None:
 
 
 def thinking_leaves_tools_free(asked: Asked) -> str | None:
-    """While the model thinks, no tool is forced."""
+    """With a thinking budget no tool is forced; adaptive thinking takes it (recorded, 2026-02)."""
     forced = (asked.body.get("tool_choice") or {}).get("type") in ("any", "tool")
-    if not forced or asked.thinking not in ("enabled", "adaptive"):
+    if not forced or asked.thinking != "enabled":
         return None
     return "Thinking may not be enabled when tool_choice forces tool use."
 

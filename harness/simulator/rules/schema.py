@@ -99,10 +99,12 @@ class ServerBlock(_Open):
     cache_control: CacheControl | None = None
 
 
-_SERVER_BLOCKS = tuple(
-    "advisor_tool_result bash_code_execution_tool_result code_execution_tool_result compaction container_upload "
-    "mcp_tool_result mcp_tool_use server_tool_use text_editor_code_execution_tool_result tool_addition tool_reference "
-    "tool_removal tool_search_tool_result web_fetch_tool_result web_search_tool_result".split()  # noqa: SIM905 - one column of names
+_SERVER_BLOCKS = frozenset(
+    """
+    advisor_tool_result bash_code_execution_tool_result code_execution_tool_result compaction container_upload
+    mcp_tool_result mcp_tool_use server_tool_use text_editor_code_execution_tool_result tool_addition tool_reference
+    tool_removal tool_search_tool_result web_fetch_tool_result web_search_tool_result
+    """.split()  # noqa: SIM905 - names in columns
 )
 
 
