@@ -32,7 +32,7 @@ def healed(context: Context) -> tuple[Context, tuple[str, ...]]:
 
 
 def transition_prompt(context: Context, combination: str, healed: Sequence[str]) -> str | None:
-    """What the model is told when a session goes on under the flags of `combination`, its history mended as `healed` says.
+    """What the model is told when a session goes on under the flags of `combination`, mended as `healed` says.
 
     None where the flags are those that the context was saved under and nothing was mended.
     """
@@ -59,7 +59,7 @@ class _Mending:
     def once(self, messages: Sequence[Message]) -> list[Message]:
         """The messages after each rule has been applied once, in the order in which they build on each other."""
         self.seen.clear()
-        whole = [replace_content(message, self._sound(message, f"message {n}")) for n, message in enumerate(messages)]
+        whole = [_with(message, self._sound(message, f"message {n}")) for n, message in enumerate(messages)]
         return self._paired(self._joined(self._filled(whole)))
 
     def _sound(self, message: Message, where: str) -> Any:
@@ -122,7 +122,7 @@ class _Mending:
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:
                 both = _blocks(joined[-1]) + _blocks(message)
-                joined[-1] = replace_content(joined[-1], both)
+                joined[-1] = _with(joined[-1], both)
                 self.notes.append(f"two messages of the {message['role']} in a row were joined")
             else:
                 joined.append(message)
@@ -134,7 +134,7 @@ class _Mending:
         for previous, message in pairwise([_NOTHING, *messages, _NOTHING]):
             calls = [block for block in _blocks(previous) if block["type"] == "tool_use"]
             if message["role"] == "user":
-                paired.append(replace_content(message, self._answered(message, calls)))
+                paired.append(_with(message, self._answered(message, calls)))
             else:
                 if calls:
                     paired.append({"role": "user", "content": [self._result(call) for call in calls]})
@@ -150,10 +150,9 @@ class _Mending:
         found = self._matched(results, {call["id"] for call in calls})
         missing = [self._result(call) for call in calls if call["id"] not in found]
         rest = [block for block in blocks if block["type"] != "tool_result"]
-        if not missing and [*found.values(), *rest] != [
-            block for block in blocks if block in rest or block in found.values()
-        ]:
-            self.notes.append(f"the results of {', '.join(found)} were put before the user's words")
+        places = [block["type"] == "tool_result" for block in blocks]
+        if places != sorted(places, reverse=True):
+            self.notes.append("results were put before the user's words")
         return [*found.values(), *missing, *rest]
 
     def _matched(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
@@ -185,7 +184,7 @@ _SERVER_CALLS = ("server_tool_use", "mcp_tool_use")
 _NOTHING: Message = {"role": "", "content": []}
 
 
-def replace_content(message: Message, content: Any) -> Message:
+def _with(message: Message, content: Any) -> Message:
     """The message with that content, its keys in their order."""
     return {**message, "content": content}
 

@@ -67,6 +67,8 @@ _BLOCKS: Mapping[str, Schema] = {
         "text": {"text": _TEXT},
         "tool_use": {"id": _TEXT, "name": _TEXT, "input": {"type": "object"}},
         "tool_result": {"tool_use_id": _TEXT},
+        "server_tool_use": {"id": _TEXT, "name": _TEXT},
+        "mcp_tool_use": {"id": _TEXT, "name": _TEXT},
     }.items()
 }
 """What the blocks that a restored session acts on must hold. Blocks of other types pass as they are."""
@@ -149,7 +151,7 @@ def _check_version(document: Any, path: Path) -> None:
 
 
 def _context(document: dict[str, Any], path: Path) -> Context:
-    """The context in a document of this version. Values come from the document itself, so that keys keep their order."""
+    """The context in a document of this version. Its values are the document's own, so that keys keep their order."""
     _check(_WHOLE_FILE, document, str(path))
     check_messages(document["messages"], str(path))
     try:
