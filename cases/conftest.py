@@ -1,0 +1,69 @@
+"""Fixtures of the cases. In a checkout their cassettes are `recordings/<file>/<case>.json`."""
+
+import tomllib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from harness.conformance.stage import FIXTURES, RECORDINGS, Talk, new_agent, restored_agent
+from harness.plugin.names import slug
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Load the plugin behind `--feature`, also where the suite runs installed."""
+    pluginmanager.import_plugin("harness.plugin.features")
+
+
+@pytest.fixture
+def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
+    """One cassette a case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
+    module = request.path.stem.removeprefix("test_")
+    name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
+    return RECORDINGS / module / f"{slug(name)}.json"
+
+
+@pytest.fixture
+def _harness_scenarios() -> Path:
+    """The scenarios of the cases."""
+    return FIXTURES / "scenarios"
+
+
+@pytest.fixture
+def commands(request: pytest.FixtureRequest, _harness_scenarios: Path) -> list[str]:
+    """What the case's scenario lets tools run. A cassette is data: what it asks for beyond these is refused."""
+    scenario = request.node.get_closest_marker("scenario").args[0]
+    table = tomllib.loads((_harness_scenarios / f"{scenario}.toml").read_text(encoding="utf-8"))
+    declared: list[str] = table["commands"]
+    return declared
+
+
+@pytest_asyncio.fixture
+async def client(cassette: Any) -> AsyncIterator[Any]:
+    """The SDK's client, answered by the case's cassette."""
+    from anthropic import AsyncAnthropic
+
+    async with AsyncAnthropic(http_client=cassette.async_http_client(), max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def talk(client: Any, cassette: Any, commands: list[str]) -> Callable[..., Talk]:
+    """Begins a conversation with a new agent: `talk(tools=[...], model="...", context_path=...)`."""
+
+    def begin(**options: Any) -> Talk:
+        return Talk(new_agent(client, cassette.clock, commands=commands, **options))
+
+    return begin
+
+
+@pytest.fixture
+def resume(client: Any, cassette: Any, commands: list[str]) -> Callable[[Path], Talk]:
+    """Goes on with a saved session: `resume(path)`."""
+
+    def go_on(path: Path) -> Talk:
+        return Talk(restored_agent(path, client, cassette.clock, commands=commands))
+
+    return go_on

@@ -1,0 +1,92 @@
+"""Sessions: one for each feature, and what CI runs. A bare `nox` runs what CI runs, in the environment it stands in."""
+
+import sys
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "coverage"]
+
+PYTEST = (sys.executable, "-m", "pytest")
+WORKERS = ("-n", "auto")
+
+
+def _feature(session: nox.Session, name: str) -> None:
+    session.run(*PYTEST, f"--feature={name}", *session.posargs)
+
+
+@nox.session
+def streaming(session: nox.Session) -> None:
+    """The cases of streaming."""
+    _feature(session, "streaming")
+
+
+@nox.session
+def prompt_cache(session: nox.Session) -> None:
+    """The cases of prompt caching."""
+    _feature(session, "prompt_cache")
+
+
+@nox.session
+def extended_output(session: nox.Session) -> None:
+    """The cases of extended output."""
+    _feature(session, "extended_output")
+
+
+@nox.session
+def tools(session: nox.Session) -> None:
+    """The cases of tools."""
+    _feature(session, "tools")
+
+
+@nox.session
+def context(session: nox.Session) -> None:
+    """The cases of context that is kept."""
+    _feature(session, "context")
+
+
+@nox.session
+def errors(session: nox.Session) -> None:
+    """The cases of injected errors."""
+    _feature(session, "errors")
+
+
+@nox.session(name="all")
+def all_features(session: nox.Session) -> None:
+    """All 25 cases."""
+    _feature(session, "all")
+
+
+@nox.session
+def record(session: nox.Session) -> None:
+    """Record the cases anew from the simulator; files in which nothing but times differ stay as they are."""
+    _feature_options = ("--record-mode=rewrite", "--harness-upstream=simulator")
+    session.run(*PYTEST, "--feature=all", *_feature_options, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests: the cases, and those of the harness itself."""
+    session.run(*PYTEST, *WORKERS, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """All tests, with the branches of `harness/` that they reach."""
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and formatting."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    session.run("mypy")
