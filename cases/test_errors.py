@@ -155,7 +155,7 @@ async def test_token_guard(cassette: Any, talk: Callable[..., Talk], monkeypatch
 @pytest.mark.flags(prompt_cache=True)
 @pytest.mark.asyncio
 async def test_cache_marks(cassette: Any, talk: Callable[..., Talk]) -> None:
-    """However long the conversation, there are never more marks than the API takes, and none in the caller's messages."""
+    """However long the conversation, there are never more marks than the API takes; the messages hold none."""
     conversation = talk()
     for turn in range(1, 8):
         before = copy.deepcopy(conversation.agent.context.messages)
