@@ -1,0 +1,5 @@
+"""The `harness` command."""
+
+from harness.cli.main import main
+
+__all__ = ["main"]
