@@ -10,7 +10,7 @@ from harness.faults.when import Whens
 from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 
 
-@fault_kind("cut", streamed="raises httpx.ReadError", plain="answers as without the fault", points=ALL_POINTS)
+@fault_kind("cut", streamed="raises httpx2.ReadError", plain="does not apply", points=ALL_POINTS)
 def reset(*, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[Whens]) -> Effect:
     """The connection is reset in the middle of the answer; `torn`: after half of the next event."""
     return _ended(at, occurrence, torn, lambda moment: Cut(moment, "reset"))
@@ -18,8 +18,8 @@ def reset(*, at: str = "inside_text", occurrence: int = 1, torn: bool = False, *
 
 @fault_kind(
     "cut",
-    streamed="raises httpx.RemoteProtocolError",
-    plain="answers as without the fault",
+    streamed="raises httpx2.RemoteProtocolError",
+    plain="does not apply",
     points=ALL_POINTS,
 )
 def end_of_file(*, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[Whens]) -> Effect:
@@ -29,8 +29,8 @@ def end_of_file(*, at: str = "inside_text", occurrence: int = 1, torn: bool = Fa
 
 @fault_kind(
     "cut",
-    streamed="answers wrongly, without an error",
-    plain="answers as without the fault",
+    streamed="answers otherwise: content, stop_reason, usage",
+    plain="does not apply",
     points=ALL_POINTS,
 )
 def clean_end(*, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[Whens]) -> Effect:
@@ -38,7 +38,7 @@ def clean_end(*, at: str = "inside_text", occurrence: int = 1, torn: bool = Fals
     return _ended(at, occurrence, torn, End)
 
 
-@fault_kind("cut", streamed="raises AssertionError", plain="raises anthropic.APIResponseValidationError")
+@fault_kind("cut", streamed="raises AssertionError", plain="raises json.JSONDecodeError")
 def empty_response(**when: Unpack[Whens]) -> Effect:
     """A 200 without a body. Nothing below the fault is asked."""
 
@@ -56,7 +56,8 @@ def _ended(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
 
     def act(place: Place) -> Change | None:
         half = place.event[: len(place.event) // 2] if torn else b""
-        return Change((Chunk(place.at, half), last(place.at))) if place.event or not torn else None
+        changes_nothing = not place.event and (torn or last is End)
+        return None if changes_nothing else Change((Chunk(place.at, half), last(place.at)))
 
     def halved(body: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, body[: len(body) // 2]), last(moment))

@@ -34,7 +34,8 @@ class Place:
 class Change:
     """What leaves in place of the event after a point. `delay`: seconds by which everything later is late.
 
-    `held` leaves after the next event. Where `pieces` end in an `End` or a `Cut`, nothing comes after them.
+    `held` leaves after the next event, and only then has anything changed. Where `pieces` end in an `End` or a `Cut`,
+    nothing comes after them.
     """
 
     pieces: tuple[Piece, ...]
@@ -99,8 +100,7 @@ class AtPoint:
         for event in self._events.feed(chunk.data):
             change = self._reached(chunk.at, event)
             if change is None:
-                unchanged += event + self._held
-                self._held = b""
+                unchanged += event + self._released()
                 continue
             out += _chunks(chunk.at + self._delay, unchanged)
             out += self._done(change)
@@ -109,7 +109,15 @@ class AtPoint:
                 return out
         return out + _chunks(chunk.at + self._delay, unchanged)
 
+    def _released(self) -> bytes:
+        held, self._held = self._held, b""
+        if held:
+            self._due.fire()
+        return held
+
     def _last(self, piece: Piece) -> list[Piece]:
+        if self._held:
+            self._due.miss(f"nothing came after the event at {self._at}")
         out = _chunks(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._reached(piece.at, b"")) is not None:
@@ -132,7 +140,8 @@ class AtPoint:
         return None if self._left else change
 
     def _done(self, change: Change) -> tuple[Piece, ...]:
-        self._due.fire()
+        if not change.held:
+            self._due.fire()
         self._delay += change.delay
         self._held = change.held
         self._over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
@@ -189,7 +198,7 @@ class WholeBody:
             self._due.miss(f"the body has no {self._missing}")
             return waiting
         self._due.fire()
-        return changed
+        return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
 
 
 class EachChunk:

@@ -10,21 +10,22 @@ from harness.faults.fault import Due, Effect, fault_kind
 from harness.faults.when import Whens
 from harness.wire.timeline import Chunk, Edit, Head
 
-_UNCHANGED = "answers as without the fault"
+_AS_EVER = "answers as ever"
+_NO_STREAM = "does not apply"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
 _FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@fault_kind("encoding", streamed="", plain=_UNCHANGED)
+@fault_kind("encoding", streamed=_AS_EVER, plain=_NO_STREAM)
 def line_ends(*, kind: str = "crlf", **when: Unpack[Whens]) -> Effect:
     """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never does."""
     end = _LINE_ENDS[checks.one_of("kind", kind, _LINE_ENDS)]
     return lambda due: Answer(due, stream=EachEvent(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
 
 
-@fault_kind("encoding", streamed="", plain="")
+@fault_kind("encoding", streamed="raises AssertionError", plain=_AS_EVER)
 def byte_order_mark(**when: Unpack[Whens]) -> Effect:
     """The body begins with a byte order mark."""
 
@@ -40,7 +41,7 @@ def byte_order_mark(**when: Unpack[Whens]) -> Effect:
     return effect
 
 
-@fault_kind("encoding", streamed="", plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("encoding", streamed="raises UnicodeDecodeError", plain=_NO_STREAM, points=STREAM_POINTS)
 def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The last text of the event after a point holds a byte that is not UTF-8."""
 
@@ -51,7 +52,7 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
     return at_point(at, occurrence, act)
 
 
-@fault_kind("encoding", streamed=_UNCHANGED, plain=_UNCHANGED)
+@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
 def split_utf8(**when: Unpack[Whens]) -> Effect:
     """Every character of more than one byte arrives in two chunks."""
 
@@ -65,7 +66,7 @@ def split_utf8(**when: Unpack[Whens]) -> Effect:
     return effect
 
 
-@fault_kind("encoding", streamed="", plain="")
+@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
 def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Whens]) -> Effect:
     """The answer is what it should be, and its head calls it something else."""
     checks.text("content_type", content_type)

@@ -14,12 +14,13 @@ from harness.wire.sse import encode
 from harness.wire.timeline import Chunk, Edit, End, Piece
 
 _DATA = re.compile(rb"data: ?(\{.*\})")
-_UNCHANGED = "answers as without the fault"
-_WRONG = "answers wrongly, without an error"
+_AS_EVER = "answers as ever"
+_NO_STREAM = "does not apply"
+_OTHERWISE = "answers otherwise: content"
 _IN_A_BLOCK = tuple(name for name in POINTS if name.startswith(("inside_", "after_block_start", "mid_", "between_th")))
 
 
-@fault_kind("bytes", streamed="raises json.JSONDecodeError", plain=_UNCHANGED, points=ALL_POINTS)
+@fault_kind("bytes", streamed="raises json.JSONDecodeError", plain=_NO_STREAM, points=ALL_POINTS)
 def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The event after a point holds only half of its JSON; `at=inside_body`, the body does."""
 
@@ -32,37 +33,37 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
     return at_point(at, occurrence, _changed(halved), body)
 
 
-@fault_kind("bytes", streamed="raises json.JSONDecodeError", plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("bytes", streamed="raises json.JSONDecodeError", plain=_NO_STREAM, points=STREAM_POINTS)
 def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The blank line after the next event is missing, so that it and the one behind it are one event."""
     return at_point(at, occurrence, _changed(lambda event: event[: -2 if event.endswith(b"\r\n") else -1]))
 
 
-@fault_kind("bytes", streamed=_WRONG, plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("bytes", streamed=_OTHERWISE, plain=_NO_STREAM, points=STREAM_POINTS)
 def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The event after a point comes twice."""
     return at_point(at, occurrence, _changed(lambda event: event * 2))
 
 
-@fault_kind("bytes", streamed=_WRONG, plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("bytes", streamed=_OTHERWISE, plain=_NO_STREAM, points=STREAM_POINTS)
 def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The two events after a point come in each other's place."""
     return at_point(at, occurrence, lambda place: Change((), held=place.event) if place.event else None)
 
 
-@fault_kind("bytes", streamed=_WRONG, plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("bytes", streamed=_OTHERWISE, plain=_NO_STREAM, points=STREAM_POINTS)
 def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The event after a point is lost."""
     return at_point(at, occurrence, lambda place: Change(()) if place.event else None)
 
 
-@fault_kind("bytes", streamed=_UNCHANGED, plain=_UNCHANGED, points=STREAM_POINTS)
+@fault_kind("bytes", streamed=_AS_EVER, plain=_NO_STREAM, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """An event of a kind that no client knows yet comes in between."""
     return at_point(at, occurrence, _inserted(lambda gap: {"type": "novelty", "novelty": True}))
 
 
-@fault_kind("bytes", streamed=_WRONG, plain=_UNCHANGED)
+@fault_kind("bytes", streamed=_OTHERWISE, plain=_NO_STREAM)
 def unknown_block(**when: Unpack[Whens]) -> Effect:
     """A whole content block of an unknown type follows the last one."""
 
@@ -78,7 +79,7 @@ def unknown_block(**when: Unpack[Whens]) -> Effect:
     return at_point("before_message_delta", 1, act)
 
 
-@fault_kind("bytes", streamed=_UNCHANGED, plain=_UNCHANGED, points=_IN_A_BLOCK)
+@fault_kind("bytes", streamed=_AS_EVER, plain=_NO_STREAM, points=_IN_A_BLOCK)
 def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """A delta of an unknown type comes in an open block."""
     checks.one_of("at", at, _IN_A_BLOCK)
@@ -90,7 +91,7 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
     return at_point(at, occurrence, _inserted(delta))
 
 
-@fault_kind("bytes", streamed="", plain="")
+@fault_kind("bytes", streamed="raises AttributeError", plain="answers otherwise: usage")
 def missing_usage(*, where: str = "everywhere", **when: Unpack[Whens]) -> Effect:
     """The answer states no usage: in `message_start`, in `message_delta`, or everywhere (a plain body included)."""
     checks.one_of("where", where, ("message_start", "message_delta", "everywhere"))

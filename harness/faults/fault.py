@@ -134,7 +134,9 @@ class Kind:
     """One row of the table of faults.
 
     `streamed` and `plain` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
-    `messages.stream(...).get_final_message()` and with `messages.create(...)`.
+    `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as ever`,
+    `answers otherwise: ` and the fields of the message that silently differ, `late` where it waited longer, or
+    `does not apply`.
     """
 
     name: str

@@ -14,7 +14,7 @@ PING = encode("ping", '{"type": "ping"}')
 """A ping as the API writes it: the only event with a space after the colon, and never padded."""
 
 
-@fault_kind("stall", streamed="waits, then answers", plain="waits, then answers")
+@fault_kind("stall", streamed="answers as ever, late", plain="answers as ever, late")
 def slow_start(*, seconds: float = 60, **when: Unpack[Whens]) -> Effect:
     """Nothing comes for `seconds`, then the whole answer as ever."""
     late = checks.seconds("seconds", seconds)
@@ -26,7 +26,7 @@ def slow_start(*, seconds: float = 60, **when: Unpack[Whens]) -> Effect:
     return effect
 
 
-@fault_kind("stall", streamed="waits, then answers", plain="answers as without the fault", points=STREAM_POINTS)
+@fault_kind("stall", streamed="answers as ever, late", plain="does not apply", points=STREAM_POINTS)
 def stall(*, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
     """The stream falls silent for `seconds` at a point, then goes on."""
     late = checks.seconds("seconds", seconds)
@@ -35,8 +35,8 @@ def stall(*, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, 
 
 @fault_kind(
     "stall",
-    streamed="waits, then answers wrongly, without an error",
-    plain="answers as without the fault",
+    streamed="answers otherwise: content, stop_reason, usage, late",
+    plain="does not apply",
     points=STREAM_POINTS,
 )
 def ping_only(
@@ -70,7 +70,7 @@ def ping_only(
     return at_point(at, occurrence, act)
 
 
-@fault_kind("stall", streamed="waits, then answers", plain="waits, then answers")
+@fault_kind("stall", streamed="answers as ever, late", plain="answers as ever, late")
 def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[Whens]) -> Effect:
     """The body comes in chunks of at most `size` bytes, `interval` seconds apart."""
     checks.whole_number("size", size)

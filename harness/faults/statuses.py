@@ -158,7 +158,7 @@ def unavailable(*, retry_after: RetryAfter = None, should_retry: bool | None = N
     return _answering(503, headers, body)
 
 
-@fault_kind(**_errors("DeadlineExceededError"))
+@fault_kind(**_errors("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]
 ) -> Effect:

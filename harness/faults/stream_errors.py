@@ -30,7 +30,7 @@ MESSAGES = {
 @fault_kind(
     "stream_error",
     streamed="raises anthropic.APIStatusError",
-    plain="answers as without the fault",
+    plain="does not apply",
     points=STREAM_POINTS,
 )
 def stream_error(

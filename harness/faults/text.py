@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
+from inspect import get_annotations
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from harness.faults import checks
 from harness.faults.errors import FaultError
@@ -32,7 +33,7 @@ def parse(text: str) -> Fault:
 
 def _arguments(kind: Kind, text: str) -> dict[str, object]:
     found: dict[str, object] = {}
-    hints = {name: hint for name, hint in get_type_hints(kind.make).items() if name not in ("when", "return")}
+    hints = get_annotations(kind.make)
     for part in _BEFORE_NEXT_ARGUMENT.split(text.strip()):
         name, equals, value = (one.strip() for one in part.partition("="))
         if not equals:

@@ -1,0 +1,122 @@
+"""The grammar of a stream: where in it one is, whatever the chunks."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.wire.grammar import POINTS, EventBytes, Gap, Walk, kind, points_at, points_in
+from harness.wire.sse import encode
+
+LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
+
+
+def _chunked(data: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+
+
+def _events(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
+    splitter = EventBytes()
+    return [event for chunk in chunks for event in splitter.feed(chunk)], splitter.rest
+
+
+def _start(index: int, block: object) -> bytes:
+    return encode("content_block_start", json.dumps({"type": "content_block_start", "index": index, **_named(block)}))
+
+
+def _named(block: object) -> dict[str, object]:
+    return {"content_block": {"type": block}}
+
+
+def test_splits_after_the_blank_line() -> None:
+    """Two events and the beginning of a third."""
+    assert ([b"data: 1\n\n", b"data: 2\n\n"], b"data: 3\n") == _events([b"data: 1\n\ndata: 2\n\ndata: 3\n"])
+
+
+def test_a_final_cr_waits_for_its_lf() -> None:
+    """CR may end a line or begin CRLF; the event ends where both are known."""
+    assert ([], b"data: 1\r\n\r") == _events([b"data: 1\r\n\r"])
+    assert ([b"data: 1\r\n\r\n"], b"") == _events([b"data: 1\r\n\r", b"\n"])
+    assert ([b"data: 1\r\r"], b"x") == _events([b"data: 1\r\r", b"x"])
+
+
+@given(st.lists(st.sampled_from(["data: 1", "event: x", "", ": note"])), LINE_ENDS, st.lists(st.integers(0, 200)))
+def test_chunking_never_matters(lines: list[str], end: str, cuts: list[int]) -> None:
+    """Any chunking gives the same events, and no byte is lost."""
+    data = "".join(line + end for line in lines).encode()
+    events, rest = _events(_chunked(data, cuts))
+    assert (events, rest) == _events([data])
+    assert data == b"".join(events) + rest
+
+
+def test_a_kind_is_the_type_of_the_delta_or_of_the_event() -> None:
+    """And nothing where neither is a name."""
+    assert "text_delta" == kind({"type": "content_block_delta", "delta": {"type": "text_delta"}})
+    assert "content_block_delta" == kind({"type": "content_block_delta", "delta": 3})
+    assert "message_delta" == kind({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    assert "" == kind({"type": 4})
+
+
+def test_every_point_is_described() -> None:
+    """A name is its key, and the description is a phrase, not a sentence."""
+    assert list(POINTS) == [point.name for point in POINTS.values()]
+    assert [] == [point.name for point in POINTS.values() if not point.description or point.description[-1] == "."]
+
+
+def test_an_empty_message_has_few_points() -> None:
+    """A stop sequence hit at once: no block at all."""
+    names = ("message_start", "message_delta", "message_stop")
+    events = [encode(name, f'{{"type":"{name}"}}') for name in names]
+    expected = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
+    assert expected == points_in(events)
+
+
+def test_nothing_has_no_point() -> None:
+    """An empty body never comes to its first event."""
+    assert () == points_in([])
+
+
+def test_a_comment_is_as_good_as_a_ping() -> None:
+    """It is no event, and changes nothing but what came last."""
+    walk = Walk()
+    assert Gap(next="ping") == walk.before(b": hello\n\n")
+    assert Gap(pinged=True) == walk.end()
+    assert ("after_ping",) == points_at(walk.end())
+
+
+def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
+    """No JSON, JSON that is no object, JSON nested beyond reason: the walk goes on."""
+    for data in ("{", "[1]", "[" * 100_000):
+        walk = Walk()
+        assert "" == walk.before(encode("x", data)).next
+        assert Gap(previous="unknown") == walk.end()
+
+
+def test_blocks_of_no_type_are_unknown() -> None:
+    """Whatever stands where the block's type should be."""
+    for block in (None, 3, ["text"]):
+        walk = Walk()
+        walk.before(_start(0, block))
+        assert Gap(previous="content_block_start", block="unknown") == walk.end()
+    walk = Walk()
+    walk.before(encode("content_block_start", '{"type":"content_block_start","content_block":1}'))
+    assert "unknown" == walk.end().block
+
+
+def test_a_gap_knows_the_block_around_it() -> None:
+    """Open, then closed; the index is that of the open block, then the next one's."""
+    walk = Walk()
+    walk.before(_start(0, "tool_use"))
+    delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
+    walk.before(encode("content_block_delta", delta))
+    assert Gap(previous="input_json_delta", block="tool_use", input=True) == walk.end()
+    walk.before(encode("content_block_stop", '{"type":"content_block_stop","index":0}'))
+    assert Gap(previous="content_block_stop", closed="tool_use", index=1) == walk.end()
+    assert ("after_tool_use",) == points_at(walk.end())
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_any_bytes_can_be_walked(chunks: list[bytes]) -> None:
+    """Garbage has points or not; it never raises."""
+    assert set(POINTS) >= set(points_in([*chunks, b"\n\n"]))
