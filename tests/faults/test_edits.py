@@ -1,0 +1,409 @@
+"""What faults make of streams and bodies: at a point, at each event, byte by byte."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import faults
+from harness.faults import Fault
+from harness.wire.grammar import POINTS, points_in
+from harness.wire.layers import faulty
+from harness.wire.sse import decode
+from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header
+
+STREAM_HEAD = Head(0.0, 200, (("content-type", "text/event-stream"),))
+ENDS = [
+    (faults.stream_error, "End"),
+    (faults.reset, "reset"),
+    (faults.end_of_file, "eof"),
+    (faults.clean_end, "End"),
+    (faults.read_timeout, "read_timeout"),
+]
+POINT_FAULTS = [kind for kind in faults.table() if kind.points]
+REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"stream": true}')
+EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta",'
+
+
+def _play(fault: Fault, response: Response) -> Response:
+    return faulty(lambda request: response, fault)(REQUEST)
+
+
+def _last(response: Response) -> str:
+    piece = response[-1]
+    return piece.how if isinstance(piece, Cut) else type(piece).__name__
+
+
+def _rechunked(data: bytes, cuts: Iterable[int]) -> Response:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    chunks = [Chunk(1.0, data[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    return (STREAM_HEAD, *chunks, End(1.0))
+
+
+def test_the_sample_has_every_point(events: tuple[bytes, ...]) -> None:
+    """So that no test below passes by finding nothing to do."""
+    assert tuple(POINTS) == points_in(events)
+
+
+@pytest.mark.parametrize("at", POINTS)
+@pytest.mark.parametrize(("make", "last"), ENDS)
+def test_what_came_before_the_point_is_verbatim(
+    make: Callable[..., Fault], last: str, at: str, stream: Response, events: tuple[bytes, ...]
+) -> None:
+    """Whole events, and nothing after the end; the end of a complete stream cannot be cut off cleanly."""
+    fault = make(at=at)
+    played = _play(fault, stream)
+    changes_nothing = make is faults.clean_end and at == "after_message_stop"
+    assert (not changes_nothing) == fault.fired
+    assert last == _last(played)
+    kept = b"".join(event for event in body(played).partition(b"event: error")[:1])
+    lengths = [len(b"".join(events[:count])) for count in range(len(events) + 1)]
+    assert len(kept) in lengths
+    assert body(stream)[: len(kept)] == kept
+    assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
+
+
+@given(st.sampled_from(POINT_FAULTS), st.data(), st.lists(st.integers(0, 10**6), max_size=40))
+def test_chunking_never_matters(kind: faults.Kind, data: Any, cuts: list[int]) -> None:
+    """Any chunks give the same bytes, and the same end, as the whole body in one."""
+    at = data.draw(st.sampled_from([point for point in kind.points if point in POINTS]))
+    whole, split = (kind.make(at=at, seed=3) for _ in range(2))
+    expected = _play(whole, _rechunked(SAMPLE, []))
+    played = _play(split, _rechunked(SAMPLE, cuts))
+    assert (body(expected), _last(expected), whole.fired) == (body(played), _last(played), split.fired)
+
+
+@given(st.sampled_from(POINT_FAULTS), st.data(), st.lists(st.binary(max_size=50), max_size=6))
+def test_no_bytes_can_break_a_fault(kind: faults.Kind, data: Any, chunks: list[bytes]) -> None:
+    """Garbage passes, or is cut; nothing raises, and the answer ends once."""
+    fault = kind.make(at=data.draw(st.sampled_from(kind.points)))
+    played = _play(fault, (STREAM_HEAD, *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
+    assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
+
+
+def test_an_occurrence_is_counted(stream: Response) -> None:
+    """The second place inside a text is one delta later."""
+    first, second = (body(_play(faults.clean_end(occurrence=nth), stream)) for nth in (1, 2))
+    assert "rich 🗺".encode() not in first
+    assert "rich 🗺".encode() in second
+    assert b"I think" not in second
+
+
+@pytest.mark.parametrize("make", [faults.reset, faults.end_of_file, faults.clean_end])
+def test_a_torn_cut_leaves_half_an_event(make: Callable[..., Fault], stream: Response) -> None:
+    """The bytes break off in the middle of the event after the point; where there is none, nothing can be torn."""
+    whole, torn = (body(_play(make(torn=value), stream)) for value in (False, True))
+    assert whole == torn[: len(whole)]
+    assert EVENT[:-20] == torn[len(whole) :][: len(EVENT) - 20]
+    assert torn == body(stream)[: len(torn)]
+    late = make(at="after_message_stop", torn=True)
+    assert body(stream) == body(_play(late, stream))
+    assert 0 == late.fired
+
+
+@pytest.mark.parametrize(
+    ("fault", "last"),
+    [
+        (faults.reset(at="inside_body"), "reset"),
+        (faults.end_of_file(at="inside_body"), "eof"),
+        (faults.clean_end(at="inside_body"), "End"),
+        (faults.read_timeout(at="inside_body"), "read_timeout"),
+        (faults.malformed_json(at="inside_body"), "End"),
+    ],
+)
+def test_a_plain_body_breaks_in_its_middle(fault: Fault, last: str, plain: Response, stream: Response) -> None:
+    """Half of the bytes come. A stream has no such point."""
+    played = _play(fault, plain)
+    assert (body(plain)[: len(body(plain)) // 2], last) == (body(played), _last(played))
+    assert body(stream) == body(_play(fault.arm(), stream))
+
+
+@pytest.mark.parametrize("fault", [faults.reset(at="inside_body"), faults.missing_usage()])
+def test_a_plain_body_that_breaks_by_itself_is_left_alone(fault: Fault, plain: Response) -> None:
+    """So is one that the client has stopped reading."""
+    for last in (Cut(1.0, "reset"), End(1.0, abandoned=True)):
+        broken = (*plain[:-1], last)
+        assert broken == _play(fault, broken)
+    assert 0 == fault.fired
+
+
+@pytest.mark.parametrize("kind", [kind for kind in faults.table() if kind.family not in {"status", "connection"}])
+def test_an_abandoned_answer_is_no_miss(kind: faults.Kind, stream: Response) -> None:
+    """A client that reads two events and stops has not shown that the stream lacks the point."""
+    fault = kind.make()
+    _play(fault, (*stream[:3], End(1.0, abandoned=True)))
+    assert () == fault.count.reasons
+
+
+def test_a_stream_cut_by_itself_is_left_alone(stream: Response) -> None:
+    """What came of an event before the cut still leaves."""
+    broken = (stream[0], Chunk(0.1, b"event: message_st"), Cut(0.2, "reset"))
+    assert broken == _play(faults.stream_error(), broken)
+    assert broken == _play(faults.missing_usage(), broken)
+
+
+def test_a_changed_body_has_no_stated_length(stream: Response) -> None:
+    """A recorded length would be a lie; a body that is left alone keeps its own."""
+    spoiled, untouched = (_play(faults.stream_error(on=on), stream)[0] for on in (1, 2))
+    assert isinstance(spoiled, Head)
+    assert isinstance(untouched, Head)
+    assert ["", "99"] == [header(head.headers, "content-length") for head in (spoiled, untouched)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            {"padding": 3},
+            b'event: error\ndata: {"type":"error","error":{"details":null,"type":"overloaded_error",'
+            b'"message":"Overloaded"}   }\n\n',
+        ),
+        (
+            {"padding": 0, "kind": "api_error"},
+            b'event: error\ndata: {"type":"error","error":{"details":null,"type":"api_error",'
+            b'"message":"Internal server error"}}\n\n',
+        ),
+        (
+            {"padding": 0, "kind": "rate_limit_error", "message": "Slow down"},
+            b'event: error\ndata: {"type":"error","error":{"details":null,"type":"rate_limit_error",'
+            b'"message":"Slow down"}}\n\n',
+        ),
+    ],
+)
+def test_an_error_event_is_written_as_the_api_does(
+    arguments: dict[str, Any], expected: bytes, stream: Response
+) -> None:
+    """Compact JSON, padded before the last brace."""
+    assert expected == body(_play(faults.stream_error(at="first_event", **arguments), stream))
+
+
+def test_padding_and_request_id_are_drawn(stream: Response) -> None:
+    """By the seed: the same for one, all of 0 to 15 over many."""
+
+    def event(seed: int) -> bytes:
+        return body(_play(faults.stream_error(at="first_event", with_request_id=True, seed=seed), stream))
+
+    assert event(5) == event(5)
+    assert set(range(16)) == {event(seed).count(b" ") - 2 for seed in range(200)}
+    assert "req_01" == json.loads(next(decode([event(5)])).data)["request_id"][:6]
+
+
+def test_a_stall_makes_everything_later_late(stream: Response) -> None:
+    """The bytes are the same; times before the point, too."""
+    played = _play(faults.stall(seconds=60, at="inside_text"), stream)
+    assert body(stream) == body(played)
+    assert [0.0] * 11 + [60.0] * 11 == [
+        round(late.at - piece.at, 9) for piece, late in zip(stream, played, strict=True)
+    ]
+
+
+def test_a_stall_at_the_end_delays_the_end(stream: Response) -> None:
+    """After `message_stop` only the end of the body can be late."""
+    played = _play(faults.stall(seconds=60, at="after_message_stop"), stream)
+    assert stream[:-1] == played[:-1]
+    assert End(62.0) == played[-1]
+
+
+def test_a_slow_start_delays_the_head(plain: Response) -> None:
+    """And all that follows."""
+    played = _play(faults.slow_start(seconds=5), plain)
+    assert [piece.at + 5 for piece in plain] == [piece.at for piece in played]
+
+
+@pytest.mark.parametrize("then", ["end", "reset", "resume"])
+def test_pings_alone(then: str, stream: Response) -> None:
+    """Forty minutes of pings are no progress; then the stream ends, breaks or goes on."""
+    played = _play(faults.ping_only(count=3, interval=15, then=then), stream)
+    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+    assert [Chunk(15.2, ping), Chunk(30.2, ping), Chunk(45.2, ping)] == list(played[2:5])
+    assert {"end": "End", "reset": "reset", "resume": "End"}[then] == _last(played)
+    assert (then == "resume") == (body(played).replace(ping, b"", 3) == body(stream).replace(ping, b"", 0))
+    assert {"end": 45.2, "reset": 45.2, "resume": 47.0}[then] == pytest.approx(played[-1].at)
+
+
+def test_a_trickle_comes_in_drops(plain: Response) -> None:
+    """At most `size` bytes at a time, the end after the last of them."""
+    fault = faults.trickle(size=100, interval=0.5)
+    played = _play(fault, plain)
+    sizes = [len(piece.data) for piece in played if isinstance(piece, Chunk)]
+    assert body(plain) == body(played)
+    assert [100] * (len(sizes) - 1) == sizes[:-1]
+    assert 0.1 + 0.5 * len(sizes) == played[-1].at
+    assert 1 == fault.fired
+
+
+def test_a_trickle_wider_than_the_chunks_is_none(plain: Response) -> None:
+    """It changes nothing, and says so."""
+    fault = faults.trickle(size=10**6)
+    assert body(plain) == body(_play(fault, plain))
+    assert ("the body has no chunk of more than 1000000 bytes",) == fault.count.reasons
+
+
+def test_events_are_doubled_swapped_and_lost(stream: Response, events: tuple[bytes, ...]) -> None:
+    """The event after the first text delta is the second one, "rich"."""
+    nth = next(number for number, event in enumerate(events) if b"rich" in event)
+    before, here, after = events[:nth], events[nth], events[nth + 1 :]
+    expected = {
+        faults.duplicated_event: (*before, here, here, *after),
+        faults.dropped_event: (*before, *after),
+        faults.reordered_events: (*before, after[0], here, *after[1:]),
+        faults.missing_blank_line: (*before, here[:-1], *after),
+    }
+    for make, parts in expected.items():
+        assert b"".join(parts) == body(_play(make(), stream))
+
+
+def test_a_blank_line_of_crlf_is_two_bytes(stream: Response) -> None:
+    """The fault inside gives CRLF; the one outside takes one whole line end."""
+    ask = faulty(lambda request: stream, faults.missing_blank_line(), faults.line_ends())
+    assert body(stream).count(b"\n") - 1 == body(ask(REQUEST)).count(b"\r\n")
+
+
+def test_half_an_event_is_no_json(stream: Response, events: tuple[bytes, ...]) -> None:
+    """Only one event is spoiled."""
+    spoiled = list(decode([body(_play(faults.malformed_json(), stream))]))
+    assert len(events) == len(spoiled)
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(spoiled[10].data)
+
+
+@pytest.mark.parametrize(
+    ("fault", "novelty"),
+    [
+        (faults.unknown_event(), {"type": "novelty", "novelty": True}),
+        (
+            faults.unknown_delta(),
+            {"type": "content_block_delta", "index": 1, "delta": {"type": "novelty_delta", "novelty": 1}},
+        ),
+        (
+            faults.unknown_block(),
+            {"type": "content_block_start", "index": 3, "content_block": {"type": "novelty", "novelty": 1}},
+        ),
+    ],
+)
+def test_novelties_come_in_between(fault: Fault, novelty: dict[str, Any], stream: Response) -> None:
+    """An event, a delta of the open block, a block with the next index."""
+    found = [event.data for event in decode([body(_play(fault, stream))]) if "novelty" in event.data]
+    assert [novelty] == [json.loads(data) for data in found]
+
+
+@pytest.mark.parametrize(("where", "left"), [("message_start", 1), ("message_delta", 1), ("everywhere", 0)])
+def test_usage_goes_missing(where: str, left: int, stream: Response) -> None:
+    """In one event or in both; all else stays."""
+    played = _play(faults.missing_usage(where=where), stream)
+    assert left == body(played).count(b'"usage"')
+    assert [event.event for event in decode([body(stream)])] == [event.event for event in decode([body(played)])]
+
+
+def test_usage_goes_missing_from_a_plain_body(plain: Response) -> None:
+    """The rest of the message is the same JSON; a body without any is left alone, and so is what is no JSON."""
+    message = json.loads(body(plain))
+    del message["usage"]
+    assert message == json.loads(body(_play(faults.missing_usage(), plain)))
+    for data in (b'{"input_tokens":3}', b"[]", b"{", b'{"usage":null}'):
+        fault = faults.missing_usage()
+        assert data == body(_play(fault, (plain[0], Chunk(0.0, data), End(0.0))))
+        assert ("the body has no usage",) == fault.count.reasons
+
+
+def test_a_stream_without_usage_is_a_miss(stream: Response) -> None:
+    """Nothing to take out, even where an event is no JSON."""
+    fault = faults.missing_usage()
+    _play(fault, (STREAM_HEAD, Chunk(0.0, b"data: {x}\n\n"), End(0.0)))
+    assert ("the stream has no usage",) == fault.count.reasons
+
+
+@pytest.mark.parametrize(("kind", "end"), [("cr", b"\r"), ("crlf", b"\r\n")])
+def test_lines_end_otherwise(kind: str, end: bytes, stream: Response) -> None:
+    """Every line; the events are the same."""
+    played = _play(faults.line_ends(kind=kind), stream)
+    assert body(stream).replace(b"\n", end) == body(played)
+    assert list(decode([body(stream)])) == list(decode([body(played)]))
+
+
+def test_a_byte_order_mark_stands_first(stream: Response, plain: Response) -> None:
+    """Once."""
+    for response in (stream, plain):
+        assert b"\xef\xbb\xbf" + body(response) == body(_play(faults.byte_order_mark(), response))
+
+
+def test_a_byte_is_not_utf8(stream: Response) -> None:
+    """Inside the text of the next event."""
+    assert "rich 🗺".encode() + b'\xff"' in body(_play(faults.invalid_utf8(), stream))
+
+
+def test_characters_are_split(stream: Response) -> None:
+    """No chunk ends between characters where one could be split; the bytes are the same."""
+    played = _play(faults.split_utf8(), stream)
+    assert body(stream) == body(played)
+    broken = [piece.data for piece in played if isinstance(piece, Chunk) and not _is_utf8(piece.data)]
+    assert 2 * (body(stream).decode().count("ü") * 2 + 1) - 1 > len(broken) >= 4
+
+
+def test_a_head_can_lie(plain: Response) -> None:
+    """Only the content type is another."""
+    head, *rest = _play(faults.wrong_content_type(content_type="text/html"), plain)
+    assert Head(0.0, 200, (("content-type", "text/html"), ("request-id", "req_01"))) == head
+    assert list(plain[1:]) == rest
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (faults.connection_refused(), (Cut(0.0, "refused"),)),
+        (faults.connection_reset(), (Cut(0.0, "reset"),)),
+        (faults.disconnected(), (Cut(0.0, "eof"),)),
+        (faults.read_timeout(), (Cut(600, "read_timeout"),)),
+        (faults.read_timeout(seconds=3), (Cut(3, "read_timeout"),)),
+        (
+            faults.empty_response(),
+            (Head(0.0, 200, (("content-type", "text/event-stream; charset=utf-8"),)), End(0.0)),
+        ),
+    ],
+)
+def test_connections_break_before_an_answer(fault: Fault, expected: Response) -> None:
+    """Nothing below the fault is asked."""
+    assert expected == faulty(_never, fault)(REQUEST)
+
+
+def test_an_empty_answer_is_of_the_kind_that_was_asked_for() -> None:
+    """JSON where no stream was."""
+    plain = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
+    assert (Head(0.0, 200, (("content-type", "application/json"),)), End(0.0)) == faults.empty_response()(plain)
+
+
+def _never(request: Request) -> Response:
+    raise AssertionError("a fault that answers asks nobody")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+SAMPLE = (
+    b'event: message_start\r\ndata: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\r\n\r\n'
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n'
+    b'event: ping\ndata: {"type": "ping"}\n\n'
+    + b"".join(
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
+        b'"text":"%s"}}\n\n' % word.encode()
+        for word in ("Zü", "rich", "🗺")
+    )
+    + b'event: content_block_stop\rdata: {"type":"content_block_stop","index":0}\r\r'
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use"}}\n\n'
+    + b"".join(
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":'
+        b'"input_json_delta","partial_json":"%s"}}\n\n' % part
+        for part in (b"", b"{", b"}")
+    )
+    + b'event: content_block_stop\ndata: {"type":"content_block_stop","index":1}\n\n'
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{}}\n\n'
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+)

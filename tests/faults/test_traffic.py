@@ -1,0 +1,74 @@
+"""Every stream fault at every point, on recorded streams."""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import faults
+from harness.wire.grammar import POINTS, points_in
+from harness.wire.layers import faulty
+from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+
+TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
+pytestmark = pytest.mark.skipif(not TRAFFIC.exists(), reason=f"no recorded traffic at {TRAFFIC}")
+REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"stream": true}')
+CHUNK_BYTES = 97
+
+
+@pytest.fixture(scope="module")
+def streams() -> list[bytes]:
+    """The bytes of every fourth recorded stream."""
+    return list(_streams())[::4]
+
+
+def _streams() -> Iterator[bytes]:
+    with gzip.open(TRAFFIC, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            data = json.loads(line)["response"]["body"]
+            if isinstance(data, str) and data.startswith("event: message_start"):
+                yield data.encode()
+
+
+def _response(data: bytes) -> Response:
+    chunks = [Chunk(start / 1000, data[start : start + CHUNK_BYTES]) for start in range(0, len(data), CHUNK_BYTES)]
+    return (Head(0.0, 200, (("content-type", "text/event-stream"),)), *chunks, End(len(data) / 1000))
+
+
+def test_recorded_streams_have_every_point(streams: list[bytes]) -> None:
+    """The grammar's names are not inventions: each occurs, most in most streams."""
+    met = Counter(name for data in streams for name in points_in([data]))
+    assert set(POINTS) == set(met)
+    everywhere = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
+    assert [len(streams)] * 4 == [met[name] for name in everywhere]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in faults.table() if kind.points], ids=lambda kind: kind.name)
+def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.Kind, streams: list[bytes]) -> None:
+    """It never raises, ends the answer once, and fires but where there is nothing left to change."""
+    for data in streams[::3]:
+        response, had = _response(data), points_in([data])
+        for at in kind.points:
+            fault = kind.make(at=at)
+            played = faulty(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
+            assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
+            if at not in had:
+                assert (0, data) == (fault.fired, body(played))
+            elif fault.fired == 0:
+                assert (data, _tail(at)) == (body(played), True)
+
+
+def _tail(at: str) -> bool:
+    """Whether what follows the point may be too little for an event to be spoiled, doubled or swapped."""
+    return at in {"after_message_stop", "after_message_delta"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in faults.table() if not kind.points], ids=lambda kind: kind.name)
+def test_a_fault_without_points_never_raises(kind: faults.Kind, streams: list[bytes]) -> None:
+    """On any recorded stream."""
+    for data in streams[::3]:
+        played = faulty(lambda request, data=data: _response(data), kind.make())(REQUEST)  # type: ignore[misc]
+        assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
