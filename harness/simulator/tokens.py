@@ -1,7 +1,8 @@
 """How many tokens a request or an answer has: an estimate, since the model's own tokenizer is not public.
 
 Text is cut into words, numbers, punctuation and white space, and each piece counts by its length; the constants were
-fitted to recorded `input_tokens` of 2025 and 2026. Every figure that comes from here is simulated.
+fitted to 1,190 recorded `input_tokens` of 2024 to 2026, from which they are off by 10 % in the median and 39 % at the
+95th percentile. Every figure that comes from here is simulated.
 """
 
 import re
@@ -14,7 +15,7 @@ from harness.simulator.matching import asks_for_thinking, blocks_of
 from harness.simulator.randomness import canonical
 
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
-_LETTERS_A_TOKEN = 6.0
+_LETTERS_A_TOKEN = 8
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
@@ -117,5 +118,5 @@ def _tool_tokens(tool: str) -> int:
 
 def _piece_tokens(piece: str) -> int:
     if piece[0].isascii() and piece[0].isalpha():
-        return 1 + int((len(piece) - 1) // _LETTERS_A_TOKEN)
+        return 1 + (len(piece) - 1) // _LETTERS_A_TOKEN
     return 1

@@ -74,10 +74,10 @@ def results_answer_calls(asked: Asked) -> str | None:
 
 
 def calls_are_answered(asked: Asked) -> str | None:
-    """Every tool_use is answered in the user's turn right after it; the last message may leave calls open."""
+    """Every tool_use is answered in the user's turn right after it."""
     messages = asked.body["messages"]
     for number, message in enumerate(messages):
-        if message["role"] != "assistant" or number == len(messages) - 1:
+        if message["role"] != "assistant":
             continue
         calls = [block["id"] for block in blocks_of(message["content"]) if block["type"] == _CALLS]
         missing = set(calls) - _answers(messages[number + 1 :])
