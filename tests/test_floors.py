@@ -1,0 +1,158 @@
+"""The floors: what may import what, over every module of the package."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "harness"
+
+FLOORS = (
+    {"errors", "flags", "models", "wire", "clock", "files", "logs"},
+    {"matrix", "config"},
+    {"agent", "cassette", "simulator", "faults"},
+    {"transports"},
+    {"report", "gate"},
+    {"cli", "plugin", "ui"},
+)
+"""Rooms of `harness/`, lowest floor first. A room imports lower floors only; those of the lowest may share."""
+
+ONLY_IN = {"pytest": {"plugin"}, "streamlit": {"ui"}, "httpx": {"transports"}, "httpx2": {"transports"}}
+"""Libraries that only these rooms know, wherever in a module the import stands."""
+
+NEVER_AT_LOAD = {"anthropic", "httpx", "httpx2", "httpcore", "httpcore2"}
+"""Libraries that loading a module must not load."""
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def _room(module: str) -> str:
+    """The room of a module: `agent` for `harness.agent.loop`; nothing for the package itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def _floor(room: str) -> int | None:
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), None)
+
+
+def _statements(node: ast.AST, *, at_load: bool) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The import statements below a node; `at_load` leaves out functions and what only type checkers see."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.Import, ast.ImportFrom)):
+            yield child
+        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for inner in child.orelse if at_load else child.body + child.orelse:
+                yield from _statements(ast.Module([inner], []), at_load=at_load)
+        elif not (at_load and isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))):
+            yield from _statements(child, at_load=at_load)
+
+
+def _imports(module: str, *, at_load: bool = False) -> set[str]:
+    """The modules that a module imports, by their absolute names."""
+    found: set[str] = set()
+    for statement in _statements(ast.parse(MODULES[module].read_text()), at_load=at_load):
+        if isinstance(statement, ast.Import):
+            found.update(alias.name for alias in statement.names)
+        else:
+            assert 0 == statement.level, f"{module}: a relative import hides where it leads"
+            base = statement.module or ""
+            names = {f"{base}.{alias.name}" for alias in statement.names}
+            found.update(name if name in MODULES else base for name in names)
+    return found
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    """A room that the table does not know must be given its place first."""
+    homeless = [module for module in MODULES if _room(module) and _floor(_room(module)) is None]
+    assert [] == homeless
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_lower_floors_only(module: str) -> None:
+    """No import leads up, or across to another room of the same floor."""
+    room = _room(module)
+    here = _floor(room)
+    wrong = [
+        target
+        for target in sorted(_imports(module))
+        if target.partition(".")[0] == "harness" and not _allowed(room, here, _room(target))
+    ]
+    assert [] == wrong
+
+
+def _allowed(room: str, here: int | None, target: str) -> bool:
+    if not room or target == room:
+        return True
+    there = _floor(target)
+    return here is not None and there is not None and (there < here or here == there == 0)
+
+
+def test_the_judge_and_the_judged_import_none_of_each_other() -> None:
+    """Agent, cassette, simulator and faults share no code above the lower floors, so they share no bug there."""
+    apart = {"agent", "cassette", "simulator", "faults"}
+    shared = [
+        (module, target)
+        for module in MODULES
+        for target in sorted(_imports(module))
+        if _room(module) in apart and target.startswith("harness.") and _room(target) in apart - {_room(module)}
+    ]
+    assert [] == shared
+
+
+def test_no_import_leads_in_a_circle() -> None:
+    """The modules can be put in an order in which each is loaded after what it needs."""
+    graph = {
+        module: {name for name in _imports(module, at_load=True) if name in MODULES} - {module} for module in MODULES
+    }
+    while leaves := {module for module, needed in graph.items() if not needed}:
+        graph = {module: needed - leaves for module, needed in graph.items() if module not in leaves}
+    assert {} == graph
+
+
+@pytest.mark.parametrize(("library", "rooms"), ONLY_IN.items())
+def test_a_library_is_known_in_its_rooms_only(library: str, rooms: set[str]) -> None:
+    """pytest in the plugin, streamlit in the screen, HTTP clients in the transports."""
+    strangers = [
+        module
+        for module in MODULES
+        if _room(module) not in rooms and library in {name.partition(".")[0] for name in _imports(module)}
+    ]
+    assert [] == strangers
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_loading_a_module_imports_no_client(module: str) -> None:
+    """The SDK costs two CPU seconds: it and its HTTP libraries are imported where they are first used."""
+    loaded = {name.partition(".")[0] for name in _imports(module, at_load=True)}
+    assert set() == loaded & NEVER_AT_LOAD
+
+
+@pytest.mark.parametrize("statement", ["import harness", "import harness.plugin, harness.plugin.features"])
+def test_a_fresh_process_stays_free_of_the_sdk(statement: str) -> None:
+    """`import harness` and the plugin's load bring neither the SDK nor its HTTP library."""
+    script = f"{statement}\nimport sys\nprint(sorted(sys.modules.keys() & {NEVER_AT_LOAD}))"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "[]\n" == shown.stdout
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    """`import harness` is lazy: its rooms are entered when they are needed."""
+    script = "import harness, sys\nprint([name for name in sys.modules if name.startswith('harness.')])"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "[]\n" == shown.stdout
+
+
+def test_the_declared_packages_are_those_that_exist() -> None:
+    """A package that is not declared would be missing from the wheel."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    existing = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert sorted(existing | {"harness.conformance"}) == sorted(document["packages"])
+    assert {"harness": "harness", "harness.conformance": "cases"} == document["package-dir"]
