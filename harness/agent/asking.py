@@ -1,0 +1,108 @@
+"""One question to the API until it has its answer: retries, and features that are dropped on the way."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from harness.agent.attempt import Attempt, AttemptError
+from harness.agent.events import Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
+from harness.agent.failure import Failure, TurnError
+from harness.agent.fallback import named_features
+from harness.agent.request import Prepared, prepare, usable_tools
+from harness.agent.retry import Attempts
+from harness.agent.session import LOG, Session
+from harness.agent.stream import Answer
+from harness.agent.tools import Toolbox
+from harness.flags import Settings
+from harness.logs import event as log
+
+
+class Asking:
+    """Asks for the next answer to the session's messages. Once `events` is exhausted, `answer` is there."""
+
+    def __init__(self, session: Session, settings: Settings, legacy_beta: str) -> None:
+        self._session, self._settings, self._legacy_beta = session, settings, legacy_beta
+        self.answer: Answer
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The tools that may be offered and run as things stand."""
+        if not self._settings.tools:
+            return Toolbox((), clock=self._session.clock)
+        return usable_tools(self._session.toolbox, self._session.context.dropped)
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """What happens until the answer is there. Raises `TurnError` where there will be none."""
+        clock = self._session.clock
+        attempts = Attempts(self._session.policy, clock.now())
+        while True:
+            prepared = self._prepared()
+            attempt = Attempt(self._session.client, prepared, clock)
+            try:
+                async with aclosing(attempt.events()) as deltas:
+                    async for delta in deltas:
+                        yield delta
+            except AttemptError as error:
+                failure, begun = error.failure, error.begun
+            else:
+                yield self._answered(attempt)
+                return
+            if begun:
+                log(LOG, logging.WARNING, "turn_discarded", reason=failure.message)
+                yield TurnDiscarded(clock.now(), failure.message)
+            if features := named_features(failure, prepared):
+                for feature in features:
+                    yield self._drop(feature, failure)
+                continue
+            yield (waiting := self._waiting(attempts, failure))
+            await clock.asleep(waiting.seconds)
+
+    def _prepared(self) -> Prepared:
+        session, settings = self._session, self._settings
+        prepared = prepare(
+            session.brief,
+            settings,
+            session.context.messages,
+            toolbox=self.toolbox,
+            dropped=session.context.dropped,
+            legacy_beta=self._legacy_beta,
+        )
+        log(
+            LOG,
+            logging.INFO,
+            "request",
+            model=session.brief.model,
+            combination=settings.combination,
+            max_tokens=prepared.arguments["max_tokens"],
+            messages=len(session.context.messages),
+            betas=prepared.betas,
+        )
+        return prepared
+
+    def _answered(self, attempt: Attempt) -> RequestUsage:
+        """Note the answer and its price. The context is kept by whoever adds the answer to it."""
+        self.answer = attempt.answer
+        usage, total = attempt.answer.usage, self._session.context.usage + attempt.answer.usage
+        log(
+            LOG,
+            logging.INFO,
+            "answer",
+            stop_reason=attempt.answer.stop_reason,
+            usage=usage.to_json(),
+            first_token=attempt.first_token,
+            duration=attempt.duration,
+        )
+        return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
+
+    def _drop(self, feature: str, failure: Failure) -> FeatureDropped:
+        log(LOG, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
+        self._session.keep(dropped=(*self._session.context.dropped, feature))
+        return FeatureDropped(self._session.clock.now(), feature, failure.message)
+
+    def _waiting(self, attempts: Attempts, failure: Failure) -> Waiting:
+        now = self._session.clock.now()
+        seconds = attempts.wait_after(failure, now)
+        if seconds is None:
+            raise TurnError(attempts.told(failure, now))
+        log(LOG, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message)
+        return Waiting(now, seconds, failure.message)
