@@ -154,7 +154,9 @@ class Assembler:
 
     def _message_stop(self, event: Any, at: float) -> None:
         if self._open is not None or self._stop_reason is None:
-            raise BrokenAnswerError("message_stop came before " + ("content_block_stop" if self._open else "a stop_reason"))
+            raise BrokenAnswerError(
+                "message_stop came before " + ("content_block_stop" if self._open else "a stop_reason")
+            )
         broken = self._unreadable
         if broken is not None and (self._stop_reason not in CUT_SHORT or broken is not self._blocks[-1]):
             raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON")
