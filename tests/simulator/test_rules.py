@@ -1,0 +1,362 @@
+"""Illegal requests are refused with the API's status, type and words."""
+
+from typing import Any
+
+import pytest
+
+from harness.simulator import parse_scenario, simulate
+from harness.simulator.rules import RULES
+
+TEXT = {"type": "text", "text": "hello"}
+MARKED = {**TEXT, "cache_control": {"type": "ephemeral"}}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+TOOL = {"name": "bash", "input_schema": {"type": "object"}}
+BUDGET = {"type": "enabled", "budget_tokens": 1024}
+DOCUMENTATION = (
+    "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+)
+
+
+def user(*content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(content)}
+
+
+def assistant(*content: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(content)}
+
+
+EIGHT = {
+    "no max_tokens": ({"max_tokens": ...}, "max_tokens: Field required"),
+    "no version": ({"headers": {"anthropic-version": None}}, "anthropic-version: header is required"),
+    "empty messages": ({"messages": []}, "messages: at least one message is required"),
+    "orphan tool_result": (
+        {"messages": [user(RESULT)]},
+        "messages.0.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` "
+        "block must have a corresponding `tool_use` block in the previous message.",
+    ),
+    "unanswered tool_use": (
+        {"messages": [user(TEXT), assistant(CALL), user(TEXT)]},
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+    ),
+    "five cache marks": (
+        {"messages": [user(*[MARKED] * 5)]},
+        "A maximum of 4 blocks with cache_control may be provided. Found 5.",
+    ),
+    "budget at max_tokens": (
+        {"thinking": {"type": "enabled", "budget_tokens": 4096}},
+        "`max_tokens` must be greater than `thinking.budget_tokens`. "
+        f"{DOCUMENTATION}#max-tokens-and-context-window-size",
+    ),
+    "unknown field": ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+}
+MORE = {
+    "unknown beta": (
+        {"headers": {"anthropic-beta": "files-api-2025-04-14, moon-2030-01-01"}},
+        "Unexpected value(s) `moon-2030-01-01` for the `anthropic-beta` header. Please consult our documentation at "
+        "docs.claude.com or try again without the header.",
+    ),
+    "another content type": (
+        {"headers": {"content-type": "text/plain"}},
+        "content-type: must be application/json",
+    ),
+    "empty content": (
+        {"messages": [user(), user(TEXT)]},
+        "messages.0: all messages must have non-empty content except for the optional final assistant message",
+    ),
+    "empty text": (
+        {"messages": [user({"type": "text", "text": ""})]},
+        "messages: text content blocks must be non-empty",
+    ),
+    "empty system text": (
+        {"system": [{"type": "text", "text": ""}]},
+        "system: text content blocks must be non-empty",
+    ),
+    "mark on empty text": (
+        {"messages": [user(TEXT, {**MARKED, "text": ""})]},
+        "messages.0.content.1.text: cache_control cannot be set for empty text blocks",
+    ),
+    "long lifetime after a short one": (
+        {"system": [MARKED, {**MARKED, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        "system.1.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
+        "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
+    ),
+    "an automatic mark beside four": (
+        {"cache_control": {"type": "ephemeral"}, "messages": [user(*[MARKED] * 4)]},
+        "A maximum of 4 blocks with cache_control may be provided. Found 5.",
+    ),
+    "small budget": (
+        {"thinking": {"type": "enabled", "budget_tokens": 1000}},
+        "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
+    ),
+    "budget on a model that takes none": (
+        {"thinking": BUDGET, "model": "claude-opus-4-8"},
+        '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+        '"output_config.effort" to control thinking behavior.',
+    ),
+    "adaptive thinking on a model with budgets": (
+        {"thinking": {"type": "adaptive"}},
+        "adaptive thinking is not supported on this model",
+    ),
+    "thinking on a model without": (
+        {"thinking": BUDGET, "model": "claude-3-haiku-20240307"},
+        "'claude-3-haiku-20240307' does not support thinking.",
+    ),
+    "effort on a model without": (
+        {"output_config": {"effort": "low"}},
+        "This model does not support the effort parameter.",
+    ),
+    "effort that a model lacks": (
+        {"output_config": {"effort": "xhigh"}, "model": "claude-sonnet-4-6"},
+        "This model does not support effort level 'xhigh'. Supported levels: high, low, max, medium.",
+    ),
+    "too many tokens": (
+        {"max_tokens": 204096},
+        "max_tokens: 204096 > 64000, which is the maximum allowed number of output tokens for claude-haiku-4-5",
+    ),
+    "forced tool while thinking": (
+        {"thinking": BUDGET, "tools": [TOOL], "tool_choice": {"type": "any"}},
+        "Thinking may not be enabled when tool_choice forces tool use.",
+    ),
+    "temperature while thinking": (
+        {"thinking": BUDGET, "temperature": 0.5},
+        "`temperature` may only be set to 1 when thinking is enabled. "
+        f"{DOCUMENTATION}#important-considerations-when-using-extended-thinking",
+    ),
+    "temperature": ({"temperature": 1.5}, "temperature: range: 0..1"),
+    "a tool that needs a beta": (
+        {"tools": [{"type": "computer_20251124", "name": "computer"}]},
+        "tools.0: Input tag 'computer_20251124' found using 'type' does not match any of the expected tags: "
+        "'bash_20250124', 'browser_toolset_20260801', 'code_execution_20250522', 'code_execution_20250825', "
+        "'code_execution_20260120', 'code_execution_20260521', 'computer_toolset_20260801', 'custom', "
+        "'memory_20250818', 'text_editor_20250124', 'text_editor_20250429', 'text_editor_20250728', "
+        "'tool_search_tool_bm25_20251119', 'tool_search_tool_regex_20251119', 'web_fetch_20250910', "
+        "'web_fetch_20260209', 'web_fetch_20260309', 'web_fetch_20260318', 'web_search_20250305', "
+        "'web_search_20260209', 'web_search_20260318'",
+    ),
+    "two tools of one name": ({"tools": [TOOL, TOOL]}, "tools: Tool names must be unique."),
+    "a forced tool that is not there": (
+        {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "python"}},
+        "Tool 'python' not found in provided tools",
+    ),
+    "a schema without a type": (
+        {"tools": [{"name": "bash", "input_schema": {}}]},
+        "tools.0.custom.input_schema.type: Field required",
+    ),
+    "a schema of another type": (
+        {"tools": [{"name": "bash", "input_schema": {"type": "string"}}]},
+        "tools.0.custom.input_schema.type: Input should be 'object'",
+    ),
+    "an unknown block": (
+        {"messages": [user({"type": "song"})]},
+        "messages.0.content.0: Input tag 'song' found using 'type' does not match any of the expected tags: "
+        "'advisor_tool_result', 'bash_code_execution_tool_result', 'code_execution_tool_result', 'compaction', "
+        "'container_upload', 'document', 'image', 'mcp_tool_result', 'mcp_tool_use', 'redacted_thinking', "
+        "'search_result', 'server_tool_use', 'text', 'text_editor_code_execution_tool_result', 'thinking', "
+        "'tool_addition', 'tool_reference', 'tool_removal', 'tool_result', 'tool_search_tool_result', 'tool_use', "
+        "'web_fetch_tool_result', 'web_search_tool_result'",
+    ),
+    "an extra key in a block": (
+        {"messages": [user({**TEXT, "size": 3})]},
+        "messages.0.content.0.text.size: Extra inputs are not permitted",
+    ),
+    "an unknown kind of thinking": (
+        {"thinking": {"type": "deep"}},
+        "thinking: Input tag 'deep' found using 'type' does not match any of the expected tags: 'adaptive', "
+        "'between_tools', 'disabled', 'enabled'",
+    ),
+    "a role that is none": (
+        {"messages": [{"role": "tool", "content": "x"}]},
+        "messages.0.role: Input should be 'user', 'assistant' or 'system'",
+    ),
+    "prefill where there is none": (
+        {"model": "claude-sonnet-4-6", "messages": [user(TEXT), assistant(TEXT)]},
+        "This model does not support assistant message prefill. The conversation must end with a user message.",
+    ),
+    "white space after a prefill": (
+        {"messages": [user(TEXT), assistant({"type": "text", "text": "Well, "})]},
+        "messages: final assistant content cannot end with trailing whitespace",
+    ),
+    "a call twice": (
+        {"messages": [user(TEXT), assistant(CALL), user(RESULT), assistant(CALL), user(RESULT)]},
+        "messages: `tool_use` ids must be unique",
+    ),
+    "a call that ends the conversation": (
+        {"messages": [user(TEXT), assistant(CALL)]},
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+    ),
+    "forged thinking": (
+        {"messages": [user(TEXT), assistant({"type": "thinking", "thinking": "x", "signature": "ABCD"}), user(TEXT)]},
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+    ),
+    "forged redacted thinking": (
+        {"messages": [user(TEXT), assistant({"type": "redacted_thinking", "data": "ABCD"}), user(TEXT)]},
+        "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+    ),
+    "a tool loop that lost its thinking": (
+        {"thinking": BUDGET, "messages": [user(TEXT), assistant(CALL), user(RESULT)]},
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` "
+        "is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of "
+        "`tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To avoid "
+        f"this requirement, disable `thinking`. {DOCUMENTATION}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), [*EIGHT.values(), *MORE.values()], ids=[*EIGHT, *MORE])
+def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request_for: Any, read: Any) -> None:
+    """A 400 of the API's type, with its words, and no invitation to try again."""
+    response = simulate()(request_for(**changes))
+    status, error = read(response)
+    assert (400, {"type": "invalid_request_error", "message": words}) == (status, error["error"])
+    assert "error" == error["type"]
+    assert dict(response[0].headers)["request-id"] == error["request_id"]
+    assert "false" == dict(response[0].headers)["x-should-retry"]
+
+
+def test_no_rule_is_untested(request_for: Any) -> None:
+    """Every rule of the table refuses at least one request of this file, or the one below."""
+    from harness.simulator.judging import judge
+    from harness.simulator.scenario import Scenario
+    from harness.simulator.signatures import SeededSignatures
+
+    refused = {
+        judge(request_for(**changes), SeededSignatures(0), Scenario()).rule
+        for changes, _ in [*EIGHT.values(), *MORE.values()]
+    }
+    assert {rule.name for rule in RULES} - refused == {"prompt fits the window"}
+
+
+def test_a_prompt_longer_than_the_window_is_refused(request_for: Any, read: Any) -> None:
+    """The words name what it has and what fits; the one-million beta makes room."""
+    long = "word " * 210_000
+    _, error = read(simulate()(request_for(messages=[{"role": "user", "content": long}])))
+    assert "prompt is too long: 210007 tokens > 200000 maximum" == error["error"]["message"]
+    roomy = request_for(
+        headers={"anthropic-beta": "context-1m-2025-08-07"}, messages=[{"role": "user", "content": long}]
+    )
+    assert 200 == read(simulate()(roomy))[0]
+
+
+def test_requests_without_a_key_are_refused(request_for: Any, read: Any) -> None:
+    """A 401, as for a wrong key; the newer authorization header is a key, too."""
+    status, error = read(simulate()(request_for(headers={"x-api-key": None})))
+    assert (401, {"type": "authentication_error", "message": "x-api-key header is required"}) == (
+        status,
+        error["error"],
+    )
+    bearer = request_for(headers={"x-api-key": None, "authorization": "Bearer key"})
+    assert 200 == read(simulate()(bearer))[0]
+
+
+def test_a_body_larger_than_32_mb_is_refused_by_the_edge(request_for: Any, read: Any) -> None:
+    """The edge's body has neither a top-level type nor a request id."""
+    large = request_for(messages=[{"role": "user", "content": "x" * 33_600_000}])
+    expected = {"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}}
+    assert (413, expected) == read(simulate()(large))
+
+
+def test_a_model_that_does_not_exist_is_not_found(request_for: Any, read: Any) -> None:
+    """A 404 that names it."""
+    status, error = read(simulate()(request_for(model="claude-4-5-haiku")))
+    assert (404, {"type": "not_found_error", "message": "model: claude-4-5-haiku"}) == (status, error["error"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"{", "The request body is not valid JSON: Input data was truncated"),
+        (b"[]", "Input should be a valid dictionary"),
+    ],
+)
+def test_a_body_that_is_no_object_is_refused(text: bytes, words: str, request_for: Any, read: Any) -> None:
+    """Broken JSON, and JSON that is not an object."""
+    from dataclasses import replace
+
+    status, error = read(simulate()(replace(request_for(), body=text)))
+    assert (400, words) == (status, error["error"]["message"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "words"),
+    [
+        ("POST", "/v1/complete", 404, "not_found_error", "Not found"),
+        ("GET", "/v1/messages", 405, "invalid_request_error", "Method Not Allowed"),
+        ("GET", "/v1/models/claude-9", 404, "not_found_error", "model: claude-9"),
+    ],
+)
+def test_other_paths_and_methods_are_refused(
+    method: str, path: str, status: int, kind: str, words: str, request_for: Any, read: Any
+) -> None:
+    """What the API does not have is not found; what it has for other methods is not allowed."""
+    from dataclasses import replace
+
+    answered, error = read(simulate()(replace(request_for(path), method=method)))
+    assert (status, {"type": kind, "message": words}) == (answered, error["error"])
+
+
+def test_a_scenario_may_refuse_betas_and_parameters(request_for: Any, read: Any) -> None:
+    """In the API's words, while requests without them are answered."""
+    scenario = parse_scenario(
+        'refused_betas = ["files-api-2025-04-14"]\nrefused_parameters = ["metadata"]\n[[turn]]\ntext = "Hi."'
+    )
+    simulator = simulate(scenario)
+    _, beta = read(simulator(request_for(headers={"anthropic-beta": "files-api-2025-04-14"})))
+    _, parameter = read(simulator(request_for(metadata={"user_id": "me"})))
+    assert beta["error"]["message"].startswith("Unexpected value(s) `files-api-2025-04-14` for the `anthropic-beta`")
+    assert "metadata: Extra inputs are not permitted" == parameter["error"]["message"]
+    assert 200 == read(simulator(request_for()))[0]
+
+
+LEGAL = {
+    "a beta opens its tool": {
+        "headers": {"anthropic-beta": "computer-use-2025-11-24"},
+        "tools": [{"type": "computer_20251124", "name": "computer", "display_width_px": 1, "display_height_px": 1}],
+    },
+    "interleaved thinking has budgets beyond max_tokens": {
+        "headers": {"anthropic-beta": "interleaved-thinking-2025-05-14"},
+        "thinking": {"type": "enabled", "budget_tokens": 8000},
+        "tools": [TOOL],
+    },
+    "an empty assistant message may come last": {"messages": [user(TEXT), assistant()]},
+    "results may be spread over consecutive messages": {
+        "messages": [
+            user(TEXT),
+            assistant(CALL, {**CALL, "id": "toolu_2"}),
+            user(RESULT),
+            user({**RESULT, "tool_use_id": "toolu_2"}),
+        ]
+    },
+    "an assistant's turn may be two messages": {
+        "messages": [user(TEXT), assistant(TEXT), assistant(CALL), user(RESULT)]
+    },
+    "thinking is not wanted of a turn that has ended": {
+        "thinking": BUDGET,
+        "messages": [user(TEXT), assistant(TEXT), user(TEXT)],
+    },
+    "an automatic mark beside three": {"cache_control": {"type": "ephemeral"}, "messages": [user(*[MARKED] * 3)]},
+    "a paused turn goes on": {
+        "model": "claude-sonnet-4-6",
+        "messages": [
+            user(TEXT),
+            assistant({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}),
+        ],
+    },
+    "adaptive thinking takes forced tools": {
+        "model": "claude-opus-4-6",
+        "thinking": {"type": "adaptive"},
+        "tools": [TOOL],
+        "tool_choice": {"type": "any"},
+    },
+    "thinking may be switched off": {"thinking": {"type": "disabled"}},
+    "a null mark is none": {"messages": [user({**TEXT, "cache_control": None})]},
+}
+
+
+@pytest.mark.parametrize("changes", LEGAL.values(), ids=list(LEGAL))
+def test_legal_request_is_answered(changes: dict[str, Any], request_for: Any, read: Any) -> None:
+    """What lies near the rules' borders is accepted."""
+    status, answer = read(simulate()(request_for(**changes)))
+    assert 200 == status, answer
