@@ -210,6 +210,8 @@ class EachChunk:
         self._late = 0.0
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if isinstance(piece, Head):
+            return (piece,)
         if not isinstance(piece, Chunk):
             if not self._changed and not piece_abandoned(piece):
                 self._due.miss(f"the body has no {self._missing}")

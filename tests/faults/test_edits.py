@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ ENDS = [
 ]
 POINT_FAULTS = [kind for kind in faults.table() if kind.points]
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"stream": true}')
-EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta",'
+HALF_AN_EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta"'
 
 
 def _play(fault: Fault, response: Response) -> Response:
@@ -39,7 +40,7 @@ def _last(response: Response) -> str:
 
 def _rechunked(data: bytes, cuts: Iterable[int]) -> Response:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    chunks = [Chunk(1.0, data[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [Chunk(1.0, data[start:end]) for start, end in pairwise(edges)]
     return (STREAM_HEAD, *chunks, End(1.0))
 
 
@@ -97,7 +98,7 @@ def test_a_torn_cut_leaves_half_an_event(make: Callable[..., Fault], stream: Res
     """The bytes break off in the middle of the event after the point; where there is none, nothing can be torn."""
     whole, torn = (body(_play(make(torn=value), stream)) for value in (False, True))
     assert whole == torn[: len(whole)]
-    assert EVENT[:-20] == torn[len(whole) :][: len(EVENT) - 20]
+    assert HALF_AN_EVENT == torn[len(whole) :]
     assert torn == body(stream)[: len(torn)]
     late = make(at="after_message_stop", torn=True)
     assert body(stream) == body(_play(late, stream))
@@ -138,11 +139,12 @@ def test_an_abandoned_answer_is_no_miss(kind: faults.Kind, stream: Response) -> 
     assert () == fault.count.reasons
 
 
-def test_a_stream_cut_by_itself_is_left_alone(stream: Response) -> None:
+def test_a_stream_cut_by_itself_is_left_alone() -> None:
     """What came of an event before the cut still leaves."""
-    broken = (stream[0], Chunk(0.1, b"event: message_st"), Cut(0.2, "reset"))
-    assert broken == _play(faults.stream_error(), broken)
-    assert broken == _play(faults.missing_usage(), broken)
+    broken = (STREAM_HEAD, Chunk(0.1, b"event: message_st"), Cut(0.2, "reset"))
+    for fault in (faults.stream_error(), faults.missing_usage()):
+        played = _play(fault, broken)
+        assert (body(broken), "reset") == (body(played), _last(played))
 
 
 def test_a_changed_body_has_no_stated_length(stream: Response) -> None:
@@ -203,7 +205,7 @@ def test_a_stall_makes_everything_later_late(stream: Response) -> None:
 def test_a_stall_at_the_end_delays_the_end(stream: Response) -> None:
     """After `message_stop` only the end of the body can be late."""
     played = _play(faults.stall(seconds=60, at="after_message_stop"), stream)
-    assert stream[:-1] == played[:-1]
+    assert stream[1:-1] == played[1:-1]
     assert End(62.0) == played[-1]
 
 
@@ -242,9 +244,15 @@ def test_a_trickle_wider_than_the_chunks_is_none(plain: Response) -> None:
     assert ("the body has no chunk of more than 1000000 bytes",) == fault.count.reasons
 
 
+def test_a_chunk_without_bytes_trickles_away(plain: Response) -> None:
+    """What follows comes no later for it."""
+    played = _play(faults.trickle(size=1000), (plain[0], Chunk(9.0, b""), *plain[1:]))
+    assert (Chunk(0.15, body(plain)), End(0.15)) == played[1:]
+
+
 def test_events_are_doubled_swapped_and_lost(stream: Response, events: tuple[bytes, ...]) -> None:
     """The event after the first text delta is the second one, "rich"."""
-    nth = next(number for number, event in enumerate(events) if b"rich" in event)
+    nth = next(number for number, event in enumerate(events) if b'"rich' in event)
     before, here, after = events[:nth], events[nth], events[nth + 1 :]
     expected = {
         faults.duplicated_event: (*before, here, here, *after),
@@ -397,7 +405,8 @@ SAMPLE = (
         for word in ("Zü", "rich", "🗺")
     )
     + b'event: content_block_stop\rdata: {"type":"content_block_stop","index":0}\r\r'
-    b'event: content_block_start\ndata: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use"}}\n\n'
+    b"event: content_block_start\n"
+    b'data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use"}}\n\n'
     + b"".join(
         b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":'
         b'"input_json_delta","partial_json":"%s"}}\n\n' % part

@@ -135,6 +135,15 @@ def test_a_fault_that_never_fired_says_why(
         assert [expected] == never_fired([fault])  # type: ignore[list-item]
 
 
+def test_a_reason_is_given_once(plain: Response, request_for: Callable[..., Request]) -> None:
+    """However often it was met."""
+    fault = stream_error()
+    for _ in range(2):
+        faulty(lambda request: plain, fault)(request_for())
+    expected = "fault stream_error never fired: it saw 2 requests, 2 due; the answer is no stream"
+    assert [expected] == never_fired([fault])
+
+
 def test_a_fault_that_saw_nothing_says_so(upstream: Upstream, request_for: Callable[..., Request]) -> None:
     """Of several requests, too; and a fault of the client's side counts calls."""
     several = overloaded(on=5)

@@ -88,9 +88,9 @@ def test_the_table_says_what_the_sdk_does(kind: Kind, run: Any, upstream: Upstre
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (faults.reset(at="inside_body"), "raises httpx2.ReadError"),
-        (faults.end_of_file(at="inside_body"), "raises httpx2.RemoteProtocolError"),
-        (faults.read_timeout(at="inside_body"), "raises httpx2.ReadTimeout"),
+        (faults.reset(at="inside_body"), "raises anthropic.APIConnectionError"),
+        (faults.end_of_file(at="inside_body"), "raises anthropic.APIConnectionError"),
+        (faults.read_timeout(at="inside_body"), "raises anthropic.APITimeoutError"),
         (faults.clean_end(at="inside_body"), "raises json.JSONDecodeError"),
         (faults.malformed_json(at="inside_body"), "raises json.JSONDecodeError"),
     ],

@@ -1,6 +1,7 @@
 """The grammar of a stream: where in it one is, whatever the chunks."""
 
 import json
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 
 def _chunked(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def _events(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
