@@ -8,7 +8,7 @@ from harness.plugin.fixtures import (
     flags,
 )
 from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makereport
-from harness.plugin.marks import pytest_generate_tests
+from harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
 from harness.plugin.options import pytest_addoption, pytest_configure
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_configure",
     "pytest_generate_tests",
+    "pytest_itemcollected",
     "pytest_runtest_call",
     "pytest_runtest_makereport",
 ]

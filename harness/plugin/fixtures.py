@@ -29,26 +29,27 @@ _ALLOWANCES = ("no_request", "unplayed", "misses", "network")
 
 
 @pytest.fixture
-def _harness_combination(request: pytest.FixtureRequest) -> Combination:
-    """The combination of this item: a parameter under `flag_matrix`, else what the `flags` marks pin."""
+def _harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Combination:
+    """The combination of this item, set in the environment; every other declared variable is unset.
+
+    It is a parameter under `flag_matrix`, else what the `flags` marks pin.
+    """
+    declared = declared_flags(request.config)
     parameter = getattr(request, "param", None)
-    if isinstance(parameter, Combination):
-        return parameter
-    return pinned_combination(request.node, declared_flags(request.config))
-
-
-@pytest.fixture
-def flags(
-    _harness_combination: Combination, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Combination:
-    """The flags that the test runs under, set in the environment; every other declared variable is unset."""
-    request.node.stash[COMBINATION] = _harness_combination
-    others = [*VARIABLES, *(flag.env for flag in declared_flags(request.config))]
-    for variable, value in {**dict.fromkeys(others), **_harness_combination.environ}.items():
+    combination = parameter if isinstance(parameter, Combination) else pinned_combination(request.node, declared)
+    request.node.stash[COMBINATION] = combination
+    unset = dict.fromkeys([*VARIABLES, *(flag.env for flag in declared)])
+    for variable, value in {**unset, **combination.environ}.items():
         if value is None:
             monkeypatch.delenv(variable, raising=False)
         else:
             monkeypatch.setenv(variable, value)
+    return combination
+
+
+@pytest.fixture
+def flags(_harness_combination: Combination) -> Combination:
+    """The flags that the test runs under: `"streaming" in flags`, `flags.id`."""
     return _harness_combination
 
 

@@ -35,11 +35,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("flag_matrix")
     if mark is None:
         return
+    _ask_for_combination(metafunc.fixturenames)
     combinations = _asked(declared_flags(metafunc.config), mark.args, metafunc.definition.nodeid)
-    if "_harness_combination" not in metafunc.fixturenames:
-        metafunc.fixturenames.append("_harness_combination")
     ids = [combination.id for combination in combinations]
     metafunc.parametrize("_harness_combination", combinations, ids=ids, indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Set the flags of a test that is marked with some, also where it asks for no fixture."""
+    if isinstance(item, pytest.Function) and any(item.get_closest_marker(name) for name in ("flag_matrix", "flags")):
+        _ask_for_combination(item.fixturenames)
+
+
+def _ask_for_combination(fixtures: list[str]) -> None:
+    if "_harness_combination" not in fixtures:
+        fixtures.insert(0, "_harness_combination")
 
 
 def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:

@@ -1,0 +1,86 @@
+"""`--feature`: the counts, the names, and what a run without cases comes to."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COUNTS = {
+    "streaming": 10,
+    "prompt_cache": 7,
+    "extended_output": 9,
+    "tools": 6,
+    "context": 4,
+    "errors": 7,
+    "integration": 4,
+    "all": 25,
+    "stream": 10,
+    "cache": 7,
+    "output": 9,
+}
+
+
+def _pytest(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environ}, check=False)
+
+
+@pytest.mark.parametrize(("name", "count"), COUNTS.items())
+def test_each_name_selects_its_cases(name: str, count: int) -> None:
+    """The numbers of the suite, by name and by short name."""
+    run = _pytest(f"--feature={name}", "--collect-only", "-q")
+    listed = [line for line in run.stdout.splitlines() if line.startswith("cases/")]
+    assert (0, count) == (run.returncode, len(listed)), run.stdout
+
+
+def test_names_add_up() -> None:
+    """Two names select what either selects."""
+    run = _pytest("--feature=tools", "--feature=context", "--collect-only", "-q")
+    assert 10 == sum(line.startswith("cases/") for line in run.stdout.splitlines())
+
+
+def test_an_unknown_name_is_a_usage_error_that_lists_the_names() -> None:
+    """Exit code 4, in one line."""
+    run = _pytest("--feature=nonsense")
+    assert 4 == run.returncode
+    assert (
+        "ERROR: --feature=nonsense: no such feature; choose from streaming, prompt_cache, extended_output, tools, "
+        "context, errors, integration, all (or stream, cache, output)\n"
+    ) == run.stderr.lstrip("\n")
+
+
+def test_collecting_does_not_import_the_sdk() -> None:
+    """Listing the cases costs no import of `anthropic`, nor of an HTTP client."""
+    script = (
+        "import sys, pytest\n"
+        "code = pytest.main(['--feature=all', '--collect-only', '-q', '-p', 'no:cacheprovider'])\n"
+        "print(code, [name for name in ('anthropic', 'httpx', 'httpx2') if name in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "0 []" == run.stdout.splitlines()[-1]
+
+
+def test_a_bad_number_in_the_environment_is_one_clear_line() -> None:
+    """No traceback."""
+    run = _pytest("--feature=all", MAX_TOKENS="abc")
+    message = "MAX_TOKENS='abc' is not a whole number; set it to one, or unset it for 16384"
+    assert (4, f"ERROR: {message}") == (run.returncode, run.stderr.strip())
+
+
+def test_a_selection_of_nothing_does_not_pass() -> None:
+    """pytest's own exit code for an empty run."""
+    assert 5 == _pytest("--feature=streaming", "-k", "nothing_is_called_this").returncode
+
+
+def test_a_lost_case_stops_the_run(tmp_path: Path) -> None:
+    """The numbers are held against what was collected."""
+    run = _pytest("--feature=all", "--ignore-glob=*/test_tools.py", "--collect-only", "-q")
+    assert 4 == run.returncode
+    assert (
+        "the suite's cases do not add up: streaming 8 (not 10), extended_output 7 (not 9), tools 0 (not 6)"
+        in run.stderr
+    )
