@@ -1,0 +1,220 @@
+"""The bash tool, with real processes."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from harness.agent.bash import Bash
+from harness.agent.tools import Toolbox, ToolCall, ToolOutcome
+from harness.clock import VirtualClock
+from harness.errors import CommandRefused
+
+ENVIRON = {
+    "PATH": os.environ["PATH"],
+    "LANG": "C.UTF-8",
+    "ANTHROPIC_API_KEY": "sk-ant-0",
+    "GITHUB_TOKEN": "ghp_0",
+    "DB_SECRET": "s3cret",
+    "HOME": "/home/somebody",
+}
+
+
+@pytest_asyncio.fixture
+async def bash() -> AsyncIterator[Bash]:
+    """A bash in a temporary directory of its own."""
+    tool = Bash(environ=ENVIRON)
+    yield tool
+    await tool.aclose()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(pid: int) -> bool:
+    """Whether a process ends within two seconds: a killed one is still there for a moment."""
+    for _ in range(200):
+        if not alive(pid):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("echo one; echo two >&2", "one\ntwo\n"),
+        ("echo two >&2; echo one", "one\ntwo\n"),
+        ("printf one; printf two >&2", "one\ntwo"),
+        ("echo lost >&2; exit 3", "lost\n[exit code 3]"),
+        ("printf x; false", "x\n[exit code 1]"),
+        ("exit 7", "[exit code 7]"),
+        ("kill -9 $$", "[killed by signal 9]"),
+        ("true", "(no output)"),
+        ("printf 'a\\xffb\\n'", "a\ufffdb\n"),
+        ("cat", "(no output)"),
+        ("no_such_command", "bash: line 1: no_such_command: command not found\n[exit code 127]"),
+    ],
+)
+async def test_the_text_is_stdout_then_stderr_then_how_it_ended(bash: Bash, command: str, text: str) -> None:
+    """The same on every run, since recordings hold it; nothing waits for input."""
+    assert text == await bash.run({"command": command})
+
+
+@pytest.mark.asyncio
+async def test_directory_and_variables_last_from_call_to_call_until_a_restart(bash: Bash) -> None:
+    """As in one session of bash."""
+    await bash.run({"command": "mkdir 'a b'; cd 'a b'; X=5; export Y='two\nlines'"})
+    assert f"{bash.directory}/a b\n5 two\nlines\n" == await bash.run({"command": 'pwd; echo "$X $Y"; exit 0'})
+    assert "bash has been restarted" == await bash.run({"restart": True})
+    assert f"{bash.directory}\n[]\n" == await bash.run({"command": 'pwd; echo "[$X$Y]"'})
+    assert "bash has been restarted" == await bash.run({"restart": True})
+
+
+@pytest.mark.asyncio
+async def test_no_secret_reaches_a_command(bash: Bash) -> None:
+    """The variables that do are on a short list; home is the working directory."""
+    lines = (await bash.run({"command": "env"})).splitlines()
+    variables = dict(line.split("=", 1) for line in lines)
+    own = {"HARNESS_STATE", "HOME", "LANG", "PATH", "PWD", "SHLVL", "TERM", "TMPDIR", "_"}
+    assert own == set(variables) | {"_"}
+    assert str(bash.directory) == variables["HOME"]
+    assert "C.UTF-8" == variables["LANG"]
+
+
+@pytest.mark.asyncio
+async def test_long_output_is_bounded_while_it_is_read() -> None:
+    """Head and tail are kept, characters whole, the rest is counted."""
+    bash = Bash(environ=ENVIRON, output_limit=9)
+    assert "€\n[16 bytes left out]\n€" == await bash.run({"command": "printf '€€€€€€xé€'"})
+    text = await bash.run({"command": "head -c 50000000 /dev/zero | tr '\\0' a; printf end; echo no >&2"})
+    assert "aaaa\n[49999995 bytes left out]\naend\nno\n" == text
+    bash.close()
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started() -> None:
+    """The output so far is in the error."""
+    bash = Bash(environ=ENVIRON, timeout=0.5)
+    with pytest.raises(TimeoutError) as caught:
+        await bash.run({"command": "sleep 60 & echo $!; sleep 60"})
+    first, pid = str(caught.value).split("\n")[:2]
+    assert "killed after 0.5 s. Output until then:" == first
+    assert await gone(int(pid))
+    bash.close()
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: Bash) -> None:
+    """Cancelling the turn leaves no process behind."""
+    task = asyncio.create_task(bash.run({"command": "sleep 60 & echo $! >pid; sleep 60"}))
+    pid = bash.directory / "pid"
+    while not (pid.exists() and pid.read_text().endswith("\n")):  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await gone(int(pid.read_text()))
+
+
+@pytest.mark.asyncio
+async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: Bash) -> None:
+    """The answer does not wait for it."""
+    start = time.monotonic()
+    pid = int(await bash.run({"command": "sleep 60 & echo $!"}))
+    assert time.monotonic() - start < 10
+    assert await gone(pid)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bash) -> None:
+    """It keeps the pipes open; they are closed on it."""
+    start = time.monotonic()
+    pid = int(await bash.run({"command": "setsid sleep 60 & echo $!"}))
+    assert time.monotonic() - start < 10
+    if alive(pid):
+        os.kill(pid, 9)
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: Bash, tmp_path: Path) -> None:
+    """It does not run, and no `except Exception` swallows it."""
+    bash = Bash(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
+    box = Toolbox([bash], clock=VirtualClock())
+    assert ToolOutcome("t", "a\n") == await box.run(ToolCall("t", "bash", {"command": "echo a"}))
+    assert bash.refused is None
+    with pytest.raises(CommandRefused) as caught:
+        await box.run(ToolCall("t", "bash", {"command": "touch x"}))
+    assert str(caught.value) == (
+        "the command 'touch x' is not declared, so it was not run. Declared are:\n  echo a\n  echo b\n"
+        "Declare it where the others are, or record again so that the model asks for one of those."
+    )
+    assert bash.refused is caught.value
+    assert [] == list((tmp_path / "work").iterdir())
+    bash.close()
+
+
+class Nothing:
+    """A container that cannot list what it holds."""
+
+    def __contains__(self, item: object) -> bool:
+        return False
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("allowed", [(), Nothing()])
+async def test_a_refusal_says_so_where_nothing_is_declared(allowed: Any) -> None:
+    """Or where what is declared cannot be listed."""
+    bash = Bash(environ={}, allowed=allowed)
+    with pytest.raises(CommandRefused, match=r"Declared are:\n  \(none\)\n"):
+        await bash.run({"command": "ls"})
+    bash.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("arguments", "content"),
+    [
+        ({}, "the input must be an object with command or an object with restart, not {}"),
+        ({"command": ["ls"]}, 'command must be a string, not ["ls"]'),
+        (
+            {"restart": False},
+            'the input must be an object with command or an object with restart, not {"restart": false}',
+        ),
+    ],
+)
+async def test_a_call_without_a_command_names_it(bash: Bash, arguments: Mapping[str, Any], content: str) -> None:
+    """No command is ever made up."""
+    outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", arguments))
+    assert ToolOutcome("t", f"bash was not run: its input does not fit its schema.\n- {content}", True) == outcome
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_no_process_can_be_given_is_an_error(bash: Bash) -> None:
+    """A NUL in it, for example."""
+    outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": "echo \0"}))
+    assert ToolOutcome("t", "ValueError: embedded null byte", True) == outcome
+
+
+def test_closing_removes_what_was_temporary_and_nothing_else(tmp_path: Path) -> None:
+    """A directory that was given stays, with what is in it."""
+    own, given = Bash(environ=ENVIRON), Bash(environ=ENVIRON, directory=tmp_path)
+    temporary = Path(asyncio.run(given.run({"command": "touch kept; echo $TMPDIR"})).strip())
+    assert own.directory.is_dir()
+    assert temporary.is_dir()
+    asyncio.run(own.aclose())
+    given.close()
+    assert not own.directory.exists()
+    assert not temporary.exists()
+    assert ["kept"] == [path.name for path in tmp_path.iterdir()]
