@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
@@ -13,22 +13,18 @@ def write_whole(path: Path, data: bytes) -> None:
     any kill, finds the old file or the new one. Raises `OSError` and leaves the old file where that fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    part = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        os.replace(name, path)
+        part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            part.unlink()
         raise
 
 
-def _umask() -> int:
-    """The process's umask. It can only be read by setting it; the window is closed at once."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+_NAME_CHARACTERS = 50
+"""Characters of its name that the part's name repeats: at 4 bytes each they stay below the 255 that a name may have."""

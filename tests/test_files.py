@@ -1,0 +1,134 @@
+"""Files that are written whole or not at all."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.files import write_whole
+
+SIZE = 200_000
+
+WRITER = f"""
+import sys
+from pathlib import Path
+from harness.files import write_whole
+path = Path(sys.argv[1])
+print("ready", flush=True)
+while True:
+    for letter in b"abcdef":
+        write_whole(path, bytes([letter]) * {SIZE})
+"""
+
+
+@given(first=st.binary(max_size=200), second=st.binary(max_size=200))
+def test_what_is_written_replaces_what_was_there(
+    first: bytes, second: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any bytes, over any others, and nothing is left beside the file."""
+    folder = tmp_path_factory.mktemp("files")
+    for data in (first, second):
+        write_whole(folder / "file", data)
+        assert data == (folder / "file").read_bytes()
+    assert ["file"] == os.listdir(folder)
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    """Cassettes and contexts go where nothing was before."""
+    write_whole(tmp_path / "a" / "b" / "file", b"data")
+    assert b"data" == (tmp_path / "a" / "b" / "file").read_bytes()
+
+
+@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_gives_the_permissions(tmp_path: Path, umask: int, permissions: int) -> None:
+    """The file is neither more open nor more closed than one that an editor would write."""
+    before = os.umask(umask)
+    try:
+        write_whole(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert permissions == stat.S_IMODE((tmp_path / "file").stat().st_mode)
+
+
+def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path: Path) -> None:
+    """Each file gets its permissions, and so does every file that the process makes later."""
+    before = os.umask(0o022)
+    try:
+        threads = [
+            threading.Thread(target=lambda n=n: [write_whole(tmp_path / f"{n}-{i}", b"x") for i in range(20)])
+            for n in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 0o022 == os.umask(0o022)
+    finally:
+        os.umask(before)
+    assert {0o644} == {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語", "🙂"])
+def test_the_longest_name_that_the_file_system_takes_is_written(tmp_path: Path, letter: str) -> None:
+    """255 bytes of name, however many characters they are."""
+    name = letter * (255 // len(letter.encode()))
+    write_whole(tmp_path / name, b"data")
+    assert b"data" == (tmp_path / name).read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    """A folder stands where the file should go: the rename fails after the bytes were written."""
+    (tmp_path / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "file", b"data")
+    assert ["file"] == os.listdir(tmp_path)
+    assert ["inside"] == os.listdir(tmp_path / "file")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that not even root may write")
+def test_a_folder_that_takes_no_files_is_an_error() -> None:
+    """Nothing was begun, so nothing is to be removed."""
+    with pytest.raises(OSError, match="No such file or directory"):
+        write_whole(Path("/proc/self/file"), b"data")
+
+
+def test_a_name_that_is_too_long_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """The part can be written, the file cannot."""
+    with pytest.raises(OSError, match="File name too long"):
+        write_whole(tmp_path / ("x" * 256), b"data")
+    assert [] == os.listdir(tmp_path)
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
+    """Killed while it writes without a pause, again and again."""
+    path = tmp_path / "file"
+    for round_number in range(6):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            assert b"ready\n" == writer.stdout.readline()
+            time.sleep(0.01 + 0.005 * round_number)
+            writer.send_signal(signal.SIGKILL)
+        if path.exists():
+            data = path.read_bytes()
+            assert (SIZE, 1) == (len(data), len(set(data)))
+    assert path.exists()
+
+
+def test_a_reader_sees_whole_files_only(tmp_path: Path) -> None:
+    """While another process writes, each look finds one whole file."""
+    path = tmp_path / "file"
+    write_whole(path, b"a" * SIZE)
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        seen = [path.read_bytes() for _ in range(200)]
+        writer.kill()
+    assert {(SIZE, 1)} == {(len(data), len(set(data))) for data in seen}
