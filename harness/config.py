@@ -36,12 +36,15 @@ def read_config(pyproject: Path) -> Config:
         document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{pyproject}: {error}") from None
-    return parse_config(document.get("tool", {}).get("harness", {}), pyproject)
+    tool = document.get("tool", {})
+    return parse_config(tool.get("harness", {}) if isinstance(tool, Mapping) else {}, pyproject)
 
 
-def parse_config(table: Mapping[str, Any], source: Path) -> Config:
+def parse_config(table: Any, source: Path) -> Config:
     """The `[tool.harness]` table as a `Config`; `source` is named in errors."""
     where = f"{source}: [tool.harness]"
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where} must be a table, not {table!r}")
     _refuse_unknown(table, (field.name for field in fields(Config)), where)
     values: dict[str, Any] = dict(table)
     for key, value in values.items():

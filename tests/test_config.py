@@ -1,0 +1,112 @@
+"""`[tool.harness]` in a project's `pyproject.toml`."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.config import Config, read_config
+from harness.errors import ConfigError
+from harness.flags import SHIPPED, Flag
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "pyproject.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1", "tool = 3", "[tool.harness]"])
+def test_a_project_that_says_nothing_has_the_defaults(tmp_path: Path, text: str) -> None:
+    """The shipped agent and flags, and the folders of the layout."""
+    expected = Config("harness.agent:Agent", "", "recordings", "fixtures", "logs", SHIPPED)
+    assert expected == read_config(_written(tmp_path, text))
+
+
+def test_a_folder_without_a_project_has_the_defaults(tmp_path: Path) -> None:
+    """No file is needed."""
+    assert Config() == read_config(tmp_path / "pyproject.toml")
+
+
+def test_what_a_project_says_is_read(tmp_path: Path) -> None:
+    """Flags keep their declared order; what is not said keeps its default."""
+    path = _written(
+        tmp_path,
+        """
+        [tool.harness]
+        agent = "myapp.agent:run"
+        model = "claude-haiku-4-5"
+        recordings = "tests/recordings"
+        [tool.harness.flags]
+        streaming = "ENABLE_STREAMING"
+        new_planner = { env = "PLANNER_V2", requires = ["streaming"] }
+        cheap = { env = "CHEAP" }
+        """,
+    )
+    flags = (
+        Flag("streaming", "ENABLE_STREAMING"),
+        Flag("new_planner", "PLANNER_V2", ("streaming",)),
+        Flag("cheap", "CHEAP"),
+    )
+    expected = Config("myapp.agent:run", "claude-haiku-4-5", "tests/recordings", "fixtures", "logs", flags)
+    assert expected == read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '[tool.harness]\nrecording = "x"',
+            "[tool.harness] has no key 'recording'; the nearest is 'recordings' "
+            "(all: agent, model, recordings, fixtures, logs, flags)",
+        ),
+        ("[tool.harness]\nmodel = 5", "[tool.harness] model = 5 must be a string"),
+        ("[tool]\nharness = 5", "[tool.harness] must be a table, not 5"),
+        (
+            '[tool.harness]\nflags = ["a"]',
+            '[tool.harness.flags] must be a table of flags: streaming = "ENABLE_STREAMING"',
+        ),
+        (
+            "[tool.harness.flags]\na = 1",
+            '[tool.harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+        ),
+        (
+            '[tool.harness.flags]\na = { requires = ["b"] }',
+            '[tool.harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+        ),
+        (
+            '[tool.harness.flags]\na = { env = "A", require = ["b"] }',
+            "[tool.harness.flags] a has no key 'require'; the nearest is 'requires' (all: env, requires)",
+        ),
+        (
+            '[tool.harness.flags]\na = { env = "A", requires = "b" }',
+            "[tool.harness.flags] a.requires = 'b' must be a list of flags' names",
+        ),
+        (
+            '[tool.harness.flags]\na = { env = "A", requires = [1] }',
+            "[tool.harness.flags] a.requires = [1] must be a list of flags' names",
+        ),
+    ],
+)
+def test_a_mistake_names_the_file_the_key_and_the_nearest(tmp_path: Path, text: str, message: str) -> None:
+    """One line that says what to write instead."""
+    path = _written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: {message}" == str(caught.value)
+
+
+def test_a_file_that_is_no_toml_is_an_error_with_its_place(tmp_path: Path) -> None:
+    """The parser's own words, after the file's name."""
+    path = _written(tmp_path, "[tool.harness\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: Expected ']' at the end of a table declaration (at line 1, column 14)" == str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    """As TOML has to be."""
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(b'name = "\xff"')
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte" == str(caught.value)
