@@ -1,0 +1,152 @@
+"""The virtual clock."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.clock import VirtualClock
+
+SECONDS = st.integers(0, 1000).map(float)
+
+
+@given(st.floats(0, 1e6), st.lists(SECONDS))
+def test_sleeping_moves_the_clock_by_what_was_slept(start: float, naps: list[float]) -> None:
+    """And takes no time."""
+    clock = VirtualClock(start)
+    expected = start
+    for nap in naps:
+        clock.sleep(nap)
+        expected += nap
+        assert expected == clock.now()
+
+
+@given(st.floats(max_value=-0.0, allow_nan=False))
+def test_time_never_goes_back(seconds: float) -> None:
+    """Neither by a negative sleep, sync or async, nor by reaching for the past."""
+
+    async def nap() -> None:
+        await clock.asleep(seconds)
+
+    clock = VirtualClock(5.0)
+    clock.sleep(seconds)
+    asyncio.run(nap())
+    assert clock.reached(seconds)
+    assert 5.0 == clock.now()
+
+
+def test_a_moment_is_reached_at_once_where_nobody_waits() -> None:
+    """The clock stands there then."""
+    clock = VirtualClock()
+    assert clock.reached(3600.0)
+    assert 3600.0 == clock.now()
+
+
+@pytest.mark.asyncio
+async def test_a_moment_is_not_reached_while_somebody_waits_for_an_earlier_one() -> None:
+    """The earlier task wakes first; what has already passed, or comes before it, is reached all the same."""
+    clock = VirtualClock(1.0)
+    sleeper = asyncio.create_task(clock.asleep(10.0))
+    await asyncio.sleep(0)
+    assert not clock.reached(12.0)
+    assert 1.0 == clock.now()
+    assert clock.reached(1.0)
+    assert clock.reached(10.5)
+    await sleeper
+    assert 11.0 == clock.now()
+    assert clock.reached(12.0)
+
+
+@pytest.mark.asyncio
+async def test_a_past_moment_is_reached_though_a_sleeper_is_late() -> None:
+    """A sync sleep has carried the clock beyond an earlier sleeper, which has yet to wake."""
+    clock = VirtualClock()
+    sleeper = asyncio.create_task(clock.asleep(1.0))
+    await asyncio.sleep(0)
+    clock.sleep(5.0)
+    assert clock.reached(4.0)
+    assert not clock.reached(6.0)
+    await sleeper
+    assert 5.0 == clock.now()
+
+
+@given(st.lists(st.lists(SECONDS, max_size=4), max_size=6))
+def test_tasks_wake_in_the_order_of_time_and_wait_together(naps: list[list[float]]) -> None:
+    """As real tasks do: each wakes at the sum of its own naps, and all end when the longest ends."""
+    clock = VirtualClock()
+    woken: list[float] = []
+
+    async def nap(seconds: list[float]) -> None:
+        moment = 0.0
+        for second in seconds:
+            moment += second
+            await clock.asleep(second)
+            assert moment == clock.now()
+            woken.append(clock.now())
+
+    async def together() -> None:
+        await asyncio.gather(*(nap(seconds) for seconds in naps))
+
+    asyncio.run(together())
+    assert sorted(woken) == woken
+    assert max(map(sum, naps), default=0.0) == clock.now()
+
+
+@pytest.mark.asyncio
+async def test_equal_moments_wake_in_the_order_of_falling_asleep() -> None:
+    """So that a run can be repeated."""
+    clock, woken = VirtualClock(), []
+
+    async def nap(name: str) -> None:
+        await clock.asleep(1.0)
+        woken.append(name)
+
+    await asyncio.gather(*(nap(name) for name in "abcd"))
+    assert list("abcd") == woken
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_sleeper_holds_nobody_up() -> None:
+    """Neither in the first moment nor later, and the clock does not go to where it would have woken."""
+    clock = VirtualClock()
+    sleepers = [asyncio.create_task(clock.asleep(float(seconds))) for seconds in (1, 5, 2)]
+    await asyncio.sleep(0)
+    sleepers[0].cancel()
+    await asyncio.gather(*sleepers[1:])
+    assert 5.0 == clock.now()
+    assert sleepers[0].cancelled()
+
+
+@pytest.mark.asyncio
+async def test_other_tasks_run_before_the_clock_moves() -> None:
+    """A task that has something to do now does it at the old time."""
+    clock, seen = VirtualClock(), []
+
+    async def busy() -> None:
+        seen.append(clock.now())
+
+    task = asyncio.create_task(busy())
+    await clock.asleep(60.0)
+    await task
+    assert [0.0] == seen
+
+
+def test_threads_that_sleep_lose_no_time() -> None:
+    """Each sleep is added, whoever sleeps."""
+    clock = VirtualClock()
+    threads = [threading.Thread(target=lambda: [clock.sleep(1.0) for _ in range(1000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 8000.0 == clock.now()
+
+
+def test_nobody_waits() -> None:
+    """A day passes in no time."""
+    started = time.perf_counter()
+    VirtualClock().sleep(86400.0)
+    assert time.perf_counter() - started < 1.0
