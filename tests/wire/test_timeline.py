@@ -1,0 +1,37 @@
+"""Requests and responses as values."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://api.anthropic.com/v1/messages", "/v1/messages"),
+        ("https://api.anthropic.com/v1/messages?beta=true", "/v1/messages?beta=true"),
+        ("http://127.0.0.1:8080/v1/models?limit=2&after_id=x#part", "/v1/models?limit=2&after_id=x"),
+        ("/v1/messages?beta=true", "/v1/messages?beta=true"),
+    ],
+)
+def test_a_request_knows_its_path_without_the_host(url: str, path: str) -> None:
+    """A path that has no host already stays as it is."""
+    assert path == Request("POST", url, (), b"").path
+
+
+@given(st.lists(st.binary()))
+def test_the_body_is_what_the_chunks_hold(chunks: list[bytes]) -> None:
+    """Head, cut and end hold none of it."""
+    pieces = [Chunk(float(at), data) for at, data in enumerate(chunks)]
+    for last in (End(9.0), End(9.0, abandoned=True), Cut(9.0, "eof")):
+        assert b"".join(chunks) == body((Head(0.0, 200, ()), *pieces, last))
+
+
+def test_a_header_is_found_in_any_case_and_joined_by_commas() -> None:
+    """As HTTP allows a name to stand more than once."""
+    headers = (("Anthropic-Beta", "a,b"), ("content-type", "x"), ("anthropic-beta", "c"))
+    assert "a,b, c" == header(headers, "ANTHROPIC-BETA")
+    assert "" == header(headers, "x-api-key")
+    assert "none" == header(headers, "x-api-key", "none")
