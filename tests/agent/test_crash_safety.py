@@ -1,6 +1,7 @@
 """A session killed while it is being saved, again and again, in real processes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,18 +22,17 @@ contexts = [
     for letter in "ab"
 ]
 
+save(contexts[1], path)
+texts = {"b": path.read_text()}
+save(contexts[0], path)
+texts["a"] = path.read_text()
+
 def plainly(context, path):
     """What most programs do: the file is empty from here until the last byte is written."""
-    whole = Path(f"{path}.{os.getpid()}")
-    save(context, whole)
-    text = whole.read_text()
-    whole.unlink()
     with open(path, "w") as file:
-        for start in range(0, len(text), 4096):
-            file.write(text[start : start + 4096])
+        file.write(texts[context.messages[0]["content"][0]["text"][0]])
 
 writer = {"whole": save, "plainly": plainly}[how]
-save(contexts[0], path)
 started = time.perf_counter()
 writer(contexts[0], path)
 duration = time.perf_counter() - started
@@ -57,6 +57,8 @@ for _ in range(rounds):
 print(json.dumps({"refused": refused, "seen": sorted(seen)}))
 '''
 
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
+
 
 def killed(how: str, path: Path, rounds: int = 200) -> tuple[list[str], list[int]]:
     """Kill -9 a process that saves in a loop, at random moments; what `load` refused, and which contexts it found."""
@@ -71,13 +73,13 @@ def killed(how: str, path: Path, rounds: int = 200) -> tuple[list[str], list[int
     return report["refused"], report["seen"]
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork, which this system does not have")
+@needs_fork
 def test_a_context_killed_while_it_is_saved_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     """Two hundred kills: the file always loads, is always one of the two, and both are met."""
     assert ([], [0, 1]) == killed("whole", tmp_path / "context.json")
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork, which this system does not have")
+@needs_fork
 def test_the_same_kills_break_a_file_that_is_written_in_place(tmp_path: Path) -> None:
     """So the test above can fail; and what they leave is refused in words, never taken for a session."""
     refused, _ = killed("plainly", tmp_path / "context.json")
