@@ -4,12 +4,12 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import msgspec
 
 from harness.errors import ScenarioError
-from harness.simulator.scenario import Block, Call, Scenario, Tables, Turn, When
+from harness.simulator.scenario import Block, Call, Scenario, StopReason, Tables, Turn, When
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -67,7 +67,8 @@ def _explained(error: str, text: str, source: Path | str) -> str:
     unknown = _UNKNOWN.match(words)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
-        return f"{source}{_line(text, path, key)}: {path}: {words[:1].lower()}{words[1:]}"
+        hint = f" (all: {', '.join(get_args(StopReason))})" if key == "stop_reason" else ""
+        return f"{source}{_line(text, path, key)}: {path}: {words[:1].lower()}{words[1:]}{hint}"
     table = Tables.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
     known = [field.encode_name for field in msgspec.structs.fields(table)]
     nearest = difflib.get_close_matches(unknown["key"], known, n=1, cutoff=0.0)[0]

@@ -29,7 +29,7 @@ def streamed(answer: Answer, draw: Draw, request_id: str, organization: str) -> 
 
 def whole(answer: Answer, request_id: str, organization: str, events_count: int) -> Response:
     """A plain answer: all at once, when a stream of it would have ended."""
-    at = answer.timing.first_token + answer.timing.per_event * events_count
+    at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
     return plain(answer.message(), at, request_id, organization)
 
 

@@ -36,7 +36,7 @@ partial_json = '{"command": "cat <<EOF'          # raw input_json_delta text, in
                                                  # (without a stream the API sends input = {} for it, and so do we)
 
 [[turn]]                                         # content blocks in any order, in place of thinking, text and call
-when = { user_matches = "^(?i)step by step" }
+when = { user_matches = "(?i)^step by step" }
 block = [
   { thinking = "One." },                         # thinking = "" is omitted thinking: the signature alone
   { redacted_thinking = "opaque" },              # its text becomes the block's encrypted data

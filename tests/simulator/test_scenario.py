@@ -1,0 +1,139 @@
+"""Scenario files are read as documented, and mistakes are told with file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ScenarioError
+from harness.simulator import load_scenario, parse_scenario, scenario
+from harness.simulator.scenario import Block, Call, Error, Timing
+
+TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
+WHEN_KEYS = (
+    "user, user_contains, user_matches, asked_contains, result, result_contains, result_matches, result_is_error, "
+    "result_of, results, system_contains, streaming, thinking, tool, beta, model, has, lacks, nth"
+)
+
+
+def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
+    """What the docstring shows can be pasted into a file, and means what it says."""
+    assert scenario.__doc__ is not None
+    example = scenario.__doc__.partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "kernel.toml"
+    path.write_text(example)
+    found = load_scenario(path)
+    assert ("Which kernel is this?", ("uname -s",)) == (found.title, found.commands)
+    assert (("prompt-caching-2024-07-31",), ("thinking",)) == (found.refused_betas, found.refused_parameters)
+    first, second, cut, blocks, error = found.turns
+    call = Call(name="bash", input={"command": "uname -s"})
+    assert (Block(thinking="uname tells it."), Block(text="I'll look."), Block(call=call)) == first.content
+    assert ["tool_use", "end_turn", "max_tokens"] == [turn.ends_with for turn in (first, second, cut)]
+    assert (Timing(first_token=2.0, per_event=0.1), 40) == (second.timing, second.output_tokens)
+    assert '{"command": "cat <<EOF' == cut.calls[0].partial_json
+    assert ["thinking", "redacted_thinking", "text", "call", "raw"] == [
+        next(name for name in Block.__struct_fields__ if getattr(block, name) is not None) for block in blocks.content
+    ]
+    expected = Error(status=429, type="rate_limit_error", message="Slow down.", headers={"retry-after": "2"})
+    assert expected == error.error
+
+
+MISTAKES = {
+    "not TOML": (
+        "[[turn]\n",
+        "s.toml: not TOML: Expected ']]' at the end of an array declaration (at line 1, column 7)",
+    ),
+    "an unknown key": (
+        'titel = "x"\n[[turn]]\ntext = "a"',
+        "s.toml:1: a scenario has no key 'titel'; the nearest is 'title' (all: turn, title, commands, refused_betas, "
+        "refused_parameters, timing)",
+    ),
+    "an unknown key of a turn": (
+        '[[turn]]\ntext = "a"\n[[turn]]\ntxt = "b"',
+        f"s.toml:4: turn[1] has no key 'txt'; the nearest is 'text' (all: {TURN_KEYS})",
+    ),
+    "an unknown condition": (
+        '[[turn]]\nwhen = { usr_contains = "x" }\ntext = "b"',
+        f"s.toml:2: turn[0].when has no key 'usr_contains'; the nearest is 'user_contains' (all: {WHEN_KEYS})",
+    ),
+    "an unknown key of a call": (
+        '[[turn]]\n[[turn.call]]\nnmae = "bash"',
+        "s.toml:3: turn[0].call[0] has no key 'nmae'; the nearest is 'name' (all: name, input, partial_json)",
+    ),
+    "a value of another type": (
+        "[[turn]]\ntext = 3",
+        "s.toml:2: turn[0].text: expected `str | null`, got `int`",
+    ),
+    "an unknown stop reason": (
+        '[[turn]]\ntext = "a"\nstop_reason = "tired"',
+        "s.toml:3: turn[0].stop_reason: invalid enum value 'tired' (all: end_turn, max_tokens, stop_sequence, "
+        "tool_use, pause_turn, refusal, model_context_window_exceeded)",
+    ),
+    "no turns": (
+        'title = "x"',
+        's.toml: a scenario without turns answers nothing; a turn reads: [[turn]] when = { user_contains = "hello" } '
+        'text = "Hello!"',
+    ),
+    "a turn without an answer": (
+        '[[turn]]\nname = "a"',
+        "s.toml:1: turn[0]: it answers nothing; give it text, thinking, call, block, error, or a stop_reason",
+    ),
+    "an error beside an answer": (
+        '[[turn]]\ntext = "a"\nerror = { status = 500, type = "api_error", message = "x" }',
+        "s.toml:3: turn[0]: it has an error and 'text'; an error is the whole answer, make it two turns",
+    ),
+    "blocks beside a text": (
+        '[[turn]]\ntext = "a"\nblock = [{ text = "b" }]',
+        "s.toml:3: turn[0]: it has 'block' and 'text'; put 'text' among the blocks",
+    ),
+    "a block of two kinds": (
+        '[[turn]]\nblock = [{ text = "b", thinking = "c" }]',
+        "s.toml:2: turn[0]: block[0] must have exactly one key of thinking, redacted_thinking, text, call, raw",
+    ),
+    "a call without input": (
+        '[[turn]]\ncall = [{ name = "bash" }]',
+        "s.toml:2: turn[0]: the call of 'bash' needs either input = {...} or partial_json = '...'",
+    ),
+    "a cut call that is not cut": (
+        '[[turn]]\ncall = [{ name = "bash", partial_json = "{" }]',
+        "s.toml:2: turn[0]: the call of 'bash' has partial_json, a call that was cut; add stop_reason = \"max_tokens\"",
+    ),
+    "a broken pattern": (
+        '[[turn]]\nwhen = { user_matches = "(" }\ntext = "a"',
+        "s.toml:2: turn[0]: when.user_matches = '(' is not a regular expression: missing ), unterminated subpattern at "
+        "position 0",
+    ),
+    "counting from nought": (
+        '[[turn]]\nwhen = { nth = 0 }\ntext = "a"',
+        "s.toml:2: turn[0]: when.nth = 0 counts from 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=list(MISTAKES))
+def test_a_mistake_is_told_with_file_line_and_key(text: str, message: str) -> None:
+    """The whole message."""
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(text, "s.toml")
+    assert message == str(caught.value)
+
+
+def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path) -> None:
+    """The nearest name in the folder, or that there is none."""
+    (tmp_path / "kernel.toml").write_text("")
+    with pytest.raises(ScenarioError) as near:
+        load_scenario(tmp_path / "kernle.toml")
+    assert f"{tmp_path}/kernle.toml: no such scenario; the nearest there is 'kernel.toml'" == str(near.value)
+    with pytest.raises(ScenarioError) as none:
+        load_scenario(tmp_path / "no" / "x.toml")
+    assert f"{tmp_path}/no/x.toml: no such scenario; there is no scenario in {tmp_path}/no" == str(none.value)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """Not UTF-8."""
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path)
+    assert f"{path}: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte" == str(
+        caught.value
+    )

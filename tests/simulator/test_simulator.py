@@ -1,0 +1,265 @@
+"""The simulated API as its users meet it: through the SDK, over HTTP and through a transport."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import pytest
+
+from harness.simulator import Turn, parse_scenario, simulate
+from harness.transports.server import LoopbackServer
+from harness.wire.timeline import Request, body
+
+MODEL = "claude-haiku-4-5"
+KERNEL = """
+title = "Which kernel?"
+[[turn]]
+when = { user_contains = "kernel" }
+thinking = "uname tells it."
+text = "I'll look."
+call = [
+  { name = "bash", input = { command = "uname -s" } },
+  { name = "bash", input = {} },
+]
+[[turn]]
+when = { results = 2, result_contains = "Linux" }
+text = "It is Linux."
+[[turn]]
+name = "slow down"
+when = { user = "fast" }
+error = { status = 429, type = "rate_limit_error", message = "Slow down.", headers = { retry-after = "2" } }
+[[turn]]
+when = { user = "stop" }
+text = "1 2"
+stop_reason = "stop_sequence"
+stop_sequence = "3"
+output_tokens = 7
+"""
+TOOL: Any = {"name": "bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("thinking", [{"type": "disabled"}, {"type": "enabled", "budget_tokens": 1024}])
+async def test_the_sdk_runs_a_streaming_tool_loop_over_http(thinking: Any) -> None:
+    """Two calls in one turn, their results sent back with the thinking as it was issued, the final text."""
+    simulator = simulate(parse_scenario(KERNEL))
+    with LoopbackServer(simulator) as server:
+        async with anthropic.AsyncAnthropic(api_key="x", base_url=server.url, max_retries=0) as client:
+            messages: list[Any] = [{"role": "user", "content": "Which kernel?"}]
+            final = None
+            while final is None or final.stop_reason == "tool_use":
+                async with client.messages.stream(
+                    model=MODEL, max_tokens=2048, messages=messages, tools=[TOOL], thinking=thinking
+                ) as stream:
+                    final = await stream.get_final_message()
+                calls = [block for block in final.content if block.type == "tool_use"]
+                results = [{"type": "tool_result", "tool_use_id": call.id, "content": "Linux"} for call in calls]
+                content = [block.model_dump(exclude_unset=True, by_alias=True) for block in final.content]
+                messages += [{"role": "assistant", "content": content}, {"role": "user", "content": results}]
+    assert [{"command": "uname -s"}, {}] == [
+        block["input"] for block in messages[1]["content"] if block["type"] == "tool_use"
+    ]
+    assert (thinking["type"] == "enabled") == (messages[1]["content"][0]["type"] == "thinking")
+    assert ("end_turn", "It is Linux.") == (final.stop_reason, final.content[0].text)
+    assert [] == simulator.unmatched
+
+
+def test_the_sdk_reads_plain_answers_counts_and_models() -> None:
+    """messages.create, count_tokens, models.list over its pages, models.retrieve."""
+    with LoopbackServer(simulate()) as server, anthropic.Anthropic(api_key="x", base_url=server.url) as client:
+        question: Any = [{"role": "user", "content": "hello"}]
+        message = client.messages.create(model=MODEL, max_tokens=100, messages=question)
+        counted = client.messages.count_tokens(model=MODEL, messages=question)
+        models = [model.id for model in client.models.list(limit=3)]
+        model = client.models.retrieve("claude-haiku-4-5")
+    assert ("hello", "claude-haiku-4-5-20251001") == (message.content[0].text, message.model)  # type: ignore[union-attr]
+    assert message.usage.input_tokens == counted.input_tokens
+    assert len(models) == len(set(models)) > 3
+    assert {"claude-haiku-4-5-20251001", "claude-opus-4-8"} <= set(models)
+    assert ("claude-haiku-4-5-20251001", "Claude Haiku 4.5", 64_000) == (model.id, model.display_name, model.max_tokens)
+
+
+def test_the_sdk_runs_its_tool_runner() -> None:
+    """The SDK's own loop calls a Python function and gets the final answer."""
+    simulator = simulate(
+        parse_scenario(
+            '[[turn]]\nwhen = { results = 0 }\ncall = [{ name = "add", input = { a = 1, b = 2 } }]\n'
+            '[[turn]]\nwhen = { result = "3" }\ntext = "Three."'
+        )
+    )
+
+    @anthropic.beta_tool
+    def add(a: int, b: int) -> str:
+        """Add two numbers."""
+        return str(a + b)
+
+    with LoopbackServer(simulator) as server, anthropic.Anthropic(api_key="x", base_url=server.url) as client:
+        runner = client.beta.messages.tool_runner(
+            model=MODEL, max_tokens=100, tools=[add], messages=[{"role": "user", "content": "1 + 2?"}], thread=False
+        )
+        final = runner.until_done()
+    assert "Three." == final.content[0].text  # type: ignore[union-attr]
+
+
+def test_same_seed_same_bytes(request_for: Any) -> None:
+    """Recording twice gives the same bytes; asking twice gives another id; another seed gives others."""
+    scenario = parse_scenario(KERNEL)
+    asked = request_for(messages=[{"role": "user", "content": "Which kernel?"}], stream=True)
+    one, other = simulate(scenario, seed=1), simulate(scenario, seed=1)
+    first, second = one(asked), one(asked)
+    assert [first, second] == [other(asked), other(asked)]
+    assert len({body(first), body(second), body(simulate(scenario, seed=2)(asked))}) == 3
+
+
+def test_bytes_do_not_depend_on_other_requests_or_on_the_order_of_keys(request_for: Any) -> None:
+    """Concurrent cases may interleave, and SDK versions order keys differently."""
+    asked = request_for(stream=True)
+    alone = simulate()(asked)
+    busy = simulate()
+    busy(request_for(messages=[{"role": "user", "content": "other"}]))
+    turned = json.dumps(dict(reversed(json.loads(asked.body).items()))).encode()
+    assert alone == busy(replace(asked, body=turned))
+
+
+def test_headers_are_the_recorded_ones(request_for: Any) -> None:
+    """JSON and streams, each with its own; one organization for all."""
+    simulator = simulate()
+    plain, streamed = simulator(request_for())[0].headers, simulator(request_for(stream=True))[0].headers
+    assert ["content-type", "request-id", "anthropic-organization-id"] == [name for name, _ in plain]
+    expected = ["content-type", "cache-control", "request-id", "anthropic-organization-id"]
+    assert expected == [name for name, _ in streamed]
+    assert ("application/json", "text/event-stream; charset=utf-8") == (plain[0][1], streamed[0][1])
+    assert plain[-1] == streamed[-1]
+    assert dict(plain)["request-id"] != dict(streamed)["request-id"]
+
+
+def test_a_scenario_answers_with_errors_and_stop_sequences(request_for: Any, read: Any) -> None:
+    """A 429 with its header, and an answer that a stop sequence ends."""
+    simulator = simulate(parse_scenario(KERNEL))
+    response = simulator(request_for(messages=[{"role": "user", "content": "fast"}]))
+    status, error = read(response)
+    assert (429, {"type": "rate_limit_error", "message": "Slow down."}) == (status, error["error"])
+    assert ("2", "true") == (dict(response[0].headers)["retry-after"], dict(response[0].headers)["x-should-retry"])
+    _, answer = read(simulator(request_for(messages=[{"role": "user", "content": "stop"}])))
+    assert ("stop_sequence", "3", 7) == (
+        answer["stop_reason"],
+        answer["stop_sequence"],
+        answer["usage"]["output_tokens"],
+    )
+
+
+def test_a_request_without_a_turn_is_told_and_kept(request_for: Any, read: Any) -> None:
+    """In words of our own, with what to add; a test's teardown finds it."""
+    simulator = simulate(parse_scenario(KERNEL))
+    asked = request_for(messages=[{"role": "user", "content": 'Who said\n"hi"?'}])
+    status, error = read(simulator(asked))
+    turns = (
+        'turn[0] when { user_contains = "kernel" }; turn[1] when { result_contains = "Linux", results = 2 }; '
+        'slow down when { user = "fast" }; turn[3] when { user = "stop" }'
+    )
+    message = (
+        'The simulated API\'s scenario has no turn for message 1, the user text "Who said\\n\\"hi\\"?". '
+        f"The turns of 'Which kernel?' are: {turns}. "
+        'Add one: [[turn]] when = { user_contains = "Who said\\n\\"hi\\"?" } text = "..."'
+    )
+    assert (404, {"type": "scenario_has_no_turn", "message": message}) == (status, error["error"])
+    assert [(asked, message)] == [(unmatched.request, unmatched.message) for unmatched in simulator.unmatched]
+
+
+def test_tool_results_without_a_turn_are_told(request_for: Any, read: Any) -> None:
+    """The results in place of the user's text; conditions of every type as the file says them."""
+    scenario = parse_scenario(
+        '[[turn]]\nwhen = { streaming = true, nth = [1, 2] }\ntext = "a"\n[[turn]]\nwhen = { user = "x" }\ntext = "b"'
+    )
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "x" * 200}]},
+    ]
+    _, error = read(simulate(scenario)(request_for(messages=messages)))
+    assert (
+        f'The simulated API\'s scenario has no turn for message 3, tool results "{"x" * 120}...". The turns are: '
+        'turn[0] when { streaming = true, nth = [1, 2] }; turn[1] when { user = "x" }. '
+        f'Add one: [[turn]] when = {{ result_contains = "{"x" * 30}..." }} text = "..."'
+    ) == error["error"]["message"]
+
+
+def test_without_a_scenario_the_user_is_echoed(request_for: Any, read: Any) -> None:
+    """The text, the tool's results, or a word that there was none."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Linux"}
+    loop = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    image = {"type": "image", "source": {"type": "url", "url": "https://a/b.png"}}
+    asked = [request_for(), request_for(messages=loop), request_for(messages=[{"role": "user", "content": [image]}])]
+    told = [read(simulate()(one))[1]["content"][0]["text"] for one in asked]
+    assert ["hello", "Linux", "(nothing was said)"] == told
+
+
+def test_a_hook_answers_before_the_turns(request_for: Any, read: Any) -> None:
+    """What it returns is answered; None leaves the answer to the turns."""
+
+    def hook(asked: Any) -> Turn | None:
+        return Turn(text=f"{asked['max_tokens']} tokens") if asked["max_tokens"] < 10 else None
+
+    simulator = simulate(parse_scenario('[[turn]]\ntext = "turn"'), hook=hook)
+    told = [read(simulator(request_for(max_tokens=most)))[1]["content"][0]["text"] for most in (9, 10)]
+    assert ["9 tokens", "turn"] == told
+
+
+def test_a_scenario_is_read_from_its_path(tmp_path: Path, request_for: Any, read: Any) -> None:
+    """A path as text or as a Path."""
+    path = tmp_path / "a.toml"
+    path.write_text('[[turn]]\ntext = "from a file"')
+    for given in (path, str(path)):
+        assert "from a file" == read(simulate(given)(request_for()))[1]["content"][0]["text"]
+
+
+def test_thinking_comes_back_only_as_it_was_issued(request_for: Any, read: Any) -> None:
+    """An altered text is refused; a simulator of the same seed knows the signature, one of another does not."""
+    scenario = parse_scenario(
+        '[[turn]]\nblock = [{ thinking = "why" }, { redacted_thinking = "how" }, { text = "so" }]'
+    )
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    _, answer = read(simulate(scenario)(request_for(thinking=thinking)))
+    content = answer["content"]
+    altered = [{**content[0], "thinking": "because"}, *content[1:]]
+    swapped = [content[0], {**content[1], "data": content[0]["signature"]}, content[2]]
+
+    def again(blocks: Any, seed: int) -> int:
+        question = {"role": "user", "content": "hello"}
+        messages = [question, {"role": "assistant", "content": blocks}, question]
+        status: int = read(simulate(scenario, seed=seed)(request_for(messages=messages)))[0]
+        return status
+
+    assert [200, 400, 400, 400] == [again(content, 0), again(altered, 0), again(swapped, 0), again(content, 1)]
+
+
+def test_signatures_from_elsewhere_may_be_trusted() -> None:
+    """For conversations that a live API began."""
+    from harness.simulator.signatures import SeededSignatures
+
+    signatures = SeededSignatures(0, trusted=["live"])
+    assert signatures.fits("live", "anything")
+    assert signatures.issued("live")
+    assert not signatures.fits("not base64!", "anything")
+    assert not signatures.issued("not base64!")
+
+
+def test_the_last_page_of_models_says_so() -> None:
+    """And a page after the last model is empty."""
+
+    def page(query: str) -> Any:
+        headers = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"))
+        return json.loads(body(simulate()(Request("GET", f"https://a/v1/models{query}", headers, b""))))
+
+    everything = page("?limit=1000")
+    assert not everything["has_more"]
+    assert {"data": [], "has_more": False, "first_id": None, "last_id": None} == page(
+        f"?after_id={everything['last_id']}"
+    )

@@ -1,0 +1,149 @@
+"""Streams are of the recorded grammar and tell what the plain answer tells."""
+
+import importlib.util
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.simulator import Scenario, Turn, simulate
+from harness.simulator.scenario import Block, Call, When
+from harness.wire.timeline import Chunk, Head, Request, body
+
+_spec = importlib.util.spec_from_file_location("grammar", Path(__file__).parent / "grammar.py")
+assert _spec is not None
+assert _spec.loader is not None
+grammar = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(grammar)
+
+HEADERS = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
+TEXTS = st.text(min_size=1, max_size=300).filter(lambda text: text.isprintable() or "\n" in text)
+INPUTS = st.dictionaries(
+    st.text(max_size=8), st.one_of(st.integers(-9, 9), st.text(max_size=20), st.none()), max_size=4
+)
+BLOCKS = st.one_of(
+    st.builds(lambda text: Block(text=text), TEXTS),
+    st.builds(lambda text: Block(thinking=text), st.text(max_size=200)),
+    st.builds(lambda text: Block(redacted_thinking=text), TEXTS),
+    st.builds(lambda value: Block(call=Call(name="bash", input=value)), INPUTS),
+)
+
+
+def asked(turn: Turn, seed: int = 0, **changes: Any) -> Any:
+    value = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 8000,
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "messages": [{"role": "user", "content": "hello"}],
+        **changes,
+    }
+    request = Request("POST", "https://a/v1/messages", HEADERS, json.dumps(value).encode())
+    return simulate(Scenario(turns=(turn,)), seed=seed)(request)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(BLOCKS, max_size=5), st.integers(0, 1000))
+def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
+    """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""
+    turn = Turn(blocks=tuple(blocks), stop_reason="end_turn", when=When())
+    message = grammar.assembled(body(asked(turn, seed, stream=True)))
+    told: list[Any] = []
+    for block in message["content"]:
+        if block["type"] == "tool_use":
+            assert block["partial_json"] or block["input"] == {}
+            told.append(json.loads(block["partial_json"] or "{}"))
+        else:
+            told.append(block.get("text", block.get("thinking", block["type"])))
+    expected = [
+        block.call.input if block.call else block.text if block.text is not None
+        else block.thinking if block.thinking is not None else "redacted_thinking"
+        for block in blocks
+    ]  # fmt: skip
+    assert expected == told
+
+
+def test_a_stream_tells_what_the_plain_answer_tells() -> None:
+    """Same blocks, same stop reason, same totals; a plain body is not padded."""
+    turn = Turn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))
+    streamed = grammar.assembled(body(asked(turn, stream=True)))
+    plain_bytes = body(asked(turn))
+    plain = json.loads(plain_bytes)
+    assert msgspec.json.encode(plain) == plain_bytes
+    assert list(plain) == grammar.START_KEYS
+    assert [block["type"] for block in plain["content"]] == [block["type"] for block in streamed["content"]]
+    assert plain["content"][1]["input"] == json.loads(streamed["content"][1]["partial_json"])
+    assert ("tool_use", "tool_use") == (plain["stop_reason"], streamed["stop_reason"])
+    assert plain["usage"] == streamed["usage"]
+
+
+def test_padding_is_even_from_0_to_15() -> None:
+    """As in the recordings: every width about as often as every other."""
+    stream = body(asked(Turn(text="word " * 60_000), stream=True))
+    widths = Counter(
+        len(found["padding"])
+        for match in grammar.EVENT.finditer(stream)
+        if (found := grammar.PADDED.match(match["data"])) and match["name"] != b"ping"
+    )
+    assert set(range(16)) == set(widths)
+    mean = sum(widths.values()) / 16
+    assert all(abs(count - mean) < 5 * mean**0.5 for count in widths.values())
+
+
+def test_thinking_may_be_left_out_of_sight() -> None:
+    """Display "omitted": the signature alone, which is known when it comes back."""
+    turn = Turn(thinking="secret", text="Done.")
+    omitted = {"type": "enabled", "budget_tokens": 2000, "display": "omitted"}
+    message = grammar.assembled(body(asked(turn, stream=True, thinking=omitted)))
+    thinking = message["content"][0]
+    assert "" == thinking["thinking"]
+    again = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [thinking, {"type": "text", "text": "Done."}]},
+        {"role": "user", "content": "thanks"},
+    ]
+    head = asked(turn, messages=again)[0]
+    assert isinstance(head, Head)
+    assert 200 == head.status
+
+
+def test_thinking_is_sent_only_where_it_is_asked_for() -> None:
+    """Without the parameter the turn's thinking stays away, and its tokens are not stated."""
+    turn = Turn(thinking="secret", text="Done.")
+    message = json.loads(body(asked(turn, thinking={"type": "disabled"})))
+    assert [{"type": "text", "text": "Done."}] == message["content"]
+    assert "output_tokens_details" not in message["usage"]
+    assert json.loads(body(asked(turn)))["usage"]["output_tokens_details"]["thinking_tokens"] > 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
+    """The stream holds half of the input's JSON; the plain answer holds an empty input."""
+    turn = Turn(calls=(Call(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens")
+    answer = body(asked(turn, stream=stream))
+    if stream:
+        assert '{"command": "cat <<EOF' == grammar.assembled(answer)["content"][0]["partial_json"]
+    else:
+        assert {} == json.loads(answer)["content"][0]["input"]
+
+
+def test_raw_blocks_are_sent_as_they_stand() -> None:
+    """What the encoder does not know is carried whole by its start event."""
+    raw = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": []}
+    stream = body(asked(Turn(blocks=(Block(raw=raw),)), stream=True))
+    told = [data for name, data in grammar.events(stream) if name.startswith("content_block")]
+    assert [raw] == [data["content_block"] for data in told if data["type"] == "content_block_start"]
+    assert 2 == len(told)
+
+
+def test_times_are_data() -> None:
+    """The head after the first token's time, then an event each step; a plain answer waits for all of them."""
+    turn = msgspec.convert({"text": "Hi", "timing": {"first_token": 2.0, "per_event": 0.5}}, Turn)
+    streamed, plain = asked(turn, stream=True), asked(turn)
+    assert [2.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.0] == [piece.at for piece in streamed]
+    assert [5.0] * 3 == [piece.at for piece in plain]
+    assert all(isinstance(piece, Chunk) for piece in streamed[1:-1])

@@ -1,0 +1,180 @@
+"""The loopback server sends what an upstream says, as it says it, and leaves nothing behind."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from harness.clock import VirtualClock
+from harness.errors import CassetteMiss, HarnessError
+from harness.transports.server import LoopbackServer
+from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+
+OK = Head(0.0, 200, (("content-type", "text/event-stream"), ("x-one", "1"), ("content-length", "999")))
+
+
+def serve(*pieces: Any) -> Any:
+    """An upstream that always answers with these pieces."""
+    return lambda request: pieces
+
+
+def chunks(url: str) -> Iterator[bytes]:
+    """The HTTP chunks of a response's body as they stand on the wire, read off the socket."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        data = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, rest = data.partition(b"\r\n\r\n")
+    assert b"transfer-encoding: chunked" in head.lower()
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        yield rest[: int(size, 16)]
+        rest = rest[int(size, 16) + 2 :]
+
+
+def test_each_piece_is_one_chunk_on_the_wire() -> None:
+    """Boundaries and bytes are kept."""
+    pieces = [b"event: a\n", b"\x00\xff", b"x" * 100_000]
+    with LoopbackServer(serve(OK, *(Chunk(0.0, piece) for piece in pieces), End(0.0))) as server:
+        assert [*pieces, b""] == list(chunks(server.url))
+
+
+def test_the_request_arrives_whole() -> None:
+    """Method, URL with query, headers and all of a large body."""
+    asked: list[Request] = []
+
+    def upstream(request: Request) -> Response:
+        asked.append(request)
+        return Head(0.0, 201, (("x-answer", "yes"),)), Chunk(0.0, b"{}"), End(0.0)
+
+    data = b"z" * 2_000_000
+    with LoopbackServer(upstream) as server:
+        response = httpx2.post(f"{server.url}/v1/messages?beta=true", content=data, headers={"X-Api-Key": "k"})
+        url = server.url
+    assert (201, b"{}", "yes") == (response.status_code, response.content, response.headers["x-answer"])
+    assert (f"{url}/v1/messages?beta=true", "POST", data) == (asked[0].url, asked[0].method, asked[0].body)
+    assert "/v1/messages?beta=true" == asked[0].path
+    assert ("x-api-key", "k") in asked[0].headers
+    assert {"date", "server"}.isdisjoint(response.headers)
+
+
+@pytest.mark.parametrize("how", ["reset", "refused"])
+@pytest.mark.parametrize("first", [(), (OK, Chunk(0.0, b"event: a\n"))], ids=["at once", "in the body"])
+def test_a_reset_is_a_reset(how: Any, first: tuple[Any, ...]) -> None:
+    """The client's system reports that the peer reset the connection."""
+    with LoopbackServer(serve(*first, Cut(0.0, how))) as server, pytest.raises(httpx2.ReadError, match="reset by peer"):
+        httpx2.get(server.url)
+
+
+def test_an_early_end_is_told_as_one() -> None:
+    """The connection is closed without the last chunk, or without an answer."""
+    with LoopbackServer(serve(OK, Chunk(0.0, b"event: a\n"), Cut(0.0, "eof"))) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+        connection.request("GET", "/")
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            connection.getresponse().read()
+        connection.close()
+    assert b"event: a\n" == caught.value.partial
+    with LoopbackServer(serve(Cut(0.0, "eof"))) as server, pytest.raises(httpx2.RemoteProtocolError):
+        httpx2.get(server.url)
+
+
+def test_silence_lasts_until_the_client_goes() -> None:
+    """A read timeout is the client's own."""
+    with (
+        LoopbackServer(serve(OK, Chunk(0.0, b"event: a\n"), Cut(0.0, "read_timeout"))) as server,
+        pytest.raises(httpx2.ReadTimeout),
+    ):
+        httpx2.get(server.url, timeout=0.2)
+
+
+def test_pace_keeps_or_drops_the_times() -> None:
+    """At pace 1 the rhythm of the data, at pace 0 none; a clock of one's own takes the place of both."""
+    timeline = (OK, Chunk(0.1, b"a"), Chunk(0.3, b"b"), End(0.3))
+    with LoopbackServer(serve(*timeline), pace=1) as server:
+        start = time.perf_counter()
+        with httpx2.stream("GET", server.url) as response:
+            times = [time.perf_counter() - start for _ in response.iter_raw()]
+    assert 0.08 < times[0] < 0.29 < times[1] < 1.0
+    clock = VirtualClock()
+    with LoopbackServer(serve(*timeline[:1], Chunk(3600.0, b"a"), End(3600.0)), clock=clock) as server:
+        assert b"a" == httpx2.get(server.url).content
+    assert 3600.0 == clock.now()
+
+
+def test_layers_stand_before_the_upstream() -> None:
+    """A layer that answers keeps the request from the upstream."""
+
+    def overloaded(request: Request) -> Response:
+        return Head(0.0, 529, ()), End(0.0)
+
+    with LoopbackServer(serve(OK, End(0.0)), overloaded) as server:
+        assert 529 == httpx2.get(server.url).status_code
+
+
+def test_a_refusal_is_told_and_kept() -> None:
+    """A cassette's miss is no answer of the API, and no client should try again."""
+
+    def upstream(request: Request) -> Response:
+        raise CassetteMiss("no answer for this")
+
+    with LoopbackServer(upstream) as server:
+        response = httpx2.get(server.url)
+    assert (404, "false") == (response.status_code, response.headers["x-should-retry"])
+    expected = {"type": "error", "error": {"type": "harness_refused", "message": "no answer for this"}}
+    assert expected == json.loads(response.content)
+    assert ["no answer for this"] == [str(refusal) for refusal in server.refusals]
+
+
+def test_nothing_is_left_behind() -> None:
+    """No thread, no listener, even while a client reads a stream that never ends."""
+    before = threading.active_count()
+    with LoopbackServer(serve(OK, Chunk(0.0, b"a"), Chunk(3600.0, b"b"), End(3600.0)), pace=1) as server:
+        response = urllib.request.urlopen(server.url)
+        assert b"a" == response.read(1)
+    assert before == threading.active_count()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=1)
+    response.close()
+
+
+def test_concurrent_clients_are_answered_side_by_side() -> None:
+    """Twenty streams of 0.2 s take nothing like 4 s."""
+    with LoopbackServer(serve(OK, Chunk(0.2, b"a"), End(0.2)), pace=1) as server:
+        start = time.perf_counter()
+        threads = [threading.Thread(target=httpx2.get, args=(server.url,)) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.perf_counter() - start < 3.0
+
+
+def test_other_hosts_must_be_meant() -> None:
+    """Loopback only, unless it is said that anywhere is meant."""
+    with pytest.raises(HarnessError) as caught:
+        LoopbackServer(serve(), host="0.0.0.0")
+    assert (
+        "'0.0.0.0' is not a loopback address: the server has no authentication, anyone could use it; "
+        "say 127.0.0.1, or anywhere=True if that is meant"
+    ) == str(caught.value)
+    with pytest.raises(HarnessError):
+        LoopbackServer(serve(), host="localhost.example.org")
+    with LoopbackServer(serve(OK, End(0.0)), host="0.0.0.0", anywhere=True) as server:
+        assert 200 == httpx2.get(f"http://127.0.0.1:{server.port}").status_code
+    with LoopbackServer(serve(OK, End(0.0)), host="localhost") as server:
+        assert server.url == f"http://localhost:{server.port}"
+
+
+def test_a_taken_port_is_an_error_at_once() -> None:
+    """The system's own error, before any thread starts."""
+    with LoopbackServer(serve(OK, End(0.0))) as server, pytest.raises(OSError, match="in use"):
+        LoopbackServer(serve(), port=server.port).__enter__()
