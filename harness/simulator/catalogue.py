@@ -36,15 +36,8 @@ def find(model_id: str) -> Model | None:
     return found if found.known else _retired().get(model_id)
 
 
-def full_id(model_id: str) -> str:
-    """The id that answers name: an alias stands for its dated model.
-
-    >>> full_id("claude-haiku-4-5")
-    'claude-haiku-4-5-20251001'
-    """
-    model = find(model_id)
-    if model is None:
-        return model_id
+def full_id(model: Model) -> str:
+    """The id that answers name: `claude-haiku-4-5-20251001` for Haiku 4.5, whatever alias was asked for."""
     return next((name for name in model.aliases if name[-8:].isdigit()), model.id)
 
 

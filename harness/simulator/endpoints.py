@@ -36,7 +36,7 @@ def _page(query: dict[str, list[str]]) -> dict[str, Any]:
 
 def _described(model: Model) -> dict[str, Any]:
     """A model as the API lists it. Release dates are not known here: the epoch, as the API itself says it does then."""
-    name = catalogue.full_id(model.id)
+    name = catalogue.full_id(model)
     return {
         "type": "model",
         "id": name,

@@ -103,7 +103,7 @@ class Simulator:
         states_thinking = asks_for_thinking(body) or (bool(model.thinking) and "enabled" not in model.thinking)
         return Answer(
             id=draw.identifier("msg_"),
-            model=catalogue.full_id(body["model"]),
+            model=catalogue.full_id(model),
             blocks=blocks,
             stop_reason=turn.ends_with,
             stop_sequence=turn.stop_sequence,

@@ -24,7 +24,8 @@ _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 _FRAMING = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 """Headers that belong to one connection; the server writes its own: every body is chunked, a piece a chunk."""
 _REFUSED_STATUS = 404
-_START_SECONDS = 10.0
+START_SECONDS = 10.0
+"""How long to wait for the server's thread; it takes milliseconds."""
 
 
 class LoopbackServer:
@@ -54,8 +55,7 @@ class LoopbackServer:
             )
         self._application = _Application(faulty(upstream, *layers) if layers else upstream, clock or clock_for(pace))
         self._address = (host, port)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._running = contextlib.ExitStack()
         self.port = port
 
     @property
@@ -73,20 +73,21 @@ class LoopbackServer:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = socket.create_server(self._address, family=family, backlog=512)
         self.port = listener.getsockname()[1]
-        self._server = _Server(self._application, listener)
-        self._thread = threading.Thread(target=self._server.run_until_stopped, name="loopback-server", daemon=True)
-        self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS):
-            raise HarnessError(f"the server at {self.url} did not start in {_START_SECONDS:.0f} s")
+        server = _Server(self._application, listener)
+        thread = threading.Thread(target=server.run_until_stopped, name="loopback-server", daemon=True)
+        thread.start()
+        with contextlib.ExitStack() as running:
+            running.callback(thread.join)
+            running.callback(server.stop)
+            if not server.ready.wait(START_SECONDS):
+                raise HarnessError(f"the server at {self.url} did not start in {START_SECONDS:g} s")
+            self._running = running.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        assert self._thread is not None
-        self._server.stop()
-        self._thread.join()
+        self._running.close()
 
 
 class _Server(uvicorn.Server):
@@ -168,8 +169,7 @@ class _Application:
     async def _cut(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         transport = self.open_transports[scope["client"]]
         if cut.how == "read_timeout":
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await receive()  # the request is read, so what comes next is that the client has gone
         elif cut.how == "eof":
             transport.close()
         else:

@@ -1,11 +1,15 @@
 """Illegal requests are refused with the API's status, type and words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from harness.simulator import parse_scenario, simulate
+from harness.simulator.judging import judge
 from harness.simulator.rules import RULES
+from harness.simulator.scenario import Scenario
+from harness.simulator.signatures import SeededSignatures
 
 TEXT = {"type": "text", "text": "hello"}
 MARKED = {**TEXT, "cache_control": {"type": "ephemeral"}}
@@ -187,6 +191,13 @@ MORE = {
         "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each "
         "`tool_use` block must have a corresponding `tool_result` block in the next message.",
     ),
+    "a tool loop without thinking that begins the conversation": (
+        {"thinking": BUDGET, "messages": [assistant(CALL), user(RESULT)]},
+        "messages.0.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` "
+        "is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of "
+        "`tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To avoid "
+        f"this requirement, disable `thinking`. {DOCUMENTATION}",
+    ),
     "forged thinking": (
         {"messages": [user(TEXT), assistant({"type": "thinking", "thinking": "x", "signature": "ABCD"}), user(TEXT)]},
         "messages.1.content.0: Invalid `signature` in `thinking` block",
@@ -218,10 +229,6 @@ def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request
 
 def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file, or the one below."""
-    from harness.simulator.judging import judge
-    from harness.simulator.scenario import Scenario
-    from harness.simulator.signatures import SeededSignatures
-
     refused = {
         judge(request_for(**changes), SeededSignatures(0), Scenario()).rule
         for changes, _ in [*EIGHT.values(), *MORE.values()]
@@ -273,8 +280,6 @@ def test_a_model_that_does_not_exist_is_not_found(request_for: Any, read: Any) -
 )
 def test_a_body_that_is_no_object_is_refused(text: bytes, words: str, request_for: Any, read: Any) -> None:
     """Broken JSON, and JSON that is not an object."""
-    from dataclasses import replace
-
     status, error = read(simulate()(replace(request_for(), body=text)))
     assert (400, words) == (status, error["error"]["message"])
 
@@ -291,8 +296,6 @@ def test_other_paths_and_methods_are_refused(
     method: str, path: str, status: int, kind: str, words: str, request_for: Any, read: Any
 ) -> None:
     """What the API does not have is not found; what it has for other methods is not allowed."""
-    from dataclasses import replace
-
     answered, error = read(simulate()(replace(request_for(path), method=method)))
     assert (status, {"type": kind, "message": words}) == (answered, error["error"])
 
@@ -335,6 +338,18 @@ LEGAL = {
     "thinking is not wanted of a turn that has ended": {
         "thinking": BUDGET,
         "messages": [user(TEXT), assistant(TEXT), user(TEXT)],
+    },
+    "later steps of a tool loop go without thinking": {
+        "thinking": BUDGET,
+        "messages": [
+            user(TEXT),
+            assistant(TEXT),
+            user(TEXT),
+            assistant({"type": "redacted_thinking", "data": SeededSignatures(0).redact("why")}, CALL),
+            user(RESULT),
+            assistant({**CALL, "id": "toolu_2"}),
+            user({**RESULT, "tool_use_id": "toolu_2"}, TEXT),
+        ],
     },
     "an automatic mark beside three": {"cache_control": {"type": "ephemeral"}, "messages": [user(*[MARKED] * 3)]},
     "a paused turn goes on": {

@@ -178,3 +178,24 @@ def test_a_taken_port_is_an_error_at_once() -> None:
     """The system's own error, before any thread starts."""
     with LoopbackServer(serve(OK, End(0.0))) as server, pytest.raises(OSError, match="in use"):
         LoopbackServer(serve(), port=server.port).__enter__()
+
+
+def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever: the thread ends, and the error names the address."""
+    from harness.transports import server as module
+
+    async def never(self: Any, sockets: Any = None) -> None:
+        self.should_exit = True
+
+    monkeypatch.setattr(module.uvicorn.Server, "startup", never)
+    monkeypatch.setattr(module._Server, "startup", never)
+    monkeypatch.setattr(module, "START_SECONDS", 0.2)
+    broken = LoopbackServer(serve())
+    with pytest.raises(HarnessError, match=r"^the server at http://127\.0\.0\.1:\d+ did not start in 0\.2 s$"):
+        broken.__enter__()
+    assert "loopback-server" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_ipv6_addresses_stand_in_brackets() -> None:
+    """So that clients can read the URL."""
+    assert "http://[::1]:80" == LoopbackServer(serve(), host="::1", port=80).url

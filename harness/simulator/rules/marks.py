@@ -1,5 +1,8 @@
 """Rules about cache marks and about thinking that is sent back."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from harness.simulator.matching import blocks_of
 from harness.simulator.rules.asked import Asked
 
@@ -53,25 +56,33 @@ def thinking_as_issued(asked: Asked) -> str | None:
 
 
 def thinking_leads_tool_loops(asked: Asked) -> str | None:
-    """With a thinking budget, the assistant's turn of an unfinished tool loop begins with thinking."""
+    """With a thinking budget, the assistant's part of an unfinished tool loop begins with thinking.
+
+    Later steps of the same loop may go without: the model thinks once, unless thinking is interleaved.
+    """
     messages = asked.body["messages"]
-    if asked.thinking != "enabled" or not messages or not _returns_results(messages[-1]["content"]):
+    if asked.thinking != "enabled" or not _returns_results(messages[-1]):
         return None
-    for number in range(len(messages) - 1, -1, -1):
-        if messages[number]["role"] == "assistant":
-            first = blocks_of(messages[number]["content"])[:1]
-            kind = first[0]["type"] if first else ""
-            if kind in ("thinking", "redacted_thinking", ""):
-                return None
-            return (
-                f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. "
-                "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
-                "the lastmost set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks "
-                "from previous turns. To avoid this requirement, disable `thinking`. Please consult our documentation "
-                "at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
-            )
-    return None
+    number = _loop_start(messages)
+    first = blocks_of(messages[number]["content"])[0]["type"]
+    if first in ("thinking", "redacted_thinking"):
+        return None
+    return (
+        f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{first}`. When "
+        "`thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost "
+        "set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To "
+        "avoid this requirement, disable `thinking`. Please consult our documentation at "
+        "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+    )
 
 
-def _returns_results(content: object) -> bool:
-    return any(block["type"] == "tool_result" for block in blocks_of(content))
+def _loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Where the tool loop of the last message begins: right after the last user's turn without results."""
+    number = len(messages) - 1
+    while number and (messages[number - 1]["role"] == "assistant" or _returns_results(messages[number - 1])):
+        number -= 1
+    return number
+
+
+def _returns_results(message: Mapping[str, Any]) -> bool:
+    return any(block["type"] == "tool_result" for block in blocks_of(message["content"]))
