@@ -8,6 +8,9 @@ import msgspec
 
 Kind = Literal["json", "text", "base64"]
 
+DEEPEST = 100
+"""Levels of lists and objects in a body that is stored as JSON; deeper ones would exhaust the stack when laid out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -43,6 +46,13 @@ def restored(kind: Kind, value: Any) -> bytes:
 def _as_json(data: bytes) -> tuple[bool, Any]:
     try:
         value = msgspec.json.decode(data)
-        return msgspec.json.encode(value) == data, value
+        return msgspec.json.encode(value) == data and not _is_deeper(value, DEEPEST), value
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return False, None
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    members = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)
