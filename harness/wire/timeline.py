@@ -25,8 +25,8 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The URL without scheme and host: `/v1/messages?beta=true`."""
-        parts = urlsplit(self.url)
+        """The URL without scheme and host: `/v1/messages?beta=true`. A URL that is a path already stays one."""
+        parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
 

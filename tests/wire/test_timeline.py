@@ -14,6 +14,8 @@ from harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header
         ("https://api.anthropic.com/v1/messages?beta=true", "/v1/messages?beta=true"),
         ("http://127.0.0.1:8080/v1/models?limit=2&after_id=x#part", "/v1/models?limit=2&after_id=x"),
         ("/v1/messages?beta=true", "/v1/messages?beta=true"),
+        ("https://proxy.example//v1/messages", "//v1/messages"),
+        ("//v1/messages", "//v1/messages"),
     ],
 )
 def test_a_request_knows_its_path_without_the_host(url: str, path: str) -> None:
