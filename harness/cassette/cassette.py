@@ -24,7 +24,7 @@ class Cassette:
         path = Path(path)
         try:
             envelope, interactions = decode_file(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(envelope, tuple(interactions), path)
 
@@ -44,8 +44,12 @@ class Cassette:
         """The positions of the interactions that answer a request, by its key, in recorded order."""
         index: dict[bytes, list[int]] = {}
         for position, interaction in enumerate(self.interactions):
-            index.setdefault(interaction.key, []).append(position)
+            index.setdefault(self.key(interaction), []).append(position)
         return index
+
+    def key(self, asked: Interaction) -> bytes:
+        """What decides, in this cassette, which recorded request a new one equals."""
+        return asked.key_on(self.envelope.match_on)
 
     def _differs_only_in_times(self, path: Path) -> bool:
         try:
@@ -61,4 +65,4 @@ class Cassette:
 
 def _provenance(envelope: Envelope) -> tuple[str, ...]:
     """What makes two recordings differ beside their interactions: not when, and not by which release of the SDK."""
-    return envelope.upstream, envelope.case, envelope.combination
+    return envelope.upstream, envelope.case, envelope.combination, *envelope.fidelity, *envelope.match_on

@@ -1,0 +1,108 @@
+"""Cassettes in files."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.cassette import Cassette, Envelope, Interaction
+from harness.errors import CassetteError
+from harness.wire.timeline import Chunk, End, Head, Request, Response
+
+ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "case", "off")
+REQUEST = Request("POST", "/v1/messages", (), b'{"n":1}')
+RESPONSE: Response = (Head(0.5, 200, ()), Chunk(0.6, b"data: one\n\n"), Chunk(0.7, b"data: two\n\n"), End(0.8))
+CASSETTE = Cassette(ENVELOPE, (Interaction(REQUEST, RESPONSE),))
+
+
+def test_a_cassette_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    """With the path that it came from, given as a path or as text."""
+    path = tmp_path / "folder" / "x.json"
+    assert CASSETTE.save(path)
+    assert replace(CASSETTE, path=path) == Cassette.load(path) == Cassette.load(str(path))
+
+
+LATER = replace(ENVELOPE, recorded_at="2027-01-01T00:00:00Z", sdk="anthropic 3.0.0")
+OTHER_TIMES: Response = (Head(5.5, 200, ()), Chunk(6.0, b"data: one\n\n"), Chunk(6.5, b"data: two\n\n"), End(7.0))
+OTHER_BOUNDARIES: Response = (Head(0.5, 200, ()), Chunk(0.6, b"data: one\n\ndata: two\n\n"), End(0.8))
+
+
+@pytest.mark.parametrize("response", [RESPONSE, OTHER_TIMES, OTHER_BOUNDARIES])
+def test_a_rewrite_that_changes_only_times_leaves_the_file_alone(tmp_path: Path, response: Response) -> None:
+    """Its bytes and its modification time; when it was recorded, and by which SDK, are such times."""
+    path = tmp_path / "x.json"
+    CASSETTE.save(str(path))
+    os.utime(path, ns=(1, 1))
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert not Cassette(LATER, (Interaction(REQUEST, response),)).save(str(path))
+    assert before == (path.read_bytes(), path.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        Cassette(replace(ENVELOPE, upstream="live"), CASSETTE.interactions),
+        Cassette(replace(ENVELOPE, combination="streaming"), CASSETTE.interactions),
+        Cassette(replace(ENVELOPE, case="other"), CASSETTE.interactions),
+        Cassette(ENVELOPE, CASSETTE.interactions * 2),
+        Cassette(ENVELOPE, (Interaction(replace(REQUEST, body=b'{"n":2}'), RESPONSE),)),
+        Cassette(ENVELOPE, ()),
+    ],
+)
+def test_a_rewrite_that_changes_anything_else_is_written(tmp_path: Path, changed: Cassette) -> None:
+    """And reads back as it is."""
+    path = tmp_path / "x.json"
+    CASSETTE.save(path)
+    assert changed.save(path)
+    assert replace(changed, path=path) == Cassette.load(path)
+
+
+def test_a_spoilt_file_is_written_over(tmp_path: Path) -> None:
+    """What cannot be read is not the same recording."""
+    path = tmp_path / "x.json"
+    path.write_text("<<<<<<< HEAD")
+    assert CASSETTE.save(path)
+    assert CASSETTE.interactions == Cassette.load(path).interactions
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"<<<<<<< HEAD", "JSON is malformed: invalid character (byte 0)"),
+        (b"\xff", "JSON is malformed: invalid character (byte 0)"),
+        (b"[]", "Expected `object`, got `array`"),
+        (
+            b'{"envelope":{"format":1,"upstream":"live","recorded_at":""},"interactions":[{}]}',
+            "Object missing required field `request` - at `$.interactions[0]`",
+        ),
+        (
+            b'{"envelope":{"format":1,"upstream":"live","recorded_at":""},"interactions":[{"request":{"method":"GET",'
+            b'"path":"/","headers":[],"json":' + b"[" * 100_000,
+            "maximum recursion depth exceeded while deserializing an object",
+        ),
+    ],
+)
+def test_a_spoilt_file_is_named_with_the_place(tmp_path: Path, data: bytes, message: str) -> None:
+    """In one line."""
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    with pytest.raises(CassetteError) as caught:
+        Cassette.load(path)
+    assert f"{path}: cannot be read as a cassette: {message}" == str(caught.value)
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    """As the system says it."""
+    path = tmp_path / "x.json"
+    with pytest.raises(CassetteError) as caught:
+        Cassette.load(path)
+    assert f"{path}: cannot be read as a cassette: [Errno 2] No such file or directory: '{path}'" == str(caught.value)
+
+
+def test_the_index_holds_equal_requests_in_recorded_order() -> None:
+    """By key, whatever the order of the body's keys."""
+    bodies = [b'{"a":1,"b":2}', b'{"c":3}', b'{"b":2,"a":1}']
+    interactions = tuple(Interaction(replace(REQUEST, body=body), RESPONSE) for body in bodies)
+    index = Cassette(ENVELOPE, interactions).index
+    assert {interactions[0].key: [0, 2], interactions[1].key: [1]} == index
