@@ -1,0 +1,96 @@
+"""Where two JSON values differ."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cassette.difference import ABSENT, Difference, differences
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3)
+    ),
+)
+
+
+@given(JSON)
+def test_equal_values_do_not_differ(value: Any) -> None:
+    """However deep."""
+    assert [] == list(differences(value, copy.deepcopy(value)))
+
+
+@given(JSON, JSON)
+def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) -> None:
+    """Following the path in each value leads to what the difference shows, and each place is named once."""
+    found = list(differences(recorded, sent))
+    assert len(found) == len({difference.path for difference in found})
+    for difference in found:
+        assert _repr(difference.recorded) == _repr(_followed(recorded, difference.path))
+        assert _repr(difference.sent) == _repr(_followed(sent, difference.path))
+        assert _repr(difference.recorded) != _repr(difference.sent)
+    assert bool(found) == (repr(_sorted(recorded)) != repr(_sorted(sent)))
+
+
+def _followed(value: Any, path: str) -> Any:
+    for step in path.replace("[", ".[").split("."):
+        if not step or value is ABSENT:
+            continue
+        if step.startswith("["):
+            place = int(step[1:-1])
+            value = value[place] if isinstance(value, list) and place < len(value) else ABSENT
+        else:
+            value = value.get(step, ABSENT) if isinstance(value, dict) else ABSENT
+    return value
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value + 0.0 if _is_float(value) else value
+
+
+def _repr(value: Any) -> str:
+    return repr(_sorted(value))
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "shown"),
+    [
+        ({"max_tokens": 4096}, {"max_tokens": 16384}, "max_tokens: recorded 4096, sent 16384"),
+        ({"stream": True}, {}, "stream: recorded True, sent nothing"),
+        ({}, {"a": {"b": [1]}}, "a: recorded nothing, sent {'b': [1]}"),
+        ({"n": 1}, {"n": True}, "n: recorded 1, sent True"),
+        ({"m": [{"c": "old word"}]}, {"m": [{"c": "new word"}]}, "m[0].c: recorded 'old word', sent 'new word'"),
+        ([1], [1, 2], "[1]: recorded nothing, sent 2"),
+        (b"x", {"a": 1}, "body: recorded b'x', sent {'a': 1}"),
+        (
+            "x" * 100 + "old" + "y" * 100,
+            "x" * 100 + "new" + "y" * 100,
+            f"body: recorded …'{'x' * 24}old{'y' * 53}'…, sent …'{'x' * 24}new{'y' * 53}'…",
+        ),
+        ("abc", "abcdef", "body: recorded 'abc', sent 'abcdef'"),
+        (list(range(9)), "z" * 99, f"body: recorded {list(range(9))}, sent '{'z' * 78}…"),
+    ],
+)
+def test_a_difference_reads_as_one_line(recorded: Any, sent: Any, shown: str) -> None:
+    """Long values are shortened around the first change."""
+    assert [shown] == [str(difference) for difference in differences(recorded, sent)]
+
+
+def test_differences_come_in_the_order_of_the_recorded_value() -> None:
+    """What was only sent comes last."""
+    found = differences({"b": 1, "a": [1, 2]}, {"c": 0, "a": [1, 3, 4], "b": 2})
+    assert [
+        Difference("b", 1, 2),
+        Difference("a[1]", 2, 3),
+        Difference("a[2]", ABSENT, 4),
+        Difference("c", ABSENT, 0),
+    ] == list(found)

@@ -1,0 +1,58 @@
+"""Which headers reach a cassette."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cassette.headers import kept_of_request, kept_of_response
+
+NAMES = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1)
+
+
+def test_secrets_of_a_request_stay_out() -> None:
+    """Only what takes part in matching, and what says how to read the body, is kept."""
+    headers = (
+        ("Host", "api.anthropic.com"),
+        ("Content-Type", "application/json"),
+        ("X-Api-Key", "sk-ant-secret"),
+        ("Authorization", "Bearer sk-ant-secret"),
+        ("Cookie", "secret"),
+        ("anthropic-version", "2023-06-01"),
+        ("Anthropic-Beta", "b,a"),
+        ("x-stainless-lang", "python"),
+    )
+    assert (("anthropic-beta", "b,a"), ("content-type", "application/json")) == kept_of_request(headers)
+
+
+def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
+    """In the order in which it came; who asked stays out."""
+    headers = (
+        ("Request-Id", "req_1"),
+        ("anthropic-organization-id", "secret"),
+        ("Set-Cookie", "secret"),
+        ("Date", "today"),
+        ("Anthropic-RateLimit-Tokens-Remaining", "1000"),
+        ("Retry-After", "3"),
+        ("retry-after-ms", "2500"),
+        ("x-should-retry", "true"),
+        ("Content-Type", "text/event-stream; charset=utf-8"),
+        ("content-encoding", "gzip"),
+        ("cache-control", "no-cache"),
+        ("transfer-encoding", "chunked"),
+    )
+    assert (
+        ("request-id", "req_1"),
+        ("anthropic-ratelimit-tokens-remaining", "1000"),
+        ("retry-after", "3"),
+        ("retry-after-ms", "2500"),
+        ("x-should-retry", "true"),
+        ("content-type", "text/event-stream; charset=utf-8"),
+        ("content-encoding", "gzip"),
+        ("cache-control", "no-cache"),
+    ) == kept_of_response(headers)
+
+
+@given(st.lists(st.tuples(NAMES, st.text())))
+def test_a_header_that_nobody_thought_of_stays_out(headers: list[tuple[str, str]]) -> None:
+    """The lists allow; they do not forbid."""
+    assert () == kept_of_request(tuple(headers))
+    assert () == kept_of_response(tuple(headers))

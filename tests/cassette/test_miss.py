@@ -1,0 +1,93 @@
+"""The report of a miss, in full."""
+
+import json
+from pathlib import Path
+
+from harness.cassette import Cassette, Envelope, Interaction
+from harness.cassette.difference import Difference
+from harness.cassette.miss import miss_message, request_differences
+from harness.flags import explaining_flag
+from harness.wire.timeline import End, Headers, Request
+
+ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+PATH = Path("recordings/x.json")
+COMMAND = "pytest cases -k x --record-mode=rewrite"
+BODY = {
+    "model": "m",
+    "max_tokens": 4096,
+    "system": [{"type": "text", "text": "A careful assistant, for commands."}],
+    "messages": [{"role": "user", "content": "hello"}],
+}
+
+
+def _interaction(
+    body: object, *headers: tuple[str, str], path: str = "/v1/messages", method: str = "POST"
+) -> Interaction:
+    kept: Headers = headers
+    return Interaction(Request(method, path, kept, json.dumps(body).encode()), (End(0.0),))
+
+
+def _message(asked: Interaction, *recorded: Interaction, unplayed: tuple[int, ...] | None = None) -> str:
+    left = tuple(range(len(recorded))) if unplayed is None else unplayed
+    return miss_message(asked, Cassette(ENVELOPE, recorded, PATH), left, explaining_flag, COMMAND)
+
+
+def test_the_nearest_request_is_shown_with_paths_values_flags_and_the_command() -> None:
+    """Nearest is the one with the fewest places that differ."""
+    far = _interaction({"other": 1, "things": 2, "and": 3, "more": 4})
+    sent = BODY | {"max_tokens": 16384, "stream": True}
+    sent["system"] = [{"type": "text", "text": "A careful helper, for commands.", "cache_control": {}}]
+    assert """POST /v1/messages is not in recordings/x.json (2 interactions).
+The nearest is interaction 1; it differs in:
+  max_tokens: recorded 4096, sent 16384   [the flag extended_output changes this]
+  system[0].text: recorded 'A careful assistant, for commands.', sent 'A careful helper, for commands.'
+  system[0].cache_control: recorded nothing, sent {}   [the flag prompt_cache changes this]
+  stream: recorded nothing, sent True   [the flag streaming changes this]
+To record it: pytest cases -k x --record-mode=rewrite""" == _message(_interaction(sent), far, _interaction(BODY))
+
+
+def test_what_has_been_played_is_no_candidate_while_something_is_left() -> None:
+    """The next one in the cassette is what the test should have asked for."""
+    asked = _interaction({"n": 1, "a": 0, "b": 0})
+    near, far = _interaction({"n": 1, "a": 0}), _interaction({"n": 2, "a": 5})
+    assert "interaction 1;" in _message(asked, near, far, unplayed=(1,))
+    assert "interaction 0;" in _message(asked, near, far, unplayed=())
+
+
+def test_a_request_that_was_recorded_too_few_times_is_told_so() -> None:
+    """It differs in nothing."""
+    one = _interaction(BODY)
+    assert """POST /v1/messages is not in recordings/x.json (1 interaction).
+It was recorded 1 time, and each answer has been played.
+To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, unplayed=())
+    assert """POST /v1/messages is not in recordings/x.json (3 interactions).
+It was recorded 2 times, and each answer has been played.
+To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, _interaction({}), one, unplayed=(1,))
+
+
+def test_an_empty_cassette_has_no_nearest() -> None:
+    """And where nobody says how to record, no command is invented."""
+    message = miss_message(_interaction(BODY), Cassette(ENVELOPE, ()), (), explaining_flag, "")
+    assert "POST /v1/messages is not in the cassette (0 interactions)." == message
+
+
+def test_many_differences_are_counted() -> None:
+    """Eight are listed."""
+    recorded, sent = ({f"k{n}": n + shift for n in range(10)} for shift in (0, 1))
+    lines = _message(_interaction(sent), _interaction(recorded)).splitlines()
+    assert [f"  k{n}: recorded {n}, sent {n + 1}" for n in range(8)] == lines[2:10]
+    assert "  ... and 2 more" == lines[10]
+    eight = {key: recorded[key] for key in list(recorded)[:8]}
+    assert "more" not in _message(_interaction({key: sent[key] for key in eight}), _interaction(eight))
+
+
+def test_method_path_and_betas_are_named_too() -> None:
+    """Before the places of the body."""
+    recorded = _interaction({"n": 1}, ("anthropic-beta", "b,a"))
+    asked = _interaction({"n": 2}, path="/v1/messages?beta=true", method="PUT")
+    assert [
+        Difference("method", "POST", "PUT"),
+        Difference("path", "/v1/messages", "/v1/messages?beta=true"),
+        Difference("anthropic-beta", ("a", "b"), ()),
+        Difference("n", 1, 2),
+    ] == request_differences(recorded, asked)

@@ -1,0 +1,112 @@
+"""Replay: a cassette as an upstream."""
+
+import contextlib
+import json
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cassette import Cassette, Envelope, Interaction, Replay, replay
+from harness.errors import CassetteMiss
+from harness.wire.timeline import Chunk, End, Head, Request, Response
+
+ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+
+
+def _request(body: object, *headers: tuple[str, str]) -> Request:
+    return Request("POST", "https://api.anthropic.com/v1/messages", headers, json.dumps(body).encode())
+
+
+def _answer(number: int) -> Response:
+    return Head(0.0, 200, ()), Chunk(0.0, str(number).encode()), End(0.0)
+
+
+def _cassette(*bodies: object) -> Cassette:
+    """One interaction for each body, whose answer is its number."""
+    kept = (Request("POST", "/v1/messages", (), json.dumps(body).encode()) for body in bodies)
+    return Cassette(ENVELOPE, tuple(Interaction(request, _answer(n)) for n, request in enumerate(kept)))
+
+
+@given(st.lists(st.integers(0, 3), max_size=12), st.randoms(use_true_random=False))
+def test_equal_requests_are_answered_in_recorded_order_whatever_comes_between(
+    bodies: list[int], chance: random.Random
+) -> None:
+    """Each interaction once; what is left is what nobody asked for."""
+    upstream = replay(_cassette(*({"n": body, "m": 0} for body in bodies)))
+    asked = chance.sample(bodies, len(bodies) // 2)
+    expected = {body: [n for n, one in enumerate(bodies) if one == body] for body in set(bodies)}
+    for body in asked:
+        assert _answer(expected[body].pop(0)) == upstream(_request({"m": 0, "n": body}, ("x-api-key", "k")))
+    assert tuple(sorted(chain(*expected.values()))) == upstream.unplayed
+
+
+def test_a_request_that_was_not_recorded_is_a_miss_that_is_kept() -> None:
+    """It is raised, and can be raised again; no interaction is used up."""
+    upstream = replay(_cassette({"n": 1}))
+    with pytest.raises(CassetteMiss) as caught:
+        upstream(_request({"n": 2}))
+    assert [caught.value] == upstream.misses
+    assert (0,) == upstream.unplayed
+    assert (
+        "POST /v1/messages is not in the cassette (1 interaction).\n"
+        "The nearest is interaction 0; it differs in:\n"
+        "  n: recorded 1, sent 2" == str(caught.value)
+    )
+
+
+def test_a_miss_goes_through_code_that_catches_exceptions() -> None:
+    """The SDK and careless agents do; a miss is no `Exception`."""
+
+    def careless() -> None:
+        with contextlib.suppress(Exception):
+            replay(_cassette())(_request({}))
+
+    with pytest.raises(CassetteMiss, match="is not in the cassette"):
+        careless()
+
+
+def test_finding_says_nothing_where_there_is_nothing() -> None:
+    """For layers that let such requests pass."""
+    upstream = replay(_cassette({"n": 1}))
+    assert _answer(0) == upstream.find(_request({"n": 1}))
+    assert upstream.find(_request({"n": 1})) is None
+    assert [] == upstream.misses
+
+
+def test_the_command_and_the_flag_stand_in_the_report() -> None:
+    """As given by whoever replays."""
+    upstream = Replay(_cassette({"stream": True}), explain=lambda path: path and "streaming", record="pytest --now")
+    with pytest.raises(CassetteMiss) as caught:
+        upstream(_request({}))
+    assert (
+        "POST /v1/messages is not in the cassette (1 interaction).\n"
+        "The nearest is interaction 0; it differs in:\n"
+        "  stream: recorded True, sent nothing   [the flag streaming changes this]\n"
+        "To record it: pytest --now" == str(caught.value)
+    )
+
+
+def test_betas_are_compared_as_a_set() -> None:
+    """In any order, over any number of headers."""
+    kept = Request("POST", "/v1/messages", (("anthropic-beta", "a,b"),), b"{}")
+    cassette = Cassette(ENVELOPE, (Interaction(kept, _answer(0)),))
+    assert _answer(0) == replay(cassette)(_request({}, ("Anthropic-Beta", "b"), ("anthropic-beta", "a")))
+
+
+def test_threads_share_no_answer() -> None:
+    """Sixteen at once: each of the equal answers goes to one of them."""
+    upstream, gate = replay(_cassette(*[{"n": 1}] * 1600)), threading.Barrier(16)
+
+    def ask(thread: int) -> list[Response]:
+        gate.wait()
+        return [upstream(_request({"n": 1})) for _ in range(100)]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = [answer for answers in pool.map(ask, range(16)) for answer in answers]
+    assert {_answer(number) for number in range(1600)} == set(answers)
+    assert () == upstream.unplayed
