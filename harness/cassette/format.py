@@ -19,6 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 from harness.cassette.body import Kind, Stored, restored, stored, stored_text
 from harness.cassette.interaction import Envelope, Interaction, UpstreamName
 from harness.cassette.layout import laid_out
+from harness.cassette.matching import MatchWord
 from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1
@@ -31,6 +32,8 @@ class EnvelopeRow(Struct, forbid_unknown_fields=True):
     sdk: str = ""
     case: str = ""
     combination: str = ""
+    fidelity: tuple[str, ...] = ()
+    match_on: tuple[MatchWord, ...] = ()
 
 
 class RequestRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,13 +68,15 @@ class File(Struct, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(File)
+_OMITTED_EMPTY = frozenset({"fidelity", "match_on"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """The bytes of a cassette's file."""
     row = EnvelopeRow(FORMAT, **{name: getattr(envelope, name) for name in Envelope.__slots__})
     rows = [InteractionRow(_request_row(one.request), _response_row(one.response)) for one in interactions]
-    document = {"envelope": dict(sorted(msgspec.to_builtins(row).items())), "interactions": msgspec.to_builtins(rows)}
+    known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_EMPTY or value}
+    document = {"envelope": dict(sorted(known.items())), "interactions": msgspec.to_builtins(rows)}
     return laid_out(document).encode("utf-8") + b"\n"
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from harness.cassette.headers import kept_of_request
-from harness.cassette.matching import body_value, match_key
+from harness.cassette.matching import MatchWord, body_value, loose_key, match_key
 from harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
 
 UpstreamName = Literal["live", "simulator", "imported"]
@@ -16,13 +16,19 @@ _TIMES = ("-reset",)
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is known of a recording: `recorded_at` in ISO 8601 UTC, and which upstream really answered."""
+    """What is known of a recording: `recorded_at` in ISO 8601 UTC, and which upstream really answered.
+
+    Of an imported one also `fidelity`, what in it is not the API's own (words of `importers/fidelity.py`), and
+    `match_on`, the parts of a request that matched where it was recorded; empty: all that this harness compares.
+    """
 
     upstream: UpstreamName
     recorded_at: str
     sdk: str = ""
     case: str = ""
     combination: str = ""
+    fidelity: tuple[str, ...] = ()
+    match_on: tuple[MatchWord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,10 @@ class Interaction:
     def key(self) -> bytes:
         """What a new request's key must equal to be answered by this interaction."""
         return match_key(self.request.method, self.request.path, self.request.headers, self.value)
+
+    def key_on(self, match_on: tuple[MatchWord, ...]) -> bytes:
+        """The key where only some parts of a request take part in matching; with none named, `key`."""
+        return loose_key(self.request, self.value, match_on) if match_on else self.key
 
 
 def kept_request(request: Request) -> Request:

@@ -1,14 +1,17 @@
 """Which recorded request a new one equals: method, path, `anthropic-beta` set and canonical JSON body, by hash."""
 
 import hashlib
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from harness.wire.timeline import Headers, header
+from harness.wire.timeline import Headers, Request, header
 
 BETA_HEADER = "anthropic-beta"
+
+MatchWord: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
+"""vcrpy's names for the parts of a request. Its `scheme`, `host` and `port` are not among them: no host is stored."""
 
 
 def betas(headers: Headers) -> tuple[str, ...]:
@@ -34,8 +37,40 @@ def body_value(body: bytes) -> Any:
         return body
 
 
+def canonical(value: Any) -> bytes:
+    """A JSON value as bytes that do not depend on the order of its keys."""
+    return msgspec.json.encode(value, order="sorted")
+
+
 def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
     """The hash of all that takes part in matching. `value` is what `body_value` gives."""
-    content = value if isinstance(value, bytes) else msgspec.json.encode(value, order="sorted")
+    content = value if isinstance(value, bytes) else canonical(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
     return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def loose_key(request: Request, value: Any, match_on: tuple[MatchWord, ...]) -> bytes:
+    """The hash of the named parts, as vcrpy compares them; `headers` means those that a cassette keeps.
+
+    `request` is one as a cassette keeps it, `value` what `body_value` gives for its body.
+    """
+    return hashlib.blake2b(b"\0".join(_part(request, value, word) for word in match_on), digest_size=16).digest()
+
+
+def _part(request: Request, value: Any, word: MatchWord) -> bytes:
+    path, _, query = request.path.partition("?")
+    match word:
+        case "method":
+            return request.method.encode()
+        case "path":
+            return path.encode()
+        case "query":
+            return urlencode(sorted(parse_qsl(query))).encode()
+        case "uri":
+            return request.path.encode()
+        case "headers":
+            return repr(sorted(request.headers)).encode()
+        case "raw_body":
+            return hashlib.blake2b(request.body).digest()
+        case "body":
+            return hashlib.blake2b(value if isinstance(value, bytes) else canonical(value)).digest()

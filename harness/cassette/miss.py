@@ -6,10 +6,17 @@ from itertools import islice
 from harness.cassette.cassette import Cassette
 from harness.cassette.difference import Difference, differences
 from harness.cassette.interaction import Interaction
-from harness.cassette.matching import betas
+from harness.cassette.matching import MatchWord, betas
 
 SHOWN = 8
 """Differences that a report lists before it only counts."""
+
+_PARTS: dict[str, frozenset[MatchWord]] = {
+    "method": frozenset({"method"}),
+    "path": frozenset({"path", "query", "uri"}),
+    "anthropic-beta": frozenset({"headers"}),
+}
+_BODY: frozenset[MatchWord] = frozenset({"body", "raw_body"})
 
 
 def miss_message(
@@ -44,7 +51,7 @@ def _lines(
     count = len(cassette.interactions)
     where = f"{cassette.path or 'the cassette'} ({count} interaction{'s' if count != 1 else ''})"
     yield f"{asked.request.method} {asked.request.path} is not in {where}."
-    if places := cassette.index.get(asked.key):
+    if places := cassette.index.get(cassette.key(asked)):
         yield f"It was recorded {len(places)} time{'s' if len(places) != 1 else ''}, and each answer has been played."
     elif count:
         yield from _nearest(asked, cassette, unplayed, explain)
@@ -56,7 +63,11 @@ def _nearest(
     asked: Interaction, cassette: Cassette, unplayed: Sequence[int], explain: Callable[[str], str | None]
 ) -> Iterator[str]:
     candidates = unplayed or range(len(cassette.interactions))
-    found = {place: request_differences(cassette.interactions[place], asked) for place in candidates}
+    match_on = cassette.envelope.match_on
+    found = {
+        place: [one for one in request_differences(cassette.interactions[place], asked) if _matters(one, match_on)]
+        for place in candidates
+    }
     place = min(found, key=lambda place: len(found[place]))
     yield f"The nearest is interaction {place}; it differs in:"
     for difference in islice(found[place], SHOWN):
@@ -64,3 +75,8 @@ def _nearest(
         yield f"  {difference}" + (f"   [the flag {flag} changes this]" if flag else "")
     if (more := len(found[place]) - SHOWN) > 0:
         yield f"  ... and {more} more"
+
+
+def _matters(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:
+    """Whether a difference keeps a request from matching, where only the named parts are compared."""
+    return not match_on or not _PARTS.get(difference.path, _BODY).isdisjoint(match_on)

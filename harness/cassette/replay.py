@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from harness.cassette.cassette import Cassette
 from harness.cassette.interaction import Interaction, kept_request
-from harness.cassette.matching import body_value, match_key
 from harness.cassette.miss import miss_message
 from harness.errors import CassetteMiss
 from harness.wire.timeline import Request, Response
@@ -36,8 +35,7 @@ class Replay:
 
     def find(self, request: Request) -> Response | None:
         """The recorded answer to a request, which is played with it; `None` where there is none left."""
-        kept = kept_request(request)
-        key = match_key(kept.method, kept.url, kept.headers, body_value(kept.body))
+        key = self.cassette.key(Interaction(kept_request(request), ()))
         with self._lock:
             place = next(self._left.get(key, iter(())), None)
             if place is None:
