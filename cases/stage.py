@@ -115,8 +115,8 @@ def expected_transcript() -> list[list[Any]]:
 
 
 def cache_marks(body: Mapping[str, Any]) -> list[str]:
-    """Where a request's body holds a `cache_control`, as paths."""
-    return [path for path, key, _ in _members(body, "") if key == "cache_control"]
+    """Where a request's body holds a `cache_control`, as paths, sorted."""
+    return sorted(path for path, key, _ in _members(body, "") if key == "cache_control")
 
 
 def keys(body: Mapping[str, Any]) -> set[str]:

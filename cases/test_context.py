@@ -16,7 +16,7 @@ from harness.errors import ContextError
 from harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
 
 SUCCESSOR = [sys.executable, "-m", "harness.conformance.successor"]
-KILLS = 5
+KILLS = 3
 """Processes that are killed while they save, each a little later than the one before."""
 
 pytestmark = [pytest.mark.features("context"), pytest.mark.scenario("context")]

@@ -81,14 +81,17 @@ def features(item: pytest.Item) -> frozenset[str]:
     """The features of a case: those of its marks, and the flags of its combination."""
     named = {name for mark in item.iter_markers("features") for name in mark.args}
     flags = {name for mark in item.iter_markers("flags") for name, on in mark.kwargs.items() if on}
-    return frozenset(named | flags | _parameter_flags(item))
+    return frozenset(named | flags).union(_parameter_flags(item))
 
 
-def _parameter_flags(item: pytest.Item) -> frozenset[str]:
-    parameters = (
-        item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    )
-    return frozenset(name for value in parameters if isinstance(value, Combination) for name in value.on)
+def _parameter_flags(item: pytest.Item) -> Iterator[str]:
+    """The flags of a combination; all of them together are a matter of integration too."""
+    callspec = getattr(item, "callspec", None)
+    for value in callspec.params.values() if callspec else ():
+        if isinstance(value, Combination):
+            yield from value.on
+            if len(value.on) == len(value.flags):
+                yield "integration"
 
 
 def _suites(config: pytest.Config) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Command-line options and configuration. Options of another recorder that is installed are used, not added again."""
 
 from importlib.metadata import entry_points
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import pytest
 
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def record_mode(config: pytest.Config) -> RecordMode:
     """The record mode asked for, `none` unless said."""
     mode = config.getoption("--record-mode", default=None) or "none"
-    return mode if mode in RECORD_MODES else "none"
+    return cast(RecordMode, mode) if mode in RECORD_MODES else "none"
 
 
 def recording_disabled(config: pytest.Config) -> bool:

@@ -37,6 +37,8 @@ def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
 def _source(session: "Session") -> dict[str, str | None]:
     """Who answered: the upstream that a played cassette was recorded from, or the one asked now."""
     cassette, plan = session.cassette, session.plan
+    if not session.exchanges:
+        return {"played": None, "recorded_at": None, "asked": None}
     if plan.plays:
         envelope = cassette.envelope if cassette else None
         return {

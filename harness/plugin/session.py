@@ -90,7 +90,7 @@ class Session:
             if self.plan.upstream == "simulator" or not self._asks_upstream:
                 self._refused = stack.enter_context(network_refused())
             if self._simulator and self.plan.records:
-                self.base_url = stack.enter_context(LoopbackServer(self._simulator)).url
+                self.base_url = stack.enter_context(LoopbackServer(self._simulator, pace=1)).url
             stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
             yield self
 
@@ -137,6 +137,17 @@ class Session:
     def bodies(self) -> tuple[Any, ...]:
         """The JSON bodies of the requests."""
         return tuple(msgspec.json.decode(request.body) for request, _ in self.exchanges)
+
+    @property
+    def virtual(self) -> bool:
+        """Whether time is data: nobody waits, and latencies are exact."""
+        return isinstance(self.clock, VirtualClock)
+
+    @property
+    def live(self) -> bool:
+        """Whether the answers are, or were when they were recorded, those of the live API."""
+        played = self._cassette if self.plan.plays else None
+        return (played.envelope.upstream if played else self.plan.upstream) == "live"
 
     @property
     def cassette(self) -> Cassette | None:

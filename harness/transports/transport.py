@@ -118,6 +118,8 @@ def transport_class(http: ModuleType) -> type[Any]:
                             clock.sleep(start + out.at - clock.now())
                         self._check(out, exchange, request)
                         yield out
+                        if isinstance(out, End):
+                            return
             finally:
                 exchange.close()
                 source.close()
@@ -131,6 +133,8 @@ def transport_class(http: ModuleType) -> type[Any]:
                             await clock.asleep(start + out.at - clock.now())
                         self._check(out, exchange, request)
                         yield out
+                        if isinstance(out, End):
+                            return
             finally:
                 exchange.close()
                 await source.aclose()
