@@ -1,7 +1,6 @@
 """The endpoints beside messages: counting tokens, and the list of models."""
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from harness.models import Model
 from harness.simulator import catalogue
@@ -9,7 +8,6 @@ from harness.simulator.judging import Listing
 from harness.simulator.rules import Asked
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
-_PAGE = 20
 
 
 def answer(judged: Asked | Listing) -> dict[str, Any]:
@@ -17,12 +15,10 @@ def answer(judged: Asked | Listing) -> dict[str, Any]:
     if isinstance(judged, Asked):
         return {"input_tokens": judged.input_tokens}
     found = catalogue.find(judged.model)
-    return _page(parse_qs(judged.query)) if found is None else _described(found)
+    return _page(judged.limit, judged.after) if found is None else _described(found)
 
 
-def _page(query: dict[str, list[str]]) -> dict[str, Any]:
-    limit = int(query.get("limit", [str(_PAGE)])[0])
-    after = query.get("after_id", [""])[0]
+def _page(limit: int, after: str) -> dict[str, Any]:
     models = [_described(model) for model in catalogue.listed()]
     start = next((index + 1 for index, model in enumerate(models) if model["id"] == after), 0)
     data = models[start : start + limit]

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from harness.simulator import catalogue
 from harness.simulator.rules import Asked, Refusal, Signatures, header_refusal, refusal
-from harness.simulator.rules.schema import CountTokensBody, MessagesBody, shape_problem
+from harness.simulator.rules.schema import CountTokensBody, MessagesBody
+from harness.simulator.rules.shape import shape_problem
 from harness.simulator.scenario import Scenario
 from harness.wire.timeline import Request
 
@@ -19,14 +20,17 @@ _POSTED: Mapping[str, type[CountTokensBody]] = {
 }
 _MODELS = "/v1/models"
 _INVALID = "invalid_request_error"
+_PAGE = 20
+"""Models a page unless asked otherwise (documented)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A legal request for the models (`model` is empty) or for one of them."""
+    """A legal request for one model, or (`model` is empty) for `limit` models after the one whose id is `after`."""
 
-    model: str
-    query: str
+    model: str = ""
+    limit: int = 0
+    after: str = ""
 
 
 def judge(request: Request, signatures: Signatures, scenario: Scenario) -> Asked | Listing | Refusal:
@@ -41,9 +45,18 @@ def judge(request: Request, signatures: Signatures, scenario: Scenario) -> Asked
     if problem is not None:
         return problem
     if listed:
-        name = parts.path.removeprefix(_MODELS).removeprefix("/")
-        return Listing(name, parts.query) if not name or catalogue.find(name) else _no_model(name)
+        return _judged_listing(parts.path.removeprefix(_MODELS).removeprefix("/"), parse_qs(parts.query))
     return _judged_body(request, _POSTED[parts.path], signatures, scenario)
+
+
+def _judged_listing(name: str, query: Mapping[str, list[str]]) -> Listing | Refusal:
+    if name:
+        return Listing(name) if catalogue.find(name) else _no_model(name)
+    limit = query.get("limit", [str(_PAGE)])[0]
+    if not limit.isdigit():
+        words = "limit: Input should be a valid integer, unable to parse string as an integer"
+        return Refusal("limit", 400, _INVALID, words)
+    return Listing(limit=int(limit), after=query.get("after_id", [""])[0])
 
 
 def _judged_body(

@@ -289,6 +289,13 @@ def test_a_body_that_is_no_object_is_refused(text: bytes, words: str, request_fo
     [
         ("POST", "/v1/complete", 404, "not_found_error", "Not found"),
         ("GET", "/v1/messages", 405, "invalid_request_error", "Method Not Allowed"),
+        (
+            "GET",
+            "/v1/models?limit=many",
+            400,
+            "invalid_request_error",
+            "limit: Input should be a valid integer, unable to parse string as an integer",
+        ),
         ("GET", "/v1/models/claude-9", 404, "not_found_error", "model: claude-9"),
     ],
 )

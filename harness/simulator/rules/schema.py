@@ -4,14 +4,12 @@ Fields and tags are those that recorded requests of 2024 to 2026 use and anthrop
 servers write (`*_tool_result` and the like) are taken whatever else they hold.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-_HIDDEN = "~"
+HIDDEN = "~"
 """Tags that begin so are ours and are left out of the words."""
 
 
@@ -99,7 +97,7 @@ class ServerBlock(_Open):
     cache_control: CacheControl | None = None
 
 
-_SERVER_BLOCKS = frozenset(
+SERVER_BLOCKS = frozenset(
     """
     advisor_tool_result bash_code_execution_tool_result code_execution_tool_result compaction container_upload
     mcp_tool_result mcp_tool_use server_tool_use text_editor_code_execution_tool_result tool_addition tool_reference
@@ -114,11 +112,11 @@ def _type_of(value: Any) -> Any:
 
 def _block_tag(value: Any) -> str:
     kind = _type_of(value)
-    return f"{_HIDDEN}server" if kind in _SERVER_BLOCKS else str(kind)
+    return f"{HIDDEN}server" if kind in SERVER_BLOCKS else str(kind)
 
 
 def _content_tag(value: Any) -> str:
-    return f"{_HIDDEN}blocks" if isinstance(value, list) else f"{_HIDDEN}string"
+    return f"{HIDDEN}blocks" if isinstance(value, list) else f"{HIDDEN}string"
 
 
 Block = Annotated[
@@ -130,15 +128,15 @@ Block = Annotated[
     | Annotated[RedactedThinkingBlock, Tag("redacted_thinking")]
     | Annotated[ToolUseBlock, Tag("tool_use")]
     | Annotated[ToolResultBlock, Tag("tool_result")]
-    | Annotated[ServerBlock, Tag(f"{_HIDDEN}server")],
+    | Annotated[ServerBlock, Tag(f"{HIDDEN}server")],
     Discriminator(_block_tag),
 ]
 Content = Annotated[
-    Annotated[str, Tag(f"{_HIDDEN}string")] | Annotated[list[Block], Tag(f"{_HIDDEN}blocks")],
+    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[Block], Tag(f"{HIDDEN}blocks")],
     Discriminator(_content_tag),
 ]
 System = Annotated[
-    Annotated[str, Tag(f"{_HIDDEN}string")] | Annotated[list[TextBlock], Tag(f"{_HIDDEN}blocks")],
+    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[TextBlock], Tag(f"{HIDDEN}blocks")],
     Discriminator(_content_tag),
 ]
 
@@ -175,11 +173,11 @@ class AnthropicTool(_Open):
 
 
 def _tool_tag(value: Any) -> str:
-    return "custom" if _type_of(value) in (None, "custom") else f"{_HIDDEN}anthropic"
+    return "custom" if _type_of(value) in (None, "custom") else f"{HIDDEN}anthropic"
 
 
 Tool = Annotated[
-    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{_HIDDEN}anthropic")],
+    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{HIDDEN}anthropic")],
     Discriminator(_tool_tag),
 ]
 
@@ -279,35 +277,3 @@ class MessagesBody(CountTokensBody):
     diagnostics: dict[str, Any] | None = None
     user_profile_id: str | None = None
     fallbacks: Any = None
-
-
-def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
-    """The API's words for the first thing that is wrong with the body's shape; None where nothing is."""
-    try:
-        shape.model_validate(body)
-    except ValidationError as error:
-        return _words(error.errors(include_url=False)[0])
-    return None
-
-
-def _words(problem: ErrorDetails) -> str:
-    """`tools.0.custom.input_schema.type: Field required`: the path with the kinds that were chosen, then the words."""
-    path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(_HIDDEN))
-    if problem["type"] == "union_tag_invalid":
-        context = problem["ctx"]
-        expected = sorted(tag for tag in re.findall(r"'([^']*)'", context["expected_tags"]) if tag[0] != _HIDDEN)
-        if "_block_tag" in context["discriminator"]:
-            expected = sorted({*expected, *_SERVER_BLOCKS})
-        names = ", ".join(f"'{tag}'" for tag in expected)
-        words = f"Input tag '{context['tag']}' found using 'type' does not match any of the expected tags: {names}"
-    else:
-        words = _OTHER_WORDS.get(problem["type"], problem["msg"])
-    return f"{path}: {words}" if path else words
-
-
-_OTHER_WORDS: Mapping[str, str] = {
-    "extra_forbidden": "Extra inputs are not permitted",
-    "dict_type": "Input should be a valid dictionary",
-    "model_type": "Input does not match the expected shape.",
-    "model_attributes_type": "Input does not match the expected shape.",
-}
