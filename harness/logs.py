@@ -52,8 +52,9 @@ def json_lines(path: Path) -> logging.FileHandler:
 
     Raises `OSError` where the directory cannot be made. Whoever adds it to a logger takes it off and closes it.
     """
+    # half a surrogate pair is no UTF-8, but escaped it is JSON
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(JsonLines())
     return handler
 

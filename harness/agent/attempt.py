@@ -45,10 +45,9 @@ class Attempt:
             raise AttemptError(of_asking(error), begun=False) from error
         try:
             if self._prepared.streams:
-                async with reply:
-                    async with aclosing(self._streamed(reply)) as deltas:
-                        async for event in deltas:
-                            yield event
+                async with reply, aclosing(self._streamed(reply)) as deltas:
+                    async for event in deltas:
+                        yield event
             else:
                 self.answer = whole_answer(reply)
                 for event in shown(self.answer, self._clock.now()):

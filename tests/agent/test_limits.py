@@ -1,0 +1,52 @@
+"""Limits: told before the network, with the number to use."""
+
+import pytest
+
+from harness.agent.limits import broken_limit
+from harness.flags import Settings
+from harness.models import find
+
+HAIKU = find("claude-haiku-4-5")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(max_tokens=10**9),
+        Settings(extended_output=True, max_tokens=21_333),
+        Settings(extended_output=True, streaming=True, max_tokens=64_000),
+    ],
+    ids=["plain", "unstreamed", "streamed"],
+)
+def test_what_fits_passes(settings: Settings) -> None:
+    """Up to the very limit; without extended output MAX_TOKENS takes no part."""
+    assert broken_limit(settings, HAIKU) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            Settings(extended_output=True, streaming=True, max_tokens=64_001),
+            "MAX_TOKENS=64001 is more than claude-haiku-4-5 can give (64000 tokens); set MAX_TOKENS to at most 64000",
+        ),
+        (
+            Settings(extended_output=True, streaming=True, max_tokens=90_000, thinking_budget=64_000),
+            "MAX_TOKENS=90000 is more than claude-haiku-4-5 can give (64000 tokens); "
+            "set MAX_TOKENS to at most 64000 and THINKING_BUDGET to at most 63999",
+        ),
+        (
+            Settings(extended_output=True, max_tokens=21_334),
+            "MAX_TOKENS=21334 needs streaming, since an answer of that length may take over 10 minutes; "
+            "set ENABLE_STREAMING=true, or MAX_TOKENS to at most 21333",
+        ),
+        (
+            Settings(extended_output=True, max_tokens=40_000, thinking_budget=30_000),
+            "MAX_TOKENS=40000 needs streaming, since an answer of that length may take over 10 minutes; "
+            "set ENABLE_STREAMING=true, or MAX_TOKENS to at most 21333 and THINKING_BUDGET to at most 21332",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_with_the_number_to_use(settings: Settings, words: str) -> None:
+    """One line: the variable, its value, why, and what to set."""
+    assert words == broken_limit(settings, HAIKU)
