@@ -26,13 +26,16 @@ def with_user(messages: Messages, text: str | None, transition: str | None = Non
 
 
 def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
-    """The messages once the model has answered. An empty answer adds nothing; one that goes on after a pause joins what
-    came before it."""
-    if not content:
+    """The messages once the model has answered, exactly as it did, but for blank texts, which the API writes and refuses.
+
+    An empty answer adds nothing; one that goes on after a pause joins what came before it.
+    """
+    kept = [block for block in content if block.get("type") != "text" or block["text"].strip()]
+    if not kept:
         return messages
     if messages[-1]["role"] == "assistant":
-        return (*messages[:-1], {"role": "assistant", "content": [*messages[-1]["content"], *content]})
-    return (*messages, {"role": "assistant", "content": list(content)})
+        return (*messages[:-1], {"role": "assistant", "content": [*messages[-1]["content"], *kept]})
+    return (*messages, {"role": "assistant", "content": kept})
 
 
 def with_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:

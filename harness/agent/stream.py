@@ -159,7 +159,7 @@ class Assembler:
             )
         broken = self._unreadable
         if broken is not None and (self._stop_reason not in CUT_SHORT or broken is not self._blocks[-1]):
-            raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON")
+            raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON object")
         self.complete = True
 
     @property
@@ -180,6 +180,8 @@ class Assembler:
 def _parsed(written: str) -> Any:
     """A tool's input. Half of a surrogate pair is valid JSON, yet no request could ever send it back."""
     value = json.loads(written)
+    if not isinstance(value, dict):
+        raise ValueError(written)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
     if "\\u" in written:
         json.dumps(value, ensure_ascii=False).encode()
     return value

@@ -45,6 +45,14 @@ def test_an_answer_is_added_once() -> None:
     assert (*asked, {"role": "assistant", "content": [text("One")]}) == paused
 
 
+def test_blank_texts_are_not_sent_back() -> None:
+    """The API writes them in front of calls, and answers 400 where it gets them back."""
+    asked = (user(text("Hi")),)
+    call = {"type": "tool_use", "id": "toolu_1", "name": "note", "input": {}}
+    assert (*asked, {"role": "assistant", "content": [call]}) == with_answer(asked, [text("\n\n"), call])
+    assert asked == with_answer(asked, [text("")])
+
+
 def test_it_is_known_whose_turn_it_is() -> None:
     """The user's last turn awaits an answer; an empty conversation does not."""
     asked = (user(text("Hi")),)

@@ -144,11 +144,15 @@ def test_a_usage_may_be_missing() -> None:
         ((START, STOP), "message_stop came before a stop_reason"),
         (
             (START, TOOL, delta(0, type="input_json_delta", partial_json='{"a'), end(0), DELTA, STOP),
-            "the input of tool_use toolu_1 is no JSON",
+            "the input of tool_use toolu_1 is no JSON object",
+        ),
+        (
+            (START, TOOL, delta(0, type="input_json_delta", partial_json="[1]"), end(0), DELTA, STOP),
+            "the input of tool_use toolu_1 is no JSON object",
         ),
         (
             (START, TOOL, delta(0, type="input_json_delta", partial_json='{"a": "\\ud83d"}'), end(0), DELTA, STOP),
-            "the input of tool_use toolu_1 is no JSON",
+            "the input of tool_use toolu_1 is no JSON object",
         ),
     ],
 )
