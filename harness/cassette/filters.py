@@ -1,0 +1,243 @@
+"""Filters: what is taken out of requests and responses before they are matched, shown or written."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
+
+from harness.cassette.compression import uncompressed
+from harness.cassette.interaction import Interaction
+from harness.cassette.texts import UTF8, Text, json_parts, texts
+from harness.errors import ConfigError
+from harness.wire.timeline import Chunk, Head, Headers, Request, Response
+
+MARK = "REDACTED"
+"""What stands where something was taken out."""
+
+_STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<each>\*)|(?P<name>[^.\[\]*]+))|\[(?P<place>[0-9]+|\*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What must not be kept. Filters are added up and never taken away, and the order in which they are added is none.
+
+    `headers` leaves out headers; `query` hides the values of query parameters; `json` hides JSON values by path
+    (`metadata.user_id`, `messages[*].content`, `**.password`), and all below them; `patterns` hides what a regular
+    expression finds in the URL, a header, or a text of a body. A body keeps its form: strings stay strings, numbers
+    become 0, a stream keeps its events and its chunks. Raises `ConfigError` naming what cannot be understood.
+    """
+
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            values = getattr(self, name)
+            if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+                raise ConfigError(f"filters: {name} = {values!r} must be a list of strings")
+            object.__setattr__(self, name, tuple(values))
+        _rules(self.json, self.patterns)
+
+    def __add__(self, other: "Filters") -> "Filters":
+        return Filters(*((*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)))
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) for one in fields(self))
+
+    def request(self, request: Request) -> Request:
+        """The request without what is filtered. Requests that differ in nothing else become equal."""
+        if not self:
+            return request
+        (body,) = self._bodies([request.body])
+        return replace(request, url=self._url(request.url), headers=self._headers(request.headers), body=body)
+
+    def response(self, response: Response) -> Response:
+        """The response without what is filtered, in as many pieces. A compressed one becomes plain, if need be."""
+        if not self:
+            return response
+        opened = uncompressed(response)
+        hidden = self._bodies(_data(opened))
+        if hidden == _data(opened):
+            opened, hidden = response, _data(response)
+        left = iter(hidden)
+        return tuple(
+            replace(piece, data=next(left))
+            if isinstance(piece, Chunk)
+            else replace(piece, headers=self._headers(piece.headers))
+            if isinstance(piece, Head)
+            else piece
+            for piece in opened
+        )
+
+    def interaction(self, interaction: Interaction) -> Interaction:
+        """The interaction without what is filtered."""
+        if not self:
+            return interaction
+        return Interaction(self.request(interaction.request), self.response(interaction.response))
+
+    def text(self, text: str) -> str:
+        """A text without what the patterns find in it, such as a message that is to be shown."""
+        return "".join(_spliced([text], _hidden(text, self._rules.found(text))))
+
+    @property
+    def _rules(self) -> "_Rules":
+        return _rules(self.json, self.patterns)
+
+    def _headers(self, headers: Headers) -> Headers:
+        left_out = {name.lower() for name in self.headers}
+        return tuple((name, self.text(value)) for name, value in headers if name.lower() not in left_out)
+
+    def _url(self, url: str) -> str:
+        parts = urlsplit(url)
+        path = self._unquoted(parts.path, unquote, quote)
+        query = "&".join(map(self._parameter, parts.query.split("&"))) if parts.query else ""
+        return self.text(urlunsplit(parts._replace(path=path, query=query)))
+
+    def _parameter(self, parameter: str) -> str:
+        name, equals, value = parameter.partition("=")
+        if unquote_plus(name).lower() in {wanted.lower() for wanted in self.query}:
+            return f"{name}={MARK}"
+        return self._unquoted(name, unquote_plus, quote_plus) + equals + self._unquoted(value, unquote_plus, quote_plus)
+
+    def _unquoted(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
+        """The URL's part without what the patterns find in what it says; as it was where they find nothing."""
+        value = unquote(quoted)
+        return quoted if (hidden := self.text(value)) == value else quote(hidden)
+
+    def _bodies(self, chunks: Sequence[bytes]) -> list[bytes]:
+        """The chunks of one body without what is filtered; what stood over several is replaced in the first."""
+        if not (self.json or self.patterns):
+            return list(chunks)
+        body = b"".join(chunks).decode(*UTF8)
+        return _spliced(chunks, _in_bytes(body, self._rules.edits(body)))
+
+
+class _Edit(NamedTuple):
+    """What is to stand in the place of characters, or bytes, `start` to `stop`."""
+
+    start: int
+    stop: int
+    new: Any
+
+
+class _Rules(NamedTuple):
+    """Compiled filters of bodies."""
+
+    paths: tuple[re.Pattern[str], ...]
+    patterns: tuple[re.Pattern[str], ...]
+
+    def found(self, text: str, paths: Iterable[str] = ()) -> list[tuple[int, int]]:
+        """The spans to hide in a text that stands at any of the paths."""
+        if any(rule.match(path) for rule in self.paths for path in paths):
+            return [(0, len(text))]
+        return [match.span() for pattern in self.patterns for match in pattern.finditer(text)]
+
+    def edits(self, body: str) -> list[_Edit]:
+        """What is to change in a body."""
+        return sorted(self._edits(body, texts(body)))
+
+    def _edits(self, document: str, found: Iterable[Text], everything: bool = False) -> Iterator[_Edit]:
+        """What is to change in a document: in each of its texts, and the texts that a pattern for JSON stands over."""
+        over = [
+            match.span() for pattern in self.patterns if '"' in pattern.pattern for match in pattern.finditer(document)
+        ]
+        for text in found:
+            whole = everything or any(
+                part.start < stop and part.stop > start for part in text.parts for start, stop in over
+            )
+            values = [part.value for part in text.parts]
+            for part, new in zip(text.parts, _spliced(values, self._changes(text, whole)), strict=True):
+                if new != part.value and not part.fixed:
+                    yield _Edit(part.start, part.stop, part.written(new))
+
+    def _changes(self, text: Text, whole: bool) -> list[_Edit]:
+        """What is to change in one text. JSON inside of JSON stays JSON."""
+        value = text.value
+        if text.is_json and (inner := json_parts(value)) is not None:
+            return sorted(self._edits(value, [part.alone(*text.paths) for part in inner], whole))
+        return _hidden(value, [(0, len(value))] if whole else self.found(value, text.paths))
+
+
+@lru_cache(maxsize=64)
+def _rules(paths: tuple[str, ...], patterns: tuple[str, ...]) -> _Rules:
+    compiled = []
+    for pattern in patterns:
+        try:
+            compiled.append(re.compile(pattern))
+        except re.error as error:
+            raise ConfigError(f"filters: the pattern {pattern!r} is no regular expression: {error}") from None
+    return _Rules(tuple(map(_path_pattern, paths)), tuple(compiled))
+
+
+def _path_pattern(path: str) -> re.Pattern[str]:
+    """What matches the paths of the values that a filter names, and of all below them."""
+    pattern, position = "", 0
+    while position < len(path):
+        step = _STEP.match(path, position)
+        if step is None or bool(step["dot"]) != (position > 0 and step["place"] is None):
+            break
+        pattern += _step_pattern(step)
+        position = step.end()
+    if not path or position < len(path):
+        raise ConfigError(
+            f"filters: {path!r} is no JSON path; write names with dots, and [0], [*], * or ** for what lies between: "
+            "'messages[*].content', '**.password'"
+        )
+    return re.compile(rf"{pattern}(?![^.\[])", re.DOTALL)
+
+
+def _step_pattern(step: re.Match[str]) -> str:
+    if step["place"]:
+        return r"\[[0-9]+\]" if step["place"] == "*" else rf"\[{step['place']}\]"
+    if step["any"]:
+        return r"(?:\.?[^.\[].*|\[.*)?"
+    return r"(?:\.|^)" + (r"[^.\[\]]+" if step["each"] else re.escape(step["name"]))
+
+
+def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> list[_Edit]:
+    """The edits that put one mark in the place of spans that overlap or touch."""
+    edits: list[_Edit] = []
+    for start, stop in sorted(span for span in spans if span[0] < span[1]):
+        if edits and start <= edits[-1].stop:
+            edits[-1] = edits[-1]._replace(stop=max(stop, edits[-1].stop))
+        else:
+            edits.append(_Edit(start, stop, MARK))
+    return edits
+
+
+def _spliced(parts: Sequence[Any], edits: Sequence[_Edit]) -> list[Any]:
+    """The parts, bytes or text, with what the edits leave of them. What is new goes where its span begins."""
+    results, start, position = [], 0, 0
+    for part in parts:
+        stop, new, kept = start + len(part), part[:0], start
+        while position < len(edits) and edits[position].start < stop:
+            edit = edits[position]
+            new += part[kept - start : max(edit.start - start, 0)] if edit.start >= start else part[:0]
+            new += edit.new if edit.start >= start else part[:0]
+            kept = min(edit.stop, stop)
+            if edit.stop > stop:
+                break
+            position += 1
+        results.append(new + part[kept - start :])
+        start = stop
+    return results
+
+
+def _in_bytes(text: str, edits: Iterable[_Edit]) -> list[_Edit]:
+    """Edits of a text as edits of its bytes."""
+    position = size = 0
+    result = []
+    for start, stop, new in edits:
+        first = size + len(text[position:start].encode(*UTF8))
+        last = first + len(text[start:stop].encode(*UTF8))
+        result.append(_Edit(first, last, new.encode(*UTF8)))
+        position, size = stop, last
+    return result
+
+
+def _data(response: Response) -> list[bytes]:
+    return [piece.data for piece in response if isinstance(piece, Chunk)]
