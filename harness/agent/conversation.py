@@ -26,7 +26,7 @@ def with_user(messages: Messages, text: str | None, transition: str | None = Non
 
 
 def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
-    """The messages once the model has answered, exactly as it did, but for blank texts, which the API writes and refuses.
+    """The messages once the model has answered: exactly as it did, less blank texts, which the API writes and refuses.
 
     An empty answer adds nothing; one that goes on after a pause joins what came before it.
     """
