@@ -11,6 +11,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.flags import read_settings
 from harness.matrix import Combination
+from harness.plugin.options import owned
 
 ALL = "all"
 COUNTS = {
@@ -31,12 +32,14 @@ SHORT = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_out
 MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--feature`."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add `--feature`, where no other plugin does."""
+    if owned("--feature", pluginmanager):
+        return
     parser.getgroup("harness", "flag harness").addoption(
         "--feature",
         action="append",
-        default=[],
+        dest="features",
         metavar="NAME",
         help=f"run the cases of a feature, and nothing else (repeatable): {', '.join(COUNTS)}",
     )
@@ -45,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse an unknown name, and an environment that no agent could read its flags from."""
     config.addinivalue_line("markers", MARK)
-    asked = config.getoption("--feature")
+    asked = _asked(config)
     if unknown := [name for name in asked if SHORT.get(name, name) not in COUNTS]:
         short = ", ".join(SHORT)
         raise pytest.UsageError(
@@ -57,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave everything but the cases uncollected where a feature is asked for."""
-    if not config.getoption("--feature"):
+    if not _asked(config):
         return None
     for cases in _suites(config):
         if collection_path == cases or cases in collection_path.parents or collection_path in cases.parents:
@@ -67,7 +70,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the items of the features asked for; hold the numbers of a whole suite."""
-    if not (asked := config.getoption("--feature")):
+    if not (asked := _asked(config)):
         return
     if not _narrowed(config):
         _hold_counts(items)
@@ -75,6 +78,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if ALL in wanted or wanted & features(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def _asked(config: pytest.Config) -> list[str]:
+    """The names given, whichever plugin parsed them."""
+    return config.getoption("--feature", default=None) or []
 
 
 def features(item: pytest.Item) -> frozenset[str]:

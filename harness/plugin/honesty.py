@@ -15,7 +15,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     try:
         yield
     except Refusal as refusal:
-        pytest.fail(str(refusal), pytrace=False)
+        raise pytest.fail.Exception(str(refusal), pytrace=False) from None
     except Exception as error:
         _blame_refusals(item, error)
         raise

@@ -14,14 +14,18 @@ RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 UPSTREAMS = ("live", "simulator")
 
-_OWNERS = {"--record-mode": ("recording", "cassetter"), "--disable-recording": ("recording",)}
-"""Entry points (group `pytest11`) of plugins that register an option of ours with the same meaning."""
+_OWNERS = {
+    "--disable-recording": ("recording",),
+    "--feature": ("pytest-bdd",),
+    "--record-mode": ("recording", "cassetter"),
+}
+"""Entry points (group `pytest11`) of plugins that register an option of ours: theirs is read where they are in use."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the harness's options."""
     group = parser.getgroup("harness", "flag harness")
-    if not _owned("--record-mode", pluginmanager):
+    if not owned("--record-mode", pluginmanager):
         group.addoption(
             "--record-mode",
             choices=RECORD_MODES,
@@ -29,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
             help="none: play cassettes only (default); once: record where there is none; new_episodes: record what is "
             "not in it; all: record everything, beside what is there; rewrite: record everything anew",
         )
-    if not _owned("--disable-recording", pluginmanager):
+    if not owned("--disable-recording", pluginmanager):
         group.addoption(
             "--disable-recording",
             action="store_true",
@@ -66,7 +70,7 @@ def recording_disabled(config: pytest.Config) -> bool:
     return bool(config.getoption("--disable-recording", default=False))
 
 
-def _owned(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
+def owned(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
     """Whether another installed plugin that is not blocked registers the option."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
     return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])
