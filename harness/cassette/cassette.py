@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.cassette.format import decode_file, encode_file
 from harness.cassette.interaction import Envelope, Interaction, same_but_for_times
+from harness.cassette.scan import refuse_keys
 from harness.errors import CassetteError
 from harness.files import write_whole
 
@@ -31,9 +32,10 @@ class Cassette:
     def save(self, path: str | Path) -> bool:
         """Write the cassette, whole or not at all; leave a file that differs in nothing but times as it is.
 
-        Returns whether the file was written.
+        Returns whether the file was written. Raises `CassetteError` where something in it still looks like a key.
         """
         path = Path(path)
+        refuse_keys(path, self.envelope, self.interactions)
         if path.exists() and self._differs_only_in_times(path):
             return False
         write_whole(path, encode_file(self.envelope, self.interactions))

@@ -241,3 +241,6 @@ def _in_bytes(text: str, edits: Iterable[_Edit]) -> list[_Edit]:
 
 def _data(response: Response) -> list[bytes]:
     return [piece.data for piece in response if isinstance(piece, Chunk)]
+
+
+NO_FILTERS = Filters()

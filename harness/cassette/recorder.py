@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from harness.cassette.filters import NO_FILTERS, Filters
 from harness.cassette.headers import kept_of_response
 from harness.cassette.interaction import Interaction, kept_request
 from harness.wire.tap import Tap
@@ -12,13 +13,21 @@ MICROSECONDS = 6
 
 
 class Recorder(Tap):
-    """A layer, always the innermost. A request takes its place when it starts, whenever it ends."""
+    """A layer, always the innermost. A request takes its place when it starts, whenever it ends.
+
+    What the filters name stays out of its interactions.
+    """
+
+    def __init__(self, filters: Filters = NO_FILTERS) -> None:
+        super().__init__()
+        self._filters = filters
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
         """What a cassette keeps of all that was noted, in the order in which requests were sent."""
         return tuple(
-            Interaction(kept_request(request), tuple(map(_kept, response))) for request, response in self.exchanges
+            self._filters.interaction(Interaction(kept_request(request), tuple(map(_kept, response))))
+            for request, response in self.exchanges
         )
 
 
