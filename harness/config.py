@@ -1,9 +1,10 @@
 """`[tool.harness]` in `pyproject.toml`: which agent, which flags, which model, which directories."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from harness.errors import ConfigError
 from harness.flags import SHIPPED, Flag
 
 SHIPPED_AGENT = "harness.agent:Agent"
+FILTERS = ("headers", "query", "json", "patterns")
+"""The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Config:
     fixtures: str = "fixtures"
     logs: str = "logs"
     flags: tuple[Flag, ...] = SHIPPED
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_config(pyproject: Path) -> Config:
@@ -45,13 +49,15 @@ def parse_config(table: Any, source: Path) -> Config:
     where = f"{source}: [tool.harness]"
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table, not {table!r}")
-    _refuse_unknown(table, (field.name for field in fields(Config)), where)
+    _refuse_unknown(table, (one.name for one in fields(Config)), where)
     values: dict[str, Any] = dict(table)
     for key, value in values.items():
-        if key != "flags" and not isinstance(value, str):
+        if key not in ("flags", "filters") and not isinstance(value, str):
             raise ConfigError(f"{where} {key} = {value!r} must be a string")
     if "flags" in values:
         values["flags"] = _flags(values["flags"], f"{source}: [tool.harness.flags]")
+    if "filters" in values:
+        values["filters"] = _filters(values["filters"], f"{source}: [tool.harness.filters]")
     return Config(**values)
 
 
@@ -59,6 +65,22 @@ def _flags(table: Any, where: str) -> tuple[Flag, ...]:
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
     return tuple(_flag(name, value, where) for name, value in table.items())
+
+
+def _filters(table: Any, where: str) -> dict[str, tuple[str, ...]]:
+    """Lists of strings by kind; the patterns are tried, so that a mistake is told with the name of the file."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
+    _refuse_unknown(table, FILTERS, where)
+    for key, values in table.items():
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise ConfigError(f"{where} {key} = {values!r} must be a list of strings")
+    for pattern in table.get("patterns", ()):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(f"{where} patterns: {pattern!r} is no regular expression: {error}") from None
+    return {key: tuple(values) for key, values in table.items()}
 
 
 def _flag(name: str, value: Any, where: str) -> Flag:
