@@ -1,7 +1,9 @@
 """Fixtures of the cases. In a checkout their cassettes are `recordings/<file>/<case>.json`."""
 
+import logging
+import os
 import tomllib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,29 @@ import pytest
 import pytest_asyncio
 
 from harness.conformance.stage import FIXTURES, RECORDINGS, Talk, new_agent, restored_agent
+from harness.logs import ROOT, json_lines
+from harness.plugin.marks import CONFIG
 from harness.plugin.names import slug
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin behind `--feature`, also where the suite runs installed."""
     pluginmanager.import_plugin("harness.plugin.features")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _log_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the agent logs goes to `logs/cases.jsonl` too, one JSON object a line; each worker has its own file."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    directory = request.config.rootpath / request.config.stash[CONFIG].logs
+    logger, handler = logging.getLogger(ROOT), json_lines(directory / f"cases{worker and '-' + worker}.jsonl")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+    handler.close()
 
 
 @pytest.fixture
