@@ -1,0 +1,197 @@
+"""A foreign cassette as one of ours: what is kept of it, and what its envelope says of the rest."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, get_args
+
+from harness.cassette.cassette import Cassette
+from harness.cassette.headers import kept_of_response
+from harness.cassette.importers import fidelity, go_vcr, vcrpy
+from harness.cassette.importers.document import plain_values
+from harness.cassette.importers.encodings import Decoder
+from harness.cassette.importers.limits import Limits
+from harness.cassette.importers.source import ReadInteractions, SourceInteraction
+from harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
+from harness.cassette.interaction import Envelope, Interaction, kept_request
+from harness.cassette.matching import MatchWord
+from harness.wire.timeline import Chunk, End, Head, Headers, Request, header
+
+API_PATH = "/v1/"
+"""Where the paths of the API begin. Hosts decide nothing: recordings are made through proxies too."""
+VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")
+"""What vcrpy compares unless told otherwise; the scheme, host and port of its default are not stored here."""
+
+_NOT_STORED = frozenset({"scheme", "host", "port"})
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_VERSION = re.compile(r"[\w.+-]{1,40}")
+_FORMATS: Mapping[str, tuple[Any, ReadInteractions]] = {
+    "vcrpy": (vcrpy.is_vcrpy, vcrpy.interactions),
+    "go-vcr": (go_vcr.is_go_vcr, go_vcr.interactions),
+}
+_OTHERS = {
+    "envelope": "it is a cassette of this harness already",
+    "http_interactions": "it is a cassette of Ruby's or R's VCR, which is not read yet",
+    "log": "it is a HAR file, which is not read yet",
+    "mappings": "it is a WireMock mapping, which is not read yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A foreign cassette that was read: its format, what is kept of it, and the requests that are not."""
+
+    format: str
+    cassette: Cassette
+    left_out: tuple[str, ...]
+
+
+def import_cassette(
+    data: bytes,
+    *,
+    match_on: tuple[MatchWord, ...] = VCRPY_DEFAULT,
+    every_path: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
+) -> Imported:
+    """Read the bytes of a foreign cassette. Nothing in it is executed, and nothing is written.
+
+    `every_path` keeps requests whose path does not begin with `/v1/` too. Raises `ValueError`, in one line, naming the
+    place that cannot be understood.
+    """
+    try:
+        name, rows = _read(plain_values(data, limits))
+        kept, left_out = _parted(rows, every_path)
+        decoder = Decoder(limits.decoded)
+        notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
+        interactions = tuple(_interaction(number, row, decoder, notes) for number, row in kept)
+    except RecursionError:
+        raise ValueError("too many values inside each other") from None
+    if not interactions:
+        raise ValueError(f"no request in it goes to {API_PATH} (--every-path keeps others): {', '.join(left_out[:3])}")
+    sources = [row for _, row in kept]
+    envelope = Envelope(
+        upstream="imported",
+        recorded_at=_recorded_at(sources),
+        sdk=_sdk(sources),
+        fidelity=tuple(word for word in fidelity.WORDS if word in notes),
+        match_on=match_on,
+    )
+    return Imported(name, Cassette(envelope, interactions), left_out)
+
+
+def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
+    """vcrpy's `match_on` as it can be kept here. Raises `ValueError` naming a word that is not known."""
+    known: tuple[MatchWord, ...] = get_args(MatchWord)
+    names = list(dict.fromkeys(names))
+    if unknown := [name for name in names if name not in known and name not in _NOT_STORED]:
+        raise ValueError(
+            f"match_on {unknown[0]!r:.40} is not known; known are {', '.join([*known, *sorted(_NOT_STORED)])}"
+        )
+    words = tuple(word for word in known if word in names)
+    if not words:
+        raise ValueError("match_on names nothing that a cassette keeps: add method or path")
+    return words
+
+
+def _read(document: Any) -> tuple[str, list[SourceInteraction]]:
+    """The name of the document's format, and its interactions."""
+    if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
+        why = next((text for key, text in _OTHERS.items() if key in document), "it has no list of interactions")
+        raise ValueError(f"neither vcrpy nor go-vcr: {why}")  # noqa: TRY004 - a value read from a file
+    rows = document["interactions"] if isinstance(document, dict) else document
+    if not isinstance(rows, list):
+        raise ValueError(f"neither vcrpy nor go-vcr: it holds {type(rows).__name__}, no interactions")  # noqa: TRY004 - a value read from a file
+    if not rows:
+        raise ValueError("it has no interactions")
+    request = rows[0].get("request") if isinstance(rows[0], dict) else None
+    for name, (is_format, read) in _FORMATS.items():
+        if isinstance(request, dict) and is_format(request):
+            return name, list(read(rows))
+    raise ValueError("neither vcrpy nor go-vcr: interaction 0 has no request with uri or url")
+
+
+def _parted(
+    rows: Sequence[SourceInteraction], every_path: bool
+) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
+    """The interactions that are kept, by their number; and the requests of the others, as `GET host/path`."""
+    kept, left_out = [], []
+    for number, row in enumerate(rows):
+        if not _METHOD.fullmatch(row.method):
+            raise ValueError(f"interaction {number}: method {row.method!r:.40} is none")
+        try:
+            path = Request(row.method, row.url, (), b"").path
+        except ValueError as error:
+            raise ValueError(f"interaction {number}: url: {error}") from None
+        if every_path or path.startswith(API_PATH):
+            kept.append((number, row))
+        else:
+            left_out.append(f"{row.method:.16} {row.url.partition('?')[0]:.120}")
+    return kept, tuple(left_out)
+
+
+def _interaction(number: int, row: SourceInteraction, decoder: Decoder, notes: set[str]) -> Interaction:
+    try:
+        body, headers, plain = decoder.plain(row.response_headers, row.response_body)
+        request_body, _, _ = decoder.plain(row.request_headers, row.request_body)
+    except ValueError as error:
+        raise ValueError(f"interaction {number}: {error}") from None
+    request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
+    stream = is_stream(headers, body)
+    kept = kept_of_response(headers)
+    if invented := _content_type(kept, body, stream):
+        kept = (("content-type", invented), *kept)
+    chunks = event_chunks(body) if stream else [body] if body else []
+    notes.update(row.notes, _notes(row, body, plain, len(chunks) > 1, bool(invented)))
+    return Interaction(request, (Head(0.0, row.status, kept), *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
+
+
+def _content_type(headers: Headers, body: bytes, stream: bool) -> str:
+    """The content type to give a response whose source kept none: without it the SDK takes JSON for text."""
+    if header(headers, "content-type") or not body:
+        return ""
+    return "text/event-stream; charset=utf-8" if stream else "application/json" if body[:1] == b"{" else ""
+
+
+def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
+    """What of one interaction is not the API's own."""
+    yield fidelity.TIMING_INVENTED
+    if chunked:
+        yield fidelity.CHUNKS_INVENTED
+    if not plain:
+        yield fidelity.STILL_ENCODED
+    elif header(row.response_headers, "content-encoding") not in ("", "identity"):
+        yield fidelity.DECOMPRESSED
+    if lost_padding(body):
+        yield fidelity.RESPONSE_RESERIALISED
+    if row.method in _WITH_BODY and not row.request_body:
+        yield fidelity.REQUEST_BODY_MISSING
+    if not row.request_headers:
+        yield fidelity.REQUEST_HEADERS_DROPPED
+    if not header(row.response_headers, "request-id"):
+        yield fidelity.RESPONSE_HEADERS_DROPPED
+    if invented:
+        yield fidelity.CONTENT_TYPE_INVENTED
+
+
+def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
+    """When the first response that says so was sent, in ISO 8601; empty where none does."""
+    for row in rows:
+        try:
+            moment = parsedate_to_datetime(header(row.response_headers, "date"))
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return ""
+
+
+def _sdk(rows: Iterable[SourceInteraction]) -> str:
+    """The SDK that sent the requests, as its own headers have it: `anthropic 0.73.0` for Python's."""
+    for row in rows:
+        version = header(row.request_headers, "x-stainless-package-version")
+        language = header(row.request_headers, "x-stainless-lang")
+        if _VERSION.fullmatch(version) and _VERSION.fullmatch(language):
+            return f"anthropic {version}" if language == "python" else f"anthropic-{language} {version}"
+    return ""
