@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from harness.cassette.compression import uncompressed
 from harness.cassette.interaction import Interaction
@@ -13,8 +13,11 @@ from harness.cassette.texts import UTF8, Text, json_parts, texts
 from harness.errors import ConfigError
 from harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
-MARK = "REDACTED"
+REDACTED = "REDACTED"
 """What stands where something was taken out."""
+
+SHORTEST = 6
+"""Characters of what is taken out that make it worth hiding wherever it stands in a report."""
 
 _STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<each>\*)|(?P<name>[^.\[\]*]+))|\[(?P<place>[0-9]+|\*)\]")
 
@@ -80,8 +83,23 @@ class Filters:
         return Interaction(self.request(interaction.request), self.response(interaction.response))
 
     def text(self, text: str) -> str:
-        """A text without what the patterns find in it, such as a message that is to be shown."""
-        return "".join(_spliced([text], _hidden(text, self._rules.found(text))))
+        """A text without what the patterns find in it, and without the query parameters: a message or a URL."""
+        for name in self.query:
+            text = re.sub(rf"(?i)([?&]{re.escape(quote_plus(name))}=)[^&\s\"'#]+", rf"\1{REDACTED}", text)
+        return "".join(_spliced([text], _hidden(self._rules.found(text))))
+
+    def taken(self, request: Request, response: Response) -> frozenset[str]:
+        """What `request` and `response` would take out of the two; of short values only those of six characters up."""
+        found: set[str] = set()
+        if self.query:
+            named = parse_qsl(urlsplit(request.url).query)
+            found.update(value for name, value in named if name.lower() in map(str.lower, self.query))
+        for side in (request.headers, *(piece.headers for piece in response if isinstance(piece, Head))):
+            found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
+        if self.json or self.patterns:
+            for body in (request.body, b"".join(_data(uncompressed(response)))):
+                found.update(self._rules.taken(body.decode(*UTF8)))
+        return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
     @property
     def _rules(self) -> "_Rules":
@@ -100,7 +118,7 @@ class Filters:
     def _parameter(self, parameter: str) -> str:
         name, equals, value = parameter.partition("=")
         if unquote_plus(name).lower() in {wanted.lower() for wanted in self.query}:
-            return f"{name}={MARK}"
+            return f"{name}={REDACTED}"
         return self._unquoted(name, unquote_plus, quote_plus) + equals + self._unquoted(value, unquote_plus, quote_plus)
 
     def _unquoted(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
@@ -140,6 +158,12 @@ class _Rules(NamedTuple):
         """What is to change in a body."""
         return sorted(self._edits(body, texts(body)))
 
+    def taken(self, document: str) -> Iterator[str]:
+        """What the filters take out of a body."""
+        for text in texts(document):
+            for start, stop, _ in self._changes(text, False):
+                yield text.value[start:stop]
+
     def _edits(self, document: str, found: Iterable[Text], everything: bool = False) -> Iterator[_Edit]:
         """What is to change in a document: in each of its texts, and the texts that a pattern for JSON stands over."""
         over = [
@@ -159,7 +183,7 @@ class _Rules(NamedTuple):
         value = text.value
         if text.is_json and (inner := json_parts(value)) is not None:
             return sorted(self._edits(value, [part.alone(*text.paths) for part in inner], whole))
-        return _hidden(value, [(0, len(value))] if whole else self.found(value, text.paths))
+        return _hidden([(0, len(value))] if whole else self.found(value, text.paths))
 
 
 @lru_cache(maxsize=64)
@@ -198,14 +222,14 @@ def _step_pattern(step: re.Match[str]) -> str:
     return r"(?:\.|^)" + (r"[^.\[\]]+" if step["each"] else re.escape(step["name"]))
 
 
-def _hidden(text: str, spans: Iterable[tuple[int, int]]) -> list[_Edit]:
+def _hidden(spans: Iterable[tuple[int, int]]) -> list[_Edit]:
     """The edits that put one mark in the place of spans that overlap or touch."""
     edits: list[_Edit] = []
     for start, stop in sorted(span for span in spans if span[0] < span[1]):
         if edits and start <= edits[-1].stop:
             edits[-1] = edits[-1]._replace(stop=max(stop, edits[-1].stop))
         else:
-            edits.append(_Edit(start, stop, MARK))
+            edits.append(_Edit(start, stop, REDACTED))
     return edits
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_plus
 
 from harness.cassette.compression import uncompressed
+from harness.cassette.filters import REDACTED
 from harness.cassette.interaction import Envelope, Interaction
 from harness.cassette.texts import UTF8, Text, json_parts, texts
 from harness.errors import CassetteError
@@ -82,6 +83,11 @@ def scan_file(data: bytes) -> list[Finding]:
     if json_parts(text) is not None:
         return [Finding(place, kind, shown) for place, kind, shown in _of_texts(texts(text))]
     return [Finding(f"line {text.count(chr(10), 0, start) + 1}", kind, shown) for start, _, kind, shown in _keys(text)]
+
+
+def without_keys(text: str) -> str:
+    """A text with a mark in the place of all that looks like a key."""
+    return _ANY.sub(lambda match: match[0] if _PLACEHOLDER.search(match[0]) else REDACTED, text)
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:

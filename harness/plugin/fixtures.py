@@ -12,6 +12,7 @@ from harness.matrix import Combination
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from harness.plugin.names import slug
 from harness.plugin.options import record_mode, recording_disabled
+from harness.plugin.secrets import filters_of, hidden_in_logs
 
 if TYPE_CHECKING:
     from harness.plugin.session import Plan, Session
@@ -81,7 +82,8 @@ def cassette(
 
     plan = _plan(request, flags, _harness_cassette_path, _harness_scenarios)
     faults = [fault.arm(flags.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
-    with Session(plan, *faults).open() as session:
+    session = Session(plan, *faults)
+    with hidden_in_logs(session.shown), session.open():
         request.node.stash[SESSION] = session
         if plan.upstream == "simulator" or not (plan.records or plan.disabled):
             monkeypatch.setenv("ANTHROPIC_API_KEY", OFFLINE_KEY)
@@ -107,5 +109,6 @@ def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenar
         case=node.nodeid,
         combination=flags.id,
         command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite",
+        filters=filters_of(request),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )

@@ -4,9 +4,10 @@ from collections.abc import Generator
 
 import pytest
 
-from harness.errors import Refusal
+from harness.errors import CassetteError, Refusal
 from harness.plugin.fixtures import SESSION
 from harness.plugin.record import run_row
+from harness.plugin.secrets import hide_in_report
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,7 +25,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         return
     if complaints := session.complaints():
         pytest.fail("\n\n".join(complaints), pytrace=False)
-    session.save()
+    try:
+        session.save()
+    except CassetteError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,6 +37,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put the row of the run's record into the report, from which the closing table is made on any worker's behalf."""
     report = yield
+    if (session := item.stash.get(SESSION, None)) is not None:
+        hide_in_report(report, session.shown)
     if report.when == "call" and (row := run_row(item, report.outcome)) is not None:
         report.harness = row  # type: ignore[attr-defined]
     return report

@@ -18,6 +18,8 @@ MARKS = (
     "flags(**pins): run the test with these flags on or off; the others stay off",
     "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2))",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
+    "harness_filters(headers=[], query=[], json=[], patterns=[]): what must not be recorded or shown, beside what the "
+    "project's filters name",
     "harness_no_request: the test sends no request and has no cassette",
     "harness_unplayed: the test may leave recorded interactions unplayed",
     "harness_misses: the test may send requests that its cassette does not hold",

@@ -8,6 +8,7 @@ import pytest
 from harness.config import read_config
 from harness.errors import HarnessError
 from harness.plugin.marks import CONFIG, MARKS
+from harness.plugin.secrets import configured_filters
 from harness.plugin.summary import Summary
 
 RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"]
@@ -52,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read `[tool.harness]` and register the marks."""
     try:
         config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
+        if config.stash[CONFIG].filters:
+            configured_filters(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

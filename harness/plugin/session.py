@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.cassette import Cassette, Envelope, Recorder, Replay
+from harness.cassette import NO_FILTERS, REDACTED, Cassette, Envelope, Filters, Recorder, Replay
+from harness.cassette.scan import without_keys
 from harness.clock import Clock, VirtualClock
 from harness.errors import Refusal
 from harness.faults.fault import Fault, never_fired
@@ -44,6 +45,7 @@ class Plan:
     case: str = ""
     combination: str = ""
     command: str = ""
+    filters: Filters = NO_FILTERS
     allowed: frozenset[str] = frozenset()
 
     @property
@@ -65,7 +67,7 @@ class Session:
     def __init__(self, plan: Plan, *faults: Fault) -> None:
         self.plan = plan
         self.clock: Clock = _clock(plan)
-        self._tap, self._recorder = Tap(), Recorder()
+        self._tap, self._recorder = Tap(), Recorder(plan.filters)
         self._layers: tuple[Layer, ...] = (self._tap, *faults)
         self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
         self._faults = faults
@@ -74,6 +76,7 @@ class Session:
         self._replay = self._player() if plan.plays else None
         self._simulator = simulate(plan.scenario) if plan.upstream == "simulator" and self._asks_upstream else None
         self._refused: list[Any] = []
+        self._taken: dict[int, tuple[int, frozenset[str]]] = {}
 
     @property
     def _asks_upstream(self) -> bool:
@@ -81,7 +84,7 @@ class Session:
 
     def _player(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
-        return Replay(self._cassette or empty, explain=explaining_flag, record=self.command)
+        return Replay(self._cassette or empty, explain=explaining_flag, record=self.command, filters=self.plan.filters)
 
     @contextmanager
     def open(self) -> Iterator["Session"]:
@@ -159,6 +162,20 @@ class Session:
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
         return [*misses, *(self._refused if "network" not in self.plan.allowed else [])]
 
+    def shown(self, text: str) -> str:
+        """A text as it may be shown: without what the filters name or took out of this test's traffic, and no key."""
+        text = self.plan.filters.text(text)
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = text.replace(secret, REDACTED)
+        return without_keys(text)
+
+    def _secrets(self) -> frozenset[str]:
+        """What the filters took out of the traffic so far; an exchange is read again only when more of it has come."""
+        for number, (request, response) in enumerate(self.exchanges if self.plan.filters else ()):
+            if self._taken.get(number, (0,))[0] != len(response):
+                self._taken[number] = len(response), self.plan.filters.taken(request, response)
+        return frozenset(secret for _, secrets in self._taken.values() for secret in secrets)
+
     def complaints(self) -> list[str]:
         """What is wrong with a test that has otherwise passed, a line or a few each."""
         found = [*map(str, self.refusals()), *never_fired(self._faults)]
@@ -189,7 +206,7 @@ class Session:
         if not self.plan.records or not (recorded := self._recorder.interactions):
             return
         keeps = self._cassette is not None and self.plan.mode in ("new_episodes", "all")
-        kept = self._cassette.interactions if keeps and self._cassette else ()
+        kept = map(self.plan.filters.interaction, self._cassette.interactions) if keeps and self._cassette else ()
         Cassette(self._envelope(), (*kept, *recorded)).save(self.plan.path)
 
     def _envelope(self) -> Envelope:
