@@ -1,0 +1,16 @@
+"""`harness cassette`: what can be done with recorded traffic."""
+
+import argparse
+
+from harness.cli import cassette_export, cassette_import
+
+COMMANDS = (cassette_export, cassette_import)
+"""The modules of the commands; each has a `register`, which adds its own parser."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `cassette` and its commands."""
+    parser = subparsers.add_parser("cassette", help="import, export and check recorded traffic")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.register(commands)
