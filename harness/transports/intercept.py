@@ -49,11 +49,14 @@ def _patched(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], cl
         async def handle_async_request(self, request: Any) -> Any:
             return await async_send(self._real, request)
 
+    def before(real: Any) -> Any:
+        return transport(Onward(real) if upstream is None else upstream, *layers, clock=clock)
+
     def handle_request(self: Any, request: Any) -> Any:
-        return transport(upstream or Onward(self), *layers, clock=clock).handle_request(request)
+        return before(self).handle_request(request)
 
     async def handle_async_request(self: Any, request: Any) -> Any:
-        return await transport(upstream or Onward(self), *layers, clock=clock).handle_async_request(request)
+        return await before(self).handle_async_request(request)
 
     with (
         patch.object(http.HTTPTransport, "handle_request", handle_request),
