@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -14,44 +14,54 @@ from harness.errors import NetworkRefused
 def network_refused() -> Iterator[list[NetworkRefused]]:
     """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised."""
     refused: list[NetworkRefused] = []
-    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
-    def check(host: Any, port: Any) -> None:
+    def check(host: Any, *port: Any) -> None:
         if not is_loopback(host):
-            refused.append(
-                NetworkRefused(
-                    f"this test plays recordings, but tried to reach {host}:{port}; record that traffic with "
-                    "--record-mode=once, or let it through with @pytest.mark.harness_network"
-                )
-            )
+            refused.append(NetworkRefused(_message(host, *port)))
             raise refused[-1]
 
-    def checked(original: Any) -> Any:
-        def reach(self: socket.socket, address: Any) -> Any:
+    def reaching(original: Any) -> Any:
+        def reach(self: socket.socket, *arguments: Any) -> Any:
+            """The address comes last; `sendto` has the data, and flags perhaps, before it."""
             if self.family in (socket.AF_INET, socket.AF_INET6):
-                check(address[0], address[1])
-            return original(self, address)
+                check(*arguments[-1][:2])
+            return original(self, *arguments)
 
         return reach
 
-    def look_up(host: Any, port: Any, *args: Any, **options: Any) -> Any:
-        check(host, port)
-        return getaddrinfo(host, port, *args, **options)
+    def looking_up(original: Any) -> Any:
+        def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+            check(host, *arguments[:1])
+            return original(host, *arguments, **options)
 
-    with (
-        patch.object(socket.socket, "connect", checked(connect)),
-        patch.object(socket.socket, "connect_ex", checked(connect_ex)),
-        patch.object(socket, "getaddrinfo", look_up),
-    ):
+        return look_up
+
+    with ExitStack() as patches:
+        for name in ("connect", "connect_ex", "sendto"):
+            patches.enter_context(patch.object(socket.socket, name, reaching(getattr(socket.socket, name))))
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            patches.enter_context(patch.object(socket, name, looking_up(getattr(socket, name))))
         yield refused
+
+
+def _message(host: Any, *port: Any) -> str:
+    where = ":".join(map(str, (_name(host), *port)))
+    return (
+        f"this test plays recordings, but tried to reach {where}; record that traffic with "
+        "--record-mode=once, or let it through with @pytest.mark.harness_network"
+    )
 
 
 def is_loopback(host: Any) -> bool:
     """Whether a host, as given to a socket, is this machine: `localhost` or a loopback address, not a name like one."""
-    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    name = _name(host)
     if name in (None, "", "localhost"):
         return True
     try:
         return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def _name(host: Any) -> Any:
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else host

@@ -1,0 +1,209 @@
+"""The network, refused."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import NetworkRefused
+from harness.transports import is_loopback, network_refused
+
+MESSAGE = (
+    "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "
+    "or let it through with @pytest.mark.harness_network"
+)
+
+
+def _connect(host: str) -> None:
+    with socket.socket() as one:
+        one.connect((host, 443))
+
+
+def _connect_ex(host: str) -> None:
+    with socket.socket() as one:
+        one.connect_ex((host, 443))
+
+
+def _create_connection(host: str) -> None:
+    socket.create_connection((host, 443), timeout=1).close()
+
+
+def _look_up(host: str) -> None:
+    socket.getaddrinfo(host, 443)
+
+
+def _open_connection(host: str) -> None:
+    asyncio.run(_opened(host))
+
+
+async def _opened(host: str) -> None:
+    _, writer = await asyncio.open_connection(host, 443)
+    writer.close()
+
+
+def _loop_look_up(host: str) -> None:
+    async def look_up() -> None:
+        await asyncio.get_running_loop().getaddrinfo(host, 443)
+
+    asyncio.run(look_up())
+
+
+def _httpx2(host: str) -> None:
+    httpx2.get(f"https://{host}/", trust_env=False)
+
+
+def _httpx(host: str) -> None:
+    httpx.get(f"https://{host}/", trust_env=False)
+
+
+def _async_httpx2(host: str) -> None:
+    async def get() -> None:
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            await client.get(f"https://{host}/")
+
+    asyncio.run(get())
+
+
+WAYS = [
+    _connect,
+    _connect_ex,
+    _create_connection,
+    _look_up,
+    _open_connection,
+    _loop_look_up,
+    _httpx2,
+    _httpx,
+    _async_httpx2,
+]
+
+
+@pytest.mark.parametrize("reach", WAYS)
+@pytest.mark.parametrize("host", ["api.anthropic.com", "127.0.0.1.evil.example", "localhost.evil.example"])
+def test_another_host_is_refused_whoever_asks(reach: Callable[[str], None], host: str) -> None:
+    """By name, also by one that looks like loopback; what was raised is kept."""
+    with network_refused() as refused, pytest.raises(NetworkRefused) as caught:
+        reach(host)
+    assert MESSAGE.format(f"{host}:443") == str(caught.value)
+    assert [caught.value] == refused
+    assert not isinstance(caught.value, Exception)
+
+
+@pytest.mark.parametrize("reach", WAYS[:8])
+def test_another_address_is_refused(reach: Callable[[str], None]) -> None:
+    """A number needs no look-up; TEST-NET-1 belongs to nobody."""
+    with network_refused() as refused, pytest.raises(NetworkRefused) as caught:
+        reach("192.0.2.1")
+    assert MESSAGE.format("192.0.2.1:443") == str(caught.value)
+    assert [caught.value] == refused
+
+
+def test_an_address_of_ip_version_6_is_refused() -> None:
+    """As are those with a zone."""
+    with network_refused() as refused, socket.socket(socket.AF_INET6) as one:
+        for host in ("2001:db8::1", "fe80::1%eth0"):
+            with pytest.raises(NetworkRefused):
+                one.connect((host, 443, 0, 0))
+    assert 2 == len(refused)
+
+
+@pytest.mark.parametrize("name", ["gethostbyname", "gethostbyname_ex"])
+def test_the_old_ways_to_look_up_a_name_are_refused(name: str) -> None:
+    """They ask the same servers."""
+    with network_refused(), pytest.raises(NetworkRefused) as caught:
+        getattr(socket, name)("api.anthropic.com")
+    assert MESSAGE.format("api.anthropic.com") == str(caught.value)
+
+
+def test_a_datagram_to_another_host_is_refused() -> None:
+    """It needs no connection."""
+    with network_refused() as refused, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        with pytest.raises(NetworkRefused):
+            one.sendto(b"data", ("192.0.2.1", 53))
+        with pytest.raises(NetworkRefused):
+            one.sendto(b"data", 0, ("192.0.2.1", 53))
+    assert [MESSAGE.format("192.0.2.1:53")] * 2 == list(map(str, refused))
+
+
+def test_datagrams_on_loopback_pass() -> None:
+    """With flags and without."""
+    with (
+        network_refused() as refused,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        other.bind(("127.0.0.1", 0))
+        one.sendto(b"a", other.getsockname())
+        one.sendto(b"b", 0, other.getsockname())
+        assert [b"a", b"b"] == [other.recv(10), other.recv(10)]
+    assert [] == refused
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("http", [httpx2, httpx])
+def test_loopback_passes(host: str, http: Any, byte_server: Callable[..., Any]) -> None:
+    """By number and by name, sync and async."""
+    script = (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",)
+    server = byte_server(script, script)
+    url = server.url.replace("127.0.0.1", host)
+
+    async def get() -> bytes:
+        async with http.AsyncClient(trust_env=False) as client:
+            content: bytes = (await client.get(url)).content
+            return content
+
+    with network_refused() as refused:
+        assert b"ok" == http.get(url, trust_env=False).content
+        assert b"ok" == asyncio.run(get())
+        assert "127.0.0.1" == socket.gethostbyname("localhost")
+    assert [] == refused
+
+
+def test_sockets_of_the_file_system_pass(tmp_path: Any) -> None:
+    """They reach nobody else."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as one, network_refused() as refused:
+        listener.bind(path)
+        listener.listen()
+        one.connect(path)
+    assert [] == refused
+
+
+def test_afterwards_the_network_is_as_it_was() -> None:
+    """Also where the test failed."""
+
+    def patched() -> list[object]:
+        kind = socket.socket
+        return [kind.connect, kind.connect_ex, kind.sendto, socket.getaddrinfo, socket.gethostbyname]
+
+    before = patched()
+
+    def failing() -> None:
+        with network_refused():
+            assert all(one is not other for one, other in zip(before, patched(), strict=True))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert before == patched()
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "::1%lo", b"localhost", b"127.0.0.1", None, ""]
+)
+def test_this_machine(host: Any) -> None:
+    """By every name that reaches nobody else."""
+    assert is_loopback(host)
+
+
+@given(st.text(min_size=1))
+def test_a_name_is_another_machine(name: str) -> None:
+    """However it begins or ends."""
+    assert not is_loopback(f"127.0.0.1.{name}")
+    assert not is_loopback(f"localhost{name}")
+    assert not is_loopback(f"{name}.example".encode())
