@@ -1,0 +1,116 @@
+"""Clients that an upstream answers."""
+
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from harness.clock import VirtualClock
+from harness.transports import (
+    SystemClock,
+    async_http_client,
+    clients,
+    clock_for,
+    http_client,
+    sdk_http_library,
+    sdk_version,
+)
+from harness.wire.timeline import Chunk, End, Head, Request, Response
+
+BODY = (
+    b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'
+    b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}'
+)
+ASKED: dict[str, Any] = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
+
+
+def _upstream(request: Request) -> Response:
+    return Head(1.0, 200, (("content-type", "application/json"),)), Chunk(2.0, BODY), End(3.0)
+
+
+def test_the_sync_sdk_is_answered() -> None:
+    """On a clock of one's own, which then shows how long it took."""
+    import anthropic
+
+    clock = VirtualClock()
+    with anthropic.Anthropic(api_key="x", http_client=http_client(_upstream, clock=clock)) as client:
+        message = client.messages.create(**ASKED)
+    assert "hello" == message.content[0].text  # type: ignore[union-attr]
+    assert 3.0 == clock.now()
+
+
+@pytest.mark.asyncio
+async def test_the_async_sdk_is_answered() -> None:
+    """The same upstream serves both."""
+    import anthropic
+
+    clock = VirtualClock()
+    async with anthropic.AsyncAnthropic(api_key="x", http_client=async_http_client(_upstream, clock=clock)) as client:
+        message = await client.messages.create(**ASKED)
+    assert "hello" == message.content[0].text  # type: ignore[union-attr]
+    assert 3.0 == clock.now()
+
+
+def test_layers_stand_before_the_upstream() -> None:
+    """Outermost first."""
+
+    def busy(request: Request) -> Response:
+        return Head(0.0, 529, ()), End(0.0)
+
+    with http_client(_upstream, busy) as client:
+        assert 529 == client.get("http://x/").status_code
+
+
+@pytest.mark.asyncio
+async def test_layers_stand_before_the_async_upstream() -> None:
+    """Just so."""
+
+    def busy(request: Request) -> Response:
+        return Head(0.0, 529, ()), End(0.0)
+
+    async with async_http_client(_upstream, busy) as client:
+        assert 529 == (await client.get("http://x/")).status_code
+
+
+def test_the_sdks_own_check_of_long_requests_stays_on() -> None:
+    """It looks at the client's timeout, which has to be the SDK's default."""
+    import anthropic
+
+    with (
+        anthropic.Anthropic(api_key="x", http_client=http_client(_upstream)) as client,
+        pytest.raises(ValueError, match="Streaming is required for operations that may take longer than 10 minutes"),
+    ):
+        client.messages.create(**ASKED | {"max_tokens": 64000})
+
+
+def test_timeouts_are_those_of_the_sdk() -> None:
+    """Ten minutes, five seconds to connect."""
+    import anthropic
+
+    with http_client(_upstream) as client:
+        assert anthropic.DEFAULT_TIMEOUT == client.timeout
+        assert client.follow_redirects
+
+
+@pytest.mark.parametrize(("pace", "kind"), [(0, VirtualClock), (1, SystemClock), (0.5, SystemClock)])
+def test_the_pace_chooses_the_clock(pace: float, kind: type[Any]) -> None:
+    """Virtual at 0, real above."""
+    clock = clock_for(pace)
+    assert isinstance(clock, kind)
+    assert pace == getattr(clock, "pace", 0)
+
+
+def test_the_sdks_version_is_that_of_the_distribution() -> None:
+    """As envelopes and reports name it."""
+    assert f"anthropic {version('anthropic')}" == sdk_version()
+
+
+@pytest.mark.parametrize(("installed", "library"), [("2.12.0", httpx2), ("1.0.0", httpx2), ("0.125.0", httpx)])
+def test_the_library_under_the_sdk(installed: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx2 since 1.0."""
+    monkeypatch.setattr(clients, "version", lambda distribution: installed)
+    assert library is sdk_http_library()
+    with http_client(_upstream) as client:
+        assert isinstance(client, library.Client)  # type: ignore[attr-defined]
