@@ -51,6 +51,12 @@ def _harness_scenarios() -> Path:
 
 
 @pytest.fixture
+def cassette(_harness_cassette: Any) -> Any:
+    """The case's traffic, also where another plugin has a fixture of this name."""
+    return _harness_cassette
+
+
+@pytest.fixture
 def commands(request: pytest.FixtureRequest, _harness_scenarios: Path) -> list[str]:
     """What the case's scenario lets tools run. A cassette is data: what it asks for beyond these is refused."""
     scenario = request.node.get_closest_marker("scenario").args[0]

@@ -1,6 +1,7 @@
 """The pytest plugin: options, marks, the `cassette` and `flags` fixtures, honesty at the end of a test, the table."""
 
 from harness.plugin.fixtures import (
+    _harness_cassette,
     _harness_cassette_path,
     _harness_combination,
     _harness_scenarios,
@@ -13,6 +14,7 @@ from harness.plugin.options import pytest_addoption, pytest_configure
 from harness.plugin.secrets import harness_filters
 
 __all__ = [
+    "_harness_cassette",
     "_harness_cassette_path",
     "_harness_combination",
     "_harness_scenarios",

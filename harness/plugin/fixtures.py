@@ -70,8 +70,8 @@ def _harness_scenarios(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def cassette(
-    flags: Combination,
+def _harness_cassette(
+    _harness_combination: Combination,
     _harness_cassette_path: Path,
     _harness_scenarios: Path,
     request: pytest.FixtureRequest,
@@ -80,8 +80,8 @@ def cassette(
     """The test's traffic: played from its cassette, recorded, simulated or live, as the options say."""
     from harness.plugin.session import Session  # a run that uses no cassette does not pay for its import
 
-    plan = _plan(request, flags, _harness_cassette_path, _harness_scenarios)
-    faults = [fault.arm(flags.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
+    plan = _plan(request, _harness_combination, _harness_cassette_path, _harness_scenarios)
+    faults = [fault.arm(_harness_combination.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
     session = Session(plan, *faults)
     with hidden_in_logs(session.shown), session.open():
         request.node.stash[SESSION] = session
@@ -92,6 +92,12 @@ def cassette(
         if session.base_url:
             monkeypatch.setenv("ANTHROPIC_BASE_URL", session.base_url)
         yield session
+
+
+@pytest.fixture
+def cassette(_harness_cassette: "Session") -> "Session":
+    """The test's traffic: what its clients send is answered by its cassette, recorded, simulated or live."""
+    return _harness_cassette
 
 
 def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "Plan":
