@@ -22,7 +22,7 @@ SHAPES: Mapping[str, str] = MappingProxyType(
         "an Anthropic key": r"sk-ant-[A-Za-z0-9_-]{12,}",
         "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})",
         "an AWS access key id": r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9+/=_-])",
-        "an AWS secret key": r"(?i:aws_?secret(?:_?access)?_?key)\W{1,8}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+        "an AWS secret key": r'(?i:aws_?secret(?:_?access)?_?key)[\s"=:\\]{1,8}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])',
         "a Google API key": r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9])",
         "a Google access token": r"ya29\.[A-Za-z0-9_-]{20,}",
         "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}",
