@@ -18,8 +18,8 @@ _EXAMPLES = """examples:
   harness cassette check recordings/matrix --history
   harness cassette check --json | jq -r '.findings[].path'
 
-Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files under
-the paths in every commit that a branch, a tag or a stash leads to, deleted files included.
+Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
+under the paths in every commit that a branch, a tag or a stash leads to, deleted files included.
 
 Exit code: 0 all is fine, 1 something looks like a key or cannot be read, 2 wrong usage."""
 _SUFFIX = ".json"
@@ -119,10 +119,10 @@ def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))
     for field in fields:
-        if not field.startswith(b":"):
-            commit = field.strip() or commit
+        if not (change := field.strip()).startswith(b":"):
+            commit = change or commit
             continue
-        blob, status = field.split()[3:5]
+        blob, status = change.split()[3:5]
         path = next(fields)
         if status != b"D" and (blob, path) not in seen:
             seen.add((blob, path))
@@ -131,7 +131,7 @@ def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 def _blob(output: IO[bytes]) -> bytes | None:
     """The next object that `git cat-file --batch` prints; `None` for a submodule's commit, which is not here."""
-    name, *described = output.readline().split()
+    _, *described = output.readline().split()
     if len(described) != 2:
         return None
     data = output.read(int(described[1]))
