@@ -27,7 +27,7 @@ def vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     rows = [_row(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
     document = {"interactions": rows, "version": 1}
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: bytes = yaml.dump(document, Dumper=dumper, encoding="utf-8", allow_unicode=True, width=100)
+    text: bytes = yaml.dump(document, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
     return text
 
 
