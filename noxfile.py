@@ -7,7 +7,8 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "coverage"]
 
-PYTEST = (sys.executable, "-m", "pytest")
+PYTHON = (sys.executable, "-m")
+PYTEST = (*PYTHON, "pytest")
 WORKERS = ("-n", "auto")
 
 
@@ -73,20 +74,20 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """All tests, with the branches of `harness/` that they reach."""
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    session.run(*PYTHON, "coverage", "erase")
+    session.run(*PYTHON, "coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
+    session.run(*PYTHON, "coverage", "combine", "--quiet")
+    session.run(*PYTHON, "coverage", "report")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, and formatting."""
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+    session.run(*PYTHON, "ruff", "check", ".")
+    session.run(*PYTHON, "ruff", "format", "--check", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly."""
-    session.run("mypy")
+    session.run(*PYTHON, "mypy")

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from harness.conformance.stage import FIXTURES, RECORDINGS, Talk, new_agent, restored_agent
+from harness.conformance.stage import Talk, new_agent, restored_agent, root
 from harness.logs import ROOT, json_lines
 from harness.plugin.marks import CONFIG
 from harness.plugin.names import slug
+
+ROOT = root(Path(__file__).parent)
+"""This suite's own, whichever copy of the package is imported: a checkout plays and writes its own recordings."""
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -41,13 +44,13 @@ def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
     """One cassette a case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
-    return RECORDINGS / module / f"{slug(name)}.json"
+    return ROOT / "recordings" / module / f"{slug(name)}.json"
 
 
 @pytest.fixture
 def _harness_scenarios() -> Path:
     """The scenarios of the cases."""
-    return FIXTURES / "scenarios"
+    return ROOT / "fixtures" / "scenarios"
 
 
 @pytest.fixture
@@ -75,11 +78,12 @@ async def client(cassette: Any) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def talk(client: Any, cassette: Any, commands: list[str]) -> Callable[..., Talk]:
+def talk(client: Any, cassette: Any, commands: list[str], request: pytest.FixtureRequest) -> Callable[..., Talk]:
     """Begins a conversation with a new agent: `talk(tools=[...], model="...", context_path=...)`."""
+    project = {"model": request.config.stash[CONFIG].model}
 
     def begin(**options: Any) -> Talk:
-        return Talk(new_agent(client, cassette.clock, commands=commands, **options))
+        return Talk(new_agent(client, cassette.clock, commands=commands, **{**project, **options}))
 
     return begin
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.agent import Agent, Bash, Event, Tool, function_tool
 from harness.clock import Clock
+from harness.wire.sse import decode
+from harness.wire.timeline import Chunk, Request, Response
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-HERE = Path(__file__).parent
-ROOT = HERE if (HERE / "fixtures").is_dir() else HERE.parent
-"""Where `fixtures/` and `recordings/` stand: inside the installed suite, beside it in a checkout."""
 
-FIXTURES = ROOT / "fixtures"
-RECORDINGS = ROOT / "recordings"
+def root(suite: Path) -> Path:
+    """Where the `fixtures/` and `recordings/` of a suite stand: inside it where it is installed, else beside it."""
+    return suite if (suite / "fixtures").is_dir() else suite.parent
+
+
+FIXTURES = root(Path(__file__).parent) / "fixtures"
+
+TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+"""What the API counts of every answer."""
 
 BUDGET_MODEL = "claude-haiku-4-5"
 """A current model whose thinking takes a budget in tokens."""
@@ -114,9 +121,24 @@ def expected_transcript() -> list[list[Any]]:
     return expected
 
 
-def cache_marks(body: Mapping[str, Any]) -> list[str]:
-    """Where a request's body holds a `cache_control`, as paths, sorted."""
-    return sorted(path for path, key, _ in _members(body, "") if key == "cache_control")
+def cache_marks(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Each `cache_control` of a request's body by the path of what it marks, in the order of the paths."""
+    return dict(sorted((path, value) for path, key, value in _members(body, "") if key == "cache_control"))
+
+
+def deltas(response: Response, key: str) -> list[str]:
+    """What the deltas of a stream say under `key` (`text`, `partial_json`, `signature`, ...), in order."""
+    said = (event["delta"] for event in _events(response) if event["type"] == "content_block_delta")
+    return [delta[key] for delta in said if key in delta]
+
+
+def streamed_tokens(exchanges: Iterable[tuple[Request, Response]]) -> dict[str, int]:
+    """The tokens of complete streams, added up: of each, what it said last of every count."""
+    total = Counter(dict.fromkeys(TOKENS, 0))
+    for _, response in exchanges:
+        said = [event.get("message", event).get("usage") or {} for event in _events(response)]
+        total.update({name: [usage[name] for usage in said if usage.get(name) is not None][-1] for name in TOKENS})
+    return dict(total)
 
 
 def keys(body: Mapping[str, Any]) -> set[str]:
@@ -133,6 +155,10 @@ def _members(value: Any, path: str) -> Iterable[tuple[str, str, Any]]:
     elif isinstance(value, list):
         for place, member in enumerate(value):
             yield from _members(member, f"{path}[{place}]")
+
+
+def _events(response: Response) -> list[dict[str, Any]]:
+    return [json.loads(event.data) for event in decode(piece.data for piece in response if isinstance(piece, Chunk))]
 
 
 def _blocks(content: Any) -> list[Mapping[str, Any]]:
