@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import ipaddress
-import json
+import logging
+import os
 import socket
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,11 +20,16 @@ from harness.errors import HarnessError, Refusal
 from harness.transports.clients import clock_for
 from harness.wire.layers import faulty
 from harness.wire.timeline import Chunk, Cut, End, Head, Layer, Piece, Request, Response, Upstream
+from harness.wire.timeline import body as body_of
+
+logger = logging.getLogger(__name__)
 
 _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 _FRAMING = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 """Headers that belong to one connection; the server writes its own: every body is chunked, a piece a chunk."""
-_REFUSED_STATUS = 404
+_REFUSED_STATUS, _BROKEN_STATUS = 404, 500
+BASE_URL = "ANTHROPIC_BASE_URL"
+"""The variable from which every SDK of the API, in any language, takes its address."""
 START_SECONDS = 10.0
 """How long to wait for the server's thread; it takes milliseconds."""
 
@@ -31,11 +37,14 @@ START_SECONDS = 10.0
 class LoopbackServer:
     """Serves an upstream through layers (outermost first) at `url`, from a thread, while its `with` block runs.
 
-    `pace` 0 sends at once, 1 keeps the times of the data; a `clock` takes the place of both. Pieces are sent as HTTP
-    chunks of their own. A cut aborts the connection: `reset` and `refused` with a TCP reset, `eof` by closing it before
-    its body is complete, `read_timeout` by saying nothing more until the client goes. What an upstream refused (a
-    cassette's miss) is answered with 404 and kept in `refusals`. Listens on loopback only unless `anywhere` is true;
-    raises `HarnessError` for another host.
+    `pace` 0 sends a body at once, joined; 1 keeps the times of the data, each piece an HTTP chunk of its own; a `clock`
+    takes the place of both, its pieces are chunks, too. A cut aborts the connection: `reset` and `refused` with a TCP
+    reset, `eof` by closing it before its body is complete, `read_timeout` by saying nothing more until the client goes.
+
+    What an upstream refused (a cassette's miss) is answered with 404, `x-should-retry: false` and its number
+    (`miss-1`), so that no agent takes it for an error that it can act on; what there is to say stands in the log and in
+    `refusals`. An upstream that raises anything else is answered with 500, `broken` and the error in the log. Listens
+    on loopback only unless `anywhere` is true; raises `HarnessError` for another host.
     """
 
     def __init__(
@@ -53,7 +62,9 @@ class LoopbackServer:
                 f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
                 "say 127.0.0.1, or anywhere=True if that is meant"
             )
-        self._application = _Application(faulty(upstream, *layers) if layers else upstream, clock or clock_for(pace))
+        joined = clock is None and not pace
+        answering = faulty(upstream, *layers) if layers else upstream
+        self._application = _Application(answering, clock or clock_for(pace), joined=joined)
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
@@ -132,6 +143,8 @@ class _Protocol(H11Protocol):
     open_transports: dict[Any, asyncio.Transport]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # asyncio does so only where the listening socket names its protocol, which `create_server`'s does not
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self.open_transports[self.client] = transport
 
@@ -141,19 +154,28 @@ class _Protocol(H11Protocol):
 
 
 class _Application:
-    """The upstream as a raw ASGI application."""
+    """The upstream as a raw ASGI application; `joined` bodies are sent in one piece."""
 
-    def __init__(self, upstream: Upstream, clock: Clock) -> None:
-        self._upstream, self._clock = upstream, clock
+    def __init__(self, upstream: Upstream, clock: Clock, *, joined: bool) -> None:
+        self._upstream, self._clock, self._joined = upstream, clock, joined
         self.open_transports: dict[Any, asyncio.Transport] = {}
         self.refusals: list[Refusal] = []
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         response = self._answer(await _read(scope, receive))
+        if self._joined and isinstance(response[0], Head) and isinstance(response[-1], End):
+            await send(_message(response[0]))
+            await send({"type": "http.response.body", "body": body_of(response)})
+        else:
+            await self._play(response, scope, receive, send)
+
+    async def _play(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         start = self._clock.now()
         for piece in response:
             if not self._clock.reached(start + piece.at):
                 await self._clock.asleep(start + piece.at - self._clock.now())
+            if scope["client"] not in self.open_transports:
+                return  # whoever asked has gone: nobody is kept waiting for the rest
             if isinstance(piece, Cut):
                 await self._cut(piece, scope, receive)
                 return
@@ -164,7 +186,12 @@ class _Application:
             return self._upstream(request)
         except Refusal as refusal:
             self.refusals.append(refusal)
-            return _refused(str(refusal))
+            miss = f"miss-{len(self.refusals)}"
+            logger.error("%s: %s", miss, refusal)  # noqa: TRY400 - a miss has no traceback to show
+            return _told(_REFUSED_STATUS, miss)
+        except Exception:
+            logger.exception("%s %s: the upstream is broken", request.method, request.path)
+            return _told(_BROKEN_STATUS, "broken")
 
     async def _cut(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         transport = self.open_transports[scope["client"]]
@@ -204,11 +231,37 @@ def _message(piece: Piece) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}
 
 
-def _refused(message: str) -> Response:
-    """What a client is told of a refusal; it should not ask again."""
-    error = {"type": "error", "error": {"type": "harness_refused", "message": message}}
-    headers = (("content-type", "application/json"), ("x-should-retry", "false"))
-    return Head(0.0, _REFUSED_STATUS, headers), Chunk(0.0, json.dumps(error).encode()), End(0.0)
+def _told(status: int, words: str) -> Response:
+    """An answer that is none of the API: plain words, and no reason to ask again."""
+    headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
+    return Head(0.0, status, headers), Chunk(0.0, words.encode()), End(0.0)
+
+
+@contextlib.contextmanager
+def served(
+    upstream: Upstream,
+    *layers: Layer,
+    pace: float = 0,
+    environment: MutableMapping[str, str] | None = None,
+) -> Iterator[LoopbackServer]:
+    """Serve an upstream as `LoopbackServer` does, with `ANTHROPIC_BASE_URL` set to its address meanwhile.
+
+    `environment` is the process's own unless given; what the variable said before is put back. The first refusal is
+    raised again at the end, where no other error is on its way: a program that swallowed it fails all the same.
+    """
+    variables = os.environ if environment is None else environment
+    before = variables.get(BASE_URL)
+    with LoopbackServer(upstream, *layers, pace=pace) as server:
+        variables[BASE_URL] = server.url
+        try:
+            yield server
+        finally:
+            if before is None:
+                del variables[BASE_URL]
+            else:
+                variables[BASE_URL] = before
+    if server.refusals:
+        raise server.refusals[0]
 
 
 def _is_loopback(host: str) -> bool:

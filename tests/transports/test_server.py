@@ -1,7 +1,7 @@
 """The loopback server sends what an upstream says, as it says it, and leaves nothing behind."""
 
 import http.client
-import json
+import os
 import socket
 import threading
 import time
@@ -15,7 +15,7 @@ import pytest
 
 from harness.clock import VirtualClock
 from harness.errors import CassetteMiss, HarnessError
-from harness.transports.server import LoopbackServer
+from harness.transports.server import LoopbackServer, served
 from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 OK = Head(0.0, 200, (("content-type", "text/event-stream"), ("x-one", "1"), ("content-length", "999")))
@@ -40,11 +40,23 @@ def chunks(url: str) -> Iterator[bytes]:
         rest = rest[int(size, 16) + 2 :]
 
 
-def test_each_piece_is_one_chunk_on_the_wire() -> None:
-    """Boundaries and bytes are kept."""
+def test_each_piece_is_one_chunk_on_the_wire_where_time_is_kept() -> None:
+    """Boundaries and bytes are kept; with no rhythm to keep, the same bytes are one chunk."""
     pieces = [b"event: a\n", b"\x00\xff", b"x" * 100_000]
-    with LoopbackServer(serve(OK, *(Chunk(0.0, piece) for piece in pieces), End(0.0))) as server:
+    upstream = serve(OK, *(Chunk(0.0, piece) for piece in pieces), End(0.0))
+    with LoopbackServer(upstream, pace=1) as server:
         assert [*pieces, b""] == list(chunks(server.url))
+    with LoopbackServer(upstream) as server:
+        assert [b"".join(pieces), b""] == list(chunks(server.url))
+
+
+def test_answers_are_not_held_back() -> None:
+    """Head and body are two writes; the second does not wait until the first is acknowledged (40 ms each)."""
+    with LoopbackServer(serve(OK, Chunk(0.0, b"a"), End(0.0))) as server, httpx2.Client() as client:
+        start = time.perf_counter()
+        for _ in range(50):
+            client.get(server.url)
+        assert time.perf_counter() - start < 1.0
 
 
 def test_the_request_arrives_whole() -> None:
@@ -120,18 +132,90 @@ def test_layers_stand_before_the_upstream() -> None:
         assert 529 == httpx2.get(server.url).status_code
 
 
-def test_a_refusal_is_told_and_kept() -> None:
-    """A cassette's miss is no answer of the API, and no client should try again."""
+def refuse(request: Request) -> Response:
+    """An upstream that has no answer."""
+    raise CassetteMiss("no answer for this")
+
+
+def test_a_refusal_is_numbered_logged_and_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """A cassette's miss is no answer of the API, and no client should try again; what it is about stands in the log."""
+    with LoopbackServer(refuse) as server:
+        responses = [httpx2.get(server.url) for _ in range(2)]
+    assert [(404, "false", b"miss-1"), (404, "false", b"miss-2")] == [
+        (response.status_code, response.headers["x-should-retry"], response.content) for response in responses
+    ]
+    assert ["no answer for this"] * 2 == [str(refusal) for refusal in server.refusals]
+    assert ["miss-1: no answer for this", "miss-2: no answer for this"] == caplog.messages
+
+
+def test_a_broken_upstream_is_told_from_the_api(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raised stands in the log with its traceback, and the server goes on."""
 
     def upstream(request: Request) -> Response:
-        raise CassetteMiss("no answer for this")
+        if request.path == "/broken":
+            raise ZeroDivisionError
+        return OK, End(0.0)
 
     with LoopbackServer(upstream) as server:
-        response = httpx2.get(server.url)
-    assert (404, "false") == (response.status_code, response.headers["x-should-retry"])
-    expected = {"type": "error", "error": {"type": "harness_refused", "message": "no answer for this"}}
-    assert expected == json.loads(response.content)
-    assert ["no answer for this"] == [str(refusal) for refusal in server.refusals]
+        response = httpx2.get(f"{server.url}/broken")
+        assert (500, "false", b"broken") == (
+            response.status_code,
+            response.headers["x-should-retry"],
+            response.content,
+        )
+        assert 200 == httpx2.get(server.url).status_code
+    assert ["GET /broken: the upstream is broken"] == caplog.messages
+    assert caplog.records[0].exc_info is not None
+
+
+@pytest.mark.parametrize("before", [None, "https://elsewhere"])
+def test_a_served_upstream_is_found_through_the_environment(before: str | None) -> None:
+    """`ANTHROPIC_BASE_URL` names it for as long as it runs; what it said before is put back."""
+    environment = {} if before is None else {"ANTHROPIC_BASE_URL": before}
+    kept = dict(environment)
+    with served(serve(OK, End(0.0)), environment=environment) as server:
+        assert {"ANTHROPIC_BASE_URL": server.url} == environment
+        assert 200 == httpx2.get(server.url).status_code
+    assert kept == environment
+
+
+def test_a_swallowed_refusal_is_raised_where_the_server_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in another process can do with a 404 what it likes: the test fails all the same."""
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+    with pytest.raises(CassetteMiss, match=r"^no answer for this$"), served(refuse):
+        assert 404 == httpx2.get(os.environ["ANTHROPIC_BASE_URL"]).status_code
+    assert "ANTHROPIC_BASE_URL" not in os.environ
+
+
+def test_two_hundred_clients_at_once_are_answered() -> None:
+    """All connected before the first one asks; each gets every byte."""
+    data = b"x" * 50_000
+    with LoopbackServer(serve(OK, Chunk(0.0, data), Chunk(0.05, data), End(0.05)), pace=1) as server:
+        address = ("127.0.0.1", server.port)
+        connections = [socket.create_connection(address) for _ in range(200)]
+        for connection in connections:
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        received = [b"".join(iter(lambda: connection.recv(1 << 20), b"")) for connection in connections]  # noqa: B023
+        for connection in connections:
+            connection.close()
+    assert [2 * len(data)] * 200 == [answer.count(b"x", answer.index(b"\r\n\r\n")) for answer in received]
+
+
+def test_a_client_that_hangs_up_harms_nobody_else() -> None:
+    """The others' streams go on to their ends, and the server waits no longer for the one that went."""
+    many = [Chunk(0.02 * index, b"y" * 10_000) for index in range(10)]
+    with LoopbackServer(serve(OK, *many, End(0.2)), pace=1) as server:
+        leaving = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(10)]
+        for connection in leaving:
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        with httpx2.stream("GET", server.url) as response:
+            for connection in leaving:
+                connection.recv(10)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                connection.close()
+            assert b"y" * 100_000 == response.read()
+        assert 200 == httpx2.get(server.url).status_code
+        assert () == server.refusals
 
 
 def test_nothing_is_left_behind() -> None:
