@@ -15,7 +15,7 @@ from harness.logs import ROOT, json_lines
 from harness.plugin.marks import CONFIG
 from harness.plugin.names import slug
 
-ROOT = root(Path(__file__).parent)
+SUITE = root(Path(__file__).parent)
 """This suite's own, whichever copy of the package is imported: a checkout plays and writes its own recordings."""
 
 
@@ -44,13 +44,13 @@ def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
     """One cassette a case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
-    return ROOT / "recordings" / module / f"{slug(name)}.json"
+    return SUITE / "recordings" / module / f"{slug(name)}.json"
 
 
 @pytest.fixture
 def _harness_scenarios() -> Path:
     """The scenarios of the cases."""
-    return ROOT / "fixtures" / "scenarios"
+    return SUITE / "fixtures" / "scenarios"
 
 
 @pytest.fixture
