@@ -122,7 +122,10 @@ def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments:
 def _write(imported: Imported, target: Path, force: bool) -> None:
     if target.exists() and not force:
         raise CassetteError(f"{target} exists; --force writes over it")
-    imported.cassette.save(target)
+    try:
+        imported.cassette.save(target)
+    except OSError as error:
+        raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
 
 
 def _tell(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -> None:
