@@ -15,6 +15,7 @@ from harness.agent.stream import Answer
 from harness.agent.tools import Toolbox
 from harness.flags import Settings
 from harness.logs import event as log
+from harness.wire.usage import Usage
 
 
 class Asking:
@@ -37,19 +38,18 @@ class Asking:
         attempts = Attempts(self._session.policy, clock.now())
         while True:
             prepared = self._prepared()
-            attempt = Attempt(self._session.client, prepared, clock)
+            attempt = Attempt(self._session.client, prepared, clock, self._session.policy.silence)
             try:
                 async with aclosing(attempt.events()) as deltas:
                     async for delta in deltas:
                         yield delta
             except AttemptError as error:
-                failure, begun = error.failure, error.begun
+                failure, begun, usage = error.failure, error.begun, error.usage
             else:
                 yield self._answered(attempt)
                 return
             if begun:
-                log(LOG, logging.WARNING, "turn_discarded", reason=failure.message)
-                yield TurnDiscarded(clock.now(), failure.message)
+                yield self._discarded(failure, usage)
             if features := named_features(failure, prepared):
                 for feature in features:
                     yield self._drop(feature, failure)
@@ -93,6 +93,13 @@ class Asking:
             duration=attempt.duration,
         )
         return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
+
+    def _discarded(self, failure: Failure, usage: Usage) -> TurnDiscarded:
+        """What an answer has cost is spent, whether it could be used or not."""
+        log(LOG, logging.WARNING, "turn_discarded", reason=failure.message, usage=usage.to_json())
+        if usage != Usage():
+            self._session.keep(usage=self._session.context.usage + usage)
+        return TurnDiscarded(self._session.clock.now(), failure.message, usage)
 
     def _drop(self, feature: str, failure: Failure) -> FeatureDropped:
         log(LOG, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)

@@ -62,10 +62,14 @@ class RequestUsage:
 
 @dataclass(frozen=True, slots=True)
 class TurnDiscarded:
-    """Everything shown since the last request was sent is void; another attempt may follow."""
+    """Everything shown since the last request was sent is void; another attempt may follow.
+
+    `usage` is what the answer had cost as far as it came; the session's total holds it.
+    """
 
     at: float
     reason: str
+    usage: Usage = Usage()  # noqa: RUF009 - a frozen value
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,17 @@ class BrokenAnswerError(Exception):
     """An answer that is not one: cut short, garbled, or against the grammar of streams."""
 
 
+class SilentAnswerError(BrokenAnswerError):
+    """Nothing, or nothing but pings, came for too long."""
+
+
 def of_asking(error: Exception) -> Failure:
     """What an exception means that came instead of an answer, before any of it could be read."""
     if isinstance(getattr(error, "status_code", None), int):
         return _of_status(error)
     name = type(error).__name__
+    if isinstance(error, SilentAnswerError):
+        return Failure("connection", f"no answer from the API: {error}", "once")
     if _is_connection(error):
         cause = error.__cause__ or error
         return Failure("connection", _sentence("no answer from the API", cause), "policy")

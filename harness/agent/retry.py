@@ -13,8 +13,9 @@ class RetryPolicy:
 
     `attempts` counts the first one. Waits are `base`, doubling up to `longest` (0.5 and 8: the SDK's own), without
     jitter, so that a run can be repeated. `retry_after_cap` bounds what a server may ask for, which the SDK no longer
-    does. An answer that broke on its way is asked for `broken` more times. No attempt begins more than `patience` after
-    the first.
+    does. An answer that broke on its way is asked for `broken` more times. A stream that brings nothing but pings for
+    `silence` has broken; the longest pause in recorded streams is a few seconds. No attempt begins more than `patience`
+    after the first, which leaves room for two that fall silent.
     """
 
     attempts: int = 4
@@ -22,12 +23,13 @@ class RetryPolicy:
     longest: float = 8.0
     retry_after_cap: float = 60.0
     broken: int = 1
+    silence: float = 120.0
     patience: float = 300.0
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.broken < 0:
             raise ValueError(f"attempts={self.attempts} must be at least 1, and broken={self.broken} at least 0")
-        if min(self.base, self.longest, self.retry_after_cap, self.patience) < 0:
+        if min(self.base, self.longest, self.retry_after_cap, self.silence, self.patience) < 0:
             raise ValueError(f"no time can be below 0: {self}")
 
 

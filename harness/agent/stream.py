@@ -65,13 +65,13 @@ def shown(answer: Answer, at: float) -> Iterator[Delta]:
 class Assembler:
     """Puts an answer together from the SDK's raw events, in their order, and holds them to the grammar of streams.
 
-    Unknown kinds of events, blocks and deltas pass; what the grammar rules out raises `BrokenAnswerError`, so that a
-    duplicated or reordered event never becomes part of a conversation.
+    `usage` is what the answer has cost so far. Unknown kinds of events, blocks and deltas pass; what the grammar rules
+    out raises `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
     """
 
     def __init__(self) -> None:
         self._started = self.complete = False
-        self._usage = Usage()
+        self.usage = Usage()
         self._stop_reason: str | None = None
         self._blocks: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
@@ -101,11 +101,11 @@ class Assembler:
         """The answer, once every event was fed. Raises `BrokenAnswerError` where `message_stop` never came."""
         if not self.complete or self._stop_reason is None:
             raise BrokenAnswerError("the stream ended before message_stop")
-        return Answer(tuple(self._blocks), self._stop_reason, self._usage)
+        return Answer(tuple(self._blocks), self._stop_reason, self.usage)
 
     def _message_start(self, event: Any, at: float) -> None:
         self._started = True
-        self._usage = Usage.from_mapping(_received(getattr(event.message, "usage", None)))
+        self.usage = Usage.from_mapping(_received(getattr(event.message, "usage", None)))
 
     def _block_start(self, event: Any, at: float) -> None:
         if self._open is not None or event.index != len(self._blocks):
@@ -150,7 +150,7 @@ class Assembler:
         if self._open is not None:
             raise BrokenAnswerError(f"message_delta came inside block {self._expected}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
-        self._usage = self._usage.updated(_received(getattr(event, "usage", None)))
+        self.usage = self.usage.updated(_received(getattr(event, "usage", None)))
 
     def _message_stop(self, event: Any, at: float) -> None:
         if self._open is not None or self._stop_reason is None:

@@ -105,7 +105,7 @@ def test_a_failure_is_told_with_what_was_tried() -> None:
         (
             {"base": -1.0},
             "no time can be below 0: RetryPolicy(attempts=4, base=-1.0, longest=8.0, retry_after_cap=60.0, broken=1, "
-            "patience=300.0)",
+            "silence=120.0, patience=300.0)",
         ),
     ],
 )
