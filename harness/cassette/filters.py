@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 
 from harness.cassette.compression import uncompressed
 from harness.cassette.interaction import Interaction
+from harness.cassette.named import header_values, json_values, query_values
 from harness.cassette.texts import UTF8, Text, json_parts, texts
 from harness.errors import ConfigError
 from harness.wire.timeline import Chunk, Head, Headers, Request, Response
@@ -83,10 +84,11 @@ class Filters:
         return Interaction(self.request(interaction.request), self.response(interaction.response))
 
     def text(self, text: str) -> str:
-        """A text without what the patterns find in it, and without the query parameters: a message or a URL."""
-        for name in self.query:
-            text = re.sub(rf"(?i)([?&]{re.escape(quote_plus(name))}=)[^&\s\"'#]+", rf"\1{REDACTED}", text)
-        return "".join(_spliced([text], _hidden(self._rules.found(text))))
+        """A text that is to be shown, such as a log line, without what the patterns find and what stands by a name."""
+        named = (*map(query_values, self.query), *map(header_values, self.headers), *map(json_values, self.json))
+        for pattern in filter(None, named):
+            text = pattern.sub(rf"\1{REDACTED}", text)
+        return self._without(text)
 
     def taken(self, request: Request, response: Response) -> frozenset[str]:
         """What `request` and `response` would take out of the two; of short values only those of six characters up."""
@@ -105,15 +107,18 @@ class Filters:
     def _rules(self) -> "_Rules":
         return _rules(self.json, self.patterns)
 
+    def _without(self, text: str) -> str:
+        return "".join(_spliced([text], _hidden(self._rules.found(text))))
+
     def _headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
-        return tuple((name, self.text(value)) for name, value in headers if name.lower() not in left_out)
+        return tuple((name, self._without(value)) for name, value in headers if name.lower() not in left_out)
 
     def _url(self, url: str) -> str:
         parts = urlsplit(url)
         path = self._unquoted(parts.path, unquote, quote)
         query = "&".join(map(self._parameter, parts.query.split("&"))) if parts.query else ""
-        return self.text(urlunsplit(parts._replace(path=path, query=query)))
+        return self._without(urlunsplit(parts._replace(path=path, query=query)))
 
     def _parameter(self, parameter: str) -> str:
         name, equals, value = parameter.partition("=")
@@ -124,7 +129,7 @@ class Filters:
     def _unquoted(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
         """The URL's part without what the patterns find in what it says; as it was where they find nothing."""
         value = unquote(quoted)
-        return quoted if (hidden := self.text(value)) == value else quote(hidden)
+        return quoted if (hidden := self._without(value)) == value else quote(hidden)
 
     def _bodies(self, chunks: Sequence[bytes]) -> list[bytes]:
         """The chunks of one body without what is filtered; what stood over several is replaced in the first."""
