@@ -37,7 +37,7 @@ def _interaction(row: Mapping[str, Any]) -> SourceInteraction:
     return SourceInteraction(
         method=as_text(request.get("method"), "method"),
         url=_url(request),
-        request_headers=as_headers(_request_headers(request.get("headers"))),
+        request_headers=as_headers(request.get("headers")),
         request_body=request_body,
         status=_status(response),
         response_headers=as_headers(response.get("headers")),
@@ -52,14 +52,6 @@ def _url(request: Mapping[str, Any]) -> str:
     protocol, host, path = (as_text(request.get(name), name) for name in ("protocol", "host", "path"))
     port = request.get("port")
     return f"{protocol}://{host}{'' if port in (None, _DEFAULT_PORTS.get(protocol)) else f':{port}'}{path}"
-
-
-def _request_headers(headers: Any) -> Any:
-    """The oldest files keep a pickled frozenset of pairs: a list of one list of them."""
-    match headers:
-        case [[[_, _], *_] as pairs]:
-            return pairs
-    return headers
 
 
 def _status(response: Mapping[str, Any]) -> int:
