@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.cassette.format import decode_file, encode_file
+from harness.cassette.index import Index
 from harness.cassette.interaction import Envelope, Interaction, same_but_for_times
 from harness.cassette.scan import refuse_keys
 from harness.errors import CassetteError
@@ -42,16 +43,9 @@ class Cassette:
         return True
 
     @cached_property
-    def index(self) -> dict[bytes, list[int]]:
-        """The positions of the interactions that answer a request, by its key, in recorded order."""
-        index: dict[bytes, list[int]] = {}
-        for position, interaction in enumerate(self.interactions):
-            index.setdefault(self.key(interaction), []).append(position)
-        return index
-
-    def key(self, asked: Interaction) -> bytes:
-        """What decides, in this cassette, which recorded request a new one equals."""
-        return asked.key_on(self.envelope.match_on)
+    def index(self) -> Index:
+        """Which interactions answer a request; made when it is first asked for."""
+        return Index(self.interactions, self.envelope.match_on)
 
     def _differs_only_in_times(self, path: Path) -> bool:
         try:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from harness.cassette.headers import kept_of_request
-from harness.cassette.matching import MatchWord, body_value, loose_key, match_key
+from harness.cassette.matching import MatchWord, body_value, hashed, loose_content, match_content
 from harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
 
 UpstreamName = Literal["live", "simulator", "imported"]
@@ -45,12 +45,14 @@ class Interaction:
 
     @cached_property
     def key(self) -> bytes:
-        """What a new request's key must equal to be answered by this interaction."""
-        return match_key(self.request.method, self.request.path, self.request.headers, self.value)
+        """The hash of all that takes part in matching."""
+        return hashed(self.content_on(()))
 
-    def key_on(self, match_on: tuple[MatchWord, ...]) -> bytes:
-        """The key where only some parts of a request take part in matching; with none named, `key`."""
-        return loose_key(self.request, self.value, match_on) if match_on else self.key
+    def content_on(self, match_on: tuple[MatchWord, ...]) -> bytes:
+        """What takes part in matching; all of it where no parts are named."""
+        if match_on:
+            return loose_content(self.request, self.value, match_on)
+        return match_content(self.request.method, self.request.path, self.request.headers, self.value)
 
 
 def kept_request(request: Request) -> Request:

@@ -42,19 +42,29 @@ def canonical(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """The hash of all that takes part in matching. `value` is what `body_value` gives."""
+def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes:
+    """All that takes part in matching. `value` is what `body_value` gives."""
     content = value if isinstance(value, bytes) else canonical(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+    return b"\0".join(parts)
 
 
-def loose_key(request: Request, value: Any, match_on: tuple[MatchWord, ...]) -> bytes:
-    """The hash of the named parts, as vcrpy compares them; `headers` means those that a cassette keeps.
+def loose_content(request: Request, value: Any, match_on: tuple[MatchWord, ...]) -> bytes:
+    """The named parts, as vcrpy compares them; `headers` means those that a cassette keeps.
 
     `request` is one as a cassette keeps it, `value` what `body_value` gives for its body.
     """
-    return hashlib.blake2b(b"\0".join(_part(request, value, word) for word in match_on), digest_size=16).digest()
+    return b"\0".join(_part(request, value, word) for word in match_on)
+
+
+def hashed(content: bytes) -> bytes:
+    """The key of what takes part in matching: 16 bytes."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
+    """The hash of all that takes part in matching. `value` is what `body_value` gives."""
+    return hashed(match_content(method, path, headers, value))
 
 
 def _part(request: Request, value: Any, word: MatchWord) -> bytes:
@@ -73,4 +83,4 @@ def _part(request: Request, value: Any, word: MatchWord) -> bytes:
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
         case "body":
-            return hashlib.blake2b(value if isinstance(value, bytes) else canonical(value)).digest()
+            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else canonical(value)

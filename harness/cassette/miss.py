@@ -1,15 +1,20 @@
-"""The report of a miss: the nearest recorded request, what differs, which flag changes that, and what to type."""
+"""A miss: the nearest recorded request, what differs, which flag changes that, and what to type."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from harness.cassette.cassette import Cassette
-from harness.cassette.difference import Difference, differences
+from harness.cassette.difference import Difference, changed_words, differences
+from harness.cassette.index import Index
 from harness.cassette.interaction import Interaction
 from harness.cassette.matching import MatchWord, betas
 
 SHOWN = 8
 """Differences that a report lists before it only counts."""
+MOST_COMPARED = 500
+"""Recorded requests that a new one is compared with to find the nearest: the first that have not been played."""
 
 _PARTS: dict[str, frozenset[MatchWord]] = {
     "method": frozenset({"method"}),
@@ -19,62 +24,104 @@ _PARTS: dict[str, frozenset[MatchWord]] = {
 _BODY: frozenset[MatchWord] = frozenset({"body", "raw_body"})
 
 
-def miss_message(
-    asked: Interaction,
-    cassette: Cassette,
-    unplayed: Sequence[int],
-    explain: Callable[[str], str | None],
-    record: str,
-) -> str:
-    """The whole report, one line a difference."""
-    return "\n".join(_lines(asked, cassette, unplayed, explain, record))
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A request that was not answered: `place` is the nearest interaction, `None` where there is nothing to compare.
+
+    `message` is the whole report, a line or two of summary and one for each difference.
+    """
+
+    asked: Interaction
+    place: int | None
+    differences: tuple[Difference, ...]
+    message: str
 
 
-def request_differences(recorded: Interaction, asked: Interaction) -> list[Difference]:
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Says what was missed in a cassette. `explain` names the flag that changes a path; `record` is what to type."""
+
+    cassette: Cassette
+    index: Index
+    explain: Callable[[str], str | None]
+    record: str
+
+    def miss(self, asked: Interaction, unplayed: Sequence[int]) -> Miss:
+        """The report of a request that none that is left equals; the nearest of those in `unplayed` is named."""
+        if places := self.index.places.get(self.index.key(asked)):
+            times = f"{len(places)} time{'s' if len(places) != 1 else ''}"
+            return self._report(asked, None, (), [f"It was recorded {times}, and each answer has been played."])
+        candidates = (unplayed or range(len(self.cassette.interactions)))[:MOST_COMPARED]
+        if not candidates:
+            return self._report(asked, None, (), [])
+        found = {place: self._differences(place, asked) for place in candidates}
+        fewest = min(map(len, found.values()))
+        place = min((place for place in found if len(found[place]) == fewest), key=lambda place: _size(found[place]))
+        return self._report(asked, place, found[place], self._nearest(place, found[place]))
+
+    def read_on(self, asked: Interaction, place: int) -> Miss:
+        """The report of a client that reads past the end of a recording whose own client had stopped there."""
+        where = f"{asked.request.method} {asked.request.path}: the answer of interaction {place} of {self._name}"
+        lines = [f"{where} ends where its client stopped reading; this one read on."]
+        return Miss(asked, None, (), "\n".join([*lines, *self._command()]))
+
+    @property
+    def _name(self) -> str:
+        return str(self.cassette.path or "the cassette")
+
+    def _report(self, asked: Interaction, place: int | None, found: Sequence[Difference], lines: Iterable[str]) -> Miss:
+        count = len(self.cassette.interactions)
+        where = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
+        first = f"{asked.request.method} {asked.request.path} is not in {where}."
+        return Miss(asked, place, tuple(found), "\n".join([first, *lines, *self._command()]))
+
+    def _nearest(self, place: int, found: Sequence[Difference]) -> Iterator[str]:
+        yield f"The nearest is interaction {place}; it differs in:"
+        for difference in islice(found, SHOWN):
+            flag = self.explain(difference.path)
+            yield f"  {difference}" + (f"   [the flag {flag} changes this]" if flag else "")
+        if (more := len(found) - SHOWN) > 0:
+            yield f"  ... and {more} more"
+
+    def _command(self) -> list[str]:
+        return [f"To record it: {self.record}"] if self.record else []
+
+    def _differences(self, place: int, asked: Interaction) -> list[Difference]:
+        recorded, sent = self.index.compared(self.cassette.interactions[place]), self.index.compared(asked)
+        match_on = self.cassette.envelope.match_on
+        found = request_differences(recorded, sent, self._same) or request_differences(recorded, sent)
+        return [one for one in found if _matters(one, match_on)]
+
+    def _same(self, recorded: Any, sent: Any) -> bool:
+        """Whether two values differ in nothing but ids that answers to equal requests gave."""
+        named = self.index.bindings.by_source
+        return isinstance(recorded, str) and isinstance(sent, str) and named(recorded) == named(sent)
+
+
+def request_differences(
+    recorded: Interaction, asked: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
+) -> list[Difference]:
     """What differs between two requests: method, path, betas, and the places of the body."""
     pairs = [
         ("method", recorded.request.method, asked.request.method),
         ("path", recorded.request.path, asked.request.path),
         ("anthropic-beta", betas(recorded.request.headers), betas(asked.request.headers)),
     ]
-    outside = [Difference(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
-    return [*outside, *differences(recorded.value, asked.value)]
+    outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
+    return [*outside, *differences(recorded.value, asked.value, equal)]
 
 
-def _lines(
-    asked: Interaction,
-    cassette: Cassette,
-    unplayed: Sequence[int],
-    explain: Callable[[str], str | None],
-    record: str,
-) -> Iterator[str]:
-    count = len(cassette.interactions)
-    where = f"{cassette.path or 'the cassette'} ({count} interaction{'s' if count != 1 else ''})"
-    yield f"{asked.request.method} {asked.request.path} is not in {where}."
-    if places := cassette.index.get(cassette.key(asked)):
-        yield f"It was recorded {len(places)} time{'s' if len(places) != 1 else ''}, and each answer has been played."
-    elif count:
-        yield from _nearest(asked, cassette, unplayed, explain)
-    if record:
-        yield f"To record it: {record}"
+def _size(found: Sequence[Difference]) -> int:
+    """How much differs, where as many places do: the words of texts, and the length of other values."""
+    return sum(
+        len("".join((*words.recorded, *words.sent)))
+        for one in found
+        for words in [changed_words(_text(one.recorded), _text(one.sent))]
+    )
 
 
-def _nearest(
-    asked: Interaction, cassette: Cassette, unplayed: Sequence[int], explain: Callable[[str], str | None]
-) -> Iterator[str]:
-    candidates = unplayed or range(len(cassette.interactions))
-    match_on = cassette.envelope.match_on
-    found = {
-        place: [one for one in request_differences(cassette.interactions[place], asked) if _matters(one, match_on)]
-        for place in candidates
-    }
-    place = min(found, key=lambda place: len(found[place]))
-    yield f"The nearest is interaction {place}; it differs in:"
-    for difference in islice(found[place], SHOWN):
-        flag = explain(difference.path)
-        yield f"  {difference}" + (f"   [the flag {flag} changes this]" if flag else "")
-    if (more := len(found[place]) - SHOWN) > 0:
-        yield f"  ... and {more} more"
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 def _matters(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:

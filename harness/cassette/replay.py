@@ -6,17 +6,21 @@ from dataclasses import replace
 
 from harness.cassette.cassette import Cassette
 from harness.cassette.filters import NO_FILTERS, Filters
+from harness.cassette.index import Index, Queues
 from harness.cassette.interaction import Interaction, kept_request
-from harness.cassette.miss import miss_message
+from harness.cassette.miss import Miss, Reporter
+from harness.cassette.normalise import NO_NORMALISERS, Normalisers
 from harness.errors import CassetteMiss
-from harness.wire.timeline import Request, Response
+from harness.wire.timeline import End, Request, Response
 
 
 class Replay:
     """Answers each request with the recorded one that equals it, equal ones in recorded order, each once.
 
-    Filters are applied to both before they are compared, so that no miss shows what they name.
-    A request that none equals raises `CassetteMiss`, which is also kept in `misses`.
+    Filters and normalisers are applied to both before they are compared; no miss shows what filters name. Ids that
+    recorded answers gave are bound: see `bindings.py`. A request that none equals raises `CassetteMiss`, and so does
+    reading past the end of an answer that its own client abandoned; each is also kept in `misses`, with its parts in
+    `reports`.
     """
 
     def __init__(
@@ -26,14 +30,17 @@ class Replay:
         explain: Callable[[str], str | None] | None = None,
         record: str = "",
         filters: Filters = NO_FILTERS,
+        normalisers: Normalisers = NO_NORMALISERS,
     ) -> None:
         self.cassette = _filtered(cassette, filters)
         self._filters = filters
+        self._index = _index(cassette, self.cassette, normalisers)
+        self._reporter = Reporter(self.cassette, self._index, explain or (lambda path: None), record)
         self.misses: list[CassetteMiss] = []
-        self._explain = explain or (lambda path: None)
-        self._record = record
-        self._left = {key: iter(places) for key, places in _places(cassette, self.cassette).items()}
-        self._played: set[int] = set()
+        self.reports: list[Miss] = []
+        self._queues = Queues(self._index)
+        self._spoilable: dict[int, tuple[Request, int]] = {}
+        self._near: dict[bytes, int | None] = {}
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
@@ -44,26 +51,58 @@ class Replay:
 
     def find(self, request: Request) -> Response | None:
         """The recorded answer to a request, which is played with it; `None` where there is none left."""
-        key = self.cassette.key(self._asked(request))
+        asked = self._asked(request)
+        key = self._index.key(asked)
         with self._lock:
-            place = next((place for place in self._left.get(key, ()) if place not in self._played), None)
-            if place is None:
-                return None
-            self._played.add(place)
-        return self.cassette.interactions[place].response
+            place = self._queues.take(key, asked)
+            if place is not None and id(request) in self._spoilable:
+                self._spoilable[id(request)] = request, place
+        return None if place is None else self._response(place, asked)
+
+    def expect_spoiling(self, request: Request) -> None:
+        """Remember which answer this very request will get, so that `play_again` can name it."""
+        with self._lock:
+            self._spoilable[id(request)] = request, -1
+
+    def play_again(self, request: Request) -> None:
+        """Answer the request that this one equals once more: what answered it was spoiled on its way."""
+        with self._lock:
+            if (place := self._spoilable[id(request)][1]) >= 0:
+                self._queues.give_back(place)
 
     @property
     def unplayed(self) -> tuple[int, ...]:
         """The positions of the interactions that nobody asked for."""
         with self._lock:
-            return tuple(place for place in range(len(self.cassette.interactions)) if place not in self._played)
+            taken = self._queues.taken
+        return tuple(place for place in range(len(self.cassette.interactions)) if place not in taken)
 
     def _asked(self, request: Request) -> Interaction:
         return Interaction(self._filters.request(kept_request(request)), ())
 
+    def _response(self, place: int, asked: Interaction) -> Response:
+        response = self.cassette.interactions[place].response
+        last = response[-1]
+        if not (isinstance(last, End) and last.abandoned):
+            return response
+        refuse = replace(last, refuse=lambda: self._kept(self._reporter.read_on(asked, place)))
+        return (*response[:-1], refuse)
+
     def _missed(self, asked: Interaction) -> CassetteMiss:
-        miss = CassetteMiss(miss_message(asked, self.cassette, self.unplayed, self._explain, self._record))
-        self.misses.append(miss)
+        """The miss of a request. Different requests are told different nearest ones, as long as there are some."""
+        key, unplayed = self._index.key(asked), self.unplayed
+        with self._lock:
+            others = {place for other, place in self._near.items() if other != key}
+        miss = self._reporter.miss(asked, tuple(place for place in unplayed if place not in others) or unplayed)
+        with self._lock:
+            self._near[key] = miss.place
+        return self._kept(miss)
+
+    def _kept(self, report: Miss) -> CassetteMiss:
+        miss = CassetteMiss(report.message)
+        with self._lock:
+            self.misses.append(miss)
+            self.reports.append(report)
         return miss
 
 
@@ -73,9 +112,10 @@ def replay(
     explain: Callable[[str], str | None] | None = None,
     record: str = "",
     filters: Filters = NO_FILTERS,
+    normalisers: Normalisers = NO_NORMALISERS,
 ) -> Replay:
     """The cassette as an upstream. `explain` names the flag that changes a path; `record` is the command to record."""
-    return Replay(cassette, explain=explain, record=record, filters=filters)
+    return Replay(cassette, explain=explain, record=record, filters=filters, normalisers=normalisers)
 
 
 def _filtered(cassette: Cassette, filters: Filters) -> Cassette:
@@ -85,9 +125,9 @@ def _filtered(cassette: Cassette, filters: Filters) -> Cassette:
     return replace(cassette, interactions=tuple(map(filters.interaction, cassette.interactions)))
 
 
-def _places(recorded: Cassette, filtered: Cassette) -> dict[bytes, list[int]]:
-    """The positions by key, also by that of what was recorded: a pattern may find something in what it left."""
-    if recorded is filtered:
+def _index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers) -> Index:
+    """The index, also of what was recorded: a pattern may find something in what a filter left."""
+    if recorded is filtered and not normalisers:
         return recorded.index
-    keys = {*recorded.index, *filtered.index}
-    return {key: sorted({*recorded.index.get(key, ()), *filtered.index.get(key, ())}) for key in keys}
+    aliases = recorded.interactions if recorded is not filtered else ()
+    return Index(filtered.interactions, filtered.envelope.match_on, normalisers, aliases)

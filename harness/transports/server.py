@@ -163,7 +163,7 @@ class _Application:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         response = self._answer(await _read(scope, receive))
-        if self._joined and isinstance(response[0], Head) and isinstance(response[-1], End):
+        if self._joined and isinstance(response[0], Head) and isinstance(response[-1], End) and not response[-1].refuse:
             await send(_message(response[0]))
             await send({"type": "http.response.body", "body": body_of(response)})
         else:
@@ -179,19 +179,27 @@ class _Application:
             if isinstance(piece, Cut):
                 await self._cut(piece, scope, receive)
                 return
+            if isinstance(piece, End) and piece.refuse is not None:
+                self._note(piece.refuse())
+                await self._cut(Cut(piece.at, "reset"), scope, receive)
+                return
             await send(_message(piece))
 
     def _answer(self, request: Request) -> Response:
         try:
             return self._upstream(request)
         except Refusal as refusal:
-            self.refusals.append(refusal)
-            miss = f"miss-{len(self.refusals)}"
-            logger.error("%s: %s", miss, refusal)  # noqa: TRY400 - a miss has no traceback to show
-            return _told(_REFUSED_STATUS, miss)
+            return _told(_REFUSED_STATUS, self._note(refusal))
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
             return _told(_BROKEN_STATUS, "broken")
+
+    def _note(self, refusal: Any) -> str:
+        """Keep and log a refusal; its name in the log."""
+        self.refusals.append(refusal)
+        miss = f"miss-{len(self.refusals)}"
+        logger.error("%s: %s", miss, refusal)
+        return miss
 
     async def _cut(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         transport = self.open_transports[scope["client"]]

@@ -143,6 +143,8 @@ def transport_class(http: ModuleType) -> type[Any]:
         def _check(piece: Piece, exchange: Exchange, request: Any) -> None:
             if isinstance(piece, Cut):
                 raise exchange.error or errors[piece.how](f"the connection was cut: {piece.how}", request=request)
+            if isinstance(piece, End) and piece.refuse is not None:
+                raise piece.refuse()
 
         def _source(self, exchange: Exchange, asked: Request, request: Any) -> Iterator[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.BaseTransport):

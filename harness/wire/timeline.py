@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -57,10 +57,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The body is complete; or, `abandoned`, the client stopped reading it (in recordings only)."""
+    """The body is complete; or, `abandoned`, the client stopped reading it (in recordings only).
+
+    `refuse` makes what is raised in a client that reads on after such an end, where nothing is known to play.
+    """
 
     at: float
     abandoned: bool = False
+    refuse: Callable[[], BaseException] | None = field(default=None, repr=False, compare=False)
 
 
 Piece: TypeAlias = Head | Chunk | Cut | End

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.difference import ABSENT, Difference, differences
+from harness.cassette.difference import ABSENT, Difference, Steps, changed_words, differences, path_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
@@ -25,25 +25,22 @@ def test_equal_values_do_not_differ(value: Any) -> None:
 
 @given(JSON, JSON)
 def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) -> None:
-    """Following the path in each value leads to what the difference shows, and each place is named once."""
+    """Following the steps in each value leads to what the difference shows, and each place is named once."""
     found = list(differences(recorded, sent))
-    assert len(found) == len({difference.path for difference in found})
+    assert len(found) == len({(difference.at, difference.to) for difference in found})
     for difference in found:
-        assert _repr(difference.recorded) == _repr(_followed(recorded, difference.path))
-        assert _repr(difference.sent) == _repr(_followed(sent, difference.path))
+        if difference.recorded is not ABSENT:
+            assert _repr(difference.recorded) == _repr(_followed(recorded, difference.at))
+            assert path_of(difference.at) == difference.path
+        if difference.sent is not ABSENT:
+            assert _repr(difference.sent) == _repr(_followed(sent, difference.to))
         assert _repr(difference.recorded) != _repr(difference.sent)
     assert bool(found) == (repr(_sorted(recorded)) != repr(_sorted(sent)))
 
 
-def _followed(value: Any, path: str) -> Any:
-    for step in path.replace("[", ".[").split("."):
-        if not step or value is ABSENT:
-            continue
-        if step.startswith("["):
-            place = int(step[1:-1])
-            value = value[place] if isinstance(value, list) and place < len(value) else ABSENT
-        else:
-            value = value.get(step, ABSENT) if isinstance(value, dict) else ABSENT
+def _followed(value: Any, steps: Steps) -> Any:
+    for step in steps:
+        value = value[step]
     return value
 
 
@@ -74,7 +71,7 @@ def _is_float(value: Any) -> bool:
         (
             "x" * 100 + "old" + "y" * 100,
             "x" * 100 + "new" + "y" * 100,
-            f"body: recorded …'{'x' * 24}old{'y' * 53}'…, sent …'{'x' * 24}new{'y' * 53}'…",
+            f"body: 1 word, recorded …'{'x' * 24}old{'y' * 53}'…, sent …'{'x' * 24}new{'y' * 53}'…",
         ),
         ("abc", "abcdef", "body: recorded 'abc', sent 'abcdef'"),
         (list(range(9)), "z" * 99, f"body: recorded {list(range(9))}, sent '{'z' * 78}…"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.cassette import Cassette, Envelope, Interaction
 from harness.cassette.difference import Difference
-from harness.cassette.miss import miss_message, request_differences
+from harness.cassette.miss import Miss, Reporter, request_differences
 from harness.flags import explaining_flag
 from harness.wire.timeline import End, Headers, Request
 
@@ -27,9 +27,13 @@ def _interaction(
     return Interaction(Request(method, path, kept, json.dumps(body).encode()), (End(0.0),))
 
 
+def _miss(asked: Interaction, cassette: Cassette, unplayed: tuple[int, ...], command: str = COMMAND) -> Miss:
+    return Reporter(cassette, cassette.index, explaining_flag, command).miss(asked, unplayed)
+
+
 def _message(asked: Interaction, *recorded: Interaction, unplayed: tuple[int, ...] | None = None) -> str:
     left = tuple(range(len(recorded))) if unplayed is None else unplayed
-    return miss_message(asked, Cassette(ENVELOPE, recorded, PATH), left, explaining_flag, COMMAND)
+    return _miss(asked, Cassette(ENVELOPE, recorded, PATH), left).message
 
 
 def test_the_nearest_request_is_shown_with_paths_values_flags_and_the_command() -> None:
@@ -67,8 +71,8 @@ To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, _
 
 def test_an_empty_cassette_has_no_nearest() -> None:
     """And where nobody says how to record, no command is invented."""
-    message = miss_message(_interaction(BODY), Cassette(ENVELOPE, ()), (), explaining_flag, "")
-    assert "POST /v1/messages is not in the cassette (0 interactions)." == message
+    miss = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")
+    assert Miss(_interaction(BODY), None, (), "POST /v1/messages is not in the cassette (0 interactions).") == miss
 
 
 def test_many_differences_are_counted() -> None:
