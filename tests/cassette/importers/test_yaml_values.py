@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cassette.importers.limits import Limits
@@ -22,6 +22,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=300)
 @given(VALUES)
 def test_what_pyyaml_writes_is_read_as_it_was(value: Any) -> None:
     """Everything that vcrpy can put into a cassette survives, to the type."""
@@ -41,7 +42,11 @@ def test_what_pyyaml_writes_is_read_as_it_was(value: Any) -> None:
         ("!!int 12", 12),
         ("!!str 12", "12"),
         ("'12'", "12"),
-        ("-1.5e3", -1500.0),
+        ("-1.5e+3", -1500.0),
+        (".5", 0.5),
+        ("7e10", "7e10"),
+        ("1.5e3", "1.5e3"),
+        ("-.5", "-.5"),
         ("-.inf", -math.inf),
         ("!!timestamp 2024-05-01", "2024-05-01"),
         ("!!set {a, b}", {"a": None, "b": None}),
