@@ -24,7 +24,7 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.import_plugin("harness.plugin.features")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _log_file(request: pytest.FixtureRequest) -> Iterator[None]:
     """What the agent logs goes to `logs/cases.jsonl` too, one JSON object a line; each worker has its own file."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
