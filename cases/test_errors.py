@@ -7,17 +7,24 @@ from typing import Any
 import pytest
 
 from harness.agent import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
-from harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks
+from harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks, transcript
 from harness.faults import clean_end, overloaded, rate_limited, stream_error
 from harness.flags import MAX_TOKENS, THINKING_BUDGET
+from harness.wire.timeline import header
 
 MOST_MARKS = 4
 """Cache breakpoints that the API takes: `A maximum of 4 blocks with cache_control may be provided.`"""
 
 COMPUTER_BETA = "computer-use-2025-11-24"
+JUST_TOO_MUCH = ((4000, 4000, BUDGET_MODEL), (64_001, 12_000, BUDGET_MODEL), (21_334, 12_000, ""))
+"""MAX_TOKENS, THINKING_BUDGET and model: each breaks one limit, by one token."""
+
 LEGACY_CACHE_BETA = "prompt-caching-2024-07-31"
-LONG_WAIT = 100_000
-"""Seconds that no caller wants to be kept waiting for."""
+ASKED_WAIT, LONG_WAIT = 7, 100_000
+"""Seconds that a server may ask for, and seconds that no caller wants to be kept waiting for."""
+
+LONGEST_WAIT = 60
+"""Seconds after which a person takes the agent for dead."""
 
 pytestmark = [pytest.mark.features("errors"), pytest.mark.scenario("errors")]
 
@@ -51,18 +58,21 @@ async def test_beta_rejected(
     with caplog.at_level("WARNING", "harness"):
         await conversation.say("Please use what you have.")
 
-    dropped = {event.feature for event in conversation.of(FeatureDropped)}
-    assert {COMPUTER_BETA, LEGACY_CACHE_BETA, "beta"} == dropped, "what was refused is dropped, and no more"
+    dropped = sorted(event.feature for event in conversation.of(FeatureDropped))
+    assert sorted([COMPUTER_BETA, LEGACY_CACHE_BETA, "beta"]) == dropped, "what was refused is dropped, and no more"
     assert all(any(name in record.getMessage() for record in caplog.records) for name in dropped), "it is logged"
     last = cassette.bodies[-1]
     assert ["bash"] == [tool["name"] for tool in last["tools"]], "the tool goes with its beta, the others stay"
     assert cache_marks(last), "prompt caching stays on without its legacy header"
     assert last["stream"] is True, "streaming stays on"
+    assert MAX_TOKENS.default == last["max_tokens"], "extended output stays on"
+    assert {"thinking", "output_config"} & last.keys(), "thinking stays on"
+    assert not header(cassette.exchanges[-1][0].headers, "anthropic-beta"), "no refused header is sent again"
     assert conversation.of(TurnEnded), "the run ends well"
     assert not conversation.of(AgentError), "the run ends well"
 
 
-@pytest.mark.faults(rate_limited(on=1, retry_after=7), rate_limited(on=1, retry_after=LONG_WAIT))
+@pytest.mark.faults(rate_limited(on=1, retry_after=ASKED_WAIT), rate_limited(on=1, retry_after=LONG_WAIT))
 @pytest.mark.asyncio
 async def test_rate_limited(cassette: Any, talk: Callable[..., Talk]) -> None:
     """A 429 is waited out as long as it asks, within reason, and leaves no trace in the conversation."""
@@ -70,10 +80,11 @@ async def test_rate_limited(cassette: Any, talk: Callable[..., Talk]) -> None:
     start = cassette.clock.now()
     await conversation.say("Answer when you can.")
 
-    first, second = conversation.of(Waiting)
-    assert 7 == first.seconds, "retry-after is honoured"
-    assert RetryPolicy().retry_after_cap == second.seconds, "a wait beyond reason is capped"
-    assert cassette.clock.now() - start >= first.seconds + second.seconds, "the waiting is done on the clock"
+    waits = [event.seconds for event in conversation.of(Waiting)]
+    assert [ASKED_WAIT] == waits[:1], "retry-after is honoured"
+    assert [True] == [ASKED_WAIT < wait <= LONGEST_WAIT for wait in waits[1:]], "a wait beyond reason is capped"
+    assert cassette.clock.now() - start >= sum(waits), "the waiting is done on the clock"
+    assert not conversation.of(AgentError), "the run ends well"
     roles = [message["role"] for message in conversation.agent.context.messages]
     assert ["user", "assistant"] == roles, "there is one assistant turn"
 
@@ -85,9 +96,9 @@ async def test_overloaded(cassette: Any, talk: Callable[..., Talk]) -> None:
     conversation = talk()
     await conversation.say("Answer when you can.")
 
-    (error,) = conversation.of(AgentError)
-    assert 529 == error.status, "the error has the API's status"
-    assert "Overloaded" in error.message, "the error has the API's words"
+    told = conversation.of(AgentError)
+    assert [529] == [error.status for error in told], "the error has the API's status"
+    assert all("Overloaded" in error.message for error in told), "the error has the API's words"
     assert ["user"] == [message["role"] for message in conversation.agent.context.messages], "the user's turn is kept"
 
     await conversation.say("Answer when you can.")
@@ -109,8 +120,8 @@ async def test_stream_error(cassette: Any, talk: Callable[..., Talk]) -> None:
     place = kinds.index(TurnDiscarded)
     assert TextDelta in kinds[:place], "something of the broken attempt was shown"
     kept = "".join(event.text for event in conversation.events[place:] if isinstance(event, TextDelta))
-    (message,) = [one for one in conversation.agent.context.messages if one["role"] == "assistant"]
-    assert message["content"][0]["text"] == kept, "what was shown less what was discarded is the final message"
+    said = [text for role, _, text in transcript(conversation.agent.context.messages) if role == "assistant"]
+    assert [kept] == said, "what was shown less what was discarded is the final message"
     assert 2 == len(cassette.bodies), "one new attempt is made"
 
 
@@ -121,10 +132,11 @@ async def test_stream_cut(cassette: Any, talk: Callable[..., Talk]) -> None:
     """A stream that ends before message_stop is a failure: tried once more, then told; the next send goes well."""
     conversation = talk()
     await conversation.say("Tell a story.")
-    (error,) = conversation.of(AgentError)
-    assert "message_stop" in error.message, "it is told what was missing"
-    assert 2 == len(cassette.exchanges), "it is retried once"
     assert ["user"] == [message["role"] for message in conversation.agent.context.messages], "no half turn is kept"
+    assert 2 == len(cassette.exchanges), "it is retried once"
+    told = [error.message for error in conversation.of(AgentError)]
+    assert ["message_stop" in message for message in told] == [True], "it is told what was missing"
+    assert 2 == len(conversation.of(TurnDiscarded)), "what was shown of either attempt is discarded"
 
     await conversation.say("Tell a story.")
     assert 4 == len(cassette.exchanges), "a cut that is over is recovered from"
@@ -137,18 +149,19 @@ async def test_stream_cut(cassette: Any, talk: Callable[..., Talk]) -> None:
 async def test_token_guard(cassette: Any, talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that the API or the SDK would refuse are refused before the network, with the number to use."""
     refused = []
-    for max_tokens, budget, model in ((4000, 5000, BUDGET_MODEL), (65_000, 12_000, BUDGET_MODEL), (30_000, 12_000, "")):
+    for max_tokens, budget, model in JUST_TOO_MUCH:
         monkeypatch.setenv(MAX_TOKENS.env, str(max_tokens))
         monkeypatch.setenv(THINKING_BUDGET.env, str(budget))
         conversation = talk(model=model)
         await conversation.say("Answer when you can.")
         refused += [error.message for error in conversation.of(AgentError)]
 
+    assert not cassette.exchanges, "nothing reaches the network"
+    assert 3 == len(refused), "each limit is held"
     budget_message, cap_message, stream_message = refused
     assert "3999" in budget_message, "a budget that leaves nothing to answer with is refused, with the number to use"
     assert "64000" in cap_message.replace(",", ""), "more than the model's most is refused, with the number to use"
     assert "21333" in stream_message.replace(",", ""), "too much without streaming is refused, with the number to use"
-    assert not cassette.exchanges, "nothing reaches the network"
 
 
 @pytest.mark.features("integration")
@@ -160,8 +173,11 @@ async def test_cache_marks(cassette: Any, talk: Callable[..., Talk]) -> None:
     for turn in range(1, 8):
         before = copy.deepcopy(conversation.agent.context.messages)
         await conversation.say(f"Turn {turn}")
-        assert before == conversation.agent.context.messages[: len(before)], "the caller's messages are untouched"
+        messages = conversation.agent.context.messages
+        assert not cache_marks({"messages": list(messages)}), "the caller's messages hold no marks"
+        assert before == messages[: len(before)], "the caller's messages are untouched"
 
+    counts = [len(cache_marks(body)) for body in cassette.bodies]
+    assert max(counts) <= MOST_MARKS, "there are never more than four"
+    assert min(counts) >= 1, "there is always one"
     assert 7 == len(cassette.bodies), "seven turns are played"
-    assert all(1 <= len(cache_marks(body)) <= MOST_MARKS for body in cassette.bodies), "there are never more than four"
-    assert not cache_marks({"messages": list(conversation.agent.context.messages)}), "the context holds no marks"

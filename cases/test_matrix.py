@@ -20,6 +20,7 @@ from harness.conformance.stage import (
 from harness.flags import MAX_TOKENS, THINKING_BUDGET
 from harness.matrix import Combination
 from harness.report.metrics import first_token
+from harness.wire.timeline import header
 
 ALL = "streaming+prompt_cache+extended_output"
 
@@ -106,7 +107,7 @@ def _check_transcript(flags: Combination, cassette: Any, conversation: Talk) -> 
 def _off(cassette: Any, conversation: Talk) -> None:
     plain = {"model", "max_tokens", "system", "tools", "messages"}
     assert all(plain == set(body) for body in cassette.bodies), "the request is plain"
-    assert all("anthropic-beta" not in dict(request.headers) for request, _ in cassette.exchanges), "no beta is asked"
+    assert not any(header(request.headers, "anthropic-beta") for request, _ in cassette.exchanges), "no beta is asked"
 
 
 def _streaming(cassette: Any, conversation: Talk) -> None:
