@@ -17,7 +17,7 @@ FLOORS = (
     {"matrix", "config"},
     {"agent", "cassette", "simulator", "faults"},
     {"transports"},
-    {"report", "gate"},
+    {"report", "gate", "sweep"},
     {"cli", "plugin", "ui"},
 )
 """Rooms of `harness/`, lowest floor first. A room imports lower floors only; those of the lowest may share."""

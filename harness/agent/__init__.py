@@ -5,6 +5,7 @@ from harness.agent.bash import Bash
 from harness.agent.context import Context, LedgerEntry, plain
 from harness.agent.events import (
     AgentError,
+    BlockDropped,
     Event,
     FeatureDropped,
     RequestUsage,
@@ -27,6 +28,7 @@ __all__ = [
     "Agent",
     "AgentError",
     "Bash",
+    "BlockDropped",
     "Context",
     "Event",
     "FeatureDropped",

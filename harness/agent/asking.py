@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from harness.agent.attempt import Attempt, AttemptError
-from harness.agent.events import Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
+from harness.agent.events import BlockDropped, Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
 from harness.agent.failure import Failure, TurnError
 from harness.agent.fallback import named_features
+from harness.agent.refused_block import without_refused_block
 from harness.agent.request import Prepared, prepare, usable_tools
 from harness.agent.retry import Attempts
 from harness.agent.session import LOG, Session
@@ -53,6 +54,9 @@ class Asking:
             if features := named_features(failure, prepared):
                 for feature in features:
                     yield self._drop(feature, failure)
+                continue
+            if (dropped := self._without_refused_block(failure)) is not None:
+                yield dropped
                 continue
             yield (waiting := self._waiting(attempts, failure))
             await clock.asleep(waiting.seconds)
@@ -105,6 +109,15 @@ class Asking:
         log(LOG, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
         self._session.keep(dropped=(*self._session.context.dropped, feature))
         return FeatureDropped(self._session.clock.now(), feature, failure.message)
+
+    def _without_refused_block(self, failure: Failure) -> BlockDropped | None:
+        found = without_refused_block(self._session.context, failure)
+        if found is None:
+            return None
+        context, block = found
+        log(LOG, logging.WARNING, "block_dropped", block=block, reason=failure.message)
+        self._session.adopt(context)
+        return BlockDropped(self._session.clock.now(), block, failure.message)
 
     def _waiting(self, attempts: Attempts, failure: Failure) -> Waiting:
         now = self._session.clock.now()

@@ -82,6 +82,15 @@ class FeatureDropped:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockDropped:
+    """The API refused a block of an earlier answer, of type `block`: it is no longer part of the conversation."""
+
+    at: float
+    block: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The agent waits before it tries again."""
 
@@ -130,6 +139,7 @@ Event: TypeAlias = (
     | RequestUsage
     | TurnDiscarded
     | FeatureDropped
+    | BlockDropped
     | Waiting
     | Transition
     | TurnEnded

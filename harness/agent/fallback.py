@@ -14,6 +14,9 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 """How the API calls a parameter in its messages, beside its own name."""
 
 _FOREIGN_TAG = re.compile(r"Input tag '([^']+)' found")
+_THINKING_EXPECTED = "Expected `thinking`"
+"""What the API says where thinking is on and a call that is being answered was made without: that turn can only be
+completed with thinking off."""
 _INSIDE = re.compile(r"(messages|tools|system)\.\d+")
 
 
@@ -39,6 +42,8 @@ def _named_betas(words: str, prepared: Prepared) -> tuple[str, ...]:
 def _first_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
     """What stands inside messages, tools or the system prompt has parameters' names without being one; marks do stand
     there."""
+    if _THINKING_EXPECTED in words:
+        return tuple(name for name in parameters if name == "thinking")
     if _INSIDE.match(words):
         parameters = [name for name in parameters if name == CACHE_MARKS]
     places = [

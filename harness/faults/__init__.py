@@ -1,6 +1,6 @@
 """Everything that goes wrong on this API, on any upstream, at any point: `faulty(upstream, overloaded(on=2))`."""
 
-from harness.faults.clients import misled, refused_keyword
+from harness.faults.clients import misleading, misled, refused_keyword
 from harness.faults.connections import connection_refused, connection_reset, disconnected, read_timeout
 from harness.faults.cuts import clean_end, empty_response, end_of_file, reset
 from harness.faults.encodings import byte_order_mark, invalid_utf8, line_ends, split_utf8, wrong_content_type
@@ -60,6 +60,7 @@ __all__ = [
     "invalid_utf8",
     "line_ends",
     "malformed_json",
+    "misleading",
     "misled",
     "missing_blank_line",
     "missing_usage",

@@ -1,9 +1,11 @@
 """Faults on the client's side: a call that the installed SDK refuses before anything is sent."""
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, TypeVar, Unpack
+from unittest.mock import patch
 
 from harness.faults import checks
 from harness.faults.errors import FaultError
@@ -13,6 +15,7 @@ from harness.wire.timeline import Request
 
 Client = TypeVar("Client")
 _CALLS = ("create", "stream")
+_CLASSES = ("Messages", "AsyncMessages")
 _REFUSED = "raises TypeError"
 
 
@@ -37,14 +40,34 @@ def misled(client: Client, *faults: Fault) -> Client:
     return copy  # type: ignore[no-any-return]
 
 
+@contextmanager
+def misleading(*faults: Fault) -> Iterator[None]:
+    """`misled` for the clients that the code under test makes itself: those of the whole process, while it lasts."""
+    with ExitStack() as patches:
+        for fault in faults:
+            if fault.side == "client":
+                from anthropic.resources import beta, messages
+
+                holders = [getattr(home, name) for home in (messages, beta.messages) for name in _CLASSES]
+                for holder, name, call in _misleading_calls(holders, fault):
+                    patches.enter_context(patch.object(holder, name, call))
+        yield
+
+
 def _mislead(client: Any, fault: Fault) -> None:
+    for holder, name, call in _misleading_calls((client.messages, client.beta.messages), fault):
+        setattr(holder, name, call)
+
+
+def _misleading_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Who makes calls, their names, and the calls in their place. Raises `FaultError` where none would refuse."""
     keyword = str(dict(fault.arguments).get("keyword", "beta"))
-    calls = [(messages, name) for messages in (client.messages, client.beta.messages) for name in _CALLS]
-    refusing = [(messages, name) for messages, name in calls if keyword not in _parameters(getattr(messages, name))]
+    calls = [(holder, name) for holder in holders for name in _CALLS]
+    refusing = [(holder, name) for holder, name in calls if keyword not in _parameters(getattr(holder, name))]
     if not refusing:
         raise FaultError(f"refused_keyword: the installed SDK takes {keyword!r}; try 'beta', which none has taken yet")
-    for messages, name in refusing:
-        setattr(messages, name, _given(getattr(messages, name), name, keyword, fault))
+    for holder, name in refusing:
+        yield holder, name, _given(getattr(holder, name), name, keyword, fault)
 
 
 def _parameters(call: Callable[..., Any]) -> Collection[str]:

@@ -1,0 +1,26 @@
+"""Sweeps: any agent under every fault, at every point of a stream, under every combination, in virtual time."""
+
+from harness.sweep.agents import Cast, Performer, Stage, StageTool, Told, cast
+from harness.sweep.judging import Observation, Outcome, Verdict, judge
+from harness.sweep.playing import play
+from harness.sweep.sweep import Result, Sweep
+from harness.sweep.trials import Trial, pairs, trials
+
+__all__ = [
+    "Cast",
+    "Observation",
+    "Outcome",
+    "Performer",
+    "Result",
+    "Stage",
+    "StageTool",
+    "Sweep",
+    "Told",
+    "Trial",
+    "Verdict",
+    "cast",
+    "judge",
+    "pairs",
+    "play",
+    "trials",
+]

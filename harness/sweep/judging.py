@@ -1,0 +1,113 @@
+"""How a conversation under a fault went: judged by requests, side effects and transcripts, never by the agent's word."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, TypeAlias
+
+from harness.sweep.model import ASK, GO_ON
+from harness.sweep.transcript import Line
+
+Ending: TypeAlias = Literal["returned", "told", "leaked", "hung"]
+
+
+class Outcome(Enum):
+    """What became of a turn under a fault, worst last."""
+
+    DOES_NOT_APPLY = "does not apply"
+    RECOVERED = "recovered"
+    TOLD = "told clearly"
+    ALTERED = "kept what came"
+    LOST = "lost the turn"
+    LEAKED = "leaked an exception"
+    TWICE = "ran a tool twice"
+    HUNG = "hung"
+
+    @property
+    def survived(self) -> bool:
+        """Whether nothing was lost that the agent could have kept."""
+        return self in _SURVIVED
+
+
+_SURVIVED = frozenset({Outcome.DOES_NOT_APPLY, Outcome.RECOVERED, Outcome.TOLD, Outcome.ALTERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of one conversation.
+
+    `endings` are those of `prompts`, in order: the first prompt was said under the fault, the others after it was over.
+    `words` are what the agent raised, for people. `fired` counts how often something was spoiled; `requests` those that
+    were sent; `effects` are the lines that the tool wrote; `conversation` is what the last request held; `answers` the
+    lines of every message that came over the wire complete. `streamed`: an answer came as a stream. `seconds` are
+    virtual.
+    """
+
+    fired: int
+    prompts: tuple[str, ...]
+    endings: tuple[Ending, ...]
+    words: tuple[str, ...]
+    requests: int
+    effects: tuple[str, ...]
+    conversation: tuple[Line, ...]
+    answers: tuple[tuple[Line, ...], ...]
+    streamed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome, and why in a few words where it is no recovery."""
+
+    outcome: Outcome
+    why: str = ""
+
+
+def judge(seen: Observation, unbroken: Observation) -> Verdict:
+    """The verdict on a conversation, next to the same agent's conversation without a fault."""
+    if not seen.fired:
+        return Verdict(Outcome.DOES_NOT_APPLY)
+    if "hung" in seen.endings:
+        return Verdict(Outcome.HUNG, _words(seen, "hung"))
+    if len(set(seen.effects)) < len(seen.effects):
+        return Verdict(Outcome.TWICE, f"{len(seen.effects)} side effects of one call")
+    if "leaked" in seen.endings:
+        return Verdict(Outcome.LEAKED, _words(seen, "leaked"))
+    return _judged_by_memory(seen, unbroken)
+
+
+def _judged_by_memory(seen: Observation, unbroken: Observation) -> Verdict:
+    expected, found = _what_matters(unbroken.conversation), _what_matters(seen.conversation)
+    told = seen.endings[0] == "told"
+    if seen.endings[-1] != "returned":
+        return Verdict(Outcome.LOST, f"the next prompt failed too: {_words(seen, 'told')}")
+    if found == expected and seen.effects == unbroken.effects:
+        return Verdict(Outcome.TOLD, _words(seen, "told")) if told else Verdict(Outcome.RECOVERED)
+    if ("user", "text", ASK) not in found:
+        return Verdict(Outcome.LOST, "the next request does not hold the prompt")
+    if not told and _is_as_it_came(seen):
+        return Verdict(Outcome.ALTERED, _difference(found, expected))
+    return Verdict(Outcome.LOST, _difference(found, expected))
+
+
+def _is_as_it_came(seen: Observation) -> bool:
+    """Whether everything that the agent holds for the model's words is what complete messages said."""
+    came = {line for answer in seen.answers for line in answer}
+    whole = [line for line in seen.conversation if line[0] == "assistant"]
+    return all(line in came for line in whole) and any(set(answer) <= set(whole) for answer in seen.answers)
+
+
+def _what_matters(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The conversation without the prompt that followed a failure."""
+    return tuple(line for line in conversation if line != ("user", "text", GO_ON))
+
+
+def _difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
+    missing = [line for line in expected if line not in found]
+    if missing:
+        return f"missing: {' '.join(missing[0][:2])}"
+    added = [line for line in found if line not in expected]
+    return f"added: {' '.join(added[0][:2])}" if added else "in another order, or more than once"
+
+
+def _words(seen: Observation, ending: Ending) -> str:
+    return next((words for words, how in zip(seen.words, seen.endings, strict=True) if how == ending), "")

@@ -1,0 +1,71 @@
+"""Two agents that people really write, for a sweep to try: the SDK's tool runner, and a plain loop around `create`."""
+
+import os
+from typing import Any
+
+from harness.sweep import Stage
+
+MAX_TOKENS = 4096
+
+
+def _client(stage: Stage) -> Any:
+    from anthropic import AsyncAnthropic
+
+    return AsyncAnthropic(http_client=stage.http_client())
+
+
+def _streams() -> bool:
+    return os.environ.get("ENABLE_STREAMING") == "true"
+
+
+def _asked(stage: Stage) -> dict[str, Any]:
+    """The request's arguments under the flags as they are now."""
+    asked: dict[str, Any] = {"model": stage.model, "max_tokens": MAX_TOKENS}
+    if os.environ.get("ENABLE_EXTENDED_OUTPUT") == "true":
+        asked |= {"max_tokens": 16384, "thinking": {"type": "enabled", "budget_tokens": 12000}}
+    if os.environ.get("ENABLE_PROMPT_CACHE") == "true":
+        asked |= {"cache_control": {"type": "ephemeral"}}
+    return asked
+
+
+async def tool_runner(prompt: str, stage: Stage) -> None:
+    """`client.beta.messages.tool_runner`, as the SDK's documentation shows it; what it said is kept for the next one."""
+    from anthropic import beta_async_tool
+
+    [note] = stage.tools
+    tool = beta_async_tool(note.run, name=note.name, description=note.description, input_schema=note.input_schema)
+    stage.messages.append({"role": "user", "content": prompt})
+    runner = _client(stage).beta.messages.tool_runner(
+        **_asked(stage), tools=[tool], messages=list(stage.messages), stream=_streams()
+    )
+    async for answer in runner:
+        message = await answer.get_final_message() if _streams() else answer
+        stage.messages.append({"role": "assistant", "content": _sent_back(message)})
+        if (results := await runner.generate_tool_call_response()) is not None:
+            stage.messages.append(results)
+
+
+async def create_loop(prompt: str, stage: Stage) -> None:
+    """Ask, run the tools, ask again: the loop of every tutorial."""
+    client, tools = _client(stage), {tool.name: tool for tool in stage.tools}
+    stage.messages.append({"role": "user", "content": prompt})
+    while True:
+        asked = {**_asked(stage), "tools": [tool.definition for tool in stage.tools], "messages": stage.messages}
+        if _streams():
+            async with client.messages.stream(**asked) as stream:
+                message = await stream.get_final_message()
+        else:
+            message = await client.messages.create(**asked)
+        stage.messages.append({"role": "assistant", "content": _sent_back(message)})
+        calls = [block for block in message.content if block.type == "tool_use"]
+        if not calls:
+            return
+        results = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": await tools[call.name].run(**call.input)}
+            for call in calls
+        ]
+        stage.messages.append({"role": "user", "content": results})
+
+
+def _sent_back(message: Any) -> list[dict[str, Any]]:
+    return [block.to_dict() for block in message.content]
