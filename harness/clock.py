@@ -50,7 +50,8 @@ class VirtualClock:
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
                 return moment <= self._now
-            self._now = max(self._now, moment)
+            if moment > self._now:  # a chunk a call: half the time of max()
+                self._now = moment
             return True
 
     async def asleep(self, seconds: float) -> None:

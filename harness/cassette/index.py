@@ -25,6 +25,7 @@ class Index:
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         keys, self.bindings = bind(map(self._content, interactions), [one.response for one in interactions], hashed)
+        self._keys = dict(zip((one.request for one in interactions), keys, strict=True))
         self.places: dict[bytes, list[int]] = {}
         for place, key in enumerate(keys):
             self.places.setdefault(key, []).append(place)
@@ -33,8 +34,8 @@ class Index:
                 insort(places, place)
 
     def key(self, asked: Interaction) -> bytes:
-        """What decides which recorded request a new one equals."""
-        return hashed(self.bindings.bound(self._content(asked)))
+        """What decides which recorded request a new one equals. One that equals it byte by byte has its key."""
+        return self._keys.get(asked.request) or hashed(self.bindings.bound(self._content(asked)))
 
     def exact(self, key: bytes) -> dict[bytes, list[int]]:
         """The places of a key by what their requests say with their own ids: see `exact_key`."""

@@ -1,6 +1,6 @@
 """The one transport: plays an upstream's answers, or tees a live one, for httpx2 and httpx, sync and async."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from functools import cache
 from types import ModuleType
@@ -14,7 +14,7 @@ from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Layer, Piece, Req
 class Exchange:
     """One request on its way: its answer where a layer has one, and what the layers make of each piece."""
 
-    __slots__ = ("_edits", "_ended", "answer", "clock", "error", "start")
+    __slots__ = ("_edits", "answer", "clock", "error", "start")
 
     def __init__(self, request: Request, layers: tuple[Layer, ...], clock: Clock) -> None:
         self.clock, self.start = clock, clock.now()
@@ -22,21 +22,42 @@ class Exchange:
         self._edits: tuple[Edit, ...]
         self.answer, self._edits = opened(request, layers) if layers else (None, ())
         self.error: Exception | None = None
-        self._ended = False
 
-    def edited(self, piece: Piece) -> Iterable[Piece]:
-        """The pieces that leave in place of this one."""
-        self._ended = isinstance(piece, (Cut, End))
-        return edited(piece, self._edits) if self._edits else (piece,)
+    def edited(self, source: Generator[Piece]) -> Generator[Piece]:
+        """The pieces that leave in place of those that come; to close it closes what they come from."""
+        return self._edited(source) if self._edits else source
+
+    def async_edited(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+        """The async twin of `edited`."""
+        return self._async_edited(source) if self._edits else source
 
     def elapsed(self) -> float:
         """Seconds since the request was sent."""
         return self.clock.now() - self.start
 
-    def close(self) -> None:
+    def _edited(self, source: Generator[Piece]) -> Generator[Piece]:
+        piece: Piece | None = None
+        try:
+            for piece in source:
+                yield from edited(piece, self._edits)
+        finally:
+            self._close(piece)
+            source.close()
+
+    async def _async_edited(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+        piece: Piece | None = None
+        try:
+            async for piece in source:
+                for out in edited(piece, self._edits):
+                    yield out
+        finally:
+            self._close(piece)
+            await source.aclose()
+
+    def _close(self, last: Piece | None) -> None:
         """Tell the layers, where the response is not complete, that the client has stopped reading."""
-        if not self._ended:
-            for _ in self.edited(End(self.elapsed(), abandoned=True)):
+        if not isinstance(last, (Cut, End)):
+            for _ in edited(End(self.elapsed(), abandoned=True), self._edits):
                 pass
 
 
@@ -61,22 +82,20 @@ def transport_class(http: ModuleType) -> type[Any]:
     class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc, name-defined]
         """What is left of a response, as bytes."""
 
-        def __init__(self, pieces: Any) -> None:
-            self._pieces = pieces
+        def __init__(self, played: Any) -> None:
+            self._played = played
 
         def __iter__(self) -> Iterator[bytes]:
-            return (piece.data for piece in self._pieces if isinstance(piece, Chunk))
+            return iter(self._played)
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            async for piece in self._pieces:
-                if isinstance(piece, Chunk):
-                    yield piece.data
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return aiter(self._played)
 
         def close(self) -> None:
-            self._pieces.close()
+            self._played.close()
 
         async def aclose(self) -> None:
-            await self._pieces.aclose()
+            await self._played.aclose()
 
     class Transport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc, name-defined]
         """Plays an upstream, or tees a live transport, through layers, on a clock."""
@@ -88,14 +107,14 @@ def transport_class(http: ModuleType) -> type[Any]:
         def handle_request(self, request: Any) -> Any:
             asked = _request(request, request.read())
             exchange = Exchange(asked, self._layers, self._clock)
-            pieces = self._pieces(exchange, self._source(exchange, asked, request), request)
-            return self._response(next(pieces), pieces, request)
+            played = self._played(exchange, self._source(exchange, asked, request), request)
+            return self._response(next(played), played, request)
 
         async def handle_async_request(self, request: Any) -> Any:
             asked = _request(request, await request.aread())
             exchange = Exchange(asked, self._layers, self._clock)
-            pieces = self._async_pieces(exchange, self._async_source(exchange, asked, request), request)
-            return self._response(await anext(pieces), pieces, request)
+            played = self._async_played(exchange, self._async_source(exchange, asked, request), request)
+            return self._response(await anext(played), played, request)
 
         def close(self) -> None:
             if isinstance(self._upstream, http.BaseTransport):
@@ -106,57 +125,55 @@ def transport_class(http: ModuleType) -> type[Any]:
                 await self._upstream.aclose()
 
         @staticmethod
-        def _response(head: Any, pieces: Any, request: Any) -> Any:
-            return http.Response(head.status, headers=head.headers, stream=Body(pieces), request=request)
+        def _response(head: Any, played: Any, request: Any) -> Any:
+            return http.Response(head.status, headers=head.headers, stream=Body(played), request=request)
 
-        def _pieces(self, exchange: Exchange, source: Any, request: Any) -> Iterator[Piece]:
+        def _played(self, exchange: Exchange, source: Generator[Piece], request: Any) -> Iterator[Head | bytes]:
+            """The head, then the bytes, each at its time."""
             clock, start = exchange.clock, exchange.start
-            try:
-                for piece in source:
-                    for out in exchange.edited(piece):
-                        if not clock.reached(start + out.at):
-                            clock.sleep(start + out.at - clock.now())
-                        self._check(out, exchange, request)
-                        yield out
-                        if isinstance(out, End):
-                            return
-            finally:
-                exchange.close()
-                source.close()
+            with closing(exchange.edited(source)) as pieces:
+                for piece in pieces:
+                    if not clock.reached(start + piece.at):
+                        clock.sleep(start + piece.at - clock.now())
+                    if isinstance(piece, Chunk):
+                        yield piece.data
+                    elif isinstance(piece, Head):
+                        yield piece
+                    else:
+                        return self._stop(piece, exchange, request)
 
-        async def _async_pieces(self, exchange: Exchange, source: Any, request: Any) -> Any:
+        async def _async_played(self, exchange: Exchange, source: AsyncGenerator[Piece], request: Any) -> Any:
             clock, start = exchange.clock, exchange.start
-            try:
-                async for piece in source:
-                    for out in exchange.edited(piece):
-                        if isinstance(out, Head) or not clock.reached(start + out.at):
-                            await clock.asleep(start + out.at - clock.now())
-                        self._check(out, exchange, request)
-                        yield out
-                        if isinstance(out, End):
-                            return
-            finally:
-                exchange.close()
-                await source.aclose()
+            async with aclosing(exchange.async_edited(source)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Head) or not clock.reached(start + piece.at):
+                        await clock.asleep(start + piece.at - clock.now())
+                    if isinstance(piece, Chunk):
+                        yield piece.data
+                    elif isinstance(piece, Head):
+                        yield piece
+                    else:
+                        self._stop(piece, exchange, request)
+                        return
 
         @staticmethod
-        def _check(piece: Piece, exchange: Exchange, request: Any) -> None:
-            if isinstance(piece, Cut):
-                raise exchange.error or errors[piece.how](f"the connection was cut: {piece.how}", request=request)
-            if isinstance(piece, End) and piece.refuse is not None:
-                raise piece.refuse()
+        def _stop(last: Cut | End, exchange: Exchange, request: Any) -> None:
+            if isinstance(last, Cut):
+                raise exchange.error or errors[last.how](f"the connection was cut: {last.how}", request=request)
+            if last.refuse is not None:
+                raise last.refuse()
 
-        def _source(self, exchange: Exchange, asked: Request, request: Any) -> Iterator[Piece]:
+        def _source(self, exchange: Exchange, asked: Request, request: Any) -> Generator[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.BaseTransport):
                 return self._live(exchange, request)
             return _each(exchange.answer, self._upstream, asked)
 
-        def _async_source(self, exchange: Exchange, asked: Request, request: Any) -> AsyncIterator[Piece]:
+        def _async_source(self, exchange: Exchange, asked: Request, request: Any) -> AsyncGenerator[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.AsyncBaseTransport):
                 return self._async_live(exchange, request)
             return _async_each(exchange.answer, self._upstream, asked)
 
-        def _live(self, exchange: Exchange, request: Any) -> Iterator[Piece]:
+        def _live(self, exchange: Exchange, request: Any) -> Generator[Piece]:
             _ask_for_plain_bytes(request)
             try:
                 with closing(self._upstream.handle_request(request)) as response:
@@ -169,7 +186,7 @@ def transport_class(http: ModuleType) -> type[Any]:
             else:
                 yield End(exchange.elapsed())
 
-        async def _async_live(self, exchange: Exchange, request: Any) -> AsyncIterator[Piece]:
+        async def _async_live(self, exchange: Exchange, request: Any) -> AsyncGenerator[Piece]:
             _ask_for_plain_bytes(request)
             try:
                 async with aclosing(await self._upstream.handle_async_request(request)) as response:
@@ -194,10 +211,10 @@ def _ask_for_plain_bytes(request: Any) -> None:
     request.headers["accept-encoding"] = "identity"
 
 
-def _each(answer: Response | None, upstream: Upstream, asked: Request) -> Iterator[Piece]:
+def _each(answer: Response | None, upstream: Upstream, asked: Request) -> Generator[Piece]:
     yield from upstream(asked) if answer is None else answer
 
 
-async def _async_each(answer: Response | None, upstream: Upstream, asked: Request) -> AsyncIterator[Piece]:
+async def _async_each(answer: Response | None, upstream: Upstream, asked: Request) -> AsyncGenerator[Piece]:
     for piece in upstream(asked) if answer is None else answer:
         yield piece
