@@ -4,18 +4,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from harness.cassette.compression import uncompressed
+from harness.cassette.edits import REDACTED, Edit, distributed, edited, hidden, in_bytes, spliced, written
 from harness.cassette.interaction import Interaction
 from harness.cassette.named import header_values, json_values, query_values
 from harness.cassette.texts import UTF8, Text, json_parts, texts
 from harness.errors import ConfigError
 from harness.wire.timeline import Chunk, Head, Headers, Request, Response
-
-REDACTED = "REDACTED"
-"""What stands where something was taken out."""
 
 SHORTEST = 6
 """Characters of what is taken out that make it worth hiding wherever it stands in a report."""
@@ -64,12 +62,12 @@ class Filters:
         if not self:
             return response
         opened = uncompressed(response)
-        hidden = self._bodies(_data(opened))
-        if hidden == _data(opened):
-            opened, hidden = response, _data(response)
-        left = iter(hidden)
+        left = self._bodies(_data(opened))
+        if left == _data(opened):
+            opened, left = response, _data(response)
+        chunks = iter(left)
         return tuple(
-            replace(piece, data=next(left))
+            replace(piece, data=next(chunks))
             if isinstance(piece, Chunk)
             else replace(piece, headers=self._headers(piece.headers))
             if isinstance(piece, Head)
@@ -108,7 +106,7 @@ class Filters:
         return _rules(self.json, self.patterns)
 
     def _without(self, text: str) -> str:
-        return "".join(_spliced([text], _hidden(self._rules.found(text))))
+        return str(edited(text, hidden(self._rules.found(text))))
 
     def _headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
@@ -129,22 +127,14 @@ class Filters:
     def _unquoted(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
         """The URL's part without what the patterns find in what it says; as it was where they find nothing."""
         value = unquote(quoted)
-        return quoted if (hidden := self._without(value)) == value else quote(hidden)
+        return quoted if (left := self._without(value)) == value else quote(left)
 
     def _bodies(self, chunks: Sequence[bytes]) -> list[bytes]:
         """The chunks of one body without what is filtered; what stood over several is replaced in the first."""
         if not (self.json or self.patterns):
             return list(chunks)
         body = b"".join(chunks).decode(*UTF8)
-        return _spliced(chunks, _in_bytes(body, self._rules.edits(body)))
-
-
-class _Edit(NamedTuple):
-    """What is to stand in the place of characters, or bytes, `start` to `stop`."""
-
-    start: int
-    stop: int
-    new: Any
+        return spliced(chunks, in_bytes(body, self._rules.edits(body)))
 
 
 class _Rules(NamedTuple):
@@ -159,7 +149,7 @@ class _Rules(NamedTuple):
             return [(0, len(text))]
         return [match.span() for pattern in self.patterns for match in pattern.finditer(text)]
 
-    def edits(self, body: str) -> list[_Edit]:
+    def edits(self, body: str) -> list[Edit]:
         """What is to change in a body."""
         return sorted(self._edits(body, texts(body)))
 
@@ -169,7 +159,7 @@ class _Rules(NamedTuple):
             for start, stop, _ in self._changes(text, False):
                 yield text.value[start:stop]
 
-    def _edits(self, document: str, found: Iterable[Text], everything: bool = False) -> Iterator[_Edit]:
+    def _edits(self, document: str, found: Iterable[Text], everything: bool = False) -> Iterator[Edit]:
         """What is to change in a document: in each of its texts, and the texts that a pattern for JSON stands over."""
         over = [
             match.span() for pattern in self.patterns if '"' in pattern.pattern for match in pattern.finditer(document)
@@ -178,17 +168,17 @@ class _Rules(NamedTuple):
             whole = everything or any(
                 part.start < stop and part.stop > start for part in text.parts for start, stop in over
             )
-            values = [part.value for part in text.parts]
-            for part, new in zip(text.parts, _spliced(values, self._changes(text, whole)), strict=True):
-                if new != part.value and not part.fixed:
-                    yield _Edit(part.start, part.stop, part.written(new))
+            changes = distributed([len(part.value) for part in text.parts], self._changes(text, whole))
+            for part, edits in zip(text.parts, changes, strict=True):
+                if edits and not part.fixed:
+                    yield from written(part, edits, document)
 
-    def _changes(self, text: Text, whole: bool) -> list[_Edit]:
+    def _changes(self, text: Text, whole: bool) -> list[Edit]:
         """What is to change in one text. JSON inside of JSON stays JSON."""
         value = text.value
         if text.is_json and (inner := json_parts(value)) is not None:
             return sorted(self._edits(value, [part.alone(*text.paths) for part in inner], whole))
-        return _hidden([(0, len(value))] if whole else self.found(value, text.paths))
+        return hidden([(0, len(value))] if whole else self.found(value, text.paths))
 
 
 @lru_cache(maxsize=64)
@@ -223,49 +213,8 @@ def _step_pattern(step: re.Match[str]) -> str:
     if step["place"]:
         return r"\[[0-9]+\]" if step["place"] == "*" else rf"\[{step['place']}\]"
     if step["any"]:
-        return r"(?:\.?[^.\[].*|\[.*)?"
+        return r"(?:(?:\.|^)[^.\[].*|\[.*)?"
     return r"(?:\.|^)" + (r"[^.\[\]]+" if step["each"] else re.escape(step["name"]))
-
-
-def _hidden(spans: Iterable[tuple[int, int]]) -> list[_Edit]:
-    """The edits that put one mark in the place of spans that overlap or touch."""
-    edits: list[_Edit] = []
-    for start, stop in sorted(span for span in spans if span[0] < span[1]):
-        if edits and start <= edits[-1].stop:
-            edits[-1] = edits[-1]._replace(stop=max(stop, edits[-1].stop))
-        else:
-            edits.append(_Edit(start, stop, REDACTED))
-    return edits
-
-
-def _spliced(parts: Sequence[Any], edits: Sequence[_Edit]) -> list[Any]:
-    """The parts, bytes or text, with what the edits leave of them. What is new goes where its span begins."""
-    results, start, position = [], 0, 0
-    for part in parts:
-        stop, new, kept = start + len(part), part[:0], start
-        while position < len(edits) and edits[position].start < stop:
-            edit = edits[position]
-            new += part[kept - start : max(edit.start - start, 0)] if edit.start >= start else part[:0]
-            new += edit.new if edit.start >= start else part[:0]
-            kept = min(edit.stop, stop)
-            if edit.stop > stop:
-                break
-            position += 1
-        results.append(new + part[kept - start :])
-        start = stop
-    return results
-
-
-def _in_bytes(text: str, edits: Iterable[_Edit]) -> list[_Edit]:
-    """Edits of a text as edits of its bytes."""
-    position = size = 0
-    result = []
-    for start, stop, new in edits:
-        first = size + len(text[position:start].encode(*UTF8))
-        last = first + len(text[start:stop].encode(*UTF8))
-        result.append(_Edit(first, last, new.encode(*UTF8)))
-        position, size = stop, last
-    return result
 
 
 def _data(response: Response) -> list[bytes]:

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-_QUOTED = r"""\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
+_QUOTED = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
 
 
 @lru_cache(maxsize=64)

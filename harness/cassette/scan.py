@@ -8,7 +8,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_plus
 
 from harness.cassette.compression import uncompressed
-from harness.cassette.filters import REDACTED
+from harness.cassette.edits import REDACTED
 from harness.cassette.interaction import Envelope, Interaction
 from harness.cassette.texts import UTF8, Text, json_parts, texts
 from harness.errors import CassetteError

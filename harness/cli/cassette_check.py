@@ -102,7 +102,18 @@ def _checked(version: _Version) -> _Checked:
 
 def _history(paths: Sequence[Path]) -> Iterator[_Version]:
     """Every version that a commit made of the files under the paths, once, the oldest first."""
-    listing = ("log", "--all", "--reverse", "-m", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=%H")
+    listing = (
+        "log",
+        "--all",
+        "--topo-order",
+        "--reverse",
+        "-m",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--format=%H",
+    )
     output = _git(*listing, "--", *map(str, paths))
     with subprocess.Popen(["git", "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         assert reader.stdin

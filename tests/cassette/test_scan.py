@@ -1,0 +1,215 @@
+"""The scan: what looks like a key is found wherever it stands, and what does not is left alone."""
+
+import gzip
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cassette import Cassette, Envelope, Filters, Interaction
+from harness.cassette.scan import SHAPES, Finding, scan_cassette, scan_file, without_keys
+from harness.errors import CassetteError
+from harness.wire.sse import encode
+from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+
+TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
+WORD = "Zm9vYmFyMTIzNDU2Nzg5"
+KEY = f"sk-ant-api03-{WORD}"
+KEYS = {
+    "a private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+    "a bearer token": f"Authorization: bearer {WORD}==",
+    "an Anthropic key": KEY,
+    "an OpenAI key": f"sk-proj-{WORD}",
+    "an AWS access key id": "AKIA" + "Q7" * 8,
+    "an AWS secret key": 'aws_secret_access_key = "' + WORD * 2 + '"',
+    "a Google API key": "AIza" + WORD + WORD[:15],
+    "a Google access token": "ya29." + WORD,
+    "a GitHub token": "ghp_" + WORD * 2,
+    "a GitLab token": "glpat-" + WORD,
+    "a Slack token": "xoxb-1234567890-" + WORD,
+    "a Stripe key": "sk_live_" + WORD,
+    "a Hugging Face token": "hf_" + WORD * 2,
+    "a Groq key": "gsk_" + WORD * 3,
+    "an xAI key": "xai-" + WORD * 3,
+    "an npm token": "npm_" + (WORD * 2)[:36],
+    "a PyPI token": "pypi-" + WORD * 3,
+    "a SendGrid key": f"SG.{WORD}.{WORD}",
+    "a JSON web token": f"eyJ{WORD}.eyJ{WORD}.{WORD}",
+}
+ENVELOPE = Envelope("live", "2026-11-01T00:00:00Z")
+
+
+def _interaction(
+    body: Any = "", *chunks: bytes, url: str = "/v1/messages", headers: tuple[tuple[str, str], ...] = ()
+) -> Interaction:
+    request = Request("POST", url, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+    response: Response = (Head(0.1, 200, headers), *(Chunk(0.2, chunk) for chunk in chunks), End(0.3))
+    return Interaction(request, response)
+
+
+def _delta(text: str, index: int = 0, kind: str = "text", name: str = "text") -> bytes:
+    delta = {"type": f"{kind}_delta", name: text}
+    data = json.dumps({"type": "content_block_delta", "index": index, "delta": delta})
+    return encode("content_block_delta", data)
+
+
+def _found(interaction: Interaction) -> list[str]:
+    return list(map(str, scan_cassette(ENVELOPE, [interaction])))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: str) -> None:
+    """In a request's JSON; only its beginning is shown."""
+    interaction = _interaction({"messages": [{"role": "user", "content": f"Use {KEYS[kind]} please."}]})
+    (found,) = scan_cassette(ENVELOPE, [interaction])
+    assert ("request messages[0].content", kind, 0) == (found.place, found.kind, found.interaction)
+    assert len(found.shown) == len("sk-ant…")
+    assert KEYS[kind] not in without_keys(f"Use {KEYS[kind]} please.")
+    hidden = Filters(patterns=(SHAPES[kind],)).interaction(interaction)
+    assert [] == scan_cassette(ENVELOPE, [hidden])
+
+
+def test_a_secret_key_is_known_by_its_name() -> None:
+    """The name may be the name of a JSON value; the pattern that is proposed takes it out."""
+    interaction = _interaction({"input": {"aws_secret_access_key": WORD * 2}})
+    assert ["interaction 0, request input.aws_secret_access_key: an AWS secret key (aws_se…)"] == _found(interaction)
+    hidden = Filters(patterns=(SHAPES["an AWS secret key"],)).interaction(interaction)
+    assert WORD.encode() not in hidden.request.body
+
+
+@pytest.mark.parametrize(
+    ("interaction", "place"),
+    [
+        (_interaction({}, url=f"/v1?key=sk%2Dant-{WORD}"), "request url"),
+        (_interaction({"a": {KEY: 1}}), f"request a.{KEY}"),
+        (_interaction(f"key {KEY}".encode()), "request body"),
+        (_interaction(b'{"a": "\\u0073k-ant-' + WORD.encode() + b'"}'), "request a"),
+        (_interaction({"a": json.dumps({"b": f"line\nsk\u002dant-{WORD}"})}), "request a"),
+        (_interaction({"a": json.dumps({"b": KEY}).replace("sk-", "\\u0073k-")}), "request a"),
+        (_interaction("", json.dumps({"content": [{"text": KEY}]}).encode()), "response content[0].text"),
+        (_interaction("", KEY[:9].encode(), KEY[9:].encode()), "response body"),
+        (_interaction("", _delta("It is sk-"), _delta(KEY[3:9]), _delta(KEY[9:])), "response delta 0-2 of block 0"),
+        (_interaction("", _delta("a "), _delta(KEY[:9]) + _delta(KEY[9:])), "response delta 1-2 of block 0"),
+        (_interaction("", _delta(f"a {KEY}", 3)), "response delta 0 of block 3"),
+        (
+            _interaction("", *(_delta(part, 1, "thinking", "thinking") for part in (KEY[:9], KEY[9:]))),
+            "response delta 0-1 of block 1",
+        ),
+        (
+            _interaction(
+                "",
+                *(
+                    _delta(part, 0, "input_json", "partial_json")
+                    for part in ('{"a": "\\u00', f"73k-ant-{WORD[:5]}", WORD[5:] + '"}')
+                ),
+            ),
+            "response delta 0-2 of block 0",
+        ),
+        (_interaction("", encode("ping", json.dumps({"type": "ping", "a": KEY}))), "response event 0 a"),
+        (_interaction("", encode("ping", "{}") + f": {KEY}\n\n".encode()), "response stream"),
+    ],
+)
+def test_the_place_is_named(interaction: Interaction, place: str) -> None:
+    """By its JSON path, by the deltas, or by the part of the request."""
+    assert [place] == [found.place for found in scan_cassette(ENVELOPE, [interaction])]
+
+
+def test_headers_and_the_name_of_the_case_are_searched() -> None:
+    """A case's name may hold a parameter."""
+    found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [_interaction({}, headers=(("x", KEY),))])
+    kind, shown = "an Anthropic key", "sk-ant…"
+    assert [
+        Finding("envelope case", kind, shown),
+        Finding("request header x", kind, shown, 0),
+        Finding("response header x", kind, shown, 0),
+    ] == found
+    assert "envelope case: an Anthropic key (sk-ant…)" == str(found[0])
+
+
+def test_a_compressed_response_is_searched_as_what_it_says() -> None:
+    """And one that never came is no trouble."""
+    headers = (("content-encoding", "gzip"),)
+    packed = gzip.compress(json.dumps({"a": KEY}).encode())
+    interaction = Interaction(Request("GET", "/", (), b""), (Head(0.1, 200, headers), Chunk(0.2, packed), End(1.0)))
+    assert ["interaction 0, response a: an Anthropic key (sk-ant…)"] == _found(interaction)
+    assert [] == _found(Interaction(Request("GET", "/", (), b""), (Cut(0.1, "refused"),)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-ant-...",
+        "sk-ant-REDACTED",
+        "sk-ant-api03-xxxxxxxxxxxxxxxxxxxxxx",
+        "sk-oriented disk-drives and task-ant-farms-everywhere-now",
+        "msg_01XFDUDYJgAACzvnptvVoYEL toolu_01A09q90qw90lq917835lq9",
+        "AKIAp2nSKQC5hSvVNtq2DZdqUj8YVTBp1MOzpfQnmKKwK9SmCIAlp4YxHtOD",
+        "Bearer authentication is used, with a bearer token-of-some-kind-of-length",
+        "a PRIVATE KEY begins with BEGIN",
+        "eyJhbGciOiJIUzI1NiJ9",
+    ],
+)
+def test_what_is_no_key_raises_no_alarm(text: str) -> None:
+    """Placeholders, ids, words, and base64 by chance."""
+    assert [] == _found(_interaction({"a": text}))
+    assert text == without_keys(text)
+
+
+@pytest.mark.skipif(not TRAFFIC.exists(), reason="the recorded traffic stands beside the project, not in it")
+def test_recorded_traffic_raises_no_alarm() -> None:
+    """1,282 interactions of real programs: ids, signatures, images, cookies' remains."""
+    with gzip.open(TRAFFIC, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    assert 1282 == len(rows)
+    for number, row in enumerate(rows):
+        sides = [row[side]["body"] or "" for side in ("request", "response")]
+        asked, answered = (text if isinstance(text, str) else json.dumps(text) for text in sides)
+        assert [] == _found(_interaction(asked.encode(), answered.encode(), url=row["request"]["url"])), number
+
+
+def test_a_cassette_with_a_key_is_not_written(tmp_path: Path) -> None:
+    """Not a byte; the old file stays, and the message says where and what to type."""
+    path = tmp_path / "x.json"
+    clean = Cassette(ENVELOPE, (_interaction({"a": 1}, b"{}"),))
+    assert clean.save(path)
+    old = path.read_bytes()
+    places = [_interaction({"a": KEY, "b": f"Bearer {WORD}"}), _interaction("", _delta(KEY[:9]), _delta(KEY[9:]))]
+    with pytest.raises(CassetteError) as refused:
+        Cassette(ENVELOPE, tuple(places)).save(path)
+    assert (
+        f"{path} was not written, because this still looks like a key:\n"
+        "  interaction 0, request a: an Anthropic key (sk-ant…)\n"
+        "  interaction 0, request b: a bearer token (Bearer…)\n"
+        "  interaction 1, response delta 0-1 of block 0: an Anthropic key (sk-ant…)\n"
+        "Take it out with a filter, in pyproject.toml for all tests:\n"
+        "  [tool.harness.filters]\n"
+        "  patterns = ['sk-ant-[A-Za-z0-9_-]{12,}', "
+        "'(?i:bearer)\\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*']\n"
+        "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
+    ) == str(refused.value)
+    assert (old, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
+    with pytest.raises(CassetteError, match=r"\n  \.\.\. and 2 more\n"):
+        Cassette(ENVELOPE, (_interaction([KEY] * 10),)).save(path)
+
+
+def test_a_file_that_is_no_cassette_is_searched_too() -> None:
+    """By line, or by path where it is JSON; escapes and bytes that are no text hide nothing."""
+    lines = f'a: 1\nbody: \'{{"x":"hi\\n{KEY}"}}\'\n'.encode()
+    assert ["line 2: an Anthropic key (sk-ant…)"] == list(map(str, scan_file(lines)))
+    assert ["line 1: an Anthropic key (sk-ant…)"] == list(map(str, scan_file(b"\xff " + KEY.encode() + b"\xfe")))
+    assert ["a: an Anthropic key (sk-ant…)"] == list(map(str, scan_file(json.dumps({"a": KEY}).encode())))
+    assert [] == scan_file(b"nothing")
+
+
+@given(st.text(max_size=20), st.lists(st.integers(0, 60), max_size=4), st.sampled_from(["text", "thinking"]))
+def test_a_key_is_found_however_its_deltas_are_cut(before: str, cuts: list[int], kind: str) -> None:
+    """And whatever stands before it, if it does not run into it."""
+    text = f"{before} {KEY}."
+    places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    parts = [text[start:stop] for start, stop in pairwise(places)]
+    found = _found(_interaction("", *(_delta(part, 0, kind, kind) for part in parts)))
+    assert 1 == len(found)

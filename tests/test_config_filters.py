@@ -1,0 +1,39 @@
+"""`[tool.harness.filters]` in a project's `pyproject.toml`."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.config import parse_config
+from harness.errors import ConfigError
+
+
+def test_filters_are_read() -> None:
+    """Lists of strings, by kind."""
+    table = {"headers": ["x"], "query": ["q"], "json": ["a.b"], "patterns": ["c+"]}
+    expected = {"headers": ("x",), "query": ("q",), "json": ("a.b",), "patterns": ("c+",)}
+    assert expected == parse_config({"filters": table}, Path("p.toml")).filters
+    assert {} == parse_config({}, Path("p.toml")).filters
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("x", ' must be a table of lists: patterns = ["internal-[0-9]+"]'),
+        (
+            {"pattern": []},
+            " has no key 'pattern'; the nearest is 'patterns' (all: headers, query, json, patterns)",
+        ),
+        ({"json": "a.b"}, " json = 'a.b' must be a list of strings"),
+        ({"query": [1]}, " query = [1] must be a list of strings"),
+        (
+            {"patterns": ["a", "["]},
+            " patterns: '[' is no regular expression: unterminated character set at position 0",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_named(table: object, message: str) -> None:
+    """With the file, the key, and the pattern."""
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"filters": table}, Path("p.toml"))
+    assert f"p.toml: [tool.harness.filters]{message}" == str(refused.value)
