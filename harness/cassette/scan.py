@@ -49,6 +49,11 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))"
 """A key begins a word, or follows an escape in text that was not unescaped."""
 _ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
 _KINDS = tuple(SHAPES)
+_HINTS = (
+    *("private key", "bearer", "sk-", "akia", "asia", "aws", "aiza", "ya29.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    *("github_pat_", "glpat-", "xox", "xapp-", "k_live_", "hf_", "gsk_", "xai-", "npm_", "pypi-", "sg.", "eyj"),
+)
+"""Words one of which stands in every key, in lower case: most texts have none and need no closer look."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 
 
@@ -141,6 +146,9 @@ def _of_texts(found: Iterable[Text], side: str = "") -> Iterator[tuple[str, str,
 
 def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:
     """Where a text looks like a key: start, stop, kind, and how it begins."""
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return
     for match in _ANY.finditer(text):
         if match.lastindex and not _PLACEHOLDER.search(match[0]):
             yield match.start(), match.end(), _KINDS[match.lastindex - 1], f"{match[0][:SHOWN]}…"

@@ -73,6 +73,25 @@ def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: s
     assert [] == scan_cassette(ENVELOPE, [hidden])
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"sk-{WORD}",
+        *(f"gh{letter}_{WORD * 2}" for letter in "pousr"),
+        f"github_pat_{WORD}_{WORD}",
+        f"xapp-1-{WORD}",
+        f"rk_live_{WORD}",
+        "ASIA" + "Q7" * 8,
+        f"AWSSecretKey={WORD * 2}",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ",
+        f"BEARER {WORD}",
+    ],
+)
+def test_other_shapes_of_the_same_kinds_are_found(key: str) -> None:
+    """Also where the text ends before the key does."""
+    assert 1 == len(_found(_interaction({"a": f"({key}"})))
+
+
 def test_a_secret_key_is_known_by_its_name() -> None:
     """The name may be the name of a JSON value; the pattern that is proposed takes it out."""
     interaction = _interaction({"input": {"aws_secret_access_key": WORD * 2}})
