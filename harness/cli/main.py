@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from harness.cli import cassette, context, matrix
+from harness.cli import cassette, context, matrix, serve
 from harness.errors import HarnessError
 
-COMMANDS = (cassette, context, matrix)
+COMMANDS = (cassette, context, matrix, serve)
 """The modules of the commands; each has a `register`, which adds its own parser."""
 
 

@@ -1,19 +1,21 @@
 """What the model answers, before it is bytes: blocks, stop reason and usage of one message."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from harness.simulator.cache import Accounting
-from harness.simulator.matching import asks_for_thinking
+from harness.simulator.profiles import LATEST, dated, dated_closing, dated_message
 from harness.simulator.randomness import Draw
-from harness.simulator.scenario import Block, Call, Timing, Turn
+from harness.simulator.scenario import Block, Call, Timing
 from harness.simulator.signatures import SeededSignatures
 from harness.simulator.tokens import answer_tokens, block_tokens
 
 _THINKING = ("thinking", "redacted_thinking")
+_SERVER_TOOLS = ("web_search", "web_fetch")
+"""The tools whose uses are counted in `usage.server_tool_use`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,17 @@ class Answer:
     output_tokens: int
     thinking_tokens: int | None
     timing: Timing
+    profile: str = LATEST
 
     def head(self) -> dict[str, Any]:
         """The message as `message_start` carries it; keys in the order of 2026."""
-        return self._message([], None, None, self._usage(min(1, self.output_tokens), None))
+        return self._message([], None, None, self._usage(min(1, self.output_tokens), {}))
 
     def message(self) -> dict[str, Any]:
         """The message as a plain answer is."""
         blocks = [written.block for written in self.blocks]
-        return self._message(
-            blocks, self.stop_reason, self.stop_sequence, self._usage(self.output_tokens, self.thinking_tokens)
-        )
+        usage = self._usage(self.output_tokens, self._details(self.thinking_tokens))
+        return self._message(blocks, self.stop_reason, self.stop_sequence, usage)
 
     def closing_usage(self) -> dict[str, Any]:
         """The usage of `message_delta`."""
@@ -57,10 +59,15 @@ class Answer:
             "cache_read_input_tokens": self.input.read,
             "output_tokens": self.output_tokens,
         }
-        return {**counts, **_details(self.thinking_tokens)}
+        return dated_closing({**counts, **self._details(self.thinking_tokens)}, self.profile)
+
+    def closing_delta(self) -> dict[str, Any]:
+        """The delta of `message_delta`."""
+        delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
+        return dated(delta, self.profile)
 
     def _message(self, content: list[Any], reason: str | None, sequence: str | None, usage: Any) -> dict[str, Any]:
-        return {
+        message = {
             "model": self.model,
             "id": self.id,
             "type": "message",
@@ -71,9 +78,10 @@ class Answer:
             "stop_details": None,
             "usage": usage,
         }
+        return dated_message(message, self.profile)
 
-    def _usage(self, output_tokens: int, thinking_tokens: int | None) -> dict[str, Any]:
-        return {
+    def _usage(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
+        usage = {
             "input_tokens": self.input.uncached,
             "cache_creation_input_tokens": self.input.written,
             "cache_read_input_tokens": self.input.read,
@@ -82,23 +90,26 @@ class Answer:
                 "ephemeral_1h_input_tokens": self.input.written_1h,
             },
             "output_tokens": output_tokens,
-            **_details(thinking_tokens),
+            **details,
             "service_tier": "standard",
             "inference_geo": "not_available",
         }
+        return dated(usage, self.profile)
+
+    def _details(self, thinking: int | None) -> dict[str, Any]:
+        """What only closed answers state: thinking, and how often the servers' own tools were used."""
+        names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
+        used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS}
+        told = {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
+        return told | ({"server_tool_use": used} if any(used.values()) else {})
 
 
 def written_blocks(
-    turn: Turn, body: Mapping[str, Any], draw: Draw, signatures: SeededSignatures
+    blocks: Iterable[Block], body: Mapping[str, Any], draw: Draw, signatures: SeededSignatures, profile: str = LATEST
 ) -> tuple[Written, ...]:
-    """The turn's blocks as the API would send them to this request: thinking only where the body asks for it."""
-    thinks = asks_for_thinking(body)
+    """The blocks as the API would send them to this request."""
     omitted = (body.get("thinking") or {}).get("display") == "omitted"
-    return tuple(
-        _written(block, draw, signatures, omitted=omitted)
-        for block in turn.content
-        if thinks or (block.thinking is None and block.redacted_thinking is None)
-    )
+    return tuple(_written(block, draw, signatures, profile, omitted=omitted) for block in blocks)
 
 
 def output_tokens(blocks: tuple[Written, ...]) -> int:
@@ -112,20 +123,20 @@ def thinking_tokens(blocks: tuple[Written, ...]) -> int:
     return sum(block_tokens(written.block) for written in blocks if written.block["type"] in _THINKING)
 
 
-def _written(block: Block, draw: Draw, signatures: SeededSignatures, *, omitted: bool) -> Written:
+def _written(block: Block, draw: Draw, signatures: SeededSignatures, profile: str, *, omitted: bool) -> Written:
     if block.thinking is not None:
         shown = "" if omitted else block.thinking
         return Written({"type": "thinking", "thinking": shown, "signature": signatures.issue(block.thinking)})
     if block.redacted_thinking is not None:
         return Written({"type": "redacted_thinking", "data": signatures.redact(block.redacted_thinking)})
     if block.call is not None:
-        return _called(block.call, draw)
+        return _called(block.call, draw, profile)
     if block.raw is not None:
         return Written(block.raw)
     return Written({"type": "text", "text": block.text or ""})
 
 
-def _called(call: Call, draw: Draw) -> Written:
+def _called(call: Call, draw: Draw, profile: str) -> Written:
     block = {
         "type": "tool_use",
         "id": draw.identifier("toolu_"),
@@ -133,8 +144,4 @@ def _called(call: Call, draw: Draw) -> Written:
         "input": msgspec.to_builtins(call.input or {}),
         "caller": {"type": "direct"},
     }
-    return Written(block, call.partial_json)
-
-
-def _details(thinking: int | None) -> dict[str, Any]:
-    return {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
+    return Written(dated(block, profile), call.partial_json)

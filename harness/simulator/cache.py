@@ -44,7 +44,7 @@ class PromptCache:
         `smallest` is the model's smallest cacheable prefix in tokens, `now` is in seconds.
         """
         total = segments[-1].tokens if segments else 0
-        marks = [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= smallest]
+        marks = _long_enough(segments, smallest)
         if not marks:
             return Accounting(total)
         hit = self._longest(segments, marks, now)
@@ -61,6 +61,11 @@ class PromptCache:
             self._keep(segments[index].hash, lifetime, now)
         return Accounting(total - done, read, written["5m"], written["1h"])
 
+    def readable(self, segments: Sequence[Segment], smallest: int, now: float) -> int:
+        """The tokens that `account` would read from the cache; nothing is read or written."""
+        hit = self._longest(segments, _long_enough(segments, smallest), now)
+        return 0 if hit is None else segments[hit].tokens
+
     def _longest(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
         """The longest prefix that is known, looking back from each mark, the last one first."""
         for mark in reversed(marks):
@@ -76,3 +81,8 @@ class PromptCache:
         if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
             lifetime = known.lifetime
         self._entries[key] = _Entry(now + LIFETIMES[lifetime], lifetime)
+
+
+def _long_enough(segments: Sequence[Segment], smallest: int) -> list[int]:
+    """The positions of the marks whose prefix is long enough to be cached."""
+    return [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= smallest]

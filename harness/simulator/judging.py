@@ -41,7 +41,7 @@ def judge(request: Request, signatures: Signatures, scenario: Scenario) -> Asked
         return Refusal("path", 404, "not_found_error", "Not found")
     if request.method != ("POST" if posted else "GET"):
         return Refusal("method", 405, _INVALID, "Method Not Allowed")
-    problem = header_refusal(request, scenario.refused_betas)
+    problem = header_refusal(request, scenario.refused_betas, scenario.keys)
     if problem is not None:
         return problem
     if listed:

@@ -5,7 +5,7 @@ breaks what the messages' part holds (documented: prompt caching, "What invalida
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from harness.simulator.matching import blocks_of
@@ -20,12 +20,13 @@ UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One block. `hash` is that of the whole prefix up to and with it, `tokens` the prefix's length."""
+    """One block, `text` its canonical JSON. `hash` is that of the whole prefix with it, `tokens` its length."""
 
     path: str
     hash: str
     tokens: int
     mark: Lifetime | None = None
+    text: str = field(default="", repr=False)
 
 
 def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
@@ -35,11 +36,12 @@ def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Seg
     markable: int | None = None
     for path, block, cost in _blocks(body):
         tokens += cost
-        chain = fingerprint(chain, canonical(_content(block)))
+        text = canonical(_content(block))
+        chain = fingerprint(chain, text)
         if block["type"] == _STATE:
             continue
         markable = markable if block["type"] in UNCACHEABLE else len(made)
-        made.append(Segment(path, chain, tokens, _mark(block)))
+        made.append(Segment(path, chain, tokens, _mark(block), text))
     automatic = _mark(body)
     if automatic is not None and markable is not None and made[markable].mark is None:
         made[markable] = replace(made[markable], mark=automatic)

@@ -7,10 +7,17 @@ title = "Which kernel is this?"                  # shown in errors
 commands = ["uname -s"]                          # what tools may run in a case that uses this scenario (exact strings)
 refused_betas = ["prompt-caching-2024-07-31"]    # these values of the anthropic-beta header are answered with a 400
 refused_parameters = ["thinking"]                # these top-level body keys are answered with a 400
+keys = ["sk-test"]                               # every other key is answered with a 401; without this line none is
+profile = "2025-11"                              # answers have the keys that the API's had in that month
 
 [timing]                                         # seconds; defaults 0.6 and 0.02. They are data: nothing sleeps here
 first_token = 0.6                                # from the request to the head of the answer
 per_event = 0.02                                 # between the events of a stream; a plain answer waits for all of them
+
+[limits]                                         # per minute and model; without this table headers state the recorded
+requests = 50                                    # ones and nothing is refused. What is exceeded is answered with a 429
+input_tokens = 50000                             # and retry-after; what is left out is not limited beyond the recorded
+output_tokens = 10000
 
 [[turn]]                                         # turns are tried from first to last; the first that fits answers
 name = "asks for the kernel"                     # shown in errors
@@ -77,6 +84,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.simulator.profiles import LATEST
+
 StopReason = Literal[
     "end_turn",
     "max_tokens",
@@ -97,6 +106,14 @@ class Timing(_Value, frozen=True):
 
     first_token: float = 0.6
     per_event: float = 0.02
+
+
+class Limits(_Value, frozen=True):
+    """Budgets per minute, of each model; 0 is the recorded one."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 class Call(_Value, frozen=True):
@@ -190,7 +207,10 @@ class Scenario(_Value, frozen=True, rename={"turns": "turn"}):
     commands: tuple[str, ...] = ()
     refused_betas: tuple[str, ...] = ()
     refused_parameters: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    profile: str = LATEST
     timing: Timing = Timing()
+    limits: Limits | None = None
 
 
 Tables: Mapping[str, type[msgspec.Struct]] = {
@@ -200,5 +220,6 @@ Tables: Mapping[str, type[msgspec.Struct]] = {
     "block": Block,
     "error": Error,
     "timing": Timing,
+    "limits": Limits,
 }
 """Which value each table of a scenario file becomes."""

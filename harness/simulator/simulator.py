@@ -1,5 +1,6 @@
 """A Messages API that refuses, streams and counts: a pure upstream with its own state."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,20 +8,29 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness.clock import Clock, VirtualClock
+from harness.errors import ScenarioError
 from harness.simulator import catalogue, endpoints, responses
 from harness.simulator.answer import Answer, output_tokens, thinking_tokens, written_blocks
-from harness.simulator.cache import PromptCache
+from harness.simulator.breaks import Breaks, BrokenPrefix
+from harness.simulator.budgets import Budgets, Exceeded
+from harness.simulator.cache import Accounting, PromptCache
+from harness.simulator.cutting import ending
 from harness.simulator.judging import Listing, judge
 from harness.simulator.loading import load_scenario
 from harness.simulator.matching import View, asks_for_thinking, view
-from harness.simulator.prefix import segments
+from harness.simulator.prefix import Segment, segments
 from harness.simulator.randomness import Draw, fingerprint, identity
 from harness.simulator.rules import Asked, Refusal
 from harness.simulator.scenario import Scenario, Turn
 from harness.simulator.selection import Selection, echo, no_turn
+from harness.simulator.sending import Sending, sending
 from harness.simulator.signatures import SeededSignatures
 from harness.simulator.stream import events
-from harness.wire.timeline import Request, Response, header
+from harness.wire.timeline import Headers, Request, Response, header
+
+logger = logging.getLogger(__name__)
+_WARMING = Turn(stop_reason="max_tokens", output_tokens=0)
+"""What answers `max_tokens: 0`, a request that is only to fill the cache (documented)."""
 
 Hook: TypeAlias = Callable[[Mapping[str, Any]], Turn | None]
 """Is given a legal body; what it returns is answered, and None leaves the answer to the turns."""
@@ -37,17 +47,20 @@ class Unmatched:
 class Simulator:
     """Answers requests as the Messages API does. What it keeps stands behind a lock.
 
-    `unmatched` holds the requests that its scenario had no turn for, in their order.
+    `unmatched` holds the requests that its scenario had no turn for, `broken_prefixes` what was read anew though it
+    was cached, because something before it changed (each is logged, too); both in their order.
     """
 
     def __init__(self, scenario: Scenario | None, clock: Clock, seed: object, hook: Hook | None = None) -> None:
         self.scenario = scenario
         self.signatures = SeededSignatures(seed)
         self.unmatched: list[Unmatched] = []
+        self.broken_prefixes: list[BrokenPrefix] = []
         self._clock, self._seed, self._hook = clock, seed, hook
         self._settings = scenario or Scenario()
         self._selection = Selection(self._settings.turns)
-        self._cache = PromptCache()
+        self._cache, self._breaks = PromptCache(), Breaks()
+        self._budgets = Budgets(self._settings.limits, clock.now())
         self._asked: dict[str, int] = {}
         self._organization = Draw(seed, "organization").uuid()
         self._lock = threading.Lock()
@@ -59,11 +72,24 @@ class Simulator:
             request_id = draw.identifier("req_")
             judged = judge(request, self.signatures, self._settings)
             if isinstance(judged, Refusal):
-                return responses.refused(judged.status, judged.type, judged.message, request_id)
+                return self._refused(judged, request, request_id)
             if isinstance(judged, Listing) or judged.counting:
                 value = endpoints.answer(judged)
-                return responses.plain(value, responses.SHORT_SECONDS, request_id, self._organization)
+                return responses.plain(value, responses.SHORT_SECONDS, self._sent(request, request_id))
             return self._messages(request, judged, draw, request_id)
+
+    def warm(self, request: Request) -> int:
+        """Put what the request marks into the cache, as if it had been asked before; the tokens that are there now.
+
+        Raises `ScenarioError` where the request is refused.
+        """
+        with self._lock:
+            judged = judge(request, self.signatures, self._settings)
+            if not isinstance(judged, Asked):
+                words = judged.message if isinstance(judged, Refusal) else "it has no prompt"
+                raise ScenarioError(f"this request cannot warm the cache: {words}")
+            counted = self._account(judged, _prefix(judged))
+            return counted.read + counted.written
 
     def _draw(self, request: Request) -> Draw:
         """Randomness that depends on what is asked and on how often that was asked before, not on anything else."""
@@ -74,20 +100,48 @@ class Simulator:
         return Draw(self._seed, key, self._asked[key])
 
     def _messages(self, request: Request, asked: Asked, draw: Draw, request_id: str) -> Response:
+        model, now = asked.model.id, self._clock.now()
+        prefix = _prefix(asked)
+        fresh = prefix[-1].tokens - self._cache.readable(prefix, asked.model.smallest_cacheable_prefix, now)
+        exceeded = self._budgets.take(model, fresh, now)
+        limits = self._budgets.headers(model, now)
+        if exceeded is not None:
+            again = (("retry-after", str(exceeded.seconds)), *limits)
+            return self._refused(self._too_much(exceeded, asked), request, request_id, again)
         seen = view(asked.body, asked.betas)
-        turn = self._turn(asked.body, seen)
+        turn = _WARMING if asked.body["max_tokens"] == 0 else self._turn(asked.body, seen)
         if turn is None:
             message = no_turn(seen, self._settings, asked.body)
             self.unmatched.append(Unmatched(request, message))
-            return responses.refused(404, "scenario_has_no_turn", message, request_id)
+            return self._refused(Refusal("turn", 404, "scenario_has_no_turn", message), request, request_id)
         if turn.error is not None:
             error = turn.error
-            return responses.refused(error.status, error.type, error.message, request_id, tuple(error.headers.items()))
-        answer = self._answer(turn, asked, draw)
+            refusal = Refusal("scenario", error.status, error.type, error.message)
+            return self._refused(refusal, request, request_id, tuple(error.headers.items()))
+        answer = self._answer(turn, asked, prefix, draw)
+        self._budgets.spend(model, answer.output_tokens, now)
+        sent = self._sent(request, request_id, limits)
         if seen.streaming:
-            return responses.streamed(answer, draw, request_id, self._organization)
-        count = sum(1 for _ in events(answer, draw))
-        return responses.whole(answer, request_id, self._organization, count)
+            return responses.streamed(answer, draw, sent)
+        return responses.whole(answer, sent, sum(1 for _ in events(answer, draw)))
+
+    def _refused(self, refusal: Refusal, request: Request, request_id: str, headers: Headers = ()) -> Response:
+        return responses.refused(refusal, self._sent(request, request_id), headers, self._settings.profile)
+
+    def _sent(self, request: Request, request_id: str, limits: Headers = ()) -> Sending:
+        """The headers' values; drawn apart, so that they take nothing from the answer's own randomness."""
+        date = self._budgets.date(self._clock.now())
+        return sending(Draw(self._seed, "headers", request_id), self._organization, date, request_id, limits)
+
+    def _too_much(self, exceeded: Exceeded, asked: Asked) -> Refusal:
+        words = (
+            f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per "
+            f"minute (org: {self._organization}, model: {asked.model.id}). For details, refer to: "
+            "https://docs.claude.com/en/api/rate-limits. You can see the response headers for current usage. Please "
+            "reduce the prompt length or the maximum tokens requested, or try again later. You may also contact sales "
+            "at https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase."
+        )
+        return Refusal("rate limit", 429, "rate_limit_error", words)
 
     def _turn(self, body: Mapping[str, Any], seen: View) -> Turn | None:
         hooked = self._hook(body) if self._hook is not None else None
@@ -95,23 +149,42 @@ class Simulator:
             return hooked
         return echo(seen) if self.scenario is None else self._selection.choose(seen)
 
-    def _answer(self, turn: Turn, asked: Asked, draw: Draw) -> Answer:
-        model, body = asked.model, asked.body
-        tenant = header(asked.headers, "x-api-key") or header(asked.headers, "authorization")
-        prefix = segments(body, model.id, tenant)
-        blocks = written_blocks(turn, body, draw, self.signatures)
+    def _answer(self, turn: Turn, asked: Asked, prefix: tuple[Segment, ...], draw: Draw) -> Answer:
+        model, body, profile = asked.model, asked.body, self._settings.profile
+        sent = ending(turn, body)
+        blocks = written_blocks(sent.blocks, body, draw, self.signatures, profile)
         states_thinking = asks_for_thinking(body) or (bool(model.thinking) and "enabled" not in model.thinking)
+        stated = turn.output_tokens if turn.output_tokens is not None else sent.tokens
         return Answer(
             id=draw.identifier("msg_"),
             model=catalogue.full_id(model),
             blocks=blocks,
-            stop_reason=turn.ends_with,
-            stop_sequence=turn.stop_sequence,
-            input=self._cache.account(prefix, model.smallest_cacheable_prefix, self._clock.now()),
-            output_tokens=turn.output_tokens if turn.output_tokens is not None else output_tokens(blocks),
+            stop_reason=sent.stop_reason,
+            stop_sequence=sent.stop_sequence,
+            input=self._account(asked, prefix),
+            output_tokens=stated if stated is not None else output_tokens(blocks),
             thinking_tokens=thinking_tokens(blocks) if states_thinking else None,
             timing=turn.timing or self._settings.timing,
+            profile=profile,
         )
+
+    def _account(self, asked: Asked, prefix: tuple[Segment, ...]) -> Accounting:
+        now = self._clock.now()
+        counted = self._cache.account(prefix, asked.model.smallest_cacheable_prefix, now)
+        broken = self._breaks.see(_tenant(asked), asked.model, prefix, counted, now)
+        if broken is not None:
+            self.broken_prefixes.append(broken)
+            logger.warning("%s", broken)
+        return counted
+
+
+def _prefix(asked: Asked) -> tuple[Segment, ...]:
+    return segments(asked.body, asked.model.id, _tenant(asked))
+
+
+def _tenant(asked: Asked) -> str:
+    """Whose cache it is: the key, in whichever header it is sent."""
+    return header(asked.headers, "x-api-key") or header(asked.headers, "authorization").removeprefix("Bearer ")
 
 
 def simulate(

@@ -27,8 +27,8 @@ def events(answer: Answer, draw: Draw) -> Iterator[bytes]:
         for delta in deltas:
             yield _event({"type": "content_block_delta", "index": index, "delta": delta}, draw)
         yield _event({"type": "content_block_stop", "index": index}, draw)
-    delta = {"stop_reason": answer.stop_reason, "stop_sequence": answer.stop_sequence, "stop_details": None}
-    yield _event({"type": "message_delta", "delta": delta, "usage": answer.closing_usage()}, draw)
+    closing = {"type": "message_delta", "delta": answer.closing_delta(), "usage": answer.closing_usage()}
+    yield _event(closing, draw)
     yield _event({"type": "message_stop"}, draw)
 
 
@@ -44,7 +44,11 @@ def _opened(written: Written, draw: Draw) -> tuple[dict[str, Any], list[dict[str
     kind = block["type"]
     if kind == "text":
         pieces = _pieces(block["text"], _TEXT_PIECE, draw)
-        return {**block, "text": ""}, [{"type": "text_delta", "text": piece} for piece in pieces]
+        cited = [{"type": "citations_delta", "citation": citation} for citation in block.get("citations") or ()]
+        start = {**block, "text": ""} | ({"citations": []} if "citations" in block else {})
+        return start, [*cited, *({"type": "text_delta", "text": piece} for piece in pieces)]
+    if kind == "compaction":
+        return {**block, "content": None}, [{"type": "compaction_delta", "content": block["content"]}]
     if kind == "thinking":
         pieces = _pieces(block["thinking"], _TEXT_PIECE, draw)
         deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]

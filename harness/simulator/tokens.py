@@ -43,6 +43,24 @@ def text_tokens(text: str) -> int:
     return sum(_piece_tokens(piece) for piece in _PIECE.findall(text))
 
 
+def first_tokens(text: str, count: int) -> str:
+    """The beginning of the text that has at most `count` tokens."""
+    end = 0
+    for piece in _PIECE.finditer(text):
+        count -= _piece_tokens(piece[0])
+        if count < 0:
+            break
+        end = piece.end()
+    else:
+        return text
+    return text[:end]
+
+
+def call_tokens(name: str, written: str) -> int:
+    """The estimate for a tool call with its input as written."""
+    return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
+
+
 def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     """The estimate for everything that the model reads of a request, cached or not."""
     parts = [*tool_tokens(body), *(block_tokens(block) for block in blocks_of(body.get("system")))]
@@ -85,7 +103,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
     if kind == "tool_result":
         return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in blocks_of(block.get("content")))
     if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
-        return _TOOL_TOKENS + text_tokens(block["name"]) + text_tokens(canonical(block["input"]))
+        return call_tokens(block["name"], canonical(block["input"]))
     return text_tokens(canonical(_unmarked(block)))
 
 

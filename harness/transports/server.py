@@ -60,7 +60,7 @@ class LoopbackServer:
         if not anywhere and not _is_loopback(host):
             raise HarnessError(
                 f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
-                "say 127.0.0.1, or anywhere=True if that is meant"
+                "say 127.0.0.1, or anywhere=True (--allow-anyone) if that is meant"
             )
         joined = clock is None and not pace
         answering = faulty(upstream, *layers) if layers else upstream

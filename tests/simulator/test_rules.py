@@ -216,7 +216,96 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize(("changes", "words"), [*EIGHT.values(), *MORE.values()], ids=[*EIGHT, *MORE])
+def strict(*schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    """Strict tools with these input schemas."""
+    return [
+        {"name": f"tool_{index}", "strict": True, "input_schema": {"additionalProperties": False, **schema}}
+        for index, schema in enumerate(schemas)
+    ]
+
+
+def properties(count: int, schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """An object with so many properties of one schema."""
+    names = [f"p{index}" for index in range(count)]
+    return {"type": "object", "properties": dict.fromkeys(names, schema), "required": names if required else []}
+
+
+NULLABLE: dict[str, Any] = {"type": ["string", "null"]}
+TEXTS = {"type": "string"}
+EMPTY = {"type": "object", "properties": {}}
+NODE = {
+    **properties(1, {"$ref": "#/$defs/Node"}),
+    "$defs": {
+        "Name": TEXTS,
+        "Node": {
+            **properties(1, {"anyOf": [{"$ref": "#/$defs/Name"}, {"$ref": "#/$defs/Link"}]}),
+            "additionalProperties": False,
+        },
+        "Link": {"anyOf": [{"$ref": "#/$defs/Name"}, {"$ref": "#/$defs/Node"}]},
+    },
+}
+BOUNDED = {"type": "integer", "minimum": 1, "maximum": 2}
+LIMITED: dict[str, tuple[dict[str, Any], str]] = {
+    "a system message where the model takes none": (
+        {"messages": [user(TEXT), {"role": "system", "content": "Be brief."}]},
+        'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '
+        "an input message role.",
+    ),
+    "a field that a beta opens": ({"mcp_servers": []}, "mcp_servers: Extra inputs are not permitted"),
+    "sampling where the model takes none": (
+        {"model": "claude-opus-4-8", "top_k": 5},
+        "`top_k` is deprecated for this model.",
+    ),
+    "many strict tools": (
+        {"tools": strict(*[EMPTY] * 21)},
+        "Too many strict tools (21). The maximum number of strict tools supported is 20. Try reducing the number of "
+        "tools marked as strict.",
+    ),
+    "many optional parameters": (
+        {"tools": strict(properties(13, TEXTS, required=False), properties(12, TEXTS, required=False))},
+        "Schemas contains too many optional parameters (25), which would make grammar compilation inefficient. Reduce "
+        "the number of optional parameters in your tool schemas (limit: 24).",
+    ),
+    "many unions": (
+        {"tools": strict(properties(9, NULLABLE), properties(8, NULLABLE))},
+        "Schemas contains too many parameters with union types (17 parameters with type arrays or anyOf). This causes "
+        "exponential compilation cost. Reduce the number of nullable or union-typed parameters (limit: 16 parameters "
+        "with unions).",
+    ),
+    "sixteen unions in one schema": (
+        {"tools": strict(properties(16, NULLABLE))},
+        "Schema is too complex for compilation. Try reducing the number of tools or simplifying tool schemas.",
+    ),
+    "a definition that leads back to itself": (
+        {"tools": strict(NODE)},
+        "tools.0.custom: Invalid schema: Circular reference detected in schema definitions: Node -> Link -> Node. "
+        "Self-referencing or mutually-referencing definitions are not supported.",
+    ),
+    "an open object": (
+        {"tools": strict({**EMPTY, "additionalProperties": True})},
+        "tools.0.custom: For 'object' type, 'additionalProperties' must be explicitly set to false",
+    ),
+    "one keyword that is not compiled": (
+        {"tools": strict(properties(1, {"type": "string", "minLength": 1}))},
+        "tools.0.custom: For 'string' type, property 'minLength' is not supported",
+    ),
+    "two keywords that are not compiled, in an output's schema": (
+        {"output_config": {"format": {"type": "json_schema", "schema": BOUNDED}}},
+        "output_config.format.schema: For 'integer' type, properties maximum, minimum are not supported",
+    ),
+    "an output's schema in its older place": (
+        {
+            "headers": {"anthropic-beta": "structured-outputs-2025-11-13"},
+            "output_format": {"type": "json_schema", "schema": {"type": "object"}},
+        },
+        "output_format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [*EIGHT.values(), *MORE.values(), *LIMITED.values()], ids=[*EIGHT, *MORE, *LIMITED]
+)
 def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request_for: Any, read: Any) -> None:
     """A 400 of the API's type, with its words, and no invitation to try again."""
     response = simulate()(request_for(**changes))
@@ -231,7 +320,7 @@ def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file, or the one below."""
     refused = {
         judge(request_for(**changes), SeededSignatures(0), Scenario()).rule
-        for changes, _ in [*EIGHT.values(), *MORE.values()]
+        for changes, _ in [*EIGHT.values(), *MORE.values(), *LIMITED.values()]
     }
     assert {rule.name for rule in RULES} - refused == {"prompt fits the window"}
 
@@ -371,6 +460,23 @@ LEGAL = {
         "thinking": {"type": "adaptive"},
         "tools": [TOOL],
         "tool_choice": {"type": "any"},
+    },
+    "a newer model takes system messages and the defaults of sampling": {
+        "model": "claude-opus-4-8",
+        "messages": [user(TEXT), {"role": "system", "content": "Be brief."}, user(TEXT)],
+        "temperature": 1,
+    },
+    "a beta opens its field": {"headers": {"anthropic-beta": "mcp-client-2025-11-20"}, "mcp_servers": []},
+    "as many unions as there may be, in two schemas": {
+        "tools": strict(properties(8, NULLABLE), properties(8, NULLABLE))
+    },
+    "definitions that are shared": {
+        "tools": strict(
+            {**properties(2, {"$ref": "#/$defs/A"}), "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/B"}] * 2}, "B": TEXTS}}
+        )
+    },
+    "a schema that is not strict may be anything": {
+        "tools": [{"name": "a", "input_schema": {**NODE, "minProperties": 1}}]
     },
     "thinking may be switched off": {"thinking": {"type": "disabled"}},
     "a null mark is none": {"messages": [user({**TEXT, "cache_control": None})]},

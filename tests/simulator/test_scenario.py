@@ -45,7 +45,7 @@ MISTAKES = {
     "an unknown key": (
         'titel = "x"\n[[turn]]\ntext = "a"',
         "s.toml:1: a scenario has no key 'titel'; the nearest is 'title' (all: turn, title, commands, refused_betas, "
-        "refused_parameters, timing)",
+        "refused_parameters, keys, profile, timing, limits)",
     ),
     "an unknown key of a turn": (
         '[[turn]]\ntext = "a"\n[[turn]]\ntxt = "b"',

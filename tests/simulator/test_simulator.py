@@ -37,6 +37,19 @@ stop_reason = "stop_sequence"
 stop_sequence = "3"
 output_tokens = 7
 """
+KINDS = [f"anthropic-ratelimit-{name}" for name in ("input-tokens", "output-tokens", "requests", "tokens")]
+EVERYWHERE = [
+    "strict-transport-security",
+    "anthropic-organization-id",
+    "traceresponse",
+    "server",
+    "x-envoy-upstream-service-time",
+    "vary",
+    "cf-cache-status",
+    "content-security-policy",
+    "x-robots-tag",
+    "cf-ray",
+]
 TOOL: Any = {"name": "bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 
 
@@ -127,12 +140,17 @@ def test_headers_are_the_recorded_ones(request_for: Any) -> None:
     """JSON and streams, each with its own; one organization for all."""
     simulator = simulate()
     plain, streamed = simulator(request_for())[0].headers, simulator(request_for(stream=True))[0].headers
-    assert ["content-type", "request-id", "anthropic-organization-id"] == [name for name, _ in plain]
-    expected = ["content-type", "cache-control", "request-id", "anthropic-organization-id"]
-    assert expected == [name for name, _ in streamed]
-    assert ("application/json", "text/event-stream; charset=utf-8") == (plain[0][1], streamed[0][1])
-    assert plain[-1] == streamed[-1]
-    assert dict(plain)["request-id"] != dict(streamed)["request-id"]
+    limits = [f"{name}-{part}" for name in KINDS for part in ("limit", "remaining", "reset")]
+    identity = [*limits, "request-id", *EVERYWHERE]
+    assert ["date", "content-type", *identity] == [name for name, _ in plain]
+    assert ["date", "content-type", "cache-control", *identity] == [name for name, _ in streamed]
+    one, other = dict(plain), dict(streamed)
+    assert ("application/json", "text/event-stream; charset=utf-8") == (one["content-type"], other["content-type"])
+    assert one["anthropic-organization-id"] == other["anthropic-organization-id"]
+    assert {"content-type", "request-id", "cf-ray", "traceresponse", "x-envoy-upstream-service-time"} == {
+        name for name in one if one[name] != other[name]
+    }
+    assert ("Tue, 01 Sep 2026 00:00:00 GMT", "3999") == (one["date"], one["anthropic-ratelimit-requests-remaining"])
 
 
 def test_a_scenario_answers_with_errors_and_stop_sequences(request_for: Any, read: Any) -> None:

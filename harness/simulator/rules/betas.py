@@ -46,3 +46,11 @@ BETA_TOOLS: Mapping[str, frozenset[str]] = {
     "text_editor_20241022": frozenset({"computer-use-2024-10-22"}),
 }
 """Types of tools that a beta opens, and any one of the betas that do."""
+
+BETA_FIELDS: Mapping[str, frozenset[str]] = {
+    "context_management": frozenset({"context-management-2025-06-27", "compact-2026-01-12"}),
+    "fallbacks": frozenset({"server-side-fallback-2026-06-01", "server-side-fallback-2026-07-01"}),
+    "mcp_servers": frozenset({"mcp-client-2025-04-04", "mcp-client-2025-11-20", "mcp-client-2026-09-15"}),
+    "output_format": frozenset({"structured-outputs-2025-11-13", "structured-outputs-2025-12-15"}),
+}
+"""Fields of bodies that a beta opens, and any one of the betas that do (requests of 2025 and 2026, types of 2.12)."""

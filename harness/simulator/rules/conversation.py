@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.simulator.matching import blocks_of
 from harness.simulator.rules.asked import Asked
+from harness.simulator.rules.parameters import thinks_only_adaptively
 
 _CALLS = "tool_use"
 
@@ -12,6 +13,16 @@ _CALLS = "tool_use"
 def some_messages(asked: Asked) -> str | None:
     """At least one message."""
     return None if asked.body["messages"] else "messages: at least one message is required"
+
+
+def system_messages(asked: Asked) -> str | None:
+    """Newer models take system messages among the others (recorded: Opus 4.8), the rest only the top-level prompt."""
+    if thinks_only_adaptively(asked) or all(message["role"] != "system" for message in asked.body["messages"]):
+        return None
+    return (
+        'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '
+        "an input message role."
+    )
 
 
 def non_empty_content(asked: Asked) -> str | None:

@@ -8,11 +8,10 @@ MAXIMUM_BYTES = 32 * 1024 * 1024
 """Documented for /v1/messages; the edge refuses what is larger."""
 
 
-def header_refusal(request: Request, refused_betas: tuple[str, ...] = ()) -> Refusal | None:
-    """The first refusal of a request for its headers or its size."""
-    return (
-        _size(request) or _key(request) or _version(request) or _content_type(request) or _betas(request, refused_betas)
-    )
+def header_refusal(request: Request, refused_betas: tuple[str, ...] = (), keys: tuple[str, ...] = ()) -> Refusal | None:
+    """The first refusal of a request for its headers or its size. Where there are `keys`, every other one is wrong."""
+    early = _size(request) or _key(request, keys) or _version(request)
+    return early or _content_type(request) or _betas(request, refused_betas)
 
 
 def _size(request: Request) -> Refusal | None:
@@ -21,8 +20,11 @@ def _size(request: Request) -> Refusal | None:
     return Refusal("size", 413, "request_too_large", "Request exceeds the maximum size")
 
 
-def _key(request: Request) -> Refusal | None:
-    if header(request.headers, "x-api-key") or header(request.headers, "authorization"):
+def _key(request: Request, keys: tuple[str, ...]) -> Refusal | None:
+    key = header(request.headers, "x-api-key") or header(request.headers, "authorization").removeprefix("Bearer ")
+    if keys and key and key not in keys:
+        return Refusal("key", 401, "authentication_error", "invalid x-api-key")
+    if key:
         return None
     return Refusal("key", 401, "authentication_error", "x-api-key header is required")
 

@@ -1,7 +1,7 @@
 """Rules about parameters: lengths, sampling, thinking, tools."""
 
 from harness.simulator.rules.asked import Asked
-from harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS
 
 _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
@@ -9,6 +9,30 @@ _LONG_CONTEXT = 1_000_000
 _THINKING_DOCUMENTATION = (
     "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
 )
+
+
+_DEFAULTS = {"temperature": 1, "top_p": 1}
+
+
+def beta_fields(asked: Asked) -> str | None:
+    """Fields that a beta opens come with one of its names."""
+    betas = set(asked.betas)
+    closed = (name for name, opening in BETA_FIELDS.items() if asked.body.get(name) is not None and not opening & betas)
+    name = next(closed, None)
+    return None if name is None else f"{name}: Extra inputs are not permitted"
+
+
+def no_sampling(asked: Asked) -> str | None:
+    """Models that take no thinking budget (4.7 and later) take no sampling parameters but their defaults either."""
+    for name in ("temperature", "top_p", "top_k") if thinks_only_adaptively(asked) else ():
+        if asked.body.get(name) not in (None, _DEFAULTS.get(name)):
+            return f"`{name}` is deprecated for this model."
+    return None
+
+
+def thinks_only_adaptively(asked: Asked) -> bool:
+    """Whether the model is one of 4.7 and later: it thinks adaptively, and takes no budget."""
+    return "adaptive" in asked.model.thinking and "enabled" not in asked.model.thinking
 
 
 def temperature_range(asked: Asked) -> str | None:

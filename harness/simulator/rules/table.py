@@ -1,11 +1,13 @@
 """The rules in the order in which they are asked, each with where its words come from."""
 
-from harness.simulator.rules import conversation, marks, parameters
+from harness.simulator.rules import compiling, conversation, marks, parameters
 from harness.simulator.rules.asked import Asked, Refusal, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule("some messages", conversation.some_messages, "quoted by users", "2024-03"),
     Rule("content is not empty", conversation.non_empty_content, "recorded", "2024-06"),
+    Rule("system messages where the model takes them", conversation.system_messages, "quoted by users", "2026-06"),
+    Rule("fields that a beta opens", parameters.beta_fields, "quoted by users", "2025-06"),
     Rule("known tools", parameters.known_tools, "quoted by users", "2025-03"),
     Rule("unique tools", parameters.unique_tools, "quoted by users", "2024-11"),
     Rule("temperature from 0 to 1", parameters.temperature_range, "recorded", "2025-11"),
@@ -13,6 +15,7 @@ RULES: tuple[Rule, ...] = (
     Rule("thinking of a kind that the model knows", parameters.thinking_kind, "quoted by users", "2026-04"),
     Rule("budget below max_tokens", parameters.budget_below_max_tokens, "quoted by users", "2025-02"),
     Rule("temperature while thinking", parameters.thinking_temperature, "quoted by users", "2025-02"),
+    Rule("no sampling where the model takes none", parameters.no_sampling, "quoted by users", "2026-04"),
     Rule("no forced tool while thinking", parameters.thinking_leaves_tools_free, "quoted by users", "2025-02"),
     Rule("effort that the model knows", parameters.effort_level, "recorded", "2026-04"),
     Rule("chosen tool exists", parameters.chosen_tool_exists, "quoted by users", "2024-06"),
@@ -27,6 +30,11 @@ RULES: tuple[Rule, ...] = (
     Rule("calls are answered", conversation.calls_are_answered, "quoted by users", "2024-06"),
     Rule("thinking leads tool loops", marks.thinking_leads_tool_loops, "quoted by users", "2025-02"),
     Rule("thinking as issued", marks.thinking_as_issued, "quoted by users", "2025-03"),
+    Rule("few strict tools", compiling.strict_tools_are_few, "recorded", "2026-07"),
+    Rule("few optional parameters", compiling.optional_parameters_are_few, "recorded", "2026-07"),
+    Rule("few union parameters", compiling.union_parameters_are_few, "recorded", "2026-07"),
+    Rule("schemas compile", compiling.schemas_compile, "recorded", "2026-07"),
+    Rule("schemas are simple", compiling.schemas_are_simple, "recorded", "2026-07"),
     Rule("prompt fits the window", parameters.prompt_length, "recorded", "2024-07"),
 )
 

@@ -1,0 +1,188 @@
+"""`harness serve`: cassettes, or the simulated API, over HTTP, for programs in any language."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.cassette import Cassette, Replay, replay
+from harness.cassette.interaction import Interaction, kept_request
+from harness.errors import CassetteMiss, HarnessError
+from harness.faults import Fault, parse
+from harness.simulator import simulate
+from harness.transports.server import LoopbackServer
+from harness.wire.timeline import Request, Response, Upstream
+
+_REPLAY = """examples:
+  harness serve replay recordings/matrix/*.json
+  harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
+
+Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no cassette holds is answered with 404 and
+the number of the miss; what differs from the nearest recording stands on standard error. It ends on Ctrl-C or SIGTERM,
+with exit code 1 where something was missed."""
+_SIMULATOR = """examples:
+  harness serve simulator
+  harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
+
+Without a scenario it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
+request that no turn of the scenario answers is told on standard error, and makes the exit code 1."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `serve` with `replay` and `simulator`."""
+    serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
+    kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
+    replaying = _command(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY)
+    replaying.add_argument("cassettes", nargs="+", type=Path, metavar="CASSETTE", help="a file, or a folder of them")
+    replaying.add_argument("--repeat", action="store_true", help="play each answer any number of times, not once")
+    replaying.set_defaults(run=_run_replay)
+    simulating = _command(kinds, "simulator", "serve the simulated API", _SIMULATOR)
+    simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns; without it: an echo")
+    simulating.add_argument("--seed", default="0", help="what ids and signatures follow from (default: 0)")
+    simulating.set_defaults(run=_run_simulator)
+
+
+def _command(
+    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = kinds.add_parser(
+        name, help=what, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, default=0, help="default: a free one, which is printed")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
+    parser.add_argument("--allow-anyone", action="store_true", help="let --host be an address that others can reach")
+    parser.add_argument("--pace", type=float, default=0.0, help="0: at once (default); 1: in the recorded rhythm")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME:ARGS", help="may be given several times")
+    parser.add_argument("--json", action="store_true", help="print the address as one JSON object")
+    return parser
+
+
+class Replays:
+    """Cassettes as one upstream: the first that holds a request answers it, with `repeat` any number of times.
+
+    A request that none holds raises `CassetteMiss`.
+    """
+
+    def __init__(self, cassettes: Sequence[Cassette], *, repeat: bool = False) -> None:
+        self._replays = [replay(cassette) for cassette in cassettes]
+        self._repeat = repeat
+        self._played: dict[tuple[int, bytes], int] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        for number, one in enumerate(self._replays):
+            found = self._again(number, one.cassette, request) if self._repeat else one.find(request)
+            if found is not None:
+                return found
+        raise CassetteMiss("\n".join(_miss(one, request) for one in self._replays))
+
+    def _again(self, number: int, cassette: Cassette, request: Request) -> Response | None:
+        """Equal requests get the recorded answers in their order, and then from the first one again."""
+        key = cassette.index.key(Interaction(kept_request(request), ()))
+        places = cassette.index.places.get(key)
+        if places is None:
+            return None
+        with self._lock:
+            count = self._played.get((number, key), 0)
+            self._played[number, key] = count + 1
+        return cassette.interactions[places[count % len(places)]].response
+
+
+def _miss(one: Replay, request: Request) -> str:
+    try:
+        one(request)
+    except CassetteMiss as miss:
+        return str(miss)
+    raise AssertionError("a request that was missed is answered now")
+
+
+def _run_replay(arguments: argparse.Namespace) -> int:
+    cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
+    count = sum(len(cassette.interactions) for cassette in cassettes)
+    server = _serve(Replays(cassettes, repeat=arguments.repeat), arguments, f"{count} recorded interactions")
+    misses = len(server.refusals)
+    if misses:
+        print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
+    return 1 if misses else 0
+
+
+def _run_simulator(arguments: argparse.Namespace) -> int:
+    simulator = simulate(arguments.scenario, seed=arguments.seed)
+
+    def told(request: Request) -> Response:
+        before = len(simulator.unmatched)
+        response = simulator(request)
+        for unmatched in simulator.unmatched[before:]:
+            print(unmatched.message, file=sys.stderr, flush=True)
+        return response
+
+    _serve(told, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    return 1 if simulator.unmatched else 0
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The cassettes: files as they are named, of a folder all there are."""
+    for path in paths:
+        inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise HarnessError(f"{path}: there is no cassette in this folder (*.json)")
+        yield from inside
+
+
+def _faults(texts: Sequence[str]) -> list[Fault]:
+    faults = [parse(text) for text in texts]
+    for fault in faults:
+        if fault.transport_only or fault.side == "client":
+            raise HarnessError(
+                f"--fault {fault}: a server cannot do this, it happens in the client before a byte is sent; use it in "
+                "process, with harness.http_client or pytest's --harness-fault"
+            )
+    return faults
+
+
+def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> LoopbackServer:
+    """Serve until Ctrl-C or SIGTERM."""
+    faults = _faults(arguments.fault)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    server = LoopbackServer(
+        upstream,
+        *faults,
+        pace=arguments.pace,
+        host=arguments.host,
+        port=arguments.port,
+        anywhere=arguments.allow_anyone,
+    )
+    try:
+        with _stopped() as stop, server:
+            _announce(server, what, as_json=arguments.json)
+            stop.wait()
+    except OSError as error:
+        words = os.strerror(error.errno) if error.errno else str(error)
+        raise HarnessError(f"cannot listen on {arguments.host}, port {arguments.port}: {words}") from None
+    return server
+
+
+def _announce(server: LoopbackServer, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"url": server.url, "port": server.port}), flush=True)
+    else:
+        print(f"serving {what} at {server.url}\nANTHROPIC_BASE_URL={server.url}", flush=True)
+
+
+@contextmanager
+def _stopped() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; afterwards they do again what they did before."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

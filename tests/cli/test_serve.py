@@ -1,0 +1,257 @@
+"""`harness serve` as a process of its own, asked by programs that know nothing of it."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from harness.cassette import Cassette, Envelope, Interaction
+from harness.cassette.interaction import kept_request
+from harness.cli import main
+from harness.errors import CassetteMiss
+from harness.simulator import parse_scenario, simulate
+from harness.wire.timeline import Request, Response, body
+
+COMMAND = [sys.executable, "-c", "from harness.cli import main; raise SystemExit(main())", "serve"]
+HEADERS = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
+SCENARIO = """
+[[turn]]
+when = { results = 0 }
+text = "I'll look."
+call = [{ name = "bash", input = { command = "uname -s" } }]
+[[turn]]
+when = { result = "Linux" }
+text = "It is Linux: 🐧."
+"""
+ASKED: dict[str, Any] = {
+    "model": "claude-haiku-4-5",
+    "max_tokens": 1024,
+    "stream": True,
+    "tools": [{"name": "bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}],
+    "messages": [{"role": "user", "content": "Which kernel?"}],
+}
+Exchange = tuple[dict[str, Any], Response]
+
+
+def request(value: dict[str, Any]) -> Request:
+    """A request of the Messages API."""
+    return Request("POST", "https://api.anthropic.com/v1/messages", HEADERS, json.dumps(value).encode())
+
+
+@pytest.fixture(scope="module")
+def loop() -> list[Exchange]:
+    """A streamed tool loop: two requests and their answers."""
+    simulator = simulate(parse_scenario(SCENARIO))
+    first = simulator(request(ASKED))
+    told = json.loads(body(simulate(parse_scenario(SCENARIO))(request({**ASKED, "stream": False}))))
+    told = json.loads(json.dumps(told).replace(told["content"][1]["id"], _call_id(first)))
+    text, call = told["content"]
+    result = {"type": "tool_result", "tool_use_id": call["id"], "content": "Linux"}
+    call.pop("caller")
+    turns = [{"role": "assistant", "content": [text, call]}, {"role": "user", "content": [result]}]
+    then = {**ASKED, "messages": [*ASKED["messages"], *turns]}
+    return [(ASKED, first), (then, simulator(request(then)))]
+
+
+def _call_id(response: Response) -> str:
+    return next(part.split('"')[0] for part in body(response).decode().split('"id":"')[1:] if part.startswith("toolu_"))
+
+
+@pytest.fixture
+def cassette(loop: list[Exchange], tmp_path: Path) -> Path:
+    """The loop as a cassette."""
+    interactions = tuple(Interaction(kept_request(request(value)), response) for value, response in loop)
+    path = tmp_path / "loop.json"
+    Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), interactions).save(path)
+    return path
+
+
+@contextmanager
+def served(*words: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server's address, and its process; it is stopped afterwards if it still runs."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, words), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str]:
+    """The exit code, and what stood on standard error."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    return process.returncode, errors
+
+
+def post(url: str, value: dict[str, Any]) -> httpx2.Response:
+    """Ask the server."""
+    return httpx2.post(f"{url}/v1/messages", json=value, headers=dict(HEADERS), timeout=20, trust_env=False)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_plays_the_loop_byte_for_byte(cassette: Path, loop: list[Exchange]) -> None:
+    """What was recorded is what comes, request by request; nothing was missed."""
+    with served("replay", cassette) as (url, process):
+        for value, response in loop:
+            told = subprocess.run(
+                ["curl", "-sSN", "-H", "content-type: application/json", "--data-binary", "@-", f"{url}/v1/messages"],
+                input=json.dumps(value).encode(),
+                capture_output=True,
+                check=True,
+            )
+            assert body(response) == told.stdout
+        assert (0, "") == stopped(process, signal.SIGINT)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_a_node_program_plays_the_loop_byte_for_byte(cassette: Path, loop: list[Exchange]) -> None:
+    """The official SDK of another language, which knows the server by its environment alone."""
+    program = Path(__file__).with_name("tool_loop.cjs")
+    with served("replay", cassette) as (url, process):
+        told = subprocess.run(
+            ["node", program, json.dumps({key: value for key, value in ASKED.items() if key != "stream"})],
+            env={**os.environ, "ANTHROPIC_BASE_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if "Cannot find module '@anthropic-ai/sdk'" in told.stderr:
+            pytest.skip("the Node SDK is not installed: npm install @anthropic-ai/sdk, here or where NODE_PATH says")
+        assert 0 == told.returncode, told.stderr
+        assert (0, "") == stopped(process)
+    seen = json.loads(told.stdout)
+    assert [body(response) for _, response in loop] == [base64.b64decode(one) for one in seen["received"]]
+    assert "It is Linux: 🐧." == seen["text"]
+
+
+def test_a_miss_is_a_number_to_the_client_and_a_report_to_the_user(cassette: Path, tmp_path: Path) -> None:
+    """404, no reason to retry, nothing to act on; the difference on standard error, and exit code 1."""
+    other = tmp_path / "empty.json"
+    Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), ()).save(other)
+    with served("replay", cassette, other) as (url, process):
+        response = post(url, {**ASKED, "max_tokens": 1})
+        assert (404, "miss-1", "false") == (
+            response.status_code,
+            response.text,
+            response.headers["x-should-retry"],
+        )
+        code, errors = stopped(process)
+    assert 1 == code
+    first, *_, last = errors.splitlines()
+    assert f"miss-1: POST /v1/messages is not in {cassette} (2 interactions)." == first
+    assert "max_tokens" in errors
+    assert f"POST /v1/messages is not in {other} (0 interactions)." in errors
+    assert "1 request missed" == last
+
+
+def test_an_answer_is_played_once_unless_repeated(cassette: Path, loop: list[Exchange]) -> None:
+    """A folder names all cassettes in it; --repeat begins again with the first answer."""
+    with served("replay", cassette.parent, "--repeat") as (url, _):
+        assert [body(loop[0][1])] * 3 == [post(url, ASKED).content for _ in range(3)]
+        assert 404 == post(url, {**ASKED, "max_tokens": 1}).status_code
+    with served("replay", cassette) as (url, process):
+        assert [200, 404, 404] == [post(url, ASKED).status_code for _ in range(3)]
+        code, errors = stopped(process)
+    assert 1 == code
+    assert errors.endswith("2 requests missed\n")
+
+
+def test_the_recorded_rhythm_is_kept_where_it_is_asked_for(cassette: Path, loop: list[Exchange]) -> None:
+    """At pace 0.1 the answer takes a tenth of its time; its chunks come one by one."""
+    recorded = loop[0][1][-1].at
+    with served("replay", cassette, "--pace", "0.1") as (url, _):
+        start = time.perf_counter()
+        assert body(loop[0][1]) == post(url, ASKED).content
+        assert recorded * 0.1 * 0.8 < time.perf_counter() - start < recorded * 0.1 + 1.0
+
+
+def test_faults_stand_before_the_server(cassette: Path) -> None:
+    """The second request is told that the API is overloaded."""
+    with served("replay", cassette, "--repeat", "--fault", "overloaded:on=2") as (url, _):
+        assert [200, 529, 200] == [post(url, ASKED).status_code for _ in range(3)]
+
+
+def test_the_simulator_is_served(tmp_path: Path) -> None:
+    """By a scenario, whose gaps are told; without one it repeats what it hears."""
+    scenario = tmp_path / "s.toml"
+    scenario.write_text('[[turn]]\nwhen = { user = "hi" }\ntext = "Hello."')
+    plain = {**ASKED, "stream": False, "messages": [{"role": "user", "content": "hi"}]}
+    with served("simulator", "--scenario", scenario) as (url, process):
+        assert "Hello." == post(url, plain).json()["content"][0]["text"]
+        assert 404 == post(url, ASKED).status_code
+        code, errors = stopped(process)
+    assert (1, True) == (code, errors.startswith("The simulated API's scenario has no turn for message 1"))
+    with served("simulator") as (url, process):
+        assert "hi" == post(url, plain).json()["content"][0]["text"]
+        assert (0, "") == stopped(process)
+
+
+def test_it_says_where_it_is(cassette: Path) -> None:
+    """In words for people, and the variable to set."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*COMMAND, "replay", str(cassette), "--port", str(port)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    told = [process.stdout.readline() for _ in range(2)]
+    process.terminate()
+    process.communicate(timeout=20)
+    url = f"http://127.0.0.1:{port}"
+    assert [f"serving 2 recorded interactions at {url}\n", f"ANTHROPIC_BASE_URL={url}\n"] == told
+
+
+def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Faults that no server can do, folders without cassettes, ports that are taken, addresses that others reach."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wrong = {
+            "--fault refused_keyword:keyword=thinking: a server cannot do this, it happens in the client before a byte "
+            "is sent; use it in process, with harness.http_client or pytest's --harness-fault": [
+                cassette,
+                "--fault",
+                "refused_keyword:keyword=thinking",
+            ],
+            f"{empty}: there is no cassette in this folder (*.json)": [empty],
+            f"cannot listen on 127.0.0.1, port {port}: Address already in use": [cassette, "--port", port],
+            "'0.0.0.0' is not a loopback address: the server has no authentication, anyone could use it; say "
+            "127.0.0.1, or anywhere=True (--allow-anyone) if that is meant": [cassette, "--host", "0.0.0.0"],
+        }
+        for message, words in wrong.items():
+            assert 2 == main(["serve", "replay", *map(str, words)])
+            assert f"{message}\n" == capsys.readouterr().err
+    handler = signal.getsignal(signal.SIGTERM)
+    assert signal.SIG_DFL == handler
+
+
+def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
+    """The first that holds the request answers; what none holds is a miss of all."""
+    from harness.cli.serve import Replays
+
+    parts = [
+        Cassette(Envelope("simulator", ""), (Interaction(kept_request(request(value)), response),))
+        for value, response in loop
+    ]
+    upstream = Replays(parts)
+    assert [response for _, response in loop] == [upstream(request(value)) for value, _ in loop]
+    with pytest.raises(CassetteMiss, match=r"(?s)has been played.*The nearest is interaction 0"):
+        upstream(request(loop[0][0]))
