@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from harness.flags import SHIPPED, Flag
 SHIPPED_AGENT = "harness.agent:Agent"
 FILTERS = ("headers", "query", "json", "patterns")
 """The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
+NORMALISERS = ("patterns", "json")
+"""The kinds of normalisers: regular expressions, JSON paths."""
+_LISTS = {"filters": FILTERS, "normalise": NORMALISERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Config:
     logs: str = "logs"
     flags: tuple[Flag, ...] = SHIPPED
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_config(pyproject: Path) -> Config:
@@ -52,12 +56,12 @@ def parse_config(table: Any, source: Path) -> Config:
     _refuse_unknown(table, (one.name for one in fields(Config)), where)
     values: dict[str, Any] = dict(table)
     for key, value in values.items():
-        if key not in ("flags", "filters") and not isinstance(value, str):
+        if key not in ("flags", *_LISTS) and not isinstance(value, str):
             raise ConfigError(f"{where} {key} = {value!r} must be a string")
     if "flags" in values:
         values["flags"] = _flags(values["flags"], f"{source}: [tool.harness.flags]")
-    if "filters" in values:
-        values["filters"] = _filters(values["filters"], f"{source}: [tool.harness.filters]")
+    for key in _LISTS.keys() & values.keys():
+        values[key] = _lists(values[key], _LISTS[key], f"{source}: [tool.harness.{key}]")
     return Config(**values)
 
 
@@ -67,11 +71,11 @@ def _flags(table: Any, where: str) -> tuple[Flag, ...]:
     return tuple(_flag(name, value, where) for name, value in table.items())
 
 
-def _filters(table: Any, where: str) -> dict[str, tuple[str, ...]]:
+def _lists(table: Any, known: Sequence[str], where: str) -> dict[str, tuple[str, ...]]:
     """Lists of strings by kind; the patterns are tried, so that a mistake is told with the name of the file."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
-    _refuse_unknown(table, FILTERS, where)
+    _refuse_unknown(table, known, where)
     for key, values in table.items():
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise ConfigError(f"{where} {key} = {values!r} must be a list of strings")

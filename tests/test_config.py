@@ -57,7 +57,7 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.harness]\nrecording = "x"',
             "[tool.harness] has no key 'recording'; the nearest is 'recordings' "
-            "(all: agent, model, recordings, fixtures, logs, flags, filters)",
+            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise)",
         ),
         ("[tool.harness]\nmodel = 5", "[tool.harness] model = 5 must be a string"),
         ("[tool]\nharness = 5", "[tool.harness] must be a table, not 5"),

@@ -61,4 +61,5 @@ class Cassette:
 
 def _provenance(envelope: Envelope) -> tuple[str, ...]:
     """What makes two recordings differ beside their interactions: not when, and not by which release of the SDK."""
-    return envelope.upstream, envelope.case, envelope.combination, *envelope.fidelity, *envelope.match_on
+    marks = (*envelope.fidelity, *envelope.match_on, "rebased" if envelope.rebased else "")
+    return envelope.upstream, envelope.case, envelope.combination, *marks

@@ -131,8 +131,8 @@ def _of_block(
             yield from of_pair(block.stop, other, ABSENT, sent[other])
 
     starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
-    found = [list(paired(*start)) for start in sorted(starts)]
-    return iter(min(found, key=len))
+    found: list[list[Difference]] = [list(paired(*start)) for start in sorted(starts)]
+    yield from min(found, key=len)
 
 
 class _Block(NamedTuple):

@@ -34,6 +34,7 @@ class EnvelopeRow(Struct, forbid_unknown_fields=True):
     combination: str = ""
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchWord, ...] = ()
+    rebased: bool = False
 
 
 class RequestRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -68,7 +69,7 @@ class File(Struct, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(File)
-_OMITTED_EMPTY = frozenset({"fidelity", "match_on"})
+_OMITTED_EMPTY = frozenset({"fidelity", "match_on", "rebased"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:

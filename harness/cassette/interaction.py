@@ -20,6 +20,7 @@ class Envelope:
 
     Of an imported one also `fidelity`, what in it is not the API's own (words of `importers/fidelity.py`), and
     `match_on`, the parts of a request that matched where it was recorded; empty: all that this harness compares.
+    `rebased`: requests were rewritten after they were recorded; whether the API would still answer so is not verified.
     """
 
     upstream: UpstreamName
@@ -29,6 +30,7 @@ class Envelope:
     combination: str = ""
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchWord, ...] = ()
+    rebased: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from harness.plugin.fixtures import (
 )
 from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makereport
 from harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
+from harness.plugin.normalisers import harness_normalisers
 from harness.plugin.options import pytest_addoption, pytest_configure
 from harness.plugin.secrets import harness_filters
 
@@ -21,6 +22,7 @@ __all__ = [
     "cassette",
     "flags",
     "harness_filters",
+    "harness_normalisers",
     "pytest_addoption",
     "pytest_configure",
     "pytest_generate_tests",

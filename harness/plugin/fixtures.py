@@ -11,6 +11,7 @@ from harness.flags import VARIABLES
 from harness.matrix import Combination
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from harness.plugin.names import slug
+from harness.plugin.normalisers import normalisers_of
 from harness.plugin.options import record_mode, recording_disabled
 from harness.plugin.secrets import filters_of, hidden_in_logs
 
@@ -116,5 +117,6 @@ def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenar
         combination=flags.id,
         command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite",
         filters=filters_of(request),
+        normalisers=normalisers_of(request),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )

@@ -8,6 +8,7 @@ import pytest
 from harness.config import read_config
 from harness.errors import HarnessError
 from harness.plugin.marks import CONFIG, MARKS
+from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import configured_filters
 from harness.plugin.summary import Summary
 
@@ -55,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
         if config.stash[CONFIG].filters:
             configured_filters(config)
+        if config.stash[CONFIG].normalise:
+            configured_normalisers(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

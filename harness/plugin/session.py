@@ -9,13 +9,25 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.cassette import NO_FILTERS, REDACTED, Cassette, Envelope, Filters, Recorder, Replay
+from harness.cassette import (
+    NO_FILTERS,
+    NO_NORMALISERS,
+    REDACTED,
+    Cassette,
+    Envelope,
+    Filters,
+    Miss,
+    Normalisers,
+    Recorder,
+    Replay,
+)
 from harness.cassette.scan import without_keys
 from harness.clock import Clock, VirtualClock
 from harness.errors import Refusal
 from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
 from harness.plugin.options import RecordMode
+from harness.plugin.spoiled import given_back
 from harness.simulator import simulate
 from harness.transports import (
     SystemClock,
@@ -46,6 +58,7 @@ class Plan:
     combination: str = ""
     command: str = ""
     filters: Filters = NO_FILTERS
+    normalisers: Normalisers = NO_NORMALISERS
     allowed: frozenset[str] = frozenset()
 
     @property
@@ -68,12 +81,13 @@ class Session:
         self.plan = plan
         self.clock: Clock = _clock(plan)
         self._tap, self._recorder = Tap(), Recorder(plan.filters)
-        self._layers: tuple[Layer, ...] = (self._tap, *faults)
         self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
         self._faults = faults
         source = self._cassette.envelope.upstream if self._cassette and not plan.records else plan.upstream
         self.command = f"{plan.command} --harness-upstream={'simulator' if source == 'simulator' else 'live'}"
         self._replay = self._player() if plan.plays else None
+        spoiling = (given_back(fault, self._replay) for fault in faults) if self._replay else faults
+        self._layers: tuple[Layer, ...] = (self._tap, *spoiling)
         self._simulator = simulate(plan.scenario) if plan.upstream == "simulator" and self._asks_upstream else None
         self._refused: list[Any] = []
         self._taken: dict[int, tuple[int, frozenset[str]]] = {}
@@ -84,7 +98,13 @@ class Session:
 
     def _player(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
-        return Replay(self._cassette or empty, explain=explaining_flag, record=self.command, filters=self.plan.filters)
+        return Replay(
+            self._cassette or empty,
+            explain=explaining_flag,
+            record=self.command,
+            filters=self.plan.filters,
+            normalisers=self.plan.normalisers,
+        )
 
     @contextmanager
     def open(self) -> Iterator["Session"]:
@@ -157,6 +177,18 @@ class Session:
         """The cassette that is played, where there is one."""
         return self._cassette
 
+    @property
+    def missed(self) -> tuple[Miss, ...]:
+        """The misses that the test's marks do not allow, with their parts."""
+        return tuple(self._replay.reports) if self._replay and "misses" not in self.plan.allowed else ()
+
+    @property
+    def played(self) -> tuple[int, ...]:
+        """The positions of the interactions that were played."""
+        unplayed = self._replay.unplayed if self._replay else ()
+        count = len(self._cassette.interactions) if self._cassette else 0
+        return tuple(place for place in range(count) if place not in unplayed)
+
     def refusals(self) -> list[Refusal]:
         """The misses and refused attempts to reach the network that the test's marks do not allow."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
@@ -207,15 +239,16 @@ class Session:
             return
         keeps = self._cassette is not None and self.plan.mode in ("new_episodes", "all")
         kept = map(self.plan.filters.interaction, self._cassette.interactions) if keeps and self._cassette else ()
-        Cassette(self._envelope(), (*kept, *recorded)).save(self.plan.path)
+        Cassette(self._envelope(keeps), (*kept, *recorded)).save(self.plan.path)
 
-    def _envelope(self) -> Envelope:
+    def _envelope(self, keeps: bool) -> Envelope:
         return Envelope(
             upstream=self.plan.upstream,
             recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             sdk=sdk_version(),
             case=self.plan.case,
             combination=self.plan.combination,
+            rebased=keeps and self._cassette is not None and self._cassette.envelope.rebased,
         )
 
 
