@@ -1,6 +1,7 @@
 """A secret that was really sent, or really received, reaches no file, log or report; without its filter it does."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import anthropic  # noqa: F401 - imported once here, not by each of the runs in 
 import pytest
 
 import harness.plugin.session  # noqa: F401 - as above
+from harness.plugin.secrets import hidden_in_logs
 
 SECRET = "hunter2-planted-5f1c9e"
 PATTERN = "hunter2-[a-z]+-[0-9a-f]+"
@@ -292,3 +294,15 @@ def test_a_filter_that_is_none_is_a_usage_error(
     run = pytester.runpytest_inprocess()
     assert 0 != run.ret
     (run.stderr if filters else run.stdout).fnmatch_lines([message])
+
+
+def test_a_log_record_that_cannot_be_formatted_is_left_to_its_handler(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever logs it wrongly hears of it as ever; records after the context are made as before."""
+    logger = logging.getLogger("test")
+    with hidden_in_logs(lambda text: text.replace("hunter2", "REDACTED")):
+        logger.warning("%s hunter2", "a")
+        logger.warning("nothing %s", "here")
+        record = logger.makeRecord("test", logging.WARNING, "", 0, "%d hunter2", ("x",), None)
+    logger.warning("%s hunter2", "b")
+    assert ("%d hunter2", ("x",)) == (record.msg, record.args)
+    assert ["a REDACTED", "nothing here", "b hunter2"] == caplog.messages
