@@ -9,6 +9,7 @@ import pytest
 
 from harness.flags import VARIABLES
 from harness.matrix import Combination
+from harness.plugin.faults import armed
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from harness.plugin.names import slug
 from harness.plugin.normalisers import normalisers_of
@@ -83,7 +84,7 @@ def _harness_cassette(
 
     plan = _plan(request, _harness_combination, _harness_cassette_path, _harness_scenarios)
     faults = [fault.arm(_harness_combination.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
-    session = Session(plan, *faults)
+    session = Session(plan, *faults, everywhere=armed(request.node, _harness_combination.id))
     with hidden_in_logs(session.shown), session.open():
         request.node.stash[SESSION] = session
         if plan.upstream == "simulator" or not (plan.records or plan.disabled):

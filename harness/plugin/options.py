@@ -7,6 +7,7 @@ import pytest
 
 from harness.config import read_config
 from harness.errors import HarnessError
+from harness.plugin import faults, sweep
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import configured_filters
@@ -48,6 +49,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default="live",
         help="who answers what is not played from a cassette: the live API (default) or the simulator",
     )
+    faults.add_options(group)
+    sweep.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
+        faults.configure(config)
+        sweep.configure(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

@@ -1,6 +1,6 @@
 """One test's traffic: who answers it, what is recorded of it, and what is wrong with it in the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from harness.cassette import (
 from harness.cassette.scan import without_keys
 from harness.clock import Clock, VirtualClock
 from harness.errors import Refusal
+from harness.faults.clients import misleading
 from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
 from harness.plugin.options import RecordMode
@@ -77,8 +78,9 @@ class Plan:
 class Session:
     """The traffic of one test. What the test sends is answered as the plan says, whichever client sends it."""
 
-    def __init__(self, plan: Plan, *faults: Fault) -> None:
+    def __init__(self, plan: Plan, *faults: Fault, everywhere: Sequence[Fault] = ()) -> None:
         self.plan = plan
+        self._awaited, faults = faults, (*faults, *everywhere)
         self.clock: Clock = _clock(plan)
         self._tap, self._recorder = Tap(), Recorder(plan.filters)
         self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
@@ -114,6 +116,7 @@ class Session:
                 self._refused = stack.enter_context(network_refused())
             if self._simulator and self.plan.records:
                 self.base_url = stack.enter_context(LoopbackServer(self._simulator, pace=1)).url
+            stack.enter_context(misleading(*self._faults))
             stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
             yield self
 
@@ -210,7 +213,7 @@ class Session:
 
     def complaints(self) -> list[str]:
         """What is wrong with a test that has otherwise passed, a line or a few each."""
-        found = [*map(str, self.refusals()), *never_fired(self._faults)]
+        found = [*map(str, self.refusals()), *never_fired(self._awaited)]
         if self._simulator and self._simulator.unmatched:
             found += [f"{self.plan.scenario}: no turn answers: {asked}" for asked in self._simulator.unmatched]
         if not self.exchanges and "no_request" not in self.plan.allowed:

@@ -3,7 +3,7 @@
 from harness.sweep.agents import Cast, Performer, Stage, StageTool, Told, cast
 from harness.sweep.judging import Observation, Outcome, Verdict, judge
 from harness.sweep.playing import play
-from harness.sweep.sweep import Result, Sweep
+from harness.sweep.sweep import Result, Sweep, from_json, to_json
 from harness.sweep.trials import Trial, pairs, trials
 
 __all__ = [
@@ -19,8 +19,10 @@ __all__ = [
     "Trial",
     "Verdict",
     "cast",
+    "from_json",
     "judge",
     "pairs",
     "play",
+    "to_json",
     "trials",
 ]

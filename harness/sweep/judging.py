@@ -1,4 +1,4 @@
-"""How a conversation under a fault went: judged by requests, side effects and transcripts, never by the agent's word."""
+"""How a conversation under a fault went, by requests, side effects and transcripts; never by the agent's word."""
 
 from dataclasses import dataclass
 from enum import Enum

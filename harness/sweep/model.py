@@ -22,14 +22,16 @@ def model(body: Mapping[str, Any]) -> Turn:
     """
     texts = set(_texts(body["messages"]))
     if NEXT in texts:
-        return Turn(thinking="Nothing comes to mind.", text="Nothing, as far as I can tell – all is done.")
+        return Turn(
+            thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé."
+        )
     if ASK not in texts:
         return Turn(text="Go on with what?")
     if any(block.get("content") == NOTED or _is_noted(block) for block in _results(body["messages"])):
         return Turn(thinking="The tool has answered; that was all.", text="It is done: the würfel is on record.")
     return Turn(
         thinking="The step is short; one call of the tool will do.",
-        text="I note it down – just a moment, please.",
+        text="I note it down, das Wörtchen für Wörtchen.",
         calls=(Call(name=TOOL, input={"step": STEP}),),
     )
 

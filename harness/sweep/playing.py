@@ -167,7 +167,7 @@ def _limited() -> Layer:
 
 
 def _read_timeout(request: Request) -> Edit:
-    """A layer that does what the SDK's default HTTP client does where nothing comes: a transport here waits for ever."""
+    """A layer that breaks off where nothing comes, as the SDK's default HTTP client does; a transport here waits."""
     last = [0.0]
     over: list[Cut] = []
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.matrix import Combination
@@ -28,6 +29,18 @@ class Result:
             for combination, verdict in self.verdicts
             if not verdict.outcome.survived
         )
+
+
+def to_json(result: Result) -> list[Any]:
+    """A result as plain values, for a worker to hand over."""
+    verdicts = [[combination, verdict.outcome.value, verdict.why] for combination, verdict in result.verdicts]
+    return [result.trial, result.kind, verdicts]
+
+
+def from_json(value: list[Any]) -> Result:
+    """The result that `to_json` wrote."""
+    trial, kind, verdicts = value
+    return Result(trial, kind, tuple((name, Verdict(Outcome(outcome), why)) for name, outcome, why in verdicts))
 
 
 @dataclass(slots=True)
@@ -62,7 +75,7 @@ class Sweep:
                 raise HarnessError(
                     f"the agent fails under {combination.id} though nothing goes wrong: it {seen.endings[-1]} "
                     f"after {seen.requests} requests, with {len(seen.effects)} side effects of the one call "
-                    f"({seen.words[-1] or 'nothing was raised'}); mend that first: docs/agents.md says what a sweep asks"
+                    f"({seen.words[-1] or 'nothing was raised'}); mend that first (docs/agents.md)"
                 )
             self._unbroken[combination.id] = seen
         return self._unbroken[combination.id]

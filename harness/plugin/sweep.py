@@ -1,0 +1,129 @@
+"""`--harness-sweep=faults`: one test item a fault, each run under every combination, and the survival table."""
+
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.matrix import matrix
+from harness.plugin.marks import CONFIG, declared_flags
+
+if TYPE_CHECKING:
+    from harness.sweep import Result, Sweep, Trial
+
+SWEEPS = ("faults",)
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """Add the sweep's options."""
+    group.addoption(
+        "--harness-sweep",
+        choices=SWEEPS,
+        default=None,
+        help="in place of tests, run the agent under every fault, at every point of a stream, under every combination",
+    )
+    group.addoption(
+        "--harness-agent",
+        metavar="MODULE:NAME",
+        default=None,
+        help="the agent to sweep, as docs/agents.md describes it (default: that of [tool.harness], else the shipped)",
+    )
+
+
+def configure(config: pytest.Config) -> None:
+    """Prepare the sweep where one is asked for. Raises `HarnessError` for an agent that cannot be found."""
+    if config.getoption("--harness-sweep") is None:
+        return
+    from harness.sweep import Sweep, cast  # a run that sweeps nothing does not pay for its import
+
+    root = str(config.rootpath)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    agent = cast(config.getoption("--harness-agent") or config.stash[CONFIG].agent)
+    directory = tempfile.TemporaryDirectory(prefix="harness-sweep-")
+    config.add_cleanup(directory.cleanup)
+    sweep = Sweep(agent, matrix(declared_flags(config)), Path(directory.name))
+    config.pluginmanager.register(SweepRun(sweep), "harness-sweep")
+
+
+class NotSurvivedError(Exception):
+    """A fault was not survived under some combination."""
+
+
+class SweepItem(pytest.Item):
+    """One fault under every combination."""
+
+    def __init__(self, *, sweep: "Sweep", trial: "Trial", **options: Any) -> None:
+        super().__init__(**options)
+        self._sweep, self._trial = sweep, trial
+        self.result: Result | None = None
+
+    def runtest(self) -> None:
+        """Run it; what was not survived fails."""
+        self.result = self._sweep.result(self._trial)
+        if self.result.failures:
+            raise NotSurvivedError("\n".join(self.result.failures))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The combinations and why; a traceback would show the sweep."""
+        if isinstance(excinfo.value, (NotSurvivedError, HarnessError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """The fault, as the command line spells it."""
+        return self.config.rootpath, None, self._trial.name
+
+
+class SweepRun:
+    """Puts the sweep in place of what pytest would collect, and prints its table."""
+
+    def __init__(self, sweep: "Sweep") -> None:
+        self._sweep = sweep
+        self._results: list[Result] = []
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Collect no file."""
+        return True if collection_path.is_file() else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """The sweep's items are the run; `-k` picks among them."""
+        from harness.sweep import trials
+
+        items[:] = [
+            SweepItem.from_parent(
+                session, name=trial.name, nodeid=f"sweep::{trial.name}", sweep=self._sweep, trial=trial
+            )
+            for trial in trials()
+        ]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the result into the report, as plain values, so that a worker can hand it over."""
+        from harness.sweep import to_json
+
+        report = yield
+        if report.when == "call" and isinstance(item, SweepItem) and item.result is not None:
+            report.harness_sweep = to_json(item.result)  # type: ignore[attr-defined]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the result that came with the report."""
+        from harness.sweep import from_json
+
+        if (value := getattr(report, "harness_sweep", None)) is not None:
+            self._results.append(from_json(value))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table."""
+        from harness.sweep.table import terminal_lines
+
+        if self._results:
+            terminalreporter.section("survival of faults")
+            for line in terminal_lines(sorted(self._results, key=lambda result: result.kind)):
+                terminalreporter.write_line(line)

@@ -1,0 +1,76 @@
+"""The survival table: for a terminal, and as Markdown."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.sweep.judging import Outcome
+from harness.sweep.sweep import Result
+
+SIGNS = {
+    Outcome.RECOVERED: "✓",
+    Outcome.TOLD: "told",
+    Outcome.ALTERED: "kept",
+    Outcome.LOST: "LOST",
+    Outcome.LEAKED: "LEAKED",
+    Outcome.TWICE: "TWICE",
+    Outcome.HUNG: "HUNG",
+    Outcome.DOES_NOT_APPLY: "",
+}
+"""How an outcome stands in a cell of the long table."""
+_SHOWN = tuple(outcome for outcome in Outcome if outcome is not Outcome.DOES_NOT_APPLY)
+
+
+def counted(results: Iterable[Result]) -> Counter[Outcome]:
+    """How often each outcome came."""
+    return Counter(verdict.outcome for result in results for _, verdict in result.verdicts)
+
+
+def terminal_lines(results: Sequence[Result]) -> Iterator[str]:
+    """A line for each kind of fault, and the sum."""
+    width = max((len(result.kind) for result in results), default=0)
+    yield f"{'fault':<{width}}  " + "  ".join(outcome.value for outcome in _SHOWN)
+    for kind in dict.fromkeys(result.kind for result in results):
+        yield _counts(kind, [result for result in results if result.kind == kind], width)
+    yield _counts("all", results, width)
+    yield ""
+    yield summary(results)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One line: how much was tried."""
+    found = counted(results)
+    combinations = len(results[0].verdicts) if results else 0
+    return (
+        f"{len(results)} faults under {combinations} combinations: {sum(found.values())} pairs, of which "
+        f"{found[Outcome.DOES_NOT_APPLY]} do not apply (a plain answer has no stream to break)"
+    )
+
+
+def short_markdown(results: Sequence[Result]) -> Iterator[str]:
+    """A row for each kind of fault: how often each outcome came."""
+    yield "| fault | " + " | ".join(outcome.value for outcome in _SHOWN) + " |"
+    yield "|---|" + "--:|" * len(_SHOWN)
+    for kind in dict.fromkeys(result.kind for result in results):
+        yield _row(f"`{kind}`", [result for result in results if result.kind == kind])
+    yield _row("**all**", results)
+
+
+def long_markdown(results: Sequence[Result]) -> Iterator[str]:
+    """A row for each fault: what became of it under each combination."""
+    names = [combination for combination, _ in results[0].verdicts]
+    yield "| fault | " + " | ".join(name.replace("+", " + ") for name in names) + " |"
+    yield "|---|" + "---|" * len(names)
+    for result in results:
+        cells = (SIGNS[verdict.outcome] for _, verdict in result.verdicts)
+        yield f"| `{result.trial}` | " + " | ".join(cells) + " |"
+
+
+def _counts(name: str, results: Sequence[Result], width: int) -> str:
+    found = counted(results)
+    cells = (f"{found[outcome] or '-':>{len(outcome.value)}}" for outcome in _SHOWN)
+    return f"{name:<{width}}  " + "  ".join(cells)
+
+
+def _row(name: str, results: Sequence[Result]) -> str:
+    found = counted(results)
+    return f"| {name} | " + " | ".join(str(found[outcome] or "") for outcome in _SHOWN) + " |"
