@@ -111,7 +111,9 @@ async def test_pending_tool_use(
     assert called, "what the model did is not taken back"
     answered = [block["tool_use_id"] for block in user["content"] if block["type"] == "tool_result"]
     assert called == answered, "no id is left an orphan"
-    assert all(block["is_error"] for block in user["content"] if block["type"] == "tool_result"), "nothing is made up"
+    assert all(block.get("is_error") for block in user["content"] if block["type"] == "tool_result"), (
+        "nothing is made up"
+    )
     told = [event.text for event in conversation.of(Transition)]
     texts = [block["text"] for block in user["content"] if block["type"] == "text"]
     assert [*told, "Now go on."] == texts, "the model is told before the user speaks"

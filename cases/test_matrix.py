@@ -126,8 +126,9 @@ def _streaming(cassette: Any, conversation: Talk) -> None:
 
 def _prompt_cache(cassette: Any, conversation: Talk) -> None:
     assert MARKED == [[*cache_marks(body)] for body in cassette.bodies[:2]], "tools, system and user turns are marked"
-    second = conversation.of(RequestUsage)[1].usage
-    assert second.cache_read_input_tokens > 0, "the second turn reads the cache"
+    first, second = (event.usage for event in conversation.of(RequestUsage)[:2])
+    cached = first.cache_creation_input_tokens + first.cache_read_input_tokens
+    assert 0 < cached <= second.cache_read_input_tokens, "the second turn reads the cache"
 
 
 def _extended_output(cassette: Any, conversation: Talk) -> None:

@@ -1,0 +1,98 @@
+"""Ways of losing a session."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.agent import Context, store
+from harness.agent import agent as agents
+from harness.agent.heal import healed
+
+Patch = pytest.MonkeyPatch
+
+
+def keys_sorted_on_disk(patch: Patch) -> None:
+    """A saved session is tidied up."""
+    document = store._document
+    patch.setattr(store, "_document", lambda context: json.loads(json.dumps(document(context), sort_keys=True)))
+
+
+def fields_that_were_never_sent(patch: Patch) -> None:
+    """SDK objects are saved with every field that they could have."""
+    patch.setattr(
+        store, "plain", lambda value: json.loads(json.dumps(value, default=lambda one: one.model_dump(mode="json")))
+    )
+
+
+def written_in_place(patch: Patch) -> None:
+    """`json.dump(session, open(path, "w"))`"""
+
+    def plainly(path: Path, data: bytes) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            json.dump(json.loads(data), file, indent=2)
+
+    patch.setattr(store, "write_whole", plainly)
+
+
+def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:
+    """What cannot be read is replaced by nothing."""
+
+    def forgiving(text: str, **options: Any) -> Any:
+        try:
+            return json.loads(text, **options)
+        except ValueError:
+            return store._document(Context())
+
+    patch.setattr(store, "json", SimpleNamespace(**{**vars(json), "loads": forgiving}))
+
+
+def not_healed(patch: Patch) -> None:
+    """A restored session is sent as it was saved."""
+    patch.setattr(agents, "healed", lambda context: (context, ()))
+
+
+def the_call_taken_back(patch: Patch) -> None:
+    """A call without its result is cut out, as if nobody had made it."""
+
+    def cut(context: Context) -> tuple[Context, tuple[str, ...]]:
+        sound, notes = healed(context)
+        if not notes:
+            return sound, notes
+        texts = [
+            {**message, "content": [block for block in message["content"] if block["type"] == "text"]}
+            for message in context.messages
+        ]
+        return replace(context, messages=(*texts, {"role": "user", "content": []})), notes
+
+    patch.setattr(agents, "healed", cut)
+
+
+def a_result_made_up(patch: Patch) -> None:
+    """A call that nobody ran is answered as if it had gone well."""
+
+    def inventive(context: Context) -> tuple[Context, tuple[str, ...]]:
+        sound, notes = healed(context)
+        text = json.dumps(sound.messages).replace(', "is_error": true', "")
+        return replace(sound, messages=tuple(json.loads(text))), notes
+
+    patch.setattr(agents, "healed", inventive)
+
+
+def nothing_told(patch: Patch) -> None:
+    """There is no transition prompt."""
+    patch.setattr(agents, "transition_prompt", lambda *given: None)
+
+
+def told_each_time(patch: Patch) -> None:
+    """There is a transition prompt at every restore."""
+    patch.setattr(agents, "transition_prompt", lambda *given: "This session was restored.")
+
+
+def told_in_general_words(patch: Patch) -> None:
+    """The transition prompt does not say what changed."""
+    prompt = agents.transition_prompt
+    patch.setattr(agents, "transition_prompt", lambda *given: prompt(*given) and "Something has changed.")

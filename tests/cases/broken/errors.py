@@ -1,0 +1,196 @@
+"""Ways of making an error worse."""
+
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from harness.agent import Agent, AgentError, Event, TurnDiscarded, asking, cache_marks, limits, request, retry, stream
+from harness.agent import agent as agents
+from harness.agent.failure import Failure
+from harness.agent.request import Prepared
+from harness.agent.retry import RetryPolicy
+from harness.clock import Clock
+
+Patch = pytest.MonkeyPatch
+
+
+def everything_dropped(patch: Patch) -> None:
+    """A request that is refused is sent again as plainly as it can be."""
+
+    def everything(failure: Failure, prepared: Prepared) -> tuple[str, ...]:
+        return prepared.features if failure.is_rejection else ()
+
+    patch.setattr(asking, "named_features", everything)
+
+
+def the_tool_without_its_beta(patch: Patch) -> None:
+    """A refused beta is not sent again, but the tool that needs it is."""
+    prepare = request.prepare
+    patch.setattr(asking, "usable_tools", lambda toolbox, dropped: toolbox)
+
+    def bare(*given: Any, dropped: Sequence[str], **named: Any) -> Prepared:
+        prepared = prepare(*given, dropped=dropped, **named)
+        return replace(prepared, betas=tuple(beta for beta in prepared.betas if beta not in dropped))
+
+    patch.setattr(asking, "prepare", bare)
+
+
+def dropped_in_silence(patch: Patch) -> None:
+    """Nothing is logged."""
+    patch.setattr(asking, "log", lambda *given, **named: None)
+
+
+def no_fallback(patch: Patch) -> None:
+    """A refusal ends the turn."""
+    patch.setattr(asking, "named_features", lambda *given: ())
+
+
+def retry_after_ignored(patch: Patch) -> None:
+    """The agent knows better how long to wait."""
+    patch.setattr(retry, "retry_after", lambda headers: None)
+
+
+def no_cap(patch: Patch) -> None:
+    """The agent waits as long as it is asked to."""
+    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, retry_after_cap=math.inf, patience=math.inf))
+
+
+def nobody_waits(patch: Patch) -> None:
+    """A wait is announced, and not made."""
+    make = Agent.__init__
+    patch.setattr(
+        Agent, "__init__", lambda self, *given, clock, **named: make(self, *given, clock=_Impatient(clock), **named)
+    )
+
+
+class _Impatient:
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
+        self.sleep = clock.sleep
+
+    async def asleep(self, seconds: float) -> None:
+        """Return at once."""
+
+
+def the_users_turn_lost(patch: Patch) -> None:
+    """After an error the conversation is put back to before it."""
+    told = Agent._told
+
+    def forgetful(self: Agent, failure: Failure) -> AgentError:
+        self._session.keep_messages(self.context.messages[:-1])
+        return told(self, failure)
+
+    patch.setattr(Agent, "_told", forgetful)
+
+
+def said_twice(patch: Patch) -> None:
+    """A turn that was kept is added to by the same words."""
+    keep = agents.with_user
+
+    def twice(messages: Any, text: str | None, *given: Any) -> Any:
+        kept = keep(messages, text, *given)
+        content = kept[-1]["content"]
+        return (*kept[:-1], {"role": "user", "content": [*content, content[-1]]}) if messages else kept
+
+    patch.setattr(agents, "with_user", twice)
+
+
+def an_error_without_its_status(patch: Patch) -> None:
+    """Every error is the same to a caller."""
+    told = Agent._told
+    patch.setattr(Agent, "_told", lambda self, failure: told(self, replace(failure, status=None)))
+
+
+def discarded_in_silence(patch: Patch) -> None:
+    """A screen is not told that what it shows is void."""
+    events = asking.Asking.events
+
+    async def silent(self: asking.Asking) -> AsyncGenerator[Event, None]:
+        async for event in events(self):
+            if not isinstance(event, TurnDiscarded):
+                yield event
+
+    patch.setattr(asking.Asking, "events", silent)
+
+
+def the_broken_half_kept(patch: Patch) -> None:
+    """What a broken attempt had said is put in front of what the next one says."""
+    finish, add, said = stream.Assembler.finish, stream.Assembler._add_text, list[str]()
+
+    def noting(self: stream.Assembler, block: Mapping[str, Any], delta: Any, at: float) -> Any:
+        said.extend([delta.text] if delta.type == "text_delta" else [])
+        return add(self, block, delta, at)
+
+    def both(self: stream.Assembler) -> stream.Answer:
+        answer = finish(self)
+        return replace(answer, content=({"type": "text", "text": "".join(said)},))
+
+    patch.setattr(stream.Assembler, "_add_text", noting)
+    patch.setattr(stream.Assembler, "finish", both)
+
+
+def half_an_answer_taken_for_one(patch: Patch) -> None:
+    """Where a stream ends is where the answer ends."""
+
+    def whatever(self: stream.Assembler) -> stream.Answer:
+        for key, parts in self._parts.items() if self._open else ():
+            self._open[key] = "".join(parts)
+        return stream.Answer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
+
+    patch.setattr(stream.Assembler, "finish", whatever)
+
+
+def cuts_retried_like_any_error(patch: Patch) -> None:
+    """An answer that broke is asked for as often as one that was refused."""
+    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, broken=3))
+
+
+def a_cut_told_in_general_words(patch: Patch) -> None:
+    """The user does not learn what happened."""
+    told = Agent._told
+    patch.setattr(Agent, "_told", lambda self, failure: told(self, replace(failure, message="Something went wrong.")))
+
+
+def no_guard(patch: Patch) -> None:
+    """Let the API refuse it."""
+    patch.setattr(agents, "broken_limit", lambda *given: None)
+
+
+def a_guard_that_is_off_by_one(patch: Patch) -> None:
+    """One token more is let through."""
+    patch.setattr(limits, "LARGEST_UNSTREAMED", limits.LARGEST_UNSTREAMED + 1)
+
+
+def a_guard_after_the_fact(patch: Patch) -> None:
+    """The API is asked how long the question is before the limits are looked at."""
+    turn = Agent._turn
+
+    async def counted(self: Agent, text: str) -> AsyncGenerator[Event, None]:
+        messages: Any = [{"role": "user", "content": text}]
+        await self._session.client.messages.count_tokens(model=self.context.model, messages=messages)
+        async for event in turn(self, text):
+            yield event
+
+    patch.setattr(Agent, "_turn", counted)
+
+
+def five_marks(patch: Patch) -> None:
+    """One turn more is marked than there is room for."""
+    patch.setattr(request, "_LATEST_TURNS", 3)
+    patch.setattr(request, "MOST_MARKS", 5)
+
+
+def marks_in_the_callers_messages(patch: Patch) -> None:
+    """Marks are set where the messages are."""
+    mark = cache_marks.marked_turns
+
+    def in_place(messages: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+        for message, marked in zip(messages, mark(messages, most), strict=True):
+            message.update(marked)
+        return list(messages)
+
+    patch.setattr(request, "marked_turns", in_place)

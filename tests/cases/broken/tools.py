@@ -1,0 +1,173 @@
+"""Ways of getting tools wrong."""
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.agent import Event, conversation, stream, tools, turn
+from harness.agent.bash import Bash
+from harness.agent.schema import Schema
+from harness.agent.tools import Toolbox, ToolCall, ToolOutcome
+
+Patch = pytest.MonkeyPatch
+Block = dict[str, Any]
+
+
+def only_the_last_delta(patch: Patch) -> None:
+    """Of a split input the last part is parsed, and nothing said if it cannot be."""
+    stop = stream.Assembler._block_stop
+
+    def last(self: stream.Assembler, *given: Any) -> None:
+        block, parts, self._input = self._open, self._input, []
+        stop(self, *given)
+        with contextlib.suppress(ValueError):
+            if parts and block is not None:
+                block["input"] = json.loads(parts[-1])
+
+    patch.setattr(stream.Assembler, "_block_stop", last)
+
+
+def no_delay(patch: Patch) -> None:
+    """A tool runs at once."""
+    make = Toolbox.__init__
+    patch.setattr(Toolbox, "__init__", lambda self, given, *, clock, delay=0.0: make(self, given, clock=clock, delay=0))
+
+
+def the_tool_before_its_event(patch: Patch) -> None:
+    """Calls are shown once they are done."""
+    called = turn.Turn._called
+
+    async def afterwards(self: turn.Turn, *given: Any) -> AsyncGenerator[Event, None]:
+        for event in [event async for event in called(self, *given)]:
+            yield event
+
+    patch.setattr(turn.Turn, "_called", afterwards)
+
+
+def defaults_left_out(patch: Patch) -> None:
+    """Input reaches a tool as the model wrote it, unchecked."""
+    patch.setattr(Schema, "filled", lambda self, value, at="": value)
+
+
+def a_command_invented(patch: Patch) -> None:
+    """Where the model names no command, one is run all the same."""
+    run = Bash.run
+
+    async def invented(self: Bash, arguments: Mapping[str, Any]) -> str:
+        return await run(self, {"command": "printf one", **arguments})
+
+    patch.setattr(Bash, "run", invented)
+    patch.setattr(Bash, "input_schema", {"type": "object"})
+
+
+def a_problem_without_its_name(patch: Patch) -> None:
+    """What does not fit is not said."""
+    _outcomes(patch, lambda outcome: replace(outcome, content="invalid input") if outcome.is_error else outcome)
+
+
+def what_a_tool_raises_ends_the_turn(patch: Patch) -> None:
+    """Nothing is caught."""
+
+    async def bare(self: Toolbox, call: ToolCall) -> ToolOutcome:
+        return ToolOutcome(call.id, await self._result(call))
+
+    patch.setattr(Toolbox, "run", bare)
+
+
+def an_error_passed_off_as_a_result(patch: Patch) -> None:
+    """`is_error` is forgotten."""
+    _outcomes(patch, lambda outcome: replace(outcome, is_error=False))
+
+
+def an_error_without_its_words(patch: Patch) -> None:
+    """The model learns that something went wrong."""
+    _outcomes(patch, lambda outcome: replace(outcome, content="error") if outcome.is_error else outcome)
+
+
+def results_in_turns_of_their_own(patch: Patch) -> None:
+    """One user turn a result."""
+    patch.setattr(
+        turn,
+        "with_results",
+        lambda messages, outcomes: (
+            *messages,
+            *({"role": "user", "content": [outcome.block]} for outcome in outcomes),
+        ),
+    )
+
+
+def results_under_each_others_ids(patch: Patch) -> None:
+    """The last result comes first."""
+
+    def swapped(messages: Any, outcomes: list[ToolOutcome]) -> Any:
+        ids = [outcome.id for outcome in outcomes][::-1]
+        crossed = [replace(outcome, id=id) for outcome, id in zip(outcomes, ids, strict=True)]
+        return conversation.with_results(messages, crossed)
+
+    patch.setattr(turn, "with_results", swapped)
+
+
+def no_signature(patch: Patch) -> None:
+    """What is sent back of thinking is what can be read."""
+    _sent_back(
+        patch, lambda blocks: [{key: value for key, value in one.items() if key != "signature"} for one in blocks]
+    )
+
+
+def half_a_signature(patch: Patch) -> None:
+    """A signature that came in parts is not put together."""
+    _sent_back(
+        patch,
+        lambda blocks: [
+            {**one, "signature": one["signature"][: len(one["signature"]) // 2]} if "signature" in one else one
+            for one in blocks
+        ],
+    )
+
+
+def no_thinking(patch: Patch) -> None:
+    """Thinking is for the reader."""
+    _sent_back(patch, lambda blocks: [one for one in blocks if one["type"] != "thinking"])
+
+
+def thinking_after_the_call(patch: Patch) -> None:
+    """The blocks come back in another order."""
+    _sent_back(patch, lambda blocks: sorted(blocks, key=lambda one: one["type"] == "thinking"))
+
+
+def thinking_in_other_words(patch: Patch) -> None:
+    """Thinking is cut short before it is sent back."""
+    _sent_back(
+        patch, lambda blocks: [{**one, "thinking": one["thinking"][:8]} if "thinking" in one else one for one in blocks]
+    )
+
+
+def cut_calls_run(patch: Patch) -> None:
+    """Nobody asks why the answer ended."""
+    patch.setattr(stream.Answer, "cut", None)
+
+
+def a_cut_call_refused_without_a_reason(patch: Patch) -> None:
+    """The model is not told why its call was not run."""
+    refusal = turn.Turn._refusal
+    patch.setattr(turn.Turn, "_refusal", lambda self, *given: refusal(self, *given) and "It was not run.")
+
+
+def _outcomes(patch: Patch, change: Callable[[ToolOutcome], ToolOutcome]) -> None:
+    """Change what calls come to."""
+    run = tools.Toolbox.run
+
+    async def changed(self: Toolbox, call: ToolCall) -> ToolOutcome:
+        return change(await run(self, call))
+
+    patch.setattr(tools.Toolbox, "run", changed)
+
+
+def _sent_back(patch: Patch, change: Callable[[list[Block]], list[Block]]) -> None:
+    """Change what is kept of an answer."""
+    keep = turn.with_answer
+    patch.setattr(turn, "with_answer", lambda messages, content: keep(messages, change(list(content))))
