@@ -10,6 +10,8 @@ from harness.wire.timeline import Headers, Request, header
 
 BETA_HEADER = "anthropic-beta"
 
+_BETA_NAMESPACE = ("beta", "true")
+
 MatchWord: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
 """vcrpy's names for the parts of a request. Its `scheme`, `host` and `port` are not among them: no host is stored."""
 
@@ -20,13 +22,14 @@ def betas(headers: Headers) -> tuple[str, ...]:
 
 
 def canonical_path(path: str) -> str:
-    """The path with its query in order.
+    """The path with its query in order, without `beta=true`: older SDKs add it, and the header says which betas.
 
-    >>> canonical_path("/v1/models?limit=2&after_id=x")
+    >>> canonical_path("/v1/models?limit=2&after_id=x&beta=true")
     '/v1/models?after_id=x&limit=2'
     """
-    plain, mark, query = path.partition("?")
-    return plain + mark + urlencode(sorted(parse_qsl(query, keep_blank_values=True))) if query else plain
+    plain, _, query = path.partition("?")
+    pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != _BETA_NAMESPACE)
+    return f"{plain}?{urlencode(pairs)}" if pairs else plain
 
 
 def body_value(body: bytes) -> Any:

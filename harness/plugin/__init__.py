@@ -12,6 +12,7 @@ from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makerepor
 from harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
 from harness.plugin.normalisers import harness_normalisers
 from harness.plugin.options import pytest_addoption, pytest_configure
+from harness.plugin.routes import harness_respx
 from harness.plugin.secrets import harness_filters
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "flags",
     "harness_filters",
     "harness_normalisers",
+    "harness_respx",
     "pytest_addoption",
     "pytest_configure",
     "pytest_generate_tests",
