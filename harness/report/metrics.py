@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from harness import models
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, Head, Request, Response, body, header
+from harness.cassette.compression import uncompressed
+from harness.wire.message import Received, received
+from harness.wire.timeline import Chunk, Request, Response
 from harness.wire.usage import Usage
 
 _DELTA = b"content_block_delta"
@@ -37,13 +38,14 @@ class Metrics:
 
 def measured(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
     """Measure exchanges as a client saw them."""
-    answers = [_answer(request, response) for request, response in exchanges]
-    usages = [(model, usage) for model, usage in answers if usage is not None]
+    answers = [(model_of(request), received(uncompressed(response))) for request, response in exchanges]
+    whole = [(model, answer) for model, answer in answers if is_whole(answer)]
+    usages = [(model, usage) for model, answer in whole if (usage := stated_usage(answer)) is not None]
     costs = [models.find(model).cost(usage) for model, usage in usages]
     firsts = [moment for _, response in exchanges if (moment := first_token(response)) is not None]
     return Metrics(
         requests=len(exchanges),
-        errors=len(exchanges) - len(usages),
+        errors=len(exchanges) - len(whole),
         usage=sum((usage for _, usage in usages), Usage()),
         cost=None if None in costs else sum(cost for cost in costs if cost is not None),
         first_token=firsts[0] if firsts else None,
@@ -62,31 +64,26 @@ def first_token(response: Response) -> float | None:
     return None
 
 
-def _answer(request: Request, response: Response) -> tuple[str, Usage | None]:
-    """The model asked for, and the usage that a complete answer states."""
-    head = response[0]
-    if not isinstance(head, Head) or head.status != 200:
-        return "", None
-    streamed = header(head.headers, "content-type").startswith("text/event-stream")
+def model_of(request: Request) -> str:
+    """The model that a request asks for; empty where it names none."""
     try:
-        model = str(msgspec.json.decode(request.body)["model"])
-        return model, _streamed_usage(response) if streamed else _plain_usage(body(response))
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return "", None
+        asked: Any = msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ""
+    model = asked.get("model") if isinstance(asked, dict) else None
+    return model if isinstance(model, str) else ""
 
 
-def _plain_usage(data: bytes) -> Usage:
-    return Usage.from_mapping(msgspec.json.decode(data)["usage"])
+def stated_usage(answer: Received) -> Usage | None:
+    """The usage that an answer states so far; `None` where it states none that can be read."""
+    if answer.usage is None:
+        return None
+    try:
+        return Usage.from_mapping(answer.usage)
+    except ValueError:
+        return None
 
 
-def _streamed_usage(response: Response) -> Usage | None:
-    usage: Usage | None = None
-    for event in decode(piece.data for piece in response if isinstance(piece, Chunk)):
-        value: Any = msgspec.json.decode(event.data) if event.event in ("message_start", "message_delta") else None
-        if event.event == "message_start":
-            usage = Usage.from_mapping(value["message"]["usage"])
-        elif event.event == "message_delta" and usage is not None:
-            usage = usage.updated(value["usage"])
-        elif event.event == "message_stop":
-            return usage
-    return None
+def is_whole(answer: Received) -> bool:
+    """Whether it is a 200 that came to its end, with no error in its stream."""
+    return answer.status == 200 and answer.complete and answer.error is None
