@@ -69,7 +69,7 @@ def received(response: Response) -> Received:
     ended = isinstance(response[-1], End) and not response[-1].abandoned
     if header(head.headers, "content-type").startswith("text/event-stream"):
         events = tuple(objects(decode(piece.data for piece in response if isinstance(piece, Chunk))))
-        kinds = {event.get("type") for event in events}
+        kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)
         return Received(head.status, True, assembled(events), "message_stop" in kinds, error, events)
     value = _json(body(response))

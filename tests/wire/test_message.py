@@ -102,7 +102,8 @@ def test_the_input_of_a_tool_is_json_or_the_text_that_came(parts: list[str], exp
 def test_a_cut_stream_is_read_as_far_as_it_came() -> None:
     """It is not complete, and says so."""
     text = _block({"type": "text", "text": ""}, {"type": "text_delta", "text": "Once"})
-    answer = received(_stream(START, *text[:2], last=Cut(0.2, "reset")))
+    ending = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    answer = received(_stream(START, *text[:2], ending, last=Cut(0.2, "reset")))
     assert not answer.complete
     assert [{"type": "text", "text": "Once"}] == list(answer.blocks)
     assert {"input_tokens": 7, "output_tokens": 1} == answer.usage
