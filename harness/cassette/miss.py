@@ -26,15 +26,17 @@ _BODY: frozenset[MatchWord] = frozenset({"body", "raw_body"})
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A request that was not answered: `place` is the nearest interaction, `None` where there is nothing to compare.
+    """A request that was not answered: `place` is the nearest interaction, `None` where none is compared.
 
-    `message` is the whole report, a line or two of summary and one for each difference.
+    `message` is the whole report, a line or two of summary and one for each difference; `reason` says what is wrong
+    where it is no difference.
     """
 
     asked: Interaction
     place: int | None
     differences: tuple[Difference, ...]
     message: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Reporter:
         """The report of a request that none that is left equals; the nearest of those in `unplayed` is named."""
         if places := self.index.places.get(self.index.key(asked)):
             times = f"{len(places)} time{'s' if len(places) != 1 else ''}"
-            return self._report(asked, None, (), [f"It was recorded {times}, and each answer has been played."])
+            lines = [f"It was recorded {times}, and each answer has been played."]
+            return self._report(asked, None, (), lines, "sent more often than it was recorded")
         candidates = (unplayed or range(len(self.cassette.interactions)))[:MOST_COMPARED]
         if not candidates:
-            return self._report(asked, None, (), [])
+            return self._report(asked, None, (), [], "nothing is recorded")
         found = {place: self._differences(place, asked) for place in candidates}
         fewest = min(map(len, found.values()))
         place = min((place for place in found if len(found[place]) == fewest), key=lambda place: _size(found[place]))
@@ -63,17 +66,24 @@ class Reporter:
         """The report of a client that reads past the end of a recording whose own client had stopped there."""
         where = f"{asked.request.method} {asked.request.path}: the answer of interaction {place} of {self._name}"
         lines = [f"{where} ends where its client stopped reading; this one read on."]
-        return Miss(asked, None, (), "\n".join([*lines, *self._command()]))
+        return Miss(asked, None, (), "\n".join([*lines, *self._command()]), "read on where the recorded client stopped")
 
     @property
     def _name(self) -> str:
         return str(self.cassette.path or "the cassette")
 
-    def _report(self, asked: Interaction, place: int | None, found: Sequence[Difference], lines: Iterable[str]) -> Miss:
+    def _report(
+        self,
+        asked: Interaction,
+        place: int | None,
+        found: Sequence[Difference],
+        lines: Iterable[str],
+        reason: str = "",
+    ) -> Miss:
         count = len(self.cassette.interactions)
         where = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{asked.request.method} {asked.request.path} is not in {where}."
-        return Miss(asked, place, tuple(found), "\n".join([first, *lines, *self._command()]))
+        return Miss(asked, place, tuple(found), "\n".join([first, *lines, *self._command()]), reason)
 
     def _nearest(self, place: int, found: Sequence[Difference]) -> Iterator[str]:
         yield f"The nearest is interaction {place}; it differs in:"
@@ -126,4 +136,5 @@ def _text(value: Any) -> str:
 
 def _matters(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:
     """Whether a difference keeps a request from matching, where only the named parts are compared."""
-    return not match_on or not _PARTS.get(difference.path, _BODY).isdisjoint(match_on)
+    words = _BODY if difference.at else _PARTS.get(difference.path, _BODY)
+    return not match_on or not words.isdisjoint(match_on)

@@ -2,9 +2,9 @@
 
 import argparse
 
-from harness.cli import cassette_check, cassette_export, cassette_import
+from harness.cli import cassette_check, cassette_export, cassette_import, cassette_rebase
 
-COMMANDS = (cassette_check, cassette_export, cassette_import)
+COMMANDS = (cassette_check, cassette_export, cassette_import, cassette_rebase)
 """The modules of the commands; each has a `register`, which adds its own parser."""
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import CassetteError, Refusal
 from harness.plugin.fixtures import SESSION
+from harness.plugin.misses import miss_rows
 from harness.plugin.record import run_row
 from harness.plugin.secrets import hide_in_report
 
@@ -41,6 +42,9 @@ def pytest_runtest_makereport(
         hide_in_report(report, session.shown)
     if report.when == "call" and (row := run_row(item, report.outcome)) is not None:
         report.harness = row  # type: ignore[attr-defined]
+    if report.when == "call" and session is not None:
+        failure = str(call.excinfo.value) if call.excinfo else ""
+        report.harness_misses = miss_rows(item, session, failure)  # type: ignore[attr-defined]
     return report
 
 

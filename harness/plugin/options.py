@@ -9,6 +9,7 @@ from harness.config import read_config
 from harness.errors import HarnessError
 from harness.plugin import faults, sweep
 from harness.plugin.marks import CONFIG, MARKS
+from harness.plugin.misses import Misses
 from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import configured_filters
 from harness.plugin.summary import Summary
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     config.pluginmanager.register(Summary(), "harness-summary")
+    config.pluginmanager.register(Misses(config), "harness-misses")
 
 
 def record_mode(config: pytest.Config) -> RecordMode:

@@ -38,12 +38,13 @@ def _source(session: "Session") -> dict[str, str | None]:
     """Who answered: the upstream that a played cassette was recorded from, or the one asked now."""
     cassette, plan = session.cassette, session.plan
     if not session.exchanges:
-        return {"played": None, "recorded_at": None, "asked": None}
+        return {"played": None, "recorded_at": None, "asked": None, "rebased": None}
     if plan.plays:
         envelope = cassette.envelope if cassette else None
         return {
             "played": envelope.upstream if envelope else None,
             "recorded_at": envelope.recorded_at if envelope else None,
             "asked": None,
+            "rebased": str(plan.path) if envelope and envelope.rebased else None,
         }
-    return {"played": None, "recorded_at": None, "asked": plan.upstream}
+    return {"played": None, "recorded_at": None, "asked": plan.upstream, "rebased": None}

@@ -186,6 +186,12 @@ class Session:
         return tuple(self._replay.reports) if self._replay and "misses" not in self.plan.allowed else ()
 
     @property
+    def missed_text(self) -> str:
+        """What a test that has otherwise passed is told of its misses alone, with what they left unplayed."""
+        unplayed = self._unplayed() if self._replay and "unplayed" not in self.plan.allowed else []
+        return "\n\n".join([*(miss.message for miss in self.missed), *unplayed])
+
+    @property
     def played(self) -> tuple[int, ...]:
         """The positions of the interactions that were played."""
         unplayed = self._replay.unplayed if self._replay else ()

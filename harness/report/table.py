@@ -22,6 +22,8 @@ def closing_lines(rows: Sequence[Row], now: datetime) -> Iterator[str]:
     if any("simulator" in (row["played"], row["asked"]) for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
+    if rebased := len({path for row in rows if (path := row.get("rebased"))}):
+        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until recorded anew"
 
 
 def by_combination(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:

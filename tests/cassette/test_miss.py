@@ -72,7 +72,16 @@ To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, _
 def test_an_empty_cassette_has_no_nearest() -> None:
     """And where nobody says how to record, no command is invented."""
     miss = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")
-    assert Miss(_interaction(BODY), None, (), "POST /v1/messages is not in the cassette (0 interactions).") == miss
+    assert (
+        Miss(
+            _interaction(BODY),
+            None,
+            (),
+            "POST /v1/messages is not in the cassette (0 interactions).",
+            "nothing is recorded",
+        )
+        == miss
+    )
 
 
 def test_many_differences_are_counted() -> None:

@@ -1,0 +1,148 @@
+"""Misses of a whole run: one message a cause, and a rebase that mends them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cassette import Cassette, Envelope, Interaction
+from harness.wire.timeline import Chunk, End, Head, Request, Response
+
+TESTS = 400
+SYSTEM = "You are a careful assistant for commands. " + "Say what you did. " * 20
+ASK = """
+import httpx2
+import pytest
+
+PROMPT = {prompt!r}
+TOOL = {tool!r}
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_ask(cassette, number):
+    with cassette.http_client() as client:
+        body = dict(
+            model="claude-haiku-4-5",
+            max_tokens=100,
+            system=[dict(type="text", text=PROMPT)],
+            tools=[dict(name=TOOL, input_schema=dict(type="object"))],
+            messages=[dict(role="user", content=f"question {{number}}")],
+        )
+        answer = client.post("https://api.anthropic.com/v1/messages", json=body)
+        assert str(number) == answer.json()["content"][0]["text"]
+"""
+
+
+def _body(number: int) -> dict[str, Any]:
+    return {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 100,
+        "system": [{"type": "text", "text": SYSTEM}],
+        "tools": [{"name": "bash", "input_schema": {"type": "object"}}],
+        "messages": [{"role": "user", "content": f"question {number}"}],
+    }
+
+
+def _answer(number: int) -> Response:
+    usage = {"input_tokens": 1000, "output_tokens": 200}
+    data = {"id": f"msg_{number}", "content": [{"type": "text", "text": str(number)}], "usage": usage}
+    head = Head(0.1, 200, (("content-type", "application/json"),))
+    return head, Chunk(0.2, json.dumps(data, separators=(",", ":")).encode()), End(0.3)
+
+
+def _record(path: Path, tests: int, upstream: Any = "live") -> list[Path]:
+    """One cassette a test, as it is recorded."""
+    folder, made = path / "recordings" / "test_prompt", []
+    for number in range(tests):
+        data = json.dumps(_body(number), separators=(",", ":")).encode()
+        request = Request("POST", "/v1/messages", (("content-type", "application/json"),), data)
+        cassette = Cassette(Envelope(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, _answer(number)),))
+        made.append(folder / f"test_ask[{number}].json")
+        cassette.save(made[-1])
+    return made
+
+
+def _asking(pytester: pytest.Pytester, prompt: str, tool: str = "bash", tests: int = TESTS) -> None:
+    pytester.makepyfile(test_prompt=ASK.format(prompt=prompt, tool=tool, tests=tests))
+
+
+def _rebase(pytester: pytest.Pytester, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from harness.cli import main; raise SystemExit(main())", "cassette", "rebase"]
+    return subprocess.run([*command, *arguments], cwd=pytester.path, capture_output=True, text=True, check=False)
+
+
+def _summary(run: pytest.RunResult) -> list[str]:
+    """The lines of the section on missed requests."""
+    lines = run.stdout.lines
+    start = next(place for place, line in enumerate(lines) if "missed requests" in line)
+    rest = lines[start + 1 :]
+    return rest[: next(place for place, line in enumerate(rest) if line.startswith("==="))]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two workers"])
+def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """It names the path, the words, the tests and the price; rebased, all pass, with one changed line a cassette."""
+    paths = _record(pytester.path, TESTS)
+    before = [path.read_text().splitlines() for path in paths]
+    _asking(pytester, SYSTEM.replace("careful", "helpful"))
+    run = pytester.runpytest_subprocess("-q", "-p", "no:randomly", *workers)
+    run.assert_outcomes(failed=TESTS)
+    first, hit, price, advice = _summary(run)
+    assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
+    assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 397 more", hit)
+    assert "  recording anew: 400 cassettes, about $0.8000 at list prices" == price
+    assert "If the answers still hold: harness cassette rebase --dry-run" == advice
+    output = run.stdout.str()
+    assert 1 == output.count("The nearest is interaction 0; it differs in:")
+    assert TESTS - 1 == output.count("`system[0].text`, 1 word: 'careful' → 'helpful' (as in test_prompt.py::test_ask[")
+
+    assert 0 == _rebase(pytester, "--dry-run").returncode
+    assert before == [path.read_text().splitlines() for path in paths]
+    done = _rebase(pytester)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "400 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
+    for old, path in zip(before, paths, strict=True):
+        new = path.read_text().splitlines()
+        stamp = [line for line in new if line.strip().startswith('"rebased"')]
+        assert 1 == len(stamp)
+        new.remove(stamp[0])
+        changed = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
+        assert [(changed[0][1].replace("helpful", "careful"), changed[0][1])] == changed
+    green = pytester.runpytest_subprocess("-q", *workers)
+    green.assert_outcomes(passed=TESTS)
+    green.stdout.fnmatch_lines(["rebased, not verified: 400 cassettes, until recorded anew"])
+    assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
+
+
+def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
+    """Nothing is written, whatever else was missed; the reason is given by the run and by the command."""
+    paths = _record(pytester.path, 3)
+    before = [path.read_bytes() for path in paths]
+    _asking(pytester, SYSTEM.replace("careful", "helpful"), tool="shell", tests=3)
+    run = pytester.runpytest_subprocess("-q")
+    run.assert_outcomes(failed=3)
+    assert [
+        "3 tests: `system[0].text`, 1 word: 'careful' → 'helpful'; `tools[0].name`, 1 word: 'bash' → 'shell'",
+        "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
+        "  recording anew: 3 cassettes, about $0.0060 at list prices",
+        "  no rebase: tools[0].name changed, and with it what the model can answer",
+    ] == _summary(run)[:4]
+    for arguments in ((), ("--yes",), ("--dry-run",)):
+        refused = _rebase(pytester, *arguments)
+        assert 1 == refused.returncode
+        assert (
+            "Nothing is written, because an answer would no longer belong to its request:\n"
+            + "".join(
+                f"  recordings/test_prompt/test_ask[{number}].json: interaction 0: tools[0].name changed, and with it "
+                "what the model can answer: record it anew\n"
+                for number in range(3)
+            )
+            + "Record them anew, or name the PATHs of the others.\n"
+            == refused.stdout
+        )
+    assert before == [path.read_bytes() for path in paths]
