@@ -1,5 +1,6 @@
 """Two agents that people really write, for a sweep to try: the SDK's tool runner, and a plain loop around `create`."""
 
+import inspect
 import os
 from typing import Any
 
@@ -29,15 +30,16 @@ def _asked(stage: Stage) -> dict[str, Any]:
 
 
 async def tool_runner(prompt: str, stage: Stage) -> None:
-    """`client.beta.messages.tool_runner`, as the SDK's documentation shows it; what it said is kept for the next one."""
+    """`client.beta.messages.tool_runner`, as the SDK's documentation shows it; what was said is kept."""
     from anthropic import beta_async_tool
 
     [note] = stage.tools
     tool = beta_async_tool(note.run, name=note.name, description=note.description, input_schema=note.input_schema)
     stage.messages.append({"role": "user", "content": prompt})
-    runner = _client(stage).beta.messages.tool_runner(
-        **_asked(stage), tools=[tool], messages=list(stage.messages), stream=_streams()
-    )
+    make = _client(stage).beta.messages.tool_runner
+    # the simulated API keeps no conversations; SDKs before message threads have no such argument
+    unthreaded = {"thread": False} if "thread" in inspect.signature(make).parameters else {}
+    runner = make(**_asked(stage), **unthreaded, tools=[tool], messages=list(stage.messages), stream=_streams())
     async for answer in runner:
         message = await answer.get_final_message() if _streams() else answer
         stage.messages.append({"role": "assistant", "content": _sent_back(message)})

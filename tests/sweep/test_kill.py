@@ -1,0 +1,293 @@
+"""Real processes, killed at every point of the protocol, and what their successors make of what is left.
+
+`pytest tests/sweep/test_kill.py --kills=1000` kills more often; the figures are printed with `-s`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.agent import Context, load, save
+from harness.agent.heal import INTERRUPTED, NOT_RUN
+from harness.flags import read_settings
+from harness.simulator import Turn, simulate
+from harness.simulator.scenario import Call
+from harness.transports.server import LoopbackServer
+from harness.wire.timeline import Request, Response, header
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
+
+TEXT = "Note the step down."
+STEP = "the step"
+SAVES = 6
+"""Saves in an unbroken turn: the user's text, the answer, the call begun, its outcome, the results, the last answer."""
+POINTS = (
+    "request:1",
+    "first_delta",
+    "call_saved",
+    "tool_begun",
+    "tool_running",
+    "result_not_saved",
+    "result_saved",
+    "request:2",
+    *(f"before_flush:{number}" for number in range(1, SAVES + 1)),
+    *(f"before_rename:{number}" for number in range(1, SAVES + 1)),
+)
+ENVIRONMENTS: tuple[dict[str, str], ...] = (
+    {"ENABLE_STREAMING": "true"},
+    {"ENABLE_STREAMING": "true", "ENABLE_PROMPT_CACHE": "true", "ENABLE_EXTENDED_OUTPUT": "true"},
+)
+
+
+def model(body: Mapping[str, Any]) -> Turn:
+    """A careful model: where a call may or may not have taken effect, it looks before it calls again."""
+    content = body["messages"][-1]["content"]
+    results = [block for block in content if block["type"] == "tool_result"]
+    said = str(results[-1]["content"]) if results else ""
+    if said == INTERRUPTED:
+        return Turn(thinking="Did it run?", text="Let me look first.", calls=(Call(name="look", input={}),))
+    if said == "noted" or STEP in said:
+        return Turn(text="It is noted.")
+    return Turn(thinking="One call will do.", text="I note it down.", calls=(Call(name="note", input={"step": STEP}),))
+
+
+class Grave:
+    """Runs the agent in processes of their own against one loopback server, and kills them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.context, self.effects = directory / "context.json", directory / "effects.txt"
+        self.requests: list[dict[str, Any]] = []
+        self._kill_at = 0
+        self._upstream: Callable[[Request], Response] = simulate(hook=model)
+        script = Path(__file__).with_name("victim.py")
+        self._parent = subprocess.Popen(
+            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._read()
+        self.server = LoopbackServer(self._answer)
+
+    def _answer(self, request: Request) -> Response:
+        self.requests.append(json.loads(request.body))
+        if len(self.requests) == self._kill_at:
+            os.kill(int(header(request.headers, "x-process")), signal.SIGKILL)
+        return self._upstream(request)
+
+    def begin(self, environ: Mapping[str, str]) -> None:
+        """A conversation of one turn stands in the file; nothing has been noted yet."""
+        earlier = ({"role": "user", "content": "Hello."}, {"role": "assistant", "content": [_text("Hello!")]})
+        combination = read_settings(environ).combination
+        save(Context(messages=earlier, model="claude-haiku-4-5", combination=combination), self.context)
+        self.effects.write_text("")
+        self._upstream = simulate(hook=model)
+
+    def run(self, environ: Mapping[str, str], kill: str = "") -> int:
+        """One process: it says the text, or goes on where that is saved. Returns its exit status."""
+        self.requests.clear()
+        self._kill_at = int(kill.partition(":")[2]) if kill.startswith("request:") else 0
+        context = load(self.context)
+        pending = len(context.messages) > 2
+        job = {
+            "url": self.server.url,
+            "context": str(self.context),
+            "effects": str(self.effects),
+            "environ": {**environ},
+            "text": None if pending else TEXT,
+            "kill": kill,
+        }
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(json.dumps(job) + "\n")
+        self._parent.stdin.flush()
+        return int(self._read())
+
+    def _read(self) -> str:
+        assert self._parent.stdout is not None
+        return self._parent.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End the parent of all those processes."""
+        self._parent.communicate(timeout=30)
+
+    @property
+    def noted(self) -> list[str]:
+        """The side effects."""
+        return self.effects.read_text().splitlines()
+
+
+@pytest.fixture(scope="module")
+def grave(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grave]:
+    """One warmed parent and one server for all kills."""
+    grave = Grave(tmp_path_factory.mktemp("grave"))
+    with grave.server:
+        yield grave
+    grave.close()
+
+
+def _text(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
+
+
+def _unbroken(grave: Grave, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    grave.begin(environ)
+    assert 0 == grave.run(environ)
+    assert [STEP] == grave.noted
+    return list(grave.requests)
+
+
+def _without_transition(body: dict[str, Any]) -> dict[str, Any]:
+    """The request without what the model is told about the restore."""
+    messages = [
+        message
+        if isinstance(message["content"], str)
+        else {**message, "content": [block for block in message["content"] if not _is_transition(block)]}
+        for message in body["messages"]
+    ]
+    return {**body, "messages": messages}
+
+
+def _is_transition(block: Mapping[str, Any]) -> bool:
+    return block["type"] == "text" and block["text"].startswith("This session was saved and restored.")
+
+
+def _result(body: Mapping[str, Any]) -> tuple[str, bool]:
+    block = body["messages"][-1]["content"][0]
+    return block["content"], block.get("is_error", False)
+
+
+@pytest.mark.parametrize("environ", ENVIRONMENTS, ids=["streaming", "everything"])
+@pytest.mark.parametrize(
+    ("point", "next_request", "told"),
+    [
+        ("request:1", 0, None),
+        ("first_delta", 0, None),
+        ("call_saved", 1, (NOT_RUN, True)),
+        ("tool_begun", 1, (INTERRUPTED, True)),
+        ("tool_running", 1, (INTERRUPTED, True)),
+        ("result_not_saved", 1, (INTERRUPTED, True)),
+        ("result_saved", 1, ("noted", False)),
+        ("request:2", 1, ("noted", False)),
+    ],
+)
+def test_the_successor_asks_what_the_unbroken_session_would_have(
+    grave: Grave, environ: Mapping[str, str], point: str, next_request: int, told: tuple[str, bool] | None
+) -> None:
+    """The next request is that of the unbroken run, byte for byte but for what the model must be told of the call."""
+    expected = _unbroken(grave, environ)[next_request]
+    grave.begin(environ)
+    assert -signal.SIGKILL == grave.run(environ, point)
+    assert 0 == grave.run(environ)
+    found = _unmarked(_without_transition(grave.requests[0]))
+    if told is not None:
+        assert told == _result(found)
+        found["messages"][-1]["content"][0] = expected["messages"][-1]["content"][0]
+    assert _unmarked(expected) == _unmarked(found)
+    assert [STEP] == grave.noted
+
+
+def _unmarked(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without cache marks, which stand on the last block, be it the transition prompt."""
+    if isinstance(body, dict):
+        return {key: _unmarked(value) for key, value in body.items() if key != "cache_control"}
+    return [_unmarked(value) for value in body] if isinstance(body, list) else body  # type: ignore[return-value]
+
+
+def test_no_kill_loses_a_context_or_repeats_a_side_effect(
+    grave: Grave, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kills over all points, each followed by a successor, which brings the turn to its end."""
+    kills = request.config.getoption("--kills", default=100)
+    met: Counter[str] = Counter()
+    lost: list[str] = []
+    for number in range(kills):
+        point, environ = POINTS[number % len(POINTS)], ENVIRONMENTS[number // len(POINTS) % 2]
+        grave.begin(environ)
+        assert -signal.SIGKILL == grave.run(environ, point), point
+        met[point.partition(":")[0]] += 1
+        if 0 != grave.run(environ) or [STEP] != grave.noted:
+            lost.append(f"{point}: {grave.noted}")
+        answered = load(grave.context).messages[-1]
+        assert [_text("It is noted.")] == [block for block in answered["content"] if block["type"] == "text"], point
+        for part in grave.directory.glob(".*.part"):
+            part.unlink()
+    with capsys.disabled():
+        print(f"\n{kills} kills ({', '.join(f'{name} {count}' for name, count in met.items())}): {len(lost)} lost")
+    assert [] == lost
+
+
+def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
+    """No byte of the new one fits: the session says so, and the file is the one before."""
+    path = tmp_path / "context.json"
+    save(Context(model="claude-haiku-4-5"), path)
+    script = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from harness.agent import Context, save\n"
+        "from harness.errors import ContextError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))\n"
+        "try:\n"
+        "    save(Context(model='claude-opus-5'), Path(sys.argv[1]))\n"
+        "except ContextError as error:\n"
+        "    print(str(error).replace(sys.argv[1], 'FILE'))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert (
+        "FILE: the context was not saved: [Errno 27] File too large; what was there before is untouched\n" == run.stdout
+    )
+    assert "claude-haiku-4-5" == load(path).model
+    assert [path] == list(tmp_path.iterdir())
+
+
+needs_mount = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None, reason="only root can mount"
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount here: {mounted.stderr.strip()}")
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+@needs_mount
+def test_a_file_system_that_is_full_keeps_the_old_context(small_disk: Path) -> None:
+    """The bytes that did not fit leave nothing behind."""
+    from harness.errors import ContextError
+
+    path = small_disk / "context.json"
+    save(Context(model="claude-haiku-4-5"), path)
+    long = Context(messages=({"role": "user", "content": "x" * 100_000},))
+    with pytest.raises(ContextError, match="No space left on device; what was there before is untouched"):
+        save(long, path)
+    assert "claude-haiku-4-5" == load(path).model
+    assert [path] == list(small_disk.iterdir())
+
+
+@needs_mount
+def test_a_file_system_that_became_read_only_keeps_the_old_context(small_disk: Path) -> None:
+    """Not even root writes there."""
+    from harness.errors import ContextError
+
+    path = small_disk / "context.json"
+    save(Context(model="claude-haiku-4-5"), path)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ContextError, match=r"Read-only file system: .*; what was there before is untouched"):
+        save(Context(model="claude-opus-5"), path)
+    assert "claude-haiku-4-5" == load(path).model
