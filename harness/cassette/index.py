@@ -74,18 +74,19 @@ class Queues:
     def take(self, key: bytes, asked: Interaction) -> int | None:
         """The place that answers a request, which is taken with it; `None` where there is none left.
 
-        First what was given back; then what was recorded with the very same ids; then any that equals.
+        First what was recorded with the very same ids; then any that equals; then what was given back, last because
+        a cassette that was recorded under the same fault holds the answer to the retry too.
         """
-        if again := self._again.get(key):
-            return again.pop(0)
         if key not in self._left:
             return None
         queues = [self._left[key]]
         if self._index.bindings and len(self._index.places[key]) > 1:
             queues[:0] = self._with_same_ids(key, asked)
         place = next((place for queue in queues for place in queue if place not in self._taken), None)
-        if place is not None:
-            self._taken[place] = key
+        if place is None:
+            again = self._again.get(key)
+            return again.pop(0) if again else None
+        self._taken[place] = key
         return place
 
     def give_back(self, place: int) -> None:
