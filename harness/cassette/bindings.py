@@ -20,8 +20,8 @@ _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MOST_KINDS = 16
 """Kinds of ids up to which a text is searched for one kind after the other; beyond, it is read word by word."""
-_PLAIN_STEM = 4
-"""Leading bytes that tell the kind of an id without an underscore."""
+_PLAIN_START = 4
+"""Leading bytes by which ids are searched for that do not name their kind."""
 
 
 class Source(NamedTuple):
@@ -105,7 +105,7 @@ class _Search:
         self._ids = ids
         kinds: dict[bytes, list[bytes]] = {}
         for one in ids:
-            kinds.setdefault(_kind(one), []).append(one)
+            kinds.setdefault(_kind(one) or one[:_PLAIN_START], []).append(one)
         self._starts = {_common_start(members): sorted(set(map(len, members))) for members in kinds.values()}
 
     def __call__(self, content: bytes) -> list[Found]:
@@ -139,9 +139,8 @@ def _sources(responses: Sequence[Response]) -> dict[bytes, Source]:
 
 
 def _kind(one: bytes) -> bytes:
-    """`toolu_` of `toolu_01A...`."""
-    stem, underscore, _ = one.partition(b"_")
-    return stem + underscore if underscore else one[:_PLAIN_STEM]
+    """`toolu_` of `toolu_01A...`; nothing of an id that does not name its kind."""
+    return one[: one.find(b"_") + 1]
 
 
 def _common_start(members: Sequence[bytes]) -> bytes:

@@ -34,7 +34,7 @@ What is refused, with nothing written at all: a change of the model, the tools, 
 form, the betas, the method or the path; and a cassette that is no longer what the run saw. Leave its path out, or
 record it anew.
 
-Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed yet, or some misses need a recording; 2 wrong usage."""
+Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misses need a recording; 2 wrong usage."""
 
 
 @dataclass(frozen=True, slots=True)
