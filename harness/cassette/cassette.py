@@ -1,10 +1,11 @@
 """A cassette: the recorded interactions of one test, and what is known of how they were made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from harness.cassette.format import decode_file, encode_file
+from harness.cassette.blobs import FOLDER, BlobsBeside, relative, write_blobs
+from harness.cassette.format import decode_file, encode_files
 from harness.cassette.index import Index
 from harness.cassette.interaction import Envelope, Interaction, same_but_for_times
 from harness.cassette.scan import refuse_keys
@@ -19,27 +20,35 @@ class Cassette:
     envelope: Envelope
     interactions: tuple[Interaction, ...]
     path: Path | None = None
+    blobs: Path | None = field(default=None, compare=False)
+    """The folder of its large blocks, where it was loaded with some."""
 
     @classmethod
     def load(cls, path: str | Path) -> "Cassette":
         """Read a cassette. Raises `CassetteError` naming the file and the place that cannot be understood."""
         path = Path(path)
+        reader = BlobsBeside(path)
         try:
-            envelope, interactions = decode_file(path.read_bytes())
+            envelope, interactions = decode_file(path.read_bytes(), reader)
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
-        return cls(envelope, tuple(interactions), path)
+        return cls(envelope, tuple(interactions), path, reader.folder)
 
-    def save(self, path: str | Path) -> bool:
+    def save(self, path: str | Path, blobs: Path | None = None) -> bool:
         """Write the cassette, whole or not at all; leave a file that differs in nothing but times as it is.
 
-        Returns whether the file was written. Raises `CassetteError` where something in it still looks like a key.
+        Large blocks are written first, each to a file of its own in `blobs`: the folder of which the cassette was
+        loaded, or `blobs` beside the file, unless another is given. Returns whether the cassette was written. Raises
+        `CassetteError` where something in it still looks like a key.
         """
         path = Path(path)
         refuse_keys(path, self.envelope, self.interactions)
         if path.exists() and self._differs_only_in_times(path):
             return False
-        write_whole(path, encode_file(self.envelope, self.interactions))
+        folder = blobs or self.blobs or path.parent / FOLDER
+        data, blocks = encode_files(self.envelope, self.interactions, relative(folder, path.parent))
+        write_blobs(folder, blocks)
+        write_whole(path, data)
         return True
 
     @cached_property

@@ -79,7 +79,9 @@ class Filters:
         """The interaction without what is filtered."""
         if not self:
             return interaction
-        return Interaction(self.request(interaction.request), self.response(interaction.response))
+        return replace(
+            interaction, request=self.request(interaction.request), response=self.response(interaction.response)
+        )
 
     def text(self, text: str) -> str:
         """A text that is to be shown, such as a log line, without what the patterns find and what stands by a name."""

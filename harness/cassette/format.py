@@ -6,7 +6,8 @@
         "response": {"head": [0.31, 200], "headers": [...], "chunks": [[0.31, "event: ..."]], "end": [1.2, "end"]}}]}
 
 A body stands under `json`, `text` or `base64`. A response body that is JSON stands whole under `json`, and its chunks
-give their lengths in bytes; any other stands in the chunks, as text or as `{"base64": "..."}`.
+give their lengths in bytes; any other stands in the chunks, as text or as `{"base64": "..."}`. Large blocks of JSON
+bodies may be kept apart: see `blobs.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from harness.cassette.blobs import BlobReader, holds_block, lifted, put_back
 from harness.cassette.body import Kind, Stored, restored, stored, stored_text
 from harness.cassette.interaction import Envelope, Interaction, UpstreamName
 from harness.cassette.layout import laid_out
@@ -35,6 +37,7 @@ class EnvelopeRow(Struct, forbid_unknown_fields=True):
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchWord, ...] = ()
     rebased: bool = False
+    blobs: str = ""
 
 
 class RequestRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,9 +61,10 @@ class ResponseRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
     end: tuple[float, Literal["end", "abandoned", "reset", "eof", "read_timeout", "refused"]] = (0.0, "end")
 
 
-class InteractionRow(Struct, forbid_unknown_fields=True):
+class InteractionRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
     request: RequestRow
     response: ResponseRow
+    case: str = ""
 
 
 class File(Struct, forbid_unknown_fields=True):
@@ -69,25 +73,70 @@ class File(Struct, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(File)
-_OMITTED_EMPTY = frozenset({"fidelity", "match_on", "rebased"})
+_OMITTED_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
-    """The bytes of a cassette's file."""
-    row = EnvelopeRow(FORMAT, **{name: getattr(envelope, name) for name in Envelope.__slots__})
-    rows = [InteractionRow(_request_row(one.request), _response_row(one.response)) for one in interactions]
+    """The bytes of a cassette's file that holds its large blocks itself."""
+    return _encoded(envelope, _rows(interactions), "")
+
+
+def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs: str) -> tuple[bytes, dict[str, bytes]]:
+    """The bytes of a cassette's file, and those of the blocks kept apart, by SHA-256, in the folder `blobs`.
+
+    `blobs` is relative to the cassette's own folder. It is named only where there are such blocks.
+    """
+    rows = _rows(interactions)
+    bodies = (side for row in rows for side in (row.request, row.response) if side.json is not UNSET)
+    with_json = [side for side in bodies if isinstance(side.json, (dict, list, str))]
+    blocks: dict[str, bytes] = {}
+    if not any(holds_block(side.json) for side in with_json):
+        return _encoded(envelope, rows, ""), blocks
+    for side in with_json:
+        side.json = lifted(side.json, blocks)
+    return _encoded(envelope, rows, blobs), blocks
+
+
+def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
+    """What a cassette's file holds. Raises `ValueError` saying where and why it cannot be understood.
+
+    `read_blob` gives the blocks that are kept apart: see `blobs.beside`.
+    """
+    file = _DECODER.decode(data)
+    if file.envelope.format != FORMAT:
+        raise ValueError(f"format {file.envelope.format} is not known here (this version reads format {FORMAT})")
+    envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
+    if file.envelope.blobs:
+        for number, row in enumerate(file.interactions):
+            _put_back(number, row, file.envelope.blobs, read_blob)
+    return envelope, [_interaction(number, row) for number, row in enumerate(file.interactions)]
+
+
+def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:
+    return [InteractionRow(_request_row(one.request), _response_row(one.response), one.case) for one in interactions]
+
+
+def _encoded(envelope: Envelope, rows: list[InteractionRow], blobs: str) -> bytes:
+    fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
+    row = EnvelopeRow(FORMAT, blobs=blobs, **fields)
     known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_EMPTY or value}
     document = {"envelope": dict(sorted(known.items())), "interactions": msgspec.to_builtins(rows)}
     return laid_out(document).encode("utf-8") + b"\n"
 
 
-def decode_file(data: bytes) -> tuple[Envelope, list[Interaction]]:
-    """What a cassette's file holds. Raises `ValueError` saying where and why it cannot be understood."""
-    file = _DECODER.decode(data)
-    if file.envelope.format != FORMAT:
-        raise ValueError(f"format {file.envelope.format} is not known here (this version reads format {FORMAT})")
-    envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
-    return envelope, [_interaction(number, row) for number, row in enumerate(file.interactions)]
+def _put_back(number: int, row: InteractionRow, folder: str, read_blob: BlobReader | None) -> None:
+    """Put the blocks back into an interaction."""
+
+    def read(name: str) -> bytes:
+        if read_blob is None:
+            raise ValueError(f"its blob {folder}/{name} stands in another file; read the cassette from where it stands")
+        return read_blob(folder, name)
+
+    for side in (row.request, row.response):
+        try:
+            side.json = put_back(side.json, read)
+        except ValueError as error:
+            raise ValueError(f"interaction {number}: {error}") from None
 
 
 def _request_row(request: Request) -> RequestRow:
@@ -128,7 +177,7 @@ def _interaction(number: int, row: InteractionRow) -> Interaction:
     try:
         body_bytes = next((restored(kind, value) for kind, value in _bodies(asked)), b"")
         request = Request(asked.method, asked.path, tuple(asked.headers), body_bytes)
-        return Interaction(request, tuple(_pieces(row.response)))
+        return Interaction(request, tuple(_pieces(row.response)), row.case)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 

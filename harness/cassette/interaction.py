@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from harness.cassette.headers import kept_of_request
 from harness.cassette.matching import MatchWord, body_value, hashed, loose_content, match_content
+from harness.cassette.multipart import without_boundary
 from harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
 
 UpstreamName = Literal["live", "simulator", "imported"]
@@ -35,10 +36,14 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request as a cassette keeps it (path for URL, allow-listed headers) and its response."""
+    """One request as a cassette keeps it (path for URL, allow-listed headers) and its response.
+
+    `case` is the test that recorded it, where that is not the one that the cassette's envelope names.
+    """
 
     request: Request
     response: Response
+    case: str = ""
 
     @cached_property
     def value(self) -> Any:
@@ -54,7 +59,8 @@ class Interaction:
         """What takes part in matching; all of it where no parts are named."""
         if match_on:
             return loose_content(self.request, self.value, match_on)
-        return match_content(self.request.method, self.request.path, self.request.headers, self.value)
+        value = without_boundary(self.request).body if isinstance(self.value, bytes) else self.value
+        return match_content(self.request.method, self.request.path, self.request.headers, value)
 
 
 def kept_request(request: Request) -> Request:
@@ -64,7 +70,8 @@ def kept_request(request: Request) -> Request:
 
 def same_but_for_times(old: Interaction, new: Interaction) -> bool:
     """Whether two recordings say the same: offsets, and where the network cut the body into chunks, are timing."""
-    return old.request == new.request and _timeless(old.response) == _timeless(new.response)
+    same_request = old.case == new.case and without_boundary(old.request) == without_boundary(new.request)
+    return same_request and _timeless(old.response) == _timeless(new.response)
 
 
 def _timeless(response: Response) -> tuple[Any, ...]:

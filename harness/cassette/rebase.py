@@ -126,7 +126,7 @@ def _followed(interaction: Interaction, cassette: Cassette, rewrites: Iterable[R
 
 
 def _rewritten(interaction: Interaction, value: Any) -> Interaction:
-    return Interaction(replace(interaction.request, body=msgspec.json.encode(value)), interaction.response)
+    return replace(interaction, request=replace(interaction.request, body=msgspec.json.encode(value)))
 
 
 def _fits(value: Any, change: Change, model: Any) -> bool:
