@@ -65,6 +65,22 @@ def record(session: nox.Session) -> None:
     session.run(*PYTEST, "--feature=all", *_feature_options, *session.posargs)
 
 
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("release", ["2.12", "1.17", "0.125"])
+def sdk(session: nox.Session, release: str) -> None:
+    """The cases on another release of the SDK, from the same cassettes: httpx2 under 2.x and 1.x, httpx under 0.x."""
+    session.install("-e", ".", f"anthropic=={release}.*")
+    session.run("pytest", "--feature=all", *session.posargs)
+
+
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("plugin", ["pytest-recording", "pytest-bdd", "cassetter", "pytest-httpx", "pytest-httpx2", "respx"])
+def beside(session: nox.Session, plugin: str) -> None:
+    """The cases in an environment in which another plugin is installed, and that plugin's own help."""
+    session.install("-e", ".", plugin)
+    session.run("pytest", "--feature=all", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: the cases, and those of the harness itself."""
