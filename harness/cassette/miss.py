@@ -9,7 +9,7 @@ from harness.cassette.cassette import Cassette
 from harness.cassette.difference import Difference, changed_words, differences
 from harness.cassette.index import Index
 from harness.cassette.interaction import Interaction
-from harness.cassette.matching import MatchWord, betas
+from harness.cassette.matching import MatchWord, betas, canonical_path
 
 SHOWN = 8
 """Differences that a report lists before it only counts."""
@@ -114,7 +114,7 @@ def request_differences(
     """What differs between two requests: method, path, betas, and the places of the body."""
     pairs = [
         ("method", recorded.request.method, asked.request.method),
-        ("path", recorded.request.path, asked.request.path),
+        ("path", canonical_path(recorded.request.path), canonical_path(asked.request.path)),
         ("anthropic-beta", betas(recorded.request.headers), betas(asked.request.headers)),
     ]
     outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]

@@ -67,8 +67,8 @@ def changes_of(miss: Miss, recorded: Interaction) -> tuple[Change, ...]:
 def rebased(cassette: Cassette, rewrites: Sequence[Rewrite], played: Iterable[int] = ()) -> Cassette:
     """The cassette with its requests rewritten, its answers as they are, stamped `rebased`.
 
-    A change is also made in requests that were neither missed nor `played`, where they say the same at its place: the
-    later turns of a conversation repeat its earlier ones. Raises `CassetteError` where a change must not be made, or
+    A request that was neither missed nor `played` gets the changes of a rewrite too, where it says the same in all
+    their places: the later turns of a conversation repeat its earlier ones. Raises `CassetteError` where a change must not be made, or
     where the cassette no longer says what it said when the request was missed.
     """
     interactions = list(cassette.interactions)
@@ -114,15 +114,16 @@ def _check(cassette: Cassette, rewrite: Rewrite) -> None:
 
 
 def _followed(interaction: Interaction, cassette: Cassette, rewrites: Iterable[Rewrite]) -> Interaction:
-    """A request that nobody has sent yet, with the changes that fit it."""
-    value, done = interaction.value, list[Change]()
+    """A request that nobody has sent yet, with the changes of the first rewrite that fits it as a whole."""
     for rewrite in rewrites:
-        model = cassette.interactions[rewrite.place].value
+        value, model = interaction.value, cassette.interactions[rewrite.place].value
         for change in reversed(rewrite.changes):
-            if change not in done and _fits(value, change, model):
-                value = _made(value, change.at, change)
-                done.append(change)
-    return _rewritten(interaction, value) if done else interaction
+            if not _fits(value, change, model):
+                break
+            value = _made(value, change.at, change)
+        else:
+            return _rewritten(interaction, value)
+    return interaction
 
 
 def _rewritten(interaction: Interaction, value: Any) -> Interaction:
