@@ -2,15 +2,15 @@
 
 import argparse
 
-from harness.cli import cassette_check, cassette_export, cassette_import, cassette_rebase
+from harness.cli import cassette_check, cassette_export, cassette_import, cassette_rebase, cassette_show
 
-COMMANDS = (cassette_check, cassette_export, cassette_import, cassette_rebase)
+COMMANDS = (cassette_check, cassette_export, cassette_import, cassette_rebase, cassette_show)
 """The modules of the commands; each has a `register`, which adds its own parser."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `cassette` and its commands."""
-    parser = subparsers.add_parser("cassette", help="import, export and check recorded traffic")
+    parser = subparsers.add_parser("cassette", help="read, compare, check, import and export recorded traffic")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.register(commands)
