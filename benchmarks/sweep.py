@@ -1,0 +1,70 @@
+"""Sweeps three agents through every fault: the shipped one, the SDK's tool runner, and a plain loop around `create`.
+
+`python benchmarks/sweep.py --write docs/faults.md` puts the tables between the markers of that file.
+"""
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.faults import table
+from harness.flags import SHIPPED
+from harness.matrix import matrix
+from harness.sweep import Result, Sweep, cast, pairs, trials
+from harness.sweep.table import long_markdown, short_markdown, summary
+from harness.transports import sdk_version
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- tables: python benchmarks/sweep.py --write docs/faults.md -->", "<!-- end of the tables -->"
+AGENTS = {
+    "The shipped agent": "harness.agent:Agent",
+    "The SDK's `tool_runner`": "agents:tool_runner",
+    "A plain loop around `create`": "agents:create_loop",
+}
+
+
+def main() -> None:
+    """Sweep, print the sums, and write the tables where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, help="the Markdown file that holds the markers")
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    sys.path.insert(0, str(ROOT / "tests" / "sweep"))
+    found = {title: _swept(title, name) for title, name in AGENTS.items()}
+    if arguments.write:
+        before, _, rest = arguments.write.read_text(encoding="utf-8").partition(BEGIN)
+        text = "\n".join([BEGIN, "", *_tables(found), "", END])
+        arguments.write.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+
+
+def _swept(title: str, name: str) -> list[Result]:
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as directory:
+        results = list(Sweep(cast(name), matrix(SHIPPED), Path(directory)).results(trials()))
+    print(f"{title}: {time.process_time() - started:.1f} s of CPU")
+    print("\n".join(short_markdown(results)), end="\n\n")
+    return results
+
+
+def _tables(found: dict[str, list[Result]]) -> Iterator[str]:
+    tried = trials()
+    results = next(iter(found.values()))
+    yield f"{sdk_version()}. {summary(results)}. They hold {pairs(tried)} different pairs of a fault and a point."
+    for title, results in found.items():
+        yield f"\n### {title}\n"
+        yield from short_markdown(results)
+    yield "\n### What each fault is, and what the unguarded SDK makes of it\n"
+    yield "| fault | what it does | `stream()` | `create()` |"
+    yield "|---|---|---|---|"
+    for kind in table():
+        yield f"| `{kind.name}` | {kind.what} | {kind.streamed} | {kind.plain} |"
+    yield "\n### The shipped agent, fault by fault\n"
+    yield from long_markdown(next(iter(found.values())))
+
+
+if __name__ == "__main__":
+    main()
