@@ -13,17 +13,17 @@ ADDED: Mapping[str, str] = {
     "cache_creation": "2025-08",
     "request_id": "2025-11",
     "caller": "2026-02",
-    "inference_geo": "2026-02",
+    "inference_geo": "2026-02-06",
     "stop_details": "2026-04",
     "output_tokens_details": "2026-05",
 }
-"""The first month in which a key was recorded; keys that are not here were there in 2024."""
+"""The first month, or day, in which a key was recorded; keys that are not here were there in 2024."""
 _CUMULATIVE_INPUT = "2025-08"
 _MODEL_FIRST = "2025-10"
 
 
 def dated(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """The object without the keys that came after `profile`, a month (`2025-11`)."""
+    """The object without the keys that came after `profile`, a month or a day (`2025-11`)."""
     return {key: item for key, item in value.items() if ADDED.get(key, "") <= profile}
 
 

@@ -1,0 +1,154 @@
+"""Recorded traffic as the measures read it: rows, the requests that they stand for, and conversations."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from recorded_grammar import WrongStreamError, message
+
+from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS
+from harness.wire.timeline import Request
+
+TRAFFIC = Path(__file__).parents[2] / "shared" / "traffic" / "interactions.jsonl.gz"
+SUPPLIED = {"anthropic-version": "2023-06-01", "x-api-key": "key", "content-type": "application/json"}
+MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
+_NUMBERS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recorded interaction."""
+
+    raw: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Where it comes from."""
+        return f"{self.raw['source']} {self.raw['path'].rpartition('/')[2]} #{self.raw['i']}"
+
+    @property
+    def path(self) -> str:
+        """The path of the request, without its query."""
+        return urlsplit(self.raw["request"]["url"]).path
+
+    @property
+    def status(self) -> int:
+        """The recorded status."""
+        return int(self.raw["response"]["status"])
+
+    @property
+    def answer(self) -> str:
+        """The recorded body of the answer."""
+        return str(self.raw["response"]["body"] or "")
+
+    @cached_property
+    def body(self) -> Any:
+        """The request's JSON, None where it has none or is none."""
+        try:
+            return json.loads(self.raw["request"]["body"] or "null")
+        except ValueError:
+            return None
+
+    @cached_property
+    def response_headers(self) -> dict[str, str]:
+        """By name in lower case."""
+        return {name.lower(): value for name, value in self.raw["response"]["headers"]}
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether the source kept the bytes of bodies."""
+        return str(self.raw["body_fidelity"]).startswith("verbatim")
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer is a stream."""
+        return self.status == 200 and "event: message_start" in self.answer
+
+    @cached_property
+    def date(self) -> float | None:
+        """When it was answered, in seconds; None where no header says."""
+        text = self.response_headers.get("date", "")
+        try:
+            return parsedate_to_datetime(text).timestamp()
+        except ValueError:
+            return None
+
+    @property
+    def day(self) -> str:
+        """`2026-05-31`, or nothing."""
+        return "" if self.date is None else datetime.fromtimestamp(self.date, UTC).strftime("%Y-%m-%d")
+
+    @cached_property
+    def message(self) -> Mapping[str, Any] | None:
+        """The recorded message, assembled from its stream where it is one; None where there is none."""
+        if self.status != 200 or self.path != MESSAGES:
+            return None
+        try:
+            value = message(self.answer.encode(), padded=False) if self.streamed else json.loads(self.answer)
+        except (WrongStreamError, ValueError, KeyError):
+            return None
+        return value if isinstance(value, dict) and value.get("type") == "message" else None
+
+    @cached_property
+    def error(self) -> Mapping[str, str]:
+        """The recorded error."""
+        try:
+            return dict(json.loads(self.answer)["error"])
+        except (ValueError, KeyError, TypeError):
+            return {"type": "", "message": self.answer[:80]}
+
+    @cached_property
+    def request(self) -> Request:
+        """The request; headers that recorders dropped (version and key, with them also betas) are supplied."""
+        recorded = {name.lower(): value for name, value in self.raw["request"]["headers"]}
+        headers = {**SUPPLIED, **recorded}
+        if "anthropic-version" not in recorded and (betas := sorted(self._needed_betas())):
+            headers.setdefault("anthropic-beta", ",".join(betas))
+        text = self.raw["request"]["body"] or ""
+        return Request(self.raw["request"]["method"], self.raw["request"]["url"], tuple(headers.items()), text.encode())
+
+    def _needed_betas(self) -> Iterator[str]:
+        body = self.body if isinstance(self.body, dict) else {}
+        for tool in body.get("tools") or ():
+            if tool.get("type") in BETA_TOOLS:
+                yield min(BETA_TOOLS[tool["type"]])
+        for name, opening in BETA_FIELDS.items():
+            if name in body:
+                yield min(opening)
+
+
+def read(path: Path = TRAFFIC) -> list[Row]:
+    """Every row whose request was kept."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = [Row(json.loads(line)) for line in lines]
+    return [row for row in rows if row.raw["request"]["method"] == "GET" or row.raw["request"]["body"]]
+
+
+def conversations(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one recording, in order."""
+    return [list(group) for _, group in groupby(rows, key=lambda row: (row.raw["source"], row.raw["path"]))]
+
+
+def issued(value: Any) -> Iterator[str]:
+    """Signatures and redacted data in a body."""
+    if isinstance(value, dict):
+        if value.get("type") in ("thinking", "redacted_thinking"):
+            yield from (value[key] for key in ("signature", "data") if isinstance(value.get(key), str))
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from issued(part)
+
+
+def worded(text: str) -> str:
+    """A message without its numbers and ids."""
+    return _NUMBERS.sub("N", re.sub(r"\b(req|msg|toolu|msgbatch)_\w+", "ID", text))

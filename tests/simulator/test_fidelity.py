@@ -1,0 +1,115 @@
+"""The measures of fidelity see what they are to see; on recorded traffic they find the simulated API true."""
+
+import gzip
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TRAFFIC = BENCHMARKS.parents[1] / "shared" / "traffic" / "interactions.jsonl.gz"
+BODY: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
+USAGE = {"input_tokens": 8, "output_tokens": 1}
+
+
+@pytest.fixture
+def fidelity(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command's module, imported as a script imports what stands beside it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("fidelity")
+
+
+def row(name: str, body: Any, status: int, answer: Any, **headers: str) -> dict[str, Any]:
+    """One recorded interaction."""
+    url = "https://api.anthropic.com/v1/messages"
+    return {
+        "source": "here",
+        "path": name,
+        "i": 0,
+        "body_fidelity": "verbatim",
+        "response_headers_fidelity": "full",
+        "request": {"method": "POST", "url": url, "headers": [], "body": json.dumps(body)},
+        "response": {
+            "status": status,
+            "headers": list(headers.items()),
+            "body": answer if isinstance(answer, str) else json.dumps(answer),
+        },
+    }
+
+
+def answered(*blocks: Any) -> dict[str, Any]:
+    """A recorded message."""
+    kept = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": list(blocks)}
+    return {**kept, "stop_reason": "end_turn", "stop_sequence": None, "usage": USAGE}
+
+
+def run(fidelity: Any, monkeypatch: pytest.MonkeyPatch, traffic: Path, *words: str) -> int:
+    """The exit code of the command; what it switched off is on again."""
+    import logging
+
+    monkeypatch.setattr(sys, "argv", ["fidelity.py", "--traffic", str(traffic), *words])
+    try:
+        code: int = fidelity.main()
+    finally:
+        logging.disable(logging.NOTSET)
+    return code
+
+
+def written(path: Path, *rows: dict[str, Any]) -> Path:
+    """Rows as a file of traffic."""
+    with gzip.open(path, "wt", encoding="utf-8") as lines:
+        lines.writelines(f"{json.dumps(one)}\n" for one in rows)
+    return path
+
+
+def test_what_does_not_fit_is_counted(
+    fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A 200 that is refused here, a 400 that is not, a stream that is none, keys and headers of their own."""
+    day = {"date": "Wed, 05 Aug 2026 10:00:00 GMT"}
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": "no such thing"}}
+    stream = 'event: message_start\ndata: {"type":"message_start","message":{}}\n\n'
+    traffic = written(
+        tmp_path / "t.jsonl.gz",
+        row("refused", {**BODY, "messages": []}, 200, answered({"type": "text", "text": "a"})),
+        row("accepted", BODY, 400, error),
+        row("cut", {**BODY, "stream": True}, 200, stream),
+        row("own", BODY, 200, {**answered({"type": "text", "text": "a"}), "novelty": 1}, **day),
+    )
+    assert 1 == run(fidelity, monkeypatch, traffic, "--rows")
+    told = capsys.readouterr().out
+    for line in (
+        "| recorded 200s of messages, count_tokens and models are accepted | 2 | 3 | 66.7% |",
+        "| recorded 400s are refused with the same status, type and words | 0 | 1 | 0.0% |",
+        "| recorded streams (verbatim ones with their padding) pass the checker | 0 | 1 | 0.0% |",
+        "1 rows: refused: messages: at least one message is required\n  - here refused #0",
+        "1 rows: not refused so: no such thing\n  - here accepted #0",
+        "1 rows: the order of events is wrong\n",
+        "| key sets of 2026: plain answers | 0 | 1 | 0.0% |",
+        "recorded with novelty",
+    ):
+        assert line in told
+
+
+def test_without_traffic_it_says_so(
+    fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, and what to type."""
+    assert 2 == run(fidelity, monkeypatch, tmp_path / "none")
+    assert (
+        f"{tmp_path / 'none'}: there is no recorded traffic here; name it with --traffic\n" == capsys.readouterr().err
+    )
+
+
+@pytest.mark.skipif(not TRAFFIC.exists(), reason="no recorded traffic beside the project: ../shared/traffic")
+def test_the_simulated_api_is_true_to_recorded_traffic(
+    fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every line of the table; and the table that the documentation shows is the one that comes out."""
+    page = tmp_path / "fidelity.md"
+    assert 0 == run(fidelity, monkeypatch, TRAFFIC, "--write", str(page))
+    assert capsys.readouterr().out == page.read_text() + "\n"
+    assert (BENCHMARKS.parent / "docs" / "fidelity.md").read_text() == page.read_text()
