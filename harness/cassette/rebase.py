@@ -68,8 +68,8 @@ def rebased(cassette: Cassette, rewrites: Sequence[Rewrite], played: Iterable[in
     """The cassette with its requests rewritten, its answers as they are, stamped `rebased`.
 
     A request that was neither missed nor `played` gets the changes of a rewrite too, where it says the same in all
-    their places: the later turns of a conversation repeat its earlier ones. Raises `CassetteError` where a change must not be made, or
-    where the cassette no longer says what it said when the request was missed.
+    their places: the later turns of a conversation repeat its earlier ones. Raises `CassetteError` where a change must
+    not be made, or where the cassette no longer says what it said when the request was missed.
     """
     interactions = list(cassette.interactions)
     by_place: dict[int, Rewrite] = {}

@@ -1,0 +1,167 @@
+"""`harness cassette rebase`: reviewed first, then exactly that."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cassette import Cassette, Envelope, Interaction
+from harness.cli import main
+from harness.wire.timeline import End, Head, Request
+
+RESPONSE = (Head(0.0, 200, ()), End(0.0))
+
+
+def _cassette(path: Path, *bodies: Any) -> bytes:
+    requests = (
+        Request("POST", "/v1/messages", (), json.dumps(body, separators=(",", ":")).encode()) for body in bodies
+    )
+    Cassette(Envelope("live", "2026-01-02T03:04:05Z"), tuple(Interaction(one, RESPONSE) for one in requests)).save(path)
+    return path.read_bytes()
+
+
+def _miss(cassette: str, old: str = "old", new: str = "new", **fields: Any) -> dict[str, Any]:
+    change = {"path": "system", "at": ["system"], "to": ["system"], "old": old, "new": new}
+    what = [f"`system`, 1 word: {old!r} → {new!r}"]
+    row = {
+        "test": "test_x.py::test_x",
+        "cassette": cassette,
+        "place": 0,
+        "what": what,
+        "changes": [change],
+        "played": [],
+    }
+    return {**row, **fields}
+
+
+@pytest.fixture
+def misses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes the misses of a run; the working directory is the repository's."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(*rows: dict[str, Any]) -> Path:
+        path = tmp_path / ".pytest_cache" / "v" / "harness" / "misses"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"root": str(tmp_path), "misses": rows}))
+        return path
+
+    return write
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(["cassette", "rebase", *arguments])
+    return code, capsys.readouterr().out
+
+
+def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
+    tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And once more for another dry run where something else is to be done."""
+    one = tmp_path / "recordings" / "one.json"
+    before = _cassette(one, {"system": "old"})
+    misses(_miss("recordings/one.json"))
+    shown = "1 cassette: `system`, 1 word: 'old' → 'new'\n  recordings/one.json\n"
+    would = "1 request would be rewritten, the answers kept and the files stamped: rebased, not verified.\n"
+    asks = "Nothing is written yet: review this with --dry-run, or say --yes.\n"
+    assert (1, shown + would + asks) == _run(capsys)
+    assert (0, f"{shown}{would}To do it: harness cassette rebase\n") == _run(capsys, "--dry-run")
+    assert before == one.read_bytes()
+
+    misses(_miss("recordings/one.json", new="newer"))
+    assert (1, shown.replace("new", "newer") + would + asks) == _run(capsys)
+    assert before == one.read_bytes()
+
+    misses(_miss("recordings/one.json"))
+    done = "1 request rewritten. The answers are as they were: rebased, not verified.\n"
+    assert (0, shown + done) == _run(capsys)
+    after = Cassette.load(one)
+    assert (True, [{"system": "new"}]) == (after.envelope.rebased, [one.value for one in after.interactions])
+
+
+def test_scripts_say_yes_and_read_json(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The document names the cassettes, the changes and the interactions."""
+    _cassette(tmp_path / "one.json", {"system": "old"}, {"system": "old", "turn": 2})
+    source = misses(_miss("one.json"))
+    elsewhere = source.rename(tmp_path / "elsewhere.json")
+    code, output = _run(capsys, "--yes", "--json", "--from", str(elsewhere))
+    assert (
+        0,
+        {
+            "written": True,
+            "cassettes": [
+                {"path": "one.json", "changes": ["`system`, 1 word: 'old' → 'new'"], "interactions": [0, 1]},
+            ],
+            "refusals": [],
+            "to_record": [],
+        },
+    ) == (code, json.loads(output))
+
+
+def test_paths_choose_cassettes(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refused one that is left out holds nobody up."""
+    tools = {"path": "tools", "at": ["tools"], "to": ["tools"], "old": [], "new": [1]}
+    before = {
+        name: _cassette(tmp_path / name, {"system": "old"}) for name in ("a/one.json", "a/two.json", "b/three.json")
+    }
+    misses(
+        _miss("a/one.json"),
+        _miss("a/two.json", changes=[tools], what=["`tools`: [] → [1]"]),
+        _miss("b/three.json"),
+    )
+    refusal = "a/two.json: interaction 0: tools changed, and with it what the model can answer: record it anew"
+    code, output = _run(capsys, "--yes", "a")
+    assert 1 == code
+    assert (
+        f"Nothing is written, because an answer would no longer belong to its request:\n  {refusal}\n"
+        "1 cassette: `system`, 1 word: 'old' → 'new'\n  a/one.json\n"
+        "Record them anew, or name the PATHs of the others.\n" == output
+    )
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    code, output = _run(capsys, "--dry-run", "a/one.json", "b")
+    assert (0, "To do it: harness cassette rebase a/one.json b") == (code, output.splitlines()[-1])
+    assert 0 == _run(capsys, "a/one.json", "b")[0]
+    assert [name for name in before if before[name] != (tmp_path / name).read_bytes()] == ["a/one.json", "b/three.json"]
+
+
+def test_what_can_only_be_recorded_is_listed(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten of them; the others are counted."""
+    misses(*(_miss(f"{number}.json", changes=[], place=None, what=["nothing is recorded"]) for number in range(12)))
+    lines = ["  test_x.py::test_x: nothing is recorded"] * 10
+    shown = "\n".join(["12 misses cannot be rebased, only recorded:", *lines, "  ... and 2 more"])
+    assert (1, f"{shown}\nThere is nothing to rebase.\n") == _run(capsys, "--dry-run")
+    misses()
+    assert (0, "There is nothing to rebase.\n") == _run(capsys)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            None,
+            ".pytest_cache/v/harness/misses: there are no misses of a pytest run; run pytest first (not with "
+            "-p no:cacheprovider), or name the file with --from",
+        ),
+        ("{", ".pytest_cache/v/harness/misses: this is no file of missed requests; run pytest again"),
+        ("[]", ".pytest_cache/v/harness/misses: this is no file of missed requests; run pytest again"),
+    ],
+)
+def test_without_a_run_it_says_what_to_do(
+    misses: Any, capsys: pytest.CaptureFixture[str], content: str | None, message: str
+) -> None:
+    """Wrong usage."""
+    path: Path = misses()
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    assert 2 == main(["cassette", "rebase"])
+    assert f"{message}\n" == capsys.readouterr().err
+
+
+def test_a_cassette_that_is_gone_is_refused(misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its name."""
+    misses(_miss("gone.json"))
+    code, output = _run(capsys, "--yes")
+    assert 1 == code
+    assert "  gone.json: cannot be read as a cassette: [Errno 2] No such file or directory: " in output
