@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cassette import Cassette, Envelope
-from harness.cli.terminal import add_output_options, console, styled, wrapped
+from harness.cli.terminal import add_output_options, console, joined_texts, styled, wrapped
 from harness.report.conversation import Exchange, days_since, exchanges
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _STYLES = {
 }
 _JOINT = " · "
 _NEWLINE = " ⏎ "
+_RULE = "────"
+"""What is left of the line above an interaction, at least."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -97,20 +99,15 @@ def _rule(exchange: Exchange, screen: "Console") -> Iterator["Text"]:
     follows = f"goes on from {exchange.follows}" if away else ""
     model = str(exchange.parameters.get("model") or "")
     asked = " ".join(f"{key}={_short(value)}" for key, value in exchange.parameters.items() if key != "model")
-    number = f"━━ {exchange.number} "
-    words = styled("".join(f"{part}  " for part in (path, follows, model, asked) if part), "blue")
-    fits = words.cell_len + len(number) < screen.width
-    line = styled(number, "bold blue") + (
-        words if fits else styled("".join(f"{part}  " for part in (path, follows, model) if part), "blue")
-    )
-    line.rstrip()
-    line.append(" ").truncate(screen.width)
-    yield line.append("━" * (screen.width - line.cell_len), "bold blue")
-    if not fits:
-        yield from _beside(
-            styled("parameters", "blue"),
-            wrapped(asked, "blue", width=screen.width - _LABEL - 2, most=None, console=screen),
-        )
+    number = styled(f"── {exchange.number} ", "bold blue")
+    beside = number.cell_len + len(_RULE) < screen.width - sum(len(part) + len(_RULE) for part in (model, asked))
+    named = [part for part in (path, follows, model, asked if beside else "") if part]
+    line = joined_texts(number, styled("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
+    line.truncate(screen.width)
+    yield joined_texts(line, styled("─" * (screen.width - line.cell_len), "blue"))
+    if not beside:
+        width = screen.width - _LABEL - 2
+        yield from _beside(styled("parameters", "blue"), wrapped(asked, "", width=width, most=None, console=screen))
 
 
 def _short(value: Any) -> str:
@@ -136,9 +133,8 @@ def _body(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Tex
 
 def _beside(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
     for number, line in enumerate(content):
-        first = styled("") if number else label.copy()
-        first.pad_right(max(_LABEL + 1 - first.cell_len, 1))
-        yield first.append_text(line)
+        first = styled("") if number else label
+        yield joined_texts(first, styled(" " * max(_LABEL + 1 - first.cell_len, 1)), line)
 
 
 def _content_style(label: str) -> str:

@@ -38,6 +38,13 @@ def styled(text: str, style: str = "") -> "Text":
     return Text(one_line(text), style)
 
 
+def joined_texts(*texts: "Text") -> "Text":
+    """Texts one after the other, each in its own style."""
+    from rich.text import Text
+
+    return Text().join(texts)
+
+
 def wrapped(text: str, style: str, *, width: int, most: int | None, console: "Console") -> list["Text"]:
     """A text in lines of `width` columns: all of it with its own lines, or `most` at most, with what it is long."""
     if most is None:
