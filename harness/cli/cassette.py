@@ -2,9 +2,25 @@
 
 import argparse
 
-from harness.cli import cassette_check, cassette_export, cassette_import, cassette_rebase, cassette_show
+from harness.cli import (
+    cassette_check,
+    cassette_diff,
+    cassette_export,
+    cassette_import,
+    cassette_rebase,
+    cassette_show,
+    cassette_stat,
+)
 
-COMMANDS = (cassette_check, cassette_export, cassette_import, cassette_rebase, cassette_show)
+COMMANDS = (
+    cassette_check,
+    cassette_diff,
+    cassette_export,
+    cassette_import,
+    cassette_rebase,
+    cassette_show,
+    cassette_stat,
+)
 """The modules of the commands; each has a `register`, which adds its own parser."""
 
 
