@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """examples:
   harness cassette diff recordings/matrix/off.json recordings/matrix/streaming.json
-  git show HEAD:recordings/matrix/off.json > /tmp/off.json && harness cassette diff /tmp/off.json recordings/matrix/off.json
+  git show HEAD:recordings/matrix/off.json > before.json && harness cassette diff before.json recordings/matrix/off.json
   harness cassette diff A.json B.json --json | jq '.interactions[].request[].path'
 
 Requests are compared whole, answers by what they say: blocks, words, usage. Times, ids and signatures take no part.

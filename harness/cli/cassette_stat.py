@@ -23,7 +23,7 @@ _EXAMPLES = """examples:
   harness cassette stat recordings/matrix
   harness cassette stat --json | jq .total.cost
 
-Without a PATH: the recordings directory of ./pyproject.toml. Costs are at list price; age is in days.
+Without a PATH: the recordings directory of ./pyproject.toml. Costs are at list price; days are those since it was recorded.
 
 Exit code: 0 all were read, 1 some cannot be read (each is named), 2 wrong usage."""
 _HEADINGS = (
@@ -36,7 +36,7 @@ _HEADINGS = (
     "output",
     "cost",
     "size",
-    "age",
+    "days",
     "upstream",
 )
 _UNKNOWN = "-"
@@ -63,7 +63,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "stat",
         help="sum up what is recorded",
-        description="Sum up what is recorded: interactions, tokens, costs, sizes, age and upstreams, by file and in all.",
+        description="Sum up what is recorded: interactions, tokens, costs, sizes, ages and upstreams, by file.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,8 +88,8 @@ def _run(arguments: argparse.Namespace) -> int:
         screen = console(no_color=arguments.no_color)
         for line, style in _lines(stats, total):
             screen.print(styled(line, style), soft_wrap=True)
-        for _, error in unreadable:
-            screen.print(styled(error, "red"), soft_wrap=True)
+        for _, reason in unreadable:
+            screen.print(styled(reason, "red"), soft_wrap=True)
     return 1 if unreadable else 0
 
 
@@ -151,17 +151,20 @@ def _lines(stats: Sequence[_Stat], total: _Stat) -> Iterator[tuple[str, str]]:
 def _cells(stat: _Stat) -> tuple[str, ...]:
     counts = (stat.interactions, stat.errors, stat.streams)
     tokens = (stat.usage.total_input, stat.usage.cache_read_input_tokens, stat.usage.output_tokens)
-    upstreams = [
-        name if len(stat.upstreams) == 1 else f"{count} {name}" for name, count in sorted(stat.upstreams.items())
-    ]
     return (
         stat.path,
         *(f"{number:,}" for number in (*counts, *tokens)),
         _UNKNOWN if stat.cost is None else f"${stat.cost:.4f}",
         f"{stat.size / 1024:,.1f} KiB",
         _UNKNOWN if stat.days is None else f"{stat.days}",
-        ", ".join(upstreams) or _UNKNOWN,
+        _upstreams(stat.upstreams),
     )
+
+
+def _upstreams(counts: Counter[str]) -> str:
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or _UNKNOWN
 
 
 def _report(stats: Sequence[_Stat], total: _Stat, unreadable: Sequence[tuple[Path, str]]) -> dict[str, Any]:
