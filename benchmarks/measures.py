@@ -30,7 +30,7 @@ SERVER_TOOLS = "servers' own tools: their rounds read and write within one call,
 WARM = "warm from before the recording: what was in the cache is not known"
 TOO_FEW = "the estimate of tokens: below the model's smallest prefix, where the API counted more"
 EXPLAINED = frozenset({WRONG_KEY, BATCHES, SCRUBBED, NO_LIMIT, SERVER_TOOLS, WARM, TOO_FEW})
-"""Exceptions that are named: what recordings do not tell, and what is not simulated. Others count against their line."""
+"""Exceptions that are named: what recordings do not tell, and what is not simulated. Others count against a line."""
 UNEXPLAINED = "not explained"
 SOMETIMES = frozenset(
     {
