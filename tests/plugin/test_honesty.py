@@ -113,7 +113,8 @@ def test_the_network_fails_the_test(pytester: pytest.Pytester) -> None:
     assert NETWORK == _failure(_run(pytester, body))
 
 
-READ_ON = """POST /v1/messages: the answer of interaction 0 of {path} ends where its client stopped reading; this one read on.
+READ_ON = """POST /v1/messages: the answer of interaction 0 of {path} \
+ends where its client stopped reading; this one read on.
 To record it: pytest test_it.py::test_it --record-mode=rewrite --harness-upstream=live"""
 READING = {
     "sync": """
@@ -169,6 +170,7 @@ def test_a_recorded_cut_is_no_miss(pytester: pytest.Pytester) -> None:
 STREAM = [
     'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_01","content":[],"usage":{}}}\n\n',
     'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n',
+    'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n',
     'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
     'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}\n\n',
     'event: message_stop\ndata: {"type":"message_stop"}\n\n',
