@@ -24,7 +24,8 @@ SMALLEST = 4096
 
 REFERENCE = "$blob"
 _ESCAPED = re.compile(r"\$+blob")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""The name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
 """Gives the bytes of a block: of the folder that the envelope names, and the block's SHA-256. Raises `ValueError`."""
@@ -60,7 +61,7 @@ def put_back(value: Any, read: Callable[[str], bytes]) -> Any:
         ((key, member),) = value.items()
         if key != REFERENCE:
             return {key[1:]: put_back(member, read)}
-        if not isinstance(member, str) or not _SHA256.fullmatch(member):
+        if not isinstance(member, str) or not SHA256.fullmatch(member):
             raise ValueError(f"{REFERENCE} must be a SHA-256 in 64 small hexadecimal digits, not {member!r:.80}")
         return base64.b64encode(read(member)).decode("ascii")
     return [put_back(member, read) for member in value] if isinstance(value, list) else value

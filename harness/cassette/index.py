@@ -1,7 +1,7 @@
 """The index of a cassette: which of its interactions answers a request, in constant time however many there are."""
 
 from bisect import insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from harness.cassette.bindings import bind
 from harness.cassette.interaction import Interaction
@@ -13,7 +13,7 @@ class Index:
     """Finds interactions by what their requests say, normalised, with ids that answers gave named by their source.
 
     `aliases` are the same interactions as they were before something was filtered out of them: each is found under its
-    alias's request too.
+    alias's request too. Of equal ones, those whose places are in `first` come first.
     """
 
     def __init__(
@@ -22,6 +22,7 @@ class Index:
         match_on: tuple[MatchWord, ...] = (),
         normalisers: Normalisers = NO_NORMALISERS,
         aliases: Sequence[Interaction] = (),
+        first: Collection[int] = (),
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         keys, self.bindings = bind(map(self._content, interactions), [one.response for one in interactions], hashed)
@@ -32,6 +33,8 @@ class Index:
         for place, alias in enumerate(aliases):
             if place not in (places := self.places.setdefault(self.key(alias), [])):
                 insort(places, place)
+        for places in self.places.values() if first else ():
+            places.sort(key=lambda place: (place not in first, place))
 
     def key(self, asked: Interaction) -> bytes:
         """What decides which recorded request a new one equals. One that equals it byte by byte has its key."""

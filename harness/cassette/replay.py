@@ -8,6 +8,7 @@ from harness.cassette.cassette import Cassette
 from harness.cassette.filters import NO_FILTERS, Filters
 from harness.cassette.index import Index, Queues
 from harness.cassette.interaction import Interaction, kept_request
+from harness.cassette.merge import own_places
 from harness.cassette.miss import Miss, Reporter
 from harness.cassette.normalise import NO_NORMALISERS, Normalisers
 from harness.errors import CassetteMiss
@@ -20,7 +21,8 @@ class Replay:
     Filters and normalisers are applied to both before they are compared; no miss shows what filters name. Ids that
     recorded answers gave are bound: see `bindings.py`. A request that none equals raises `CassetteMiss`, and so does
     reading past the end of an answer that its own client abandoned; each is also kept in `misses`, with its parts in
-    `reports`.
+    `reports`. In a cassette that tests share, the `own` interactions are those that the test `case` recorded: they are
+    played before others that equal them.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class Replay:
         record: str = "",
         filters: Filters = NO_FILTERS,
         normalisers: Normalisers = NO_NORMALISERS,
+        case: str = "",
     ) -> None:
         self.cassette = _filtered(cassette, filters)
+        self.own = own_places(cassette, case)
         self._filters = filters
-        self._index = _index(cassette, self.cassette, normalisers)
+        self._index = _index(cassette, self.cassette, normalisers, frozenset(self.own))
         self._reporter = Reporter(self.cassette, self._index, explain or (lambda path: None), record)
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []
@@ -125,9 +129,10 @@ def _filtered(cassette: Cassette, filters: Filters) -> Cassette:
     return replace(cassette, interactions=tuple(map(filters.interaction, cassette.interactions)))
 
 
-def _index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers) -> Index:
+def _index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]) -> Index:
     """The index, also of what was recorded: a pattern may find something in what a filter left."""
-    if recorded is filtered and not normalisers:
+    first = own if len(own) < len(recorded.interactions) else frozenset()
+    if recorded is filtered and not normalisers and not first:
         return recorded.index
     aliases = recorded.interactions if recorded is not filtered else ()
-    return Index(filtered.interactions, filtered.envelope.match_on, normalisers, aliases)
+    return Index(filtered.interactions, filtered.envelope.match_on, normalisers, aliases, first)

@@ -10,8 +10,8 @@ import pytest
 from harness.flags import VARIABLES
 from harness.matrix import Combination
 from harness.plugin.faults import armed
+from harness.plugin.life import LIFE, default_path
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
-from harness.plugin.names import slug
 from harness.plugin.normalisers import normalisers_of
 from harness.plugin.options import record_mode, recording_disabled
 from harness.plugin.secrets import filters_of, hidden_in_logs
@@ -58,10 +58,11 @@ def flags(_harness_combination: Combination) -> Combination:
 
 @pytest.fixture
 def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
-    """Where the test's cassette is: `<recordings>/<module>/<test>.json`. Override it to keep cassettes elsewhere."""
-    module = request.path.relative_to(request.config.rootpath).with_suffix("")
-    names = [*map(slug, module.parts), f"{slug(request.node.name)}.json"]
-    return request.config.rootpath.joinpath(request.config.stash[CONFIG].recordings, *names)
+    """Where the test's cassette is: `<recordings>/<module>/<test>.json`. Override it to keep cassettes elsewhere.
+
+    Tests that are given the same path share one file, in which each has what it recorded.
+    """
+    return default_path(request.node)
 
 
 @pytest.fixture
@@ -82,6 +83,7 @@ def _harness_cassette(
     """The test's traffic: played from its cassette, recorded, simulated or live, as the options say."""
     from harness.plugin.session import Session  # a run that uses no cassette does not pay for its import
 
+    request.config.stash[LIFE].claim(request.node, _harness_cassette_path)
     plan = _plan(request, _harness_combination, _harness_cassette_path, _harness_scenarios)
     faults = [fault.arm(_harness_combination.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
     session = Session(plan, *faults, everywhere=armed(request.node, _harness_combination.id))
@@ -103,14 +105,21 @@ def cassette(_harness_cassette: "Session") -> "Session":
 
 
 def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "Plan":
+    from harness.cassette import Cassette
+    from harness.cassette.blobs import FOLDER
+    from harness.cassette.merge import holds_recording_of
     from harness.plugin.session import Plan
 
     config: pytest.Config = request.config
     node: pytest.Item = request.node
     scenario = node.get_closest_marker("scenario")
+    recordings, mode = config.rootpath / config.stash[CONFIG].recordings, record_mode(config)
     return Plan(
         path=path,
-        mode=record_mode(config),
+        mode=mode,
+        recorded=mode == "once" and path.exists() and holds_recording_of(Cassette.load(path), node.nodeid),
+        blobs=recordings / FOLDER if path.is_relative_to(recordings) else None,
+        gone=config.stash[LIFE].is_gone,
         disabled=recording_disabled(config),
         upstream=config.getoption("--harness-upstream"),
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,

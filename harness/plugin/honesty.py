@@ -5,6 +5,7 @@ from collections.abc import Generator
 import pytest
 
 from harness.errors import CassetteError, Refusal
+from harness.plugin.age import too_old
 from harness.plugin.fixtures import SESSION
 from harness.plugin.misses import miss_rows
 from harness.plugin.record import run_row
@@ -24,7 +25,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     session = item.stash.get(SESSION, None)
     if session is None:
         return
-    if complaints := session.complaints():
+    if complaints := [*session.complaints(), *too_old(item.config, session)]:
         pytest.fail("\n\n".join(complaints), pytrace=False)
     try:
         session.save()

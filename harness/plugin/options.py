@@ -7,7 +7,8 @@ import pytest
 
 from harness.config import read_config
 from harness.errors import HarnessError
-from harness.plugin import faults, sweep
+from harness.plugin import age, faults, sweep
+from harness.plugin.life import LIFE, Life
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
 from harness.plugin.normalisers import configured_normalisers
@@ -50,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default="live",
         help="who answers what is not played from a cassette: the live API (default) or the simulator",
     )
+    age.add_option(group)
     faults.add_options(group)
     sweep.add_options(group)
 
@@ -68,7 +70,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
-    config.pluginmanager.register(Summary(), "harness-summary")
+    config.stash[LIFE] = Life(config)
+    config.pluginmanager.register(config.stash[LIFE], "harness-life")
+    config.pluginmanager.register(Summary(age.max_age(config)), "harness-summary")
     config.pluginmanager.register(Misses(config), "harness-misses")
 
 

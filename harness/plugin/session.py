@@ -1,8 +1,8 @@
 """One test's traffic: who answers it, what is recorded of it, and what is wrong with it in the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from harness.cassette import (
     Recorder,
     Replay,
 )
+from harness.cassette.lock import locked
+from harness.cassette.merge import merged
 from harness.cassette.scan import without_keys
 from harness.clock import Clock, VirtualClock
 from harness.errors import Refusal
@@ -61,13 +63,18 @@ class Plan:
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
     allowed: frozenset[str] = frozenset()
+    recorded: bool = False
+    """Whether there is something that this test need not record, under `once`."""
+    blobs: Path | None = None
+    gone: Callable[[str], bool] = lambda case: False
+    """Whether a test, by its name, does not exist any more."""
 
     @property
     def records(self) -> bool:
         """Whether what is not played will be recorded."""
         if self.disabled or self.mode == "none":
             return False
-        return self.mode != "once" or not self.path.exists()
+        return self.mode != "once" or not self.recorded
 
     @property
     def plays(self) -> bool:
@@ -106,6 +113,7 @@ class Session:
             record=self.command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
+            case=self.plan.case,
         )
 
     @contextmanager
@@ -233,9 +241,10 @@ class Session:
 
     def _unplayed(self) -> list[str]:
         assert self._replay is not None
-        if not (unplayed := self._replay.unplayed):
+        own = frozenset(self._replay.own)
+        if not (unplayed := sorted(own.intersection(self._replay.unplayed))):
             return []
-        total = len(self._replay.cassette.interactions)
+        total = len(own)
         which = ", ".join(map(str, unplayed))
         return [
             f"{len(unplayed)} of {total} recorded interactions of {self.plan.path} were not played: {which}.\n"
@@ -243,21 +252,25 @@ class Session:
         ]
 
     def save(self) -> None:
-        """Write what was recorded, if this test was to record."""
+        """Write what was recorded, if this test was to record, into what others may have written meanwhile."""
         if not self.plan.records or not (recorded := self._recorder.interactions):
             return
-        keeps = self._cassette is not None and self.plan.mode in ("new_episodes", "all")
-        kept = map(self.plan.filters.interaction, self._cassette.interactions) if keeps and self._cassette else ()
-        Cassette(self._envelope(keeps), (*kept, *recorded)).save(self.plan.path)
+        path, new = self.plan.path, Cassette(self._envelope(), recorded)
+        with locked(path):
+            old = self._filtered(Cassette.load(path)) if path.exists() else None
+            both = merged(old, new, keeps_own=self.plan.mode != "rewrite", gone=self.plan.gone)
+            both.save(path, self.plan.blobs)
 
-    def _envelope(self, keeps: bool) -> Envelope:
+    def _filtered(self, cassette: Cassette) -> Cassette:
+        return replace(cassette, interactions=tuple(map(self.plan.filters.interaction, cassette.interactions)))
+
+    def _envelope(self) -> Envelope:
         return Envelope(
             upstream=self.plan.upstream,
             recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             sdk=sdk_version(),
             case=self.plan.case,
             combination=self.plan.combination,
-            rebased=keeps and self._cassette is not None and self._cassette.envelope.rebased,
         )
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+from harness.plugin.age import MaxAge, old_lines
 from harness.report.table import closing_lines
 
 
 class Summary:
     """Collects the rows of the run's record and prints the table; a run without any prints nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: MaxAge | None = None) -> None:
+        self._limit = limit
         self.rows: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -24,5 +26,8 @@ class Summary:
         if not self.rows:
             return
         terminalreporter.section("flag harness")
-        for line in closing_lines(sorted(self.rows, key=lambda row: str(row["case"])), datetime.now(UTC)):
+        now = datetime.now(UTC)
+        for line in closing_lines(sorted(self.rows, key=lambda row: str(row["case"])), now):
+            terminalreporter.write_line(line)
+        for line in old_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
