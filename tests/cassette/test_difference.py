@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.difference import ABSENT, Difference, Steps, differences, path_of
+from harness.cassette.difference import ABSENT, Difference, Steps, changed_words, differences, path_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
@@ -91,3 +91,63 @@ def test_differences_come_in_the_order_of_the_recorded_value() -> None:
         Difference("a[2]", ABSENT, 4),
         Difference("c", ABSENT, 0),
     ] == list(found)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "shown"),
+    [
+        (["a", "b", "c"], ["a", "x", "b", "c"], ["[1]: recorded nothing, sent 'x'"]),
+        (["a", "b", "c"], ["b", "c"], ["[0]: recorded 'a', sent nothing"]),
+        (["a", "b", "c"], ["b", "c", "d"], ["[0]: recorded 'a', sent nothing", "[2]: recorded nothing, sent 'd'"]),
+        (
+            {"m": [{"r": 1, "t": "old"}, {"r": 2, "t": "last"}]},
+            {"m": [{"x": 0}, {"r": 1, "t": "new"}, {"r": 2, "t": "last"}]},
+            ["m[0]: recorded nothing, sent {'x': 0}", "m[0].t: recorded 'old', sent 'new'"],
+        ),
+        (
+            {"m": [{"x": 0}, {"r": 1, "t": "old"}, {"r": 2}]},
+            {"m": [{"r": 1, "t": "new"}, {"r": 2}]},
+            ["m[0]: recorded {'x': 0}, sent nothing", "m[1].t: recorded 'old', sent 'new'"],
+        ),
+        (
+            {"m": [{"r": 1, "t": "old"}, {"x": 0}, {"r": 2}]},
+            {"m": [{"r": 1, "t": "new"}, {"r": 2}]},
+            ["m[0].t: recorded 'old', sent 'new'", "m[1]: recorded {'x': 0}, sent nothing"],
+        ),
+    ],
+)
+def test_lists_are_aligned(recorded: Any, sent: Any, shown: list[str]) -> None:
+    """A member more, or less, is one difference; what changed beside it is paired with what it was."""
+    assert shown == [str(difference) for difference in differences(recorded, sent)]
+
+
+def test_very_long_lists_are_compared_place_by_place() -> None:
+    """Between what they share at both ends."""
+    recorded, sent = list(range(1000)), [-n for n in range(1000)]
+    assert 999 == len(list(differences(recorded, sent)))
+
+
+def test_what_counts_as_equal_does_not_differ() -> None:
+    """Though it is not the same."""
+    found = differences({"a": "x1", "b": "x2"}, {"a": "y1", "b": "z3"}, lambda one, other: one[1:] == other[1:])
+    assert [Difference("b", "x2", "z3")] == list(found)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "shown"),
+    [
+        ("a careful assistant here", "a helper here", "2 words"),
+        ("one two three four five", "one 2 three 4 five", "2 words"),
+        ("one two", "one", "1 word"),
+        ("one  two", "one two", "white space"),
+    ],
+)
+def test_words_are_counted(recorded: str, sent: str, shown: str) -> None:
+    """Those that only one of the texts has, on the side that has more."""
+    assert shown == str(changed_words(recorded, sent))
+
+
+def test_a_key_that_is_no_name_stands_in_brackets() -> None:
+    """Its path can be read back."""
+    assert "a['b c'][0].d" == path_of(("a", "b c", 0, "d"))
+    assert "['']" == path_of(("",))
