@@ -23,7 +23,8 @@ _EXAMPLES = """examples:
   harness cassette stat recordings/matrix
   harness cassette stat --json | jq .total.cost
 
-Without a PATH: the recordings directory of ./pyproject.toml. Costs are at list price; days are those since it was recorded.
+Without a PATH: the recordings directory of ./pyproject.toml.
+Costs are at list price; days are those since it was recorded.
 
 Exit code: 0 all were read, 1 some cannot be read (each is named), 2 wrong usage."""
 _HEADINGS = (

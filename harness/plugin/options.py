@@ -7,7 +7,7 @@ import pytest
 
 from harness.config import read_config
 from harness.errors import HarnessError
-from harness.plugin import age, faults, sweep
+from harness.plugin import age, faults, sweep, verify
 from harness.plugin.life import LIFE, Life
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     age.add_option(group)
     faults.add_options(group)
     sweep.add_options(group)
+    verify.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_normalisers(config)
         faults.configure(config)
         sweep.configure(config)
+        verify.configure(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

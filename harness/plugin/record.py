@@ -1,5 +1,6 @@
 """The run's record: one row a test, made of plain values, so that a worker can hand it over."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from harness.plugin.fixtures import COMBINATION, SESSION
 
 if TYPE_CHECKING:
     from harness.plugin.session import Session
+    from harness.wire.timeline import Request, Response
 
 
 def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
@@ -15,12 +17,19 @@ def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
     session, combination = item.stash.get(SESSION, None), item.stash.get(COMBINATION, None)
     if session is None or combination is None:
         return None
+    return {**measured_row(item.nodeid, combination.id, outcome, session.exchanges), **_source(session)}
+
+
+def measured_row(
+    case: str, combination: str, outcome: str, exchanges: "Sequence[tuple[Request, Response]]"
+) -> dict[str, Any]:
+    """What a row says of a test's traffic; who answered it is yet to be added."""
     from harness.report.metrics import measured  # a run that uses no cassette does not pay for its import
 
-    metrics = measured(session.exchanges)
+    metrics = measured(exchanges)
     return {
-        "case": item.nodeid,
-        "combination": combination.id,
+        "case": case,
+        "combination": combination,
         "outcome": outcome,
         "requests": metrics.requests,
         "errors": metrics.errors,
@@ -30,7 +39,6 @@ def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
         "cost": metrics.cost,
         "first_token": metrics.first_token,
         "seconds": metrics.seconds,
-        **_source(session),
     }
 
 

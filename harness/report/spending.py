@@ -1,0 +1,51 @@
+"""Spending: what a recorded request would cost if it was sent again, and a cap that is asked first."""
+
+from dataclasses import replace
+
+from harness.cassette import Interaction
+from harness.cassette.compression import uncompressed
+from harness.report.conversation import cost_at_list_price
+from harness.report.metrics import is_whole, model_of, stated_usage
+from harness.wire.message import received
+from harness.wire.timeline import Request, Response
+from harness.wire.usage import Usage
+
+
+def expected_cost(interaction: Interaction) -> float | None:
+    """US dollars at list price by the recorded usage; `None` where no price is known.
+
+    Only Messages requests cost anything, and only those that were not refused. Of an answer that was not recorded
+    whole, all of `max_tokens` is counted.
+    """
+    answer = received(uncompressed(interaction.response))
+    if interaction.request.path.partition("?")[0] != "/v1/messages" or answer.status != 200:
+        return 0.0
+    usage = stated_usage(answer) or Usage()
+    if not is_whole(answer):
+        most = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
+        usage = replace(usage, output_tokens=max(usage.output_tokens, most if isinstance(most, int) else 0))
+    return cost_at_list_price(model_of(interaction.request), usage)
+
+
+def real_cost(request: Request, response: Response) -> float | None:
+    """US dollars at list price by the usage that an answer states; `None` where it states none that has a price."""
+    return cost_at_list_price(model_of(request), stated_usage(received(uncompressed(response))))
+
+
+class Budget:
+    """US dollars that may be spent. What was spent is what answers stated, or else what was expected."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit, self.spent = limit, 0.0
+
+    def refusal(self, expected: float | None) -> str:
+        """Why a request that is expected to cost so much must not be sent; empty where it may."""
+        if expected is None:
+            return "no list price is known for its model: nobody could say what it would cost"
+        if self.spent + expected > self.limit:
+            return f"it would cost about ${expected:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
+        return ""
+
+    def spend(self, expected: float | None, real: float | None) -> None:
+        """Count a request that was sent."""
+        self.spent += real if real is not None else expected or 0.0
