@@ -16,6 +16,7 @@ from harness.simulator.randomness import canonical
 
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
 _LETTERS_A_TOKEN = 8
+_LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_A_TOKEN + 1},}}")
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
@@ -40,7 +41,7 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
 
 def text_tokens(text: str) -> int:
     """The estimate for a text."""
-    return sum(_piece_tokens(piece) for piece in _PIECE.findall(text))
+    return len(_PIECE.findall(text)) + sum((len(word) - 1) // _LETTERS_A_TOKEN for word in _LONG_WORD.findall(text))
 
 
 def first_tokens(text: str, count: int) -> str:

@@ -24,15 +24,15 @@ _spec.loader.exec_module(grammar)
 HEADERS = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
 TOOL = {"name": "bash", "input_schema": {"type": "object"}}
 MARK = {"type": "ephemeral"}
-TEXTS = st.text(min_size=1, max_size=40).filter(lambda text: text.strip() == text)
+TEXTS = st.text(min_size=1, max_size=40)
 UNKNOWN = "messages.{0}.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_none."
 
 
 class Conversation(RuleBasedStateMachine):
     """One agent that keeps its history as the API gave it, and breaks the rules from time to time."""
 
-    @initialize(budget=st.booleans(), streams=st.booleans(), prompt=st.integers(0, 6000))
-    def begin(self, budget: bool, streams: bool, prompt: int) -> None:
+    @initialize(budget=st.booleans(), streams=st.booleans(), prompt=st.integers(0, 6000), calls=st.integers(0, 2))
+    def begin(self, budget: bool, streams: bool, prompt: int, calls: int) -> None:
         self.clock = VirtualClock()
         self.calls = 0
         self.simulator = simulate(clock=self.clock, hook=lambda asked: self._turn())
@@ -44,6 +44,7 @@ class Conversation(RuleBasedStateMachine):
         system = [{"type": "text", "text": "word " * (prompt + 1), "cache_control": MARK}]
         self.base = {"model": "claude-haiku-4-5", "max_tokens": 2048, "tools": [TOOL], "system": system, **thinking}
         self.base |= {"stream": True} if streams else {}
+        self.user_speaks("Hello.", calls)
 
     def _turn(self) -> Turn:
         calls = tuple(Call(name="bash", input={"number": number}) for number in range(self.calls))
@@ -118,56 +119,51 @@ class Conversation(RuleBasedStateMachine):
         results = [{"type": "tool_result", "tool_use_id": call, "content": "ok"} for call in self.pending]
         return [*self.messages, {"role": "user", "content": [*results, {"type": "text", "text": "and?"}]}]
 
-    @rule()
-    def headers_are_missing(self) -> None:
-        """No version, no key."""
+    @rule(number=st.integers(0, 100), often=st.data())
+    def a_rule_is_broken(self, number: int, often: st.DataObject) -> None:
+        """In one of the ways that the conversation has room for."""
+        ways = [self._no_version, self._no_key, self._unknown_field, self._many_marks, self._small_max_tokens]
+        ways += [self._unanswered_call] if self.pending else [self._orphan_result]
+        ways += [self._altered_thinking] * 3 if any(self._thoughts()) else []
+        often.draw(st.sampled_from(ways))(number)
+
+    def _no_version(self, number: int) -> None:
         self.refused("anthropic-version: header is required", headers=(HEADERS[0], HEADERS[2]))
+
+    def _no_key(self, number: int) -> None:
         self.refused("x-api-key header is required", headers=HEADERS[1:], status=401)
 
-    @rule(name=st.sampled_from(["beta", "max_token", "betas"]))
-    def a_field_is_unknown(self, name: str) -> None:
-        """Whatever its value."""
-        self.refused(f"{name}: Extra inputs are not permitted", messages=self.spoken(), **{name: 1})
+    def _unknown_field(self, number: int) -> None:
+        name = ("beta", "betas", "max_token")[number % 3]
+        self.refused(f"{name}: Extra inputs are not permitted", messages=self.spoken(), **{name: number})
 
-    @rule(marks=st.integers(4, 6))
-    def marks_are_too_many(self, marks: int) -> None:
+    def _many_marks(self, number: int) -> None:
         """Beside the one on the system prompt."""
-        texts = [{"type": "text", "text": "x", "cache_control": MARK}] * marks
+        marks = 4 + number % 3
         last = self.spoken()
-        last[-1]["content"] += texts
+        last[-1]["content"] += [{"type": "text", "text": "x", "cache_control": MARK}] * marks
         self.refused(f"A maximum of 4 blocks with cache_control may be provided. Found {marks + 1}.", messages=last)
 
-    @rule(budget=st.integers(1024, 5000), less=st.integers(0, 1000))
-    def a_budget_leaves_no_room(self, budget: int, less: int) -> None:
-        """max_tokens is not greater than it."""
-        thinking = {"type": "enabled", "budget_tokens": budget}
+    def _small_max_tokens(self, number: int) -> None:
+        thinking = {"type": "enabled", "budget_tokens": 1024 + number}
         words = "`max_tokens` must be greater than `thinking.budget_tokens`."
-        self.refused(words, messages=self.spoken(), thinking=thinking, max_tokens=budget - less)
+        self.refused(words, messages=self.spoken(), thinking=thinking, max_tokens=1024)
 
-    @precondition(lambda self: self.pending)
-    @rule()
-    def a_call_goes_unanswered(self) -> None:
-        """The user speaks of something else."""
-        number = len(self.messages) - 1
-        words = f"messages.{number}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+    def _unanswered_call(self, number: int) -> None:
+        place = len(self.messages) - 1
+        words = f"messages.{place}: `tool_use` ids were found without `tool_result` blocks immediately after: "
         self.refused(words, messages=[*self.messages, {"role": "user", "content": "Never mind."}])
 
-    @precondition(lambda self: not self.pending)
-    @rule()
-    def a_result_answers_nothing(self) -> None:
-        """An id that no call has."""
+    def _orphan_result(self, number: int) -> None:
         result = {"type": "tool_result", "tool_use_id": "toolu_none", "content": "ok"}
         words = UNKNOWN.format(len(self.messages))
         self.refused(words, messages=[*self.messages, {"role": "user", "content": [result]}])
 
-    @precondition(lambda self: any(self._thoughts()))
-    @rule()
-    def thinking_is_altered(self) -> None:
-        """One word more."""
+    def _altered_thinking(self, number: int) -> None:
         altered = copy.deepcopy(self.spoken())
-        number, index = next(self._thoughts())
-        altered[number]["content"][index]["thinking"] += "!"
-        self.refused(f"messages.{number}.content.{index}: Invalid `signature` in `thinking` block", messages=altered)
+        place, index = next(self._thoughts())
+        altered[place]["content"][index]["thinking"] += "!"
+        self.refused(f"messages.{place}.content.{index}: Invalid `signature` in `thinking` block", messages=altered)
 
     def _thoughts(self) -> Any:
         for number, message in enumerate(self.messages):
@@ -182,4 +178,4 @@ class Conversation(RuleBasedStateMachine):
 
 
 TestConversation = Conversation.TestCase
-TestConversation.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestConversation.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
