@@ -3,6 +3,7 @@
 import asyncio
 import math
 import selectors
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,8 +57,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def waits_really(self) -> bool:
-        """Whether something is waited for that no timer brings."""
-        return self._jobs > 0
+        """Whether something is waited for that no timer brings: a job in a thread, or the end of a child process."""
+        return self._jobs > 0 or any(one.name.startswith(_CHILD_WATCHERS) for one in threading.enumerate())
 
     def round(self) -> None:
         """Count a round in which no time has passed."""
@@ -109,6 +110,8 @@ class _Selector(selectors.DefaultSelector):
 
 
 _REAL_MONOTONIC = time.monotonic
+_CHILD_WATCHERS = "asyncio-waitpid-"
+"""Threads in which asyncio waits for child processes where the system, or Python 3.11, has no descriptor for that."""
 
 
 class LoopClock:
