@@ -60,7 +60,7 @@ def _record(path: Path, tests: int, upstream: Any = "live") -> list[Path]:
         data = json.dumps(_body(number), separators=(",", ":")).encode()
         request = Request("POST", "/v1/messages", (("content-type", "application/json"),), data)
         cassette = Cassette(Envelope(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, _answer(number)),))
-        made.append(folder / f"test_ask[{number}].json")
+        made.append(folder / f"test_ask[number={number}].json")
         cassette.save(made[-1])
     return made
 
@@ -138,7 +138,7 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
         assert (
             "Nothing is written, because an answer would no longer belong to its request:\n"
             + "".join(
-                f"  recordings/test_prompt/test_ask[{number}].json: interaction 0: tools[0].name changed, and with it "
+                f"  recordings/test_prompt/test_ask[number={number}].json: interaction 0: tools[0].name changed, and with it "
                 "what the model can answer: record it anew\n"
                 for number in range(3)
             )
