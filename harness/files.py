@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -26,5 +28,18 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
+def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
+    """The parts below a folder that killed writers left, in order. `now` is in seconds of the epoch.
+
+    A part that was touched within the last minute may still be written.
+    """
+    for path in sorted(folder.rglob(".*.part")):
+        with contextlib.suppress(FileNotFoundError):  # its writer was not dead, and is done
+            if _PART.fullmatch(path.name) and now - path.stat().st_mtime > _WRITING_SECONDS:
+                yield path
+
+
+_PART = re.compile(r"\..*\.[0-9a-f]{16}\.part")
+_WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
 """Characters of its name that the part's name repeats: at 4 bytes each they stay below the 255 that a name may have."""

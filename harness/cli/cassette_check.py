@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from harness.cassette.blobs import BlobsBeside
 from harness.cassette.format import decode_file
 from harness.cassette.scan import Finding, scan_cassette, scan_file
 from harness.config import read_config
@@ -93,7 +94,7 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
 def _checked(version: _Version) -> _Checked:
     """What looks like a key in a version. A file that is no cassette is searched as it stands."""
     try:
-        return _Checked(version, scan_cassette(*decode_file(version.data)))
+        return _Checked(version, scan_cassette(*decode_file(version.data, BlobsBeside(Path(version.path)))))
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_SUFFIX) and not version.commit

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.cassette.blobs import FOLDER
 from harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
 from harness.cassette.importers.assessment import Assessment, assess, ended_by
 from harness.cli.files import one_line, read_regular
@@ -111,7 +112,7 @@ def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments:
         data = read_regular(source.path, Limits().file)
         imported = import_cassette(data, match_on=match_on, every_path=arguments.every_path)
         if not arguments.check:
-            _write(imported, source.target, arguments.force)
+            _write(imported, source.target, arguments)
     except OSError as error:
         return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
@@ -119,11 +120,11 @@ def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments:
     return _Outcome(source, imported)
 
 
-def _write(imported: Imported, target: Path, force: bool) -> None:
-    if target.exists() and not force:
+def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> None:
+    if target.exists() and not arguments.force:
         raise CassetteError(f"{target} exists; --force writes over it")
     try:
-        imported.cassette.save(target)
+        imported.cassette.save(target, arguments.to / FOLDER)
     except OSError as error:
         raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
 

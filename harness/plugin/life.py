@@ -204,5 +204,5 @@ def _narrowed(config: pytest.Config) -> str:
 def _overrides(item: pytest.Item) -> bool:
     """Whether the test's cassette is somewhere else than by default, which is known when it runs."""
     fixtures = getattr(item, "_fixtureinfo", None)
-    definitions = fixtures.name2fixturedefs.get("_harness_cassette_path") if fixtures else None
+    definitions = list(fixtures.name2fixturedefs.get("_harness_cassette_path", [])) if fixtures else []
     return bool(definitions) and definitions[-1].func.__module__ != "harness.plugin.fixtures"
