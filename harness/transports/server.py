@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +30,8 @@ _FRAMING = frozenset({"connection", "content-length", "keep-alive", "transfer-en
 _REFUSED_STATUS, _BROKEN_STATUS = 404, 500
 BASE_URL = "ANTHROPIC_BASE_URL"
 """The variable from which every SDK of the API, in any language, takes its address."""
+LEAVING_SECONDS = 0.5
+"""How long a client may take to hang up where the recorded one did; who is still there then reads on."""
 START_SECONDS = 10.0
 """How long to wait for the server's thread; it takes milliseconds."""
 
@@ -180,10 +182,17 @@ class _Application:
                 await self._cut(piece, scope, receive)
                 return
             if isinstance(piece, End) and piece.refuse is not None:
-                self._note(piece.refuse())
-                await self._cut(Cut(piece.at, "reset"), scope, receive)
+                await self._abandoned(piece.refuse, scope, receive)
                 return
             await send(_message(piece))
+
+    async def _abandoned(self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any) -> None:
+        """Let the client go where its recorded one went; one that stays reads on, past all that is known."""
+        try:
+            await asyncio.wait_for(receive(), LEAVING_SECONDS)
+        except TimeoutError:
+            self._note(refuse())
+            await self._cut(Cut(0.0, "eof"), scope, receive)
 
     def _answer(self, request: Request) -> Response:
         try:

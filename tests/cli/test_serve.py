@@ -20,6 +20,7 @@ import pytest
 from harness.cassette import Cassette, Envelope, Interaction
 from harness.cassette.interaction import kept_request
 from harness.cli import main
+from harness.cli.serve import Replays
 from harness.errors import CassetteMiss
 from harness.simulator import parse_scenario, simulate
 from harness.wire.timeline import Request, Response, body
@@ -245,8 +246,6 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
 
 def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     """The first that holds the request answers; what none holds is a miss of all."""
-    from harness.cli.serve import Replays
-
     parts = [
         Cassette(Envelope("simulator", ""), (Interaction(kept_request(request(value)), response),))
         for value, response in loop
@@ -255,3 +254,15 @@ def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     assert [response for _, response in loop] == [upstream(request(value)) for value, _ in loop]
     with pytest.raises(CassetteMiss, match=r"(?s)has been played.*The nearest is interaction 0"):
         upstream(request(loop[0][0]))
+
+
+def test_repeated_answers_begin_again(loop: list[Exchange]) -> None:
+    """Equal requests get their recorded answers in order, then the first; what none holds is a miss each time."""
+    asked, first = loop[0]
+    interactions = tuple(Interaction(kept_request(request(asked)), response) for response in (first, loop[1][1]))
+    upstream = Replays([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
+    answers = [first, loop[1][1]]
+    assert [*answers, *answers] == [upstream(request(asked)) for _ in range(4)]
+    for _ in range(2):
+        with pytest.raises(CassetteMiss, match="is not in the cassette"):
+            upstream(request(loop[1][0]))

@@ -218,6 +218,28 @@ def test_a_client_that_hangs_up_harms_nobody_else() -> None:
         assert () == server.refusals
 
 
+def test_reading_on_after_an_abandoned_answer_is_a_miss() -> None:
+    """What came after the client's leaving was never recorded: the connection breaks off, and the miss is kept."""
+    end = End(0.0, abandoned=True, refuse=lambda: CassetteMiss("it read on"))
+    with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
+        with httpx2.stream("GET", server.url) as response:
+            pieces = response.iter_raw()
+            assert b"a" == next(pieces)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                next(pieces)
+        assert ["it read on"] == [str(refusal) for refusal in server.refusals]
+
+
+def test_leaving_where_the_recorded_client_left_is_no_miss() -> None:
+    """Nothing is asked for that is not known."""
+    end = End(0.0, abandoned=True, refuse=lambda: CassetteMiss("it read on"))
+    with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
+        with httpx2.stream("GET", server.url) as response:
+            assert b"a" == next(response.iter_raw())
+        time.sleep(1.0)
+        assert () == server.refusals
+
+
 def test_nothing_is_left_behind() -> None:
     """No thread, no listener, even while a client reads a stream that never ends."""
     before = threading.active_count()
