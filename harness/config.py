@@ -31,6 +31,7 @@ class Config:
     flags: tuple[Flag, ...] = SHIPPED
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vcr_marks: bool = False
 
 
 def read_config(pyproject: Path) -> Config:
@@ -56,8 +57,10 @@ def parse_config(table: Any, source: Path) -> Config:
     _refuse_unknown(table, (one.name for one in fields(Config)), where)
     values: dict[str, Any] = dict(table)
     for key, value in values.items():
-        if key not in ("flags", *_LISTS) and not isinstance(value, str):
+        if key not in ("flags", "vcr_marks", *_LISTS) and not isinstance(value, str):
             raise ConfigError(f"{where} {key} = {value!r} must be a string")
+    if not isinstance(values.get("vcr_marks", False), bool):
+        raise ConfigError(f"{where} vcr_marks = {values['vcr_marks']!r} must be true or false")
     if "flags" in values:
         values["flags"] = _flags(values["flags"], f"{source}: [tool.harness.flags]")
     for key in _LISTS.keys() & values.keys():

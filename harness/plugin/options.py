@@ -7,7 +7,7 @@ import pytest
 
 from harness.config import read_config
 from harness.errors import HarnessError
-from harness.plugin import age, faults, sweep, verify
+from harness.plugin import age, faults, sweep, vcr_options, verify
 from harness.plugin.life import LIFE, Life
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
@@ -20,6 +20,7 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 UPSTREAMS = ("live", "simulator")
 
 _OWNERS = {
+    "--block-network": ("recording",),
     "--disable-recording": ("recording",),
     "--feature": ("pytest-bdd",),
     "--record-mode": ("recording", "cassetter"),
@@ -52,6 +53,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="who answers what is not played from a cassette: the live API (default) or the simulator",
     )
     age.add_option(group)
+    if vcr_options.wanted(pluginmanager) and not owned("--block-network", pluginmanager):
+        vcr_options.add_options(parser, pluginmanager)
     faults.add_options(group)
     sweep.add_options(group)
     verify.add_options(group)
@@ -75,6 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LIFE] = Life(config)
     config.pluginmanager.register(config.stash[LIFE], "harness-life")
     config.pluginmanager.register(Summary(age.max_age(config)), "harness-summary")
+    if config.stash[CONFIG].vcr_marks:
+        vcr_options.configure(config)
     config.pluginmanager.register(Misses(config), "harness-misses")
 
 

@@ -1,8 +1,9 @@
 """The only place that knows HTTP clients, sockets and real clocks."""
 
+from harness.transports.blocking import network_blocked, network_guarded
 from harness.transports.clients import async_http_client, clock_for, http_client, sdk_http_library, sdk_version
 from harness.transports.clock import SystemClock
-from harness.transports.intercept import intercepted
+from harness.transports.intercept import intercepted, load_http_libraries
 from harness.transports.network import is_loopback, network_refused
 from harness.transports.transport import transport_class
 
@@ -13,6 +14,9 @@ __all__ = [
     "http_client",
     "intercepted",
     "is_loopback",
+    "load_http_libraries",
+    "network_blocked",
+    "network_guarded",
     "network_refused",
     "sdk_http_library",
     "sdk_version",

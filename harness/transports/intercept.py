@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +13,8 @@ from harness.clock import Clock
 from harness.transports.clients import sdk_http_library
 from harness.transports.transport import transport_class
 from harness.wire.timeline import Layer, Upstream
+
+_NAMES = ("httpx", "httpx2")
 
 
 @contextmanager
@@ -26,9 +29,16 @@ def intercepted(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iter
         yield
 
 
+def load_http_libraries() -> None:
+    """Import httpx2 and httpx where they are installed, so that `intercepted` answers whichever is used later."""
+    for name in _NAMES:
+        if find_spec(name):
+            importlib.import_module(name)
+
+
 def _libraries() -> list[ModuleType]:
     """The SDK's HTTP library, and the other one where it is in use."""
-    others = [importlib.import_module(name) for name in ("httpx", "httpx2") if name in sys.modules]
+    others = [importlib.import_module(name) for name in _NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
 
 

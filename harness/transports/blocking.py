@@ -1,0 +1,47 @@
+"""The network, blocked but for hosts that are named: what pytest-recording's `block_network` does."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+
+@contextmanager
+def network_blocked(allowed: Sequence[str] = ()) -> Iterator[None]:
+    """Raise `RuntimeError` at every attempt to connect to a host that no expression in `allowed` matches whole.
+
+    The host is what the socket is told: of a name that was looked up, its address; of a Unix socket, its path.
+    """
+    patterns = [re.compile(pattern) for pattern in allowed]
+
+    def refuse(host: str) -> None:
+        if not any(pattern.fullmatch(host) for pattern in patterns):
+            raise RuntimeError(f"Network is disabled for host {host!r}")
+
+    with network_guarded(refuse):
+        yield
+
+
+@contextmanager
+def network_guarded(refuse: Callable[[str], None]) -> Iterator[None]:
+    """Ask `refuse`, which raises, before a socket connects to a host or to a Unix socket's path."""
+
+    def guarded(original: Any) -> Any:
+        def connect(self: socket.socket, address: Any) -> Any:
+            refuse(_host(self, address))
+            return original(self, address)
+
+        return connect
+
+    with (
+        patch.object(socket.socket, "connect", guarded(socket.socket.connect)),
+        patch.object(socket.socket, "connect_ex", guarded(socket.socket.connect_ex)),
+    ):
+        yield
+
+
+def _host(sock: socket.socket, address: Any) -> str:
+    host = address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else address
+    return host.decode("utf-8", "surrogateescape") if isinstance(host, bytes) else str(host)
