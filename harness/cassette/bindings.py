@@ -8,7 +8,8 @@ and within one request, different ids stay different. Ids that no recorded answe
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from itertools import groupby
+from typing import TypeAlias
 
 from harness.wire.timeline import Head, Response, body
 
@@ -20,24 +21,14 @@ _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MOST_KINDS = 16
 """Kinds of ids up to which a text is searched for one kind after the other; beyond, it is read word by word."""
-_PLAIN_START = 4
-"""Leading bytes by which ids are searched for that do not name their kind."""
+_START = 4
+"""Leading bytes by which ids are told apart to be searched for: `msg_`, `tool`."""
 
 
-class Source(NamedTuple):
-    """Where an id came from: the interaction, the id's kind, and its number among those of its kind."""
-
-    place: int
-    kind: bytes
-    number: int
-
-
-class Found(NamedTuple):
-    """An id in some bytes."""
-
-    start: int
-    stop: int
-    id: bytes
+Source: TypeAlias = tuple[int, bytes, int]
+"""Where an id came from: the interaction, the id's kind, and its number among those of its kind."""
+Found: TypeAlias = tuple[int, bytes]
+"""Where an id starts, and the id."""
 
 
 class Bindings:
@@ -59,7 +50,7 @@ class Bindings:
         content = text.encode("utf-8", "surrogatepass")
         if not (self._names and (found := self._search(content))):
             return text
-        return _spliced(content, found, [self._names[one.id] for one in found]).decode("utf-8", "surrogatepass")
+        return _spliced(content, found, self._names).decode("utf-8", "surrogatepass")
 
 
 def bind(
@@ -73,15 +64,14 @@ def bind(
     search, names, keys = _Search(sources), dict[bytes, bytes](), list[bytes]()
     for place, content in enumerate(contents):
         found = search(content) if sources else []
-        for one in {one.id for one in found}:
-            if sources[one].place >= place:
-                del sources[one]
-            elif one not in names:
-                names[one] = _name(sources[one], keys)
-        keys.append(hashed(_renamed(content, [one for one in found if one.id in names], names)))
-    sent_back = set(names.values())
-    every = ((one, _name(source, keys)) for one, source in sources.items()) if sent_back else ()
-    return keys, Bindings({one: name for one, name in every if name in sent_back})
+        for _, one in found:
+            if one not in names and one in sources:
+                if sources[one][0] >= place:
+                    del sources[one]
+                else:
+                    names[one] = _name(sources[one], keys)
+        keys.append(hashed(_renamed(content, [one for one in found if one[1] in names], names) if found else content))
+    return keys, Bindings(_interchangeable(names, sources, keys))
 
 
 def given_ids(response: Response) -> Iterator[bytes]:
@@ -103,24 +93,22 @@ class _Search:
 
     def __init__(self, ids: Collection[bytes]) -> None:
         self._ids = ids
-        kinds: dict[bytes, list[bytes]] = {}
-        for one in ids:
-            kinds.setdefault(_kind(one) or one[:_PLAIN_START], []).append(one)
-        self._starts = {_common_start(members): sorted(set(map(len, members))) for members in kinds.values()}
+        groups = (list(members) for _, members in groupby(sorted(ids), lambda one: one[:_START]))
+        self._starts = {_common_start(members): sorted(set(map(len, members))) for members in groups}
 
     def __call__(self, content: bytes) -> list[Found]:
         if len(self._starts) > _MOST_KINDS:
-            words = (Found(match.start(), match.end(), match[0]) for match in _WORD.finditer(content))
-            return [word for word in words if word.id in self._ids]
+            words = ((match.start(), match[0]) for match in _WORD.finditer(content))
+            return [word for word in words if word[1] in self._ids]
         found: list[Found] = []
-        for prefix, lengths in self._starts.items():
-            start = content.find(prefix)
+        for common, lengths in self._starts.items():
+            start = content.find(common)
             while start >= 0:
                 for length in lengths:
                     one = content[start : start + length]
                     if one in self._ids and _is_word(content, start, start + length):
-                        found.append(Found(start, start + length, one))
-                start = content.find(prefix, start + 1)
+                        found.append((start, one))
+                start = content.find(common, start + 1)
         found.sort()
         return found
 
@@ -132,38 +120,47 @@ def _sources(responses: Sequence[Response]) -> dict[bytes, Source]:
         counts: dict[bytes, int] = {}
         for one in given_ids(response):
             if one not in sources:
-                kind = _kind(one)
-                counts[kind] = counts.get(kind, -1) + 1
-                sources[one] = Source(place, kind, counts[kind])
+                kind = one[: one.find(b"_") + 1]  # `toolu_` of `toolu_01A...`; nothing where it names no kind
+                counts[kind] = number = counts.get(kind, -1) + 1
+                sources[one] = (place, kind, number)
     return sources
 
 
-def _kind(one: bytes) -> bytes:
-    """`toolu_` of `toolu_01A...`; nothing of an id that does not name its kind."""
-    return one[: one.find(b"_") + 1]
+def _interchangeable(
+    names: Mapping[bytes, bytes], sources: Mapping[bytes, Source], keys: Sequence[bytes]
+) -> dict[bytes, bytes]:
+    """The names of the ids that some request sends back, and of those that may stand in their place."""
+    if not names:
+        return {}
+    kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
+    named = ((one, _name(source, keys)) for one, source in sources.items() if source[1] in kinds)
+    return {one: name for one, name in named if name in sent_back}
 
 
 def _common_start(members: Sequence[bytes]) -> bytes:
-    """What all members begin with: that of the first and of the last in their order."""
-    first, last = min(members), max(members)
+    """What all members, in order, begin with: that of the first and of the last."""
+    first, last = members[0], members[-1]
     different = (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return first[: next(different, len(first))]
 
 
 def _name(source: Source, keys: Sequence[bytes]) -> bytes:
     """A name that no JSON holds: its first byte stands in none."""
-    return b"\x01%b:%b:%d" % (keys[source.place].hex().encode(), source.kind, source.number)
+    place, kind, number = source
+    return b"\x01%b:%b:%d" % (keys[place].hex().encode(), kind, number)
 
 
 def _renamed(content: bytes, found: Sequence[Found], names: Mapping[bytes, bytes]) -> bytes:
     if not found:
         return content
-    numbers: dict[bytes, dict[bytes, int]] = {}
-    new = []
-    for one in found:
-        ids = numbers.setdefault(names[one.id], {})
-        new.append(b"%b:%d\x02" % (names[one.id], ids.setdefault(one.id, len(ids))))
-    return _spliced(content, found, new)
+    counts: dict[bytes, int] = {}
+    numbered: dict[bytes, bytes] = {}
+    for _, one in found:
+        if one not in numbered:
+            name = names[one]
+            counts[name] = number = counts.get(name, -1) + 1
+            numbered[one] = b"%b:%d\x02" % (name, number)
+    return _spliced(content, found, numbered)
 
 
 def _is_word(content: bytes, start: int, stop: int) -> bool:
@@ -172,9 +169,9 @@ def _is_word(content: bytes, start: int, stop: int) -> bool:
     return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
 
 
-def _spliced(content: bytes, found: Sequence[Found], new: Sequence[bytes]) -> bytes:
+def _spliced(content: bytes, found: Sequence[Found], new: Mapping[bytes, bytes]) -> bytes:
     parts, position = [], 0
-    for one, name in zip(found, new, strict=True):
-        parts += [content[position : one.start], name]
-        position = one.stop
+    for start, one in found:
+        parts += [content[position:start], new[one]]
+        position = start + len(one)
     return b"".join([*parts, content[position:]])

@@ -90,7 +90,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     paths = _record(pytester.path, TESTS)
     before = [path.read_text().splitlines() for path in paths]
     _asking(pytester, SYSTEM.replace("careful", "helpful"))
-    run = pytester.runpytest_subprocess("-q", "-p", "no:randomly", *workers)
+    run = pytester.runpytest_subprocess("-q", *workers)
     run.assert_outcomes(failed=TESTS)
     first, hit, price, advice = _summary(run)
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
@@ -138,8 +138,8 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
         assert (
             "Nothing is written, because an answer would no longer belong to its request:\n"
             + "".join(
-                f"  recordings/test_prompt/test_ask[number={number}].json: interaction 0: tools[0].name changed, and with it "
-                "what the model can answer: record it anew\n"
+                f"  recordings/test_prompt/test_ask[number={number}].json: interaction 0: tools[0].name changed, "
+                "and with it what the model can answer: record it anew\n"
                 for number in range(3)
             )
             + "Record them anew, or name the PATHs of the others.\n"
