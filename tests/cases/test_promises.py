@@ -98,7 +98,7 @@ def one_token_more(recording: str) -> str:
 def test_an_edited_recording_fails_its_case_alone_and_at_once(checkout: Checkout) -> None:
     """The report names the path, both values, and the command that records it; which, pasted, mends it."""
     checkout.edit(EDITED, one_token_more)
-    output = checkout.pytest(*ALL, "--durations=0", "-vv")
+    output = checkout.pytest(*ALL, "--durations=0", "--durations-min=0")
     assert ["test_matrix.py::test_matrix[off]"] == failed(output)
     assert "1 failed, 24 passed" in output
     assert REPORT in output
@@ -149,7 +149,7 @@ def test_a_recording_never_becomes_code(checkout: Checkout, tmp_path: Path, decl
 
 def test_recording_the_cases_anew_leaves_the_tree_clean(checkout: Checkout) -> None:
     """The simulator says the same again, and files in which nothing but times differ are left alone."""
-    output = checkout.pytest(*ALL, *RECORD, "-n", "4")
+    output = checkout.pytest(*ALL, *RECORD, "-n", "2")
     assert "25 passed" in output
     assert "" == checkout.status()
 
