@@ -22,9 +22,7 @@ def model(body: Mapping[str, Any]) -> Turn:
     """
     texts = set(_texts(body["messages"]))
     if NEXT in texts:
-        return Turn(
-            thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé."
-        )
+        return Turn(thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé.")
     if ASK not in texts:
         return Turn(text="Go on with what?")
     if any(block.get("content") == NOTED or _is_noted(block) for block in _results(body["messages"])):

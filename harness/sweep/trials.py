@@ -9,6 +9,11 @@ from harness.faults.edits import INSIDE_BODY
 
 _NEVER_MET = frozenset({"inside_citations"})
 """Points that the model of the sweep, which cites nothing, has no streams with."""
+_NEEDS_AN_EVENT = frozenset(
+    {"clean_end", "malformed_json", "missing_blank_line", "duplicated_event", "reordered_events", "dropped_event"}
+    | {"invalid_utf8"}
+)
+"""Kinds that change the event after a point, and so nothing where the stream is over."""
 _LONG = 900
 """Seconds of silence: longer than the SDK's read timeout (600)."""
 
@@ -23,7 +28,7 @@ _ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     ),
     "overloaded": ({}, {"should_retry": False}, {"retry_after": 3}),
     "bad_request": ({}, {"should_retry": True}),
-    "parameter_rejected": ({"parameter": "thinking"}, {"parameter": "output_config"}, {"parameter": "max_tokens"}),
+    "parameter_rejected": ({"parameter": "thinking"}, {"parameter": "max_tokens"}),
     "beta_rejected": ({"beta": "prompt-caching-2024-07-31"},),
     "line_ends": ({"kind": "cr"}, {"kind": "crlf"}),
     "missing_usage": ({"where": "message_start"}, {"where": "message_delta"}, {"where": "everywhere"}),
@@ -81,13 +86,19 @@ def pairs(tried: tuple[Trial, ...]) -> int:
 def _faults(kind: Kind) -> Iterator[Fault]:
     """A kind's faults on the first request, on the one after the tool has run, and on every request."""
     for arguments in _ARGUMENTS.get(kind.name, ({},)):
-        points = [point for point in kind.points if point not in _NEVER_MET]
+        points = [point for point in kind.points if point not in _NEVER_MET and _can_act(kind, point)]
         yield from (kind.make(**arguments, at=point, on=1) for point in points)
         if not points or kind.name == "read_timeout":
             yield kind.make(**arguments, on=1)
         yield kind.make(**arguments, on=2)
         yield kind.make(**arguments)
     yield from (kind.make(**arguments, on=1) for arguments in _AT_ONE_POINT.get(kind.name, ()))
+
+
+def _can_act(kind: Kind, point: str) -> bool:
+    if kind.name == "reordered_events" and point == "after_message_delta":
+        return False  # it takes two events
+    return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT
 
 
 def _environ(fault: Fault) -> dict[str, str]:

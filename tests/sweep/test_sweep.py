@@ -1,0 +1,265 @@
+"""What each agent makes of each fault: the shipped one of all of them, next to the SDK's own word and to others."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harness import faults
+from harness.errors import HarnessError
+from harness.faults import KINDS, Fault
+from harness.flags import SHIPPED
+from harness.matrix import Combination, matrix, pinned
+from harness.sweep import Outcome, Stage, Sweep, Told, Trial, cast, pairs, trials
+from harness.sweep.agents import Shipped
+
+ALL = matrix(SHIPPED)
+OFF, STREAMING = pinned(SHIPPED, {}), pinned(SHIPPED, {"streaming": True})
+EVERYTHING = pinned(SHIPPED, dict.fromkeys((flag.name for flag in SHIPPED), True))
+R, T, K, N = Outcome.RECOVERED, Outcome.TOLD, Outcome.ALTERED, Outcome.DOES_NOT_APPLY
+LOST, LEAKED, TWICE, HUNG = Outcome.LOST, Outcome.LEAKED, Outcome.TWICE, Outcome.HUNG
+
+
+def _loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sweep_agents", Path(__file__).with_name("agents.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+AGENTS = _loaded()
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
+    """Makes a sweep of an agent, a class or a function of this module, under some combinations, or all."""
+
+    def make(agent: Any, *combinations: Combination) -> Sweep:
+        put = agent if isinstance(agent, type) else lambda stage: _Wrapped(agent, stage)
+        return Sweep(put, combinations or ALL, tmp_path_factory.mktemp("sweep"))
+
+    return make
+
+
+class _Wrapped:
+    def __init__(self, function: Any, stage: Stage) -> None:
+        self._function, self._stage = function, stage
+
+    async def run(self, prompt: str) -> None:
+        await self._function(prompt, self._stage)
+
+
+def _outcome(sweep: Sweep, fault: Fault) -> Outcome:
+    [(_, verdict)] = sweep.result(Trial(fault)).verdicts
+    return verdict.outcome
+
+
+@pytest.fixture(scope="module")
+def shipped(sweep: Callable[..., Sweep]) -> Sweep:
+    """The shipped agent under all combinations."""
+    return sweep(Shipped)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shipped_agent_survives_everything(kind: str, shipped: Sweep) -> None:
+    """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
+    results = list(shipped.results([trial for trial in trials() if trial.fault.name == kind]))
+    assert [] == [(result.trial, failure) for result in results for failure in result.failures]
+    never_tried = [result.trial for result in results if {N} == {verdict.outcome for _, verdict in result.verdicts}]
+    assert [] == never_tried
+
+
+def test_a_sweep_covers_enough() -> None:
+    """Every kind; each fault once; far more than sixty pairs of a fault and a point."""
+    tried = trials()
+    assert set(KINDS) == {trial.fault.name for trial in tried}
+    assert len(tried) == len({trial.name for trial in tried})
+    assert pairs(tried) >= 60
+
+
+EACH: dict[str, tuple[Outcome, Outcome]] = {
+    **dict.fromkeys(("bad_request", "unauthorized", "forbidden", "not_found", "too_large", "refused_keyword"), (T, T)),
+    **dict.fromkeys(("rate_limited", "server_error", "bad_gateway", "unavailable", "gateway_timeout"), (R, R)),
+    **dict.fromkeys(("overloaded", "empty_response", "slow_start", "trickle", "missing_usage", "split_utf8"), (R, R)),
+    **dict.fromkeys(("byte_order_mark", "wrong_content_type"), (R, R)),
+    "read_timeout": (R, T),  # without a stream it strikes after 600 s, when the agent's patience (300) is over
+    **dict.fromkeys(("connection_refused", "connection_reset", "disconnected"), (R, R)),
+    **dict.fromkeys(("stream_error", "reset", "end_of_file", "clean_end", "stall", "ping_only"), (R, N)),
+    **dict.fromkeys(("malformed_json", "missing_blank_line", "unknown_event", "unknown_block"), (R, N)),
+    **dict.fromkeys(("unknown_delta", "line_ends", "invalid_utf8"), (R, N)),
+    **dict.fromkeys(("duplicated_event", "reordered_events", "dropped_event"), (K, N)),
+    "parameter_rejected": (T, T),
+    "beta_rejected": (N, N),
+}
+"""What the shipped agent makes of each kind on the first request: streamed, and plain. What the unguarded SDK makes of
+it say `Kind.streamed` and `Kind.plain`, to which tests/faults/test_sdk.py holds them."""
+
+
+@pytest.mark.parametrize("kind", faults.table(), ids=lambda kind: kind.name)
+def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.Kind, sweep: Callable[..., Sweep]) -> None:
+    """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
+    streamed, plain = EACH[kind.name]
+    assert streamed == _outcome(sweep(Shipped, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
+    assert plain == _outcome(sweep(Shipped, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "combination", "expected"),
+    [
+        ("create_loop", faults.overloaded(on=1), OFF, R),
+        ("create_loop", faults.overloaded(), OFF, T),
+        ("create_loop", faults.rate_limited(retry_after=86_400), OFF, HUNG),
+        ("create_loop", faults.malformed_json(on=1), STREAMING, LEAKED),
+        ("create_loop", faults.clean_end(at="inside_text", on=1), STREAMING, LOST),
+        ("tool_runner", faults.overloaded(on=1), OFF, R),
+        ("tool_runner", faults.empty_response(on=1), STREAMING, LEAKED),
+        ("tool_runner", faults.clean_end(at="inside_text", on=2), STREAMING, LOST),
+    ],
+    ids=str,
+)
+def test_what_others_make_of_it(
+    name: str, fault: Fault, combination: Combination, expected: Outcome, sweep: Callable[..., Sweep]
+) -> None:
+    """The SDK's own retries help before an answer has begun, and not at all after."""
+    assert expected == _outcome(sweep(getattr(AGENTS, name), combination), fault)
+
+
+async def _starts_over(prompt: str, stage: Stage) -> None:
+    """Forgets the results of tools where an answer fails, and asks again from the prompt on."""
+    import anthropic
+
+    start = len(stage.messages)
+    while True:
+        try:
+            await AGENTS.create_loop(prompt, stage)
+        except anthropic.AnthropicError:
+            del stage.messages[start:]
+        else:
+            return
+
+
+async def _waits_for_ever(prompt: str, stage: Stage) -> None:
+    import asyncio
+
+    try:
+        await AGENTS.create_loop(prompt, stage)
+    except Exception:
+        await asyncio.get_running_loop().create_future()
+
+
+async def _asks_for_ever(prompt: str, stage: Stage) -> None:
+    while True:
+        try:
+            return await AGENTS.create_loop(prompt, stage)
+        except Exception:
+            stage.messages.clear()
+
+
+@pytest.mark.parametrize(
+    ("agent", "fault", "expected"),
+    [
+        (_starts_over, faults.bad_request(on=2), TWICE),
+        (_waits_for_ever, faults.bad_request(on=1), HUNG),
+        (_asks_for_ever, faults.bad_request(), HUNG),
+    ],
+)
+def test_the_worst_is_seen(agent: Any, fault: Fault, expected: Outcome, sweep: Callable[..., Sweep]) -> None:
+    """Agents that do what no agent should."""
+    assert expected == _outcome(sweep(agent, OFF), fault)
+
+
+class _Resists:
+    """Does not take a cancellation for an answer."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def run(self, prompt: str) -> None:
+        import asyncio
+
+        try:
+            await AGENTS.create_loop(prompt, self._stage)
+        except Exception:
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    continue
+
+
+def test_an_agent_that_resists_its_end_is_ended(sweep: Callable[..., Sweep]) -> None:
+    """The next conversation is not disturbed by it."""
+    swept = sweep(_Resists, OFF)
+    assert HUNG == _outcome(swept, faults.bad_request(on=1))
+    assert R == _outcome(swept, faults.overloaded(on=1))
+
+
+def _one_request(prompt: str, stage: Stage) -> None:
+    """A sync agent with a sync client that it makes itself; it runs no tool."""
+    import anthropic
+
+    with anthropic.Anthropic(max_retries=0) as client:
+        said = [{"role": "user", "content": prompt}]
+        client.messages.create(model=stage.model, max_tokens=100, messages=said)  # type: ignore[arg-type]
+    if stage.clock.now() < 0:
+        raise Told("never")
+
+
+def test_an_agent_that_fails_without_a_fault_is_refused(
+    sweep: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A sweep over it would say nothing about faults."""
+    (tmp_path / "one_request.py").write_text("run = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import one_request  # type: ignore[import-not-found]
+
+    one_request.run = _one_request
+    with pytest.raises(HarnessError) as raised:
+        Sweep(cast("one_request:run"), [OFF], tmp_path).result(Trial(faults.overloaded()))
+    assert (
+        "the agent fails under off though nothing goes wrong: it returned after 2 requests, with 0 side effects of the "
+        "one call (nothing was raised); mend that first (docs/agents.md)"
+    ) == str(raised.value)
+
+
+def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
+    """A line for each combination that was not survived."""
+    swept = sweep(AGENTS.create_loop, OFF, STREAMING)
+    result = swept.result(Trial(faults.malformed_json(at="first_event", on=1)))
+    [line] = result.failures
+    assert line.startswith("streaming: leaked an exception: JSONDecodeError: ")
+    assert "malformed_json:at=first_event,on=1" == result.trial
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("myapp", "agent 'myapp' must be spelled module:attribute, such as myapp.agent:run"),
+        ("no_such_app:run", "agent 'no_such_app:run' cannot be found: No module named 'no_such_app'"),
+        ("json:runs", "agent 'json:runs' cannot be found: module 'json' has no attribute 'runs'"),
+        ("math:pi", "agent 'math:pi' is neither a class nor a function, but float"),
+    ],
+)
+def test_an_agent_that_is_none_is_refused(name: str, words: str) -> None:
+    """The message says what to type."""
+    with pytest.raises(HarnessError) as raised:
+        cast(name)
+    assert words == str(raised.value)
+
+
+def test_agents_are_found_by_name() -> None:
+    """A class is itself; the shipped agent has its adapter."""
+    assert Shipped is cast("harness.agent:Agent")
+    assert Shipped is cast("harness.sweep.agents:Shipped")
+
+
+def test_the_streams_have_every_point(sweep: Callable[..., Sweep]) -> None:
+    """Under all flags they think, talk and call: only what needs citations is not met."""
+    swept = sweep(Shipped, EVERYTHING)
+    met = [point for point in KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R]
+    assert [point for point in KINDS["stall"].points if point != "inside_citations"] == met
