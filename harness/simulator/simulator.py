@@ -25,7 +25,7 @@ from harness.simulator.scenario import Scenario, Turn
 from harness.simulator.selection import Selection, echo, no_turn
 from harness.simulator.sending import Sending, sending
 from harness.simulator.signatures import SeededSignatures
-from harness.simulator.stream import events
+from harness.simulator.stream import count
 from harness.wire.timeline import Headers, Request, Response, header
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class Simulator:
         sent = self._sent(request, request_id, limits)
         if seen.streaming:
             return responses.streamed(answer, draw, sent)
-        return responses.whole(answer, sent, sum(1 for _ in events(answer, draw)))
+        return responses.whole(answer, sent, count(answer, draw))
 
     def _refused(self, refusal: Refusal, request: Request, request_id: str, headers: Headers = ()) -> Response:
         return responses.refused(refusal, self._sent(request, request_id), headers, self._settings.profile)

@@ -12,6 +12,7 @@ from harness.wire import sse
 
 PING = sse.encode("ping", '{"type": "ping"}')
 _MOST_PADDING = 15
+_SPACES = b" " * _MOST_PADDING
 _TEXT_PIECE = (3, 40)
 _JSON_PIECE = (2, 14)
 
@@ -32,10 +33,16 @@ def events(answer: Answer, draw: Draw) -> Iterator[bytes]:
     yield _event({"type": "message_stop"}, draw)
 
 
+def count(answer: Answer, draw: Draw) -> int:
+    """How many events a stream of the answer would have, about: what a plain answer waits for."""
+    blocks = sum(2 + len(_opened(written, draw)[1]) for written in answer.blocks)
+    return 3 + blocks + bool(answer.blocks)
+
+
 def _event(data: Mapping[str, Any], draw: Draw) -> bytes:
     """One event; before the last brace of its data stand 0 to 15 spaces, as in every recording."""
-    text = msgspec.json.encode(data).decode()
-    return sse.encode(data["type"], text[:-1] + " " * draw.below(_MOST_PADDING + 1) + "}")
+    padding = _SPACES[: draw.below(_MOST_PADDING + 1)]
+    return b"event: %b\ndata: %b%b}\n\n" % (data["type"].encode(), msgspec.json.encode(data)[:-1], padding)
 
 
 def _opened(written: Written, draw: Draw) -> tuple[dict[str, Any], list[dict[str, Any]]]:

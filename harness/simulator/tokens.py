@@ -17,6 +17,7 @@ from harness.simulator.randomness import canonical
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
 _LETTERS_A_TOKEN = 8
 _LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_A_TOKEN + 1},}}")
+_KEPT_CHARACTERS = 32 * 1024
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
@@ -41,6 +42,16 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
 
 def text_tokens(text: str) -> int:
     """The estimate for a text."""
+    return _kept_tokens(text) if len(text) < _KEPT_CHARACTERS else _count(text)
+
+
+@lru_cache(maxsize=512)
+def _kept_tokens(text: str) -> int:
+    """The same, remembered: a conversation sends its history again with every turn."""
+    return _count(text)
+
+
+def _count(text: str) -> int:
     return len(_PIECE.findall(text)) + sum((len(word) - 1) // _LETTERS_A_TOKEN for word in _LONG_WORD.findall(text))
 
 
