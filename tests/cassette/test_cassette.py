@@ -74,7 +74,7 @@ def test_a_spoilt_file_is_written_over(tmp_path: Path) -> None:
         (b"[]", "Expected `object`, got `array`"),
         (
             b'{"envelope":{"format":1,"upstream":"live","recorded_at":""},"interactions":[{}]}',
-            "Object missing required field `request` - at `$.interactions[0]`",
+            "interaction 0: Object missing required field `request`",
         ),
         (
             b'{"envelope":{"format":1,"upstream":"live","recorded_at":""},"interactions":[{"request":{"method":"GET",'

@@ -185,7 +185,7 @@ def _edited(**response: object) -> bytes:
         ),
         (
             FILE.replace('"method"', '"methode"', 1).encode(),
-            "Object contains unknown field `methode` - at `$.interactions[0].request`",
+            "interaction 0: Object contains unknown field `methode` - at `$.request`",
         ),
         (
             FILE.replace('"word"', '"longer"').encode(),
@@ -200,7 +200,7 @@ def _edited(**response: object) -> bytes:
             "interaction 0: a chunk of a JSON body must be its length in bytes, not '{}'",
         ),
         (_edited(chunks=[[0.5, 2]]), "interaction 0: chunk length 2 stands without a JSON body"),
-        (_edited(end=[0.5, "nothing"]), "Invalid enum value 'nothing' - at `$.interactions[0].response.end[1]`"),
+        (_edited(end=[0.5, "nothing"]), "interaction 0: Invalid enum value 'nothing' - at `$.response.end[1]`"),
     ],
 )
 def test_a_file_that_was_spoilt_says_where_and_why(data: bytes, message: str) -> None:
