@@ -1,0 +1,155 @@
+"""`--harness-fault` and `--harness-sweep` in a stranger's repository."""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import anthropic
+import pytest
+
+def ask(retries=0):
+    client = anthropic.Anthropic(max_retries=retries)
+    message = client.messages.create(
+        model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}]
+    )
+    return message.content[0].text
+
+def test_ask(cassette):
+    assert ask(retries=1) == "Hello."
+
+def test_ask_once(cassette):
+    assert ask() == "Hello."
+"""
+SIMULATED = ("--disable-recording", "--harness-upstream=simulator")
+
+
+@pytest.fixture
+def repository(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A repository with two tests, one of which tries again."""
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\naddopts = '--strict-markers -p no:cacheprovider'\n")
+    pytester.makepyfile(test_ask=TESTS)
+    return pytester
+
+
+def test_a_fault_meets_every_test(repository: pytest.Pytester) -> None:
+    """Each counts from its own first request: whoever tries again survives, and the client makes itself."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-fault=overloaded:on=1")
+    run.assert_outcomes(passed=1, failed=1)
+    run.stdout.fnmatch_lines(["*OverloadedError*"])
+
+
+def test_two_faults_and_workers(repository: pytest.Pytester) -> None:
+    """Faults add up, and so do the counts of the workers."""
+    faults = ("--harness-fault=slow_start:seconds=3", "--harness-fault=split_utf8")
+    run = repository.runpytest_subprocess(*SIMULATED, *faults, "-n2")
+    run.assert_outcomes(passed=2)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "--harness-fault: fault split_utf8 never fired: it saw 2 requests, 2 due; the body has no character of "
+            "more than one byte"
+        ]
+    )
+    run.stdout.no_fnmatch_line("*slow_start*never fired*")
+
+
+def test_a_fault_that_fires_in_one_test_of_many_has_fired(repository: pytest.Pytester) -> None:
+    """`on=2` is met by the test that asks twice alone; nobody asks for more."""
+    faults = ("--harness-fault=wrong_content_type:on=2", "--harness-fault=overloaded:on=1")
+    run = repository.runpytest_subprocess(*SIMULATED, *faults, "-k", "test_ask")
+    run.assert_outcomes(passed=1, failed=1)
+    run.stdout.no_fnmatch_line("*never fired*")
+
+
+def test_a_run_without_traffic_tests_nothing(repository: pytest.Pytester) -> None:
+    """The fault saw no request, so the run has failed."""
+    repository.makepyfile(test_ask="def test_nothing(): ...")
+    run = repository.runpytest_subprocess("--harness-fault=overloaded")
+    run.assert_outcomes(passed=1)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["--harness-fault: fault overloaded never fired: it saw no request"])
+
+
+def test_the_sdk_itself_refuses_the_keyword(repository: pytest.Pytester) -> None:
+    """A fault of the client's side reaches clients that the test makes itself."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-fault=refused_keyword")
+    run.assert_outcomes(failed=2)
+    run.stdout.fnmatch_lines(["*TypeError: Messages.create() got an unexpected keyword argument 'beta'"])
+
+
+def test_the_marks_faults_reach_them_too(repository: pytest.Pytester) -> None:
+    """Likewise by the mark."""
+    repository.makepyfile(
+        test_ask=TESTS.replace("def test_ask(", "@pytest.mark.faults(refused_keyword(on=1))\ndef test_ask(").replace(
+            "import pytest", "import pytest\nfrom harness.faults import refused_keyword"
+        )
+    )
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("overloaded:on=0", "overloaded: on=0: must be a whole number from 1 up, or a collection of them"),
+        ("overloaded:probability=2", "overloaded: probability=2.0: must be a number above 0 and up to 1"),
+        ("overlaoded", "no fault is called 'overlaoded'; did you mean 'overloaded'?; there are: "),
+    ],
+)
+def test_a_bad_argument_is_a_usage_error(repository: pytest.Pytester, fault: str, words: str) -> None:
+    """It is named before anything runs."""
+    run = repository.runpytest_subprocess(f"--harness-fault={fault}")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"ERROR: --harness-fault={fault}: {words}*"])
+
+
+AGENT = Path(__file__).parents[1] / "sweep" / "agents.py"
+
+
+def test_a_sweep_runs_in_place_of_the_tests(repository: pytest.Pytester) -> None:
+    """Its items are faults, `-k` picks among them, and the table says what became of the shipped agent."""
+    run = repository.runpytest_subprocess("--harness-sweep=faults", "-k", "overloaded and until or empty_response")
+    run.assert_outcomes(passed=3, deselected=run.parseoutcomes()["deselected"])
+    run.stdout.fnmatch_lines(
+        [
+            "*= survival of faults =*",
+            "fault           recovered  told clearly  *",
+            "empty_response         16             8  *",
+            "all                    16             8  *",
+            "3 faults under 8 combinations: 24 pairs, of which 0 do not apply *",
+        ]
+    )
+
+
+def test_an_agent_of_ones_own_is_swept_by_workers(repository: pytest.Pytester) -> None:
+    """What it does not survive fails, and says under which combination and why."""
+    repository.path.joinpath("agents.py").write_text(AGENT.read_text())
+    run = repository.runpytest_subprocess(
+        "--harness-sweep=faults", "--harness-agent=agents:create_loop", "-k", "byte_order_mark", "-n2"
+    )
+    run.assert_outcomes(failed=3)
+    run.stdout.fnmatch_lines(["streaming: leaked an exception: AssertionError*", "*leaked an exception*", "all *"])
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("--harness-agent=agents:create_loop", "agent 'agents:create_loop' cannot be found: No module named 'agents'"),
+        ("--harness-agent=agents", "agent 'agents' must be spelled module:attribute, such as myapp.agent:run"),
+    ],
+)
+def test_an_agent_that_is_none_is_a_usage_error(repository: pytest.Pytester, how: str, words: str) -> None:
+    """The message says what to type."""
+    run = repository.runpytest_subprocess("--harness-sweep=faults", how)
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"ERROR: {words}"])
+
+
+def test_an_agent_that_fails_by_itself_is_told_without_a_traceback(repository: pytest.Pytester) -> None:
+    """There is nothing to learn from a sweep over it."""
+    repository.makepyfile(broken="def run(prompt, stage): ...\n")
+    run = repository.runpytest_subprocess("--harness-sweep=faults", "--harness-agent=broken:run", "-k", "unauthorized")
+    run.assert_outcomes(failed=3)
+    run.stdout.fnmatch_lines(["the agent fails under off though nothing goes wrong: it returned after 0 requests*"])
+    run.stdout.no_fnmatch_line("*Traceback*")

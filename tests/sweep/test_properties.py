@@ -1,0 +1,81 @@
+"""What holds whatever is drawn: chunks, flags, and faults leave no trace in what was said."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.faults import KINDS, Fault
+from harness.flags import SHIPPED
+from harness.matrix import Combination, matrix
+from harness.sweep import Outcome, Trial, judge, play
+from harness.sweep.agents import Shipped
+from harness.sweep.judging import Observation
+
+COMBINATIONS = matrix(SHIPPED)
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+
+
+def _played(trial: Trial | None, combination: Combination) -> Observation:
+    with tempfile.TemporaryDirectory() as directory:
+        return play(Shipped, trial, combination, Path(directory))
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> dict[str, Observation]:
+    """Every combination without a fault."""
+    return {combination.id: _played(None, combination) for combination in COMBINATIONS}
+
+
+@pytest.mark.parametrize("flag", ["streaming", "prompt_cache"])
+def test_how_it_is_asked_for_does_not_show_in_what_is_said(unbroken: dict[str, Observation], flag: str) -> None:
+    """Streamed or not, cached or not: the same conversation, the same side effect."""
+    for combination in COMBINATIONS:
+        other = combination.on ^ {flag}
+        [twin] = [one for one in COMBINATIONS if one.on == other]
+        assert unbroken[combination.id].conversation == unbroken[twin.id].conversation
+        assert unbroken[combination.id].effects == unbroken[twin.id].effects
+
+
+@few
+@given(st.integers(1, 400), st.sampled_from([one for one in COMBINATIONS if "streaming" in one]))
+def test_any_chunking_gives_the_same_conversation(
+    unbroken: dict[str, Observation], size: int, combination: Combination
+) -> None:
+    """Split anywhere, inside characters, lines and events."""
+    seen = _played(Trial(KINDS["trickle"].make(size=size, interval=0.001)), combination)
+    assert unbroken[combination.id].conversation == seen.conversation
+    assert unbroken[combination.id].requests == seen.requests
+
+
+@st.composite
+def faults(draw: st.DrawFn) -> Fault:
+    """Any kind, at any of its points, on any of the first requests, or by chance."""
+    kind = draw(st.sampled_from([kind for kind in KINDS.values() if kind.name != "beta_rejected"]))
+    points = [point for point in kind.points if point != "inside_body"]
+    at = {"at": draw(st.sampled_from(points))} if points else {}
+    when = draw(
+        st.one_of(
+            st.builds(lambda number: {"on": number}, st.integers(1, 3)),
+            st.builds(lambda number: {"until": number}, st.integers(1, 5)),
+            st.builds(lambda seed: {"probability": 0.5, "seed": seed}, st.integers(0, 99)),
+        )
+    )
+    return kind.make(**at, **when)
+
+
+@settings(few, max_examples=60)
+@given(faults(), st.sampled_from(COMBINATIONS))
+def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
+    unbroken: dict[str, Observation], fault: Fault, combination: Combination
+) -> None:
+    """Whatever is drawn is survived; where it was recovered from, the conversation is that of the unbroken run."""
+    seen = _played(Trial(fault), combination)
+    verdict = judge(seen, unbroken[combination.id])
+    assert verdict.outcome.survived, verdict
+    if verdict.outcome is Outcome.RECOVERED:
+        assert unbroken[combination.id].conversation == seen.conversation
+    if verdict.outcome is not Outcome.DOES_NOT_APPLY:
+        assert len(seen.effects) == len(unbroken[combination.id].effects)
