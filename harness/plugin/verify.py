@@ -163,8 +163,11 @@ class Verifier:
 
         if not one.path.exists():
             return INCONCLUSIVE, [f"  there is no {one.path}: nothing was recorded that could be verified"]
-        cassette = Cassette.load(one.path)
-        verdicts = self._verdicts(cassette, one)
+        try:
+            cassette = Cassette.load(one.path)
+            verdicts = self._verdicts(cassette, one)
+        except HarnessError as error:
+            return INCONCLUSIVE, [f"  {error}"]
         lines = list(_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
             origin = f"{one.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
