@@ -92,5 +92,5 @@ def _messages(size: int) -> Iterator[dict[str, Any]]:
 
 def _text(number: int, length: int) -> str:
     """Words, another beginning for each number."""
-    words = (_WORDS[number % len(_WORDS) :] + _WORDS) * (length // len(" ".join(_WORDS)) + 1)
+    words = (*_WORDS[number % len(_WORDS) :], *_WORDS) * (length // len(" ".join(_WORDS)) + 1)
     return " ".join(words)[:length]

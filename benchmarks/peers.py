@@ -36,13 +36,17 @@ class CannotLoadError(Exception):
 
 
 class Peer(Protocol):
-    """Plays answers. `scans`: it compares a request with one recorded request after the other."""
+    """Plays answers. `scans`: it compares a request with one recorded request after the other.
+
+    Peers of one `tape` keep exchanges alike.
+    """
 
     name: str
     distribution: str
     http: str
     scans: bool
     keeps_files: bool
+    tape: str
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Any:
         """The exchanges, as this peer keeps them: at that path, where it has files."""
@@ -60,7 +64,7 @@ class Bare:
     scans = keeps_files = False
 
     def __init__(self, http: str) -> None:
-        self.name, self.distribution, self.http = f"bare {http}.MockTransport", http, http
+        self.name, self.distribution, self.http, self.tape = f"bare {http}.MockTransport", http, http, http
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> bytes:
         return exchanges[0].answered
@@ -76,6 +80,7 @@ class Harness:
     """This project: a transport handed to the client."""
 
     name, distribution, http, scans, keeps_files = "flag-harness", "flag-harness", "httpx2", False, True
+    tape = "flag-harness"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         answers = iter(exchanges)
@@ -115,6 +120,7 @@ class ReorderedHarness(Harness):
     """This project, where the recorded requests have their keys in another order than those that are sent."""
 
     name, keeps_files = "flag-harness, keys reordered", False
+    tape = "flag-harness-reordered"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         turned = [dict(reversed(json.loads(exchange.asked).items())) for exchange in exchanges]
@@ -126,6 +132,7 @@ class Vcrpy:
     """vcrpy, with the body compared; it knows httpx, not httpx2."""
 
     name, distribution, http, scans, keeps_files = "vcrpy", "vcrpy", "httpx", True, True
+    tape = "vcrpy"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         from vcr.cassette import Cassette as VcrCassette
@@ -158,6 +165,7 @@ class Cassetter:
     """cassetter, with the body compared."""
 
     name, distribution, http, scans, keeps_files = "cassetter", "cassetter", "httpx2", True, True
+    tape = "cassetter"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         import cassetter
@@ -195,7 +203,7 @@ class Respx:
     """respx, a route for each request."""
 
     name, distribution, http, scans, keeps_files = "respx", "respx", "httpx", True, False
-    _using = "httpcore"
+    tape, _using = "respx", "httpcore"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         return exchanges
