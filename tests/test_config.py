@@ -57,9 +57,10 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.harness]\nrecording = "x"',
             "[tool.harness] has no key 'recording'; the nearest is 'recordings' "
-            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise)",
+            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise, vcr_marks)",
         ),
         ("[tool.harness]\nmodel = 5", "[tool.harness] model = 5 must be a string"),
+        ("[tool.harness]\nvcr_marks = 1", "[tool.harness] vcr_marks = 1 must be true or false"),
         ("[tool]\nharness = 5", "[tool.harness] must be a table, not 5"),
         (
             '[tool.harness]\nflags = ["a"]',

@@ -126,15 +126,21 @@ def _replaced(value: Any, wanted: Replacements, request: VcrRequest, nested: boo
 
 def _form(request: VcrRequest, wanted: Replacements) -> bytes:
     """A form's fields without those wanted, the others byte by byte as they were; a body that is no text stays."""
-    kept = []
     try:
-        for field in request.body.decode("utf-8").split("&"):
-            key, equals, value = field.partition("=")
-            name = key if key in wanted else unquote_plus(key)
-            if not equals or name not in wanted:
-                kept.append(field)
-            elif (new := _replacement(wanted[name], name, value, request)) is not None:
-                kept.append(f"{key}={new}")
+        fields = [_field(field, wanted, request) for field in request.body.split(b"&")]
     except UnicodeDecodeError:
         return request.body
-    return "&".join(kept).encode("utf-8")
+    return b"&".join(field for field in fields if field is not None)
+
+
+def _field(field: bytes, wanted: Replacements, request: VcrRequest) -> bytes | None:
+    key, equals, value = field.partition(b"=")
+    if not equals:
+        return field
+    name = key.decode("utf-8")
+    name = name if name in wanted else unquote_plus(name)
+    if name not in wanted:
+        return field
+    old = value.decode("utf-8") if callable(wanted[name]) else ""
+    new = _replacement(wanted[name], name, old, request)
+    return None if new is None else key + equals + str(new).encode("utf-8")

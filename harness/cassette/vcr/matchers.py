@@ -16,24 +16,35 @@ DEFAULT = ("method", "scheme", "host", "port", "path", "query")
 """What vcrpy compares unless told otherwise."""
 
 
-def body_value(request: VcrRequest) -> Any:
-    """What a body says by its content type: JSON, the fields of a form, or the bytes themselves."""
+def _json(body: bytes) -> Any:
+    return msgspec.json.decode(body) if body else None
+
+
+def _form(body: bytes) -> Any:
+    return parse_qs(body.decode("ascii"))
+
+
+_READERS: Mapping[str, Callable[[bytes], Any]] = {
+    "application/json": _json,
+    "application/x-www-form-urlencoded": _form,
+}
+
+
+def _reader(request: VcrRequest) -> Callable[[bytes], Any]:
+    """What reads the body of such a content type; others are compared byte by byte."""
     kind = request.headers.get("content-type", "").lower()
-    try:
-        if "application/x-www-form-urlencoded" in kind:
-            return parse_qs(request.body.decode("ascii"))
-        if "application/json" in kind:
-            return msgspec.json.decode(request.body) if request.body else None
-    except (ValueError, RecursionError):
-        return request.body
-    return request.body
+    return next((reader for name, reader in _READERS.items() if name in kind), bytes)
 
 
 def _same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
-    ours, theirs = body_value(sent), body_value(recorded)
-    if isinstance(ours, bytes) != isinstance(theirs, bytes):
+    """Whether two bodies say the same; bodies of two types, and those that are not of theirs, are bytes."""
+    reader = _reader(sent)
+    if reader is not _reader(recorded):
+        reader = bytes
+    try:
+        return bool(reader(sent.body) == reader(recorded.body))
+    except (ValueError, RecursionError):
         return sent.body == recorded.body
-    return bool(ours == theirs)
 
 
 def _uri(request: VcrRequest) -> str:
