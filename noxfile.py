@@ -97,6 +97,31 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def fidelity(session: nox.Session) -> None:
+    """How true the simulated API is to recorded traffic (beside the project, in ../shared/traffic): docs/fidelity.md."""
+    session.run(sys.executable, "benchmarks/fidelity.py", "--write", "docs/fidelity.md", *session.posargs)
+
+
+@nox.session
+def sweep(session: nox.Session) -> None:
+    """Three agents under every fault, at every point of a stream, under every combination: docs/faults.md."""
+    session.run(sys.executable, "benchmarks/sweep.py", "--write", "docs/faults.md", *session.posargs)
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """A thousand processes killed at every point of the protocol, and resumed."""
+    session.run(*PYTEST, "tests/sweep/test_kill.py", "--kills=1000", "-s", *session.posargs)
+
+
+@nox.session(venv_backend="virtualenv")
+def performance(session: nox.Session) -> None:
+    """Record and replay beside its peers, in one run: docs/performance.md."""
+    session.install("-e", ".[bench]")
+    session.run("python", "benchmarks/replay.py", "--write", "docs/performance.md", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, and formatting."""
     session.run(*PYTHON, "ruff", "check", ".")
