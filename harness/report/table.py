@@ -40,7 +40,8 @@ def recordings_line(rows: Sequence[Row], now: datetime) -> str:
     parts = [f"{played['simulator']} simulated, {played['live']} live"]
     parts += [f"{played['imported']} imported"] if played["imported"] else []
     parts += [f"{asked[name]} answered by the {label}" for name, label in _ASKED.items() if asked[name]]
-    if without := sum(row["played"] is None and row["asked"] is None for row in rows):
+    unanswered = [row for row in rows if row["played"] is None and row["asked"] is None]
+    if without := sum(row["outcome"] != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
     moments = [row["recorded_at"] for row in rows if row["recorded_at"]]
     oldest = [f"oldest {_age(min(moments), now)}"] if moments else []

@@ -33,17 +33,13 @@ STREAM = (Head(0.0, 200, (("content-type", "text/event-stream"),)), End(0.2, aba
         (_asked(_response({"input_tokens": 7}), "/v1/messages/count_tokens"), 0.0),
         (_asked(STREAM, max_tokens=1000), 0.005),
         (_asked(STREAM), 0.0),
-        (Interaction(Request("POST", "/v1/messages", (), b"[]"), STREAM), 0.0),
+        (Interaction(Request("POST", "/v1/messages", (), b"[]"), STREAM), None),
         (_asked(_response(USAGE), model="claude-unheard-of"), None),
     ],
 )
 def test_a_request_is_expected_to_cost_what_it_did(interaction: Interaction, dollars: float | None) -> None:
     """At list price; all of `max_tokens` where its answer was not recorded whole."""
-    assert (
-        dollars == pytest.approx(expected_cost(interaction))
-        if dollars is not None
-        else (None is expected_cost(interaction))
-    )
+    assert pytest.approx(dollars) == expected_cost(interaction)
 
 
 def test_an_answer_costs_what_it_states() -> None:

@@ -1,0 +1,105 @@
+"""The closing table, line by line."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.report.table import aligned, by_combination, closing_lines, recordings_line
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def _row(**changes: Any) -> dict[str, Any]:
+    return {
+        "case": "test_a.py::test_a",
+        "combination": "off",
+        "outcome": "passed",
+        "requests": 2,
+        "errors": 0,
+        "input_tokens": 1200,
+        "output_tokens": 30,
+        "cache_read_input_tokens": 0,
+        "cost": 0.01,
+        "first_token": None,
+        "seconds": 1.0,
+        "played": "live",
+        "recorded_at": "2026-11-20T12:00:00Z",
+        "asked": None,
+        "rebased": None,
+        **changes,
+    }
+
+
+def test_the_table_sums_up_each_combination() -> None:
+    """Outcomes, sums, the median of first tokens; a cost only where all are known."""
+    rows = [
+        _row(combination="streaming", first_token=0.5, cost=None),
+        _row(),
+        _row(outcome="failed", cost=0.02),
+        *(_row(combination="streaming", first_token=first) for first in (0.25, 9.0)),
+    ]
+    assert [
+        "combination               cases  requests  errors  input  output  cache reads  first token     cost",
+        "off          1 failed, 1 passed         4       0  2,400      60            0            -  $0.0300",
+        "streaming              3 passed         6       0  3,600      90            0       0.50 s        -",
+        "",
+        "-: not measured (nothing was streamed, or no price is known). first token: median seconds.",
+        "recordings: 0 simulated, 5 live; oldest 2 days old",
+    ] == list(closing_lines(rows, NOW))
+
+
+@pytest.mark.parametrize("changes", [{"played": "simulator"}, {"played": None, "asked": "simulator"}])
+def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
+    """Played or asked now."""
+    expected = "simulated: tokens are the simulator's estimate and times its settings, not the API's."
+    assert expected in list(closing_lines([_row(**changes)], NOW))
+    assert expected not in list(closing_lines([_row()], NOW))
+
+
+def test_rebased_cassettes_are_counted_once_each() -> None:
+    """They are not verified."""
+    one = [_row(rebased="a.json"), _row(rebased="a.json")]
+    assert "rebased, not verified: 1 cassette, until recorded anew" == list(closing_lines(one, NOW))[-1]
+    assert (
+        "rebased, not verified: 2 cassettes, until recorded anew"
+        == [*closing_lines([*one, _row(rebased="b.json")], NOW)][-1]
+    )
+
+
+def test_combinations_with_fewer_flags_come_first() -> None:
+    """Then by name; rows keep their order."""
+    names = ["b+a", "b", "off", "a", "off"]
+    rows = [_row(combination=name, requests=number) for number, name in enumerate(names)]
+    found = [(name, [row["requests"] for row in members]) for name, members in by_combination(rows)]
+    assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
+
+
+NOTHING = {"played": None, "recorded_at": None}
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ([_row(recorded_at="2026-11-21T11:00:00Z")], "0 simulated, 1 live; oldest 1 day old"),
+        ([_row(played="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
+        ([_row(**NOTHING, asked="live")], "0 simulated, 0 live, 1 answered by the live API"),
+        ([_row(**NOTHING, asked="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),
+        ([_row(**NOTHING)], "0 simulated, 0 live, 1 case without a cassette"),
+        ([_row(**NOTHING), _row(**NOTHING)], "0 simulated, 0 live, 2 cases without a cassette"),
+        ([_row(**NOTHING, outcome="inconclusive")], "0 simulated, 0 live"),
+    ],
+)
+def test_where_the_answers_came_from(rows: list[dict[str, Any]], line: str) -> None:
+    """And how old the oldest recording is."""
+    assert f"recordings: {line}" == recordings_line(rows, NOW)
+
+
+@given(st.lists(st.tuples(*[st.text("ab", max_size=6)] * 3), min_size=1, max_size=5))
+def test_columns_are_aligned(rows: list[tuple[str, ...]]) -> None:
+    """All lines are as long, the first column begins each, and every other ends where its widest cell does."""
+    lines = list(aligned(rows))
+    assert 1 == len({len(line) for line in lines})
+    assert all(line.startswith(row[0]) and line.endswith(row[-1]) for line, row in zip(lines, rows, strict=True))
