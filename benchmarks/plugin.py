@@ -1,0 +1,109 @@
+"""What the pytest plugin costs: `python benchmarks/plugin.py [--write docs/performance.md]`; takes some minutes."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from measuring import Target, interleaved, publish, table, versions
+
+ROOT = Path(__file__).parent.parent
+ROUNDS = 5
+FILES = {"errors": 7, "tools": 6, "matrix": 8, "context": 4}
+"""Tests in each of the files of the cases: the trivial ones stand in as many."""
+
+PYTEST = """
+import resource, sys, pytest
+code = pytest.main(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, "anthropic" in sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+"""CPU seconds of the process itself, from its start; children that tests begin do not count."""
+
+QUIET = ("-q", "-p", "no:cacheprovider")
+COLLECT = (*QUIET, "--collect-only")
+BARE = ("-p", "no:harness")
+
+
+def pytest_seconds(directory: Path, *arguments: str) -> tuple[float, bool]:
+    """CPU seconds of one run, and whether it imported the SDK. Raises `RuntimeError` where the run failed."""
+    return _run(directory, [sys.executable, "-c", PYTEST, *arguments])
+
+
+def script_seconds() -> float:
+    """CPU seconds of a script that makes the SDK calls of the cases."""
+    return _run(ROOT, [sys.executable, str(Path(__file__).with_name("sdk_calls.py")), str(ROOT / "recordings")])[0]
+
+
+def _run(directory: Path, command: Sequence[str]) -> tuple[float, bool]:
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[-3:]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    seconds, imported = done.stderr.splitlines()[-1].split()
+    return float(seconds), imported == "True"
+
+
+def trivial(directory: Path) -> Path:
+    """A project of as many tests that do nothing."""
+    for name, count in FILES.items():
+        tests = (f"def test_{number}():\n    pass\n" for number in range(count))
+        (directory / f"test_{name}.py").write_text("\n\n".join(tests), "utf-8")
+    (directory / "pyproject.toml").write_text("[tool.pytest.ini_options]\n", "utf-8")
+    return directory
+
+
+def collecting(nothing: Path) -> Iterator[str | Target]:
+    """Row 6: what the plugin adds where nothing runs."""
+    seconds = interleaved(
+        {
+            "25 tests that do nothing, -p no:harness": lambda: pytest_seconds(nothing, *COLLECT, *BARE)[0],
+            "25 tests that do nothing, with the plugin": lambda: pytest_seconds(nothing, *COLLECT)[0],
+            "the 25 cases (pytest --feature=all)": lambda: pytest_seconds(ROOT, *COLLECT, "--feature=all")[0],
+        },
+        ROUNDS,
+    )
+    bare, plugin, _ = seconds.values()
+    yield "CPU seconds of `pytest --collect-only -q`.\n"
+    yield _seconds_table(seconds)
+    yield Target("collecting 25 tests with the plugin, over `-p no:harness`", plugin / bare, 1.1)
+    imported = pytest_seconds(ROOT, *COLLECT, "--feature=all")[1]
+    yield Target("SDK imported by collecting the 25 cases (1: yes)", float(imported), 0)
+
+
+def running(nothing: Path) -> Iterator[str | Target]:
+    """Row 7: the 25 cases, and the parts that they cannot do without."""
+    seconds = interleaved(
+        {
+            "pytest --feature=all": lambda: pytest_seconds(ROOT, *QUIET, "--feature=all")[0],
+            "a script with the SDK calls of the cases": script_seconds,
+            "pytest, 25 tests that do nothing": lambda: pytest_seconds(nothing, *QUIET, *BARE)[0],
+        },
+        ROUNDS,
+    )
+    cases, script, bare = seconds.values()
+    yield "\nCPU seconds of a run, child processes excluded.\n"
+    yield _seconds_table(seconds)
+    yield Target(
+        "`pytest --feature=all`, over a script with its SDK calls and bare pytest", cases / (script + bare), 1.15
+    )
+
+
+def _seconds_table(seconds: dict[str, float]) -> str:
+    return table(["", "s"], [[name, f"{value:.2f}"] for name, value in seconds.items()])
+
+
+def report() -> str:
+    """All that was measured, as a section of a document."""
+    with tempfile.TemporaryDirectory() as directory:
+        nothing = trivial(Path(directory))
+        lines = [*collecting(nothing), *running(nothing)]
+    texts = [line for line in lines if isinstance(line, str)]
+    targets = Target.table([line for line in lines if isinstance(line, Target)])
+    used = versions("flag-harness", "pytest", "pytest-asyncio", "hypothesis", "anthropic")
+    return "\n".join(["## The pytest plugin", "", used, "", targets, "", *texts])
+
+
+if __name__ == "__main__":
+    publish("plugin", report(), __doc__)
