@@ -98,7 +98,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def fidelity(session: nox.Session) -> None:
-    """How true the simulated API is to recorded traffic (beside the project, in ../shared/traffic): docs/fidelity.md."""
+    """How true the simulated API is to the recorded traffic in ../shared/traffic: docs/fidelity.md."""
     session.run(sys.executable, "benchmarks/fidelity.py", "--write", "docs/fidelity.md", *session.posargs)
 
 
