@@ -176,7 +176,7 @@ def _block(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
         case "redacted_thinking":
             return "thinking", "(redacted)"
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
-            return "tool use", f"{block.get('name')}  {_lines(_arguments(block.get('input')))}"
+            return "tool use", f"{block.get('name')} {_lines(_arguments(block.get('input')))}"
         case "tool_result":
             return ("error" if block.get("is_error") else "tool result"), _lines(_content(block.get("content")))
     return str(block.get("type", role)), _json({key: value for key, value in block.items() if key != "type"})
@@ -185,7 +185,7 @@ def _block(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
 def _arguments(value: Any) -> str:
     """A tool's input, the bare value where there is but one."""
     if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
-        return "  ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
+        return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
     return value if isinstance(value, str) else _json(value)
 
 
@@ -195,7 +195,7 @@ def _lines(text: str) -> str:
 
 def _content(value: Any) -> str:
     if isinstance(value, list):
-        return "  ".join(_block("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
+        return " ".join(_block("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
     return value if isinstance(value, str) else _json(value)
 
 

@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 
+import harness.plugin.session
+import harness.report.spending  # noqa: F401 - as above
 from harness.simulator import simulate
 from harness.transports.server import LoopbackServer
 from harness.wire.timeline import Chunk, End, Head, Request, Response, header
+
+anthropic.Anthropic(api_key="x").close()  # all that this loads is loaded once, not by each of the runs in this process
 
 KEY = "sk-ant-api03-notarealkeynotarealkey0000"
 TEST = """
@@ -38,7 +43,9 @@ class Repository:
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester, self.path = pytester, pytester.path
-        pytester.makepyprojecttoml("[tool.pytest.ini_options]\naddopts = '--strict-markers -p no:cacheprovider'\n")
+        pytester.makepyprojecttoml(
+            "[tool.pytest.ini_options]\naddopts = '--strict-markers -p no:cacheprovider'\nasyncio_default_fixture_loop_scope = 'function'\n"
+        )
         self.cassette = self.path / "recordings" / "test_talk" / "test_talk.json"
 
     def record(self, source: str = TEST, scenario: str = SCENARIO) -> None:
