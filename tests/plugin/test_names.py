@@ -1,0 +1,129 @@
+"""The names of cassettes."""
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.flags import SHIPPED
+from harness.matrix import Combination
+from harness.plugin.names import LONGEST, cassette_name, same_names, slug
+
+
+class Colour(enum.Enum):
+    """Values with names."""
+
+    RED = 1
+    BLUE = 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value whose parts tell it from others."""
+
+    x: Any
+    y: int
+
+
+class Plain:
+    """A value that nothing tells from others."""
+
+
+def _named(value: Any, position: int = 0) -> str:
+    return cassette_name([], "test_ask", {"value": value}, {"value": position})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("haiku", "haiku"),
+        ("claude-haiku-4-5", "claude-haiku-4-5"),
+        (3, "3"),
+        (-2.5, "-2.5"),
+        (1e300, "1e+300"),
+        (True, "true"),
+        (None, "none"),
+        ("3", "3-8d073a54"),
+        ("true", "true-3218c26c"),
+        ("Haiku", "haiku-34c5a571"),
+        ("a b/c", "a-b-c-609b616e"),
+        ("", "3ae4fec1"),
+        ("ends.", "ends-23365ca0"),
+        (b"x", "bytes-1d7f8e47"),
+        (Colour.RED, "red-49418379"),
+        (dict, "dict-a0699a88"),
+        (Point(1, 2), "point-00f5f5aa"),
+        ((1, "a"), "tuple-78df19ec"),
+        ({"b", "a", "c"}, "set-c2f01252"),
+        ({"a": [1]}, "dict-8a9da660"),
+    ],
+)
+def test_a_value_is_shown_as_it_is_or_with_a_hash(value: Any, shown: str) -> None:
+    """Whatever reads as another value, or differs from one in case alone, has a hash; so has what is no plain value."""
+    assert f"test_ask[value={shown}]" == _named(value)
+
+
+@pytest.mark.parametrize("value", [Plain(), lambda: 1, [Plain()], {1: Plain()}, {Plain()}, Point(Plain(), 1)])
+def test_what_nothing_tells_from_others_is_named_by_its_place(value: Any) -> None:
+    """Never by an address, which the next run would not have."""
+    assert f"test_ask[value={type(value).__name__.lower()}-3]" == _named(value, 3)
+
+
+def test_parameters_are_sorted_by_name_and_flags_come_first() -> None:
+    """A matrix alone keeps its id; order in the source does not matter."""
+    flags = Combination(SHIPPED, frozenset({"streaming", "prompt_cache"}))
+    assert "test_ask[streaming+prompt_cache]" == cassette_name([], "test_ask", {"_harness_combination": flags}, {})
+    parameters = {"turns": 3, "_harness_combination": flags, "model": "haiku"}
+    assert "test_ask[streaming+prompt_cache,model=haiku,turns=3]" == cassette_name([], "test_ask", parameters, {})
+
+
+def test_classes_stand_before_the_test() -> None:
+    """So that equal names in two classes are two cassettes."""
+    assert "TestRefund.TestInner.test_ask" == cassette_name(["TestRefund", "TestInner"], "test_ask", {}, {})
+
+
+@pytest.mark.parametrize(
+    "pair", [("a", "A"), ("1", 1), ("none", None), (True, 1), (1, 1.0), ("a,b", "a-b"), ([1], (1,))]
+)
+def test_values_that_are_not_the_same_have_names_that_are_not_the_same(pair: tuple[Any, Any]) -> None:
+    """Also where a file system ignores case."""
+    one, other = map(_named, pair)
+    assert one.casefold() != other.casefold()
+
+
+def test_tests_that_differ_in_case_have_names_that_differ_in_more() -> None:
+    """A function's name with a capital has a hash."""
+    assert "test_get" == cassette_name([], "test_get", {}, {})
+    assert re.fullmatch("test_GET-[0-9a-f]{8}", cassette_name([], "test_GET", {}, {}))
+
+
+@pytest.mark.parametrize("text", ["con", "NUL", "aux.py", "x" * (LONGEST + 1), "a:b", "ends.", "ümlaut", "a\nb"])
+def test_a_name_that_some_file_system_refuses_has_a_hash(text: str) -> None:
+    """And is short, of plain characters, and not what Windows keeps to itself."""
+    name = slug(text)
+    assert re.fullmatch(r"[A-Za-z0-9_.,=+\-\[\]]*-[0-9a-f]{8}", name)
+    assert len(name) <= LONGEST + 9
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.lists(VALUES, min_size=2, max_size=2, unique_by=lambda value: f"{type(value)} {value!r}"))
+def test_no_two_values_have_the_same_name(values: list[Any]) -> None:
+    """As a file system sees them that ignores case; and every name is legal on all."""
+    names = {_named(value).casefold() for value in values}
+    assert len(values) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_.,=+\-\[\]]+", name) and len(name) <= LONGEST + 9 for name in names)
+
+
+def test_owners_of_the_same_name_are_found() -> None:
+    """Whatever the case; the first is named with each other."""
+    names = [("a", "x.json"), ("b", "y.json"), ("c", "X.json"), ("a", "x.json"), ("d", "x.json")]
+    assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(same_names(names))
