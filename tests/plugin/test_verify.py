@@ -9,7 +9,7 @@ import anthropic
 import pytest
 
 import harness.plugin.session
-import harness.report.spending  # noqa: F401 - as above
+import harness.report.spending  # noqa: F401 - as the SDK, below
 from harness.simulator import simulate
 from harness.transports.server import LoopbackServer
 from harness.wire.timeline import Chunk, End, Head, Request, Response, header
@@ -44,7 +44,11 @@ class Repository:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester, self.path = pytester, pytester.path
         pytester.makepyprojecttoml(
-            "[tool.pytest.ini_options]\naddopts = '--strict-markers -p no:cacheprovider'\nasyncio_default_fixture_loop_scope = 'function'\n"
+            """
+            [tool.pytest.ini_options]
+            addopts = "--strict-markers -p no:cacheprovider"
+            asyncio_default_fixture_loop_scope = "function"
+            """
         )
         self.cassette = self.path / "recordings" / "test_talk" / "test_talk.json"
 
