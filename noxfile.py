@@ -81,6 +81,13 @@ def beside(session: nox.Session, plugin: str) -> None:
     session.run("pytest", "--feature=all", *session.posargs)
 
 
+@nox.session(venv_backend="virtualenv")
+def moving_in(session: nox.Session) -> None:
+    """A suite written for pytest-recording, run by it and by `vcr_marks`: the same tests pass, the same fail."""
+    session.install("-e", ".[dev]", "pytest-recording==0.14.1", "httpx")
+    session.run("pytest", "-p", "no:recording", "tests/plugin/test_vcr_marks.py", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: the cases, and those of the harness itself."""

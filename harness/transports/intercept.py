@@ -3,8 +3,7 @@
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
+from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -32,7 +31,7 @@ def intercepted(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iter
 def load_http_libraries() -> None:
     """Import httpx2 and httpx where they are installed, so that `intercepted` answers whichever is used later."""
     for name in _NAMES:
-        if find_spec(name):
+        with suppress(ImportError):
             importlib.import_module(name)
 
 

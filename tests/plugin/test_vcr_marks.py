@@ -15,7 +15,7 @@ CONFIG = "[tool.harness]\nvcr_marks = true\n[tool.pytest.ini_options]\naddopts =
 
 needs_pytest_recording = pytest.mark.skipif(
     importlib.util.find_spec("pytest_recording") is None or importlib.util.find_spec("httpx") is None,
-    reason="pytest-recording is not installed here; `nox -s beside` compares with it",
+    reason="pytest-recording is not installed here; `nox -s moving_in` compares with it",
 )
 
 GET = """

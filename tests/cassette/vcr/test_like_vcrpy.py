@@ -141,3 +141,26 @@ def test_an_entry_that_is_no_name_and_no_pair_is_refused(entry: Any) -> None:
     message = re.escape(f"{entry!r} is neither a name nor a pair of a name and its replacement")
     with pytest.raises(ValueError, match=f"^{message}$"):
         replacements([entry])
+
+
+@pytest.mark.parametrize("verdict", [None, True, 1, False, 0, AssertionError])
+def test_a_matcher_says_no_with_something_false_or_an_assertion(verdict: Any) -> None:
+    """Nothing at all is a yes."""
+
+    def matcher(sent: Any, recorded: Any) -> Any:
+        if verdict is AssertionError:
+            raise AssertionError
+        return verdict
+
+    found = vcr_matchers.get_matchers_results(1, 2, [matcher])
+    request = VcrRequest("GET", "https://one.example/", b"", {})
+    assert [name for name, _ in found[1]] == failing(request, request, {"matcher": matcher})
+
+
+def test_headers_are_a_mapping_of_their_own() -> None:
+    """Equal in any case of their names, to any mapping; a copy is another."""
+    headers = VcrRequest("GET", "https://one.example/", b"", {"X-A": "1"}).headers
+    other = headers.copy()
+    del other["x-a"]
+    assert ({"x-a": "1"}, {}) == (headers, other)
+    assert (1, 0) == (len(headers), len(other))
