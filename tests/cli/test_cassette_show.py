@@ -112,7 +112,7 @@ def test_an_answer_that_was_changed_before_it_was_sent_back_is_shown(show: Any) 
 def test_a_request_that_goes_on_without_the_answer_is_shown_so(show: Any) -> None:
     """Nothing of the answer is new, for it is not there."""
     lines = show(_asked({"messages": [USER]}, _plain({})), _asked({"messages": [USER, USER]}, _plain({})))
-    assert ["user        Hello.", "200         0.30 s"] == lines[3:5]
+    assert ["user        Hello.", "200         0.30 s"] == lines[4:6]
 
 
 BLOCKS = [
