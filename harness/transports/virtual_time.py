@@ -100,7 +100,7 @@ class _Selector(selectors.DefaultSelector):
             return found
         if self._loop.waits_really or len(self.get_map()) > 1:  # one is the loop's own, by which threads wake it
             started = _REAL_MONOTONIC()
-            found = super().select(timeout)
+            found = super().select(_LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN))
             self._loop.advance(_REAL_MONOTONIC() - started)
             return found
         if timeout is None:
@@ -110,6 +110,8 @@ class _Selector(selectors.DefaultSelector):
 
 
 _REAL_MONOTONIC = time.monotonic
+_LOOK_AGAIN = 0.05
+"""Real seconds after which it is looked whether anything real is still waited for: it may end without a word."""
 _CHILD_WATCHERS = "asyncio-waitpid-"
 """Threads in which asyncio waits for child processes where the system, or Python 3.11, has no descriptor for that."""
 
