@@ -85,12 +85,12 @@ class Queues:
         queues = [self._left[key]]
         if self._index.bindings and len(self._index.places[key]) > 1:
             queues[:0] = self._with_same_ids(key, asked)
-        place = next((place for queue in queues for place in queue if place not in self._taken), None)
-        if place is None:
-            again = self._again.get(key)
-            return again.pop(0) if again else None
-        self._taken[place] = key
-        return place
+        for place in chain.from_iterable(queues):
+            if place not in self._taken:
+                self._taken[place] = key
+                return place
+        again = self._again.get(key)
+        return again.pop(0) if again else None
 
     def give_back(self, place: int) -> None:
         """Let the same request be answered by this place once more."""
