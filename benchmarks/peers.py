@@ -38,7 +38,7 @@ class CannotLoadError(Exception):
 class Peer(Protocol):
     """Plays answers. `scans`: it compares a request with one recorded request after the other.
 
-    Peers of one `tape` keep exchanges alike.
+    `patches`: it changes the HTTP library while it plays. Peers of one `tape` keep exchanges alike.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Peer(Protocol):
     http: str
     scans: bool
     keeps_files: bool
+    patches: bool
     tape: str
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Any:
@@ -61,7 +62,7 @@ class Peer(Protocol):
 class Bare:
     """The HTTP library's own `MockTransport`: what a request costs where nothing is looked up."""
 
-    scans = keeps_files = False
+    scans = keeps_files = patches = False
 
     def __init__(self, http: str) -> None:
         self.name, self.distribution, self.http, self.tape = f"bare {http}.MockTransport", http, http, http
@@ -80,7 +81,7 @@ class Harness:
     """This project: a transport handed to the client."""
 
     name, distribution, http, scans, keeps_files = "flag-harness", "flag-harness", "httpx2", False, True
-    tape = "flag-harness"
+    tape, patches = "flag-harness", False
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         answers = iter(exchanges)
@@ -108,7 +109,7 @@ class Harness:
 class InterceptingHarness(Harness):
     """This project, for clients that the code under test makes itself."""
 
-    name, keeps_files = "flag-harness, intercepting", False
+    name, keeps_files, patches = "flag-harness, intercepting", False, True
 
     @contextmanager
     def playing(self, loaded: Cassette) -> Iterator[Any]:
@@ -132,7 +133,7 @@ class Vcrpy:
     """vcrpy, with the body compared; it knows httpx, not httpx2."""
 
     name, distribution, http, scans, keeps_files = "vcrpy", "vcrpy", "httpx", True, True
-    tape = "vcrpy"
+    tape, patches = "vcrpy", True
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         from vcr.cassette import Cassette as VcrCassette
@@ -165,7 +166,7 @@ class Cassetter:
     """cassetter, with the body compared."""
 
     name, distribution, http, scans, keeps_files = "cassetter", "cassetter", "httpx2", True, True
-    tape = "cassetter"
+    tape, patches = "cassetter", True
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
         import cassetter
@@ -203,7 +204,7 @@ class Respx:
     """respx, a route for each request."""
 
     name, distribution, http, scans, keeps_files = "respx", "respx", "httpx", True, False
-    tape, _using = "respx", "httpcore"
+    tape, patches, _using = "respx", True, "httpcore"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         return exchanges
