@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _FIRST = "content_block_delta"
-_PING = "ping"
 _LAST_SECONDS = 1.0
 """How long the end of the body may take after `message_stop`, which is the end of the answer."""
 _END = object()
@@ -75,10 +74,9 @@ class Attempt:
             if raw is _END:
                 break
             at = clock.now()
-            if (kind := getattr(raw, "type", None)) != _PING:
-                watchdog.progress()
+            watchdog.progress()  # the SDK keeps pings to itself
             delta = assembler.feed(raw, at)
-            if self.first_token is None and kind == _FIRST:
+            if self.first_token is None and getattr(raw, "type", None) == _FIRST:
                 self.first_token = at - self._sent
             if delta is not None:
                 yield delta

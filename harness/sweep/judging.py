@@ -1,7 +1,10 @@
 """How a conversation under a fault went, by requests, side effects and transcripts; never by the agent's word."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from harness.sweep.model import ASK, GO_ON
@@ -84,16 +87,26 @@ def _judged_by_memory(seen: Observation, unbroken: Observation) -> Verdict:
         return Verdict(Outcome.TOLD, _words(seen, "told")) if told else Verdict(Outcome.RECOVERED)
     if ("user", "text", ASK) not in found:
         return Verdict(Outcome.LOST, "the next request does not hold the prompt")
+    if len(seen.effects) != len(unbroken.effects):
+        return Verdict(Outcome.LOST, f"{len(seen.effects)} side effects, not {len(unbroken.effects)}")
     if not told and _is_as_it_came(seen):
         return Verdict(Outcome.ALTERED, _difference(found, expected))
     return Verdict(Outcome.LOST, _difference(found, expected))
 
 
 def _is_as_it_came(seen: Observation) -> bool:
-    """Whether everything that the agent holds for the model's words is what complete messages said."""
-    came = {line for answer in seen.answers for line in answer}
-    whole = [line for line in seen.conversation if line[0] == "assistant"]
-    return all(line in came for line in whole) and any(set(answer) <= set(whole) for answer in seen.answers)
+    """Whether each of the model's turns that the agent holds is a message that came, whole and once, to the last."""
+    turns = Counter(_turns(seen.conversation))
+    came = Counter(seen.answers)
+    last = next(reversed(turns), ())
+    return turns <= came and bool(last) and not any(line[1] == "tool_use" for line in last)
+
+
+def _turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
+    """The model's lines between those of the user."""
+    for role, group in groupby(conversation, key=lambda line: line[0]):
+        if role == "assistant":
+            yield tuple(group)
 
 
 def _what_matters(conversation: tuple[Line, ...]) -> tuple[Line, ...]:

@@ -65,7 +65,8 @@ async def test_a_head_that_never_comes_is_no_answer(stage: Callable[..., Any], w
 @pytest.mark.asyncio
 async def test_what_hangs_after_the_answer_breaks_nothing(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
     """`message_stop` is the end of the answer; what comes of the body then is of no matter."""
-    head, *pieces = wire.stream(wire.text("Hello"))
+    whole = wire.events(wire.text("Hello"))
+    head, *pieces = wire.played([*whole, whole[-1]])
     talk = stage([(head, *pieces[:-1], replace(pieces[-1], at=5000.0))], environ=STREAMING)
     await talk.say("Hi")
     assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
