@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 from harness.cassette.bindings import bind
 from harness.cassette.interaction import Interaction
