@@ -110,7 +110,7 @@ def overheads(tapes: Tapes, peers: Sequence[Peer]) -> Iterator[str | Target]:
     """Row 1: what one request takes, by the cassette's length and by the body's size."""
     by_count = {count: over_bare(tapes, peers, count, BODY) for count in COUNTS}
     by_size = {size: over_bare(tapes, peers, SIZED_COUNT, size * KILOBYTE) for size in SIZES}
-    yield "\nMicroseconds of CPU a request takes over its library's bare `MockTransport` (their own whole; -: not measured).\n"
+    yield "\nMicroseconds of CPU a request, over its library's bare `MockTransport` (theirs whole; -: unmeasured).\n"
     header = ["6 KB body", *(f"{count:,} interactions" for count in COUNTS)]
     yield table(header, [[name, *(_whole(by_count[count].get(name)) for count in COUNTS)] for name in by_count[100]])
     yield ""
