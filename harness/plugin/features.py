@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.flags import read_settings
 from harness.matrix import Combination
-from harness.plugin.options import owned
+from harness.plugin.modes import owned
 
 ALL = "all"
 COUNTS = {

@@ -12,18 +12,13 @@ from harness.matrix import Combination
 from harness.plugin.faults import armed
 from harness.plugin.life import LIFE, default_path
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
+from harness.plugin.modes import record_mode, recording_disabled
 from harness.plugin.normalisers import normalisers_of
-from harness.plugin.options import record_mode, recording_disabled
 from harness.plugin.secrets import filters_of, hidden_in_logs
+from harness.plugin.stash import COMBINATION, SESSION
 
 if TYPE_CHECKING:
     from harness.plugin.session import Plan, Session
-
-SESSION = pytest.StashKey["Session"]()
-"""The traffic of the test item, where it uses the `cassette` fixture."""
-
-COMBINATION = pytest.StashKey[Combination]()
-"""The flags of the test item, where it runs under some."""
 
 OFFLINE_KEY = "offline"
 """What `ANTHROPIC_API_KEY` holds while a test plays recordings or the simulator: no key is used, and none can leak."""

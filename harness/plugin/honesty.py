@@ -6,10 +6,10 @@ import pytest
 
 from harness.errors import CassetteError, Refusal
 from harness.plugin.age import too_old
-from harness.plugin.fixtures import SESSION
 from harness.plugin.misses import miss_rows
 from harness.plugin.record import run_row
 from harness.plugin.secrets import hide_in_report
+from harness.plugin.stash import SESSION
 
 
 @pytest.hookimpl(wrapper=True)

@@ -84,10 +84,12 @@ class Life:
                 paths.append((item.nodeid, self._relative(default_path(item))))
         self._claimed.update(path for _, path in paths)
         for first, second, path in same_names(paths):
-            raise pytest.UsageError(
+            message = (
                 f"{first} and {second} would have the same cassette, {path}: give them different names or parameters, "
                 "or override the fixture _harness_cassette_path"
             )
+            report = pytest.CollectReport(second, "failed", longrepr=message, result=[])
+            self._config.hook.pytest_collectreport(report=report)  # an error that reaches the user from a worker, too
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note that not every test runs."""

@@ -1,8 +1,5 @@
 """Command-line options and configuration. Options of another recorder that is installed are used, not added again."""
 
-from importlib.metadata import entry_points
-from typing import Literal, TypeAlias, cast
-
 import pytest
 
 from harness.config import read_config
@@ -11,21 +8,10 @@ from harness.plugin import age, faults, sweep, vcr_options, verify
 from harness.plugin.life import LIFE, Life
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
+from harness.plugin.modes import RECORD_MODES, UPSTREAMS, owned
 from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import configured_filters
 from harness.plugin.summary import Summary
-
-RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"]
-RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
-UPSTREAMS = ("live", "simulator")
-
-_OWNERS = {
-    "--block-network": ("recording",),
-    "--disable-recording": ("recording",),
-    "--feature": ("pytest-bdd",),
-    "--record-mode": ("recording", "cassetter"),
-}
-"""Entry points (group `pytest11`) of plugins that register an option of ours: theirs is read where they are in use."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -81,20 +67,3 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash[CONFIG].vcr_marks:
         vcr_options.configure(config)
     config.pluginmanager.register(Misses(config), "harness-misses")
-
-
-def record_mode(config: pytest.Config) -> RecordMode:
-    """The record mode asked for, `none` unless said."""
-    mode = config.getoption("--record-mode", default=None) or "none"
-    return cast(RecordMode, mode) if mode in RECORD_MODES else "none"
-
-
-def recording_disabled(config: pytest.Config) -> bool:
-    """Whether cassettes are left alone."""
-    return bool(config.getoption("--disable-recording", default=False))
-
-
-def owned(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Whether another installed plugin that is not blocked registers the option."""
-    installed = {entry.name for entry in entry_points(group="pytest11")}
-    return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.plugin.fixtures import COMBINATION, SESSION
+from harness.plugin.stash import COMBINATION, SESSION
 
 if TYPE_CHECKING:
     from harness.plugin.session import Session

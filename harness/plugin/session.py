@@ -29,7 +29,7 @@ from harness.errors import Refusal
 from harness.faults.clients import misleading
 from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
-from harness.plugin.options import RecordMode
+from harness.plugin.modes import RecordMode
 from harness.plugin.spoiled import given_back
 from harness.simulator import simulate
 from harness.transports import (

@@ -15,6 +15,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.matrix import Combination
 from harness.plugin.life import LIFE
+from harness.plugin.record import measured_row
 from harness.plugin.secrets import filters_of
 
 if TYPE_CHECKING:
@@ -118,8 +119,6 @@ class Verifier:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the row of the run's record into the report, and whether anything could be learnt."""
-        from harness.plugin.record import measured_row  # it needs the fixtures, and they need the options
-
         report = yield
         if report.when == "call" and (one := item.stash.get(VERIFICATION, None)) is not None:
             outcome = item.stash.get(OUTCOME, report.outcome)

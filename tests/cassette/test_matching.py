@@ -71,7 +71,7 @@ def test_authentication_and_version_take_no_part() -> None:
 def test_method_path_and_query_take_part() -> None:
     """The order of the query does not."""
     assert 3 == len({_key(), _key(method="GET"), _key(path="/v1/messages?limit=2")})
-    assert _key() == _key(path="/v1/messages?beta=true"), "the namespace of older SDKs says nothing that the betas do not"
+    assert _key() == _key(path="/v1/messages?beta=true"), "older SDKs name the namespace"
     assert _key(path="/v1/models?limit=2&after_id=x") == _key(path="/v1/models?after_id=x&limit=2")
 
 

@@ -27,7 +27,9 @@ def test_every_vector_gives_its_events_however_it_is_chunked() -> None:
             assert vector["events"] == _events(chunking), vector["name"]
 
 
-@given(st.lists(st.sampled_from([b"data: a", b"event: b", b"\r", b"\n", b"\r\n", b":", b"id: 1", b"\xc3\xa9"])), st.data())
+@given(
+    st.lists(st.sampled_from([b"data: a", b"event: b", b"\r", b"\n", b"\r\n", b":", b"id: 1", b"\xc3\xa9"])), st.data()
+)
 def test_chunking_changes_nothing(parts: list[bytes], data: st.DataObject) -> None:
     """Whatever the bytes, cutting them elsewhere gives the same events."""
     whole = b"".join(parts)

@@ -1,0 +1,18 @@
+"""What the plugin keeps with a test item."""
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from harness.matrix import Combination
+
+if TYPE_CHECKING:
+    from harness.plugin.session import Session
+
+    SessionKey: TypeAlias = pytest.StashKey[Session]
+
+SESSION: "SessionKey" = pytest.StashKey()
+"""The traffic of the test item, where it uses the `cassette` fixture."""
+
+COMBINATION = pytest.StashKey[Combination]()
+"""The flags of the test item, where it runs under some."""
