@@ -127,7 +127,7 @@ def overheads(tapes: Tapes, peers: Sequence[Peer]) -> Iterator[str | Target]:
 def distinct(tapes: Tapes, peers: Sequence[Peer]) -> Iterator[str | Target]:
     """Row 2: a session of distinct requests to one URL, client included."""
     rows = []
-    for peer in peers:
+    for peer in (BARE["httpx2"], *peers):
         few, many = SCANNED.get(peer.name, DISTINCT)
         seconds = _sessions(tapes, peer, (few, many))
         grows = exponent(seconds[few], seconds[many], many / few)
