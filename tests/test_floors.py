@@ -154,5 +154,18 @@ def test_the_declared_packages_are_those_that_exist() -> None:
     """A package that is not declared would be missing from the wheel."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     existing = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-    assert sorted(existing | {"harness.conformance"}) == sorted(document["packages"])
-    assert {"harness": "harness", "harness.conformance": "cases"} == document["package-dir"]
+    declared = {name for name in document["packages"] if not name.startswith("harness.conformance.")}
+    assert existing | {"harness.conformance"} == declared
+    assert {"fixtures", "recordings"} == set(document["package-dir"].values()) - {"harness", "cases"}
+
+
+def test_all_that_the_cases_are_made_of_is_in_the_wheel() -> None:
+    """Every folder of fixtures and recordings is declared as a part of the installed suite."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    declared = {name for name in document["packages"] if name.startswith("harness.conformance.")}
+    folders = {
+        file.parent.relative_to(ROOT) for top in ("fixtures", "recordings") for file in (ROOT / top).rglob("*.*")
+    }
+    assert {f"harness.conformance.{'.'.join(folder.parts)}" for folder in folders} | {
+        "harness.conformance.recordings"
+    } == declared

@@ -162,8 +162,8 @@ def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> Loop
         with _stopped() as stop, server:
             _announce(server, what, as_json=arguments.json)
             stop.wait()
-    except OSError as error:
-        words = os.strerror(error.errno) if error.errno else str(error)
+    except (OSError, OverflowError) as error:
+        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise HarnessError(f"cannot listen on {arguments.host}, port {arguments.port}: {words}") from None
     return server
 

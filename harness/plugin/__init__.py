@@ -11,7 +11,7 @@ from harness.plugin.fixtures import (
 from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makereport
 from harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
 from harness.plugin.normalisers import harness_normalisers
-from harness.plugin.options import pytest_addoption, pytest_configure
+from harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
 from harness.plugin.routes import harness_respx
 from harness.plugin.secrets import harness_filters
 
@@ -29,6 +29,7 @@ __all__ = [
     "pytest_configure",
     "pytest_generate_tests",
     "pytest_itemcollected",
+    "pytest_load_initial_conftests",
     "pytest_runtest_call",
     "pytest_runtest_makereport",
 ]

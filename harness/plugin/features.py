@@ -68,11 +68,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the items of the features asked for; hold the numbers of a whole suite."""
     if not (asked := _asked(config)):
         return
-    if not _narrowed(config):
+    if not _narrowed(config) and not session.testsfailed:
         _hold_counts(items)
     wanted = {SHORT.get(name, name) for name in asked}
     kept = [item for item in items if ALL in wanted or wanted & features(item)]

@@ -59,20 +59,27 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
     pins: dict[str, bool] = {}
     for mark in reversed(list(node.iter_markers("flags"))):
         pins.update(mark.kwargs)
+    shipped = SHIPPED if pins else ()
     try:
-        return pinned(flags, pins)
+        return pinned(_known(flags, shipped), pins)
     except HarnessError as error:
-        raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.flags: {error}") from None
+        pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
 
 
 def _asked(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> tuple[Combination, ...]:
-    by_name = {flag.name: flag for flag in flags or SHIPPED}
+    """The matrix of the flags named, or of all that the project declares. The shipped ones can always be named."""
+    by_name = {flag.name: flag for flag in _known(flags, SHIPPED)}
+    where = f"{nodeid}: @pytest.mark.flag_matrix"
     if unknown := [name for name in names if name not in by_name]:
         known = ", ".join(by_name)
-        raise pytest.UsageError(
-            f"{nodeid}: @pytest.mark.flag_matrix: no flag is called {unknown[0]!r}; declared: {known}"
-        )
+        raise pytest.Collector.CollectError(f"{where}: no flag is called {unknown[0]!r}; declared: {known}")
     try:
-        return matrix([by_name[name] for name in names or by_name])
+        return matrix([by_name[name] for name in names] or flags)
     except HarnessError as error:
-        raise pytest.UsageError(f"{nodeid}: @pytest.mark.flag_matrix: {error}") from None
+        raise pytest.Collector.CollectError(f"{where}: {error}") from None
+
+
+def _known(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:
+    """The project's flags, then those others whose names it has not taken."""
+    taken = {flag.name for flag in flags}
+    return (*flags, *(flag for flag in others if flag.name not in taken))

@@ -13,6 +13,9 @@ from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import configured_filters
 from harness.plugin.summary import Summary
 
+SUITE = "harness.conformance"
+"""The cases, as a package."""
+
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the harness's options."""
@@ -44,6 +47,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     faults.add_options(group)
     sweep.add_options(group)
     verify.add_options(group)
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Add `--feature` where the installed cases are named: `pytest --pyargs harness.conformance --feature=all`."""
+    if any(argument.startswith(SUITE) for argument in args):
+        early_config.pluginmanager.import_plugin("harness.plugin.features")
 
 
 def pytest_configure(config: pytest.Config) -> None:
