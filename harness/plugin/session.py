@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -31,7 +31,6 @@ from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
 from harness.plugin.modes import RecordMode
 from harness.plugin.spoiled import given_back
-from harness.simulator import simulate
 from harness.transports import (
     SystemClock,
     async_http_client,
@@ -41,9 +40,12 @@ from harness.transports import (
     sdk_http_library,
     sdk_version,
 )
-from harness.transports.server import LoopbackServer
 from harness.wire.tap import Tap
 from harness.wire.timeline import Layer, Request, Response, Upstream
+
+if TYPE_CHECKING:
+    from harness.simulator import Simulator
+    from harness.transports.server import LoopbackServer
 
 UpstreamChoice = Literal["live", "simulator"]
 
@@ -97,7 +99,7 @@ class Session:
         self._replay = self._player() if plan.plays else None
         spoiling = (given_back(fault, self._replay) for fault in faults) if self._replay else faults
         self._layers: tuple[Layer, ...] = (self._tap, *spoiling)
-        self._simulator = simulate(plan.scenario) if plan.upstream == "simulator" and self._asks_upstream else None
+        self._simulator = _simulated(plan) if plan.upstream == "simulator" and self._asks_upstream else None
         self._refused: list[Any] = []
         self._taken: dict[int, tuple[int, frozenset[str]]] = {}
 
@@ -123,7 +125,7 @@ class Session:
             if self.plan.upstream == "simulator" or not self._asks_upstream:
                 self._refused = stack.enter_context(network_refused())
             if self._simulator and self.plan.records:
-                self.base_url = stack.enter_context(LoopbackServer(self._simulator, pace=1)).url
+                self.base_url = stack.enter_context(_served(self._simulator)).url
             stack.enter_context(misleading(*self._faults))
             stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
             yield self
@@ -272,6 +274,20 @@ class Session:
             case=self.plan.case,
             combination=self.plan.combination,
         )
+
+
+def _simulated(plan: Plan) -> "Simulator":
+    """The simulated API of the test's scenario. A run that plays cassettes does not pay for its import."""
+    from harness.simulator import simulate
+
+    return simulate(plan.scenario)
+
+
+def _served(simulator: "Simulator") -> "LoopbackServer":
+    """The simulated API behind a real server, in the rhythm of its scenario."""
+    from harness.transports.server import LoopbackServer
+
+    return LoopbackServer(simulator, pace=1)
 
 
 def _clock(plan: Plan) -> Clock:
