@@ -123,9 +123,10 @@ def kills(session: nox.Session) -> None:
 
 @nox.session(venv_backend="virtualenv")
 def performance(session: nox.Session) -> None:
-    """Record and replay beside its peers, in one run: docs/performance.md."""
+    """What replay and the plugin cost, beside peers in one run: docs/performance.md."""
     session.install("-e", ".[bench]")
-    session.run("python", "benchmarks/replay.py", "--write", "docs/performance.md", *session.posargs)
+    for script in ("replay", "plugin"):
+        session.run("python", f"benchmarks/{script}.py", "--write", "docs/performance.md", *session.posargs)
 
 
 @nox.session

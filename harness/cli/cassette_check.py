@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from harness.cassette.blobs import BlobsBeside
+from harness.cassette.filters import Filters
 from harness.cassette.format import decode_file
+from harness.cassette.interaction import Interaction
 from harness.cassette.scan import Finding, scan_cassette, scan_file
 from harness.config import read_config
 from harness.errors import HarnessError
@@ -22,7 +24,9 @@ _EXAMPLES = """examples:
 Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
 under the paths in every commit that a branch, a tag or a stash leads to, deleted files included.
 
-Exit code: 0 all is fine, 1 something looks like a key or cannot be read, 2 wrong usage."""
+What [tool.harness.filters] names by now, and was recorded before it did, is reported too.
+
+Exit code: 0 all is fine, 1 something looks like a key, is filtered by now or cannot be read, 2 wrong usage."""
 _SUFFIX = ".json"
 _DIGITS = 10
 """Digits of a commit's name that are shown to people."""
@@ -65,12 +69,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    recordings = Path(read_config(Path("pyproject.toml")).recordings)
+    config = read_config(Path("pyproject.toml"))
+    recordings, filters = Path(config.recordings), Filters(**config.filters)
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_files(paths, arguments.history))
-    checked = list(map(_checked, files))
+    checked = [_checked(file, filters) for file in files]
     if arguments.history:
-        checked += map(_checked, _history(paths))
+        checked += [_checked(version, filters) for version in _history(paths)]
     if arguments.json:
         print(json.dumps(_report(checked), indent=2, ensure_ascii=False))
     else:
@@ -91,14 +96,22 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
                 raise HarnessError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _checked(version: _Version) -> _Checked:
-    """What looks like a key in a version. A file that is no cassette is searched as it stands."""
+def _checked(version: _Version, filters: Filters) -> _Checked:
+    """What looks like a key in a version, or is filtered by now; a file that is no cassette is searched as it is."""
     try:
-        return _Checked(version, scan_cassette(*decode_file(version.data, BlobsBeside(Path(version.path)))))
+        envelope, interactions = decode_file(version.data, BlobsBeside(Path(version.path)))
+        return _Checked(version, [*scan_cassette(envelope, interactions), *_unfiltered(interactions, filters)])
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_SUFFIX) and not version.commit
         return _Checked(version, scan_file(version.data), wrong if is_cassette else "")
+
+
+def _unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
+    """The interactions that were recorded before a filter was declared, and hold what it takes out."""
+    for number, interaction in enumerate(interactions):
+        if filters.interaction(interaction) != interaction:
+            yield Finding("request or answer", "holds what [tool.harness.filters] names", "record it again", number)
 
 
 def _history(paths: Sequence[Path]) -> Iterator[_Version]:

@@ -155,3 +155,15 @@ def test_a_history_that_cannot_be_read_is_wrong_usage(
     assert 2 == main(["cassette", "check", "--history"])
     expected = "--history: git is not installed; check the files alone without it\n"
     assert expected == capsys.readouterr().err
+
+
+def test_what_a_filter_names_by_now_is_reported(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A filter that is declared after recording does not reach into the files; the check says in which."""
+    request = Request("POST", "/v1/messages", (), b'{"metadata":{"user_id":"customer-17"}}')
+    interaction = Interaction(request, (Head(0.0, 200, ()), Chunk(0.0, b"{}"), End(0.0)))
+    (repository / "a.json").write_bytes(encode_file(Envelope("live", "2026-11-22T00:00:00Z"), [interaction]))
+    assert 0 == main(["cassette", "check", "a.json"])
+    (repository / "pyproject.toml").write_text("[tool.harness.filters]\njson = ['metadata.user_id']\n")
+    assert 1 == main(["cassette", "check", "a.json"])
+    place = "a.json: interaction 0, request or answer: holds what [tool.harness.filters] names (record it again)"
+    assert place in capsys.readouterr().out

@@ -137,3 +137,10 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     assert f"{path}: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte" == str(
         caught.value
     )
+
+
+def test_the_documentation_is_what_the_module_says() -> None:
+    """docs/scenarios.md holds the module's own words."""
+    documented = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    assert scenario.__doc__ is not None
+    assert f"# Scenarios\n\n{scenario.__doc__.strip()}\n" == documented

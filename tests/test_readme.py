@@ -1,0 +1,32 @@
+"""The README's example works as it is pasted."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def _block(language: str, holding: str) -> str:
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return next(block for block in blocks if holding in block)
+
+
+def test_the_example_is_recorded_and_played(pytester: pytest.Pytester) -> None:
+    """Its flags, its scenario and its test, under the commands beneath it."""
+    pytester.makepyprojecttoml(_block("toml", "new_planner"))
+    pytester.makepyfile(test_refund=_block("python", "test_refund.py"))
+    scenarios = pytester.mkdir("fixtures") / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "refund.toml").write_text(_block("toml", "order 17"), encoding="utf-8")
+    for options in (("--record-mode=once", "--harness-upstream=simulator"), ()):
+        run = pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+        run.assert_outcomes(passed=3)
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    """No link of the front door leads nowhere."""
+    linked = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert linked
+    assert [] == [path for path in linked if not (Path(__file__).parents[1] / path).exists()]
