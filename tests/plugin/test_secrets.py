@@ -260,7 +260,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
             "or on one test: @pytest.mark.harness_filters(patterns=[[]...]); and withdraw the key if it was a real *",
         ]
     )
-    assert not (pytester.path / "recordings").exists()
+    assert [] == [one for one in (pytester.path / "recordings").rglob("*") if one.is_file()]
 
 
 @pytest.mark.parametrize(
