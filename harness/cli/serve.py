@@ -10,14 +10,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cassette import Cassette, Replay, replay
 from harness.cassette.interaction import Interaction, kept_request
 from harness.errors import CassetteMiss, HarnessError
 from harness.faults import Fault, parse
-from harness.simulator import simulate
-from harness.transports.server import LoopbackServer
 from harness.wire.timeline import Request, Response, Upstream
+
+if TYPE_CHECKING:
+    from harness.transports.server import LoopbackServer
 
 _REPLAY = """examples:
   harness serve replay recordings/matrix/*.json
@@ -113,6 +115,8 @@ def _run_replay(arguments: argparse.Namespace) -> int:
 
 
 def _run_simulator(arguments: argparse.Namespace) -> int:
+    from harness.simulator import simulate  # it brings pydantic, which the other commands do without
+
     simulator = simulate(arguments.scenario, seed=arguments.seed)
 
     def told(request: Request) -> Response:
@@ -146,10 +150,12 @@ def _faults(texts: Sequence[str]) -> list[Fault]:
     return faults
 
 
-def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> LoopbackServer:
+def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> "LoopbackServer":
     """Serve until Ctrl-C or SIGTERM."""
     faults = _faults(arguments.fault)
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    from harness.transports.server import LoopbackServer
+
     server = LoopbackServer(
         upstream,
         *faults,
@@ -168,7 +174,7 @@ def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> Loop
     return server
 
 
-def _announce(server: LoopbackServer, what: str, *, as_json: bool) -> None:
+def _announce(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)
     else:

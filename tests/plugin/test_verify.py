@@ -1,6 +1,7 @@
 """`--harness-verify`: requests are sent again; drift fails, what cannot be told is inconclusive, nothing is written."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -280,7 +281,7 @@ def test_tests_without_a_cassette_are_left_out_and_missing_ones_are_inconclusive
     )
     code, output = repository.verify(*SIMULATED, "-v")
     assert 1 == code
-    assert "2 deselected, 2 inconclusive" in output
+    assert {"2 deselected", "2 inconclusive"} <= set(re.split(", | in ", output.splitlines()[-1].strip("= ")))
     assert "TestAll::test_it[1] INCONCLUSIVE" in output
     assert ": nothing was recorded that could be verified" in output
 

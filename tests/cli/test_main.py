@@ -1,0 +1,37 @@
+"""The `harness` command itself: exit codes, and an ending that nobody waits for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.cli import main
+
+
+def test_a_mistake_is_one_line_and_exit_code_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback."""
+    monkeypatch.setenv("MAX_TOKENS", "abc")
+    assert 2 == main(["matrix"])
+    message = "MAX_TOKENS='abc' is not a whole number; set it to one, or unset it for 16384\n"
+    assert ("", message) == tuple(capsys.readouterr())
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    """`harness matrix | head -0` ends quietly, where each line is written at once."""
+    command = [sys.executable, "-u", "-c", "from harness.cli import main; raise SystemExit(main(['matrix']))"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (0, b"") == (process.returncode, said)
+
+
+def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse's own exit code for wrong usage."""
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert 2 == stopped.value.code
+    assert "the following arguments are required: COMMAND" in capsys.readouterr().err
