@@ -1,11 +1,15 @@
 """Sessions: one for each feature, and what CI runs. A bare `nox` runs what CI runs, in the environment it stands in."""
 
+import os
 import sys
+from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "coverage"]
+
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
