@@ -26,6 +26,8 @@ _WORDS: dict[str, Any] = {
     **{sign + word: float(sign + word[1:]) for sign in ("", "-", "+") for word in (".inf", ".Inf", ".INF")},
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
+_TOO_DEEP = "exceeded maximum nesting depth"
+"""What libyaml says of brackets that it reads ahead of its events: since 0.2.6 it stops at 1,000 by itself."""
 _STATE = ("state", "args")
 """Where a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps what it was made of."""
 
@@ -43,6 +45,8 @@ def plain_yaml(data: bytes, limits: Limits) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" in line {mark.line + 1}" if mark else ""
+        if error.problem == _TOO_DEEP:
+            raise ValueError(_inside_each_other(limits, place)) from None
         raise ValueError(f"not YAML: {error.problem or error.context}{place}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
@@ -87,7 +91,7 @@ class _Reader:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._grow(event, 1)
                 if len(self._open) >= self._limits.depth:
-                    raise ValueError(f"more than {self._limits.depth} values inside each other{_place(event)}")
+                    raise ValueError(_inside_each_other(self._limits, _place(event)))
                 self._open.append(_Open(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open.pop()
@@ -109,6 +113,10 @@ class _Reader:
             raise ValueError("more than one YAML document")
         else:
             self.documents.append(value)
+
+
+def _inside_each_other(limits: Limits, place: str) -> str:
+    return f"more than {limits.depth} values inside each other{place}"
 
 
 def _place(event: Any) -> str:
