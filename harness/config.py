@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError
-from harness.flags import SHIPPED, Flag
+from harness.errors import ConfigError, FlagError
+from harness.flags import SHIPPED, Flag, check_flags
 
 SHIPPED_AGENT = "harness.agent:Agent"
 FILTERS = ("headers", "query", "json", "patterns")
@@ -71,7 +71,12 @@ def parse_config(table: Any, source: Path) -> Config:
 def _flags(table: Any, where: str) -> tuple[Flag, ...]:
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
-    return tuple(_flag(name, value, where) for name, value in table.items())
+    flags = tuple(_flag(name, value, where) for name, value in table.items())
+    try:
+        check_flags(flags)
+    except FlagError as error:
+        raise ConfigError(f"{where} {error}") from None
+    return flags
 
 
 def _lists(table: Any, known: Sequence[str], where: str) -> dict[str, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Feature flags: named switches, read from environment variables at the moment of the call."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import FlagError
@@ -16,6 +16,8 @@ SMALLEST_BUDGET = 1024
 OFF = "off"
 
 _KEY = re.compile(r"[^.\[\]]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_VARIABLE = re.compile(r"[^\s=\0]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,32 @@ def combination_id(names: Iterable[str]) -> str:
     'streaming+prompt_cache'
     """
     return "+".join(names) or OFF
+
+
+def check_flags(flags: Sequence[Flag]) -> None:
+    """Raise `FlagError` where the id of a combination of these flags would not say what is on.
+
+    A name is letters, digits, `_` and `-`, and not `off`; no two flags share a name or a variable; what a flag requires
+    is among them.
+    """
+    names = [flag.name for flag in flags]
+    for place, flag in enumerate(flags):
+        if not _NAME.fullmatch(flag.name) or flag.name.lower() == OFF:
+            raise FlagError(
+                f"no flag can be called {flag.name!r}: ids of combinations are made of names; "
+                f"take letters, digits, _ and -, and another word than {OFF!r}"
+            )
+        if not _VARIABLE.fullmatch(flag.env):
+            raise FlagError(f"flag {flag.name!r} has the variable {flag.env!r}, and no variable can be called that")
+        if flag.name in names[:place]:
+            raise FlagError(f"two flags are called {flag.name!r}; give one of them another name")
+        if other := next((one.name for one in flags[:place] if one.env == flag.env), None):
+            raise FlagError(f"flags {other!r} and {flag.name!r} share the variable {flag.env}; give each its own")
+        if missing := [name for name in flag.requires if name not in names]:
+            raise FlagError(
+                f"flag {flag.name!r} requires {missing[0]!r}, which is not among these flags ({', '.join(names)}); "
+                f"add {missing[0]!r} to them"
+            )
 
 
 _CHANGES = {"cache_control": PROMPT_CACHE, "max_tokens": EXTENDED_OUTPUT, "output_config": EXTENDED_OUTPUT}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations as subsets
 
 from harness.errors import FlagError
-from harness.flags import Flag, combination_id
+from harness.flags import Flag, check_flags, combination_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +30,36 @@ class Combination:
 
 
 def matrix(flags: Sequence[Flag]) -> tuple[Combination, ...]:
-    """Every combination in which each flag that is on has the flags that it requires; fewest flags first."""
+    """Every combination in which each flag that is on has the flags that it requires; fewest flags first.
+
+    Raises `FlagError` for flags whose combinations have no ids of their own (`check_flags`).
+    """
     declared = tuple(flags)
-    _check_requirements(declared)
+    check_flags(declared)
     names = [flag.name for flag in declared]
     every = (frozenset(on) for size in range(len(names) + 1) for on in subsets(names, size))
     return tuple(Combination(declared, on) for on in every if _satisfied(declared, on))
 
 
 def pinned(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
-    """The combination in which exactly the flags pinned to true are on. Raises `FlagError` for a name not declared."""
+    """The combination in which exactly the flags pinned to True are on.
+
+    Raises `FlagError` for a name not declared, a pin that is neither True nor False, and a combination that `matrix`
+    does not have, because a flag that is on lacks one that it requires.
+    """
     declared = tuple(flags)
+    check_flags(declared)
     names = {flag.name for flag in declared}
     if unknown := sorted(set(pins) - names):
         raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(flag.name for flag in declared)}")
-    return Combination(declared, frozenset(name for name, on in pins.items() if on))
-
-
-def _check_requirements(flags: Iterable[Flag]) -> None:
-    names = {flag.name for flag in flags}
-    for flag in flags:
-        for required in flag.requires:
-            if required not in names:
-                raise FlagError(f"flag {flag.name!r} requires {required!r}, which is not declared")
+    for name, pin in pins.items():
+        if not isinstance(pin, bool):
+            raise FlagError(f"{name}={pin!r} must be True or False")
+    on = frozenset(name for name, pin in pins.items() if pin)
+    for flag in declared:
+        if flag.name in on and (missing := [name for name in flag.requires if name not in on]):
+            raise FlagError(f"{flag.name}=True requires {missing[0]}=True; pin it too")
+    return Combination(declared, on)
 
 
 def _satisfied(flags: Iterable[Flag], on: frozenset[str]) -> bool:

@@ -86,6 +86,10 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             '[tool.harness.flags]\na = { env = "A", requires = [1] }',
             "[tool.harness.flags] a.requires = [1] must be a list of flags' names",
         ),
+        (
+            '[tool.harness.flags]\na = "A"\nb = { env = "A" }',
+            "[tool.harness.flags] flags 'a' and 'b' share the variable A; give each its own",
+        ),
     ],
 )
 def test_a_mistake_names_the_file_the_key_and_the_nearest(tmp_path: Path, text: str, message: str) -> None:

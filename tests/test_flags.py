@@ -13,6 +13,7 @@ from harness.flags import (
     VARIABLES,
     Flag,
     Settings,
+    check_flags,
     combination_id,
     explaining_flag,
     read_settings,
@@ -140,6 +141,41 @@ def test_every_variable_is_declared() -> None:
 def test_a_combination_is_called_by_its_flags(names: list[str], identity: str) -> None:
     """`off` where there is none."""
     assert identity == combination_id(names)
+
+
+NAMES = "ids of combinations are made of names; take letters, digits, _ and -, and another word than 'off'"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([Flag("off", "A")], f"no flag can be called 'off': {NAMES}"),
+        ([Flag("Off", "A")], f"no flag can be called 'Off': {NAMES}"),
+        ([Flag("", "A")], f"no flag can be called '': {NAMES}"),
+        ([Flag("a+b", "A")], f"no flag can be called 'a+b': {NAMES}"),
+        ([Flag("a\n", "A")], f"no flag can be called 'a\\n': {NAMES}"),
+        ([Flag("a", "")], "flag 'a' has the variable '', and no variable can be called that"),
+        ([Flag("a", "A=B")], "flag 'a' has the variable 'A=B', and no variable can be called that"),
+        ([Flag("a", "A B")], "flag 'a' has the variable 'A B', and no variable can be called that"),
+        ([Flag("a", "A"), Flag("a", "B")], "two flags are called 'a'; give one of them another name"),
+        ([Flag("a", "A"), Flag("b", "A")], "flags 'a' and 'b' share the variable A; give each its own"),
+        (
+            [Flag("a", "A", ("b",)), Flag("c", "C")],
+            "flag 'a' requires 'b', which is not among these flags (a, c); add 'b' to them",
+        ),
+    ],
+)
+def test_flags_whose_combinations_would_have_no_ids_of_their_own_are_refused(flags: list[Flag], message: str) -> None:
+    """In one line that says what to write instead."""
+    with pytest.raises(FlagError) as caught:
+        check_flags(flags)
+    assert message == str(caught.value)
+
+
+@pytest.mark.parametrize("flags", [[], SHIPPED, [Flag("new-planner_2", "app.PLANNER"), Flag("b", "B", ("b",))]])
+def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
+    """Any variable that a process can be given will do."""
+    check_flags(flags)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The flag matrix."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,11 +69,51 @@ def test_the_environment_of_a_combination_turns_on_its_flags(flags: tuple[Flag, 
         assert combination.on == {flag.name for flag in flags if flag.enabled(environ)}
 
 
-def test_a_requirement_that_is_not_declared_is_an_error() -> None:
-    """It names both flags."""
+def test_a_requirement_that_is_not_among_the_flags_is_an_error() -> None:
+    """It names both flags, and says what to add."""
     with pytest.raises(FlagError) as caught:
-        matrix([Flag("planner", "PLANNER", ("streaming",))])
-    assert "flag 'planner' requires 'streaming', which is not declared" == str(caught.value)
+        matrix([Flag("planner", "PLANNER", ("streaming",)), Flag("cheap", "CHEAP")])
+    assert (
+        "flag 'planner' requires 'streaming', which is not among these flags (planner, cheap); add 'streaming' to them"
+    ) == str(caught.value)
+
+
+@given(_flags(), st.dictionaries(st.sampled_from("abcdefgh"), st.booleans()))
+def test_pins_give_a_combination_of_the_matrix_or_an_error(flags: tuple[Flag, ...], pins: dict[str, bool]) -> None:
+    """Whatever is pinned: no test runs under flags that the matrix does not have."""
+    wanted = Combination(flags, frozenset(name for name, on in pins.items() if on))
+    possible = pins.keys() <= {flag.name for flag in flags} and wanted in matrix(flags)
+    try:
+        assert wanted == pinned(flags, pins)
+    except FlagError:
+        assert not possible
+    else:
+        assert possible
+
+
+def test_a_pin_without_the_flag_that_it_requires_is_an_error() -> None:
+    """It says what to pin too."""
+    flags = (Flag("streaming", "STREAMING"), Flag("planner", "PLANNER", ("streaming",)))
+    assert "streaming+planner" == pinned(flags, {"planner": True, "streaming": True}).id
+    with pytest.raises(FlagError) as caught:
+        pinned(flags, {"planner": True, "streaming": False})
+    assert "planner=True requires streaming=True; pin it too" == str(caught.value)
+
+
+@pytest.mark.parametrize("pin", ["false", "", 0, 1, None])
+def test_a_pin_is_true_or_false_and_nothing_that_only_looks_like_it(pin: Any) -> None:
+    """`streaming="false"` would be on."""
+    with pytest.raises(FlagError) as caught:
+        pinned(SHIPPED, {"streaming": pin})
+    assert f"streaming={pin!r} must be True or False" == str(caught.value)
+
+
+def test_flags_that_cannot_be_told_apart_have_no_combinations() -> None:
+    """Neither a matrix nor pins."""
+    same = [Flag("a", "A"), Flag("a", "B")]
+    for ask in (lambda: matrix(same), lambda: pinned(same, {})):
+        with pytest.raises(FlagError, match="two flags are called 'a'; give one of them another name"):
+            ask()
 
 
 def test_pins_turn_on_what_they_say_and_nothing_else() -> None:

@@ -1,11 +1,11 @@
 """Marks: which flags a test runs under, and what it is allowed to leave undone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from harness.config import Config
-from harness.errors import HarnessError
+from harness.errors import FlagError, HarnessError
 from harness.flags import SHIPPED, Flag
 from harness.matrix import Combination, matrix, pinned
 
@@ -57,29 +57,38 @@ def _ask_for_combination(fixtures: list[str]) -> None:
 def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
     """The combination that the test's `flags` marks pin, the nearest winning; everything off without one."""
     pins: dict[str, bool] = {}
-    for mark in reversed(list(node.iter_markers("flags"))):
-        pins.update(mark.kwargs)
-    shipped = SHIPPED if pins else ()
+    shipped = SHIPPED if node.get_closest_marker("flags") else ()
     try:
+        for mark in reversed(list(node.iter_markers("flags"))):
+            pins.update(_pins(mark))
         return pinned(_known(flags, shipped), pins)
     except HarnessError as error:
         pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
 
 
+def _pins(mark: pytest.Mark) -> Mapping[str, bool]:
+    if mark.args:
+        raise FlagError(f"{mark.args[0]!r} says neither on nor off; pin by name: flags(streaming=True)")
+    return mark.kwargs
+
+
 def _asked(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> tuple[Combination, ...]:
-    """The matrix of the flags named, or of all that the project declares. The shipped ones can always be named."""
+    """The matrix of the flags named, in declared order, or of all that the project declares.
+
+    The shipped ones can always be named.
+    """
     by_name = {flag.name: flag for flag in _known(flags, SHIPPED)}
     where = f"{nodeid}: @pytest.mark.flag_matrix"
     if unknown := [name for name in names if name not in by_name]:
         known = ", ".join(by_name)
         raise pytest.Collector.CollectError(f"{where}: no flag is called {unknown[0]!r}; declared: {known}")
     try:
-        return matrix([by_name[name] for name in names] or flags)
+        return matrix([flag for name, flag in by_name.items() if name in names] or flags)
     except HarnessError as error:
         raise pytest.Collector.CollectError(f"{where}: {error}") from None
 
 
 def _known(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:
-    """The project's flags, then those others whose names it has not taken."""
-    taken = {flag.name for flag in flags}
-    return (*flags, *(flag for flag in others if flag.name not in taken))
+    """The project's flags, then those others whose names and variables it has not taken."""
+    taken = {word for flag in flags for word in (flag.name, flag.env)}
+    return (*flags, *(flag for flag in others if not {flag.name, flag.env} & taken))

@@ -168,7 +168,7 @@ def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monke
         import os
         import pytest
 
-        @pytest.mark.flag_matrix("streaming", "planner")
+        @pytest.mark.flag_matrix("planner", "streaming")
         def test_flags(flags):
             expected = ["true" if name in flags else None for name in ("streaming", "planner")]
             assert expected == [os.environ.get("ENABLE_STREAMING"), os.environ.get("PLANNER_V2")]
@@ -178,9 +178,9 @@ def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monke
         def test_without_the_fixture():
             assert os.environ["ENABLE_STREAMING"] == "true"
 
-        @pytest.mark.flags(planner=True)
+        @pytest.mark.flags(planner=True, streaming=True)
         def test_pinned(flags):
-            assert (os.environ["PLANNER_V2"], "ENABLE_STREAMING" in os.environ) == ("true", False)
+            assert (os.environ["PLANNER_V2"], os.environ["ENABLE_STREAMING"]) == ("true", "true")
         """
     )
     run = repository.runpytest_subprocess("-v")
@@ -216,21 +216,63 @@ def test_the_matrix_sets_the_environment_of_tests_that_ask_for_no_fixture(reposi
         (
             'flag_matrix("streeming")',
             "test_it.py::test_it: @pytest.mark.flag_matrix: no flag is called 'streeming'; "
-            "declared: streaming, prompt_cache, extended_output",
+            "declared: planner, streaming, prompt_cache, extended_output",
         ),
         (
             "flags(streeming=True)",
             "test_it.py::test_it: @pytest.mark.flags: no flag is called 'streeming'; "
-            "declared: streaming, prompt_cache, extended_output",
+            "declared: planner, streaming, prompt_cache, extended_output",
+        ),
+        (
+            'flags("streaming")',
+            "test_it.py::test_it: @pytest.mark.flags: 'streaming' says neither on nor off; "
+            "pin by name: flags(streaming=True)",
+        ),
+        (
+            'flags(streaming="false")',
+            "test_it.py::test_it: @pytest.mark.flags: streaming='false' must be True or False",
+        ),
+        (
+            "flags(planner=True)",
+            "test_it.py::test_it: @pytest.mark.flags: planner=True requires streaming=True; pin it too",
+        ),
+        (
+            'flag_matrix("planner")',
+            "test_it.py::test_it: @pytest.mark.flag_matrix: flag 'planner' requires 'streaming', which is not among "
+            "these flags (planner); add 'streaming' to them",
         ),
     ],
 )
-def test_an_unknown_flag_in_a_mark_is_named(repository: pytest.Pytester, mark: str, message: str) -> None:
-    """With those that are declared."""
+def test_a_mistake_in_a_mark_is_told(repository: pytest.Pytester, mark: str, message: str) -> None:
+    """With what is declared, or what to write instead."""
+    repository.makepyprojecttoml(
+        """
+        [tool.harness.flags]
+        planner = { env = "PLANNER", requires = ["streaming"] }
+        streaming = "ENABLE_STREAMING"
+        """
+    )
     repository.makepyfile(test_it=f"import pytest\n@pytest.mark.{mark}\ndef test_it(flags): pass\n")
     run = repository.runpytest_subprocess()
     assert message in run.stdout.str() + run.stderr.str()
     assert 0 != run.ret
+
+
+def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytester) -> None:
+    """What the project calls its variable counts; no two flags of a combination share one."""
+    repository.makepyprojecttoml("[tool.harness.flags]\nlive_text = 'ENABLE_STREAMING'\n")
+    repository.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.flags(live_text=True, prompt_cache=True)
+        def test_it(flags):
+            assert flags.id == "live_text+prompt_cache"
+            assert os.environ["ENABLE_STREAMING"] == "true"
+        """
+    )
+    repository.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_an_unknown_key_of_the_configuration_is_a_usage_error(repository: pytest.Pytester) -> None:
