@@ -26,11 +26,37 @@ PASSED_ON = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 _GRACE = 1.0
 """Seconds for the pipes to close once the process group is dead: what left the group may still hold them open."""
 
-_SCRIPT = (
-    'set -a; . "$HARNESS_STATE" 2>/dev/null; '
-    """trap '{ printf "cd -- %q\\n" "$PWD"; export -p; } >"$HARNESS_STATE"' EXIT; eval "$1\""""
-)
-"""Runs one command where the last one ended: directory and variables are kept from call to call, as in one session."""
+_SESSION = r"""
+__harness_save() {
+    __harness_status=$?
+    set +eu
+    [ "${BASHPID-$$}" = $$ ] && {
+        printf 'cd -- %q\n' "$PWD"
+        compgen -v | while IFS= read -r __harness_name; do
+            case $__harness_name in
+                BASH*|COMP_*|DIRSTACK|EPOCH*|EUID|FUNCNAME|GROUPS|HARNESS_STATE|HISTCMD|LINENO|PIPESTATUS|PPID|PWD) ;;
+                RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID|_|__harness_*) ;;
+                *) declare -p "$__harness_name" ;;
+            esac
+        done
+    } >"$HARNESS_STATE" 2>/dev/null
+    return "$__harness_status"
+}
+trap() {
+    builtin trap "$@" || return
+    eval "set -- $(builtin trap -p EXIT)"
+    case ${3-} in __harness_save*) ;; *) builtin trap -- "__harness_save; ${3-}" EXIT ;; esac
+}
+. "$HARNESS_STATE" 2>/dev/null
+trap - EXIT
+"""
+"""Puts a command where the last one ended: directory and variables are kept from call to call, as in one session.
+
+What bash keeps for itself is not. A command may set a trap for its EXIT: it runs after the state is saved.
+"""
+
+_SCRIPT = 'eval "$2"; eval "$1"'
+"""Runs a command after `_SESSION`, so that the lines that bash names in its errors are the command's own."""
 
 
 class Bash:
@@ -38,8 +64,8 @@ class Bash:
 
     `directory` is where commands start and their HOME, a temporary one where none is given; `timeout` is in seconds,
     `output_limit` in bytes of each stream. With `allowed`, any other command raises `CommandRefused`, which is also
-    kept in `refused`. Commands get no input, and what they start in the background ends with them. `close` (also at
-    garbage collection) removes what was temporary.
+    kept in `refused`. Commands get no input, and what they start in the background ends with them, unless it leaves
+    their process group (`setsid`). `close` (also at garbage collection) removes what was temporary, and ends the tool.
     """
 
     name: ClassVar[str] = "bash"
@@ -67,16 +93,15 @@ class Bash:
         self.close = weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
         self.directory = (directory or self._own / "work").absolute()
         self._state = self._own / "state"
-        temporary = self._own / "tmp"
-        for made in (self.directory, temporary):
-            made.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._own / "tmp"
+        self._make_directories()
         self._environ = {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             "TERM": "dumb",
             **{name: environ[name] for name in PASSED_ON if name in environ},
             "HOME": str(self.directory),
-            "TMPDIR": str(temporary),
+            "TMPDIR": str(self._temporary),
             "HARNESS_STATE": str(self._state),
         }
 
@@ -89,6 +114,7 @@ class Bash:
 
         Raises `TimeoutError` with the output so far when the time is up, and `CommandRefused`.
         """
+        self._make_directories()
         if arguments.get("restart"):
             self._state.unlink(missing_ok=True)
             return "bash has been restarted"
@@ -98,10 +124,16 @@ class Bash:
             raise self.refused
         return await self._run(command)
 
+    def _make_directories(self) -> None:
+        """Also where a command has removed them: no process starts in a directory that is not there."""
+        if self.close.alive:
+            for made in (self.directory, self._temporary):
+                made.mkdir(parents=True, exist_ok=True)
+
     async def _run(self, command: str) -> str:
         transport, output = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Output(self._output_limit),
-            *("bash", "-c", _SCRIPT, "bash", command),
+            *("bash", "-c", _SCRIPT, "bash", command, _SESSION),
             stdin=asyncio.subprocess.DEVNULL,
             cwd=self.directory,
             env=self._environ,

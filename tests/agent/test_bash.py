@@ -83,6 +83,73 @@ async def test_directory_and_variables_last_from_call_to_call_until_a_restart(ba
 
 
 @pytest.mark.asyncio
+async def test_variables_come_back_as_they_were(bash: Bash) -> None:
+    """Arrays, integers and readonly ones; what was not exported reaches no process."""
+    await bash.run({"command": "a=(1 'b c'); declare -A m=([k]=v); declare -i n=3; readonly R=9; X=1; cd /; cd ~"})
+    assert "b c v 7 9 /\n" == await bash.run({"command": 'n=n+4; echo "${a[1]} ${m[k]} $n $R $OLDPWD"'})
+    assert "[exit code 1]" == await bash.run({"command": "env | grep ^[XnR]="})
+
+
+@pytest.mark.asyncio
+async def test_a_large_variable_harms_no_later_command(bash: Bash) -> None:
+    """An exported one of that size would leave no room for any process's arguments."""
+    assert "200000\n" == await bash.run({"command": 'data=$(seq 200000); echo "$data" | wc -l'})
+    assert "1\n1288894\n" == await bash.run({"command": 'echo hi | wc -l; echo "${#data}"'})
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", ["exit 0", "set -e; false; echo no", "true", "exec 2>/dev/null; set -u; echo $nope"])
+@pytest.mark.parametrize(
+    ("trap", "shown"),
+    [
+        ("trap 'echo bye; exit 6' EXIT", "bye\n[exit code 6]"),
+        ("trap 'echo no' EXIT; trap 'exit 6' 0", "[exit code 6]"),
+    ],
+)
+async def test_a_trap_of_the_commands_own_runs_and_loses_nothing(bash: Bash, trap: str, end: str, shown: str) -> None:
+    """However the command ends; the last of its traps is the one that runs."""
+    outcome = await bash.run({"command": f"{trap}; mkdir -p a; cd a; X=5; {end}"})
+    assert outcome.startswith(shown)
+    assert f"{bash.directory}/a 5\n" == await bash.run({"command": 'echo "$PWD $X"'})
+
+
+@pytest.mark.asyncio
+async def test_a_subshell_leaves_the_session_alone(bash: Bash) -> None:
+    """Also where it sets a trap for its end."""
+    assert "bye\n" == await bash.run({"command": "X=1; (trap 'echo bye' EXIT; X=2; cd /)"})
+    assert f"{bash.directory} 1\n" == await bash.run({"command": 'echo "$PWD $X"'})
+
+
+@pytest.mark.asyncio
+async def test_a_trap_that_bash_refuses_is_told_with_its_status(bash: Bash) -> None:
+    """And one that is taken back is gone."""
+    refused = await bash.run({"command": "trap x NOPE; echo $?"})
+    assert "1\n" == refused[:2]
+    assert "trap: NOPE: invalid signal specification" in refused
+    assert "(no output)" == await bash.run({"command": "trap 'echo bye' EXIT; trap - EXIT"})
+
+
+@pytest.mark.asyncio
+async def test_directories_that_a_command_removed_are_there_again(bash: Bash) -> None:
+    """Where commands start, and for temporary files: before the next command, and at a restart."""
+    remove = 'rm -rf "$HOME" "$TMPDIR"'
+    await bash.run({"command": remove})
+    assert f"{bash.directory}\n" == await bash.run({"command": "pwd; rm $(mktemp)"})
+    await bash.run({"command": remove})
+    await bash.run({"restart": True})
+    assert bash.directory.is_dir()
+
+
+@pytest.mark.asyncio
+async def test_a_closed_bash_runs_nothing(bash: Bash) -> None:
+    """What it had is gone for good."""
+    bash.close()
+    with pytest.raises(FileNotFoundError):
+        await bash.run({"command": "true"})
+    assert not bash.directory.exists()
+
+
+@pytest.mark.asyncio
 async def test_no_secret_reaches_a_command(bash: Bash) -> None:
     """The variables that do are on a short list; home is the working directory."""
     lines = (await bash.run({"command": "env"})).splitlines()
