@@ -17,6 +17,8 @@ OFF = "off"
 
 _KEY = re.compile(r"[^.\[\]]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
+"""Python reads more, 1_000 and the digits of any script, and refuses thousands of digits in words of its own."""
 _VARIABLE = re.compile(r"[^\s=\0]+")
 
 
@@ -51,15 +53,22 @@ class Number:
     def read(self, environ: Mapping[str, str]) -> int:
         """The number. Raises `FlagError` naming the variable, the value and the rule."""
         text = environ.get(self.env, "").strip()
-        try:
-            value = int(text) if text else self.default
-        except ValueError:
-            raise FlagError(
-                f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}"
-            ) from None
+        if not text:
+            return self.default
+        if not _WHOLE_NUMBER.fullmatch(text):
+            raise FlagError(f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}")
+        value = int(text)
         if value < self.smallest:
             raise FlagError(f"{self.env}={text} must be at least {self.smallest}; unset it for {self.default}")
         return value
+
+    def shown(self, value: int) -> str:
+        """The variable and its value, and whether that is what it has where nobody sets it."""
+        return f"{self.env}={value}" + (" (its default)" if value == self.default else "")
+
+    def is_set(self, environ: Mapping[str, str]) -> bool:
+        """Whether the environment gives it a value."""
+        return bool(environ.get(self.env, "").strip())
 
 
 MAX_TOKENS = Number("MAX_TOKENS", 16384)
@@ -89,14 +98,13 @@ class Settings:
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the flags and numbers of the shipped agent, now.
 
-    Raises `FlagError` (one line) where a number is not one, is too small, or the budget leaves no token to answer with.
+    Raises `FlagError` (one line) where a number is not one or is too small, or where both are set and the budget leaves
+    no token to answer with. Whether it leaves one where only one of them is set, matters to requests that hold both.
     """
     max_tokens, budget = MAX_TOKENS.read(environ), THINKING_BUDGET.read(environ)
-    if budget >= max_tokens:
-        raise FlagError(
-            f"THINKING_BUDGET={budget} must be below MAX_TOKENS={max_tokens}; "
-            f"set THINKING_BUDGET to at most {max_tokens - 1}, or MAX_TOKENS to at least {budget + 1}"
-        )
+    problem = budget_problem(max_tokens, budget)
+    if problem and MAX_TOKENS.is_set(environ) and THINKING_BUDGET.is_set(environ):
+        raise FlagError(problem)
     return Settings(
         streaming=STREAMING.enabled(environ),
         prompt_cache=PROMPT_CACHE.enabled(environ),
@@ -105,6 +113,16 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         thinking_budget=budget,
         tools=_is_true(environ.get(ENABLE_TOOLS) or "1"),
     )
+
+
+def budget_problem(max_tokens: int, budget: int) -> str | None:
+    """That thinking would leave no token to answer with, in one line with the numbers to use; None: it leaves some."""
+    if budget < max_tokens:
+        return None
+    advice = f"set MAX_TOKENS to at least {budget + 1}"
+    if max_tokens > SMALLEST_BUDGET:
+        advice = f"set THINKING_BUDGET to at most {max_tokens - 1}, or MAX_TOKENS to at least {budget + 1}"
+    return f"{THINKING_BUDGET.shown(budget)} must be below {MAX_TOKENS.shown(max_tokens)}; {advice}"
 
 
 def combination_id(names: Iterable[str]) -> str:

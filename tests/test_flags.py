@@ -1,5 +1,7 @@
 """Flags and numbers in the environment."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from harness.flags import (
     VARIABLES,
     Flag,
     Settings,
+    budget_problem,
     check_flags,
     combination_id,
     explaining_flag,
@@ -86,10 +89,23 @@ def test_numbers_that_keep_the_rules_are_read(max_tokens: int, data: st.DataObje
             "THINKING_BUDGET='many' is not a whole number; set it to one, or unset it for 12000",
         ),
         ({"THINKING_BUDGET": "1023"}, "THINKING_BUDGET=1023 must be at least 1024; unset it for 12000"),
+        *(
+            ({"MAX_TOKENS": text}, f"MAX_TOKENS={text!r} is not a whole number; set it to one, or unset it for 16384")
+            for text in ("1_0_0", "٣٤٥", "+5", "9" * 5000)
+        ),
         (
-            {"MAX_TOKENS": "12000"},
-            "THINKING_BUDGET=12000 must be below MAX_TOKENS=12000; "
+            {"MAX_TOKENS": "12000", "THINKING_BUDGET": "12000"},
+            "THINKING_BUDGET=12000 (its default) must be below MAX_TOKENS=12000; "
             "set THINKING_BUDGET to at most 11999, or MAX_TOKENS to at least 12001",
+        ),
+        (
+            {"MAX_TOKENS": "1025", "THINKING_BUDGET": "1025"},
+            "THINKING_BUDGET=1025 must be below MAX_TOKENS=1025; "
+            "set THINKING_BUDGET to at most 1024, or MAX_TOKENS to at least 1026",
+        ),
+        (
+            {"MAX_TOKENS": "1024", "THINKING_BUDGET": "1024"},
+            "THINKING_BUDGET=1024 must be below MAX_TOKENS=1024; set MAX_TOKENS to at least 1025",
         ),
         (
             {"MAX_TOKENS": "2000", "THINKING_BUDGET": "5000"},
@@ -116,10 +132,20 @@ def test_a_number_is_read_or_refused_in_one_line(text: str) -> None:
     assert not outcome.startswith("-")
 
 
-def test_the_advice_in_the_budget_message_works() -> None:
-    """Both numbers that it names are taken."""
-    assert 11999 == read_settings({"MAX_TOKENS": "12000", "THINKING_BUDGET": "11999"}).thinking_budget
-    assert 12001 == read_settings({"MAX_TOKENS": "12001"}).max_tokens
+@given(st.integers(1, 3000), st.integers(1024, 3000))
+def test_the_advice_in_the_budget_message_works(max_tokens: int, budget: int) -> None:
+    """Each number that it names is taken."""
+    problem = budget_problem(max_tokens, budget) or ""
+    for variable, number in re.findall("(MAX_TOKENS|THINKING_BUDGET) to at (?:most|least) ([0-9]+)", problem):
+        read_settings({"MAX_TOKENS": str(max_tokens), "THINKING_BUDGET": str(budget), variable: number})
+    assert bool(problem) == (budget >= max_tokens)
+
+
+@pytest.mark.parametrize("environ", [{"MAX_TOKENS": "500"}, {"THINKING_BUDGET": "20000", "MAX_TOKENS": " "}])
+def test_one_number_alone_is_taken_whatever_the_other_is_where_unset(environ: dict[str, str]) -> None:
+    """Whether the two fit is a question of the requests that hold both."""
+    settings = read_settings(environ)
+    assert settings.thinking_budget > settings.max_tokens
 
 
 def test_every_variable_is_declared() -> None:

@@ -4,9 +4,12 @@ import pytest
 
 from harness.agent.limits import broken_limit
 from harness.flags import Settings
-from harness.models import find
+from harness.models import Model, find
 
 HAIKU = find("claude-haiku-4-5")
+ADAPTIVE = find("claude-opus-4-8")
+UNKNOWN = find("claude-next")
+EXTENDED = Settings(extended_output=True, max_tokens=8000)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +27,40 @@ def test_what_fits_passes(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "model"),
+    [(Settings(max_tokens=8000), HAIKU), (EXTENDED, ADAPTIVE), (EXTENDED, UNKNOWN)],
+    ids=["plain", "effort", "no thinking"],
+)
+def test_a_budget_that_is_not_sent_limits_nothing(settings: Settings, model: Model) -> None:
+    """Nobody set it: it is 12000 where it is unset."""
+    assert broken_limit(settings, model) is None
+
+
+def test_a_model_that_is_not_in_the_table_is_said_to_be_none() -> None:
+    """What it can give is a default, and no fact."""
+    assert broken_limit(Settings(extended_output=True, streaming=True, max_tokens=64_001), UNKNOWN) == (
+        "MAX_TOKENS=64001 is more than the 64000 tokens that claude-next is taken to give, for want of a figure in the "
+        "table of models; set MAX_TOKENS to at most 64000"
+    )
+
+
+@pytest.mark.parametrize(
     ("settings", "words"),
     [
+        (
+            Settings(extended_output=True, max_tokens=8000),
+            "THINKING_BUDGET=12000 (its default) must be below MAX_TOKENS=8000; "
+            "set THINKING_BUDGET to at most 7999, or MAX_TOKENS to at least 12001",
+        ),
+        (
+            Settings(extended_output=True, max_tokens=500),
+            "THINKING_BUDGET=12000 (its default) must be below MAX_TOKENS=500; set MAX_TOKENS to at least 12001",
+        ),
+        (
+            Settings(extended_output=True, thinking_budget=16_384),
+            "THINKING_BUDGET=16384 must be below MAX_TOKENS=16384 (its default); "
+            "set THINKING_BUDGET to at most 16383, or MAX_TOKENS to at least 16385",
+        ),
         (
             Settings(extended_output=True, streaming=True, max_tokens=64_001),
             "MAX_TOKENS=64001 is more than claude-haiku-4-5 can give (64000 tokens); set MAX_TOKENS to at most 64000",
