@@ -147,7 +147,7 @@ class Agent:
         before, self._restored_from = self._restored_from, None
         return transition_prompt(before, combination, self._healed)
 
-    def _keep_user(self, text: str | None, combination: str, transition: str | None) -> None:
+    def _keep_user(self, text: str | None, combination: str | None, transition: str | None) -> None:
         self._session.keep(messages=with_user(self.context.messages, text, transition), combination=combination)
 
     def _told(self, failure: Failure) -> AgentError:

@@ -26,13 +26,14 @@ class Context:
     """A session: the messages as the API gets them, what was spent, and what a successor must know to go on.
 
     `messages` hold plain JSON values only, in the order of their keys (see `plain`). `combination` is the id of the
-    flags that were on; `dropped` the betas and parameters that the API refused in this session. `ledger` maps the ids
-    of `tool_use` blocks to what became of them: a tool never runs twice for one call.
+    flags that were on at its last turn, None where it has had none; `dropped` the betas and parameters that the API
+    refused in this session. `ledger` maps the ids of `tool_use` blocks to what became of them: a tool never runs twice
+    for one call.
     """
 
     messages: tuple[dict[str, Any], ...] = ()
     usage: Usage = field(default_factory=Usage)
-    combination: str = "off"
+    combination: str | None = None
     model: str = ""
     dropped: tuple[str, ...] = ()
     ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)

@@ -34,9 +34,9 @@ def healed(context: Context) -> tuple[Context, tuple[str, ...]]:
 def transition_prompt(context: Context, combination: str, healed: Sequence[str]) -> str | None:
     """What the model is told when a session goes on under the flags of `combination`, mended as `healed` says.
 
-    None where the flags are those that the context was saved under and nothing was mended.
+    None where nothing was mended and the flags are those that the context was saved under, or it was saved under none.
     """
-    before, after = _flags(context.combination), _flags(combination)
+    before, after = _flags(combination if context.combination is None else context.combination), _flags(combination)
     on, off = [flag for flag in after if flag not in before], [flag for flag in before if flag not in after]
     parts = [f"Switched on since: {', '.join(on)}."] if on else []
     parts += [f"Switched off since: {', '.join(off)}."] if off else []

@@ -51,7 +51,7 @@ _FILE = {
         "version": {"type": "integer"},
         "harness": _TEXT,
         "model": _TEXT,
-        "combination": _TEXT,
+        "combination": {"type": ["string", "null"]},
         "dropped": {"type": "array", "items": _TEXT},
         "usage": {"type": "object"},
         "ledger": {"type": "object", "additionalProperties": _ENTRY},

@@ -554,6 +554,19 @@ async def test_a_restored_session_tells_the_model_what_changed(
     assert changed.agent.context == load(path)
 
 
+async def test_a_session_saved_before_its_first_send_has_nothing_to_tell(
+    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+) -> None:
+    """No flags have changed where none were known, whichever are on."""
+    path = tmp_path / "context.json"
+    stage([], environ=STREAMING).agent.save(path)
+    assert load(path).combination is None
+    restored = stage([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load(path))
+    await restored.say("Hello")
+    assert [] == restored.of(Transition)
+    assert "streaming" == restored.agent.context.combination
+
+
 async def test_what_nobody_foresaw_is_told_too(
     stage: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,6 +229,8 @@ def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list
     ("before", "after", "notes", "prompt"),
     [
         ("off", "off", (), None),
+        (None, "streaming", (), None),
+        (None, "off", ("a",), "This session was saved and restored.\nMended in the conversation:\n- a"),
         ("streaming", "streaming", (), None),
         ("off", "streaming", (), "This session was saved and restored.\nSwitched on since: streaming."),
         ("streaming+prompt_cache", "prompt_cache+extended_output", (),
@@ -239,7 +241,7 @@ def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list
     ],
 )  # fmt: skip
 def test_the_model_is_told_which_flags_changed_and_what_was_mended(
-    before: str, after: str, notes: tuple[str, ...], prompt: str | None
+    before: str | None, after: str, notes: tuple[str, ...], prompt: str | None
 ) -> None:
     """And nothing where nothing did."""
     assert prompt == transition_prompt(Context(combination=before), after, notes)

@@ -61,8 +61,10 @@ def test_what_was_saved_is_what_is_loaded_to_the_byte(tmp_path: Path, inputs: li
 
 
 def test_all_of_a_context_comes_back_and_a_second_save_writes_the_same(tmp_path: Path) -> None:
-    """Usage, flags, model, refused features and ledger too."""
+    """Usage, flags, model, refused features and ledger too; also where no flags are known yet."""
     first, second = tmp_path / "deep" / "first.json", tmp_path / "second.json"
+    save(Context(), first)
+    assert Context() == load(first)
     save(CONTEXT, first)
     assert CONTEXT == load(first)
     save(load(first), second)

@@ -115,7 +115,7 @@ def test_restore_prints_the_mended_session_and_what_the_model_is_told(
 ) -> None:
     """Under the flags of the present environment; the file is as it was."""
     path = tmp_path / "session.json"
-    save(Context(messages=tuple(BROKEN), model="m"), path)
+    save(Context(messages=tuple(BROKEN), model="m", combination="off"), path)
     before = path.read_bytes()
     monkeypatch.setenv("ENABLE_STREAMING", "true")
     assert 0 == harness("restore", path)
