@@ -27,7 +27,10 @@ _LATEST_TURNS = 2
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What an agent was made with that its requests say: model, system prompt and further request parameters."""
+    """What an agent was made with that its requests say: model, system prompt and further request parameters.
+
+    Betas among the parameters' `extra_headers` are betas like any other: see `betas`.
+    """
 
     model: str
     system: str = ""
@@ -38,6 +41,21 @@ class Brief:
             raise ValueError(
                 f"parameters cannot hold {own[0]!r}: the agent sets it itself, from its arguments, flags and tools"
             )
+
+    @property
+    def betas(self) -> tuple[str, ...]:
+        """The values of `anthropic-beta`, in any case, among the parameters' `extra_headers`."""
+        headers = self.parameters.get("extra_headers") or {}
+        listed = (value.split(",") for name, value in headers.items() if name.lower() == BETA_HEADER)
+        return tuple(beta.strip() for values in listed for beta in values if beta.strip())
+
+    @property
+    def optional(self) -> dict[str, Any]:
+        """The parameters without the betas; no `extra_headers` where these were all."""
+        headers = self.parameters.get("extra_headers") or {}
+        kept = {name: value for name, value in headers.items() if name.lower() != BETA_HEADER}
+        parameters = {name: value for name, value in self.parameters.items() if name != "extra_headers"}
+        return {**parameters, **({"extra_headers": kept} if kept else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +106,11 @@ def prepare(
     legacy_beta: str = "",
 ) -> Prepared:
     """The next request of a session. `toolbox` holds the usable tools; nothing that is passed in is changed."""
-    optional = {**_thinking(brief, settings), **brief.parameters}
+    optional = {**_thinking(brief, settings), **brief.optional}
     optional = {name: value for name, value in optional.items() if name not in dropped}
     marks = settings.prompt_cache and CACHE_MARKS not in dropped
-    legacy = (legacy_beta,) if settings.prompt_cache and legacy_beta and legacy_beta not in dropped else ()
-    betas = tuple(dict.fromkeys((*toolbox.betas, *legacy)))
+    legacy = (legacy_beta,) if settings.prompt_cache and legacy_beta else ()
+    betas = tuple(dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *brief.betas) if beta not in dropped))))
     arguments = {
         "model": brief.model,
         "max_tokens": settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS,

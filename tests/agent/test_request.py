@@ -1,6 +1,7 @@
 """Requests: what the flags ask for, and no more."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.agent import FeatureDropped, TurnEnded
 from harness.agent.bash import Bash
 from harness.agent.request import Brief, prepare, usable_tools
 from harness.agent.tools import Toolbox
@@ -100,6 +102,35 @@ async def test_headers_of_the_caller_stay(stage: Callable[..., Any], wire: Simpl
     await talk.say("Hello")
     headers = dict(talk.requests[0].headers)
     assert ("blue", LEGACY) == (headers["x-team"], headers["anthropic-beta"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("tools", [(), (Computer(),)], ids=["plain", "with a beta of its own"])
+async def test_betas_among_the_callers_headers_are_betas(
+    stage: Callable[..., Any], wire: SimpleNamespace, tools: tuple[Any, ...]
+) -> None:
+    """They join the others; one that is refused is dropped, the others and the headers beside them stay."""
+    refusal = "Unexpected value(s) `old-1` for the `anthropic-beta` header."
+    replies = [wire.error(400, "invalid_request_error", refusal), wire.message(wire.text("Hi."))]
+    environ = {"ENABLE_PROMPT_CACHE": "1", "PROMPT_CACHE_BETA": LEGACY}
+    parameters = {"extra_headers": {"x-team": "blue", "Anthropic-Beta": f" old-1,, new-2,{LEGACY}"}}
+    talk = stage(replies, environ=environ, parameters=parameters, tools=tools)
+    await talk.say("Hello")
+    own = [tool.beta for tool in tools]
+    headers = [dict(request.headers) for request in talk.requests]
+    sent = [header["anthropic-beta"].split(",") for header in headers]
+    assert [[*own, LEGACY, "old-1", "new-2"], [*own, LEGACY, "new-2"]] == sent
+    assert ["blue", "blue"] == [header["x-team"] for header in headers]
+    assert ["old-1"] == [event.feature for event in talk.of(FeatureDropped)]
+    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+
+
+def test_headers_that_hold_nothing_but_betas_are_no_parameter() -> None:
+    """And none at all are none."""
+    for headers in ({"anthropic-beta": "new-2"}, {}, None):
+        prepared = prepare(replace(HAIKU, parameters={"extra_headers": headers}), Settings(), [HELLO], toolbox=EMPTY)
+        assert "extra_headers" not in prepared.arguments
+        assert (("new-2",) if headers else ()) == prepared.betas == prepared.features
 
 
 @given(st.builds(Settings, st.booleans(), st.booleans(), st.booleans()), st.lists(st.just(HELLO), max_size=5))
