@@ -1,23 +1,30 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import glob
 import os
 import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace the file with `data`, with the permissions that the umask gives a new file.
+    """Replace the file with `data`, with the permissions that it had; a new one gets those of the umask.
 
     The bytes are written beside it, flushed to the disk, and renamed over it: whoever reads, at any moment and after
-    any kill, finds the old file or the new one. Raises `OSError` and leaves the old file where that fails.
+    any kill, finds the old file or the new one. Of a symbolic link, the file that it leads to is replaced. Raises
+    `OSError` and leaves the old file where that fails.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(part, stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -34,9 +41,24 @@ def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
     A part that was touched within the last minute may still be written.
     """
     for path in sorted(folder.rglob(".*.part")):
-        with contextlib.suppress(FileNotFoundError):  # its writer was not dead, and is done
-            if _PART.fullmatch(path.name) and now - path.stat().st_mtime > _WRITING_SECONDS:
-                yield path
+        if _is_abandoned(path, now):
+            yield path
+
+
+def remove_abandoned_parts(path: Path) -> None:
+    """Remove what killed writers of the file `path` left beside it, as far as it can be removed."""
+    path = Path(os.path.realpath(path))
+    for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
+        if _is_abandoned(part, time.time()):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _is_abandoned(path: Path, now: float) -> bool:
+    try:
+        return bool(_PART.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
+    except FileNotFoundError:  # its writer was not dead, and is done
+        return False
 
 
 _PART = re.compile(r"\..*\.[0-9a-f]{16}\.part")

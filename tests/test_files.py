@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.files import write_whole
+from harness.files import abandoned_parts, remove_abandoned_parts, write_whole
 
 SIZE = 200_000
 
@@ -56,6 +56,66 @@ def test_the_umask_gives_the_permissions(tmp_path: Path, umask: int, permissions
     finally:
         os.umask(before)
     assert permissions == stat.S_IMODE((tmp_path / "file").stat().st_mode)
+
+
+@pytest.mark.parametrize("permissions", [0o600, 0o640, 0o444])
+def test_a_file_keeps_the_permissions_that_it_has(tmp_path: Path, permissions: int) -> None:
+    """What its owner closed to others stays closed, whatever the umask says."""
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(permissions)
+    write_whole(path, b"data")
+    assert permissions == stat.S_IMODE(path.stat().st_mode)
+    assert b"data" == path.read_bytes()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a file", "nothing yet"])
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path, there: bool) -> None:
+    """Also where it leads to another folder, and nothing is left in either."""
+    (tmp_path / "far").mkdir()
+    if there:
+        (tmp_path / "far" / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("far/file")
+    write_whole(tmp_path / "link", b"data")
+    assert (tmp_path / "link").is_symlink()
+    assert b"data" == (tmp_path / "far" / "file").read_bytes()
+    assert (["file"], ["far", "link"]) == (os.listdir(tmp_path / "far"), sorted(os.listdir(tmp_path)))
+
+
+OLD, YOUNG = ".a[1].json.0123456789abcdef.part", ".a[1].json.abcdef0123456789.part"
+
+
+def parts(folder: Path) -> list[str]:
+    """Parts of a file `a[1].json`, of others, and what only looks like one; all but one are old."""
+    others = [".a1.json.0123456789abcdef.part", ".a[1].json.x.part", ".a[1].json.new.0123456789abcdef.part"]
+    for name in (OLD, YOUNG, *others):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    (folder / YOUNG).touch()
+    return [YOUNG, *others]
+
+
+def test_what_killed_writers_of_a_file_left_is_removed(tmp_path: Path) -> None:
+    """And nothing else: not what may still be written, nor what belongs to other files."""
+    kept = parts(tmp_path)
+    remove_abandoned_parts(tmp_path / "a[1].json")
+    assert sorted(kept) == sorted(os.listdir(tmp_path))
+    remove_abandoned_parts(tmp_path / "no" / "file")
+
+
+def test_a_part_that_vanishes_while_it_is_looked_at_harms_nobody(tmp_path: Path) -> None:
+    """Its writer was not dead. A link to nowhere vanishes for certain."""
+    (tmp_path / OLD).symlink_to("nowhere")
+    remove_abandoned_parts(tmp_path / "a[1].json")
+    assert [] == [*abandoned_parts(tmp_path, time.time())]
+
+
+def test_what_cannot_be_removed_stays(tmp_path: Path) -> None:
+    """Here because it is a folder."""
+    (tmp_path / OLD).mkdir()
+    os.utime(tmp_path / OLD, (0, 0))
+    remove_abandoned_parts(tmp_path / "a[1].json")
+    assert [OLD] == os.listdir(tmp_path)
 
 
 def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from harness.agent.tools import DELAY, Tool, Toolbox
 from harness.agent.turn import Turn
 from harness.clock import Clock
 from harness.errors import FlagError
+from harness.files import remove_abandoned_parts
 from harness.flags import Settings, read_settings
 from harness.logs import event as log
 from harness.models import DEFAULT_MODEL, find
@@ -81,8 +82,9 @@ class Agent:
         """An agent that goes on with a saved session, mended where it was interrupted; `options` are the constructor's.
 
         Where something was mended or the flags have changed since, the model is told so in front of the next user's
-        text. Raises `ContextError`.
+        text. What savers that were killed have left beside the file is removed. Raises `ContextError`.
         """
+        remove_abandoned_parts(path)
         return cls(client, context=store.load(path), **options)
 
     async def send(self, text: str | None) -> AsyncGenerator[Event, None]:

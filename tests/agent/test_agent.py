@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -552,6 +553,18 @@ async def test_a_restored_session_tells_the_model_what_changed(
     assert user(wire.text("Still there?")) == same.bodies[0]["messages"][-1]
     changed.agent.save(path)
     assert changed.agent.context == load(path)
+
+
+async def test_a_restore_removes_what_a_killed_saver_left(
+    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Half a context is of no use to anybody."""
+    path, part = tmp_path / "context.json", tmp_path / ".context.json.0123456789abcdef.part"
+    save(Context(), path)
+    part.touch()
+    os.utime(part, (0, 0))
+    stage([], make=lambda client, **options: Agent.restore(path, client, **options))
+    assert [path.name] == os.listdir(tmp_path)
 
 
 async def test_a_session_saved_before_its_first_send_has_nothing_to_tell(
