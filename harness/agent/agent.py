@@ -1,5 +1,6 @@
 """The shipped agent: it talks to the Messages API, runs tools, and loses no turn whatever happens."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from harness.agent.limits import broken_limit
 from harness.agent.request import PROMPT_CACHE_BETA, Brief
 from harness.agent.retry import RetryPolicy
 from harness.agent.session import LOG, Session
-from harness.agent.tools import DELAY, Tool, Toolbox
+from harness.agent.tools import DELAY, OUTPUT_LIMIT, TIMEOUT, Tool, Toolbox
 from harness.agent.turn import Turn
 from harness.clock import Clock
 from harness.errors import FlagError
@@ -29,14 +30,19 @@ from harness.models import DEFAULT_MODEL, find
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
+_CLOSING_PASSES = 100
+"""Passes of the event loop that a generator gets to close: more than that takes, and no time to speak of."""
+
 
 class Agent:
     """A session with a model and its tools.
 
     `environ` is asked for the flags at each `send`. `model` is, where not given, that of `context`, else the default.
     `parameters` are further request parameters. Where `context_path` is given, the context is saved there after each
-    step. `tool_delay` is in seconds on `clock`. The client's own retries are switched off: the agent waits on `clock`.
-    One `send` at a time. Raises `ValueError` for a parameter that the agent sets itself, and what `Toolbox` raises.
+    step. `tool_delay`, `tool_timeout` (both in seconds on `clock`) and `tool_output_limit` (in characters) are those of
+    `Toolbox`. The client's own retries are switched off: the agent waits on `clock`. One `send` at a time: a second one
+    ends at once, with an `AgentError`. Raises `ValueError` for a parameter that the agent sets itself, and what
+    `Toolbox` raises.
     """
 
     def __init__(
@@ -52,9 +58,12 @@ class Agent:
         context_path: Path | None = None,
         retry: RetryPolicy | None = None,
         tool_delay: float = DELAY,
+        tool_timeout: float = TIMEOUT,
+        tool_output_limit: int = OUTPUT_LIMIT,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = environ
+        self._sending = False
         self._restored_from = context
         sound, self._healed = healed(context or Context())
         model = model or sound.model or DEFAULT_MODEL
@@ -63,8 +72,8 @@ class Agent:
             clock=clock,
             policy=retry or RetryPolicy(),
             brief=Brief(model, system, parameters or {}),
-            toolbox=Toolbox(tools, clock=clock, delay=tool_delay),
-            context=replace(sound, model=model),
+            toolbox=Toolbox(tools, clock=clock, delay=tool_delay, timeout=tool_timeout, output_limit=tool_output_limit),
+            context=replace(sound, model=model).settled(),
             path=context_path,
         )
 
@@ -93,6 +102,10 @@ class Agent:
         An unanswered turn is kept, and the text joins it. The last event is `TurnEnded` or `AgentError`. Nothing is
         raised but what is no `Exception`: refusals of the harness, and cancellation, after which `send` goes on.
         """
+        if await self._is_sending():
+            yield self._told(Failure("busy", "another send of this agent is under way; wait for its end, or close it"))
+            return
+        self._sending = True
         try:
             self._mend()
             self._accept(text)
@@ -104,6 +117,16 @@ class Agent:
         except Exception as error:
             LOG.exception("unexpected")
             yield self._told(Failure("unexpected", f"{type(error).__name__}: {error}"))
+        finally:
+            self._sending = False
+
+    async def _is_sending(self) -> bool:
+        """Whether another `send` is under way; one that nobody listens to any more is given the time to close."""
+        for _ in range(_CLOSING_PASSES):
+            if not self._sending:
+                break
+            await asyncio.sleep(0)
+        return self._sending
 
     def _accept(self, text: str | None) -> None:
         if text is None and not awaits_answer(self.context.messages):
@@ -129,7 +152,7 @@ class Agent:
         sound, notes = healed(self.context)
         if notes:
             log(LOG, logging.WARNING, "healed", notes=notes)
-            self._session.context = sound
+            self._session.context = sound.settled()
 
     def _settings(self, text: str | None) -> Settings:
         """The flags as they are now. Raises `TurnError` where they ask for too much; the user's turn is kept."""

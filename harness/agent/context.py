@@ -27,8 +27,8 @@ class Context:
 
     `messages` hold plain JSON values only, in the order of their keys (see `plain`). `combination` is the id of the
     flags that were on at its last turn, None where it has had none; `dropped` the betas and parameters that the API
-    refused in this session. `ledger` maps the ids of `tool_use` blocks to what became of them: a tool never runs twice
-    for one call.
+    refused in this session. `ledger` maps the ids of `tool_use` blocks to what became of them until their results stand
+    in the messages: a tool never runs twice for one call.
     """
 
     messages: tuple[dict[str, Any], ...] = ()
@@ -45,6 +45,17 @@ class Context:
     def with_finished(self, outcome: ToolOutcome) -> "Context":
         """The context once the call of `outcome` has run to its end."""
         return replace(self, ledger={**self.ledger, outcome.id: LedgerEntry(outcome)})
+
+    def settled(self) -> "Context":
+        """The context without the ledger's entries whose results stand in the messages, and say all there is."""
+        answered = {
+            block["tool_use_id"]
+            for message in self.messages
+            if message["role"] == "user" and not isinstance(message["content"], str)
+            for block in message["content"]
+            if block["type"] == "tool_result"
+        }
+        return replace(self, ledger={id: entry for id, entry in self.ledger.items() if id not in answered})
 
 
 def plain(value: Any) -> Any:

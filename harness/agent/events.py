@@ -119,9 +119,10 @@ class TurnEnded:
 class AgentError:
     """The turn could not be completed. The user's turn is kept, and the session can go on.
 
-    `kind`: `limit` (settings that the API would refuse; nothing was sent), `request` (it was refused for what it says),
-    `credentials`, `rate_limit`, `overloaded`, `server`, `connection`, `broken_answer` (cut or garbled on its way),
-    `truncated` (calls of tools do not fit in `max_tokens`), `save` (the context cannot be written), `unexpected`.
+    `kind`: `busy` (another send is under way; this one changed nothing), `limit` (settings that the API would refuse;
+    nothing was sent), `request` (it was refused for what it says), `credentials`, `rate_limit`, `overloaded`, `server`,
+    `connection`, `broken_answer` (cut, garbled or empty), `truncated` (calls of tools do not fit in `max_tokens`),
+    `save` (the context cannot be written), `unexpected`.
     """
 
     at: float

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.agent import store
 from harness.agent.context import Context
-from harness.agent.conversation import Messages
 from harness.agent.failure import Failure, TurnError
 from harness.agent.request import Brief
 from harness.agent.retry import RetryPolicy
@@ -37,10 +36,6 @@ class Session:
     def keep(self, **changes: Any) -> None:
         """Change the context and save it."""
         self.adopt(replace(self.context, **changes))
-
-    def keep_messages(self, messages: Messages) -> None:
-        """Keep these messages in place of those so far."""
-        self.keep(messages=messages)
 
     def adopt(self, context: Context) -> None:
         """Keep a context. Raises `TurnError` where it cannot be saved: then it stands in memory alone."""

@@ -180,6 +180,33 @@ async def test_a_pause_is_gone_on_with(stage: Callable[..., Any], wire: SimpleNa
     assert assistant(wire.text("Searching."), wire.text("Found.")) == talk.agent.context.messages[-1]
 
 
+async def test_pauses_without_a_word_end_the_turn(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """Three in a row: the next request would be the same once more. A word in between is progress."""
+    empty, word = wire.message(stop="pause_turn"), wire.message(wire.text("Searching."), stop="pause_turn")
+    talk = stage([empty, empty, word, empty, wire.message(wire.text(" "), stop="pause_turn"), empty])
+    await talk.say("Look it up.")
+    words = "the API paused the turn 3 times in a row without a word; send again"
+    assert ("broken_answer", words) == (talk.events[-1].kind, talk.events[-1].message)
+    assert 6 == len(talk.requests)
+
+
+async def test_the_limits_of_tools_are_the_agents_options(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """On time, of the agent's clock, and on what is sent back."""
+
+    async def slow(**given: Any) -> str:
+        await talk.clock.asleep(2)
+        return "done"
+
+    tools = [noting([]), function_tool("slow", "Waits.", {}, slow)]
+    calls = [wire.call("toolu_1"), wire.call("toolu_2", "slow")]
+    replies = [wire.message(*calls, stop="tool_use"), wire.message(wire.text("Done."))]
+    talk = stage(replies, tools=tools, tool_timeout=2, tool_output_limit=60)
+    await talk.say("Note it.")
+    assert ["noted", "slow was stopped after 2 s; it\n[4 characters left out]\n or may not have taken effect."] == [
+        event.content for event in talk.of(ToolResult)
+    ]
+
+
 @pytest.mark.parametrize("stop", ["max_tokens", "stop_sequence", "refusal"])
 async def test_other_ends_are_told(stage: Callable[..., Any], wire: SimpleNamespace, stop: str) -> None:
     """The turn ends with the API's own reason."""
@@ -425,6 +452,7 @@ async def test_each_step_is_saved_before_the_next(
     assert {} == called.ledger
     assert {"toolu_1": LedgerEntry()} == running.ledger
     assert {"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "noted"))} == finished.ledger
+    assert {} == talk.agent.context.ledger
     assert talk.agent.context == load(path)
 
 
@@ -527,6 +555,74 @@ async def test_no_call_runs_twice(
     assert [] == calls
     assert [content] == [event.content for event in talk.of(ToolResult)]
     assert ["claude-haiku-4-5"] * 2 == [body["model"] for body in talk.bodies]
+
+
+@pytest.mark.parametrize("environ", [{}, STREAMING], ids=["off", "streaming"])
+async def test_an_id_that_is_used_again_is_no_call(
+    stage: Callable[..., Any], wire: SimpleNamespace, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one answer or in a later one: nobody gets the result of another call."""
+    answer, calls = wire.stream if environ else wire.message, list[Any]()
+    first, second, third = (wire.call("call_0", input={"title": title}) for title in "ABC")
+    replies = [answer(first, second, stop="tool_use"), answer(third, stop="tool_use"), answer(wire.text("Hm."))]
+    talk = stage(replies, tools=[noting(calls)], environ=environ)
+    await talk.say("Note it.")
+    words = "note was not run: an earlier call has the id call_0 too. Call it again."
+    assert [("noted", False), (words, True), (words, True)] == [
+        (event.content, event.is_error) for event in talk.of(ToolResult)
+    ]
+    assert [{"title": "A"}] == calls
+    assert ["repeated_id"] * 2 == [r.event for r in caplog.records if r.event == "repeated_id"]  # type: ignore[attr-defined]
+
+
+async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
+    stage: Callable[..., Any], wire: SimpleNamespace
+) -> None:
+    """What is left of finished calls goes where its result stands, also where that was mended just now."""
+    context = Context(
+        (user(wire.text("Go.")), assistant(wire.call("toolu_1"))),
+        ledger={"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "noted"))},
+    )
+    talk = stage([], context=context)
+    assert user(ToolOutcome("toolu_1", "noted").block) == talk.agent.context.messages[-1]
+    assert {} == talk.agent.context.ledger
+
+
+async def test_a_second_send_at_once_is_refused(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """It changes nothing; after the first has ended, or was left, the next one is taken."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def run(**given: Any) -> str:
+        begun.set()
+        await go_on.wait()
+        return "noted"
+
+    tool = function_tool("note", "Takes a note.", NOTE, run)
+    replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
+    talk = stage([*replies, wire.message(wire.text("Fine."))], tools=[tool])
+    first = asyncio.create_task(talk.say("Note it."))
+    await begun.wait()
+    before = talk.agent.context
+    refused = [event async for event in talk.agent.send("And this.")]
+    words = "another send of this agent is under way; wait for its end, or close it"
+    assert [("busy", words)] == [(event.kind, event.message) for event in refused]
+    assert before == talk.agent.context
+    go_on.set()
+    await first
+    await talk.say("And this.")
+    assert 2 == len(talk.of(TurnEnded))
+
+
+async def test_a_send_that_nobody_listens_to_any_more_is_no_hindrance(
+    stage: Callable[..., Any], wire: SimpleNamespace
+) -> None:
+    """A loop that was left by `break` closes its generator a moment later."""
+    talk = stage([wire.stream(wire.text("Once upon a time")), wire.stream(wire.text("Fine."))], environ=STREAMING)
+    async for event in talk.agent.send("Tell a story."):
+        if isinstance(event, TextDelta):
+            break
+    await talk.say(None)
+    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
 
 
 async def test_a_restored_session_tells_the_model_what_changed(

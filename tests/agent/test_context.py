@@ -21,6 +21,19 @@ def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     assert finished.ledger["toolu_1"].finished
 
 
+def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() -> None:
+    """Calls that are under way, or finished without a word to the model, are remembered."""
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+    messages: Any = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [{"type": "mcp_tool_result", "tool_use_id": "toolu_2", "content": []}]},
+        {"role": "user", "content": [result, {"type": "text", "text": "on"}]},
+    ]
+    entries = {"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "done")), "toolu_2": LedgerEntry()}
+    before = Context(messages=tuple(messages), ledger=entries, model="m")
+    assert Context(messages=tuple(messages), ledger={"toolu_2": LedgerEntry()}, model="m") == before.settled()
+
+
 @dataclass
 class Point:
     """A dataclass among the messages."""

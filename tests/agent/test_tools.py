@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from harness.agent.function_tool import FunctionTool, function_tool
 from harness.agent.tools import Toolbox, ToolCall, ToolOutcome
-from harness.clock import VirtualClock
+from harness.clock import Clock, VirtualClock
 from harness.errors import CommandRefused, HarnessError
+from harness.transports import SystemClock
 
 SCHEMA = {
     "type": "object",
@@ -100,6 +101,57 @@ async def test_a_result_that_no_request_could_carry_is_made_sendable() -> None:
     """A lone surrogate would fail every later request of the session."""
     outcome = await box(lambda **_: "a\ud800b").run(ToolCall("toolu_1", "weather", {"city": "Bonn"}))
     assert outcome.content == "a?b"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("clock", [VirtualClock(), SystemClock()], ids=["virtual", "real"])
+async def test_a_tool_that_takes_too_long_is_stopped(clock: Clock) -> None:
+    """On the clock; and the model is told that nobody knows what came of it."""
+
+    async def slow(seconds: float) -> str:
+        await clock.asleep(seconds)
+        return "done"
+
+    tools = [function_tool("slow", "Waits", {"type": "object"}, slow)]
+    limited = Toolbox(tools, clock=clock, delay=0, timeout=0.2).without_beta("none")
+    assert ToolOutcome("t", "done") == await limited.run(ToolCall("t", "slow", {"seconds": 0}))
+    words = "slow was stopped after 0.2 s; it may or may not have taken effect."
+    assert ToolOutcome("t", words, True) == await limited.run(ToolCall("t", "slow", {"seconds": 0.3}))
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_of_a_tools_own_is_its_own_error() -> None:
+    """With the tool's words."""
+
+    async def slow(**_: Any) -> str:
+        raise TimeoutError("the database is busy")
+
+    outcome = await box(slow).run(ToolCall("toolu_1", "weather", {"city": "Bonn"}))
+    assert ToolOutcome("toolu_1", "TimeoutError: the database is busy", True) == outcome
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("limit", "content"),
+    [(7, "abcdefg"), (6, "abc\n[1 characters left out]\nefg"), (1, "\n[6 characters left out]\ng"), (8, "abcdefg")],
+)
+async def test_a_long_result_is_sent_as_its_head_and_its_tail(limit: int, content: str) -> None:
+    """A result or an error; what was left out is counted."""
+
+    def raising() -> str:
+        raise _Bare
+
+    tools = [function_tool("long", "", {}, lambda: "abcdefg"), function_tool("bad", "", {}, raising)]
+    limited = Toolbox(tools, clock=VirtualClock(), output_limit=limit).without_beta("none")
+    assert ToolOutcome("t", content) == await limited.run(ToolCall("t", "long", {}))
+    assert ToolOutcome("t", content, True) == await limited.run(ToolCall("t", "bad", {}))
+
+
+class _Bare(Exception):  # noqa: N818
+    """An exception without words; its name is what the model gets."""
+
+
+_Bare.__name__ = "abcdefg"
 
 
 @given(JSON)

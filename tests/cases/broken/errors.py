@@ -81,7 +81,7 @@ def the_users_turn_lost(patch: Patch) -> None:
     told = Agent._told
 
     def forgetful(self: Agent, failure: Failure) -> AgentError:
-        self._session.keep_messages(self.context.messages[:-1])
+        self._session.keep(messages=self.context.messages[:-1])
         return told(self, failure)
 
     patch.setattr(Agent, "_told", forgetful)
