@@ -9,7 +9,7 @@ import pytest
 from harness.agent import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
 from harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks, transcript
 from harness.faults import clean_end, overloaded, rate_limited, stream_error
-from harness.flags import MAX_TOKENS, THINKING_BUDGET
+from harness.flags import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from harness.wire.timeline import header
 
 MOST_MARKS = 4
@@ -53,7 +53,7 @@ async def test_beta_rejected(
     cassette: Any, talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two betas and a keyword are refused: each is dropped with what needs it, and nothing else is."""
-    monkeypatch.setenv("PROMPT_CACHE_BETA", LEGACY_CACHE_BETA)
+    monkeypatch.setenv(PROMPT_CACHE_BETA, LEGACY_CACHE_BETA)
     conversation = talk(tools=[Computer()], parameters={"beta": LEGACY_CACHE_BETA})
     with caplog.at_level("WARNING", "harness"):
         await conversation.say("Please use what you have.")

@@ -74,7 +74,11 @@ class Number:
 MAX_TOKENS = Number("MAX_TOKENS", 16384)
 THINKING_BUDGET = Number("THINKING_BUDGET", 12000, SMALLEST_BUDGET)
 ENABLE_TOOLS = "ENABLE_TOOLS"
-VARIABLES = (*(flag.env for flag in SHIPPED), MAX_TOKENS.env, THINKING_BUDGET.env, ENABLE_TOOLS)
+PROMPT_CACHE_BETA = "PROMPT_CACHE_BETA"
+"""The variable that asks for the legacy prompt-caching header and holds its value, `prompt-caching-2024-07-31`. Caching
+has needed no header since December 2024."""
+
+VARIABLES = (*(flag.env for flag in SHIPPED), MAX_TOKENS.env, THINKING_BUDGET.env, ENABLE_TOOLS, PROMPT_CACHE_BETA)
 """Every environment variable that the shipped agent reads."""
 
 

@@ -157,6 +157,7 @@ def test_every_variable_is_declared() -> None:
         "MAX_TOKENS",
         "THINKING_BUDGET",
         "ENABLE_TOOLS",
+        "PROMPT_CACHE_BETA",
     ) == VARIABLES
 
 

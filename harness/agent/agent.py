@@ -15,7 +15,7 @@ from harness.agent.events import AgentError, Event, Transition
 from harness.agent.failure import Failure, TurnError
 from harness.agent.heal import healed, transition_prompt
 from harness.agent.limits import broken_limit
-from harness.agent.request import PROMPT_CACHE_BETA, Brief
+from harness.agent.request import Brief
 from harness.agent.retry import RetryPolicy
 from harness.agent.session import LOG, Session
 from harness.agent.tools import DELAY, OUTPUT_LIMIT, TIMEOUT, Tool, Toolbox
@@ -23,7 +23,7 @@ from harness.agent.turn import Turn
 from harness.clock import Clock
 from harness.errors import FlagError
 from harness.files import remove_abandoned_parts
-from harness.flags import Settings, read_settings
+from harness.flags import PROMPT_CACHE_BETA, Settings, read_settings
 from harness.logs import event as log
 from harness.models import DEFAULT_MODEL, find
 

@@ -13,10 +13,6 @@ from harness.models import find, thinking_parameters
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
-PROMPT_CACHE_BETA = "PROMPT_CACHE_BETA"
-"""The variable that asks for the legacy prompt-caching header and holds its value, `prompt-caching-2024-07-31`. Caching
-has needed no header since December 2024."""
-
 CACHE_MARKS = "cache_control"
 BETA_HEADER = "anthropic-beta"
 OWN_ARGUMENTS = frozenset({"betas", "max_tokens", "messages", "model", "stream", "system", "tools"})

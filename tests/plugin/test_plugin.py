@@ -258,6 +258,26 @@ def test_a_mistake_in_a_mark_is_told(repository: pytest.Pytester, mark: str, mes
     assert 0 != run.ret
 
 
+def test_what_the_users_shell_says_of_the_api_is_not_played_with(
+    repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its token, its host and its headers stay out of a test whose requests are answered."""
+    names = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS", "PROMPT_CACHE_BETA")
+    for name in names:
+        monkeypatch.setenv(name, "x-team: blue")
+    repository.makepyfile(
+        f"""
+        import os
+        import pytest
+
+        @pytest.mark.harness_no_request
+        def test_it(cassette):
+            assert [] == [name for name in {names!r} if name in os.environ]
+        """
+    )
+    repository.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytester) -> None:
     """What the project calls its variable counts; no two flags of a combination share one."""
     repository.makepyprojecttoml("[tool.harness.flags]\nlive_text = 'ENABLE_STREAMING'\n")
