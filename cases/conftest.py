@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from harness.conformance.stage import Talk, new_agent, restored_agent, root
+from harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
 from harness.logs import ROOT, json_lines
 from harness.plugin.marks import CONFIG
 from harness.plugin.names import slug
@@ -83,7 +83,8 @@ def talk(client: Any, cassette: Any, commands: list[str], request: pytest.Fixtur
     project = {"model": request.config.stash[CONFIG].model}
 
     def begin(**options: Any) -> Talk:
-        return Talk(new_agent(client, cassette.clock, commands=commands, **{**project, **options}))
+        bash = bash_for(commands)
+        return Talk(new_agent(client, cassette.clock, bash=bash, **{**project, **options}), bash)
 
     return begin
 
@@ -93,6 +94,7 @@ def resume(client: Any, cassette: Any, commands: list[str]) -> Callable[[Path], 
     """Goes on with a saved session: `resume(path)`."""
 
     def go_on(path: Path) -> Talk:
-        return Talk(restored_agent(path, client, cassette.clock, commands=commands))
+        bash = bash_for(commands)
+        return Talk(restored_agent(path, client, cassette.clock, bash=bash), bash)
 
     return go_on

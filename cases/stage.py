@@ -42,47 +42,54 @@ def new_agent(
     client: "AsyncAnthropic",
     clock: Clock,
     *,
-    commands: Iterable[str] = (),
+    bash: Bash,
     tools: Iterable[Tool] = (),
     model: str = "",
     context_path: Path | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Agent:
-    """The agent of the cases: `bash`, which runs nothing but the scenario's commands, and what tools a case adds."""
+    """The agent of the cases: with `bash`, and what tools a case adds."""
     return Agent(
         client,
         clock=clock,
         environ=os.environ,
         model=model,
         system=system_prompt(),
-        tools=(_bash(commands), *tools),
+        tools=(bash, *tools),
         context_path=context_path,
         parameters=parameters or {},
     )
 
 
-def restored_agent(path: Path, client: "AsyncAnthropic", clock: Clock, *, commands: Iterable[str] = ()) -> Agent:
+def restored_agent(path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash) -> Agent:
     """The same agent, going on with a saved session."""
-    options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (_bash(commands),)}
+    options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (bash,)}
     return Agent.restore(path, client, **options)
 
 
-def _bash(commands: Iterable[str]) -> Bash:
+def bash_for(commands: Iterable[str]) -> Bash:
+    """A `bash` that runs nothing but the scenario's commands."""
     return Bash(allowed=frozenset(commands), environ=os.environ)
 
 
 @dataclass
 class Talk:
-    """A conversation with an agent, and every event that it has shown."""
+    """A conversation with an agent, its `bash`, and every event that it has shown."""
 
     agent: Agent
+    bash: Bash
     events: list[Event] = field(default_factory=list)
 
     async def say(self, text: str | None) -> list[Event]:
-        """Send one user text (or go on with an unanswered one) and return the events of this turn."""
+        """Send one user text (or go on with an unanswered one) and return the events of this turn.
+
+        Raises the `CommandRefused` of a command that no scenario declares, whatever the agent has caught.
+        """
         start = len(self.events)
         async for event in self.agent.send(text):
             self.events.append(event)
+        if self.bash.refused is not None:
+            raise self.bash.refused
         return self.events[start:]
 
     def of(self, kind: type[E]) -> list[E]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.agent import Context, save
 from harness.clock import VirtualClock
-from harness.conformance.stage import restored_agent
+from harness.conformance.stage import bash_for, restored_agent
 from harness.wire.timeline import Cut, Request, Response
 
 
@@ -30,7 +30,7 @@ async def print_next_request(path: Path, text: str, commands: list[str]) -> None
 
     clock = VirtualClock()
     async with AsyncAnthropic(api_key="offline", http_client=async_http_client(unreachable, clock=clock)) as client:
-        async for _ in restored_agent(path, client, clock, commands=commands).send(text):
+        async for _ in restored_agent(path, client, clock, bash=bash_for(commands)).send(text):
             pass
     sys.stdout.buffer.write(bodies[0])
 
