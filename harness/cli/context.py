@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ContextError, HarnessError
-from harness.flags import read_settings
+from harness.config import read_config
+from harness.errors import ContextError, FlagError, HarnessError
+from harness.flags import OFF, SHIPPED, combination_id, read_settings
 
 _SAVE = """examples:
   harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -36,7 +37,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     save.add_argument("path", type=Path, help="the context file to write")
     save.add_argument("--messages", default="-", metavar="FILE", help="JSON to read them from (default: -, stdin)")
     save.add_argument("--model", default="", help="the model's name (default: that of the JSON, if any)")
-    save.add_argument("--combination", help="the flags that were on (default: those of the environment)")
+    save.add_argument(
+        "--combination",
+        help="the id of the flags that were on (default: of the environment)",
+    )
     restore = _command(commands, "restore", "print a session, mended, as it would go on", _RESTORE, _restore)
     restore.add_argument("path", type=Path, help="the context file to read")
     verify = _command(commands, "verify", "say what a restore would mend", _VERIFY, _verify)
@@ -72,7 +76,7 @@ def _save(arguments: argparse.Namespace) -> int:
     model = arguments.model or body.get("model", "")
     if not isinstance(model, str):
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
-    combination = arguments.combination or read_settings(os.environ).combination
+    combination = _combination(arguments.combination)
     context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
     save(context, arguments.path)
     notes = healed(context)[1]
@@ -81,6 +85,20 @@ def _save(arguments: argparse.Namespace) -> int:
     lines += [f"  a restore will mend: {note}" for note in notes]
     _print(arguments, {**report, "would_mend": notes}, lines)
     return 0
+
+
+def _combination(stated: str | None) -> str:
+    """The combination with this id, or that of the environment. Raises `FlagError` naming a flag that there is not."""
+    if stated is None:
+        return read_settings(os.environ).combination
+    names = list(dict.fromkeys(flag.name for flag in (*read_config(Path("pyproject.toml")).flags, *SHIPPED)))
+    on = [] if stated == OFF else stated.split("+")
+    if unknown := [name for name in on if name not in names]:
+        raise FlagError(
+            f"--combination {stated}: no flag is called {unknown[0]!r}; take {OFF!r}, or some of these joined by '+': "
+            + ", ".join(names)
+        )
+    return combination_id(name for name in names if name in on)
 
 
 def _restore(arguments: argparse.Namespace) -> int:

@@ -80,6 +80,35 @@ def test_messages_from_a_file_are_saved_with_the_names_given(
 
 
 @pytest.mark.parametrize(
+    ("stated", "saved"),
+    [("off", "off"), ("planner+prompt_cache+streaming", "streaming+planner+prompt_cache")],
+)
+def test_a_combination_is_saved_under_its_id(
+    tmp_path: Path, piped: Any, monkeypatch: pytest.MonkeyPatch, stated: str, saved: str
+) -> None:
+    """In declared order; the flags are those that ship and those of the project."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.harness.flags]\nstreaming = 'MY_STREAMING'\nplanner = 'PLANNER'\n")
+    piped(SOUND)
+    assert 0 == harness("save", "session.json", "--combination", stated)
+    assert saved == load(tmp_path / "session.json").combination
+
+
+@pytest.mark.parametrize(("stated", "name"), [("nonsense+blah", "nonsense"), ("streaming+off", "off"), ("", "")])
+def test_a_combination_of_no_flags_that_there_are_is_refused(
+    tmp_path: Path, piped: Any, capsys: pytest.CaptureFixture[str], stated: str, name: str
+) -> None:
+    """With those that there are; nothing is written."""
+    piped(SOUND)
+    assert 2 == harness("save", tmp_path / "session.json", "--combination", stated)
+    assert capsys.readouterr().err == (
+        f"--combination {stated}: no flag is called {name!r}; take 'off', or some of these joined by '+': "
+        "streaming, prompt_cache, extended_output\n"
+    )
+    assert not (tmp_path / "session.json").exists()
+
+
+@pytest.mark.parametrize(
     ("data", "problem"),
     [
         ("[", "is not JSON: Expecting value: line 1 column 2 (char 1); give an array of messages, or a request's body"),
