@@ -20,6 +20,8 @@ BROKEN = (
     ("test_matrix[off]", "matrix.more_tokens_than_plain", "4096 tokens are asked for"),
     ("test_matrix[off]", "matrix.a_body_key_named_beta", "no key of the body is named beta"),
     ("test_matrix[off]", "matrix.a_parameter_nobody_asked_for", "the request is plain"),
+    ("test_matrix[off]", "matrix.a_beta_nobody_asked_for", "no beta is asked"),
+    ("test_matrix[off]", "matrix.a_word_before_each_answer", "the visible transcript equals that of off"),
     ("test_matrix[streaming]", "matrix.deltas_kept_back", "deltas are shown as they come"),
     ("test_matrix[streaming]", "matrix.flags_read_at_import", "stream is set by its flag alone"),
     ("test_matrix[streaming]", "matrix.spaces_lost_between_deltas", "the deltas join to the final text"),
@@ -119,6 +121,12 @@ BROKEN = (
     ("test_stream_cut", "errors.cuts_retried_like_any_error", "it is retried once"),
     ("test_stream_cut", "errors.a_cut_told_in_general_words", "it is told what was missing"),
     ("test_token_guard", "errors.no_guard", "more than the model's most is refused, with the number to use"),
+    ("test_token_guard", "errors.no_guard_for_the_budget", "nothing reaches the network"),
+    (
+        "test_token_guard",
+        "errors.a_budget_refused_without_the_number_to_use",
+        "a budget that leaves nothing to answer with is refused, with the number to use",
+    ),
     (
         "test_token_guard",
         "errors.a_guard_that_is_off_by_one",

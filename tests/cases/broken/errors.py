@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness import flags
 from harness.agent import Agent, AgentError, Event, TurnDiscarded, asking, cache_marks, limits, request, retry, stream
 from harness.agent import agent as agents
 from harness.agent.failure import Failure
@@ -158,6 +159,17 @@ def a_cut_told_in_general_words(patch: Patch) -> None:
 def no_guard(patch: Patch) -> None:
     """Let the API refuse it."""
     patch.setattr(agents, "broken_limit", lambda *given: None)
+
+
+def no_guard_for_the_budget(patch: Patch) -> None:
+    """Let the API refuse a budget that leaves nothing to answer with."""
+    for module in (flags, limits):
+        patch.setattr(module, "budget_problem", lambda *given: None)
+
+
+def a_budget_refused_without_the_number_to_use(patch: Patch) -> None:
+    """The user is left to find out which budget would do."""
+    patch.setattr(flags, "budget_problem", lambda *given: "the thinking budget is too large")
 
 
 def a_guard_that_is_off_by_one(patch: Patch) -> None:

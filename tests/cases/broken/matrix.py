@@ -68,6 +68,18 @@ def a_parameter_nobody_asked_for(patch: Patch) -> None:
     _adding(patch, metadata={"user_id": "someone"})
 
 
+def a_beta_nobody_asked_for(patch: Patch) -> None:
+    """Each request names a beta, in the header where betas belong."""
+    _prepared(patch, lambda prepared: replace(prepared, betas=("context-1m-2025-08-07",)))
+
+
+def a_word_before_each_answer(patch: Patch) -> None:
+    """What is kept of an answer is more than the model said."""
+    keep = turn.with_answer
+    word = {"type": "text", "text": "Well."}
+    patch.setattr(turn, "with_answer", lambda messages, content: keep(messages, [word, *content]))
+
+
 def deltas_kept_back(patch: Patch) -> None:
     """A stream is read to its end before anything of it is shown."""
     events = attempt.Attempt.events

@@ -34,7 +34,7 @@ def only_the_last_delta(patch: Patch) -> None:
 def no_delay(patch: Patch) -> None:
     """A tool runs at once."""
     make = Toolbox.__init__
-    patch.setattr(Toolbox, "__init__", lambda self, given, *, clock, delay=0.0: make(self, given, clock=clock, delay=0))
+    patch.setattr(Toolbox, "__init__", lambda self, *given, **named: make(self, *given, **{**named, "delay": 0}))
 
 
 def the_tool_before_its_event(patch: Patch) -> None:
