@@ -116,8 +116,9 @@ def _run_replay(arguments: argparse.Namespace) -> int:
 
 def _run_simulator(arguments: argparse.Namespace) -> int:
     from harness.simulator import simulate  # it brings pydantic, which the other commands do without
+    from harness.transports.clock import SystemClock
 
-    simulator = simulate(arguments.scenario, seed=arguments.seed)
+    simulator = simulate(arguments.scenario, clock=SystemClock(), seed=arguments.seed)
 
     def told(request: Request) -> Response:
         before = len(simulator.unmatched)

@@ -204,6 +204,21 @@ def test_the_simulator_is_served(tmp_path: Path) -> None:
         assert (0, "") == stopped(process)
 
 
+def test_time_passes_in_the_served_simulator(tmp_path: Path) -> None:
+    """A limit that was reached fills again in the time that retry-after says, and the date moves with it."""
+    scenario = tmp_path / "s.toml"
+    scenario.write_text('[limits]\ninput_tokens = 600\n[[turn]]\ntext = "Hello."')
+    plain = {key: value for key, value in ASKED.items() if key not in ("stream", "tools")}
+    long = {**plain, "messages": [{"role": "user", "content": "word " * 592}]}
+    with served("simulator", "--scenario", scenario) as (url, _):
+        first, limited = post(url, long), post(url, plain)
+        assert (200, 429, "1") == (first.status_code, limited.status_code, limited.headers["retry-after"])
+        time.sleep(1)
+        again = post(url, plain)
+    assert 200 == again.status_code
+    assert first.headers["date"] < again.headers["date"]
+
+
 def test_it_says_where_it_is(cassette: Path) -> None:
     """In words for people, and the variable to set."""
     with socket.create_server(("127.0.0.1", 0)) as free:
