@@ -20,12 +20,12 @@ _RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-3-5-sonnet-20241022": (("claude-3-5-sonnet-latest",), 8_192, _SAYS_NOTHING, 1_024),
     "claude-3-5-haiku-20241022": (("claude-3-5-haiku-latest",), 8_192, _SAYS_NOTHING, 2_048),
     "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _THINKS, 1_024),
-    "claude-sonnet-4-20250514": (("claude-sonnet-4-0",), 64_000, _THINKS, 1_024),
-    "claude-opus-4-20250514": (("claude-opus-4-0",), 32_000, _THINKS, 1_024),
+    "claude-sonnet-4-20250514": (("claude-sonnet-4-0", "claude-4-sonnet-20250514"), 64_000, _THINKS, 1_024),
+    "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _THINKS, 1_024),
     "claude-opus-4-1-20250805": (("claude-opus-4-1",), 32_000, _THINKS, 1_024),
 }
 """Other names, most output tokens, kinds of thinking, smallest cacheable prefix: the models overview and the prompt
-caching page of 2024 and 2025; 0 where the model does not cache."""
+caching page of 2024 and 2025, the SDK's types; 0 where the model does not cache."""
 
 NEVER_CACHES = 1 << 62
 
@@ -38,7 +38,7 @@ def find(model_id: str) -> Model | None:
 
 def full_id(model: Model) -> str:
     """The id that answers name: `claude-haiku-4-5-20251001` for Haiku 4.5, whatever alias was asked for."""
-    return next((name for name in model.aliases if name[-8:].isdigit()), model.id)
+    return next((name for name in (model.id, *model.aliases) if name[-8:].isdigit()), model.id)
 
 
 def listed() -> tuple[Model, ...]:

@@ -20,6 +20,8 @@ _POSTED: Mapping[str, type[CountTokensBody]] = {
 }
 _MODELS = "/v1/models"
 _INVALID = "invalid_request_error"
+_MOST_NESTED = 200
+"""Levels of a body. Ours: far more than any request has, and no more than what reads them can bear."""
 _PAGE = 20
 """Models a page unless asked otherwise (documented)."""
 
@@ -66,6 +68,10 @@ def _judged_body(
         body = msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Refusal("json", 400, _INVALID, f"The request body is not valid JSON: {error}")
+    except RecursionError:
+        return _too_deep()
+    if _is_deep(body):
+        return _too_deep()
     if not isinstance(body, dict):
         return Refusal("shape", 400, _INVALID, "Input should be a valid dictionary")
     words = _refused_parameter(body, scenario) or shape_problem(body, shape)
@@ -76,6 +82,22 @@ def _judged_body(
         return _no_model(body["model"])
     asked = Asked(request.headers, body, model, signatures, counting=shape is CountTokensBody)
     return refusal(asked) or asked
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value has more levels than may be; asked level by level, so that its depth does no harm."""
+    level = [value]
+    for _ in range(_MOST_NESTED + 1):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        level = [one for part in parts for one in part]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep() -> Refusal:
+    words = f"The request body is not valid JSON: it is nested more than {_MOST_NESTED} deep"
+    return Refusal("json", 400, _INVALID, words)
 
 
 def _refused_parameter(body: Mapping[str, Any], scenario: Scenario) -> str | None:

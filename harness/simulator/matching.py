@@ -37,13 +37,13 @@ def view(body: Mapping[str, Any], betas: Collection[str] = ()) -> View:
     """The view of a request that is legal."""
     users = [message for message in body["messages"] if message["role"] == "user"]
     names = _called_tools(body["messages"])
-    texts = [text_of(message["content"]) for message in users]
+    texts = [text_of(message.get("content")) for message in users]
     return View(
         user=texts[-1] if texts else "",
         asked=next((text for text in reversed(texts) if text), ""),
         results=tuple(
             Result(text_of(block.get("content")), bool(block.get("is_error")), names.get(block["tool_use_id"], ""))
-            for block in (blocks_of(users[-1]["content"]) if users else ())
+            for block in (message_blocks(users[-1]) if users else ())
             if block["type"] == "tool_result"
         ),
         system=text_of(body.get("system")),
@@ -68,6 +68,11 @@ def blocks_of(content: Any) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
+def message_blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A message's blocks; a system message that only changes settings has none."""
+    return blocks_of(message.get("content"))
+
+
 def text_of(content: Any) -> str:
     """The text blocks of a content, joined by newlines."""
     return "\n".join(block["text"] for block in blocks_of(content) if block.get("type") == "text")
@@ -87,7 +92,7 @@ def _called_tools(messages: list[Mapping[str, Any]]) -> dict[str, str]:
         block["id"]: block["name"]
         for message in messages
         if message["role"] == "assistant"
-        for block in blocks_of(message["content"])
+        for block in message_blocks(message)
         if block["type"] == "tool_use"
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from harness.simulator.matching import blocks_of
+from harness.simulator.matching import blocks_of, message_blocks
 from harness.simulator.randomness import canonical, fingerprint
 from harness.simulator.tokens import block_tokens, message_tokens, request_tokens, tool_tokens
 
@@ -57,7 +57,7 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], i
     state = {"type": _STATE, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
     yield "tool_choice, thinking", state, request_tokens(body)
     for number, message in enumerate(body["messages"]):
-        for index, block in enumerate(blocks_of(message["content"])):
+        for index, block in enumerate(message_blocks(message)):
             cost = block_tokens(block) + (message_tokens() if index == 0 else 0)
             yield f"messages[{number}].content[{index}]", {"role": message["role"], **block}, cost
 

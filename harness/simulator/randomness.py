@@ -42,7 +42,7 @@ def identity(body: bytes) -> bytes:
     """A body as its canonical JSON, whatever the order in which a client writes its keys; else as it is."""
     try:
         return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from harness.simulator.images import image_tokens
-from harness.simulator.matching import asks_for_thinking, blocks_of
+from harness.simulator.matching import asks_for_thinking, blocks_of, message_blocks
 from harness.simulator.randomness import canonical
 
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
@@ -78,7 +78,7 @@ def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
     parts = [*tool_tokens(body), *(block_tokens(block) for block in blocks_of(body.get("system")))]
     for message in body["messages"]:
         parts.append(_MESSAGE_TOKENS)
-        parts.extend(block_tokens(block) for block in blocks_of(message["content"]))
+        parts.extend(block_tokens(block) for block in message_blocks(message))
     return sum(parts) + request_tokens(body)
 
 

@@ -135,9 +135,9 @@ MORE = {
         "'bash_20250124', 'browser_toolset_20260801', 'code_execution_20250522', 'code_execution_20250825', "
         "'code_execution_20260120', 'code_execution_20260521', 'computer_toolset_20260801', 'custom', "
         "'memory_20250818', 'text_editor_20250124', 'text_editor_20250429', 'text_editor_20250728', "
-        "'tool_search_tool_bm25_20251119', 'tool_search_tool_regex_20251119', 'web_fetch_20250910', "
-        "'web_fetch_20260209', 'web_fetch_20260309', 'web_fetch_20260318', 'web_search_20250305', "
-        "'web_search_20260209', 'web_search_20260318'",
+        "'tool_search_tool_bm25', 'tool_search_tool_bm25_20251119', 'tool_search_tool_regex', "
+        "'tool_search_tool_regex_20251119', 'web_fetch_20250910', 'web_fetch_20260209', 'web_fetch_20260309', "
+        "'web_fetch_20260318', 'web_search_20250305', 'web_search_20260209', 'web_search_20260318'",
     ),
     "two tools of one name": ({"tools": [TOOL, TOOL]}, "tools: Tool names must be unique."),
     "a forced tool that is not there": (
@@ -155,11 +155,46 @@ MORE = {
     "an unknown block": (
         {"messages": [user({"type": "song"})]},
         "messages.0.content.0: Input tag 'song' found using 'type' does not match any of the expected tags: "
-        "'advisor_tool_result', 'bash_code_execution_tool_result', 'code_execution_tool_result', 'compaction', "
-        "'container_upload', 'document', 'image', 'mcp_tool_result', 'mcp_tool_use', 'redacted_thinking', "
-        "'search_result', 'server_tool_use', 'text', 'text_editor_code_execution_tool_result', 'thinking', "
-        "'tool_addition', 'tool_reference', 'tool_removal', 'tool_result', 'tool_search_tool_result', 'tool_use', "
-        "'web_fetch_tool_result', 'web_search_tool_result'",
+        "'advisor_tool_result', 'bash_code_execution_tool_result', 'browser_state', 'code_execution_tool_result', "
+        "'compaction', 'container_upload', 'document', 'fallback', 'image', 'mcp_tool_listing', 'mcp_tool_result', "
+        "'mcp_tool_use', 'redacted_thinking', 'search_result', 'server_tool_use', 'text', "
+        "'text_editor_code_execution_tool_result', 'thinking', 'tool_addition', 'tool_reference', 'tool_removal', "
+        "'tool_result', 'tool_search_tool_result', 'tool_use', 'web_fetch_tool_result', 'web_search_tool_result'",
+    ),
+    "a block whose type is no text": (
+        {"messages": [user({"type": []})]},
+        "messages.0.content.0: Input tag '[]' found using 'type' does not match any of the expected tags: "
+        "'advisor_tool_result', 'bash_code_execution_tool_result', 'browser_state', 'code_execution_tool_result', "
+        "'compaction', 'container_upload', 'document', 'fallback', 'image', 'mcp_tool_listing', 'mcp_tool_result', "
+        "'mcp_tool_use', 'redacted_thinking', 'search_result', 'server_tool_use', 'text', "
+        "'text_editor_code_execution_tool_result', 'thinking', 'tool_addition', 'tool_reference', 'tool_removal', "
+        "'tool_result', 'tool_search_tool_result', 'tool_use', 'web_fetch_tool_result', 'web_search_tool_result'",
+    ),
+    "an image without its bytes": (
+        {"messages": [user({"type": "image", "source": {"type": "base64", "media_type": "image/png"}})]},
+        "messages.0.content.0.image.source.base64.data: Field required",
+    ),
+    "an image of another type": (
+        {"messages": [user({"type": "image", "source": {"type": "base64", "media_type": "image/bmp", "data": ""}})]},
+        "messages.0.content.0.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' "
+        "or 'image/webp'",
+    ),
+    "a document from nowhere": (
+        {"messages": [user({"type": "document", "source": {"type": "disk"}})]},
+        "messages.0.content.0.document.source: Input tag 'disk' found using 'type' does not match any of the expected "
+        "tags: 'base64', 'content', 'file', 'text', 'url'",
+    ),
+    "a server's call without its input": (
+        {"messages": [user(TEXT), assistant({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search"})]},
+        "messages.1.content.0.server_tool_use.input: Field required",
+    ),
+    "a temperature in words": ({"temperature": "1"}, "temperature: Input should be a valid number"),
+    "fallbacks that are a number": ({"fallbacks": 3}, "fallbacks: Input should be a valid string"),
+    "a container that is a number": ({"container": 3}, "container: Input should be a valid string"),
+    "an unknown speed": ({"speed": "bogus"}, "speed: Input should be 'standard' or 'fast'"),
+    "a setting of system messages on another": (
+        {"messages": [{"role": "user", "content": "hello", "clear_at": "never"}]},
+        "messages.0.clear_at: Extra inputs are not permitted",
     ),
     "an extra key in a block": (
         {"messages": [user({**TEXT, "size": 3})]},
@@ -252,6 +287,10 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
         "an input message role.",
     ),
     "a field that a beta opens": ({"mcp_servers": []}, "mcp_servers: Extra inputs are not permitted"),
+    "binding of thinking without its beta": (
+        {"thinking": {"type": "adaptive", "block_binding": {}}, "model": "claude-opus-4-8"},
+        "thinking.adaptive.block_binding: Extra inputs are not permitted",
+    ),
     "sampling where the model takes none": (
         {"model": "claude-opus-4-8", "top_k": 5},
         "`top_k` is deprecated for this model.",
@@ -281,6 +320,42 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
         "tools.0.custom: Invalid schema: Circular reference detected in schema definitions: Node -> Link -> Node. "
         "Self-referencing or mutually-referencing definitions are not supported.",
     ),
+    "a schema that leads back to itself": (
+        {"tools": strict(properties(1, {"$ref": "#"}))},
+        "tools.0.custom: Invalid schema: Circular reference detected in schema definitions: # -> #. "
+        "Self-referencing or mutually-referencing definitions are not supported.",
+    ),
+    "a property that may be anything": (
+        {"tools": strict({"type": "object", "properties": {"score": True}, "required": ["score"]})},
+        "tools.0.custom: For 'object' type, property 'properties' is not supported",
+    ),
+    "properties that are none, in an output's schema": (
+        {
+            "output_config": {
+                "format": {
+                    "type": "json_schema",
+                    "schema": {"type": "object", "properties": [], "additionalProperties": False},
+                }
+            }
+        },
+        "output_config.format.schema: For 'object' type, property 'properties' is not supported",
+    ),
+    **{
+        f"a schema that is none: {keyword}": (
+            {"tools": [TOOL, {"name": "a", "input_schema": {"type": "object", keyword: value}}]},
+            "tools.1.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+            "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+            "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview.",
+        )
+        for keyword, value in {
+            "required": 3,
+            "properties": {"a": 1},
+            "$defs": [1],
+            "anyOf": [1],
+            "enum": 1,
+            "items": {"type": 1},
+        }.items()
+    },
     "an open object": (
         {"tools": strict({**EMPTY, "additionalProperties": True})},
         "tools.0.custom: For 'object' type, 'additionalProperties' must be explicitly set to false",
@@ -420,6 +495,8 @@ LEGAL = {
         "tools": [TOOL],
     },
     "an empty assistant message may come last": {"messages": [user(TEXT), assistant()]},
+    "also as an empty string": {"messages": [user(TEXT), {"role": "assistant", "content": ""}]},
+    "a model may be named as in its first days": {"model": "claude-4-opus-20250514"},
     "results may be spread over consecutive messages": {
         "messages": [
             user(TEXT),
@@ -466,6 +543,15 @@ LEGAL = {
         "messages": [user(TEXT), {"role": "system", "content": "Be brief."}, user(TEXT)],
         "temperature": 1,
     },
+    "a beta opens the binding of thinking": {
+        "headers": {"anthropic-beta": "thinking-binding-controls-2026-08-01"},
+        "thinking": {"type": "adaptive", "block_binding": {}, "display": "updates"},
+        "model": "claude-opus-4-8",
+    },
+    "a system message that only sets the effort": {
+        "model": "claude-opus-4-8",
+        "messages": [user(TEXT), {"role": "system", "output_config": {"effort": "low"}}, user(TEXT)],
+    },
     "a beta opens its field": {"headers": {"anthropic-beta": "mcp-client-2025-11-20"}, "mcp_servers": []},
     "as many unions as there may be, in two schemas": {
         "tools": strict(properties(8, NULLABLE), properties(8, NULLABLE))
@@ -478,6 +564,15 @@ LEGAL = {
     "a schema that is not strict may be anything": {
         "tools": [{"name": "a", "input_schema": {**NODE, "minProperties": 1}}]
     },
+    "literals of a strict schema are no schemas": {
+        "tools": strict(
+            {
+                **properties(1, {"const": {"type": "object"}, "default": {"type": "object"}}),
+                "examples": [{"type": "string", "minLength": 1}],
+            }
+        )
+    },
+    "nothing is no keyword": {"tools": [{"name": "a", "input_schema": {"type": "object", "required": None}}]},
     "thinking may be switched off": {"thinking": {"type": "disabled"}},
     "a null mark is none": {"messages": [user({**TEXT, "cache_control": None})]},
 }

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
 from harness.models import Model
-from harness.simulator.matching import blocks_of
+from harness.simulator.matching import message_blocks
 from harness.simulator.tokens import input_tokens
 from harness.wire.timeline import Headers, header
 
@@ -59,7 +59,7 @@ class Asked:
         for index, block in enumerate(system if isinstance(system, list) else ()):
             yield f"system.{index}", block
         for number, message in enumerate(self.body["messages"]):
-            for index, block in enumerate(blocks_of(message["content"])):
+            for index, block in enumerate(message_blocks(message)):
                 yield f"messages.{number}.content.{index}", block
 
 

@@ -3,7 +3,7 @@
 The limits are those that refusals of 2026-07 name; they count over all schemas of a request together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.simulator.rules.asked import Asked
@@ -15,6 +15,15 @@ TOO_COMPLEX_UNIONS = 16
 """Unions in ONE schema that are refused, though 16 in 16 schemas pass (recorded); where between 2 and 16 the API begins
 to refuse is not known."""
 _DEFINITIONS = ("$defs", "definitions")
+_NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", *_DEFINITIONS})
+"""Keywords that hold schemas by names."""
+_NESTED = frozenset(
+    """
+    additionalProperties allOf anyOf contains else if items not oneOf prefixItems propertyNames then
+    unevaluatedItems unevaluatedProperties
+    """.split()  # noqa: SIM905 - names in columns
+)
+"""Keywords that hold a schema or a list of them."""
 _UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
@@ -23,6 +32,18 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "object": frozenset({"propertyNames", "patternProperties", "minProperties", "maxProperties"}),
 }
 """Keywords that are not compiled, by the type of the schema that has them (documented: JSON Schema limitations)."""
+
+
+def schemas_are_valid(asked: Asked) -> str | None:
+    """Input schemas are JSON schemas, as far as their keywords hold what such keywords hold."""
+    for index, tool in enumerate(asked.body.get("tools") or ()):
+        if not all(map(_is_valid, _parts(tool.get("input_schema")))):
+            return (
+                f"tools.{index}.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+                "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+                "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview."
+            )
+    return None
 
 
 def strict_tools_are_few(asked: Asked) -> str | None:
@@ -96,24 +117,51 @@ def _compiled(asked: Asked) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _parts(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """The schema and every schema in it; names of properties are not taken for keywords."""
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _parts(part)
+    """The schema and every schema in it; literals (`const`, `enum`, `examples`, `default`) hold none."""
     if not isinstance(schema, dict):
         return
     yield schema
     for key, value in schema.items():
-        named = key in ("properties", *_DEFINITIONS) and isinstance(value, dict)
-        yield from _parts(list(value.values()) if named else value)
+        if key in _NAMED and isinstance(value, dict):
+            value = list(value.values())
+        if key in _NAMED or key in _NESTED:
+            for part in value if isinstance(value, list) else [value]:
+                yield from _parts(part)
+
+
+def _is_valid(part: Mapping[str, Any]) -> bool:
+    return all(value is None or holds(value) for key, holds in _HOLDS.items() for value in [part.get(key)])
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(schema, (dict, bool)) for schema in value.values())
+
+
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _are_schemas(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(schema, (dict, bool)) for schema in value)
+
+
+_HOLDS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("properties", *_DEFINITIONS), _is_named),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf"), _are_schemas),
+    "enum": lambda value: isinstance(value, list),
+    "required": _are_words,
+    "type": lambda value: isinstance(value, str) or _are_words(value),
+}
+"""What keywords hold; nothing (null) is taken for a keyword that is not there, as SDKs' types allow."""
 
 
 def _parameters(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
     """Every property with whether it is required."""
     for part in _parts(schema):
         properties = part.get("properties")
+        required = part.get("required")
         for name, value in properties.items() if isinstance(properties, dict) else ():
-            yield name in (part.get("required") or ()), value
+            yield isinstance(required, list) and name in required, value
 
 
 def _optional(schema: Mapping[str, Any]) -> int:
@@ -134,19 +182,29 @@ def _part_problem(part: Mapping[str, Any]) -> str | None:
         return None
     if kind == "object" and part.get("additionalProperties") is not False:
         return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    properties = part.get("properties", {})
     unsupported = sorted(_UNSUPPORTED.get(kind, frozenset()) & part.keys())
+    if kind == "object" and not (isinstance(properties, dict) and all(map(_is_object, properties.values()))):
+        unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
     if not unsupported:
         return None
     what = f"property '{unsupported[0]}' is" if len(unsupported) == 1 else f"properties {', '.join(unsupported)} are"
     return f"For '{kind}' type, {what} not supported"
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _circle(schema: Mapping[str, Any]) -> Sequence[str]:
-    """Names of definitions that lead back to the first of them; none where nothing does."""
+    """Names of definitions that lead back to the first of them; none where nothing does. `#` is the schema itself."""
+    if any(part.get("$ref") == "#" for part in _parts(schema)):
+        return ("#", "#")
     edges = {
         name: [ref for part in _parts(value) if (ref := _referred(part))]
         for key in _DEFINITIONS
-        for name, value in (schema.get(key) or {}).items()
+        if isinstance(schema.get(key), dict)
+        for name, value in schema[key].items()
     }
     return next((circle for name in edges if (circle := _way_back(name, edges))), ())
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harness.simulator.matching import blocks_of
+from harness.simulator.matching import message_blocks
 from harness.simulator.rules.asked import Asked
 from harness.simulator.rules.parameters import thinks_only_adaptively
 
@@ -26,22 +26,23 @@ def system_messages(asked: Asked) -> str | None:
 
 
 def non_empty_content(asked: Asked) -> str | None:
-    """Every message but a final assistant one has content."""
+    """Every message but a final assistant one has content, or is a system message that sets something."""
     messages = asked.body["messages"]
     for index, message in enumerate(messages):
         final_assistant = index == len(messages) - 1 and message["role"] == "assistant"
-        if not message["content"] and not final_assistant:
+        if not message.get("content") and not final_assistant and not message.get("output_config"):
             words = "all messages must have non-empty content except for the optional final assistant message"
             return f"messages.{index}: {words}"
     return None
 
 
 def non_empty_text(asked: Asked) -> str | None:
-    """No text block is empty."""
+    """No text block is empty; what is a string is judged as content."""
     system = asked.body.get("system")
     if isinstance(system, list) and any(block["text"] == "" for block in system):
         return "system: text content blocks must be non-empty"
-    blocks = (block for message in asked.body["messages"] for block in blocks_of(message["content"]))
+    listed = (message for message in asked.body["messages"] if isinstance(message.get("content"), list))
+    blocks = (block for message in listed for block in message_blocks(message))
     if any(block["type"] == "text" and block["text"] == "" for block in blocks):
         return "messages: text content blocks must be non-empty"
     return None
@@ -58,7 +59,7 @@ def no_prefill(asked: Asked) -> str | None:
 def no_trailing_white_space(asked: Asked) -> str | None:
     """A prefill does not end in white space."""
     last = asked.body["messages"][-1]
-    blocks = blocks_of(last["content"])
+    blocks = message_blocks(last)
     if last["role"] != "assistant" or not blocks or blocks[-1]["type"] != "text":
         return None
     text = blocks[-1]["text"]
@@ -70,7 +71,7 @@ def results_answer_calls(asked: Asked) -> str | None:
     calls: set[str] = set()
     previous = ""
     for number, message in enumerate(asked.body["messages"]):
-        role, blocks = message["role"], blocks_of(message["content"])
+        role, blocks = message["role"], message_blocks(message)
         if role == "assistant":
             calls = (calls if previous == "assistant" else set()) | _ids(blocks, _CALLS, "id")
         for index, block in enumerate(blocks):
@@ -90,7 +91,7 @@ def calls_are_answered(asked: Asked) -> str | None:
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
-        calls = [block["id"] for block in blocks_of(message["content"]) if block["type"] == _CALLS]
+        calls = [block["id"] for block in message_blocks(message) if block["type"] == _CALLS]
         missing = set(calls) - _answers(messages[number + 1 :])
         if missing:
             names = ", ".join(call for call in calls if call in missing)
@@ -105,7 +106,7 @@ def unique_calls(asked: Asked) -> str | None:
     """A call's id stands once in a conversation."""
     seen: set[str] = set()
     for message in asked.body["messages"]:
-        for block in blocks_of(message["content"]):
+        for block in message_blocks(message):
             if block["type"] == _CALLS:
                 if block["id"] in seen:
                     return "messages: `tool_use` ids must be unique"
@@ -123,7 +124,7 @@ def _answers(following: list[Mapping[str, Any]]) -> set[str]:
                 break
             continue
         started = True
-        answered |= _ids(blocks_of(message["content"]), "tool_result", "tool_use_id")
+        answered |= _ids(message_blocks(message), "tool_result", "tool_use_id")
     return answered
 
 
@@ -133,5 +134,5 @@ def _ids(blocks: list[Mapping[str, Any]], kind: str, key: str) -> set[str]:
 
 def _waits_for_server(message: Mapping[str, Any]) -> bool:
     """A turn that was paused while servers' tools ran is sent back as it is, and goes on."""
-    blocks = blocks_of(message["content"])
+    blocks = message_blocks(message)
     return any(block["type"] in ("server_tool_use", "mcp_tool_use") for block in blocks)

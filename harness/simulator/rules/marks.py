@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.simulator.matching import blocks_of
+from harness.simulator.matching import message_blocks
 from harness.simulator.rules.asked import Asked
 
 MOST_MARKS = 4
@@ -46,7 +46,7 @@ def long_lifetimes_first(asked: Asked) -> str | None:
 def thinking_as_issued(asked: Asked) -> str | None:
     """Thinking blocks carry the signature that was issued for their text."""
     for number, message in enumerate(asked.body["messages"]):
-        for index, block in enumerate(blocks_of(message["content"])):
+        for index, block in enumerate(message_blocks(message)):
             path = f"messages.{number}.content.{index}"
             if block["type"] == "thinking" and not asked.signatures.fits(block["signature"], block["thinking"]):
                 return f"{path}: Invalid `signature` in `thinking` block"
@@ -64,7 +64,7 @@ def thinking_leads_tool_loops(asked: Asked) -> str | None:
     if asked.thinking != "enabled" or not _returns_results(messages[-1]):
         return None
     number = _loop_start(messages)
-    first = blocks_of(messages[number]["content"])[0]["type"]
+    first = message_blocks(messages[number])[0]["type"]
     if first in ("thinking", "redacted_thinking"):
         return None
     return (
@@ -85,4 +85,4 @@ def _loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _returns_results(message: Mapping[str, Any]) -> bool:
-    return any(block["type"] == "tool_result" for block in blocks_of(message["content"]))
+    return any(block["type"] == "tool_result" for block in message_blocks(message))

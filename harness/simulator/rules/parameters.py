@@ -1,7 +1,7 @@
 """Rules about parameters: lengths, sampling, thinking, tools."""
 
 from harness.simulator.rules.asked import Asked
-from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS
+from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, BINDING_BETA, GENERAL_TOOLS
 
 _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
@@ -17,6 +17,8 @@ _DEFAULTS = {"temperature": 1, "top_p": 1}
 def beta_fields(asked: Asked) -> str | None:
     """Fields that a beta opens come with one of its names."""
     betas = set(asked.betas)
+    if (asked.body.get("thinking") or {}).get("block_binding") is not None and BINDING_BETA not in betas:
+        return f"thinking.{asked.thinking}.block_binding: Extra inputs are not permitted"
     closed = (name for name, opening in BETA_FIELDS.items() if asked.body.get(name) is not None and not opening & betas)
     name = next(closed, None)
     return None if name is None else f"{name}: Extra inputs are not permitted"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.simulator.rules.schema import HIDDEN, SERVER_BLOCKS
+from harness.simulator.rules.blocks import HIDDEN, SERVER_BLOCKS
 
 
 def shape_problem(body: object, shape: type[BaseModel]) -> str | None:

@@ -10,6 +10,7 @@ RULES: tuple[Rule, ...] = (
     Rule("fields that a beta opens", parameters.beta_fields, "quoted by users", "2025-06"),
     Rule("known tools", parameters.known_tools, "quoted by users", "2025-03"),
     Rule("unique tools", parameters.unique_tools, "quoted by users", "2024-11"),
+    Rule("schemas are JSON schemas", compiling.schemas_are_valid, "quoted by users", "2026-08"),
     Rule("temperature from 0 to 1", parameters.temperature_range, "recorded", "2025-11"),
     Rule("max_tokens within the cap", parameters.max_tokens_cap, "quoted by users", "2025-02"),
     Rule("thinking of a kind that the model knows", parameters.thinking_kind, "quoted by users", "2026-04"),
