@@ -88,6 +88,11 @@ class Model:
     sourced: tuple[Figure, ...] = ()
 
     @property
+    def only_adaptive(self) -> bool:
+        """Whether the model is one of 4.7 and later: it thinks adaptively, and takes no budget."""
+        return "adaptive" in self.thinking and "enabled" not in self.thinking
+
+    @property
     def always_thinks(self) -> bool:
         """Whether no request can keep the model from thinking."""
         return self.thinks_unasked and not self.thinking & {"disabled", "between_tools"}

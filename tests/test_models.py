@@ -246,6 +246,12 @@ def test_models_that_cannot_stop_thinking_say_so() -> None:
     assert expected == {model_id: find(model_id).always_thinks for model_id in expected}
 
 
+def test_models_that_take_no_budget_say_so() -> None:
+    """Those of 4.7 and later; 4.6 takes both kinds of thinking, and 4.5 a budget alone."""
+    expected = {"claude-opus-4-5": False, "claude-opus-4-6": False, "claude-opus-4-7": True, "claude-sonnet-5": True}
+    assert expected == {model_id: find(model_id).only_adaptive for model_id in expected}
+
+
 VALID = """
 read = 2026-11-22
 [budget_efforts]

@@ -6,24 +6,28 @@ from typing import Any
 
 import msgspec
 
+from harness.models import Model
 from harness.simulator.cache import Accounting
 from harness.simulator.profiles import LATEST, dated, dated_closing, dated_message
 from harness.simulator.randomness import Draw
 from harness.simulator.scenario import Block, Call, Timing
 from harness.simulator.signatures import SeededSignatures
-from harness.simulator.tokens import answer_tokens, block_tokens
+from harness.simulator.tokens import answer_tokens, text_tokens
 
-_THINKING = ("thinking", "redacted_thinking")
 _SERVER_TOOLS = ("web_search", "web_fetch")
 """The tools whose uses are counted in `usage.server_tool_use`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One content block as a plain answer shows it; `partial_json` where its input streams as raw, cut text."""
+    """One content block as a plain answer shows it; `partial_json` where its input streams as raw, cut text.
+
+    `thought` is what the model thought, also where the block does not show it.
+    """
 
     block: Mapping[str, Any]
     partial_json: str | None = None
+    thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,35 +108,46 @@ class Answer:
         return told | ({"server_tool_use": used} if any(used.values()) else {})
 
 
+def omits_thinking(body: Mapping[str, Any], model: Model) -> bool:
+    """Whether thinking is sent as its signature alone: as `display` says, else on models that only think adaptively.
+
+    All recorded thinking of such models (Opus 4.7 and 4.8, Sonnet 5; 2026) came without its text.
+    """
+    display = (body.get("thinking") or {}).get("display")
+    return model.only_adaptive if display is None else display == "omitted"
+
+
 def written_blocks(
-    blocks: Iterable[Block], body: Mapping[str, Any], draw: Draw, signatures: SeededSignatures, profile: str = LATEST
+    blocks: Iterable[Block], draw: Draw, signatures: SeededSignatures, profile: str = LATEST, *, omitted: bool = False
 ) -> tuple[Written, ...]:
-    """The blocks as the API would send them to this request."""
-    omitted = (body.get("thinking") or {}).get("display") == "omitted"
+    """The blocks as the API would send them; thinking without its text where that is `omitted`."""
     return tuple(_written(block, draw, signatures, profile, omitted=omitted) for block in blocks)
 
 
 def output_tokens(blocks: tuple[Written, ...]) -> int:
-    """The estimate for the blocks of an answer."""
+    """The estimate for the blocks of an answer, with what was thought."""
     cut = sum(len(written.partial_json or "") // 3 for written in blocks)
-    return answer_tokens(written.block for written in blocks) + cut
+    shown = answer_tokens(written.block for written in blocks if written.thought is None)
+    return shown + cut + thinking_tokens(blocks)
 
 
 def thinking_tokens(blocks: tuple[Written, ...]) -> int:
     """The estimate for the part of an answer that went into thinking."""
-    return sum(block_tokens(written.block) for written in blocks if written.block["type"] in _THINKING)
+    return sum(text_tokens(written.thought) for written in blocks if written.thought is not None)
 
 
 def _written(block: Block, draw: Draw, signatures: SeededSignatures, profile: str, *, omitted: bool) -> Written:
-    if block.thinking is not None:
-        shown = "" if omitted else block.thinking
-        return Written({"type": "thinking", "thinking": shown, "signature": signatures.issue(block.thinking)})
-    if block.redacted_thinking is not None:
-        return Written({"type": "redacted_thinking", "data": signatures.redact(block.redacted_thinking)})
+    thought = block.thinking
+    if thought is not None:
+        shown = {"type": "thinking", "thinking": "" if omitted else thought, "signature": signatures.issue(thought)}
+        return Written(shown, thought=thought)
+    thought = block.redacted_thinking
+    if thought is not None:
+        return Written({"type": "redacted_thinking", "data": signatures.redact(thought)}, thought=thought)
     if block.call is not None:
         return _called(block.call, draw, profile)
     if block.raw is not None:
-        return Written(block.raw)
+        return Written(block.raw, thought=block.raw["thinking"] if block.raw["type"] == "thinking" else None)
     return Written({"type": "text", "text": block.text or ""})
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from harness.simulator.matching import asks_for_thinking
 from harness.simulator.scenario import Block, StopReason, Turn
 from harness.simulator.tokens import call_tokens, first_tokens, text_tokens
 
@@ -22,15 +21,14 @@ class Ending:
     tokens: int | None = None
 
 
-def ending(turn: Turn, body: Mapping[str, Any]) -> Ending:
+def ending(turn: Turn, body: Mapping[str, Any], *, thinking: bool) -> Ending:
     """The turn as it is sent to this request.
 
-    Thinking is sent only where the body asks for it. The first stop sequence in a text ends the answer before it; what
-    does not fit into `max_tokens` by the estimate is cut, unless the turn says how many tokens it has.
+    Thinking is sent only where the model thinks (`thinking`). The first stop sequence in a text ends the answer before
+    it; what does not fit into `max_tokens` by the estimate is cut, unless the turn says how many tokens it has.
     """
-    thinks = asks_for_thinking(body)
     blocks = tuple(
-        block for block in turn.content if thinks or (block.thinking is None and block.redacted_thinking is None)
+        block for block in turn.content if thinking or (block.thinking is None and block.redacted_thinking is None)
     )
     whole = _stopped(blocks, body.get("stop_sequences") or ()) or Ending(blocks, turn.ends_with, turn.stop_sequence)
     return whole if turn.output_tokens is not None else _fitted(whole, body["max_tokens"])

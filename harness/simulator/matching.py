@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.models import Model
 from harness.simulator.scenario import When
 
 
@@ -59,6 +60,11 @@ def view(body: Mapping[str, Any], betas: Collection[str] = ()) -> View:
 def asks_for_thinking(body: Mapping[str, Any]) -> bool:
     """Whether the body asks for thinking, with a budget or adaptive."""
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+
+
+def thinks(body: Mapping[str, Any], model: Model) -> bool:
+    """Whether the model thinks before it answers: where it is asked to, and where it does so unasked."""
+    return asks_for_thinking(body) or (model.thinks_unasked and not body.get("thinking"))
 
 
 def blocks_of(content: Any) -> list[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ output_tokens = 10000
 [[turn]]                                         # turns are tried from first to last; the first that fits answers
 name = "asks for the kernel"                     # shown in errors
 when = { user_contains = "kernel", streaming = true }    # conditions, all of which must hold; none: fits always
-thinking = "uname tells it."                     # sent (first) only where the body asks for thinking
+thinking = "uname tells it."                     # sent (first) only where the model thinks: asked, or unasked
 text = "I'll look."                              # sent second, in several deltas where it streams
 call = [{ name = "bash", input = { command = "uname -s" } }]     # sent last; also as [[turn.call]] tables
 # stop_reason: "tool_use" where the turn has calls, else "end_turn", unless said:

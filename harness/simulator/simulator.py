@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 from harness.clock import Clock, VirtualClock
 from harness.errors import ScenarioError
 from harness.simulator import catalogue, endpoints, responses
-from harness.simulator.answer import Answer, output_tokens, thinking_tokens, written_blocks
+from harness.simulator.answer import Answer, omits_thinking, output_tokens, thinking_tokens, written_blocks
 from harness.simulator.breaks import Breaks, BrokenPrefix
 from harness.simulator.budgets import Budgets, Exceeded
 from harness.simulator.cache import Accounting, PromptCache
 from harness.simulator.cutting import ending
 from harness.simulator.judging import Listing, judge
 from harness.simulator.loading import load_scenario
-from harness.simulator.matching import View, asks_for_thinking, view
+from harness.simulator.matching import View, asks_for_thinking, thinks, view
 from harness.simulator.prefix import Segment, segments
 from harness.simulator.randomness import Draw, fingerprint, identity
 from harness.simulator.rules import Asked, Refusal
@@ -151,9 +151,10 @@ class Simulator:
 
     def _answer(self, turn: Turn, asked: Asked, prefix: tuple[Segment, ...], draw: Draw) -> Answer:
         model, body, profile = asked.model, asked.body, self._settings.profile
-        sent = ending(turn, body)
-        blocks = written_blocks(sent.blocks, body, draw, self.signatures, profile)
-        states_thinking = asks_for_thinking(body) or (bool(model.thinking) and "enabled" not in model.thinking)
+        sent = ending(turn, body, thinking=thinks(body, model))
+        omitted = omits_thinking(body, model)
+        blocks = written_blocks(sent.blocks, draw, self.signatures, profile, omitted=omitted)
+        states_thinking = asks_for_thinking(body) or model.only_adaptive
         stated = turn.output_tokens if turn.output_tokens is not None else sent.tokens
         return Answer(
             id=draw.identifier("msg_"),

@@ -111,13 +111,40 @@ def test_thinking_may_be_left_out_of_sight() -> None:
     assert 200 == head.status
 
 
-def test_thinking_is_sent_only_where_it_is_asked_for() -> None:
-    """Without the parameter the turn's thinking stays away, and its tokens are not stated."""
+def test_thinking_is_sent_only_where_the_model_thinks() -> None:
+    """On a model that waits to be asked it stays away otherwise, and its tokens are not stated."""
     turn = Turn(thinking="secret", text="Done.")
     message = json.loads(body(asked(turn, thinking={"type": "disabled"})))
     assert [{"type": "text", "text": "Done."}] == message["content"]
     assert "output_tokens_details" not in message["usage"]
-    assert json.loads(body(asked(turn)))["usage"]["output_tokens_details"]["thinking_tokens"] > 0
+    assert 1 == json.loads(body(asked(turn)))["usage"]["output_tokens_details"]["thinking_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "expected"),
+    [
+        ("claude-sonnet-5", None, ["", "Done."]),
+        ("claude-sonnet-5", {"type": "adaptive", "display": "summarized"}, ["One two.", "Done."]),
+        ("claude-sonnet-5", {"type": "disabled"}, ["Done."]),
+        ("claude-opus-4-8", {"type": "adaptive"}, ["", "Done."]),
+        ("claude-opus-4-8", None, ["Done."]),
+        ("claude-opus-4-6", {"type": "adaptive"}, ["One two.", "Done."]),
+        ("claude-opus-4-6", {"type": "adaptive", "display": "omitted"}, ["", "Done."]),
+    ],
+)
+@pytest.mark.parametrize("raw", [False, True])
+def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, expected: list[str], raw: bool) -> None:
+    """As recorded of Opus 4.7 and later; what was thought is counted all the same."""
+    turn = Turn(thinking="One two.", text="Done.")
+    if raw:
+        blocks = ({"type": "thinking", "thinking": expected[0], "signature": "s"}, {"type": "text", "text": "Done."})
+        turn = Turn(blocks=tuple(Block(raw=block) for block in blocks[2 - len(expected) :]))
+    message = json.loads(body(asked(turn, model=model, thinking=thinking)))
+    assert expected == [block.get("thinking", block.get("text")) for block in message["content"]]
+    counted = message["usage"].get("output_tokens_details", {}).get("thinking_tokens")
+    thought = 0 if len(expected) == 1 or (raw and not expected[0]) else 3
+    assert thought == counted
+    assert 5 + thought == message["usage"]["output_tokens"]
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -5,7 +5,6 @@ from typing import Any
 
 from harness.simulator.matching import message_blocks
 from harness.simulator.rules.asked import Asked
-from harness.simulator.rules.parameters import thinks_only_adaptively
 
 _CALLS = "tool_use"
 
@@ -17,7 +16,7 @@ def some_messages(asked: Asked) -> str | None:
 
 def system_messages(asked: Asked) -> str | None:
     """Newer models take system messages among the others (recorded: Opus 4.8), the rest only the top-level prompt."""
-    if thinks_only_adaptively(asked) or all(message["role"] != "system" for message in asked.body["messages"]):
+    if asked.model.only_adaptive or all(message["role"] != "system" for message in asked.body["messages"]):
         return None
     return (
         'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '

@@ -26,15 +26,10 @@ def beta_fields(asked: Asked) -> str | None:
 
 def no_sampling(asked: Asked) -> str | None:
     """Models that take no thinking budget (4.7 and later) take no sampling parameters but their defaults either."""
-    for name in ("temperature", "top_p", "top_k") if thinks_only_adaptively(asked) else ():
+    for name in ("temperature", "top_p", "top_k") if asked.model.only_adaptive else ():
         if asked.body.get(name) not in (None, _DEFAULTS.get(name)):
             return f"`{name}` is deprecated for this model."
     return None
-
-
-def thinks_only_adaptively(asked: Asked) -> bool:
-    """Whether the model is one of 4.7 and later: it thinks adaptively, and takes no budget."""
-    return "adaptive" in asked.model.thinking and "enabled" not in asked.model.thinking
 
 
 def temperature_range(asked: Asked) -> str | None:
