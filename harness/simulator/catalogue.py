@@ -9,6 +9,7 @@ _THINKS = frozenset({"enabled", "disabled"})
 _SAYS_NOTHING: frozenset[str] = frozenset()
 _CONTEXT_WINDOW = 200_000
 
+_OPUS_4_1 = "claude-opus-4-1-20250805"
 _RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-2.0": ((), 4_096, _SAYS_NOTHING, 0),
     "claude-2.1": ((), 4_096, _SAYS_NOTHING, 0),
@@ -22,7 +23,7 @@ _RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _THINKS, 1_024),
     "claude-sonnet-4-20250514": (("claude-sonnet-4-0", "claude-4-sonnet-20250514"), 64_000, _THINKS, 1_024),
     "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _THINKS, 1_024),
-    "claude-opus-4-1-20250805": (("claude-opus-4-1",), 32_000, _THINKS, 1_024),
+    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _THINKS, 1_024),
 }
 """Other names, most output tokens, kinds of thinking, smallest cacheable prefix: the models overview and the prompt
 caching page of 2024 and 2025, the SDK's types; 0 where the model does not cache."""
@@ -44,6 +45,16 @@ def full_id(model: Model) -> str:
 def listed() -> tuple[Model, ...]:
     """The models that `GET /v1/models` lists, in the table's order."""
     return tuple(shipped().models.values())
+
+
+def refuses_overflow(model: Model) -> bool:
+    """Whether max_tokens counts against the window: from Claude 3.7 to Opus 4.1 (documented: context windows)."""
+    return model.id in _RETIRED and "enabled" in model.thinking
+
+
+def samples_one_way(model: Model) -> bool:
+    """Whether it takes temperature or top_p, not both: from Opus 4.1 to Claude 4.6 (quoted by users, 2025-10)."""
+    return "enabled" in model.thinking and (model.id not in _RETIRED or model.id == _OPUS_4_1)
 
 
 @cache

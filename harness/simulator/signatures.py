@@ -30,6 +30,10 @@ class SeededSignatures:
         sealed = self._unseal(b"thinking", signature)
         return sealed is not None and thinking in (sealed, "")
 
+    def signed(self, signature: str) -> bool:
+        """Whether this signature was issued, for whatever thinking."""
+        return signature in self._trusted or self._unseal(b"thinking", signature) is not None
+
     def redact(self, thinking: str) -> str:
         """The data of a redacted thinking block: opaque, and known again."""
         return self._seal(b"redacted", thinking)

@@ -163,7 +163,10 @@ class Conversation(RuleBasedStateMachine):
         altered = copy.deepcopy(self.spoken())
         place, index = next(self._thoughts())
         altered[place]["content"][index]["thinking"] += "!"
-        self.refused(f"messages.{place}.content.{index}: Invalid `signature` in `thinking` block", messages=altered)
+        latest = max(number for number, message in enumerate(altered) if message["role"] == "assistant")
+        words = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
+        words = words if place == latest else "Invalid `signature` in `thinking` block"
+        self.refused(f"messages.{place}.content.{index}: {words}", messages=altered)
 
     def _thoughts(self) -> Any:
         for number, message in enumerate(self.messages):

@@ -251,6 +251,84 @@ MORE = {
 }
 
 
+SERVER_CALL = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+SAID = {"type": "thinking", "thinking": "I said so.", "signature": SeededSignatures(0).issue("I said so.")}
+LATER: dict[str, tuple[dict[str, Any], str]] = {
+    "a result by the assistant": (
+        {"messages": [user(TEXT), assistant(CALL, RESULT), user(TEXT)]},
+        "messages.1: `tool_result` blocks can only be in `user` messages",
+    ),
+    "a call by the user": (
+        {"messages": [user(CALL)]},
+        "messages.0: `tool_use` blocks can only be in `assistant` messages",
+    ),
+    "two results of one call": (
+        {"messages": [user(TEXT), assistant(CALL), user(RESULT), user(TEXT, RESULT)]},
+        "messages.3.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks with id: "
+        "toolu_1",
+    ),
+    "words before the results": (
+        {"messages": [user(TEXT), assistant(CALL), user(TEXT, RESULT)]},
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+    ),
+    "a server's call without its result": (
+        {"messages": [user(TEXT), assistant(TEXT, SERVER_CALL), user(TEXT)]},
+        "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding "
+        "`web_search_tool_result` block",
+    ),
+    "a search for tools without its result": (
+        {"messages": [user(TEXT), assistant({**SERVER_CALL, "name": "tool_search_tool_regex"}), user(TEXT)]},
+        "messages.1: `tool_search_tool_regex` tool use with id `srvtoolu_1` was found without a corresponding "
+        "`tool_search_tool_result` block",
+    ),
+    "white space alone": (
+        {"messages": [user({"type": "text", "text": " \n"}, {"type": "text", "text": "\t"})]},
+        "messages: text content blocks must contain non-whitespace text",
+    ),
+    "temperature and top_p": (
+        {"temperature": 0.5, "top_p": 0.5},
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+    ),
+    "temperature and top_p on the first model that takes only one": (
+        {"temperature": 0.5, "top_p": 0.5, "model": "claude-opus-4-1"},
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+    ),
+    "top_p": ({"top_p": 1.9}, "top_p: range: 0..1"),
+    "any of no tools": (
+        {"tool_choice": {"type": "any"}},
+        "tool_choice.any may only be specified while providing tools",
+    ),
+    "an answer that does not fit beside the prompt": (
+        {
+            "model": "claude-sonnet-4-0",
+            "max_tokens": 64_000,
+            "messages": [user({"type": "text", "text": "a " * 150_000})],
+        },
+        "input length and `max_tokens` exceed context limit: 150007 + 64000 > 200000, decrease input length or "
+        "`max_tokens` and try again",
+    ),
+    "thinking that was changed in the latest turn": (
+        {"messages": [user(TEXT), assistant(TEXT, {**SAID, "thinking": "I did not."}, TEXT), user(TEXT)]},
+        "messages.1.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
+        "modified. These blocks must remain as they were in the original response.",
+    ),
+    "thinking that was changed in an earlier turn": (
+        {
+            "messages": [
+                user(TEXT),
+                assistant({**SAID, "thinking": "No."}),
+                user(TEXT),
+                assistant(TEXT, SAID),
+                user(TEXT),
+            ]
+        },
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+    ),
+}
+
+
 def strict(*schemas: dict[str, Any]) -> list[dict[str, Any]]:
     """Strict tools with these input schemas."""
     return [
@@ -379,7 +457,9 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"), [*EIGHT.values(), *MORE.values(), *LIMITED.values()], ids=[*EIGHT, *MORE, *LIMITED]
+    ("changes", "words"),
+    [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values()],
+    ids=[*EIGHT, *MORE, *LATER, *LIMITED],
 )
 def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request_for: Any, read: Any) -> None:
     """A 400 of the API's type, with its words, and no invitation to try again."""
@@ -395,7 +475,7 @@ def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file, or the one below."""
     refused = {
         judge(request_for(**changes), SeededSignatures(0), Scenario()).rule
-        for changes, _ in [*EIGHT.values(), *MORE.values(), *LIMITED.values()]
+        for changes, _ in [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values()]
     }
     assert {rule.name for rule in RULES} - refused == {"prompt fits the window"}
 
@@ -525,6 +605,45 @@ LEGAL = {
         ],
     },
     "an automatic mark beside three": {"cache_control": {"type": "ephemeral"}, "messages": [user(*[MARKED] * 3)]},
+    "a call stands alone where its results come first": {
+        "messages": [user(TEXT), assistant(CALL, TEXT), user(RESULT, TEXT), user(TEXT)]
+    },
+    "a call may be answered again in the next turn by another": {
+        "messages": [
+            user(TEXT),
+            assistant(CALL),
+            user(RESULT),
+            assistant({**CALL, "id": "toolu_2"}),
+            user({**RESULT, "tool_use_id": "toolu_2"}),
+        ]
+    },
+    "a system message is no part of the turn that answers": {
+        "model": "claude-opus-4-8",
+        "messages": [user(TEXT), assistant(CALL), {"role": "system", "content": "Be brief."}, user(RESULT)],
+    },
+    "a server's call waits for a client's result": {
+        "messages": [user(TEXT), assistant(SERVER_CALL, CALL), user(RESULT), assistant(FOUND, TEXT), user(TEXT)]
+    },
+    "a server's call and its result": {"messages": [user(TEXT), assistant(SERVER_CALL, FOUND), user(TEXT)]},
+    "ids of a server's calls that a recorder took out": {
+        "messages": [user(TEXT), assistant(SERVER_CALL, {**FOUND, "tool_use_id": "ID"}), user(TEXT)]
+    },
+    "white space beside words": {"messages": [user({"type": "text", "text": " "}, TEXT)]},
+    "temperature and top_p on older models": {"temperature": 0.5, "top_p": 0.5, "model": "claude-sonnet-4-0"},
+    "no choice among no tools": {"tool_choice": {"type": "auto"}},
+    "an answer that ends where the window does": {
+        "model": "claude-sonnet-4-0",
+        "max_tokens": 64_000,
+        "messages": [user({"type": "text", "text": "a " * 150_000})],
+        "headers": {"anthropic-beta": "model-context-window-exceeded-2025-08-26"},
+    },
+    "newer models end where the window does": {
+        "max_tokens": 64_000,
+        "messages": [user({"type": "text", "text": "a " * 150_000})],
+    },
+    "thinking as it was, or out of sight": {
+        "messages": [user(TEXT), assistant(SAID, {**SAID, "thinking": ""}, TEXT), user(TEXT)]
+    },
     "a paused turn goes on": {
         "model": "claude-sonnet-4-6",
         "messages": [

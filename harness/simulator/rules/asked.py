@@ -20,6 +20,10 @@ class Signatures(Protocol):
         """Whether this signature was issued for this thinking."""
         ...
 
+    def signed(self, signature: str) -> bool:
+        """Whether this signature was issued, for whatever thinking."""
+        ...
+
     def issued(self, data: str) -> bool:
         """Whether this is the data of a redacted thinking block that was issued."""
         ...

@@ -43,6 +43,21 @@ def long_lifetimes_first(asked: Asked) -> str | None:
     return None
 
 
+def latest_thinking_unchanged(asked: Asked) -> str | None:
+    """Thinking of the latest assistant's turn that was signed here has the text that was signed."""
+    messages = asked.body["messages"]
+    number = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=None)
+    for index, block in enumerate(message_blocks(messages[number]) if number is not None else ()):
+        if block["type"] != "thinking" or asked.signatures.fits(block["signature"], block["thinking"]):
+            continue
+        if asked.signatures.signed(block["signature"]):
+            return (
+                f"messages.{number}.content.{index}: `thinking` or `redacted_thinking` blocks in the latest assistant "
+                "message cannot be modified. These blocks must remain as they were in the original response."
+            )
+    return None
+
+
 def thinking_as_issued(asked: Asked) -> str | None:
     """Thinking blocks carry the signature that was issued for their text."""
     for number, message in enumerate(asked.body["messages"]):

@@ -1,11 +1,14 @@
 """Rules about parameters: lengths, sampling, thinking, tools."""
 
+from harness.simulator import catalogue
 from harness.simulator.rules.asked import Asked
 from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, BINDING_BETA, GENERAL_TOOLS
 
 _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
 _LONG_CONTEXT = 1_000_000
+_WINDOW_BETA = "model-context-window-exceeded-2025-08-26"
+"""Ends an answer at the window's end in place of refusing it (documented; the default from Claude 4.5 on)."""
 _THINKING_DOCUMENTATION = (
     "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
 )
@@ -36,6 +39,20 @@ def temperature_range(asked: Asked) -> str | None:
     """Temperature is from 0 to 1."""
     temperature = asked.body.get("temperature")
     return None if temperature is None or 0 <= temperature <= 1 else "temperature: range: 0..1"
+
+
+def top_p_range(asked: Asked) -> str | None:
+    """top_p is from 0 to 1."""
+    top_p = asked.body.get("top_p")
+    return None if top_p is None or 0 <= top_p <= 1 else "top_p: range: 0..1"
+
+
+def one_sampling(asked: Asked) -> str | None:
+    """From Opus 4.1 to 4.6 models take either temperature or top_p; earlier ones take both, and later ones none."""
+    both = asked.body.get("temperature") is not None and asked.body.get("top_p") is not None
+    if not both or not catalogue.samples_one_way(asked.model):
+        return None
+    return "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
 
 
 def max_tokens_cap(asked: Asked) -> str | None:
@@ -125,8 +142,16 @@ def unique_tools(asked: Asked) -> str | None:
     return None if len(names) == len(set(names)) else "tools: Tool names must be unique."
 
 
+def choice_needs_tools(asked: Asked) -> str | None:
+    """Where any tool is to be used, there are some; `auto` and `none` choose among none, too."""
+    choice = (asked.body.get("tool_choice") or {}).get("type")
+    if choice != "any" or asked.body.get("tools"):
+        return None
+    return "tool_choice.any may only be specified while providing tools"
+
+
 def chosen_tool_exists(asked: Asked) -> str | None:
-    """The tool that is forced is offered, and a choice needs tools."""
+    """The tool that is forced is offered."""
     choice = asked.body.get("tool_choice") or {}
     names = [tool.get("name") for tool in asked.body.get("tools") or ()]
     if choice.get("type") == "tool" and choice["name"] not in names:
@@ -140,6 +165,19 @@ def prompt_length(asked: Asked) -> str | None:
     if asked.input_tokens <= window:
         return None
     return f"prompt is too long: {asked.input_tokens} tokens > {window} maximum"
+
+
+def answer_fits(asked: Asked) -> str | None:
+    """Prompt and max_tokens together fit the context window, on models that refuse what does not."""
+    wanted, window = asked.body.get("max_tokens", 0), _window(asked)
+    if not catalogue.refuses_overflow(asked.model) or _WINDOW_BETA in asked.betas:
+        return None
+    if asked.input_tokens + wanted <= window:
+        return None
+    return (
+        f"input length and `max_tokens` exceed context limit: {asked.input_tokens} + {wanted} > {window}, decrease "
+        "input length or `max_tokens` and try again"
+    )
 
 
 def _interleaves(asked: Asked) -> bool:
