@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.models import Model
-from harness.simulator.cache import Accounting
-from harness.simulator.prefix import Lifetime, Segment
+from harness.simulator.cache import LIFETIMES, Accounting
+from harness.simulator.prefix import Segment
 from harness.wire.usage import Usage
 
 REMEMBERED = 32
 """Conversations whose prefixes are kept for comparison; the oldest goes first."""
-_LIFETIMES: dict[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
 _SHOWN = 40
 _BEFORE = 12
 
@@ -64,7 +63,7 @@ class Breaks:
         marked = [index for index, segment in enumerate(segments) if segment.mark]
         if marked and (counted.read or counted.written):
             prefix = tuple(segments[: marked[-1] + 1])
-            lifetime = max(_LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
+            lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:
                 self._written.pop((tenant, model.id, old.hash), None)
             self._written[tenant, model.id, prefix[-1].hash] = _Written(prefix, now + lifetime)

@@ -1,6 +1,6 @@
 """The prompt cache: which prefix of a request was read before, and what of it is written now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.simulator.prefix import Lifetime, Segment
@@ -37,12 +37,18 @@ class PromptCache:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._swept = 0.0
+
+    def __len__(self) -> int:
+        """How many prefixes are kept, those that ended since the last look among them."""
+        return len(self._entries)
 
     def account(self, segments: Sequence[Segment], smallest: int, now: float) -> Accounting:
         """Read the longest known prefix, write the marked ones that are long enough, and count the tokens of each.
 
         `smallest` is the model's smallest cacheable prefix in tokens, `now` is in seconds.
         """
+        self._sweep(now)
         total = segments[-1].tokens if segments else 0
         marks = _long_enough(segments, smallest)
         if not marks:
@@ -69,11 +75,17 @@ class PromptCache:
     def _longest(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
         """The longest prefix that is known, looking back from each mark, the last one first."""
         for mark in reversed(marks):
-            for index in range(mark, max(mark - LOOK_BACK, -1), -1):
+            for index in _looked_up(segments, mark):
                 entry = self._entries.get(segments[index].hash)
                 if entry is not None and entry.expires > now:
                     return index
         return None
+
+    def _sweep(self, now: float) -> None:
+        """Forget what has ended; once in the shortest lifetime, so that nothing is gone through at every request."""
+        if now - self._swept >= min(LIFETIMES.values()):
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
+            self._swept = now
 
     def _keep(self, key: str, lifetime: Lifetime, now: float) -> None:
         """Write a prefix, or begin its life anew; the longer lifetime stays."""
@@ -81,6 +93,16 @@ class PromptCache:
         if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
             lifetime = known.lifetime
         self._entries[key] = _Entry(now + LIFETIMES[lifetime], lifetime)
+
+
+def _looked_up(segments: Sequence[Segment], mark: int) -> Iterator[int]:
+    """The positions that are looked up for a mark, from itself backwards; what stands in a block counts with it."""
+    left = LOOK_BACK
+    for index in range(mark, -1, -1):
+        left -= not segments[index].nested
+        if left < 0:
+            return
+        yield index
 
 
 def _long_enough(segments: Sequence[Segment], smallest: int) -> list[int]:

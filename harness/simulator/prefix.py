@@ -14,19 +14,25 @@ from harness.simulator.tokens import block_tokens, message_tokens, request_token
 
 Lifetime: TypeAlias = Literal["5m", "1h"]
 _STATE = "state"
+_IN = "~in"
+"""Where a nested block keeps what its tool_result says."""
 UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
 """Blocks that cannot carry a mark; an automatic one goes to the last block that can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One block, `text` its canonical JSON. `hash` is that of the whole prefix with it, `tokens` its length."""
+    """One block, `text` its canonical JSON. `hash` is that of the whole prefix with it, `tokens` its length.
+
+    `nested` is one that stands in a tool_result; what is left of the tool_result follows it as a block of its own.
+    """
 
     path: str
     hash: str
     tokens: int
     mark: Lifetime | None = None
     text: str = field(default="", repr=False)
+    nested: bool = False
 
 
 def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
@@ -40,8 +46,9 @@ def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Seg
         chain = fingerprint(chain, text)
         if block["type"] == _STATE:
             continue
-        markable = markable if block["type"] in UNCACHEABLE else len(made)
-        made.append(Segment(path, chain, tokens, _mark(block), text))
+        nested = _IN in block
+        markable = markable if nested or block["type"] in UNCACHEABLE else len(made)
+        made.append(Segment(path, chain, tokens, _mark(block), text, nested))
     automatic = _mark(body)
     if automatic is not None and markable is not None and made[markable].mark is None:
         made[markable] = replace(made[markable], mark=automatic)
@@ -59,7 +66,21 @@ def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], i
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             cost = block_tokens(block) + (message_tokens() if index == 0 else 0)
-            yield f"messages[{number}].content[{index}]", {"role": message["role"], **block}, cost
+            path, spoken = f"messages[{number}].content[{index}]", {"role": message["role"], **block}
+            parts = block.get("content") if block["type"] == "tool_result" else None
+            yield from _parted(path, spoken, parts, cost) if isinstance(parts, list) else [(path, spoken, cost)]
+
+
+def _parted(
+    path: str, block: Mapping[str, Any], parts: list[Mapping[str, Any]], cost: int
+) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+    """A tool_result in parts, which may be marked each: its blocks, each with what the tool_result itself says."""
+    own = {key: value for key, value in block.items() if key != "content"}
+    costs = [block_tokens(part) for part in parts]
+    for index, part in enumerate(parts):
+        first = cost - sum(costs) if index == 0 else 0
+        yield f"{path}.content[{index}]", {**part, _IN: _content(own)}, costs[index] + first
+    yield path, own, 0 if parts else cost
 
 
 def _content(block: Mapping[str, Any]) -> dict[str, Any]:

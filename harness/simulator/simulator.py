@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from harness.simulator.loading import load_scenario
 from harness.simulator.matching import View, asks_for_thinking, thinks, view
 from harness.simulator.prefix import Segment, segments
 from harness.simulator.randomness import Draw, fingerprint, identity
-from harness.simulator.rules import Asked, Refusal
+from harness.simulator.rules import Asked, Refusal, key_of
 from harness.simulator.scenario import Scenario, Turn
 from harness.simulator.selection import Selection, echo, no_turn
 from harness.simulator.sending import Sending, sending
@@ -29,6 +30,8 @@ from harness.simulator.stream import count
 from harness.wire.timeline import Headers, Request, Response, header
 
 logger = logging.getLogger(__name__)
+REMEMBERED = 65_536
+"""Requests of which is known how often they came; the one that came longest ago is forgotten first."""
 _WARMING = Turn(stop_reason="max_tokens", output_tokens=0)
 """What answers `max_tokens: 0`, a request that is only to fill the cache (documented)."""
 
@@ -61,7 +64,7 @@ class Simulator:
         self._selection = Selection(self._settings.turns)
         self._cache, self._breaks = PromptCache(), Breaks()
         self._budgets = Budgets(self._settings.limits, clock.now())
-        self._asked: dict[str, int] = {}
+        self._asked: OrderedDict[str, int] = OrderedDict()
         self._organization = Draw(seed, "organization").uuid()
         self._lock = threading.Lock()
 
@@ -96,7 +99,9 @@ class Simulator:
         key = fingerprint(
             request.method, request.path, identity(request.body), header(request.headers, "anthropic-beta")
         )
-        self._asked[key] = self._asked.get(key, 0) + 1
+        self._asked[key] = self._asked.pop(key, 0) + 1
+        if len(self._asked) > REMEMBERED:
+            self._asked.popitem(last=False)
         return Draw(self._seed, key, self._asked[key])
 
     def _messages(self, request: Request, asked: Asked, draw: Draw, request_id: str) -> Response:
@@ -184,8 +189,8 @@ def _prefix(asked: Asked) -> tuple[Segment, ...]:
 
 
 def _tenant(asked: Asked) -> str:
-    """Whose cache it is: the key, in whichever header it is sent."""
-    return header(asked.headers, "x-api-key") or header(asked.headers, "authorization").removeprefix("Bearer ")
+    """Whose cache it is."""
+    return key_of(asked.headers)
 
 
 def simulate(

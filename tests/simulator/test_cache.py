@@ -155,6 +155,53 @@ def test_automatic_marks_pass_over_thinking() -> None:
     assert [None] == [segment.mark for segment in segments(only, "m")]
 
 
+def answered(*texts: str, marked: int | None = None, by: str = "toolu_1") -> dict[str, Any]:
+    """A body whose tool_result has a block for each text, one of them marked."""
+    parts = [{"type": "text", "text": text, **(MARK if index == marked else {})} for index, text in enumerate(texts)]
+    result = {"type": "tool_result", "tool_use_id": by, "content": parts}
+    return {"messages": [QUESTION, {"role": "user", "content": [result]}]}
+
+
+def test_a_block_in_a_tool_result_may_be_marked() -> None:
+    """Its prefix ends with it: what comes after it in the same result may change, its mark may go elsewhere."""
+    cache = PromptCache()
+    first = cache.account(segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
+    again = cache.account(segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
+    assert (first.written, 1) == (again.read, first.uncached)
+    assert 2 == again.written
+    other = segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
+    assert 0 == cache.account(other, 0, 0.0).read
+
+
+def test_a_tool_result_costs_the_same_in_parts_and_whole() -> None:
+    """Also where it has none."""
+    whole = segments(answered("a b c"), "m")[-1].tokens
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a b c"}
+    assert whole == segments({"messages": [QUESTION, {"role": "user", "content": [result]}]}, "m")[-1].tokens
+    assert whole - 3 == segments(answered(), "m")[-1].tokens
+
+
+def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
+    """Twenty blocks are twenty tool_results, however many blocks are in each."""
+
+    def body(results: int) -> dict[str, Any]:
+        parts = [answered("a", "b")["messages"][1]["content"][0] for _ in range(results)]
+        return {"messages": [{"role": "user", "content": [*parts[:-1], {**parts[-1], **MARK}]}]}
+
+    for results, found in ((20, True), (21, False)):
+        cache = PromptCache()
+        written = cache.account(segments(body(1), "m"), 0, 0.0).written
+        assert (written if found else 0) == cache.account(segments(body(results), "m"), 0, 0.0).read
+
+
+def test_prefixes_that_ended_are_forgotten() -> None:
+    """A server that runs all day keeps what can still be read."""
+    cache = PromptCache()
+    for number in range(100):
+        cache.account(segments(answered(str(number), marked=0), "m"), 0, number * 60.0)
+    assert 5 < len(cache) <= 10
+
+
 def test_a_request_without_content_has_no_prefix() -> None:
     """Nothing to read and nothing to write."""
     cache = PromptCache()

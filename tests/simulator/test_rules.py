@@ -86,6 +86,25 @@ MORE = {
         "system.1.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
         "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
     ),
+    "marks in a tool_result among five": (
+        {
+            "messages": [
+                user(MARKED),
+                assistant(CALL),
+                user({**RESULT, "content": [MARKED] * 3, "cache_control": {"type": "ephemeral"}}),
+            ]
+        },
+        "A maximum of 4 blocks with cache_control may be provided. Found 5.",
+    ),
+    "a mark on empty text in a tool_result": (
+        {"messages": [user(TEXT), assistant(CALL), user({**RESULT, "content": [{**MARKED, "text": ""}]})]},
+        "messages.2.content.0.content.0.text: cache_control cannot be set for empty text blocks",
+    ),
+    "an automatic hour after five minutes": (
+        {"system": [MARKED], "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        "cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note "
+        "that blocks are processed in the following order: `tools`, `system`, `messages`.",
+    ),
     "an automatic mark beside four": (
         {"cache_control": {"type": "ephemeral"}, "messages": [user(*[MARKED] * 4)]},
         "A maximum of 4 blocks with cache_control may be provided. Found 5.",

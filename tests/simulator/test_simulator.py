@@ -116,6 +116,18 @@ def test_the_sdk_runs_its_tool_runner() -> None:
     assert "Three." == final.content[0].text  # type: ignore[union-attr]
 
 
+def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often a request came is kept of the latest ones: then it is answered as at first."""
+    monkeypatch.setattr("harness.simulator.simulator.REMEMBERED", 2)
+    simulator = simulate()
+    one, two, three = (request_for(max_tokens=most) for most in (1001, 1002, 1003))
+    first = body(simulator(one))
+    assert first != body(simulator(one))
+    for request in (two, three):
+        simulator(request)
+    assert first == body(simulator(one))
+
+
 def test_same_seed_same_bytes(request_for: Any) -> None:
     """Recording twice gives the same bytes; asking twice gives another id; another seed gives others."""
     scenario = parse_scenario(KERNEL)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
 from harness.models import Model
-from harness.simulator.matching import message_blocks
+from harness.simulator.matching import blocks_of, message_blocks
 from harness.simulator.tokens import input_tokens
 from harness.wire.timeline import Headers, header
 
@@ -56,7 +56,7 @@ class Asked:
         return kind
 
     def blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Every block of tools, system and messages in the API's order, with its path."""
+        """Every block of tools, system and messages in the API's order, with its path; those in tool_results, too."""
         for index, tool in enumerate(self.body.get("tools") or ()):
             yield f"tools.{index}", tool
         system = self.body.get("system")
@@ -64,12 +64,20 @@ class Asked:
             yield f"system.{index}", block
         for number, message in enumerate(self.body["messages"]):
             for index, block in enumerate(message_blocks(message)):
-                yield f"messages.{number}.content.{index}", block
+                path = f"messages.{number}.content.{index}"
+                inner = blocks_of(block.get("content")) if block["type"] == "tool_result" else ()
+                yield from ((f"{path}.content.{place}", part) for place, part in enumerate(inner))
+                yield path, block
 
 
 def betas_of(headers: Headers) -> tuple[str, ...]:
     """The values of the anthropic-beta header, in their order."""
     return tuple(value.strip() for value in header(headers, "anthropic-beta").split(",") if value.strip())
+
+
+def key_of(headers: Headers) -> str:
+    """The key, in whichever header it is sent; nothing where it is in none."""
+    return header(headers, "x-api-key") or header(headers, "authorization").removeprefix("Bearer ")
 
 
 Check: TypeAlias = Callable[[Asked], str | None]

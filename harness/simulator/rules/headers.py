@@ -1,6 +1,6 @@
 """What is refused before the body is read: size, key, version, content type, betas."""
 
-from harness.simulator.rules.asked import Refusal, betas_of
+from harness.simulator.rules.asked import Refusal, betas_of, key_of
 from harness.simulator.rules.betas import KNOWN_BETAS
 from harness.wire.timeline import Request, header
 
@@ -21,7 +21,7 @@ def _size(request: Request) -> Refusal | None:
 
 
 def _key(request: Request, keys: tuple[str, ...]) -> Refusal | None:
-    key = header(request.headers, "x-api-key") or header(request.headers, "authorization").removeprefix("Bearer ")
+    key = key_of(request.headers)
     if keys and key and key not in keys:
         return Refusal("key", 401, "authentication_error", "invalid x-api-key")
     if key:

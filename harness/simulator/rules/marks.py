@@ -27,15 +27,16 @@ def no_mark_on_empty_text(asked: Asked) -> str | None:
 
 
 def long_lifetimes_first(asked: Asked) -> str | None:
-    """A one-hour mark does not come after a five-minute one."""
+    """A one-hour mark does not come after a five-minute one; an automatic mark comes last."""
     short_seen = False
-    for path, block in asked.blocks():
+    for path, block in (*asked.blocks(), ("", asked.body)):
         mark = block.get("cache_control")
         if not mark:
             continue
         if mark.get("ttl") == "1h" and short_seen:
+            where = f"{path}.cache_control.ttl".removeprefix(".")
             return (
-                f"{path}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                f"{where}: a ttl='1h' cache_control block must not come after a ttl='5m' "
                 "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
                 "`messages`."
             )
