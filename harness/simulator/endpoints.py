@@ -15,16 +15,24 @@ def answer(judged: Asked | Listing) -> dict[str, Any]:
     if isinstance(judged, Asked):
         return {"input_tokens": judged.input_tokens}
     found = catalogue.find(judged.model)
-    return _page(judged.limit, judged.after) if found is None else _described(found)
+    return _page(judged) if found is None else _described(found)
 
 
-def _page(limit: int, after: str) -> dict[str, Any]:
-    models = [_described(model) for model in catalogue.listed()]
-    start = next((index + 1 for index, model in enumerate(models) if model["id"] == after), 0)
-    data = models[start : start + limit]
+def _page(asked: Listing) -> dict[str, Any]:
+    models = catalogue.listed()
+    places = {name: place for place, model in enumerate(models) for name in (model.id, *model.aliases)}
+    if asked.before:
+        end = places.get(asked.before, 0)
+        start = max(0, end - asked.limit)
+        more = start > 0
+    else:
+        start = places.get(asked.after, len(models)) + 1 if asked.after else 0
+        end = min(start + asked.limit, len(models))
+        more = end < len(models)
+    data = [_described(model) for model in models[start:end]]
     return {
         "data": data,
-        "has_more": start + limit < len(models),
+        "has_more": more,
         "first_id": data[0]["id"] if data else None,
         "last_id": data[-1]["id"] if data else None,
     }

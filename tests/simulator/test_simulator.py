@@ -281,15 +281,33 @@ def test_signatures_from_elsewhere_may_be_trusted() -> None:
     assert not signatures.issued("not base64!")
 
 
-def test_the_last_page_of_models_says_so() -> None:
-    """And a page after the last model is empty."""
+def test_pages_of_models_follow_and_precede_each_other() -> None:
+    """And a page after the last model is empty, as is one after a model that is not listed any more."""
 
     def page(query: str) -> Any:
         headers = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"))
         return json.loads(body(simulate()(Request("GET", f"https://a/v1/models{query}", headers, b""))))
 
+    def names(query: str) -> list[str]:
+        return [model["id"] for model in page(query)["data"]]
+
     everything = page("?limit=1000")
+    every = [model["id"] for model in everything["data"]]
     assert not everything["has_more"]
-    assert {"data": [], "has_more": False, "first_id": None, "last_id": None} == page(
-        f"?after_id={everything['last_id']}"
-    )
+    empty = {"data": [], "has_more": False, "first_id": None, "last_id": None}
+    assert empty == page(f"?after_id={everything['last_id']}") == page("?after_id=claude-2.1")
+    assert every[1:3] == names(f"?limit=2&after_id={every[0]}")
+    assert every[3:5] == names(f"?limit=2&before_id={every[5]}")
+    assert every[:1] == names(f"?limit=2&before_id={every[1]}")
+    assert [True, False] == [page(f"?limit=2&before_id={every[place]}")["has_more"] for place in (3, 2)]
+    assert empty == page("?before_id=claude-2.1")
+
+
+def test_a_model_is_listed_under_its_full_name() -> None:
+    """Whatever name was asked for."""
+    headers = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"))
+    told = {
+        name: json.loads(body(simulate()(Request("GET", f"https://a/v1/models/{name}", headers, b""))))["id"]
+        for name in ("claude-4-sonnet-20250514", "claude-sonnet-4-0", "claude-haiku-4-5")
+    }
+    assert ["claude-sonnet-4-20250514", "claude-sonnet-4-20250514", "claude-haiku-4-5-20251001"] == [*told.values()]

@@ -1,7 +1,18 @@
 """What the API refuses: each rule one small function, all of them in one table."""
 
-from harness.simulator.rules.asked import Asked, Refusal, Rule, Signatures, key_of
-from harness.simulator.rules.headers import header_refusal
-from harness.simulator.rules.table import RULES, refusal
+from harness.simulator.rules.asked import Arrived, Asked, Refusal, Rule, Signatures, key_of
+from harness.simulator.rules.table import ARRIVAL_RULES, ASKED_RULES, BODY_RULES, RULES, refusal
 
-__all__ = ["RULES", "Asked", "Refusal", "Rule", "Signatures", "header_refusal", "key_of", "refusal"]
+__all__ = [
+    "ARRIVAL_RULES",
+    "ASKED_RULES",
+    "BODY_RULES",
+    "RULES",
+    "Arrived",
+    "Asked",
+    "Refusal",
+    "Rule",
+    "Signatures",
+    "key_of",
+    "refusal",
+]

@@ -3,14 +3,25 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from harness.models import Model
 from harness.simulator.matching import blocks_of, message_blocks
+from harness.simulator.rules.schema import CountTokensBody, MessagesBody
+from harness.simulator.scenario import Scenario
 from harness.simulator.tokens import input_tokens
-from harness.wire.timeline import Headers, header
+from harness.wire.timeline import Headers, Request, header
 
-Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users"]
+Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
+"""Where a refusal's words come from; `ours` where only the refusal itself is the API's, or a scenario's."""
+_MODELS = "/v1/models"
+_POSTED: Mapping[str, type[CountTokensBody]] = {
+    "/v1/messages": MessagesBody,
+    "/v1/messages/count_tokens": CountTokensBody,
+}
 
 
 class Signatures(Protocol):
@@ -27,6 +38,64 @@ class Signatures(Protocol):
     def issued(self, data: str) -> bool:
         """Whether this is the data of a redacted thinking block that was issued."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body as a value; or the problem with its JSON; or `endless`, nested deeper than can be read."""
+
+    value: Any = None
+    problem: str | None = None
+    endless: bool = False
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One request before anything of it was judged, and what the scenario says about keys, betas and parameters."""
+
+    request: Request
+    scenario: Scenario
+
+    @property
+    def path(self) -> str:
+        """The path without the query."""
+        return urlsplit(self.request.url).path
+
+    @property
+    def shape(self) -> type[CountTokensBody] | None:
+        """The shape of what is posted to this path; None where nothing is."""
+        return _POSTED.get(self.path)
+
+    @property
+    def listed(self) -> str | None:
+        """The name of the model that is asked for; empty for the list of all, None on other paths."""
+        if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
+            return None
+        return self.path.removeprefix(_MODELS).removeprefix("/")
+
+    @property
+    def key(self) -> str:
+        """The key; nothing where there is none."""
+        return key_of(self.request.headers)
+
+    @property
+    def betas(self) -> tuple[str, ...]:
+        """The values of the anthropic-beta header."""
+        return betas_of(self.request.headers)
+
+    def query(self, name: str) -> str:
+        """A value of the query; nothing where it has none of this name."""
+        return parse_qs(urlsplit(self.request.url).query).get(name, [""])[0]
+
+    @cached_property
+    def decoded(self) -> Decoded:
+        """The body."""
+        try:
+            return Decoded(msgspec.json.decode(self.request.body))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Decoded(problem=str(error))
+        except RecursionError:
+            return Decoded(endless=True)
 
 
 @dataclass(frozen=True)
@@ -80,15 +149,15 @@ def key_of(headers: Headers) -> str:
     return header(headers, "x-api-key") or header(headers, "authorization").removeprefix("Bearer ")
 
 
-Check: TypeAlias = Callable[[Asked], str | None]
+Judged = TypeVar("Judged")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Generic[Judged]):
     """One thing that the API refuses: `check` gives its words, or None. `since` is when that was seen or written."""
 
     name: str
-    check: Check
+    check: Callable[[Judged], str | None]
     provenance: Provenance
     since: str
     status: int = 400
