@@ -32,9 +32,14 @@ NEVER_CACHES = 1 << 62
 
 
 def find(model_id: str) -> Model | None:
-    """The model of this id or alias; None where the API has none of this name (a 404)."""
+    """The model of this id or alias; None where the API has none of this name (a 404).
+
+    A model whose dated names are known has no others.
+    """
     found = shipped().find(model_id)
-    return found if found.known else _retired().get(model_id)
+    if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
+        return _retired().get(model_id)
+    return found
 
 
 def full_id(model: Model) -> str:

@@ -302,6 +302,29 @@ LATER: dict[str, tuple[dict[str, Any], str]] = {
         "messages.1: `tool_search_tool_regex` tool use with id `srvtoolu_1` was found without a corresponding "
         "`tool_search_tool_result` block",
     ),
+    "a tool of the API by another name": (
+        {"tools": [{"type": "bash_20250124", "name": "shell"}]},
+        "tools.0.bash_20250124.name: Input should be 'bash'",
+    ),
+    "a tool of the API without its name": (
+        {"tools": [TOOL, {"type": "web_search_20250305"}]},
+        "tools.1.web_search_20250305.name: Field required",
+    ),
+    "a tool of the API with what it does not have": (
+        {"tools": [{"type": "text_editor_20250124", "name": "str_replace_editor", "max_characters": 3}]},
+        "tools.0.text_editor_20250124.max_characters: Extra inputs are not permitted",
+    ),
+    "a screen without its width": (
+        {
+            "headers": {"anthropic-beta": "computer-use-2025-01-24"},
+            "tools": [{"type": "computer_20250124", "name": "computer", "display_height_px": 3}],
+        },
+        "tools.0.computer_20250124.display_width_px: Field required",
+    ),
+    "an output that is set by nothing known": (
+        {"output_config": {"foo": 1}},
+        "output_config.foo: Extra inputs are not permitted",
+    ),
     "white space alone": (
         {"messages": [user({"type": "text", "text": " \n"}, {"type": "text", "text": "\t"})]},
         "messages: text content blocks must contain non-whitespace text",
@@ -534,10 +557,11 @@ def test_a_body_larger_than_32_mb_is_refused_by_the_edge(request_for: Any, read:
     assert (413, expected) == read(simulate()(large))
 
 
-def test_a_model_that_does_not_exist_is_not_found(request_for: Any, read: Any) -> None:
-    """A 404 that names it."""
-    status, error = read(simulate()(request_for(model="claude-4-5-haiku")))
-    assert (404, {"type": "not_found_error", "message": "model: claude-4-5-haiku"}) == (status, error["error"])
+@pytest.mark.parametrize("model", ["claude-4-5-haiku", "claude-haiku-4-5-20250101"])
+def test_a_model_that_does_not_exist_is_not_found(model: str, request_for: Any, read: Any) -> None:
+    """A 404 that names it; where a model's date is known, no other is one."""
+    status, error = read(simulate()(request_for(model=model)))
+    assert (404, {"type": "not_found_error", "message": f"model: {model}"}) == (status, error["error"])
 
 
 @pytest.mark.parametrize(
@@ -676,6 +700,8 @@ LEGAL = {
     "ids of a server's calls that a recorder took out": {
         "messages": [user(TEXT), assistant(SERVER_CALL, {**FOUND, "tool_use_id": "ID"}), user(TEXT)]
     },
+    "a set of tools has no name": {"tools": [{"type": "computer_toolset_20260801"}]},
+    "a date of a model whose dates are not known": {"model": "claude-opus-4-8-20260601"},
     "white space beside words": {"messages": [user({"type": "text", "text": " "}, TEXT)]},
     "temperature and top_p on older models": {"temperature": 0.5, "top_p": 0.5, "model": "claude-sonnet-4-0"},
     "no choice among no tools": {"tool_choice": {"type": "auto"}},

@@ -17,6 +17,7 @@ from anthropic.types.beta import message_create_params as beta_create_params
 from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS, KNOWN_BETAS
 from harness.simulator.rules.schema import CountTokensBody, MessagesBody
 from harness.simulator.rules.shape import shape_problem
+from harness.simulator.rules.tools import definition_problem
 
 HEADERS = frozenset({"betas", "user_profile_id", "workspace_id"})
 """Parameters that the SDK sends as headers."""
@@ -94,6 +95,7 @@ def test_every_tool_of_the_sdk_is_taken(namespace: Any, prefix: str) -> None:
     tools = [tool for kind in members(namespace, f"{prefix}ToolUnionParam") for tool in values(kind)]
     assert set() == {words for tool in tools if (words := problems({"tools": [tool]}))}
     assert set() == {tool["type"] or "custom" for tool in tools} - GENERAL_TOOLS - BETA_TOOLS.keys()
+    assert {None} == {definition_problem(tool) for tool in tools}
 
 
 @pytest.mark.parametrize(("parameters", "shape"), BODIES)

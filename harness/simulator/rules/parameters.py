@@ -1,8 +1,8 @@
-"""Rules about parameters: lengths, sampling, thinking, tools."""
+"""Rules about parameters: lengths, sampling, thinking."""
 
 from harness.simulator import catalogue
 from harness.simulator.rules.asked import Asked
-from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, BINDING_BETA, GENERAL_TOOLS
+from harness.simulator.rules.betas import BETA_FIELDS, BINDING_BETA
 
 _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24": 300_000}
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
@@ -121,42 +121,6 @@ def effort_level(asked: Asked) -> str | None:
     if not known:
         return "This model does not support the effort parameter."
     return f"This model does not support effort level '{effort}'. Supported levels: {', '.join(sorted(known))}."
-
-
-def known_tools(asked: Asked) -> str | None:
-    """Tools are of types that exist, and that no beta keeps closed."""
-    open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(asked.betas)}
-    for index, tool in enumerate(asked.body.get("tools") or ()):
-        kind = tool.get("type") or "custom"
-        if kind not in open_types:
-            names = ", ".join(f"'{name}'" for name in sorted(open_types))
-            return (
-                f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}"
-            )
-    return None
-
-
-def unique_tools(asked: Asked) -> str | None:
-    """No two tools have one name."""
-    names = [tool["name"] for tool in asked.body.get("tools") or () if tool.get("name")]
-    return None if len(names) == len(set(names)) else "tools: Tool names must be unique."
-
-
-def choice_needs_tools(asked: Asked) -> str | None:
-    """Where any tool is to be used, there are some; `auto` and `none` choose among none, too."""
-    choice = (asked.body.get("tool_choice") or {}).get("type")
-    if choice != "any" or asked.body.get("tools"):
-        return None
-    return "tool_choice.any may only be specified while providing tools"
-
-
-def chosen_tool_exists(asked: Asked) -> str | None:
-    """The tool that is forced is offered."""
-    choice = asked.body.get("tool_choice") or {}
-    names = [tool.get("name") for tool in asked.body.get("tools") or ()]
-    if choice.get("type") == "tool" and choice["name"] not in names:
-        return f"Tool '{choice['name']}' not found in provided tools"
-    return None
 
 
 def prompt_length(asked: Asked) -> str | None:

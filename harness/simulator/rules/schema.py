@@ -111,9 +111,10 @@ class JsonFormat(Shape):
     schema_: Annotated[dict[str, Any], Field(alias="schema")]
 
 
-class OutputConfig(Open):
+class OutputConfig(Shape):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: JsonFormat | None = None
+    task_budget: dict[str, Any] | None = None
 
 
 class Metadata(Shape):

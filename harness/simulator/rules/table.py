@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from harness.simulator.rules import arrival, body, compiling, conversation, marks, pairing, parameters
+from harness.simulator.rules import arrival, body, compiling, conversation, marks, pairing, parameters, tools
 from harness.simulator.rules.asked import Arrived, Asked, Refusal, Rule
 
 _AUTHENTICATION, _NOT_FOUND = "authentication_error", "not_found_error"
@@ -34,8 +34,9 @@ ASKED_RULES: tuple[Rule[Asked], ...] = (
     Rule("content is not empty", conversation.non_empty_content, "recorded", "2024-06"),
     Rule("system messages where the model takes them", conversation.system_messages, "quoted by users", "2026-06"),
     Rule("fields that a beta opens", parameters.beta_fields, "quoted by users", "2025-06"),
-    Rule("known tools", parameters.known_tools, "quoted by users", "2025-03"),
-    Rule("unique tools", parameters.unique_tools, "quoted by users", "2024-11"),
+    Rule("known tools", tools.known_tools, "quoted by users", "2025-03"),
+    Rule("tools as they are defined", tools.defined_tools, "quoted by users", "2026-11"),
+    Rule("unique tools", tools.unique_tools, "quoted by users", "2024-11"),
     Rule("schemas are JSON schemas", compiling.schemas_are_valid, "quoted by users", "2026-08"),
     Rule("temperature from 0 to 1", parameters.temperature_range, "recorded", "2025-11"),
     Rule("top_p from 0 to 1", parameters.top_p_range, "quoted by users", "2026-11"),
@@ -47,8 +48,8 @@ ASKED_RULES: tuple[Rule[Asked], ...] = (
     Rule("no sampling where the model takes none", parameters.no_sampling, "quoted by users", "2026-04"),
     Rule("no forced tool while thinking", parameters.thinking_leaves_tools_free, "quoted by users", "2025-02"),
     Rule("effort that the model knows", parameters.effort_level, "recorded", "2026-04"),
-    Rule("a choice needs tools", parameters.choice_needs_tools, "quoted by users", "2026-11"),
-    Rule("chosen tool exists", parameters.chosen_tool_exists, "quoted by users", "2024-06"),
+    Rule("a choice needs tools", tools.choice_needs_tools, "quoted by users", "2026-11"),
+    Rule("chosen tool exists", tools.chosen_tool_exists, "quoted by users", "2024-06"),
     Rule("at most four cache marks", marks.at_most_four_marks, "quoted by users", "2024-08"),
     Rule("no cache mark on empty text", marks.no_mark_on_empty_text, "quoted by users", "2024-10"),
     Rule("one-hour marks first", marks.long_lifetimes_first, "quoted by users", "2025-05"),
