@@ -294,7 +294,7 @@ def _cached(
     warm = bool(usages[0].get("cache_read_input_tokens"))
     if warm:
         simulator.warm(conversation[0].request)
-    marked: set[str] = set()
+    marked: dict[str, int] = {}
     for index, (row, usage) in enumerate(zip(conversation, usages, strict=True)):
         before = conversation[index - 1] if index else row
         if row.date is not None and before.date is not None:
@@ -304,21 +304,29 @@ def _cached(
         if status == 200:
             same = _fell(told["usage"]) == _fell(usage)
             yield row, "" if same else _why_cached(row, before, prefix, marked, warm=warm)
-        marked |= {segment.hash for segment in prefix if segment.mark}
+        marked |= {segment.hash: segment.tokens for segment in prefix if segment.mark}
 
 
-def _why_cached(row: Row, before: Row, prefix: Sequence[Segment], marked: set[str], *, warm: bool) -> str:
-    """What a recording does not tell, in the order in which it decides."""
+def _why_cached(row: Row, before: Row, prefix: Sequence[Segment], marked: Mapping[str, int], *, warm: bool) -> str:
+    """What a recording does not tell, in the order in which it decides. `marked` holds the length of each prefix."""
     usage = (row.message or {}).get("usage") or {}
     if any("server_tool_use" in ((one.message or {}).get("usage") or {}) for one in (row, before)):
         return SERVER_TOOLS
     known = {segment.hash for segment in prefix}
-    if usage.get("cache_read_input_tokens") and not known & marked:
+    if usage.get("cache_read_input_tokens") and not known & marked.keys():
         return WARM
     smallest = catalogue.find(row.body["model"]).smallest_cacheable_prefix
     if all(segment.tokens < smallest for segment in prefix if segment.mark):
         return TOO_FEW
-    return WARM if warm else UNEXPLAINED
+    return WARM if warm and _reads_more(usage, prefix, marked) else UNEXPLAINED
+
+
+def _reads_more(usage: Mapping[str, Any], prefix: Sequence[Segment], marked: Mapping[str, int]) -> bool:
+    """Whether more was read than the recording had marked so far: shares of the prompt, since tokens are estimated."""
+    kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    counted = [usage.get(kind) or 0 for kind in kinds]
+    known = max((marked[segment.hash] for segment in prefix if segment.hash in marked), default=0)
+    return counted[-1] / sum(counted) > known / prefix[-1].tokens
 
 
 def _unstreamed(row: Row) -> Request:

@@ -94,6 +94,31 @@ def test_what_does_not_fit_is_counted(
         assert line in told
 
 
+def test_a_warm_conversation_excuses_only_what_was_read_from_before(
+    fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More than the recording had marked; what was marked and is not read is a miss of ours."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    prompts = [[{"type": "text", "text": "word " * 5000, **mark}], [{"type": "text", "text": "other " * 5000, **mark}]]
+    texts = [{**BODY, "system": prompt, "messages": [{"role": "user", "content": "hi"}]} for prompt in prompts]
+
+    def counted(read: int, created: int) -> dict[str, Any]:
+        kinds = {"input_tokens": 3, "cache_read_input_tokens": read, "cache_creation_input_tokens": created}
+        return {**answered({"type": "text", "text": "a"}), "usage": {**USAGE, **kinds}}
+
+    traffic = written(
+        tmp_path / "t.jsonl.gz",
+        row("warm", texts[0], 200, counted(5000, 0)),
+        row("warm", texts[1], 200, counted(5000, 0)),
+        row("warm", texts[0], 200, counted(0, 5000)),
+    )
+    assert 1 == run(fidelity, monkeypatch, traffic)
+    told = capsys.readouterr().out
+    line = "- prompt cache: reads and writes fall on the same turns: 1 rows: "
+    assert f"{line}warm from before the recording: what was in the cache is not known (named exception)\n" in told
+    assert f"{line}not explained\n" in told
+
+
 def test_without_traffic_it_says_so(
     fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
