@@ -147,7 +147,8 @@ def _written(block: Block, draw: Draw, signatures: SeededSignatures, profile: st
     if block.call is not None:
         return _called(block.call, draw, profile)
     if block.raw is not None:
-        return Written(block.raw, thought=block.raw["thinking"] if block.raw["type"] == "thinking" else None)
+        raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
+        return Written(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
     return Written({"type": "text", "text": block.text or ""})
 
 

@@ -81,7 +81,7 @@ def _part(block: Block, tokens: int) -> Block | None:
 def _words(block: Block) -> str:
     """What of a block counts, as text."""
     if block.raw is not None:
-        return json.dumps(block.raw, ensure_ascii=False)
+        return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""
 
 

@@ -9,10 +9,13 @@ from typing import NoReturn, get_args
 import msgspec
 
 from harness.errors import ScenarioError
-from harness.simulator.scenario import Block, Call, Scenario, StopReason, Tables, Turn, When
+from harness.simulator.checking import settings_problem, turn_problem
+from harness.simulator.scenario import Scenario, StopReason, Tables
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
+"""Strings and comments; only those of several lines may hold what looks like a table."""
 _EXAMPLE = 'a turn reads: [[turn]] when = { user_contains = "hello" } text = "Hello!"'
 
 
@@ -44,11 +47,13 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
         raise ScenarioError(_explained(str(error), text, source)) from None
     if not scenario.turns:
         raise ScenarioError(f"{source}: a scenario without turns answers nothing; {_EXAMPLE}")
+    problem = settings_problem(scenario)
+    if problem is not None:
+        raise ScenarioError(f"{source}{_line(text, '', problem.key)}: {problem.words}")
     for index, turn in enumerate(scenario.turns):
-        problem = _problem(turn)
+        problem = turn_problem(turn)
         if problem is not None:
-            key, words = problem
-            raise ScenarioError(f"{source}{_line(text, f'turn[{index}]', key)}: turn[{index}]: {words}")
+            raise ScenarioError(f"{source}{_line(text, f'turn[{index}]', problem.key)}: turn[{index}]: {problem.words}")
     return scenario
 
 
@@ -77,9 +82,14 @@ def _explained(error: str, text: str, source: Path | str) -> str:
     return f"{source}{line}: {where} no key {unknown['key']!r}; the nearest is {nearest!r} (all: {', '.join(known)})"
 
 
+def _blanked(found: re.Match[str]) -> str:
+    """Nothing but the line ends of a string of several lines; other strings and comments as they are."""
+    return "\n" * found[0].count("\n") or found[0]
+
+
 def _line(text: str, path: str, key: str) -> str:
     """`:LINE` of `key` within the turn that `path` names; of that turn where the key is not found; else nothing."""
-    lines = text.split("\n")
+    lines = _LONG_STRING.sub(_blanked, text).split("\n")
     first, last = 0, len(lines)
     turn = re.match(r"turn\[(\d+)\]", path)
     if turn:
@@ -91,54 +101,3 @@ def _line(text: str, path: str, key: str) -> str:
     if found is None:
         return f":{first + 1}" if turn else ""
     return f":{found + 1}"
-
-
-def _problem(turn: Turn) -> tuple[str, str] | None:
-    """The key and the words of what is wrong with a turn beyond its keys and types."""
-    return _answer_problem(turn) or _when_problem(turn.when) or _blocks_problem(turn)
-
-
-def _answer_problem(turn: Turn) -> tuple[str, str] | None:
-    flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
-    if turn.error is not None and (flat or turn.blocks):
-        return (
-            "error",
-            f"it has an error and {(flat or ['block'])[0]!r}; an error is the whole answer, make it two turns",
-        )
-    if turn.blocks and flat:
-        return "block", f"it has 'block' and {flat[0]!r}; put {flat[0]!r} among the blocks"
-    if turn.error is None and not turn.content and turn.stop_reason is None:
-        return "when", "it answers nothing; give it text, thinking, call, block, error, or a stop_reason"
-    return None
-
-
-def _when_problem(when: When) -> tuple[str, str] | None:
-    for key, pattern in (("user_matches", when.user_matches), ("result_matches", when.result_matches)):
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            return key, f"when.{key} = {pattern!r} is not a regular expression: {error}"
-    numbers = (when.nth,) if isinstance(when.nth, int) else when.nth
-    if any(number < 1 for number in numbers):
-        return "nth", f"when.nth = {when.nth!r} counts from 1"
-    return None
-
-
-def _blocks_problem(turn: Turn) -> tuple[str, str] | None:
-    for index, block in enumerate(turn.content):
-        if sum(value is not None for value in msgspec.structs.astuple(block)) != 1:
-            return "block", f"block[{index}] must have exactly one key of {', '.join(Block.__struct_fields__)}"
-        if block.call is not None:
-            problem = _call_problem(block.call, turn.ends_with)
-            if problem is not None:
-                return problem
-    return None
-
-
-def _call_problem(call: Call, stop_reason: str) -> tuple[str, str] | None:
-    if (call.input is None) == (call.partial_json is None):
-        return "call", f"the call of {call.name!r} needs either input = {{...}} or partial_json = '...'"
-    if call.partial_json is not None and stop_reason != "max_tokens":
-        words = f'the call of {call.name!r} has partial_json, a call that was cut; add stop_reason = "max_tokens"'
-        return "partial_json", words
-    return None

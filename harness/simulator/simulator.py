@@ -15,6 +15,7 @@ from harness.simulator.answer import Answer, omits_thinking, output_tokens, thin
 from harness.simulator.breaks import Breaks, BrokenPrefix
 from harness.simulator.budgets import Budgets, Exceeded
 from harness.simulator.cache import Accounting, PromptCache
+from harness.simulator.checking import turn_problem
 from harness.simulator.cutting import ending
 from harness.simulator.judging import Listing, judge
 from harness.simulator.loading import load_scenario
@@ -36,7 +37,10 @@ _WARMING = Turn(stop_reason="max_tokens", output_tokens=0)
 """What answers `max_tokens: 0`, a request that is only to fill the cache (documented)."""
 
 Hook: TypeAlias = Callable[[Mapping[str, Any]], Turn | None]
-"""Is given a legal body; what it returns is answered, and None leaves the answer to the turns."""
+"""Is given a legal body; what it returns is answered, and None leaves the answer to the turns.
+
+A turn that a file could not have raises `ScenarioError`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,9 @@ class Simulator:
     def _turn(self, body: Mapping[str, Any], seen: View) -> Turn | None:
         hooked = self._hook(body) if self._hook is not None else None
         if hooked is not None:
+            problem = turn_problem(hooked)
+            if problem is not None:
+                raise ScenarioError(f"the hook's turn: {problem.words}")
             return hooked
         return echo(seen) if self.scenario is None else self._selection.choose(seen)
 

@@ -102,6 +102,62 @@ MISTAKES = {
         "s.toml:2: turn[0]: when.user_matches = '(' is not a regular expression: missing ), unterminated subpattern at "
         "position 0",
     ),
+    "a key of a turn after a string that looks like one": (
+        '[[turn]]\ntext = """\n[[turn]]\ntext = 1\n"""\n# \'\'\' "\n[[turn]]\ntext = "a # b"\nname = 3',
+        "s.toml:9: turn[1].name: expected `str`, got `int`",
+    ),
+    "a raw block of no type": (
+        "[[turn]]\nblock = [{ raw = {} }]",
+        's.toml:2: turn[0]: block[0].raw is sent as it stands, and needs a type = "..."',
+    ),
+    "a raw call without a name": (
+        '[[turn]]\nblock = [{ raw = { type = "server_tool_use", id = "srvtoolu_1", input = {} } }]',
+        "s.toml:2: turn[0]: block[0].raw of type 'server_tool_use' needs name = \"...\"",
+    ),
+    "a raw call without an input": (
+        '[[turn]]\nblock = [{ raw = { type = "tool_use", id = "toolu_1", name = "bash", input = 3 } }]',
+        "s.toml:2: turn[0]: block[0].raw of type 'tool_use' needs input = {...}",
+    ),
+    "a raw compaction of nothing": (
+        '[[turn]]\nblock = [{ raw = { type = "compaction" } }]',
+        "s.toml:2: turn[0]: block[0].raw of type 'compaction' needs content = ...",
+    ),
+    "a profile that is no month": (
+        'profile = "banana"\n[[turn]]\ntext = "a"',
+        's.toml:1: profile = \'banana\' is no month or day, such as "2025-11" or "2026-02-06"',
+    ),
+    "a limit below nought": (
+        '[limits]\nrequests = 3\ninput_tokens = -1\n[[turn]]\ntext = "a"',
+        "s.toml:3: limits.input_tokens = -1 counts from 0",
+    ),
+    "a rhythm that is no number": (
+        '[timing]\nfirst_token = nan\n[[turn]]\ntext = "a"',
+        "s.toml:2: timing.first_token = nan is no number of seconds, 0 or more",
+    ),
+    "a turn's rhythm that goes back": (
+        '[[turn]]\ntext = "a"\ntiming = { per_event = -0.5 }',
+        "s.toml:3: turn[0]: timing.per_event = -0.5 is no number of seconds, 0 or more",
+    ),
+    "fewer tokens than none": (
+        '[[turn]]\ntext = "a"\noutput_tokens = -3',
+        "s.toml:3: turn[0]: output_tokens = -3 counts from 0",
+    ),
+    "an error that is none": (
+        '[[turn]]\nerror = { status = 200, type = "api_error", message = "x" }',
+        "s.toml:2: turn[0]: error.status = 200 is no error; take one from 400 to 599",
+    ),
+    "a call that is none": (
+        '[[turn]]\ntext = "a"\nstop_reason = "tool_use"',
+        's.toml:3: turn[0]: stop_reason = "tool_use", but it calls no tool; add a call, or leave it out',
+    ),
+    "an end that is none": (
+        '[[turn]]\ncall = [{ name = "bash", input = {} }]\nstop_reason = "end_turn"',
+        's.toml:3: turn[0]: stop_reason = "end_turn", but it calls a tool; leave it out, or the call',
+    ),
+    "a stop sequence that does not stop": (
+        '[[turn]]\ntext = "a"\nstop_sequence = "b"',
+        "s.toml:3: turn[0]: stop_sequence = 'b' ends an answer; add stop_reason = \"stop_sequence\"",
+    ),
     "counting from nought": (
         '[[turn]]\nwhen = { nth = 0 }\ntext = "a"',
         "s.toml:2: turn[0]: when.nth = 0 counts from 1",
@@ -115,6 +171,32 @@ def test_a_mistake_is_told_with_file_line_and_key(text: str, message: str) -> No
     with pytest.raises(ScenarioError) as caught:
         parse_scenario(text, "s.toml")
     assert message == str(caught.value)
+
+
+def test_what_lies_near_a_mistake_is_a_scenario() -> None:
+    """Nought where it means none, a raw call that ends with a call, dates, and errors at the ends of their range."""
+    text = """
+        profile = "2026-02-06"
+        [timing]
+        first_token = 0
+        [limits]
+        requests = 0
+        [[turn]]
+        block = [{ raw = { type = "tool_use", id = "toolu_1", name = "bash", input = {} } }, { raw = { type = "x" } }]
+        stop_reason = "tool_use"
+        output_tokens = 0
+        [[turn]]
+        text = "a"
+        stop_reason = "stop_sequence"
+        stop_sequence = "b"
+        [[turn]]
+        error = { status = 400, type = "t", message = "m" }
+        [[turn]]
+        error = { status = 599, type = "t", message = "m" }
+        [[turn]]
+        block = [{ raw = { type = "x", on = 2026-02-06 } }]
+    """
+    assert 5 == len(parse_scenario(text).turns)
 
 
 def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path) -> None:

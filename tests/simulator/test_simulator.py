@@ -8,6 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
+from harness.errors import ScenarioError
 from harness.simulator import Turn, parse_scenario, simulate
 from harness.transports.server import LoopbackServer
 from harness.wire.timeline import Request, body
@@ -114,6 +115,22 @@ def test_the_sdk_runs_its_tool_runner() -> None:
         )
         final = runner.until_done()
     assert "Three." == final.content[0].text  # type: ignore[union-attr]
+
+
+def test_a_hooks_turn_is_judged_as_a_files_is(request_for: Any) -> None:
+    """What no file could say is told before anything is sent."""
+    simulator = simulate(hook=lambda body: Turn(text="a", stop_reason="tool_use"))
+    with pytest.raises(ScenarioError) as caught:
+        simulator(request_for())
+    words = 'stop_reason = "tool_use", but it calls no tool; add a call, or leave it out'
+    assert f"the hook's turn: {words}" == str(caught.value)
+
+
+def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
+    """TOML has dates, and JSON has none."""
+    scenario = parse_scenario('[[turn]]\nblock = [{ raw = { type = "x", on = 2026-02-06 } }]')
+    content = json.loads(body(simulate(scenario)(request_for())))["content"]
+    assert [{"type": "x", "on": "2026-02-06"}] == content
 
 
 def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
