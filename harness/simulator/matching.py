@@ -1,7 +1,7 @@
 """Which turn of a scenario answers a request: what the request says, and whether a turn's conditions hold for it."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +67,14 @@ def thinks(body: Mapping[str, Any], model: Model) -> bool:
     return asks_for_thinking(body) or (model.thinks_unasked and not body.get("thinking"))
 
 
-def blocks_of(content: Any) -> list[Mapping[str, Any]]:
+def blocks_of(content: Any) -> Sequence[Mapping[str, Any]]:
     """A message's, a tool result's or the system prompt's content as blocks; a string is one text block."""
     if content is None:
-        return []
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+        return ()
+    return ({"type": "text", "text": content},) if isinstance(content, str) else content
 
 
-def message_blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """A message's blocks; a system message that only changes settings has none."""
     return blocks_of(message.get("content"))
 

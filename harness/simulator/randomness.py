@@ -1,7 +1,6 @@
 """Numbers and ids that look random and are the same at every recording: drawn from the seed and the request."""
 
 import hashlib
-import json
 import random
 import string
 from collections.abc import Mapping
@@ -58,4 +57,4 @@ def fingerprint(*parts: bytes | str) -> str:
 
 def canonical(value: Mapping[str, Any] | list[Any]) -> str:
     """JSON whose keys are sorted: equal for equal values, whatever the order in which they were written."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(value, order="sorted").decode()

@@ -56,7 +56,7 @@ class Arrived:
     request: Request
     scenario: Scenario
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path without the query."""
         return urlsplit(self.request.url).path
@@ -66,7 +66,7 @@ class Arrived:
         """The shape of what is posted to this path; None where nothing is."""
         return _POSTED.get(self.path)
 
-    @property
+    @cached_property
     def listed(self) -> str | None:
         """The name of the model that is asked for; empty for the list of all, None on other paths."""
         if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
@@ -78,7 +78,7 @@ class Arrived:
         """The key; nothing where there is none."""
         return key_of(self.request.headers)
 
-    @property
+    @cached_property
     def betas(self) -> tuple[str, ...]:
         """The values of the anthropic-beta header."""
         return betas_of(self.request.headers)
@@ -123,6 +123,11 @@ class Asked:
         """The kind of thinking that the body asks for."""
         kind: str | None = (self.body.get("thinking") or {}).get("type")
         return kind
+
+    @cached_property
+    def marked(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The blocks that carry a cache mark, in the API's order, each with its path."""
+        return tuple((path, block) for path, block in self.blocks() if block.get("cache_control"))
 
     def blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Every block of tools, system and messages in the API's order, with its path; those in tool_results, too."""

@@ -11,8 +11,7 @@ MOST_MARKS = 4
 
 def at_most_four_marks(asked: Asked) -> str | None:
     """Four breakpoints at most, an automatic one included."""
-    found = sum(1 for _, block in asked.blocks() if block.get("cache_control"))
-    found += 1 if asked.body.get("cache_control") else 0
+    found = len(asked.marked) + bool(asked.body.get("cache_control"))
     if found <= MOST_MARKS:
         return None
     return f"A maximum of {MOST_MARKS} blocks with cache_control may be provided. Found {found}."
@@ -20,8 +19,8 @@ def at_most_four_marks(asked: Asked) -> str | None:
 
 def no_mark_on_empty_text(asked: Asked) -> str | None:
     """An empty text cannot be marked."""
-    for path, block in asked.blocks():
-        if block.get("cache_control") and block.get("type") == "text" and not block["text"]:
+    for path, block in asked.marked:
+        if block.get("type") == "text" and not block["text"]:
             return f"{path}.text: cache_control cannot be set for empty text blocks"
     return None
 
@@ -29,7 +28,7 @@ def no_mark_on_empty_text(asked: Asked) -> str | None:
 def long_lifetimes_first(asked: Asked) -> str | None:
     """A one-hour mark does not come after a five-minute one; an automatic mark comes last."""
     short_seen = False
-    for path, block in (*asked.blocks(), ("", asked.body)):
+    for path, block in (*asked.marked, ("", asked.body)):
         mark = block.get("cache_control")
         if not mark:
             continue

@@ -1,6 +1,6 @@
 """Rules about calls and results: who may write them, and that they belong together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -137,5 +137,5 @@ def _next_turn(following: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
             yield from message_blocks(message)
 
 
-def _ids(blocks: list[Mapping[str, Any]], kind: str, key: str) -> set[str]:
+def _ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
     return {block[key] for block in blocks if block["type"] == kind}
