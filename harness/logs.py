@@ -42,8 +42,8 @@ class JsonLines(logging.Formatter):
             "event": getattr(record, "event", None) or record.getMessage(),
             "fields": getattr(record, "fields", {}),
         }
-        if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
+        if told := record.exc_text or (self.formatException(record.exc_info) if record.exc_info else ""):
+            document["exception"] = told
         return json.dumps(without_secrets(document), ensure_ascii=False)
 
 

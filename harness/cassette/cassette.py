@@ -1,6 +1,7 @@
 """A cassette: the recorded interactions of one test, and what is known of how they were made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -34,21 +35,32 @@ class Cassette:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(envelope, tuple(interactions), path, reader.folder)
 
-    def save(self, path: str | Path, blobs: Path | None = None) -> bool:
+    def save(
+        self,
+        path: str | Path,
+        blobs: Path | None = None,
+        *,
+        instead_of: "Cassette | None" = None,
+        most_age: timedelta | None = None,
+    ) -> bool:
         """Write the cassette, whole or not at all; leave a file that differs in nothing but times as it is.
 
-        Large blocks are written first, each to a file of its own in `blobs`: the folder of which the cassette was
-        loaded, or `blobs` beside the file, unless another is given. Returns whether the cassette was written. Raises
-        `CassetteError` where something in it still looks like a key.
+        Where that file is older than `most_age`, it says anew when it was recorded, and nothing else in it changes.
+        `instead_of` is what the file holds, where that is known. Large blocks are written first, each to a file of its
+        own in `blobs`: the folder of which the cassette was loaded, or `blobs` beside the file, unless another is
+        given. Returns whether the cassette was written. Raises `CassetteError` where something in it still looks like
+        a key.
         """
         path = Path(path)
         refuse_keys(path, self.envelope, self.interactions)
-        if path.exists() and self._differs_only_in_times(path):
+        old = instead_of or _readable(path)
+        if old is None or not self._differs_only_in_times(old):
+            self._write(path, blobs or self.blobs or path.parent / FOLDER)
+            return True
+        if most_age is None or not _exceeded(most_age, old.envelope.recorded_at, self.envelope.recorded_at):
             return False
-        folder = blobs or self.blobs or path.parent / FOLDER
-        data, blocks = encode_files(self.envelope, self.interactions, relative(folder, path.parent))
-        write_blobs(folder, blocks)
-        write_whole(path, data)
+        renewed = replace(old, envelope=replace(old.envelope, recorded_at=self.envelope.recorded_at))
+        renewed._write(path, old.blobs or path.parent / FOLDER)
         return True
 
     @cached_property
@@ -56,16 +68,33 @@ class Cassette:
         """Which interactions answer a request; made when it is first asked for."""
         return Index(self.interactions, self.envelope.match_on)
 
-    def _differs_only_in_times(self, path: Path) -> bool:
-        try:
-            old = Cassette.load(path)
-        except CassetteError:
-            return False
+    def _write(self, path: Path, folder: Path) -> None:
+        data, blocks = encode_files(self.envelope, self.interactions, relative(folder, path.parent))
+        write_blobs(folder, blocks)
+        write_whole(path, data)
+
+    def _differs_only_in_times(self, old: "Cassette") -> bool:
         return (
             _provenance(old.envelope) == _provenance(self.envelope)
             and len(old.interactions) == len(self.interactions)
             and all(map(same_but_for_times, old.interactions, self.interactions))
         )
+
+
+def _readable(path: Path) -> Cassette | None:
+    """What the file holds, if there is one and it can be read."""
+    try:
+        return Cassette.load(path) if path.exists() else None
+    except CassetteError:
+        return None
+
+
+def _exceeded(most: timedelta, recorded_at: str, now: str) -> bool:
+    """Whether more time has passed; not, where the recording does not say when it was made."""
+    try:
+        return datetime.fromisoformat(now) - datetime.fromisoformat(recorded_at) > most
+    except (TypeError, ValueError):
+        return False
 
 
 def _provenance(envelope: Envelope) -> tuple[str, ...]:

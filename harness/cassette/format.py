@@ -65,6 +65,7 @@ class InteractionRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
     request: RequestRow
     response: ResponseRow
     case: str = ""
+    late: bool = False
 
 
 class File(Struct, forbid_unknown_fields=True):
@@ -113,7 +114,10 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
 
 
 def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:
-    return [InteractionRow(_request_row(one.request), _response_row(one.response), one.case) for one in interactions]
+    return [
+        InteractionRow(_request_row(one.request), _response_row(one.response), one.case, one.late)
+        for one in interactions
+    ]
 
 
 def _encoded(envelope: Envelope, rows: list[InteractionRow], blobs: str) -> bytes:
@@ -177,7 +181,7 @@ def _interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReade
         asked = row.request
         body_bytes = next((restored(kind, value) for kind, value in _bodies(asked)), b"")
         request = Request(asked.method, asked.path, tuple(asked.headers), body_bytes)
-        return Interaction(request, tuple(_pieces(row.response)), row.case)
+        return Interaction(request, tuple(_pieces(row.response)), row.case, row.late)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 

@@ -38,12 +38,14 @@ class Envelope:
 class Interaction:
     """One request as a cassette keeps it (path for URL, allow-listed headers) and its response.
 
-    `case` is the test that recorded it, where that is not the one that the cassette's envelope names.
+    `case` is the test that recorded it, where that is not the one that the cassette's envelope names. `late`: it was
+    sent when the test's own code had ended, by what tears its fixtures down.
     """
 
     request: Request
     response: Response
     case: str = ""
+    late: bool = False
 
     @cached_property
     def value(self) -> Any:
@@ -72,7 +74,8 @@ def kept_request(request: Request) -> Request:
 
 def same_but_for_times(old: Interaction, new: Interaction) -> bool:
     """Whether two recordings say the same: offsets, and where the network cut the body into chunks, are timing."""
-    same_request = old.case == new.case and without_boundary(old.request) == without_boundary(new.request)
+    same_sender = (old.case, old.late) == (new.case, new.late)
+    same_request = same_sender and without_boundary(old.request) == without_boundary(new.request)
     return same_request and _timeless(old.response) == _timeless(new.response)
 
 

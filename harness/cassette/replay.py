@@ -21,8 +21,8 @@ class Replay:
     Filters and normalisers are applied to both before they are compared; no miss shows what filters name. Ids that
     recorded answers gave are bound: see `bindings.py`. A request that none equals raises `CassetteMiss`, and so does
     reading past the end of an answer that its own client abandoned; each is also kept in `misses`, with its parts in
-    `reports`. In a cassette that tests share, the `own` interactions are those that the test `case` recorded: they are
-    played before others that equal them.
+    `reports`; `refusal` makes it of its message. In a cassette that tests share, the `own` interactions are those that
+    the test `case` recorded: they are played before others that equal them.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class Replay:
         filters: Filters = NO_FILTERS,
         normalisers: Normalisers = NO_NORMALISERS,
         case: str = "",
+        refusal: Callable[[str], CassetteMiss] = CassetteMiss,
     ) -> None:
         self.cassette = _filtered(cassette, filters)
         self.own = own_places(cassette, case)
         self._filters = filters
         self._index = _index(cassette, self.cassette, normalisers, frozenset(self.own))
         self._reporter = Reporter(self.cassette, self._index, explain or (lambda path: None), record)
+        self._refusal = refusal
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []
         self._queues = Queues(self._index)
@@ -103,7 +105,7 @@ class Replay:
         return self._kept(miss)
 
     def _kept(self, report: Miss) -> CassetteMiss:
-        miss = CassetteMiss(report.message)
+        miss = self._refusal(report.message)
         with self._lock:
             self.misses.append(miss)
             self.reports.append(report)

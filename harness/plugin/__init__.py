@@ -8,7 +8,13 @@ from harness.plugin.fixtures import (
     cassette,
     flags,
 )
-from harness.plugin.honesty import pytest_runtest_call, pytest_runtest_makereport
+from harness.plugin.honesty import (
+    pytest_fixture_setup,
+    pytest_runtest_call,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
 from harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
 from harness.plugin.normalisers import harness_normalisers
 from harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
@@ -27,9 +33,12 @@ __all__ = [
     "harness_respx",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_fixture_setup",
     "pytest_generate_tests",
     "pytest_itemcollected",
     "pytest_load_initial_conftests",
     "pytest_runtest_call",
     "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
 ]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.plugin.record import of_subtest
+
 if TYPE_CHECKING:
     from harness.faults import Fault
 
@@ -71,9 +73,8 @@ class FaultRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the counts of one test."""
-        for fault, (seen, due, fired, reasons) in zip(
-            self._faults, getattr(report, "harness_faults", ()), strict=False
-        ):
+        counts = () if of_subtest(report) else getattr(report, "harness_faults", ())
+        for fault, (seen, due, fired, reasons) in zip(self._faults, counts, strict=False):
             fault.count.seen += seen
             fault.count.due += due
             fault.count.fired += fired

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import CassetteError
 from harness.flags import VARIABLES
 from harness.matrix import Combination
+from harness.plugin.age import max_age
 from harness.plugin.faults import armed
 from harness.plugin.life import LIFE, default_path
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from harness.plugin.modes import record_mode, recording_disabled
 from harness.plugin.normalisers import normalisers_of
-from harness.plugin.secrets import filters_of, hidden_in_logs
-from harness.plugin.stash import COMBINATION, SESSION
+from harness.plugin.secrets import HIDDEN, filters_of, hidden_in_logs
+from harness.plugin.stash import COMBINATION, REFUSALS, SESSION
 
 if TYPE_CHECKING:
-    from harness.plugin.session import Plan, Session
+    from harness.plugin.plan import Plan
+    from harness.plugin.session import Session
 
 OFFLINE_KEY = "offline"
 """What `ANTHROPIC_API_KEY` holds while a test plays recordings or the simulator: no key is used, and none can leak."""
@@ -83,7 +86,8 @@ def _harness_cassette(
     faults = [fault.arm(_harness_combination.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
     session = Session(plan, *faults, everywhere=armed(request.node, _harness_combination.id))
     with hidden_in_logs(session.shown), session.open():
-        request.node.stash[SESSION] = session
+        request.node.stash[SESSION], request.node.stash[REFUSALS] = session, session.refusals
+        request.config.stash[HIDDEN].follow(request.node.nodeid, session.shown)
         if plan.upstream == "simulator" or not (plan.records or plan.disabled):
             monkeypatch.setenv("ANTHROPIC_API_KEY", OFFLINE_KEY)
             monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
@@ -101,27 +105,35 @@ def cassette(_harness_cassette: "Session") -> "Session":
 
 
 def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "Plan":
-    from harness.cassette import Cassette
     from harness.cassette.blobs import FOLDER
-    from harness.cassette.merge import holds_recording_of
-    from harness.plugin.session import Plan
+    from harness.plugin.plan import Plan, cassette_of
 
     config: pytest.Config = request.config
     node: pytest.Item = request.node
     scenario = node.get_closest_marker("scenario")
-    recordings, mode = config.rootpath / config.stash[CONFIG].recordings, record_mode(config)
+    recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
+    mode, disabled = record_mode(config), recording_disabled(config)
+    command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
+    upstream = config.getoption("--harness-upstream")
+    try:
+        cassette = cassette_of(path, mode, disabled)
+    except CassetteError as error:
+        shared = "" if path == default_path(node) else "\nOther tests may have recorded in it: record those anew, too."
+        pytest.fail(f"{error}\nTo record it anew: {command} --harness-upstream={upstream}{shared}", pytrace=False)
     return Plan(
         path=path,
         mode=mode,
-        recorded=mode == "once" and path.exists() and holds_recording_of(Cassette.load(path), node.nodeid),
+        cassette=cassette,
         blobs=recordings / FOLDER if path.is_relative_to(recordings) else None,
         gone=config.stash[LIFE].is_gone,
-        disabled=recording_disabled(config),
-        upstream=config.getoption("--harness-upstream"),
+        anew=config.stash[LIFE].is_recorded,
+        most_age=limit and limit.most,
+        disabled=disabled,
+        upstream=upstream,
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
         case=node.nodeid,
         combination=flags.id,
-        command=f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite",
+        command=command,
         filters=filters_of(request),
         normalisers=normalisers_of(request),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),

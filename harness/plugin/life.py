@@ -5,6 +5,7 @@ The claims of all workers come together in the process that the user started. Th
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,8 @@ class Life:
         self._narrowed = _narrowed(config)
         self._files: set[str] = set()
         self._orphans: list[str] = []
+        self._recorded: set[str] = set()
+        self._replaced: set[str] = set()
 
     def claim(self, item: pytest.Item, path: Path) -> None:
         """Note that a test's cassette is at `path`."""
@@ -62,11 +65,28 @@ class Life:
         self._claimed.add(self._relative(path))
 
     def is_gone(self, case: str) -> bool:
-        """Whether a test does not exist any more: its file does not, or is collected whole, without it."""
-        file = case.partition("::")[0]
-        if not (self._config.rootpath / file).exists():
+        """Whether a test does not exist any more: its file does not, or is collected whole, without it.
+
+        A function that the file still speaks of may be defined, or asked for, under other conditions than today's.
+        """
+        file, _, name = case.partition("::")
+        path, function = self._config.rootpath / file, name.rpartition("::")[2].partition("[")[0]
+        if not path.exists():
             return True
-        return self._files_are_whole and file in self._files and case not in self._collected
+        if not self._files_are_whole or file not in self._files or case in self._collected:
+            return False
+        others = case.partition("[")[0]
+        return any(one.partition("[")[0] == others for one in self._collected) or not _speaks_of(path, function)
+
+    def note_recorded(self, item: pytest.Item, replaced: Path | None) -> None:
+        """Note that a test has been recorded, and the cassette that could not be read in whose place it was."""
+        self._recorded.add(item.nodeid)
+        if replaced is not None:
+            self._replaced.add(self._relative(replaced))
+
+    def is_recorded(self, case: str) -> bool:
+        """Whether a test has been recorded in this run, by this worker."""
+        return case in self._recorded
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -109,6 +129,7 @@ class Life:
             self._narrowed = self._narrowed or "a worker died"
             return
         self._claimed.update(found["claimed"])
+        self._replaced.update(found["replaced"])
         self._files.update(found["files"])
         self._narrowed = self._narrowed or found["narrowed"]
         self._unknown = set(found["unknown"]) & self._unknown if self._uses else set(found["unknown"])
@@ -127,6 +148,7 @@ class Life:
                 "unknown": sorted(self._unknown),
                 "narrowed": self._narrowed,
                 "uses": self._uses,
+                "replaced": sorted(self._replaced),
             }
         else:
             self._finish()
@@ -145,7 +167,11 @@ class Life:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name the cassettes that no test claims."""
+        """Name the cassettes that were replaced unread, and those that no test claims."""
+        for path in sorted(self._replaced):
+            terminalreporter.write_line(
+                f"{path} could not be read and was recorded anew; what other tests had recorded in it is lost"
+            )
         if not self._orphans:
             return
         count = len(self._orphans)
@@ -158,7 +184,9 @@ class Life:
     @property
     def _files_are_whole(self) -> bool:
         """Whether of each collected file every test was collected."""
-        return not self._config.option.lf and not any("::" in argument for argument in self._config.args)
+        return not self._config.getoption("lf", default=False) and not any(
+            "::" in argument for argument in self._config.args
+        )
 
     def _found(self, recordings: Path) -> Iterator[str]:
         from harness.cassette.orphans import Claims, orphans  # a run that uses no cassette does not pay for its import
@@ -201,6 +229,11 @@ def _narrowed(config: pytest.Config) -> str:
     if not testpaths and any(Path(here, argument) != config.rootpath for argument in config.args):
         return "it did not run all of the root directory"
     return ""
+
+
+def _speaks_of(path: Path, name: str) -> bool:
+    """Whether the name stands in a file of source."""
+    return re.search(rf"\b{re.escape(name)}\b", path.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def _overrides(item: pytest.Item) -> bool:

@@ -24,14 +24,17 @@ Row = dict[str, Any]
 """One miss, as plain values: a worker hands it over as JSON."""
 
 
-def miss_rows(item: pytest.Item, session: "Session", failure: str) -> str:
-    """The misses of a test as JSON, empty where it has none; `failure` is the message with which it failed."""
-    if not session.missed:
+def miss_rows(item: pytest.Item, session: "Session", failure: str, told: int) -> str:
+    """The misses of a test as JSON, but for the first, which were `told` before; empty where there are none.
+
+    `failure` is the message with which it failed.
+    """
+    if not (missed := session.missed[told:]):
         return ""
     import msgspec  # a run without misses does not pay for it
 
-    alone = {*(one.message for one in session.missed), session.missed_text}
-    rows = [{**_row(item, session, miss), "alone": failure in alone} for miss in session.missed]
+    alone = failure in session.missed_texts
+    rows = [{**_row(item, session, miss), "alone": alone} for miss in missed]
     text = msgspec.json.encode(rows).decode()
     if session.shown(text) == text:
         return text
@@ -98,8 +101,9 @@ class Misses:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the misses that came with a report; leave a failure in full only where its cause is new."""
-        self._used |= hasattr(report, "harness")
-        if not (text := getattr(report, "harness_misses", "")):
+        text = getattr(report, "harness_misses", "")
+        self._used |= hasattr(report, "harness") or bool(text)
+        if not text:
             return
         import msgspec
 

@@ -10,7 +10,7 @@ from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
 from harness.plugin.modes import RECORD_MODES, UPSTREAMS, owned
 from harness.plugin.normalisers import configured_normalisers
-from harness.plugin.secrets import configured_filters
+from harness.plugin.secrets import HIDDEN, Hidden, configured_filters
 from harness.plugin.summary import Summary
 
 SUITE = "harness.conformance"
@@ -72,6 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
     config.stash[LIFE] = Life(config)
     config.pluginmanager.register(config.stash[LIFE], "harness-life")
+    config.stash[HIDDEN] = Hidden()
+    config.pluginmanager.register(config.stash[HIDDEN], "harness-secrets")
     config.pluginmanager.register(Summary(age.max_age(config)), "harness-summary")
     if config.stash[CONFIG].vcr_marks:
         vcr_options.configure(config)

@@ -20,6 +20,11 @@ def run_row(item: pytest.Item, outcome: str) -> dict[str, Any] | None:
     return {**measured_row(item.nodeid, combination.id, outcome, session.exchanges), **_source(session)}
 
 
+def of_subtest(report: pytest.TestReport) -> bool:
+    """Whether a report is that of a part of a test: such a part is no test of the run's record."""
+    return hasattr(report, "context")
+
+
 def measured_row(
     case: str, combination: str, outcome: str, exchanges: "Sequence[tuple[Request, Response]]"
 ) -> dict[str, Any]:

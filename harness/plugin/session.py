@@ -1,87 +1,41 @@
 """One test's traffic: who answers it, what is recorded of it, and what is wrong with it in the end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.cassette import (
-    NO_FILTERS,
-    NO_NORMALISERS,
-    REDACTED,
-    Cassette,
-    Envelope,
-    Filters,
-    Miss,
-    Normalisers,
-    Recorder,
-    Replay,
-)
-from harness.cassette.lock import locked
-from harness.cassette.merge import merged
-from harness.cassette.scan import without_keys
+from harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
+from harness.cassette.scan import refuse_keys
 from harness.clock import Clock, VirtualClock
-from harness.errors import Refusal
+from harness.errors import CassetteError, CassetteMiss, Refusal
 from harness.faults.clients import misleading
 from harness.faults.fault import Fault, never_fired
 from harness.flags import explaining_flag
-from harness.plugin.modes import RecordMode
+from harness.plugin import saving
+from harness.plugin.hiding import Hiding
+from harness.plugin.plan import Plan
+from harness.plugin.refusals import FailedMiss, FailedNetwork
 from harness.plugin.spoiled import given_back
 from harness.transports import (
-    SystemClock,
+    PLAYING,
+    SIMULATING,
     async_http_client,
     http_client,
     intercepted,
     network_refused,
-    sdk_http_library,
-    sdk_version,
+    own_async_http_client,
+    own_http_client,
 )
 from harness.wire.tap import Tap
 from harness.wire.timeline import Layer, Request, Response, Upstream
 
 if TYPE_CHECKING:
+    from harness.cassette import Interaction
     from harness.simulator import Simulator
     from harness.transports.server import LoopbackServer
-
-UpstreamChoice = Literal["live", "simulator"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a test's requests are to be answered. `command` records its cassette, once an upstream is added."""
-
-    path: Path
-    mode: RecordMode = "none"
-    disabled: bool = False
-    upstream: UpstreamChoice = "live"
-    scenario: Path | None = None
-    case: str = ""
-    combination: str = ""
-    command: str = ""
-    filters: Filters = NO_FILTERS
-    normalisers: Normalisers = NO_NORMALISERS
-    allowed: frozenset[str] = frozenset()
-    recorded: bool = False
-    """Whether there is something that this test need not record, under `once`."""
-    blobs: Path | None = None
-    gone: Callable[[str], bool] = lambda case: False
-    """Whether a test, by its name, does not exist any more."""
-
-    @property
-    def records(self) -> bool:
-        """Whether what is not played will be recorded."""
-        if self.disabled or self.mode == "none":
-            return False
-        return self.mode != "once" or not self.recorded
-
-    @property
-    def plays(self) -> bool:
-        """Whether recorded answers are played."""
-        return not self.disabled and (not self.records or self.mode == "new_episodes")
 
 
 class Session:
@@ -90,40 +44,39 @@ class Session:
     def __init__(self, plan: Plan, *faults: Fault, everywhere: Sequence[Fault] = ()) -> None:
         self.plan = plan
         self._awaited, faults = faults, (*faults, *everywhere)
-        self.clock: Clock = _clock(plan)
+        self.clock: Clock = plan.clock()
         self._tap, self._recorder = Tap(), Recorder(plan.filters)
-        self._cassette = Cassette.load(plan.path) if not plan.disabled and plan.path.exists() else None
+        self.shown = Hiding(plan.filters, self._tap)
         self._faults = faults
-        source = self._cassette.envelope.upstream if self._cassette and not plan.records else plan.upstream
-        self.command = f"{plan.command} --harness-upstream={'simulator' if source == 'simulator' else 'live'}"
+        answered_by = plan.cassette.envelope.upstream if plan.cassette and not plan.records else plan.upstream
+        self.command = f"{plan.command} --harness-upstream={'simulator' if answered_by == 'simulator' else 'live'}"
         self._replay = self._player() if plan.plays else None
         spoiling = (given_back(fault, self._replay) for fault in faults) if self._replay else faults
         self._layers: tuple[Layer, ...] = (self._tap, *spoiling)
-        self._simulator = _simulated(plan) if plan.upstream == "simulator" and self._asks_upstream else None
+        self._simulator = _simulated(plan) if plan.upstream == "simulator" and plan.asks_upstream else None
         self._refused: list[Any] = []
-        self._taken: dict[int, tuple[int, frozenset[str]]] = {}
-
-    @property
-    def _asks_upstream(self) -> bool:
-        return self.plan.records or self.plan.disabled
+        self._mixed: list[CassetteMiss] = []
+        self._ended_at: int | None = None
 
     def _player(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
-            self._cassette or empty,
+            self.plan.cassette or empty,
             explain=explaining_flag,
             record=self.command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
             case=self.plan.case,
+            refusal=FailedMiss,
         )
 
     @contextmanager
     def open(self) -> Iterator["Session"]:
         """Answer requests while the context lasts. A real server stands on loopback while the simulator is recorded."""
         with ExitStack() as stack:
-            if self.plan.upstream == "simulator" or not self._asks_upstream:
-                self._refused = stack.enter_context(network_refused())
+            if self.plan.upstream == "simulator" or not self.plan.asks_upstream:
+                doing = SIMULATING if self.plan.asks_upstream else PLAYING
+                self._refused = stack.enter_context(network_refused(doing, FailedNetwork))
             if self._simulator and self.plan.records:
                 self.base_url = stack.enter_context(_served(self._simulator)).url
             stack.enter_context(misleading(*self._faults))
@@ -145,23 +98,37 @@ class Session:
         if not self.plan.records:
             return self._layers
         played: tuple[Layer, ...] = (self._recorded,) if self._replay else ()
-        return (*self._layers, *played, self._recorder)
+        unmixed: tuple[Layer, ...] = (self._unmixed,) if self.plan.mixes else ()
+        return (*self._layers, *played, *unmixed, self._recorder)
 
     def _recorded(self, request: Request) -> Response | None:
         """A layer that answers what the cassette holds (record mode `new_episodes`)."""
         assert self._replay is not None
         return self._replay.find(request)
 
+    def _unmixed(self, request: Request) -> Response | None:
+        """A layer that lets nothing reach an upstream whose answers the cassette cannot take."""
+        plan = self.plan
+        assert plan.cassette is not None
+        self._mixed.append(
+            FailedMiss(
+                f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
+                f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
+                f"{plan.upstream}. A cassette tells of one upstream.\nTo record it anew: {plan.rewrite}"
+            )
+        )
+        raise self._mixed[-1]
+
     def http_client(self) -> Any:
         """A sync client of the SDK's HTTP library whose requests this session answers."""
         if self._upstream is None:
-            return sdk_http_library().Client()
+            return own_http_client()
         return http_client(self._upstream, *self._all_layers, clock=self.clock)
 
     def async_http_client(self) -> Any:
         """The async twin of `http_client`."""
         if self._upstream is None:
-            return sdk_http_library().AsyncClient()
+            return own_async_http_client()
         return async_http_client(self._upstream, *self._all_layers, clock=self.clock)
 
     @property
@@ -171,8 +138,8 @@ class Session:
 
     @property
     def bodies(self) -> tuple[Any, ...]:
-        """The JSON bodies of the requests."""
-        return tuple(msgspec.json.decode(request.body) for request, _ in self.exchanges)
+        """The JSON bodies of the requests: `None` where one has none, and the bytes where it is no JSON."""
+        return tuple(_decoded(request.body) for request, _ in self.exchanges)
 
     @property
     def virtual(self) -> bool:
@@ -182,13 +149,13 @@ class Session:
     @property
     def live(self) -> bool:
         """Whether the answers are, or were when they were recorded, those of the live API."""
-        played = self._cassette if self.plan.plays else None
+        played = self.plan.cassette if self.plan.plays else None
         return (played.envelope.upstream if played else self.plan.upstream) == "live"
 
     @property
     def cassette(self) -> Cassette | None:
         """The cassette that is played, where there is one."""
-        return self._cassette
+        return self.plan.cassette
 
     @property
     def missed(self) -> tuple[Miss, ...]:
@@ -196,40 +163,31 @@ class Session:
         return tuple(self._replay.reports) if self._replay and "misses" not in self.plan.allowed else ()
 
     @property
-    def missed_text(self) -> str:
-        """What a test that has otherwise passed is told of its misses alone, with what they left unplayed."""
-        unplayed = self._unplayed() if self._replay and "unplayed" not in self.plan.allowed else []
-        return "\n\n".join([*(miss.message for miss in self.missed), *unplayed])
+    def missed_texts(self) -> frozenset[str]:
+        """What a test that has otherwise passed is told of its misses alone, with what they left unplayed or not."""
+        messages = [miss.message for miss in self.missed]
+        unplayed = self._unplayed(False), self._unplayed(True)
+        together = {"\n\n".join(dict.fromkeys([*messages, *more])) for more in ([], *unplayed)}
+        return frozenset(together.union(messages))
 
     @property
     def played(self) -> tuple[int, ...]:
         """The positions of the interactions that were played."""
         unplayed = self._replay.unplayed if self._replay else ()
-        count = len(self._cassette.interactions) if self._cassette else 0
+        count = len(self.plan.cassette.interactions) if self.plan.cassette else 0
         return tuple(place for place in range(count) if place not in unplayed)
 
     def refusals(self) -> list[Refusal]:
         """The misses and refused attempts to reach the network that the test's marks do not allow."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
-        return [*misses, *(self._refused if "network" not in self.plan.allowed else [])]
-
-    def shown(self, text: str) -> str:
-        """A text as it may be shown: without what the filters name or took out of this test's traffic, and no key."""
-        text = self.plan.filters.text(text)
-        for secret in sorted(self._secrets(), key=len, reverse=True):
-            text = text.replace(secret, REDACTED)
-        return without_keys(text)
-
-    def _secrets(self) -> frozenset[str]:
-        """What the filters took out of the traffic so far; an exchange is read again only when more of it has come."""
-        for number, (request, response) in enumerate(self.exchanges if self.plan.filters else ()):
-            if self._taken.get(number, (0,))[0] != len(response):
-                self._taken[number] = len(response), self.plan.filters.taken(request, response)
-        return frozenset(secret for _, secrets in self._taken.values() for secret in secrets)
+        return [*misses, *self._mixed, *(self._refused if "network" not in self.plan.allowed else [])]
 
     def complaints(self) -> list[str]:
-        """What is wrong with a test that has otherwise passed, a line or a few each."""
-        found = [*map(str, self.refusals()), *never_fired(self._awaited)]
+        """What is wrong with a test that has otherwise passed, a line or a few each, beside its refusals.
+
+        Asked when its own code has ended, and again when its fixtures have been torn down.
+        """
+        found = never_fired(self._awaited)
         if self._simulator and self._simulator.unmatched:
             found += [f"{self.plan.scenario}: no turn answers: {asked}" for asked in self._simulator.unmatched]
         if not self.exchanges and "no_request" not in self.plan.allowed:
@@ -237,43 +195,50 @@ class Session:
                 "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
                 "if not, its client is not one of httpx2 or httpx, or was never called."
             )
-        elif self._replay and not self.plan.records and "unplayed" not in self.plan.allowed:
-            found += self._unplayed()
-        return found
+        elif not self.plan.records:
+            found += self._unplayed(self._ended_at is not None)
+        return [*found, *self._keys()]
 
-    def _unplayed(self) -> list[str]:
-        assert self._replay is not None
-        own = frozenset(self._replay.own)
-        if not (unplayed := sorted(own.intersection(self._replay.unplayed))):
+    def _unplayed(self, late: bool) -> list[str]:
+        """What was not played, if that is a complaint; also what fixtures send late, once they have had their turn."""
+        if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        total = len(own)
-        which = ", ".join(map(str, unplayed))
+        own, recorded = frozenset(self._replay.own), self._replay.cassette.interactions
+        unplayed = [place for place in self._replay.unplayed if place in own and (late or not recorded[place].late)]
+        if not unplayed:
+            return []
+        which = ", ".join(map(str, sorted(unplayed)))
         return [
-            f"{len(unplayed)} of {total} recorded interactions of {self.plan.path} were not played: {which}.\n"
+            f"{len(unplayed)} of {len(own)} recorded interactions of {self.plan.path} were not played: {which}.\n"
             f"To record what the test does now: {self.command}"
         ]
 
-    def save(self) -> None:
-        """Write what was recorded, if this test was to record, into what others may have written meanwhile."""
-        if not self.plan.records or not (recorded := self._recorder.interactions):
-            return
-        path, new = self.plan.path, Cassette(self._envelope(), recorded)
-        with locked(path):
-            old = self._filtered(Cassette.load(path)) if path.exists() else None
-            both = merged(old, new, keeps_own=self.plan.mode != "rewrite", gone=self.plan.gone)
-            both.save(path, self.plan.blobs)
+    def _keys(self) -> list[str]:
+        """Why what was recorded will not be written, where it looks like a key."""
+        recorded = self._recorded_now
+        try:
+            if recorded:
+                refuse_keys(self.plan.path, saving.envelope_of(self.plan), recorded)
+        except CassetteError as error:
+            return [str(error)]
+        return []
 
-    def _filtered(self, cassette: Cassette) -> Cassette:
-        return replace(cassette, interactions=tuple(map(self.plan.filters.interaction, cassette.interactions)))
+    @property
+    def _recorded_now(self) -> "tuple[Interaction, ...]":
+        if not self.plan.records:
+            return ()
+        recorded = self._recorder.interactions
+        ended = len(recorded) if self._ended_at is None else self._ended_at
+        return (*recorded[:ended], *(replace(one, late=True) for one in recorded[ended:]))
 
-    def _envelope(self) -> Envelope:
-        return Envelope(
-            upstream=self.plan.upstream,
-            recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            sdk=sdk_version(),
-            case=self.plan.case,
-            combination=self.plan.combination,
-        )
+    def end(self) -> None:
+        """The test's own code has ended: what is sent from here on is sent by what tears its fixtures down."""
+        self._ended_at = len(self._recorder.exchanges)
+
+    def save(self) -> bool:
+        """Write what was recorded, if this test was to record. Returns whether a file was replaced that was broken."""
+        recorded = self._recorded_now
+        return bool(recorded) and saving.save(self.plan, recorded)
 
 
 def _simulated(plan: Plan) -> "Simulator":
@@ -290,11 +255,8 @@ def _served(simulator: "Simulator") -> "LoopbackServer":
     return LoopbackServer(simulator, pace=1)
 
 
-def _clock(plan: Plan) -> Clock:
-    """Recorded and simulated answers come on a virtual clock; a live API takes the time it takes.
-
-    While the simulator is recorded over real HTTP, time is real but nobody waits for anything but the wire.
-    """
-    if not plan.records and not (plan.disabled and plan.upstream == "live"):
-        return VirtualClock()
-    return SystemClock(pace=0.0 if plan.upstream == "simulator" else 1.0)
+def _decoded(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data) if data else None
+    except msgspec.DecodeError:
+        return data

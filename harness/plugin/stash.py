@@ -1,9 +1,11 @@
 """What the plugin keeps with a test item."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+from harness.errors import Refusal
 from harness.matrix import Combination
 
 if TYPE_CHECKING:
@@ -16,3 +18,6 @@ SESSION: "SessionKey" = pytest.StashKey()
 
 COMBINATION = pytest.StashKey[Combination]()
 """The flags of the test item, where it runs under some."""
+
+REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
+"""Tells what was refused to the test item so far, and its marks do not allow."""

@@ -17,9 +17,12 @@ class Summary:
         self.rows: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the row that came with the report."""
+        """Keep the row that came with the report; what was torn down in vain has failed after all."""
         if (row := getattr(report, "harness", None)) is not None:
             self.rows.append(row)
+        if report.when == "teardown" and report.failed:
+            for row in (row for row in self.rows if row["case"] == report.nodeid):
+                row["outcome"] = "failed"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table."""

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.clock import VirtualClock
-from harness.errors import CassetteError, NetworkRefused, Refusal
+from harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from harness.plugin.marks import CONFIG
+from harness.plugin.record import of_subtest
+from harness.plugin.refusals import FailedMiss, FailedNetwork
+from harness.plugin.stash import REFUSALS
 from harness.plugin.vcr_config import cassette_path, extra_paths, merged, settings
 
 if TYPE_CHECKING:
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
 
 PLAYED = pytest.StashKey["VcrCassette"]()
 """The cassette that a test plays."""
-REFUSED = pytest.StashKey[list[NetworkRefused]]()
-"""The attempts of a test's other clients to reach the network."""
-
 _RECORDING = ("all", "rewrite")
 
 
@@ -53,19 +53,6 @@ def vcr(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that has swallowed a miss; where it failed for another reason, say that there was one."""
-    try:
-        yield
-    except Exception as error:
-        for refusal in _refusals(item):
-            error.add_note(f"\n{refusal}")
-        raise
-    if refusals := _refusals(item):
-        pytest.fail("\n\n".join(map(str, refusals)), pytrace=False)
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put into the report how much of a cassette was played, for whichever worker."""
     report = yield
@@ -82,7 +69,7 @@ class VcrSummary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test, on whichever worker it ran."""
-        if (count := getattr(report, "harness_vcr", None)) is not None:
+        if (count := getattr(report, "harness_vcr", None)) is not None and not of_subtest(report):
             self._played.append(count)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -123,7 +110,7 @@ def _cassette(request: pytest.FixtureRequest, record_mode: str, marks: list[pyte
             f"{_advice(node, path, chosen.record_mode)}"
         )
     try:
-        return VcrCassette(path, chosen, extra_paths(marks, folder), _advice(node, path, "new_episodes"))
+        return VcrCassette(path, chosen, extra_paths(marks, folder), _advice(node, path, "new_episodes"), FailedMiss)
     except CassetteError as error:
         raise pytest.UsageError(f"{node.nodeid}: {error}") from None
 
@@ -144,10 +131,12 @@ def _played(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterat
     from harness.transports import intercepted, load_http_libraries, network_guarded
 
     load_http_libraries()
-    node.stash[REFUSED] = []
+    refused: list[NetworkRefused] = []
+    misses: list[CassetteMiss] = [] if node.get_closest_marker("harness_misses") else cassette.misses
+    node.stash[REFUSALS] = lambda: [*misses, *refused]
     with ExitStack() as stack:
         if guarded and not node.get_closest_marker("harness_network"):
-            stack.enter_context(network_guarded(_guard(cassette, node.stash[REFUSED])))
+            stack.enter_context(network_guarded(_guard(cassette, refused)))
         stack.enter_context(intercepted(None, cassette, clock=VirtualClock()))
         yield
 
@@ -159,7 +148,7 @@ def _guard(cassette: "VcrCassette", refused: list[NetworkRefused]) -> Callable[[
         if cassette.passed_on or is_loopback(host) or Path(host).is_absolute():
             return
         refused.append(
-            NetworkRefused(
+            FailedNetwork(
                 f"this test plays a cassette, but reached for {host} by another way than a client of httpx2 or httpx, "
                 "which are all that vcr_marks answers; let it through with @pytest.mark.harness_network"
             )
@@ -167,11 +156,3 @@ def _guard(cassette: "VcrCassette", refused: list[NetworkRefused]) -> Callable[[
         raise refused[-1]
 
     return refuse
-
-
-def _refusals(item: pytest.Item) -> list[Refusal]:
-    cassette = item.stash.get(PLAYED, None)
-    if cassette is None:
-        return []
-    misses: list[Refusal] = [] if item.get_closest_marker("harness_misses") else list(cassette.misses)
-    return [*misses, *item.stash.get(REFUSED, [])]

@@ -1,13 +1,23 @@
 """The only place that knows HTTP clients, sockets and real clocks."""
 
 from harness.transports.blocking import network_blocked, network_guarded
-from harness.transports.clients import async_http_client, clock_for, http_client, sdk_http_library, sdk_version
+from harness.transports.clients import (
+    async_http_client,
+    clock_for,
+    http_client,
+    own_async_http_client,
+    own_http_client,
+    sdk_http_library,
+    sdk_version,
+)
 from harness.transports.clock import SystemClock
 from harness.transports.intercept import intercepted, load_http_libraries
-from harness.transports.network import is_loopback, network_refused
+from harness.transports.network import PLAYING, SIMULATING, is_loopback, network_refused
 from harness.transports.transport import transport_class
 
 __all__ = [
+    "PLAYING",
+    "SIMULATING",
     "SystemClock",
     "async_http_client",
     "clock_for",
@@ -18,6 +28,8 @@ __all__ = [
     "network_blocked",
     "network_guarded",
     "network_refused",
+    "own_async_http_client",
+    "own_http_client",
     "sdk_http_library",
     "sdk_version",
     "transport_class",

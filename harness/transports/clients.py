@@ -43,6 +43,18 @@ def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
 
 
+def own_http_client() -> Any:
+    """A sync client of the SDK's HTTP library over the network, with the settings of those that are answered here."""
+    http = sdk_http_library()
+    return http.Client(**_sdk_defaults(http))
+
+
+def own_async_http_client() -> Any:
+    """The async twin of `own_http_client`."""
+    http = sdk_http_library()
+    return http.AsyncClient(**_sdk_defaults(http))
+
+
 def clock_for(pace: float) -> Clock:
     """The clock of a pace: virtual at 0, real above."""
     return SystemClock(pace) if pace else VirtualClock()

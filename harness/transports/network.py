@@ -2,22 +2,31 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 from harness.errors import NetworkRefused
 
+PLAYING = "plays recordings", "record that traffic with --record-mode=once"
+"""What a test does that needs no network, and what to do where it needs one after all."""
+SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
+
 
 @contextmanager
-def network_refused() -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised."""
+def network_refused(
+    doing: tuple[str, str] = PLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
+) -> Iterator[list[NetworkRefused]]:
+    """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised.
+
+    `refusal` makes it of its message, which says what the test is `doing` instead.
+    """
     refused: list[NetworkRefused] = []
 
     def check(host: Any, *port: Any) -> None:
         if not is_loopback(host):
-            refused.append(NetworkRefused(_message(host, *port)))
+            refused.append(refusal(_message(doing, host, *port)))
             raise refused[-1]
 
     def reaching(original: Any) -> Any:
@@ -44,11 +53,10 @@ def network_refused() -> Iterator[list[NetworkRefused]]:
         yield refused
 
 
-def _message(host: Any, *port: Any) -> str:
-    where = ":".join(map(str, (_name(host), *port)))
+def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:
+    where, (what, instead) = ":".join(map(str, (_name(host), *port))), doing
     return (
-        f"this test plays recordings, but tried to reach {where}; record that traffic with "
-        "--record-mode=once, or let it through with @pytest.mark.harness_network"
+        f"this test {what}, but tried to reach {where}; {instead}, or let it through with @pytest.mark.harness_network"
     )
 
 

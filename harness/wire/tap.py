@@ -27,9 +27,12 @@ class Tap:
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
         """Requests in the order in which they were sent, with what came; a response still open counts as abandoned."""
+        return tuple((request, _closed(pieces)) for request, pieces in self.noted())
+
+    def noted(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
+        """The requests from the one at `start`, with what has come so far: an answer is whole once it has an end."""
         with self._lock:
-            noted = list(self._noted)
-        return tuple((request, _closed(pieces)) for request, pieces in noted)
+            return self._noted[start:]
 
 
 def _closed(pieces: list[Piece]) -> Response:

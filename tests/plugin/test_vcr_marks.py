@@ -135,6 +135,32 @@ def test_a_miss_says_what_differs_and_what_to_type(project: pytest.Pytester) -> 
         )
 
 
+@pytest.mark.parametrize("phase", ["setup", "teardown"])
+def test_a_miss_in_a_fixture_fails_its_test_alone(project: pytest.Pytester, phase: str) -> None:
+    """Raised there, or swallowed; the tests that follow are as ever, and are told nothing of pytest's own order."""
+    asked = "httpx2.get('https://api.anthropic.com/v1/other')"
+    swallowed = f"try: {asked}\n    except BaseException: pass"
+    fixtures = "".join(
+        f"@pytest.fixture\ndef {name}(vcr):\n    {line if phase == 'setup' else 'pass'}\n    yield\n"
+        f"    {line if phase == 'teardown' else 'pass'}\n"
+        for name, line in (("raising", asked), ("swallowing", swallowed))
+    )
+    source = (
+        f"import httpx2\nimport pytest\nBEFORE = httpx2.HTTPTransport.handle_request\n{fixtures}"
+        "@pytest.mark.vcr\ndef test_one(raising): pass\n"
+        "@pytest.mark.vcr\ndef test_two(raising): pass\n"
+        "@pytest.mark.vcr\ndef test_three(swallowing): pass\n"
+        "def test_after(): assert BEFORE is httpx2.HTTPTransport.handle_request\n"
+    )
+    run = _run(project, source)
+    if phase == "setup":
+        run.assert_outcomes(errors=2, failed=1, passed=1)
+    else:
+        run.assert_outcomes(errors=3, passed=4)
+    assert 3 == run.stdout.str().count("\nGET https://api.anthropic.com/v1/other is not in ")
+    run.stdout.no_fnmatch_line("*_finalizers*")
+
+
 def test_a_miss_behind_another_failure_is_shown_with_it(project: pytest.Pytester) -> None:
     """What was swallowed may be why."""
     source = (

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,23 @@ class VcrCassette:
 
     Each answer is played once, unless the settings allow repeats; what is never played is no mistake. A request that
     none matches raises `CassetteMiss`, which is also kept in `misses`; one that a filter leaves out passes on.
-    `advice` ends the message of a miss. Raises `CassetteError` naming a file that cannot be read.
+    `advice` ends the message of a miss, and `refusal` makes it of the whole. Raises `CassetteError` naming a file that
+    cannot be read.
     """
 
-    def __init__(self, path: Path, settings: VcrSettings, extra: Iterable[Path] = (), advice: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: VcrSettings,
+        extra: Iterable[Path] = (),
+        advice: str = "",
+        refusal: Callable[[str], CassetteMiss] = CassetteMiss,
+    ) -> None:
         self.path, self.settings = path, settings
         self.misses: list[CassetteMiss] = []
         self.passed_on = False
         self.play_counts: Counter[int] = Counter()
-        self._advice = advice
+        self._advice, self._refusal = advice, refusal
         self._lock = threading.Lock()
         self.data = list(self._loaded([path, *extra]))
 
@@ -43,7 +51,7 @@ class VcrCassette:
                 return None
             place = self._place(sent)
             if place is None:
-                self.misses.append(CassetteMiss(self._message(sent)))
+                self.misses.append(self._refusal(self._message(sent)))
                 raise self.misses[-1]
             self.play_counts[place] += 1
         return responses.played(self.data[place][1])
