@@ -119,7 +119,8 @@ def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenar
         cassette = cassette_of(path, mode, disabled)
     except CassetteError as error:
         shared = "" if path == default_path(node) else "\nOther tests may have recorded in it: record those anew, too."
-        pytest.fail(f"{error}\nTo record it anew: {command} --harness-upstream={upstream}{shared}", pytrace=False)
+        message = f"{error}\nTo record it anew: {command} --harness-upstream={upstream}{shared}"
+        raise pytest.fail.Exception(message, pytrace=False) from None
     return Plan(
         path=path,
         mode=mode,

@@ -199,5 +199,5 @@ def _save(item: pytest.Item, session: "Session | None") -> None:
     try:
         broken = session.save()
     except CassetteError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     item.config.stash[LIFE].note_recorded(item, session.plan.path if broken else None)

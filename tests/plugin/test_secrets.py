@@ -14,7 +14,7 @@ import anthropic  # noqa: F401 - imported once here, not by each of the runs in 
 import pytest
 
 import harness.plugin.session  # noqa: F401 - as above
-from harness.plugin.secrets import hidden_in_logs
+from harness.plugin.secrets import hidden_in_logs, hide_in_record
 
 SECRET = "hunter2-planted-5f1c9e"
 PATTERN = "hunter2-[a-z]+-[0-9a-f]+"
@@ -296,6 +296,89 @@ def test_a_filter_that_is_none_is_a_usage_error(
     (run.stderr if filters else run.stdout).fnmatch_lines([message])
 
 
+TOLD = """
+    import logging
+    import warnings
+
+    log = logging.getLogger("mine")
+    log.warning("asked", extra={"event": "asked", "fields": {"answer": [text], "size": 3}})
+    try:
+        raise ValueError(text)
+    except ValueError:
+        log.exception("failed", stack_info=True)
+    log.warning("it stands in the stack", stack_info=bool(str(secret)))
+    warnings.warn(f"the answer: {text}")
+    warnings.warn("nothing to hide")
+    record_property("answer", text)
+    record_property("size", 3)
+
+def test_part(cassette, subtests):
+    import anthropic
+    with subtests.test("one"):
+        asked = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}])
+        with anthropic.Anthropic(max_retries=0).messages.stream(**asked) as stream:
+            print(stream.get_final_text())
+"""
+LOGS = """
+import logging
+from pathlib import Path
+import pytest
+from harness.logs import json_lines
+
+@pytest.fixture(autouse=True)
+def json_log():
+    handler = json_lines(Path("logs", "mine.jsonl"))
+    logging.getLogger("mine").addHandler(handler)
+    yield
+    logging.getLogger("mine").removeHandler(handler)
+    handler.close()
+"""
+
+
+@pytest.mark.parametrize("filters", [FILTERS, ""], ids=["filtered", "not filtered"])
+def test_what_a_passing_test_tells_of_it_does_not_show_it(
+    filters: str, planted: Server, pytester: pytest.Pytester
+) -> None:
+    """In fields of log records, their exceptions and stacks, warnings, properties, and what subtests print."""
+    pytest.importorskip("_pytest.subtests")
+    pytester.makeconftest(LOGS)
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\naddopts = '-p no:cacheprovider'\n{filters}")
+    pytester.makepyfile(test_ask=TEST.replace("(cassette)", "(cassette, record_property)") + TOLD)
+    run = pytester.runpytest_inprocess(*RECORD, "-Wdefault", "-o", "junit_family=xunit1")
+    run.assert_outcomes(passed=2, warnings=2)
+    traces = _traces(pytester.path, "\n".join(run.outlines))
+    if not filters:
+        assert {"mine.jsonl", "run.log", "junit.xml", "terminal"} <= traces
+        return
+    assert set() == traces
+    run.stdout.fnmatch_lines(["*UserWarning: the answer: It is REDACTED.", "*UserWarning: nothing to hide"])
+    first, second, third = map(json.loads, (pytester.path / "logs" / "mine.jsonl").read_text().splitlines())
+    assert {"answer": ["It is REDACTED."], "size": 3} == first["fields"]
+    assert second["exception"].endswith("ValueError: It is REDACTED.")
+    assert "it stands in the stack" == third["event"]
+    junit = (pytester.path / "junit.xml").read_text()
+    assert '<property name="answer" value="It is REDACTED." /><property name="size" value="3" />' in junit
+
+
+def test_log_records_that_have_nothing_to_hide_are_left_as_they_are() -> None:
+    """Every value is the one that was given; what is hidden is hidden in keys, and in what is no text, too."""
+
+    def shown(text: str) -> str:
+        return text.replace("hunter2", "REDACTED")
+
+    class Named:
+        def __repr__(self) -> str:
+            return "<hunter2>"
+
+    given = {"plain": {"a": (1, "b")}, "number": 2.5, "nothing": None}
+    hidden = {"keyed": {"hunter2": ("hunter2", 1)}, "named": Named()}
+    record = logging.makeLogRecord({**given, **hidden, "msg": "%s", "args": ("fine",)})
+    hide_in_record(record, shown)
+    assert ("%s", ("fine",)) == (record.msg, record.args)
+    assert all(value is record.__dict__[name] for name, value in given.items())
+    assert ({"REDACTED": ["REDACTED", 1]}, "<REDACTED>") == (record.__dict__["keyed"], record.__dict__["named"])
+
+
 def test_a_log_record_that_cannot_be_formatted_is_left_to_its_handler(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever logs it wrongly hears of it as ever; records after the context are made as before."""
     logger = logging.getLogger("test")
@@ -303,6 +386,7 @@ def test_a_log_record_that_cannot_be_formatted_is_left_to_its_handler(caplog: py
         logger.warning("%s hunter2", "a")
         logger.warning("nothing %s", "here")
         record = logger.makeRecord("test", logging.WARNING, "", 0, "%d hunter2", ("x",), None)
+        hide_in_record(record, lambda text: text.replace("hunter2", "REDACTED"))
     logger.warning("%s hunter2", "b")
     assert ("%d hunter2", ("x",)) == (record.msg, record.args)
     assert ["a REDACTED", "nothing here", "b hunter2"] == caplog.messages
