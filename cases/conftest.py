@@ -25,10 +25,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.fixture(autouse=True, scope="package")
-def _log_file(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What the agent logs goes to `logs/cases.jsonl` too, one JSON object a line; each worker has its own file."""
+def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the agent logs goes to `logs/cases.jsonl` too, one JSON object a line; each worker has its own file.
+
+    Where the suite runs installed, in somebody else's project, the file is a temporary one.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    directory = request.config.rootpath / request.config.stash[CONFIG].logs
+    own = SUITE.is_relative_to(request.config.rootpath)
+    directory = request.config.rootpath / request.config.stash[CONFIG].logs if own else tmp_path_factory.mktemp("logs")
     logger, handler = logging.getLogger(ROOT), json_lines(directory / f"cases{worker and '-' + worker}.jsonl")
     level = logger.level
     logger.addHandler(handler)

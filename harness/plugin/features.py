@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.flags import read_settings
 from harness.matrix import Combination
-from harness.plugin.modes import owned
+from harness.plugin.modes import SUITE, owned
 
 ALL = "all"
 COUNTS = {
@@ -25,6 +25,9 @@ COUNTS = {
     ALL: 25,
 }
 """How many cases each name selects. A run of the whole suite that finds other numbers is stopped."""
+
+_NARROWING = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
+"""Options that leave some of the cases out."""
 
 SHORT = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
 """Other words for the same names."""
@@ -111,10 +114,18 @@ def _suites(config: pytest.Config) -> Iterator[Path]:
 
 
 def _narrowed(config: pytest.Config) -> bool:
-    """Whether the command line picks some of the cases by other means."""
-    options = config.option
-    picked = any("::" in argument or argument.endswith(".py") for argument in config.args)
-    return picked or bool(options.keyword or options.markexpr or options.deselect or getattr(options, "lf", False))
+    """Whether the command line picks some of the cases by other means, or none of them."""
+    if not any(_covers(config, argument) for argument in config.args):
+        return True
+    return any(config.getoption(name, default=None) for name in _NARROWING)
+
+
+def _covers(config: pytest.Config, argument: str) -> bool:
+    """Whether all of a suite is collected where the argument points."""
+    if argument == SUITE:
+        return True
+    path = os.path.abspath(config.invocation_params.dir / argument)
+    return any(suite.is_dir() and suite.is_relative_to(path) for suite in _suites(config))
 
 
 def _hold_counts(items: list[pytest.Item]) -> None:

@@ -8,6 +8,8 @@ import pytest
 RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"]
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 UPSTREAMS = ("live", "simulator")
+SUITE = "harness.conformance"
+"""The cases, as a package: `pytest --pyargs harness.conformance`."""
 
 _OWNERS = {
     "--block-network": ("recording",),

@@ -8,13 +8,10 @@ from harness.plugin import age, faults, sweep, vcr_options, verify
 from harness.plugin.life import LIFE, Life
 from harness.plugin.marks import CONFIG, MARKS
 from harness.plugin.misses import Misses
-from harness.plugin.modes import RECORD_MODES, UPSTREAMS, owned
+from harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, owned
 from harness.plugin.normalisers import configured_normalisers
 from harness.plugin.secrets import HIDDEN, Hidden, configured_filters
 from harness.plugin.summary import Summary
-
-SUITE = "harness.conformance"
-"""The cases, as a package."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

@@ -22,11 +22,12 @@ COUNTS = {
 }
 
 
-def _pytest(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def _pytest(*arguments: str, folder: str = ".", **environ: str) -> subprocess.CompletedProcess[str]:
     import os
 
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environ}, check=False)
+    environment = {**os.environ, **environ}
+    return subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True, env=environment, check=False)
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
@@ -76,11 +77,43 @@ def test_a_selection_of_nothing_does_not_pass() -> None:
     assert 5 == _pytest("--feature=streaming", "-k", "nothing_is_called_this").returncode
 
 
+LOSING = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if item.path.name != "test_tools.py"]
+"""
+
+
 def test_a_lost_case_stops_the_run(tmp_path: Path) -> None:
     """The numbers are held against what was collected."""
-    run = _pytest("--feature=all", "--ignore-glob=*/test_tools.py", "--collect-only", "-q")
-    assert 4 == run.returncode
-    assert (
-        "the suite's cases do not add up: streaming 8 (not 10), extended_output 7 (not 9), tools 0 (not 6)"
-        in run.stderr
-    )
+    (tmp_path / "losing.py").write_text(LOSING)
+    arguments = ("--feature=all", "-plosing", "--collect-only", "-q")
+    for places in ((), (".",), ("tests", "cases")):
+        run = _pytest(*arguments, *places, PYTHONPATH=str(tmp_path))
+        assert 4 == run.returncode
+        assert (
+            "the suite's cases do not add up: streaming 8 (not 10), extended_output 7 (not 9), tools 0 (not 6)"
+            in run.stderr
+        )
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "cases"),
+    [
+        ("tests", (), 0),
+        (".", ("tests",), 0),
+        (".", ("cases/test_tools.py",), 6),
+        (".", ("--ignore=cases/test_tools.py",), 19),
+        (".", ("--ignore-glob=*/test_tools.py",), 19),
+        ("tests", ("../cases",), 25),
+    ],
+)
+def test_a_run_that_is_told_to_leave_cases_out_is_not_stopped(
+    folder: str, arguments: tuple[str, ...], cases: int
+) -> None:
+    """It runs those that are left; where none are, pytest's own exit code says so."""
+    run = _pytest("--feature=all", "--collect-only", "-q", *arguments, folder=folder)
+    listed = sum("::test_" in line for line in run.stdout.splitlines())
+    assert (0 if cases else 5, cases) == (run.returncode, listed), run.stderr
