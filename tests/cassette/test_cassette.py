@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,29 @@ def test_a_rewrite_that_changes_only_times_leaves_the_file_alone(tmp_path: Path,
     before = path.read_bytes(), path.stat().st_mtime_ns
     assert not Cassette(LATER, (Interaction(REQUEST, response),)).save(str(path))
     assert before == (path.read_bytes(), path.stat().st_mtime_ns)
+
+
+def test_a_recording_that_is_too_old_says_anew_when_it_was_made(tmp_path: Path) -> None:
+    """That line alone is another: offsets, and the SDK, are those of the file. One that does not say keeps silent."""
+    path = tmp_path / "x.json"
+    CASSETTE.save(path)
+    before = path.read_text()
+    again = Cassette(LATER, (Interaction(REQUEST, OTHER_TIMES),))
+    assert not again.save(path, most_age=timedelta(days=365))
+    assert before == path.read_text()
+    assert again.save(path, most_age=timedelta(days=363))
+    assert before.replace(ENVELOPE.recorded_at, LATER.recorded_at) == path.read_text()
+    silent = replace(CASSETTE, envelope=replace(ENVELOPE, recorded_at=""))
+    silent.save(tmp_path / "silent.json")
+    assert not again.save(tmp_path / "silent.json", most_age=timedelta(0))
+
+
+def test_what_a_file_holds_need_not_be_read_again(tmp_path: Path) -> None:
+    """Where it is known already."""
+    path = tmp_path / "x.json"
+    path.write_text("not read")
+    assert not CASSETTE.save(path, instead_of=CASSETTE)
+    assert "not read" == path.read_text()
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ def test_offsets_boundaries_and_reset_moments_are_times(response: Response) -> N
     assert same_but_for_times(Interaction(REQUEST, RESPONSE), Interaction(REQUEST, response))
 
 
+def test_who_sent_a_request_is_no_time() -> None:
+    """Another test did, or one that has ended meanwhile."""
+    one = Interaction(REQUEST, RESPONSE)
+    assert not same_but_for_times(one, replace(one, case="another"))
+    assert not same_but_for_times(one, replace(one, late=True))
+
+
 @pytest.mark.parametrize(
     "response",
     [

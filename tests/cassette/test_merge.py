@@ -17,7 +17,8 @@ import pytest
 
 from harness.cassette import Cassette, Envelope, Interaction, Replay
 from harness.cassette.lock import LOCK_FILE, STALE_SECONDS, locked
-from harness.cassette.merge import holds_recording_of, merged, own_places
+from harness.cassette.merge import can_add, holds_recording_of, merged, own_places
+from harness.errors import CassetteError
 from harness.files import write_whole
 from harness.wire.timeline import Chunk, End, Head, Request, body
 
@@ -97,6 +98,34 @@ def test_another_upstreams_answers_and_those_of_lost_tests_are_not_kept() -> Non
     assert [("a", "3"), ("b", "2")] == _asked(merged(old, _recorded("a", "3"), gone=lambda case: case == "gone"))
     simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"))
     assert [("a", "3")] == _asked(merged(simulated, _recorded("a", "3")))
+
+
+def test_nothing_is_added_to_what_another_upstream_answered() -> None:
+    """What was imported stays imported, whatever is added; where nothing is kept there is nothing to mix."""
+    old = _recorded("a", "1")
+    simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"), path=Path("x.json"))
+    with pytest.raises(CassetteError) as caught:
+        merged(simulated, _recorded("a", "2"), keeps_own=True)
+    assert (
+        "x.json was recorded from: simulator; nothing of another upstream (live) can be added. Record it anew: "
+        "--record-mode=rewrite"
+    ) == str(caught.value)
+    imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
+    assert "imported" == merged(imported, _recorded("a", "2"), keeps_own=True).envelope.upstream
+    empty = replace(simulated, interactions=())
+    assert [can_add(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
+    assert "live" == merged(empty, _recorded("a", "2"), keeps_own=True).envelope.upstream
+
+
+def test_a_cassette_is_as_old_as_its_oldest_part() -> None:
+    """What others recorded is no younger than before, unless they have been recorded anew, too."""
+    old = merged(_recorded("b", "1"), _recorded("c", "2"))
+    new = _recorded("a", "3")
+    new = replace(new, envelope=replace(new.envelope, recorded_at=LATER))
+    assert WHEN == merged(old, new).envelope.recorded_at
+    assert WHEN == merged(old, new, anew=lambda case: case == "b").envelope.recorded_at
+    assert LATER == merged(old, new, anew=lambda case: case in "bc").envelope.recorded_at
+    assert LATER == merged(_recorded("a", "3"), new).envelope.recorded_at
 
 
 def test_a_test_is_played_what_it_recorded_itself_first() -> None:

@@ -78,6 +78,18 @@ def test_finding_says_nothing_where_there_is_nothing() -> None:
     assert [] == upstream.misses
 
 
+def test_a_miss_is_made_of_its_message_as_asked_for() -> None:
+    """For those who must raise it as something more."""
+
+    class Mine(CassetteMiss):
+        """A miss of the caller's own."""
+
+    upstream = Replay(_cassette(), refusal=Mine)
+    with pytest.raises(Mine, match="is not in the cassette") as caught:
+        upstream(_request({}))
+    assert [caught.value] == upstream.misses
+
+
 def test_the_command_and_the_flag_stand_in_the_report() -> None:
     """As given by whoever replays."""
     upstream = Replay(_cassette({"stream": True}), explain=lambda path: path and "streaming", record="pytest --now")

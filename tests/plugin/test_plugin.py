@@ -144,6 +144,28 @@ def test_record_modes_mean_what_they_mean_elsewhere(
     assert interactions == len(json.loads(path.read_bytes())["interactions"])
 
 
+def test_a_session_tells_the_bodies_and_makes_clients(repository: pytest.Pytester) -> None:
+    """A body that is no JSON is told as bytes, none as nothing; clients are the same, recorded and played."""
+    repository.makepyfile(
+        test_ask=ASK
+        + """
+HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+
+def test_ask(cassette):
+    url = f"{anthropic.Anthropic().base_url}".rstrip("/")
+    with cassette.http_client() as client:
+        settings = (client.timeout.connect, client.timeout.read, client.follow_redirects)
+        assert (5.0, 600.0, True) == settings
+        client.get(f"{url}/v1/models", headers=HEADERS)
+        client.post(f"{url}/v1/files", content=b"--no json", headers=HEADERS)
+        client.post(f"{url}/v1/messages", json={"a": 1}, headers=HEADERS)
+    assert (None, b"--no json", {"a": 1}) == cassette.bodies
+"""
+    )
+    repository.runpytest_subprocess(*RECORD).assert_outcomes(passed=1)
+    repository.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_recording_disabled_goes_straight_to_the_upstream(repository: pytest.Pytester) -> None:
     """No cassette is read or written."""
     repository.makepyfile(test_ask=TEST)

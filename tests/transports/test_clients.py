@@ -14,6 +14,8 @@ from harness.transports import (
     clients,
     clock_for,
     http_client,
+    own_async_http_client,
+    own_http_client,
     sdk_http_library,
     sdk_version,
 )
@@ -86,10 +88,12 @@ def test_the_sdks_own_check_of_long_requests_stays_on() -> None:
 
 
 def test_timeouts_are_those_of_the_sdk() -> None:
-    """Ten minutes, five seconds to connect."""
+    """Ten minutes, five seconds to connect, whether the network is asked or not."""
     import anthropic
 
-    with http_client(_upstream) as client:
+    makers = (lambda: http_client(_upstream), lambda: async_http_client(_upstream), own_http_client)
+    for make in (*makers, own_async_http_client):
+        client = make()
         assert anthropic.DEFAULT_TIMEOUT == client.timeout
         assert client.follow_redirects
 

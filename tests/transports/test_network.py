@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import NetworkRefused
-from harness.transports import is_loopback, network_refused
+from harness.transports import SIMULATING, is_loopback, network_refused
 
 MESSAGE = (
     "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "
@@ -92,6 +92,20 @@ def test_another_host_is_refused_whoever_asks(reach: Callable[[str], None], host
     assert MESSAGE.format(f"{host}:443") == str(caught.value)
     assert [caught.value] == refused
     assert not isinstance(caught.value, Exception)
+
+
+def test_the_refusal_says_what_the_test_does_instead() -> None:
+    """And is made as asked for."""
+
+    class Mine(NetworkRefused):
+        """A refusal of the caller's own."""
+
+    with network_refused(SIMULATING, Mine), pytest.raises(Mine) as caught:
+        _look_up("api.anthropic.com")
+    assert (
+        "this test asks the simulator, but tried to reach api.anthropic.com:443; ask the live API with "
+        "--harness-upstream=live, or let it through with @pytest.mark.harness_network"
+    ) == str(caught.value)
 
 
 @pytest.mark.parametrize("reach", WAYS[:8])

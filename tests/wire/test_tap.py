@@ -27,6 +27,18 @@ def test_what_passes_is_noted_and_passed_on_as_it_is(chunks: list[Chunk], last: 
     assert ((_request(0), response),) == tap.exchanges
 
 
+def test_what_was_noted_can_be_followed() -> None:
+    """From a request on, with what has come so far: an end only where there is one."""
+    tap = Tap()
+    tap(_request(0))
+    note = tap(_request(1))
+    (followed,) = tap.noted(1)
+    assert (_request(1), []) == followed
+    note(End(1.0))
+    assert (_request(1), [End(1.0)]) == followed
+    assert [(_request(0), []), followed] == tap.noted()
+
+
 @given(st.permutations(range(5)))
 def test_requests_stand_in_the_order_in_which_they_were_sent(order: list[int]) -> None:
     """Whichever response comes first."""
