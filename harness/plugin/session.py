@@ -74,7 +74,8 @@ class Session:
     def open(self) -> Iterator["Session"]:
         """Answer requests while the context lasts. A real server stands on loopback while the simulator is recorded."""
         with ExitStack() as stack:
-            if self.plan.upstream == "simulator" or not self.plan.asks_upstream:
+            offline = self.plan.upstream == "simulator" or not self.plan.asks_upstream
+            if offline and "network" not in self.plan.allowed:
                 doing = SIMULATING if self.plan.asks_upstream else PLAYING
                 self._refused = stack.enter_context(network_refused(doing, FailedNetwork))
             if self._simulator and self.plan.records:
@@ -180,7 +181,7 @@ class Session:
     def refusals(self) -> list[Refusal]:
         """The misses and refused attempts to reach the network that the test's marks do not allow."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
-        return [*misses, *self._mixed, *(self._refused if "network" not in self.plan.allowed else [])]
+        return [*misses, *self._mixed, *self._refused]
 
     def complaints(self) -> list[str]:
         """What is wrong with a test that has otherwise passed, a line or a few each, beside its refusals.

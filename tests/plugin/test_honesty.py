@@ -102,7 +102,7 @@ def test_no_request_fails_the_test(pytester: pytest.Pytester) -> None:
 
 
 def test_the_network_fails_the_test(pytester: pytest.Pytester) -> None:
-    """Though the attempt was swallowed, and everything recorded was played."""
+    """Though the attempt was swallowed, and everything recorded was played; its mark lets it through."""
     _recorded(pytester)
     body = """
         httpx2.post(URL, json={"n": 1})
@@ -112,6 +112,8 @@ def test_the_network_fails_the_test(pytester: pytest.Pytester) -> None:
             pass
     """
     assert NETWORK == _failure(_run(pytester, body))
+    reached = body.replace("except BaseException", "except OSError")
+    _run(pytester, reached, "harness_network").assert_outcomes(passed=1)
 
 
 READ_ON = """POST /v1/messages: the answer of interaction 0 of {path} \
