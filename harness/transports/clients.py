@@ -1,11 +1,13 @@
 """Clients whose requests an upstream answers: hand one to `anthropic.Anthropic(http_client=...)`."""
 
 import importlib
+import math
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
 from harness.clock import Clock, VirtualClock
+from harness.errors import HarnessError
 from harness.transports.clock import SystemClock
 from harness.transports.transport import transport_class
 from harness.wire.timeline import Layer, Upstream
@@ -56,7 +58,11 @@ def own_async_http_client() -> Any:
 
 
 def clock_for(pace: float) -> Clock:
-    """The clock of a pace: virtual at 0, real above."""
+    """The clock of a pace: virtual at 0, real above. Raises `HarnessError` for what is no pace."""
+    if not 0 <= pace < math.inf:
+        raise HarnessError(
+            f"pace {pace:g} is none: 0 answers at once, 1 keeps the recorded rhythm, 0.1 is ten times as fast"
+        )
     return SystemClock(pace) if pace else VirtualClock()
 
 

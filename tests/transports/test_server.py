@@ -1,7 +1,6 @@
 """The loopback server sends what an upstream says, as it says it, and leaves nothing behind."""
 
 import http.client
-import os
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from harness.clock import VirtualClock
 from harness.errors import CassetteMiss, HarnessError
-from harness.transports.server import LoopbackServer, served
+from harness.transports.server import LoopbackServer
 from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 OK = Head(0.0, 200, (("content-type", "text/event-stream"), ("x-one", "1"), ("content-length", "999")))
@@ -122,6 +121,67 @@ def test_pace_keeps_or_drops_the_times() -> None:
     assert 3600.0 == clock.now()
 
 
+@pytest.mark.parametrize(("pace", "shown"), [(-1, "-1"), (float("nan"), "nan"), (float("inf"), "inf")])
+def test_what_is_no_pace_is_refused(pace: float, shown: str) -> None:
+    """Before anything listens."""
+    with pytest.raises(HarnessError) as caught:
+        LoopbackServer(serve(), pace=pace)
+    told = "is none: 0 answers at once, 1 keeps the recorded rhythm, 0.1 is ten times as fast"
+    assert f"pace {shown} {told}" == str(caught.value)
+
+
+def test_a_client_that_goes_while_it_asks_is_not_answered() -> None:
+    """Half a request is none: the upstream is not asked, so nothing is missed and nothing used up."""
+    asked: list[Request] = []
+
+    def upstream(request: Request) -> Response:
+        asked.append(request)
+        return OK, End(0.0)
+
+    half = b'POST /v1/messages HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"a":1'
+    with LoopbackServer(upstream) as server:
+        for ending in (b"\0\0\0\0\0\0\0\0", b"\1\0\0\0\0\0\0\0"):  # closed, and reset
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ending)
+                connection.sendall(half)
+                time.sleep(0.2)
+        time.sleep(0.2)
+        assert [] == asked
+        assert 200 == httpx2.get(server.url).status_code
+    assert ["GET"] == [request.method for request in asked]
+
+
+def test_a_proxys_headers_change_nothing() -> None:
+    """Where the client says it is somebody else's, its connection is still found."""
+    with LoopbackServer(serve(OK, Chunk(0.0, b"a"), End(0.0)), pace=1) as server:
+        assert b"a" == httpx2.get(server.url, headers={"x-forwarded-for": "10.0.0.1"}).content
+
+
+@pytest.mark.parametrize(
+    "head",
+    [Head(0.0, 101, ()), Head(0.0, 200, (("x-a", "✓"),)), Head(0.0, 200, (("x-a", "a\r\nb: c"),))],
+    ids=["status", "character", "line"],
+)
+@pytest.mark.parametrize("pace", [0, 1])
+def test_what_http_cannot_carry_is_a_broken_upstream(head: Head, pace: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Logged, and told as such: nobody is left without an answer."""
+    with LoopbackServer(serve(head, End(0.0)), pace=pace) as server:
+        response = httpx2.get(server.url, timeout=5)
+    assert (500, b"broken") == (response.status_code, response.content)
+    assert ["GET /: the upstream is broken"] == caplog.messages
+
+
+def test_a_head_and_its_body_are_one_packet() -> None:
+    """So that a client is woken once."""
+    with (
+        LoopbackServer(serve(OK, Chunk(0.0, b"abc"), End(0.0))) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+    ):
+        for _ in range(20):
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert connection.recv(65536).endswith(b"3\r\nabc\r\n0\r\n\r\n")
+
+
 def test_layers_stand_before_the_upstream() -> None:
     """A layer that answers keeps the request from the upstream."""
 
@@ -166,25 +226,6 @@ def test_a_broken_upstream_is_told_from_the_api(caplog: pytest.LogCaptureFixture
         assert 200 == httpx2.get(server.url).status_code
     assert ["GET /broken: the upstream is broken"] == caplog.messages
     assert caplog.records[0].exc_info is not None
-
-
-@pytest.mark.parametrize("before", [None, "https://elsewhere"])
-def test_a_served_upstream_is_found_through_the_environment(before: str | None) -> None:
-    """`ANTHROPIC_BASE_URL` names it for as long as it runs; what it said before is put back."""
-    environment = {} if before is None else {"ANTHROPIC_BASE_URL": before}
-    kept = dict(environment)
-    with served(serve(OK, End(0.0)), environment=environment) as server:
-        assert {"ANTHROPIC_BASE_URL": server.url} == environment
-        assert 200 == httpx2.get(server.url).status_code
-    assert kept == environment
-
-
-def test_a_swallowed_refusal_is_raised_where_the_server_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program in another process can do with a 404 what it likes: the test fails all the same."""
-    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
-    with pytest.raises(CassetteMiss, match=r"^no answer for this$"), served(refuse):
-        assert 404 == httpx2.get(os.environ["ANTHROPIC_BASE_URL"]).status_code
-    assert "ANTHROPIC_BASE_URL" not in os.environ
 
 
 def test_two_hundred_clients_at_once_are_answered() -> None:

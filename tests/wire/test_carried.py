@@ -1,0 +1,32 @@
+"""What HTTP can carry."""
+
+import pytest
+
+from harness.wire.carried import headers_not_carried, not_carried
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "why"),
+    [
+        (200, (("content-type", "text/plain"), ("x-~", "é\t~")), ""),
+        (599, (), ""),
+        (199, (), "status 199 is no final answer (200 to 599)"),
+        (600, (), "status 600 is no final answer (200 to 599)"),
+        (200, (("a b", ""),), "'a b' is no name of a header"),
+        (200, (("", ""),), "'' is no name of a header"),
+        (200, (("x-é", ""),), "'x-é' is no name of a header"),
+        (200, (("a", "b✓"),), "the header a holds what no header can: 'b✓'"),
+        (200, (("a", "b\r\nc: d"),), r"the header a holds what no header can: 'b\r\nc: d'"),
+        (200, (("a", "\x7f"),), r"the header a holds what no header can: '\x7f'"),
+    ],
+)
+def test_a_head_is_told_from_what_no_server_could_send(
+    status: int, headers: tuple[tuple[str, str], ...], why: str
+) -> None:
+    """With the status, the name or the value that is wrong."""
+    assert why == not_carried(status, headers)
+
+
+def test_headers_are_judged_without_a_status() -> None:
+    """A request has none."""
+    assert "'a b' is no name of a header" == headers_not_carried((("a b", ""),))
