@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read only where reading them ends."""
 
 import contextlib
 import glob
@@ -33,6 +33,20 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a file. Raises `OSError` where there is none, `ValueError` where it is no file or too large.
+
+    Pipes and devices are not opened: reading them may never end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is no regular file")
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most:,} bytes")
+    return data
 
 
 def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:

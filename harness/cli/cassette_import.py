@@ -14,8 +14,9 @@ from typing import Any
 from harness.cassette.blobs import FOLDER
 from harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
 from harness.cassette.importers.assessment import Assessment, assess, ended_by
-from harness.cli.files import one_line, read_regular
+from harness.cli.files import one_line
 from harness.errors import CassetteError
+from harness.files import read_regular
 from harness.models import shipped
 
 _EXAMPLES = """examples:
@@ -28,6 +29,7 @@ What is kept matches as loosely as --match-on says until it is recorded again; t
 it is not the API's own. Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
+_UNEXPECTED = "cannot be read, for a reason that nobody thought of; please report it with the file"
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -117,6 +119,8 @@ def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments:
         return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
         return _Outcome(source, error=one_line(f"{source.path}: {error}"))
+    except Exception as error:  # whatever one file does, the others are imported
+        return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
     return _Outcome(source, imported)
 
 

@@ -181,9 +181,10 @@ def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
     for row in rows:
         try:
             moment = parsedate_to_datetime(header(row.response_headers, "date"))
+            moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         except (ValueError, TypeError, OverflowError, IndexError):
             continue
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return ""
 
 

@@ -232,6 +232,22 @@ def test_a_go_vcr_status_may_stand_in_its_line_alone() -> None:
     assert 429 == head.status
 
 
+@pytest.mark.parametrize(
+    ("date", "moment"),
+    [
+        ("Fri, 31 Dec 9999 23:59:59 -1400", ""),
+        ("Mon, 01 Jan 10000 00:00:00 +2359", ""),
+        ("Thu, 12 Feb 2026 19:30:50 -0100", "2026-02-12T20:30:50Z"),
+        ("Thu, 12 Feb 2026 19:30:50", "2026-02-12T19:30:50Z"),
+        ("yesterday", ""),
+    ],
+)
+def test_a_date_is_a_moment_or_nothing(date: str, moment: str) -> None:
+    """One that no calendar has is nothing."""
+    row = _row(response_headers={**HEADERS, "Date": [date]})
+    assert moment == import_cassette(_file(row)).cassette.envelope.recorded_at
+
+
 def test_the_sdk_of_other_languages_is_named() -> None:
     """From its own headers; a value that is no version is not repeated."""
 
