@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from harness.files import write_whole
+from harness.files import read_regular, write_whole
 
 FOLDER = "blobs"
 """The name of the folder."""
+
+LARGEST = 64 << 20
+"""Bytes of a block that is still read: twice what the API takes as a whole request."""
 
 SMALLEST = 4096
 """Characters from which a base64 string is kept apart: one block of most file systems; a smaller file saves nothing."""
@@ -102,9 +105,10 @@ class BlobsBeside:
         self.folder = Path(os.path.normpath(self._parent / folder))
         file = self.folder / name
         try:
-            block = file.read_bytes()
-        except OSError as error:
-            raise ValueError(f"its blob {file} cannot be read: {error.strerror}; {_HOW_TO_MEND}") from None
+            block = read_regular(file, LARGEST)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(f"its blob {file} cannot be read: {why}; {_HOW_TO_MEND}") from None
         if (found := hashlib.sha256(block).hexdigest()) != name:
             raise ValueError(f"its blob {file} was altered (its SHA-256 is now {found}); {_HOW_TO_MEND}")
         return block

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["json", "text", "base64"]
+from harness.wire.depth import is_too_deep
 
-DEEPEST = 100
-"""Levels of lists and objects in a body that is stored as JSON; deeper ones would exhaust the stack when laid out."""
+Kind = Literal["json", "text", "base64"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,6 @@ def restored(kind: Kind, value: Any) -> bytes:
 def _as_json(data: bytes) -> tuple[bool, Any]:
     try:
         value = msgspec.json.decode(data)
-        return msgspec.json.encode(value) == data and not _is_deeper(value, DEEPEST), value
+        return msgspec.json.encode(value) == data and not is_too_deep(data, value), value
     except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError):
         return False, None
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, (dict, list)):
-        return False
-    members = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(member, levels - 1) for member in members)

@@ -11,7 +11,10 @@ from harness.cassette.index import Index
 from harness.cassette.interaction import Envelope, Interaction, same_but_for_times
 from harness.cassette.scan import refuse_keys
 from harness.errors import CassetteError
-from harness.files import write_whole
+from harness.files import read_regular, write_whole
+
+LARGEST = 256 << 20
+"""Bytes of a file that is still read as a cassette: some hundred times the largest recording known to us."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Cassette:
         path = Path(path)
         reader = BlobsBeside(path)
         try:
-            envelope, interactions = decode_file(path.read_bytes(), reader)
+            envelope, interactions = decode_file(read_regular(path, LARGEST), reader)
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(envelope, tuple(interactions), path, reader.folder)

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from harness.wire.depth import is_too_deep
 from harness.wire.timeline import Headers, Request, header
 
 BETA_HEADER = "anthropic-beta"
@@ -33,11 +34,12 @@ def canonical_path(path: str) -> str:
 
 
 def body_value(body: bytes) -> Any:
-    """The JSON value of a body, or the bytes themselves where they are none."""
+    """The JSON value of a body, or the bytes themselves where they are none, or too deep to be compared."""
     try:
-        return msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return body
+    return body if is_too_deep(body, value) else value
 
 
 def canonical(value: Any) -> bytes:

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from harness.cassette.blobs import FOLDER, SHA256, references
+from harness.cassette.cassette import LARGEST
+from harness.files import read_regular
 
 SUFFIX = ".json"
 
@@ -63,8 +65,8 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
     for path in sorted(recordings.rglob(f"*{SUFFIX}")):
         if path not in removed:
             try:
-                used.update(references(msgspec.json.decode(path.read_bytes())))
-            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                used.update(references(msgspec.json.decode(read_regular(path, LARGEST))))
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} cannot be read, and may need any blob: {error}") from None
     return [path for path in blobs if path.name not in used]
 
@@ -76,6 +78,6 @@ def relative_to(root: Path, path: Path) -> str:
 
 def _envelope(path: Path) -> _Envelope | None:
     try:
-        return _DECODER.decode(path.read_bytes()).envelope
-    except (msgspec.DecodeError, UnicodeError, OSError):
+        return _DECODER.decode(read_regular(path, LARGEST)).envelope
+    except (ValueError, OSError):
         return None

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import IO
 
 from harness.cassette.blobs import BlobsBeside
+from harness.cassette.cassette import LARGEST
 from harness.cassette.filters import Filters
 from harness.cassette.format import decode_file
 from harness.cassette.interaction import Interaction
 from harness.cassette.scan import Finding, scan_cassette, scan_file
 from harness.config import read_config
 from harness.errors import HarnessError
+from harness.files import read_regular
 
 _EXAMPLES = """examples:
   harness cassette check
@@ -91,9 +93,10 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
             try:
-                yield _Version(str(file), file.read_bytes())
-            except OSError as error:
-                raise HarnessError(f"{file}: cannot be read: {error.strerror}") from None
+                yield _Version(str(file), read_regular(file, LARGEST))
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else error
+                raise HarnessError(f"{file}: cannot be read: {why}") from None
 
 
 def _checked(version: _Version, filters: Filters) -> _Checked:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from harness.wire.depth import is_too_deep
 from harness.wire.sse import ServerSentEvent, decode
 from harness.wire.timeline import Chunk, End, Head, Response, body, header
 
@@ -133,9 +134,10 @@ def _filled(before: Any, key: str, text: str) -> Any:
 
 def _json(data: str | bytes) -> Any:
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
+    return None if is_too_deep(data, value) else value
 
 
 def _object(value: Any) -> dict[str, Any] | None:

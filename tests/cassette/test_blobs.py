@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,13 @@ def test_a_missing_blob_is_named_with_its_cassette(tmp_path: Path) -> None:
         f"{tmp_path / 'x.json'}: cannot be read as a cassette: interaction 0: its blob {file} cannot be read: No such "
         "file or directory; take it from version control, or record the test anew"
     ) == str(raised.value)
+
+
+def test_a_blob_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """Reading a pipe may never end."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"its blob .*/pipe cannot be read: is no regular file; take it from version"):
+        BlobsBeside(tmp_path / "x.json")(".", "pipe")
 
 
 def test_an_altered_blob_is_named_with_its_cassette_and_is_mended_by_a_recording(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_the_most_readable_form_is_chosen(data: bytes, form: Stored) -> None:
     assert form == stored(data)
 
 
+@pytest.mark.parametrize(("levels", "kind"), [(100, "json"), (101, "text")])
+def test_what_is_too_deep_is_text(levels: int, kind: str) -> None:
+    """Laying it out would exhaust the stack."""
+    assert kind == stored(b"[" * levels + b"]" * levels).kind
+
+
 @given(st.recursive(st.none() | st.integers(-9, 9) | st.text(), lambda inner: st.lists(inner), max_leaves=5))
 def test_a_part_of_something_is_never_json(value: object) -> None:
     """A chunk of a stream stands as the text that it is."""

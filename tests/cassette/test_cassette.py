@@ -24,6 +24,21 @@ def test_a_cassette_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     assert replace(CASSETTE, path=path) == Cassette.load(path) == Cassette.load(str(path))
 
 
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe may never end, a device has no end: neither is opened."""
+    os.mkfifo(tmp_path / "pipe")
+    CASSETTE.save(tmp_path / "x.json")
+    monkeypatch.setattr("harness.cassette.cassette.LARGEST", 100)
+    for path, why in (
+        (tmp_path / "pipe", "is no regular file"),
+        (Path("/dev/zero"), "is no regular file"),
+        (tmp_path / "x.json", "larger than 100 bytes"),
+    ):
+        with pytest.raises(CassetteError) as caught:
+            Cassette.load(path)
+        assert f"{path}: cannot be read as a cassette: {why}" == str(caught.value)
+
+
 LATER = replace(ENVELOPE, recorded_at="2027-01-01T00:00:00Z", sdk="anthropic 3.0.0")
 OTHER_TIMES: Response = (Head(5.5, 200, ()), Chunk(6.0, b"data: one\n\n"), Chunk(6.5, b"data: two\n\n"), End(7.0))
 OTHER_BOUNDARIES: Response = (Head(0.5, 200, ()), Chunk(0.6, b"data: one\n\ndata: two\n\n"), End(0.8))

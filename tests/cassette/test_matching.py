@@ -88,3 +88,9 @@ def test_a_path_is_put_in_order(path: str, canonical: str) -> None:
 def test_a_body_that_is_no_json_stands_for_itself(body: bytes) -> None:
     """Broken, not UTF-8, or nested beyond what can be read."""
     assert body == body_value(body)
+
+
+@pytest.mark.parametrize(("levels", "kind"), [(100, list), (101, bytes), (100_000, bytes)])
+def test_a_body_that_is_too_deep_is_its_bytes(levels: int, kind: type) -> None:
+    """Nobody could walk it."""
+    assert isinstance(body_value(b"[" * levels + b"]" * levels), kind)

@@ -40,6 +40,17 @@ def _plain(value: Any, status: int = 200) -> Response:
     return head, Chunk(0.1, json.dumps(value).encode()), End(0.2)
 
 
+def test_a_deep_body_is_one_that_cannot_be_read() -> None:
+    """Also where it is put together from deltas: the tool's input stays the text that came."""
+    deep = "[" * 200 + "]" * 200
+    head = Head(0.0, 200, (("content-type", "application/json"),))
+    assert None is received((head, Chunk(0.0, deep.encode()), End(0.0))).value
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "input": {}}}
+    parts = [{"type": "input_json_delta", "partial_json": part} for part in (deep[:50], deep[50:])]
+    deltas = [{"type": "content_block_delta", "index": 0, "delta": part} for part in parts]
+    assert deep == assembled([{"type": "message_start", "message": {}}, start, *deltas])["content"][0]["input"]
+
+
 def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
     """Text, thinking, a tool's input, citations, compaction; what a delta's usage states takes the old one's place."""
     events = [
