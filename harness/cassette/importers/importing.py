@@ -162,7 +162,7 @@ def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, inve
         yield fidelity.CHUNKS_INVENTED
     if not plain:
         yield fidelity.STILL_ENCODED
-    elif header(row.response_headers, "content-encoding") not in ("", "identity"):
+    elif header(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
         yield fidelity.DECOMPRESSED
     if lost_padding(body):
         yield fidelity.RESPONSE_RESERIALISED

@@ -47,7 +47,7 @@ def applied(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResp
 def decoded(response: VcrResponse) -> VcrResponse:
     """`decode_compressed_response`: the body plain, and the headers true of it."""
     data, headers, plain = Decoder(Limits().decoded).plain(_headers(response), response["body"]["string"])
-    if not plain or headers == _headers(response):
+    if not plain or (data, headers) == (response["body"]["string"], _headers(response)):
         return response
     kept: dict[str, list[str]] = {}
     for name, value in headers:

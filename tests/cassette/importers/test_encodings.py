@@ -38,6 +38,11 @@ COMPRESS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "two at once": ("deflate, gzip", lambda data: gzip.compress(zlib.compress(data))),
     "identity": ("identity", bytes),
     "taken off already": ("gzip", bytes),
+    "gzip as text of latin-1": ("gzip", lambda data: gzip.compress(data).decode("latin-1").encode()),
+    "deflate as text of latin-1": ("deflate", lambda data: zlib.compress(data).decode("latin-1").encode()),
+    "zeros behind it": ("gzip", lambda data: gzip.compress(data) + bytes(512)),
+    "rubbish behind it": ("gzip", lambda data: gzip.compress(data) + b"rubbish"),
+    "rubbish behind deflate": ("deflate", lambda data: zlib.compress(data) + b"rubbish"),
     "two members": ("gzip", lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])),
 }
 
@@ -92,3 +97,22 @@ def test_any_bytes_survive_or_are_kept(data: bytes, encoding: str) -> None:
     body, headers, plain = Decoder(10_000).plain(_headers(encoding), data)
     assert plain == (headers == PLAIN)
     assert plain or (body, headers) == (data, _headers(encoding))
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["bytes", "text"])
+def test_gzip_is_known_without_its_header(as_text: bool) -> None:
+    """By its first bytes; what only begins like it is left as it is, and is not called plain."""
+    for data, expected in ((gzip.compress(JSON), (JSON, PLAIN, True)), (gzip.compress(JSON)[:-9], None)):
+        kept = data.decode("latin-1").encode() if as_text else data
+        assert (expected or (kept, PLAIN, False)) == Decoder(10_000).plain(PLAIN, kept)
+
+
+def test_text_with_odd_characters_is_text_that_was_taken_off_already() -> None:
+    """Valid UTF-8 that cannot be expanded was so before."""
+    assert (b"a\x0cb\xc3\xa9", PLAIN, True) == Decoder(10_000).plain(_headers("gzip"), b"a\x0cb\xc3\xa9")
+
+
+def test_a_bomb_without_a_header_is_one_too() -> None:
+    """Counted like any other."""
+    with pytest.raises(ValueError, match=r"\Aits bodies have more than 10,000 bytes once decompressed\Z"):
+        Decoder(10_000).plain(PLAIN, gzip.compress(bytes(20_000)))

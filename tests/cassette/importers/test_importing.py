@@ -103,6 +103,9 @@ def test_a_stream_is_cut_at_its_events() -> None:
         ({"response_headers": {**HEADERS, "request-id": []}}, "response-headers-dropped"),
         ({"response_headers": {**HEADERS, "Content-Type": []}}, "content-type-invented"),
         ({"response_headers": {**HEADERS, "Content-Encoding": "gzip"}}, "decompressed"),
+        ({"response_body": {"base64_string": base64.b64encode(gzip.compress(ANSWER)).decode()}}, "decompressed"),
+        ({"response_body": gzip.compress(ANSWER).decode("latin-1")}, "decompressed"),
+        ({"response_body": gzip.compress(ANSWER)[:-9].decode("latin-1")}, "still-encoded"),
         (
             {"response_headers": {**HEADERS, "Content-Encoding": "compress"}, "response_body": "\x1f\x1d"},
             "still-encoded",

@@ -164,6 +164,12 @@ def test_a_compressed_answer_is_made_plain_where_asked(tmp_path: Path) -> None:
     assert b"1" == _ask(cassette)
 
 
+def test_a_compressed_answer_without_its_header_is_made_plain_too(tmp_path: Path) -> None:
+    """It is known by its first bytes."""
+    row = _row(headers={}, body={"base64_string": base64.b64encode(gzip.compress(b"plain text")).decode()})
+    assert b"plain text" == _ask(_played(tmp_path, row, decode_compressed_response=True))
+
+
 def test_a_function_may_set_plain_values(tmp_path: Path) -> None:
     """Text for the body, a string for a header, a body of nothing."""
 
