@@ -2,7 +2,7 @@
 
 from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
+from itertools import chain, cycle
 
 from harness.cassette.bindings import bind
 from harness.cassette.interaction import Interaction
@@ -61,10 +61,14 @@ class Index:
 
 
 class Queues:
-    """The interactions of an index that are left to be played, equal ones in recorded order. Not safe under threads."""
+    """The interactions of an index that are left to be played, equal ones in recorded order. Not safe under threads.
 
-    def __init__(self, index: Index) -> None:
-        self._index = index
+    With `repeat` there are always some left: after the last of equal ones comes the first.
+    """
+
+    def __init__(self, index: Index, *, repeat: bool = False) -> None:
+        self._index, self._repeat = index, repeat
+        self._turns: dict[tuple[bytes, bytes], Iterator[int]] = {}
         self._left: dict[bytes, Iterator[int]] = {key: iter(places) for key, places in index.places.items()}
         self._exact: dict[bytes, dict[bytes, Iterator[int]]] = {}
         self._again: dict[bytes, list[int]] = {}
@@ -83,6 +87,10 @@ class Queues:
         """
         if key not in self._left:
             return None
+        if self._repeat:
+            place = next(self._turn(key, asked))
+            self._taken[place] = key
+            return place
         queues = [self._left[key]]
         if self._index.bindings and len(self._index.places[key]) > 1:
             queues[:0] = self._with_same_ids(key, asked)
@@ -98,6 +106,14 @@ class Queues:
         again = self._again.setdefault(self._taken[place], [])
         if place not in again:
             again.append(place)
+
+    def _turn(self, key: bytes, asked: Interaction) -> Iterator[int]:
+        """The places that were recorded with the very same ids, or all that equal, round and round."""
+        exact = self._index.exact_key(asked) if self._index.bindings else b""
+        if (key, exact) not in self._turns:
+            same = self._index.exact(key).get(exact) if exact else None
+            self._turns[key, exact] = cycle(same or self._index.places[key])
+        return self._turns[key, exact]
 
     def _with_same_ids(self, key: bytes, asked: Interaction) -> list[Iterator[int]]:
         if key not in self._exact:

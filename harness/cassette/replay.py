@@ -11,6 +11,7 @@ from harness.cassette.interaction import Interaction, kept_request
 from harness.cassette.merge import own_places
 from harness.cassette.miss import Miss, Reporter
 from harness.cassette.normalise import NO_NORMALISERS, Normalisers
+from harness.cassette.scan import without_keys
 from harness.errors import CassetteMiss
 from harness.wire.timeline import End, Request, Response
 
@@ -18,11 +19,12 @@ from harness.wire.timeline import End, Request, Response
 class Replay:
     """Answers each request with the recorded one that equals it, equal ones in recorded order, each once.
 
-    Filters and normalisers are applied to both before they are compared; no miss shows what filters name. Ids that
-    recorded answers gave are bound: see `bindings.py`. A request that none equals raises `CassetteMiss`, and so does
-    reading past the end of an answer that its own client abandoned; each is also kept in `misses`, with its parts in
-    `reports`; `refusal` makes it of its message. In a cassette that tests share, the `own` interactions are those that
-    the test `case` recorded: they are played before others that equal them.
+    With `repeat` each any number of times: after the last of equal ones comes the first. Filters and normalisers are
+    applied to both before they are compared; no miss shows what filters name, or a key. Ids that recorded answers gave
+    are bound: see `bindings.py`. A request that none equals raises `CassetteMiss`, and so does reading past the end of
+    an answer that its own client abandoned; each is also kept in `misses`, with its parts in `reports`; `refusal` makes
+    it of its message. In a cassette that tests share, the `own` interactions are those that the test `case` recorded:
+    they are played before others that equal them.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Replay:
         normalisers: Normalisers = NO_NORMALISERS,
         case: str = "",
         refusal: Callable[[str], CassetteMiss] = CassetteMiss,
+        repeat: bool = False,
     ) -> None:
         self.cassette = _filtered(cassette, filters)
         self.own = own_places(cassette, case)
@@ -44,7 +47,7 @@ class Replay:
         self._refusal = refusal
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []
-        self._queues = Queues(self._index)
+        self._queues = Queues(self._index, repeat=repeat)
         self._spoilable: dict[int, tuple[Request, int]] = {}
         self._near: dict[bytes, int | None] = {}
         self._lock = threading.Lock()
@@ -104,7 +107,8 @@ class Replay:
             self._near[key] = miss.place
         return self._kept(miss)
 
-    def _kept(self, report: Miss) -> CassetteMiss:
+    def _kept(self, found: Miss) -> CassetteMiss:
+        report = replace(found, message=without_keys(found.message))
         miss = self._refusal(report.message)
         with self._lock:
             self.misses.append(miss)

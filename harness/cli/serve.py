@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.cassette import Cassette, Replay, replay
-from harness.cassette.interaction import Interaction, kept_request
+from harness.cassette import Cassette, Filters, Normalisers, Replay
+from harness.config import read_config
 from harness.errors import CassetteMiss, HarnessError
 from harness.faults import Fault, parse
 from harness.wire.timeline import Request, Response, Upstream
@@ -26,8 +26,9 @@ _REPLAY = """examples:
   harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
 
 Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no cassette holds is answered with 404 and
-the number of the miss; what differs from the nearest recording stands on standard error. It ends on Ctrl-C or SIGTERM,
-with exit code 1 where something was missed."""
+the number of the miss; what differs from the nearest recording stands on standard error, without keys and what
+[tool.harness.filters] names in ./pyproject.toml. It ends on Ctrl-C or SIGTERM, with exit code 1 where something was
+missed."""
 _SIMULATOR = """examples:
   harness serve simulator
   harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
@@ -66,34 +67,19 @@ def _command(
 
 
 class Replays:
-    """Cassettes as one upstream: the first that holds a request answers it, with `repeat` any number of times.
+    """Cassettes as one upstream: the first that holds a request answers it. `options` are those of `Replay`.
 
     A request that none holds raises `CassetteMiss`.
     """
 
-    def __init__(self, cassettes: Sequence[Cassette], *, repeat: bool = False) -> None:
-        self._replays = [replay(cassette) for cassette in cassettes]
-        self._repeat = repeat
-        self._played: dict[tuple[int, bytes], int] = {}
-        self._lock = threading.Lock()
+    def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
+        self._replays = [Replay(cassette, **options) for cassette in cassettes]
 
     def __call__(self, request: Request) -> Response:
-        for number, one in enumerate(self._replays):
-            found = self._again(number, one.cassette, request) if self._repeat else one.find(request)
-            if found is not None:
+        for one in self._replays:
+            if (found := one.find(request)) is not None:
                 return found
         raise CassetteMiss("\n".join(_miss(one, request) for one in self._replays))
-
-    def _again(self, number: int, cassette: Cassette, request: Request) -> Response | None:
-        """Equal requests get the recorded answers in their order, and then from the first one again."""
-        key = cassette.index.key(Interaction(kept_request(request), ()))
-        places = cassette.index.places.get(key)
-        if places is None:
-            return None
-        with self._lock:
-            count = self._played.get((number, key), 0)
-            self._played[number, key] = count + 1
-        return cassette.interactions[places[count % len(places)]].response
 
 
 def _miss(one: Replay, request: Request) -> str:
@@ -105,9 +91,12 @@ def _miss(one: Replay, request: Request) -> str:
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
+    config = read_config(Path("pyproject.toml"))
+    filters, normalisers = Filters(**config.filters), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
+    upstream = Replays(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
-    server = _serve(Replays(cassettes, repeat=arguments.repeat), arguments, f"{count} recorded interactions")
+    server = _serve(upstream, arguments, f"{count} recorded interactions")
     misses = len(server.refusals)
     if misses:
         print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)

@@ -151,3 +151,10 @@ def test_a_key_that_is_no_name_stands_in_brackets() -> None:
     """Its path can be read back."""
     assert "a['b c'][0].d" == path_of(("a", "b c", 0, "d"))
     assert "['']" == path_of(("",))
+
+
+def test_no_key_is_shown_however_it_is_cut() -> None:
+    """Two keys that begin alike would lose their beginning, by which they are known."""
+    keys = ["sk-ant-api03-" + "Ab3" * 20 + end * 10 for end in "pq"]
+    assert "a: 1 word, recorded 'REDACTED', sent 'REDACTED'" == str(Difference("a", *keys))
+    assert "a: recorded nothing, sent {'k': 'REDACTED'}" == str(Difference("a", ABSENT, {"k": keys[0]}))

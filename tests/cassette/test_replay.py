@@ -122,3 +122,46 @@ def test_threads_share_no_answer() -> None:
         answers = [answer for answers in pool.map(ask, range(16)) for answer in answers]
     assert {_answer(number) for number in range(1600)} == set(answers)
     assert () == upstream.unplayed
+
+
+def test_no_miss_shows_a_key() -> None:
+    """Neither the one that is raised nor the report that is kept."""
+    secret = "sk-ant-api03-" + "Ab3" * 31
+    upstream = replay(_cassette({"n": 1}))
+    with pytest.raises(CassetteMiss) as caught:
+        upstream(Request("POST", f"/v1/{secret}", (), b"{}"))
+    assert [str(caught.value)] == [report.message for report in upstream.reports]
+    assert str(caught.value).startswith("POST /v1/REDACTED is not in the cassette (1 interaction).\n")
+
+
+def test_answers_come_round_where_they_are_repeated() -> None:
+    """Equal ones in recorded order, then the first again; what is not recorded is still a miss."""
+    upstream = Replay(_cassette({"n": 1}, {"n": 1}, {"n": 2}), repeat=True)
+    assert [_answer(n) for n in (0, 1, 0, 1, 0)] == [upstream(_request({"n": 1})) for _ in range(5)]
+    assert (2,) == upstream.unplayed
+    with pytest.raises(CassetteMiss, match="The nearest is interaction 2"):
+        upstream(_request({"n": 3}))
+
+
+def test_repeated_answers_are_those_to_the_very_same_ids() -> None:
+    """Two agents that asked the same got different ids; each is answered with its own, any number of times."""
+    answers = [(Head(0.0, 200, ()), Chunk(0.0, b'{"id":"toolu_%d00000"}' % n), End(0.0)) for n in (1, 2)]
+    asked = [Request("POST", "/v1/messages", (), b'{"x":1}')] * 2
+    then = [Request("POST", "/v1/messages", (), b'{"tool_use_id":"toolu_%d00000"}' % n) for n in (1, 2)]
+    told = [_answer(n) for n in (1, 2)]
+    pairs = zip([*asked, *then], [*answers, *told], strict=True)
+    upstream = Replay(Cassette(ENVELOPE, tuple(Interaction(*pair) for pair in pairs)), repeat=True)
+    assert [told[1], told[1], told[0], told[1]] == [upstream(then[n]) for n in (1, 1, 0, 1)]
+
+
+def test_a_repeated_answer_that_was_abandoned_is_no_whole_one() -> None:
+    """Whoever reads past its end misses, each time."""
+    response = (Head(0.0, 200, ()), Chunk(0.0, b"a"), End(0.0, abandoned=True))
+    one = Interaction(Request("POST", "/v1/messages", (), b"{}"), response)
+    upstream = Replay(Cassette(ENVELOPE, (one,)), repeat=True)
+    for count in (1, 2):
+        last = upstream(_request({}))[-1]
+        assert isinstance(last, End)
+        assert last.refuse is not None
+        assert isinstance(last.refuse(), CassetteMiss)
+        assert count == len(upstream.misses)

@@ -162,6 +162,23 @@ def test_a_miss_is_a_number_to_the_client_and_a_report_to_the_user(cassette: Pat
     assert "1 request missed" == last
 
 
+def test_no_key_reaches_the_log(cassette: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that looks like a key, though a cut would leave but the middle of it, nor what a filter names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.harness.filters]\npatterns = ["customer-[0-9]+"]\n[tool.harness.normalise]\njson = ["max_tokens"]\n'
+    )
+    secret = "sk-ant-api03-" + "Ab3" * 31 + "AA"
+    with served("replay", cassette) as (url, process):
+        assert 200 == post(url, {**ASKED, "max_tokens": 7}).status_code
+        for system in (secret, [{"type": "text", "text": secret}], "for customer-17"):
+            assert 404 == post(url, {**ASKED, "system": system}).status_code
+        _, errors = stopped(process)
+    assert errors.count("miss-") == 3
+    assert "system" in errors
+    assert [] == [part for part in ("Ab3", "sk-ant", "customer-17") if part in errors]
+
+
 def test_an_answer_is_played_once_unless_repeated(cassette: Path, loop: list[Exchange]) -> None:
     """A folder names all cassettes in it; --repeat begins again with the first answer."""
     with served("replay", cassette.parent, "--repeat") as (url, _):
