@@ -20,6 +20,7 @@ from harness.plugin.normalisers import harness_normalisers
 from harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
 from harness.plugin.routes import harness_respx
 from harness.plugin.secrets import harness_filters
+from harness.plugin.server import cassette_server
 
 __all__ = [
     "_harness_cassette",
@@ -27,6 +28,7 @@ __all__ = [
     "_harness_combination",
     "_harness_scenarios",
     "cassette",
+    "cassette_server",
     "flags",
     "harness_filters",
     "harness_normalisers",

@@ -95,6 +95,11 @@ class Session:
         return self._replay or self._simulator
 
     @property
+    def answering(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
+        """Who answers without a network (nobody, where requests go on to one), and what stands before."""
+        return self._upstream, self._all_layers
+
+    @property
     def _all_layers(self) -> tuple[Layer, ...]:
         if not self.plan.records:
             return self._layers
