@@ -19,7 +19,7 @@ from harness.plugin.record import measured_row
 from harness.plugin.secrets import filters_of
 
 if TYPE_CHECKING:
-    from harness.cassette import Cassette, Filters, Interaction
+    from harness.cassette import Cassette, Envelope, Filters, Interaction
     from harness.report.drift import Verdict
     from harness.wire.timeline import Request, Response, Upstream
 
@@ -64,7 +64,10 @@ def add_options(group: pytest.OptionGroup) -> None:
         type=float,
         default=DEFAULT_BUDGET,
         metavar="DOLLARS",
-        help="what verifying may cost, asked before each request that goes to the live API (default: %(default)s)",
+        help="what verifying may cost at list price, asked before each request that goes to the live API: none is sent "
+        "that would pass it. Counted is the recorded usage; where none was recorded, or not all of an answer, a token "
+        "for every two bytes of the request and all of max_tokens. An answer that grows longer than its recording can "
+        "pass the budget by its own max_tokens, once in each worker (default: %(default)s)",
     )
 
 
@@ -180,18 +183,18 @@ class Verifier:
 
         upstream, verdicts = _Asking(self._upstream, one.scenario), dict[int, Verdict]()
         for number, interaction in enumerate(cassette.interactions):
-            verdicts[number] = self._verdict(interaction, cassette.envelope.upstream, upstream, one)
+            verdicts[number] = self._verdict(interaction, cassette.envelope, upstream, one)
             if verdicts[number].ends:
                 break
         return verdicts
 
     def _verdict(
-        self, interaction: "Interaction", recorded_by: str, upstream: "_Asking", one: Verification
+        self, interaction: "Interaction", recording: "Envelope", upstream: "_Asking", one: Verification
     ) -> "Verdict":
         from harness.report.drift import Verdict, cannot_be_asked, judged
         from harness.report.spending import expected_cost, real_cost
 
-        if reason := cannot_be_asked(interaction, recorded_by, self._upstream):
+        if reason := cannot_be_asked(interaction, recording, self._upstream):
             return Verdict(inconclusive=reason)
         if upstream.missing:
             return Verdict(inconclusive=upstream.missing, ends=True)

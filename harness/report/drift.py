@@ -5,13 +5,14 @@ kind of JSON each is, a stream's event by event), the types of content blocks, a
 Words, numbers of tokens, ids and the inputs of tools are the model's own, and take no part.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cassette import REDACTED, Interaction
+from harness.cassette import REDACTED, Envelope, Interaction
 from harness.cassette.compression import uncompressed
 from harness.cassette.difference import ABSENT
+from harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from harness.report.conversation import ending
 from harness.wire.message import Received, received
 from harness.wire.timeline import Response
@@ -55,7 +56,7 @@ class Verdict:
     ends: bool = False
 
 
-def cannot_be_asked(interaction: Interaction, recorded_by: str, upstream: str) -> str:
+def cannot_be_asked(interaction: Interaction, recording: Envelope, upstream: str) -> str:
     """Why a recorded request cannot be verified at an upstream; empty where it can."""
     request, answer = interaction.request, received(uncompressed(interaction.response))
     path = request.path.partition("?")[0]
@@ -67,10 +68,23 @@ def cannot_be_asked(interaction: Interaction, recorded_by: str, upstream: str) -
         return f"a passing {_named(answer)} was recorded, and cannot be asked for"
     if REDACTED.encode() in request.body:
         return "a filter took something out of the recorded request: what was sent is not known"
-    maker = "simulator" if recorded_by == "simulator" else "live"
+    if reason := _lost(interaction, answer, recording.fidelity):
+        return f"where it was imported from, {reason}"
+    maker = "simulator" if recording.upstream == "simulator" else "live"
     if maker != upstream and (sealed := next(_sealed(interaction.value), None)):
         where = "the simulator" if maker == "simulator" else "the live API"
         return f"it holds a {sealed} block sealed by {where}, which the {upstream} upstream would refuse"
+    return ""
+
+
+def _lost(interaction: Interaction, answer: Received, fidelity: Collection[str]) -> str:
+    """What the source of an imported interaction left out that must be known."""
+    if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
+        return "the request's body was not kept: what was sent is not known"
+    if REQUEST_HEADERS_DROPPED in fidelity and not interaction.request.headers:
+        return "no headers of the request were kept: which betas it asked for is not known"
+    if STILL_ENCODED in fidelity and answer.value is None:
+        return "the answer was kept compressed in a way that is not read here"
     return ""
 
 

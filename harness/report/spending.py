@@ -10,26 +10,41 @@ from harness.wire.message import received
 from harness.wire.timeline import Request, Response
 from harness.wire.usage import Usage
 
+BYTES_A_TOKEN = 2
+"""What a token of input counts where none were stated: English has four bytes and more, so it is rarely fewer."""
+
 
 def expected_cost(interaction: Interaction) -> float | None:
     """US dollars at list price by the recorded usage; `None` where no price is known.
 
-    Only Messages requests cost anything, and only those that were not refused. Of an answer that was not recorded
-    whole, all of `max_tokens` is counted.
+    Only Messages requests cost anything. Where the recorded answer states no usage, or was refused, which it may not be
+    again, a token for every two bytes of the request is counted, and all of `max_tokens`; of an answer that was not
+    recorded whole, all of `max_tokens` too. What a document behind a URL or a server's tool adds is not known.
     """
-    answer = received(uncompressed(interaction.response))
-    if interaction.request.path.partition("?")[0] != "/v1/messages" or answer.status != 200:
+    if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
-    usage = stated_usage(answer) or Usage()
-    if not is_whole(answer):
-        most = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
-        usage = replace(usage, output_tokens=max(usage.output_tokens, most if isinstance(most, int) else 0))
+    answer = received(uncompressed(interaction.response))
+    usage = stated_usage(answer) if answer.status == 200 else None
+    if usage is None or not is_whole(answer):
+        known = usage or Usage(input_tokens=len(interaction.request.body) // BYTES_A_TOKEN)
+        usage = replace(known, output_tokens=max(known.output_tokens, _most(interaction)))
     return cost_at_list_price(model_of(interaction.request), usage)
 
 
 def real_cost(request: Request, response: Response) -> float | None:
-    """US dollars at list price by the usage that an answer states; `None` where it states none that has a price."""
-    return cost_at_list_price(model_of(request), stated_usage(received(uncompressed(response))))
+    """US dollars at list price by the usage that an answer states; `None` where it states none that has a price.
+
+    What was refused costs nothing.
+    """
+    answer = received(uncompressed(response))
+    if answer.status not in (200, None):
+        return 0.0
+    return cost_at_list_price(model_of(request), stated_usage(answer))
+
+
+def _most(interaction: Interaction) -> int:
+    most = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
+    return most if isinstance(most, int) else 0
 
 
 class Budget:
@@ -42,7 +57,7 @@ class Budget:
         """Why a request that is expected to cost so much must not be sent; empty where it may."""
         if expected is None:
             return "no list price is known for its model: nobody could say what it would cost"
-        if self.spent + expected > self.limit:
+        if self.spent >= self.limit or self.spent + expected > self.limit:
             return f"it would cost about ${expected:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
         return ""
 

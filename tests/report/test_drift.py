@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Interaction
+from harness.cassette import Envelope, Interaction
 from harness.report.drift import Drift, Verdict, cannot_be_asked, judged
 from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
@@ -179,20 +179,52 @@ THOUGHT = {"messages": [{"role": "assistant", "content": [{"type": "thinking", "
 )
 def test_a_request_that_cannot_be_verified_is_not_sent(interaction: Interaction, reason: str) -> None:
     """Each with its reason."""
-    assert reason == cannot_be_asked(interaction, "simulator", "live")
+    assert reason == cannot_be_asked(interaction, Envelope("simulator", ""), "live")
 
 
 def test_sealed_blocks_go_back_where_they_came_from() -> None:
     """What was imported is the live API's; a block without a seal may go anywhere."""
     interaction = _interaction(THOUGHT, _plain({}))
-    assert "" == cannot_be_asked(interaction, "simulator", "simulator")
-    assert "" == cannot_be_asked(interaction, "imported", "live")
+    assert "" == cannot_be_asked(interaction, Envelope("simulator", ""), "simulator")
+    assert "" == cannot_be_asked(interaction, Envelope("imported", ""), "live")
     expected = "it holds a thinking block sealed by the live API, which the simulator upstream would refuse"
-    assert expected == cannot_be_asked(interaction, "live", "simulator")
+    assert expected == cannot_be_asked(interaction, Envelope("live", ""), "simulator")
     unsealed = {"messages": [{"type": "thinking", "signature": ""}, {"type": ["odd"]}]}
-    assert "" == cannot_be_asked(_interaction(unsealed, _plain({})), "simulator", "live")
+    assert "" == cannot_be_asked(_interaction(unsealed, _plain({})), Envelope("simulator", ""), "live")
 
 
 def test_an_answer_that_is_no_object_has_no_shape() -> None:
     """And so no drift of it."""
     assert Verdict() == judged(_plain([1]), _plain([2]))
+
+
+BARE = Interaction(Request("POST", "/v1/messages", (), b""), _plain({}))
+PACKED = (Head(0.0, 200, (("content-encoding", "br"),)), Chunk(0.1, b"\x0b\x05"), End(0.2))
+
+
+@pytest.mark.parametrize(
+    ("interaction", "word", "reason"),
+    [
+        (BARE, "request-body-missing", "the request's body was not kept: what was sent is not known"),
+        (
+            BARE,
+            "request-headers-dropped",
+            "no headers of the request were kept: which betas it asked for is not known",
+        ),
+        (_interaction({}, PACKED), "still-encoded", "the answer was kept compressed in a way that is not read here"),
+    ],
+)
+def test_what_its_source_left_out_cannot_be_verified(interaction: Interaction, word: str, reason: str) -> None:
+    """It would be drift that is none. What is whole beside it can."""
+    recording = Envelope("imported", "", fidelity=("timing-invented", word))
+    assert f"where it was imported from, {reason}" == cannot_be_asked(interaction, recording, "live")
+    whole = Interaction(Request("POST", "/v1/messages", (("anthropic-beta", "x"),), b"{}"), _plain({}))
+    assert "" == cannot_be_asked(whole, recording, "live")
+    assert "" == cannot_be_asked(BARE, Envelope("imported", "", fidelity=("timing-invented",)), "live")
+
+
+def test_a_request_without_a_body_that_needs_none_is_sent() -> None:
+    """Where others of its cassette have lost theirs."""
+    listing = Interaction(Request("GET", "/v1/models", (), b""), _plain({}))
+    recording = Envelope("imported", "", fidelity=("request-body-missing",))
+    assert "" == cannot_be_asked(listing, recording, "live")
