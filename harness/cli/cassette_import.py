@@ -68,7 +68,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="WORDS",
         help="vcrpy's match_on of these cassettes (default: %(default)s, which is vcrpy's)",
     )
-    parser.add_argument("--every-path", action="store_true", help="keep requests whose path is not below /v1/ too")
+    parser.add_argument("--every-path", action="store_true", help="keep requests to other services too")
     parser.add_argument("--force", action="store_true", help="write over cassettes that exist")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)

@@ -1,5 +1,6 @@
 """A foreign file as plain values, whether it is JSON or YAML."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ def plain_values(data: bytes, limits: Limits) -> Any:
     """What the file says. JSON is read as such, everything else as YAML. Raises `ValueError` in one line."""
     if len(data) > limits.file:
         raise ValueError(f"larger than {limits.file:,} bytes")
+    data = _utf8(data)
     if not data.lstrip().startswith((b"{", b"[")):
         return plain_yaml(data, limits)
     try:
@@ -23,3 +25,14 @@ def plain_values(data: bytes, limits: Limits) -> Any:
             return plain_yaml(data, limits)  # YAML may begin with a brace too
         except ValueError:
             raise ValueError(f"not JSON: {error}") from None
+
+
+def _utf8(data: bytes) -> bytes:
+    """The text in UTF-8 without a mark at its start, whichever of Unicode's encodings it has."""
+    encoding = json.detect_encoding(data)
+    if encoding == "utf-8":
+        return data
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except UnicodeError:
+        raise ValueError(f"not text: it begins like {encoding.upper()}, and is not") from None

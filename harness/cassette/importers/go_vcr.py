@@ -8,7 +8,7 @@ interactions:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.cassette.importers.shapes import as_bytes, as_headers, as_mapping, as_status, as_text
+from harness.cassette.importers.shapes import as_bytes, as_headers, as_mapping, as_method, as_status, as_text
 from harness.cassette.importers.source import SourceInteraction
 
 
@@ -30,11 +30,11 @@ def _interaction(row: Mapping[str, Any]) -> SourceInteraction:
     request = as_mapping(row.get("request"), "request")
     response = as_mapping(row.get("response"), "response")
     return SourceInteraction(
-        method=as_text(request.get("method"), "method"),
+        method=as_method(request.get("method")),
         url=as_text(request.get("url"), "url"),
         request_headers=as_headers(request.get("headers")),
         request_body=as_bytes(request.get("body")),
-        status=as_status(response.get("code") or as_text(response.get("status"), "status")[:3]),
+        status=as_status(response.get("code") or response.get("status")),
         response_headers=as_headers(response.get("headers")),
         response_body=as_bytes(response.get("body")),
     )

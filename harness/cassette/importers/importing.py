@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from harness.cassette.cassette import Cassette
 from harness.cassette.headers import kept_of_response
-from harness.cassette.importers import fidelity, go_vcr, vcrpy
+from harness.cassette.importers import fidelity, go_vcr, others, vcrpy
 from harness.cassette.importers.document import plain_values
 from harness.cassette.importers.encodings import Decoder
 from harness.cassette.importers.limits import Limits
@@ -17,26 +17,18 @@ from harness.cassette.importers.source import ReadInteractions, SourceInteractio
 from harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
 from harness.cassette.interaction import Envelope, Interaction, kept_request
 from harness.cassette.matching import MatchWord
+from harness.wire.carried import headers_not_carried, not_carried
 from harness.wire.timeline import Chunk, End, Head, Headers, Request, header
 
-API_PATH = "/v1/"
-"""Where the paths of the API begin. Hosts decide nothing: recordings are made through proxies too."""
 VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")
 """What vcrpy compares unless told otherwise; the scheme, host and port of its default are not stored here."""
 
 _NOT_STORED = frozenset({"scheme", "host", "port"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_METHOD = re.compile(r"[A-Z]{1,16}")
 _VERSION = re.compile(r"[\w.+-]{1,40}")
 _FORMATS: Mapping[str, tuple[Any, ReadInteractions]] = {
     "vcrpy": (vcrpy.is_vcrpy, vcrpy.interactions),
     "go-vcr": (go_vcr.is_go_vcr, go_vcr.interactions),
-}
-_OTHERS = {
-    "envelope": "it is a cassette of this harness already",
-    "http_interactions": "it is a cassette of Ruby's or R's VCR, which is not read yet",
-    "log": "it is a HAR file, which is not read yet",
-    "mappings": "it is a WireMock mapping, which is not read yet",
 }
 
 
@@ -58,8 +50,8 @@ def import_cassette(
 ) -> Imported:
     """Read the bytes of a foreign cassette. Nothing in it is executed, and nothing is written.
 
-    `every_path` keeps requests whose path does not begin with `/v1/` too. Raises `ValueError`, in one line, naming the
-    place that cannot be understood.
+    `every_path` keeps requests to other services too. Raises `ValueError`, in one line, naming the place that cannot be
+    understood.
     """
     try:
         name, rows = _read(plain_values(data, limits))
@@ -70,7 +62,7 @@ def import_cassette(
     except RecursionError:
         raise ValueError("too many values inside each other") from None
     if not interactions:
-        raise ValueError(f"no request in it goes to {API_PATH} (--every-path keeps others): {', '.join(left_out[:3])}")
+        raise ValueError(f"no request in it goes to the API (--every-path keeps others): {', '.join(left_out[:3])}")
     sources = [row for _, row in kept]
     envelope = Envelope(
         upstream="imported",
@@ -98,19 +90,25 @@ def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
 
 def _read(document: Any) -> tuple[str, list[SourceInteraction]]:
     """The name of the document's format, and its interactions."""
-    if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
-        why = next((text for key, text in _OTHERS.items() if key in document), "it has no list of interactions")
-        raise ValueError(f"neither vcrpy nor go-vcr: {why}")  # noqa: TRY004 - a value read from a file
-    rows = document["interactions"] if isinstance(document, dict) else document
-    if not isinstance(rows, list):
-        raise ValueError(f"neither vcrpy nor go-vcr: it holds {type(rows).__name__}, no interactions")  # noqa: TRY004 - a value read from a file
-    if not rows:
+    rows = document.get("interactions") if isinstance(document, dict) else document
+    if rows == []:
         raise ValueError("it has no interactions")
-    request = rows[0].get("request") if isinstance(rows[0], dict) else None
+    first = rows[0] if isinstance(rows, list) else None
+    request = first.get("request") if isinstance(first, dict) else None
+    known = others.named(document)
     for name, (is_format, read) in _FORMATS.items():
-        if isinstance(request, dict) and is_format(request):
+        if not known and isinstance(request, dict) and is_format(request):
             return name, list(read(rows))
-    raise ValueError("neither vcrpy nor go-vcr: interaction 0 has no request with uri or url")
+    raise ValueError(f"neither vcrpy nor go-vcr: {f'{known}, which is not read' if known else _lacking(document)}")
+
+
+def _lacking(document: Any) -> str:
+    """What keeps a document from being a cassette."""
+    if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
+        return "it has no list of interactions"
+    if not isinstance(document, (dict, list)):
+        return f"it holds {type(document).__name__}, no interactions"
+    return "interaction 0 has no request with uri or url"
 
 
 def _parted(
@@ -119,13 +117,11 @@ def _parted(
     """The interactions that are kept, by their number; and the requests of the others, as `GET host/path`."""
     kept, left_out = [], []
     for number, row in enumerate(rows):
-        if not _METHOD.fullmatch(row.method):
-            raise ValueError(f"interaction {number}: method {row.method!r:.40} is none")
         try:
-            path = Request(row.method, row.url, (), b"").path
+            ours = others.goes_to_the_api(row.url)
         except ValueError as error:
             raise ValueError(f"interaction {number}: url: {error}") from None
-        if every_path or path.startswith(API_PATH):
+        if every_path or ours:
             kept.append((number, row))
         else:
             left_out.append(f"{row.method:.16} {row.url.partition('?')[0]:.120}")
@@ -141,6 +137,8 @@ def _interaction(number: int, row: SourceInteraction, decoder: Decoder, notes: s
     request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_stream(headers, body)
     kept = kept_of_response(headers)
+    if reason := not_carried(row.status, kept) or headers_not_carried(request.headers):
+        raise ValueError(f"interaction {number}: {reason}")
     if invented := _content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
     chunks = event_chunks(body) if stream else [body] if body else []

@@ -2,10 +2,14 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.wire.timeline import Headers
+
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
 def as_mapping(value: Any, name: str) -> Mapping[str, Any]:
@@ -24,9 +28,18 @@ def as_text(value: Any, name: str) -> str:
     return value
 
 
+def as_method(value: Any) -> str:
+    """A method, in capitals. Raises `ValueError` where it is none."""
+    method = as_text(value, "method").upper()
+    if not _METHOD.fullmatch(method):
+        raise ValueError(f"method {value!r:.40} is none")
+    return method
+
+
 def as_status(value: Any) -> int:
-    """An HTTP status written as a number or as its digits. Raises `ValueError` where it is neither."""
-    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) == 3 else value
+    """An HTTP status written as a number, as its digits, or as a status line. Raises `ValueError` where it is none."""
+    line = _STATUS_LINE.fullmatch(value) if isinstance(value, str) else None
+    number = int(line[1]) if line else value
     if not isinstance(number, int) or isinstance(number, bool) or not 100 <= number <= 599:
         raise ValueError(f"status must be a number from 100 to 599, not {_shown(value)}")
     return number
@@ -58,9 +71,9 @@ def as_bytes(value: Any) -> bytes:
         case list():
             return b"".join(map(as_bytes, value))
         case {"base64_string": str(encoded)}:
-            return base64.b64decode(encoded)
+            return _decoded(encoded)
         case {"string": str(encoded), "encoding": "base64"}:
-            return base64.b64decode(encoded, validate=True)
+            return _decoded(encoded)
         case {"string": inner} if not isinstance(inner, dict):
             return as_bytes(inner)
         case {} if not value:
@@ -74,6 +87,14 @@ def serialised(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except (TypeError, RecursionError):
         raise ValueError(f"parsed_body holds what JSON cannot say: {_shown(value)}") from None
+
+
+def _decoded(encoded: str) -> bytes:
+    """What base64 stands for, with the line breaks that writers put in."""
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except ValueError:
+        raise ValueError(f"body is not base64: {_shown(encoded)}") from None
 
 
 def _listed(value: Any) -> Iterable[Any]:
@@ -99,7 +120,7 @@ def _header_values(values: Any) -> Iterator[str]:
         if isinstance(value, bytes):
             yield value.decode("latin-1")
         elif value is None or isinstance(value, (str, int, float)):
-            yield "" if value is None else str(value)
+            yield "" if value is None else str(value).strip("\r\n")
         else:
             raise ValueError(f"a header's value must be text, not {_shown(value)}")
 

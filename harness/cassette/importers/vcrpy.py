@@ -9,7 +9,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.cassette.importers.fidelity import REQUEST_RESERIALISED, RESPONSE_RESERIALISED
-from harness.cassette.importers.shapes import as_bytes, as_headers, as_mapping, as_status, as_text, serialised
+from harness.cassette.importers.shapes import (
+    as_bytes,
+    as_headers,
+    as_mapping,
+    as_method,
+    as_status,
+    as_text,
+    serialised,
+)
 from harness.cassette.importers.source import SourceInteraction
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -35,7 +43,7 @@ def _interaction(row: Mapping[str, Any]) -> SourceInteraction:
     request_body, request_notes = _body(request, REQUEST_RESERIALISED)
     response_body, response_notes = _body(response, RESPONSE_RESERIALISED)
     return SourceInteraction(
-        method=as_text(request.get("method"), "method"),
+        method=as_method(request.get("method")),
         url=_url(request),
         request_headers=as_headers(request.get("headers")),
         request_body=request_body,

@@ -28,8 +28,17 @@ _WORDS: dict[str, Any] = {
 }
 _TOO_DEEP = "exceeded maximum nesting depth"
 """What libyaml says of brackets that it reads ahead of its events: since 0.2.6 it stops at 1,000 by itself."""
-_STATE = ("state", "args")
+_MADE_OF = ("args", "state")
 """Where a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps what it was made of."""
+
+
+class _Merge(str):
+    """The key `<<`, written plain: what stands behind it belongs to the mapping that it stands in."""
+
+    __slots__ = ()
+
+
+_MERGE = _Merge("<<")
 
 
 def plain_yaml(data: bytes, limits: Limits) -> Any:
@@ -110,7 +119,7 @@ class _Reader:
         if self._open:
             self._open[-1].values.append(value)
         elif self.documents:
-            raise ValueError("more than one YAML document")
+            raise ValueError("more than one YAML document; httpmock writes such, and they are not read")
         else:
             self.documents.append(value)
 
@@ -128,7 +137,7 @@ def _collection(done: _Open, event: Any) -> Any:
     value: Any = done.values
     if done.mapping:
         try:
-            value = dict(zip(done.values[::2], done.values[1::2], strict=True))
+            value = _mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
             raise ValueError(f"a mapping's key is itself a list or a mapping{_place(event)}") from None
     if not (done.tag or "").startswith(f"{_TAG}python/object/"):
@@ -136,10 +145,22 @@ def _collection(done: _Open, event: Any) -> Any:
     return _content(value)
 
 
+def _mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
+    """The mapping, with the members of those that it merges, unless it has its own; the first merged one wins."""
+    pairs = list(zip(keys, values, strict=True))
+    merged: dict[Any, Any] = {}
+    for source in (value for key, value in pairs if type(key) is _Merge):
+        for one in reversed(source) if isinstance(source, list) else [source]:
+            if not isinstance(one, dict):
+                raise ValueError(f"<< stands before what is no mapping{_place(event)}")  # noqa: TRY004 - from a file
+            merged.update(one)
+    return merged | {key: value for key, value in pairs if type(key) is not _Merge}
+
+
 def _content(value: Any) -> Any:
-    """What a pickled object holds: the first of its arguments or of its state, where it has any."""
+    """What a pickled object holds: the first of its arguments or, without any, of its state."""
     if isinstance(value, dict):
-        value = next((value[name] for name in _STATE if name in value), value)
+        value = next((value[name] for name in _MADE_OF if value.get(name)), value)
     return value[0] if isinstance(value, list) and value else value
 
 
@@ -148,6 +169,8 @@ def _scalar(event: Any) -> Any:
     tag = (event.tag or "").removeprefix(_TAG)
     if tag in ("binary", "python/bytes"):
         return _binary(event)
+    if text == _MERGE and not event.tag and event.implicit[0]:
+        return _MERGE
     if tag in _TYPED or (not tag and event.implicit[0]):
         return _plain(text)
     return text

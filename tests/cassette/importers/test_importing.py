@@ -190,6 +190,82 @@ def test_an_old_address_keeps_its_unusual_port_out() -> None:
     assert "/v1/messages" == one.request.url
 
 
+@pytest.mark.parametrize(
+    ("document", "what"),
+    [
+        ({"mappings": []}, "a WireMock mapping"),
+        ({"request": {"urlPath": "/v1/messages"}, "response": {"status": 200}}, "a WireMock mapping"),
+        ({"request": {"method": "POST", "url": "/v1/messages"}, "response": {"status": 200}}, "a WireMock mapping"),
+        ({"request": {"url": "https://a/v1/x"}, "response": {"status": {}}}, "a recording of ddapm-test-agent"),
+        ({"when": {"path": "/v1/messages"}, "then": {"status": 200}}, "a recording of httpmock"),
+        ([{"scope": "https://a:443", "method": "POST", "path": "/v1/messages"}], "a recording of nock"),
+        ([{"request": {"url": "https://a"}, "response": {"status_code": 200, "type": "ok"}}], "a cassette of ExVCR"),
+        ("httprr trace v1 11 22", "a trace of httprr"),
+    ],
+)
+def test_other_formats_are_refused_by_name(document: Any, what: str) -> None:
+    """So that nobody looks for a mistake in the file."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        import_cassette(json.dumps(document).encode())
+    assert f"neither vcrpy nor go-vcr: it is {what}, which is not read" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"request": {"url": "x"}},
+        {"request": [], "response": {}},
+        [{"request": {"url": "x"}, "response": {}}],
+        [{"request": 1, "response": {}}],
+        [[]],
+        "text",
+    ],
+)
+def test_what_is_like_no_format_is_given_no_name(document: Any) -> None:
+    """It only lacks what a cassette has."""
+    with pytest.raises(ValueError, match=r"neither vcrpy nor go-vcr: (?!it is )|interaction 0: "):
+        import_cassette(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://api.anthropic.com/v1/models", True),
+        ("https://API.anthropic.com/v1/files/x?beta=true", True),
+        ("https://api.anthropic.com/api/event", False),
+        ("https://anthropic.com.example/v1/models", False),
+        ("https://xanthropic.com/v1/models", False),
+        ("http://localhost:8080/v1/messages", True),
+        ("https://gateway.example/anthropic/v1/messages/count_tokens", True),
+        ("/v1/messages/batches?limit=1", True),
+        ("https://api.openai.com/v1/chat/completions", False),
+        ("https://api.openai.com/v1/responses", False),
+        ("https://api.openai.com/v1/models", False),
+        ("https://api.openai.com/v1/threads/thread_1/messages", False),
+        ("https://x.example/v1/messages_of_others", False),
+    ],
+)
+def test_requests_to_the_api_are_told_from_others(url: str, kept: bool) -> None:
+    """By its own host, or by a path that nobody else has; what is left out is counted and named."""
+    found = import_cassette(_file(_row(), _row(request_uri=url)))
+    assert (1 + kept, 1 - kept) == (len(found.cassette.interactions), len(found.left_out))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_may_be_in_any_of_unicodes_encodings(encoding: str) -> None:
+    """JSON and YAML, with a mark at the start or without."""
+    expected = import_cassette(_file(_row())).cassette
+    assert expected == import_cassette(_file(_row()).decode().encode(encoding)).cassette
+    yaml_text = yaml.safe_dump({"interactions": [_row()]})
+    assert expected == import_cassette(yaml_text.encode(encoding)).cassette
+
+
+def test_a_method_may_be_written_small_and_a_status_as_a_line() -> None:
+    """Both mean what they say."""
+    row = _row(request_method="post", response_status="200 OK")
+    assert import_cassette(_file(_row())).cassette == import_cassette(_file(row)).cassette
+
+
 GO_VCR = f"""---
 version: 1
 interactions:
@@ -269,22 +345,41 @@ def test_the_sdk_of_other_languages_is_named() -> None:
         (b"[]", "it has no interactions"),
         (b'{"interactions": []}', "it has no interactions"),
         (b'{"interactions": [1]}', "neither vcrpy nor go-vcr: interaction 0 has no request with uri or url"),
-        (b'{"envelope": {}, "interactions": {}}', "neither vcrpy nor go-vcr: it is a cassette of this harness already"),
+        (
+            b'{"envelope": {}, "interactions": {}}',
+            "neither vcrpy nor go-vcr: it is a cassette of this harness already, which is not read",
+        ),
         (
             b"http_interactions: []",
-            "neither vcrpy nor go-vcr: it is a cassette of Ruby's or R's VCR, which is not read yet",
+            "neither vcrpy nor go-vcr: it is a cassette of Ruby's or R's VCR, which is not read",
         ),
-        (b'{"log": {}}', "neither vcrpy nor go-vcr: it is a HAR file, which is not read yet"),
+        (b'{"log": {}}', "neither vcrpy nor go-vcr: it is a HAR file, which is not read"),
         (b'{"interactions": ', "not JSON: Input data was truncated"),
         (b"[" * 100_000, "not JSON: too many values inside each other"),
         (_file(_row(request_method="POST /")), "interaction 0: method 'POST /' is none"),
         (_file(_row(request_method=None)), "interaction 0: method must be text, not None"),
         (_file(_row(request_uri="https://[x/v1/messages")), "interaction 0: url: Invalid IPv6 URL"),
+        (b'{"envelope": {}, "interactions": []}', "it has no interactions"),
+        (
+            b'{"envelope": {}, "interactions": [{"request": {"path": "/"}}]}',
+            "neither vcrpy nor go-vcr: it is a cassette of this harness already, which is not read",
+        ),
+        (_file(_row(response_status={"code": 101})), "interaction 0: status 101 is no final answer (200 to 599)"),
+        (
+            _file(_row(response_headers={"request-id": "a✓"})),
+            "interaction 0: the header request-id holds what no header can: 'a✓'",
+        ),
+        (
+            _file(_row(), _row(request_headers={"anthropic-beta": "a\nb"})),
+            r"interaction 1: the header anthropic-beta holds what no header can: 'a\nb'",
+        ),
+        (b"\xff\xfe{\x00\x00", "not text: it begins like UTF-16, and is not"),
+        (b"a: 1\n---\na: 2", "more than one YAML document; httpmock writes such, and they are not read"),
         (_file(_row(), 1), "interaction 1: it must be a mapping, not 1"),
         (_file(_row(response_status=None)), "interaction 0: status must be a number from 100 to 599, not None"),
         (
             _file(_row(request_uri="https://x.example/y")),
-            "no request in it goes to /v1/ (--every-path keeps others): POST https://x.example/y",
+            "no request in it goes to the API (--every-path keeps others): POST https://x.example/y",
         ),
         (GO_VCR.replace("POST", "[]").encode(), "interaction 0: method must be text, not a list of 0"),
         (

@@ -4,13 +4,22 @@ from typing import Any
 
 import pytest
 
-from harness.cassette.importers.shapes import as_bytes, as_headers, as_mapping, as_status, as_text, serialised
+from harness.cassette.importers.shapes import (
+    as_bytes,
+    as_headers,
+    as_mapping,
+    as_method,
+    as_status,
+    as_text,
+    serialised,
+)
 
 
 @pytest.mark.parametrize(
     "shape",
     [
         {"A": ["1", "2"], "B": "3"},
+        {"A": ["1\r\n", "2"], "B": "3\n"},
         {b"A": [b"1", b"2"], "B": 3},
         [["A", "1"], ["A", "2"], ["B", "3"]],
         [{"name": "A", "value": ["1", "2"]}, {"name": "B", "value": "3"}],
@@ -54,6 +63,8 @@ def test_other_headers_are_refused(shape: Any, message: str) -> None:
         {"string": "hé"},
         {"string": "hé".encode()},
         {"base64_string": "aMOp"},
+        {"base64_string": "aM\nOp\r\n"},
+        {"string": "aMOp\n", "encoding": "base64"},
         {"string": "aMOp", "encoding": "base64"},
         {"string": "hé", "encoding": "UTF-8"},
     ],
@@ -80,12 +91,32 @@ def test_other_bodies_are_refused(shape: Any, shown: str) -> None:
     assert f"body must be text, bytes, or a mapping with string, not {shown}" == str(caught.value)
 
 
-def test_a_status_is_a_number_or_its_digits() -> None:
+@pytest.mark.parametrize("shape", [{"base64_string": "!!!!"}, {"string": "!!!!", "encoding": "base64"}])
+def test_base64_that_is_none_is_refused(shape: Any) -> None:
+    """It would be a body of nothing."""
+    with pytest.raises(ValueError, match=r"\Abody is not base64: '!!!!'\Z"):
+        as_bytes(shape)
+
+
+def test_a_status_is_a_number_its_digits_or_a_line() -> None:
     """R writes it as digits."""
-    assert (200, 529) == (as_status("200"), as_status(529))
+    assert (200, 529, 404) == (as_status("200"), as_status(529), as_status("404 Not Found"))
 
 
-@pytest.mark.parametrize("status", [None, True, 99, 600, "20", "2xx", 200.0])
+@pytest.mark.parametrize(("value", "method"), [("POST", "POST"), ("post", "POST"), (b"get", "GET")])
+def test_a_method_is_in_capitals(value: Any, method: str) -> None:
+    """However it is written."""
+    assert method == as_method(value)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("", "''"), ("P T", "'P T'"), ("x" * 17, "'xxxxxxxxxxxxxxxxx'")])
+def test_other_methods_are_refused(value: Any, shown: str) -> None:
+    """With what stands there."""
+    with pytest.raises(ValueError, match=rf"\Amethod {shown} is none\Z"):
+        as_method(value)
+
+
+@pytest.mark.parametrize("status", [None, True, 99, 600, "20", "2xx", "2000", "600", "200OK", 200.0])
 def test_other_statuses_are_refused(status: Any) -> None:
     """Nothing that HTTP does not have."""
     with pytest.raises(ValueError, match=r"\Astatus must be a number from 100 to 599, not "):
