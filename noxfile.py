@@ -92,6 +92,16 @@ def moving_in(session: nox.Session) -> None:
     session.run("pytest", "-p", "no:recording", "tests/plugin/test_vcr_marks.py", *session.posargs)
 
 
+@nox.session(venv_backend="virtualenv")
+def node(session: nox.Session) -> None:
+    """The official SDK of another language, installed by npm, plays a recorded tool loop from the server."""
+    session.install("-e", ".[dev]")
+    folder = session.create_tmp()
+    session.run("npm", "install", "--prefix", folder, "@anthropic-ai/sdk", external=True)
+    modules = str(Path(folder, "node_modules").resolve())
+    session.run("pytest", "tests/cli/test_serve.py", "-k", "node", *session.posargs, env={"NODE_PATH": modules})
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: the cases, and those of the harness itself."""

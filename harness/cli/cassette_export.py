@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.cassette import Cassette
 from harness.cassette.exporters import FORMATS
-from harness.cli.files import one_line
+from harness.cli.files import Targets, one_line
 from harness.errors import CassetteError
 from harness.files import write_whole
 
@@ -42,9 +42,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _run(arguments: argparse.Namespace) -> int:
     done = failed = 0
-    for source, target in _pairs(arguments):
+    targets = Targets()
+    for source, target in list(_pairs(arguments)):
         try:
-            _export(source, target, arguments)
+            _export(source, target, targets, arguments)
             done += 1
         except CassetteError as error:
             failed += 1
@@ -69,7 +70,11 @@ def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         yield from ((path, arguments.to / path.relative_to(argument).with_suffix(_SUFFIX)) for path in found)
 
 
-def _export(source: Path, target: Path, arguments: argparse.Namespace) -> None:
+def _export(source: Path, target: Path, targets: Targets, arguments: argparse.Namespace) -> None:
+    try:
+        targets.claim(target, source)
+    except CassetteError as error:
+        raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:
         raise CassetteError(f"{source}: {target} exists; --force writes over it")
     write_whole(target, FORMATS[arguments.format](Cassette.load(source), arguments.base_url))

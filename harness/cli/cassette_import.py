@@ -6,15 +6,19 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.cassette import Cassette, Filters
 from harness.cassette.blobs import FOLDER
 from harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
 from harness.cassette.importers.assessment import Assessment, assess, ended_by
-from harness.cli.files import one_line
+from harness.cassette.matching import MatchWord
+from harness.cassette.scan import scan_cassette
+from harness.cli.files import Targets, one_line
+from harness.config import read_config
 from harness.errors import CassetteError
 from harness.files import read_regular
 from harness.models import shipped
@@ -26,7 +30,9 @@ _EXAMPLES = """examples:
 
 Read are vcrpy's YAML and JSON of every age, and go-vcr's YAML. Nothing in a file is executed, whatever tags it has.
 What is kept matches as loosely as --match-on says until it is recorded again; the envelope's "fidelity" says what in
-it is not the API's own. Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
+it is not the API's own. What [tool.harness.filters] names in ./pyproject.toml is taken out. A cassette of
+pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) goes below --to where that test looks for it.
+Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
 _UNEXPECTED = "cannot be read, for a reason that nobody thought of; please report it with the file"
@@ -39,6 +45,22 @@ class _Source:
 
     path: Path
     target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How files are read, and which targets were claimed so far."""
+
+    match_on: tuple[MatchWord, ...]
+    every_path: bool
+    filters: Filters
+    targets: Targets
+
+    def imported(self, data: bytes) -> Imported:
+        """A foreign file as it is kept: without what the project's filters name."""
+        found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
+        kept = tuple(map(self.filters.interaction, found.cassette.interactions))
+        return replace(found, cassette=replace(found.cassette, interactions=kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +82,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sources", type=Path, nargs="+", metavar="SRC", help="a cassette, or a directory of them")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="where to write; paths below it mirror the sources'")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="where to write; paths below it mirror the sources'",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; say what is strict, and what is stale")
     parser.add_argument(
         "--match-on",
@@ -81,8 +108,9 @@ def _run(arguments: argparse.Namespace) -> int:
         match_on = match_words(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
-    taken: dict[Path, Path] = {}
-    outcomes = [_outcome(source, taken, match_on, arguments) for source in _sources(arguments)]
+    config = read_config(Path("pyproject.toml"))
+    reading = _Reading(match_on, arguments.every_path, Filters(**config.filters), Targets())
+    outcomes = [_outcome(source, reading, arguments) for source in list(_sources(arguments))]
     if arguments.json:
         print(json.dumps(_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
     else:
@@ -96,24 +124,40 @@ def _sources(arguments: argparse.Namespace) -> Iterator[_Source]:
     to = arguments.to or Path()
     for argument in arguments.sources:
         if not argument.is_dir():
-            yield _Source(argument, to / f"{argument.stem}.json")
+            yield _Source(argument, to / (_of_module(argument) or f"{argument.stem}.json"))
             continue
         found = sorted(
             Path(folder, name) for folder, _, names in os.walk(argument) for name in names if name.endswith(_SUFFIXES)
         )
         if not found:
             raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SUFFIXES)}")
-        yield from (_Source(path, to / path.relative_to(argument).with_suffix(".json")) for path in found)
+        yield from (
+            _Source(path, to / (_of_module(path) or path.relative_to(argument).with_suffix(".json"))) for path in found
+        )
 
 
-def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments: argparse.Namespace) -> _Outcome:
-    """Read one file, and write it unless only a check was asked for. `taken` holds the targets so far."""
+def _of_module(path: Path) -> Path | None:
+    """Where a test looks for what pytest-recording wrote to `DIR/cassettes/MODULE/TEST.yaml` beside `DIR/MODULE.py`.
+
+    `None` for any other file, and for one outside of the directory in which the command runs.
+    """
+    module = Path(os.path.abspath(path)).parent
+    tests = module.parent.parent
+    if module.parent.name != "cassettes" or not (tests / f"{module.name}.py").is_file():
+        return None
+    if not tests.is_relative_to(Path.cwd()):
+        return None
+    return tests.relative_to(Path.cwd()) / module.name / f"{path.stem}.json"
+
+
+def _outcome(source: _Source, reading: _Reading, arguments: argparse.Namespace) -> _Outcome:
+    """Read one file, and write it unless only a check was asked for."""
     try:
-        if (other := taken.setdefault(source.target, source.path)) is not source.path:
-            raise CassetteError(f"{source.target} is where {other} goes too; import one of them elsewhere")  # noqa: TRY301
-        data = read_regular(source.path, Limits().file)
-        imported = import_cassette(data, match_on=match_on, every_path=arguments.every_path)
-        if not arguments.check:
+        reading.targets.claim(source.target, source.path)
+        imported = reading.imported(read_regular(source.path, Limits().file))
+        if arguments.check:
+            _refuse_keys(imported.cassette)
+        else:
             _write(imported, source.target, arguments)
     except OSError as error:
         return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
@@ -122,6 +166,13 @@ def _outcome(source: _Source, taken: dict[Path, Path], match_on: Any, arguments:
     except Exception as error:  # whatever one file does, the others are imported
         return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
     return _Outcome(source, imported)
+
+
+def _refuse_keys(cassette: Cassette) -> None:
+    """Say now what would keep it from being written."""
+    if found := scan_cassette(cassette.envelope, cassette.interactions):
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise CassetteError(f"{found[0]}{more}; it is written once [tool.harness.filters] names that")
 
 
 def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> None:

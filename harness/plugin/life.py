@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.plugin.marks import CONFIG
-from harness.plugin.names import cassette_name, same_names, slug
+from harness.plugin.names import cassette_name, same_names, shortened, slug, vcr_name
 
 CACHE_KEY = "harness/claims"
 """Where, in pytest's cache, the claims of the last run are kept."""
@@ -32,7 +32,10 @@ _NARROWING = {
 
 
 def default_path(item: pytest.Item) -> Path:
-    """Where a test's cassette is by default: `<recordings>/<module>/<Class>.<test>[<parameters>].json`."""
+    """Where a test's cassette is by default: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
+
+    Where there is none, but one by pytest-recording's name, which `harness cassette import` keeps, it is that.
+    """
     config = item.config
     module = item.path.with_suffix("")
     parts = module.relative_to(config.rootpath).parts if module.is_relative_to(config.rootpath) else (module.name,)
@@ -40,7 +43,13 @@ def default_path(item: pytest.Item) -> Path:
     callspec = getattr(item, "callspec", None)
     parameters, positions = (callspec.params, callspec.indices) if callspec else ({}, {})
     name = cassette_name(classes, getattr(item, "originalname", None) or item.name, parameters, positions)
-    return config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts), f"{name}.json")
+    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
+    own, imported = folder / f"{name}.json", folder / f"{_name_at_home(item)}.json"
+    return imported if imported.exists() and not own.exists() else own
+
+
+def _name_at_home(item: pytest.Item) -> str:
+    return shortened(vcr_name(getattr(item, "cls", None), item.name), ".json")
 
 
 class Life:

@@ -15,6 +15,12 @@ from harness.matrix import Combination
 
 LONGEST = 120
 """Characters of a name that are kept; file systems allow 255 bytes, Windows 260 characters with the folder's path."""
+VCR_ILLEGAL = r"<>?%*:|\"'/\\"
+"""Characters that pytest-recording replaces in the names of cassettes."""
+VCR_LONGEST = 255
+"""Characters of a file's name from which pytest-recording shortens it: `PC_NAME_MAX` of Linux and macOS."""
+_HASH_AND_DOTS = 35
+"""An MD5 in hexadecimal, and three dots."""
 LONGEST_VALUE = 40
 """Characters of a parameter's value that are shown."""
 
@@ -55,6 +61,20 @@ def cassette_name(
     values = ",".join(_values(parameters, positions))
     shown = function if function == function.lower() else f"{function}-{_digest(function)}"
     return slug(".".join([*classes, shown]) + (f"[{values}]" if values else ""))
+
+
+def vcr_name(cls: type | None, name: str) -> str:
+    """The name that pytest-recording gives a cassette: `TestClass.test_name[id]`, without what files may not hold."""
+    name = f"{cls.__name__}.{name}" if cls else name
+    return "".join("-" if character in VCR_ILLEGAL else character for character in name)
+
+
+def shortened(name: str, suffix: str) -> str:
+    """A name that is too long for a file with that suffix, as pytest-recording shortens it; any other as it is."""
+    if len(name) + len(suffix) <= VCR_LONGEST:
+        return name
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return f"{name[: VCR_LONGEST - len(suffix) - _HASH_AND_DOTS]}...{digest}"
 
 
 def same_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,6 @@
 """What a suite of pytest-recording says of its cassettes: marks, `vcr_config`, the hook; and where they lie."""
 
 import copy
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,7 @@ import pytest
 from harness.cassette.vcr.matchers import Matcher
 from harness.cassette.vcr.settings import VcrSettings, settings_of
 from harness.errors import ConfigError
-
-ILLEGAL = r"<>?%*:|\"'/\\"
-"""Characters that pytest-recording replaces in the names of cassettes."""
-LONGEST_NAME = 255
-"""Characters of a file's name from which pytest-recording shortens it: `PC_NAME_MAX` of Linux and macOS."""
-_HASH_AND_DOTS = 35
-"""An MD5 in hexadecimal, and three dots."""
+from harness.plugin.names import shortened
 
 
 class Vcr:
@@ -76,7 +69,7 @@ def settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) ->
 
 def cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
     """Where the cassette of that name lies; one too long for a file is shortened as pytest-recording does."""
-    name = _short(name, options.get("serializer", ".yaml"))
+    name = shortened(name, options.get("serializer", ".yaml"))
     if transform := options.get("path_transformer"):
         name = transform(name)
     else:
@@ -89,16 +82,3 @@ def cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
 def extra_paths(marks: Sequence[pytest.Mark], folder: str) -> list[Path]:
     """The cassettes that the marks name beside the test's own, relative ones in its folder."""
     return [Path(folder, name) for mark in marks for name in mark.args]
-
-
-def cassette_name(cls: type | None, name: str) -> str:
-    """The name of a test's cassette: `TestClass.test_name[parameters]`, without what file names may not hold."""
-    name = f"{cls.__name__}.{name}" if cls else name
-    return "".join("-" if character in ILLEGAL else character for character in name)
-
-
-def _short(name: str, suffix: str) -> str:
-    if len(name) + len(suffix) <= LONGEST_NAME:
-        return name
-    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
-    return f"{name[: LONGEST_NAME - len(suffix) - _HASH_AND_DOTS]}...{digest}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.plugin.vcr_config import cassette_name
+from harness.plugin.names import vcr_name
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of the test's own cassette: that of its `default_cassette` mark, else its own."""
     mark = request.node.get_closest_marker("default_cassette")
     if mark is None:
-        return cassette_name(request.cls, request.node.name)
+        return vcr_name(request.cls, request.node.name)
     if not mark.args:
         raise pytest.UsageError(f'{request.node.nodeid}: write @pytest.mark.default_cassette("NAME")')
     return str(mark.args[0])

@@ -61,3 +61,20 @@ def test_a_directory_without_cassettes_is_an_error(room: Path, capsys: pytest.Ca
     _save("x.json", End(0.0))
     Path("out").write_text("")
     assert (2, "", "out/x.yaml: File exists\n") == _run(capsys, "x.json")
+
+
+def test_two_cassettes_of_one_target_are_not_mixed_up(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even by force: the second is named."""
+    _save("a/x.json", End(0.0))
+    _save("b/x.json", End(0.0))
+    code, out, err = _run(capsys, "a/x.json", "b/x.json", "--force")
+    assert (1, "1 of 2 cassettes exported to out\n") == (code, out)
+    assert "b/x.json: out/x.yaml is where a/x.json goes too; write one of them elsewhere\n" == err
+
+
+def test_nothing_is_written_where_an_argument_is_wrong(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty directory is found before the first file is written."""
+    _save("x.json", End(0.0))
+    Path("empty").mkdir()
+    assert (2, "", "empty: no cassette in it (none ends in .json)\n") == _run(capsys, "x.json", "empty")
+    assert not Path("out").exists()

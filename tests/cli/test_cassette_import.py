@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_two_sources_of_one_target_are_not_mixed_up(room: Path, capsys: pytest.C
     _write(room / "x.yaml", ROW)
     _write(room / "x.yml", ROW)
     code, _, err = _run(capsys, "x.yaml", "x.yml", "--to", "new")
-    assert (1, "x.yml: new/x.json is where x.yaml goes too; import one of them elsewhere\n") == (code, err)
+    assert (1, "x.yml: new/x.json is where x.yaml goes too; write one of them elsewhere\n") == (code, err)
 
 
 def test_a_check_reports_and_writes_nothing(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,3 +298,55 @@ def test_files_that_would_take_forever_end_at_once(room: Path, capsys: pytest.Ca
         (room / "x.yaml").write_text(text)
         code, out, err = _run(capsys, "x.yaml", "--to", "new")
         assert (2, "", 1) == (code, out, err.count("\n"))
+
+
+def test_nothing_is_written_where_an_argument_is_wrong(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty directory is found before the first file is read."""
+    _write(room / "x.yaml", ROW)
+    (room / "empty").mkdir()
+    expected = (2, "", "empty: no file in it ends in .yaml, .yml, .json\n")
+    assert expected == _run(capsys, "x.yaml", "empty", "--to", "new")
+    assert not Path("new").exists()
+
+
+KEYS = {**ROW, "request": {**ROW["request"], "body": '{"a":"sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5","b":"customer-7"}'}}
+
+
+def test_a_check_finds_the_key_for_which_the_file_would_be_refused(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is checked is what would be written: filters of the project are applied."""
+    why = "interaction 0, request a: an Anthropic key (sk-ant…)"
+    mend = "it is written once [tool.harness.filters] names that"
+    _write(room / "one.yaml", KEYS)
+    assert (2, "", f"one.yaml: {why}; {mend}\n") == _run(capsys, "one.yaml", "--check")
+    _write(room / "two.yaml", KEYS, KEYS)
+    assert (2, "", f"two.yaml: {why} and 1 more; {mend}\n") == _run(capsys, "two.yaml", "--check")
+    patterns = "patterns = ['sk-ant-[a-zA-Z0-9-]+', 'customer-[0-9]+']"
+    (room / "pyproject.toml").write_text(f"[tool.harness.filters]\n{patterns}\n")
+    assert 0 == _run(capsys, "one.yaml", "--check")[0]
+    assert 0 == _run(capsys, "one.yaml", "--to", "new")[0]
+    assert {"a": "REDACTED", "b": "REDACTED"} == Cassette.load("new/one.json").interactions[0].value
+
+
+def test_cassettes_of_pytest_recording_go_where_their_tests_look(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named as a file or by any directory above; others mirror their source, as does what lies elsewhere."""
+    for name in ("test_x/TestK.test_c[claude-3.5].yaml", "test_y/test_a.yaml"):
+        _write(room / "tests" / "unit" / "cassettes" / name, ROW)
+    (room / "tests" / "unit" / "test_x.py").touch()
+    found = {"tests/unit/test_x/TestK.test_c[claude-3.5].json"}
+
+    def imported(*sources: str) -> set[str]:
+        assert 0 == _run(capsys, *sources, "--to", "new", "--force")[0]
+        files = {path.relative_to("new").as_posix() for path in Path("new").rglob("*.json")}
+        shutil.rmtree("new")
+        return files
+
+    assert {*found, "test_y/test_a.json"} == imported("tests/unit/cassettes")
+    assert {*found, "unit/cassettes/test_y/test_a.json"} == imported("tests")
+    assert found == imported("tests/unit/cassettes/test_x/TestK.test_c[claude-3.5].yaml")
+    (room / "elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert {"test_x/TestK.test_c[claude-3.5].json", "test_y/test_a.json"} == imported("../tests/unit/cassettes")

@@ -133,8 +133,8 @@ def test_a_node_program_plays_the_loop_byte_for_byte(cassette: Path, loop: list[
             timeout=60,
             check=False,
         )
-        if "Cannot find module '@anthropic-ai/sdk'" in told.stderr:
-            pytest.skip("the Node SDK is not installed: npm install @anthropic-ai/sdk, here or where NODE_PATH says")
+        if "NODE_PATH" not in os.environ and "Cannot find module '@anthropic-ai/sdk'" in told.stderr:
+            pytest.skip("the Node SDK is not installed: nox -s node, or set NODE_PATH to where it is")
         assert 0 == told.returncode, told.stderr
         assert (0, "") == stopped(process)
     seen = json.loads(told.stdout)
@@ -263,6 +263,11 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
                 cassette,
                 "--fault",
                 "refused_keyword:keyword=thinking",
+            ],
+            "pace -1 is none: 0 answers at once, 1 keeps the recorded rhythm, 0.1 is ten times as fast": [
+                cassette,
+                "--pace",
+                "-1",
             ],
             f"{empty}: there is no cassette in this folder (*.json)": [empty],
             f"cannot listen on 127.0.0.1, port {port}: Address already in use": [cassette, "--port", port],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -352,3 +353,49 @@ def test_a_test_outside_of_the_root_directory_is_named_by_its_file(repository: p
     os.chdir(root)
     repository.runpytest_subprocess("--rootdir", root, "-c", root / "pyproject.toml", "../test_ask.py", *RECORD)
     assert ["test_one.json"] == [path.name for path in root.rglob("recordings/test_ask/*.json")]
+
+
+IMPORTED = (
+    ASK.replace("import pytest", "import pytest\nfrom pathlib import Path")
+    + """
+@pytest.mark.parametrize("model", ["claude-3.5", "a/b"])
+class TestK:
+    def test_c(self, cassette, model):
+        ask(model)
+        assert cassette.plan.path.name == NAMES[model]
+"""
+)
+ROW = """
+- request:
+    method: POST
+    uri: https://api.anthropic.com/v1/messages
+    headers: {content-type: [application/json]}
+    body: '{"model":"claude-haiku-4-5","max_tokens":100,"messages":[{"role":"user","content":"TEXT"}]}'
+  response:
+    status: {code: 200}
+    headers: {content-type: [application/json]}
+    body: {string: '{"type":"message","content":[]}'}
+"""
+
+
+def test_an_imported_cassette_is_found_by_the_name_that_it_had(
+    repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest-recording's layout, imported as it lies; one of the test's own name goes before it."""
+    monkeypatch.chdir(repository.path)
+    folder = repository.path / "tests" / "cassettes" / "test_k"
+    folder.mkdir(parents=True)
+    names = {"claude-3.5": "TestK.test_c[claude-3.5].json", "a/b": "TestK.test_c[a-b].json"}
+    for model, name in names.items():
+        (folder / name.replace(".json", ".yaml")).write_text("interactions:" + ROW.replace("TEXT", model))
+    module = repository.path / "tests" / "test_k.py"
+    module.write_text(f"{IMPORTED}\nNAMES = {names}\n")
+    assert 0 == main(["cassette", "import", "tests/cassettes", "--to", "recordings"])
+    played = repository.runpytest_subprocess()
+    played.assert_outcomes(passed=2)
+    played.stdout.no_fnmatch_line("*no test*")
+    recordings = repository.path / "recordings" / "tests" / "test_k"
+    own = {"claude-3.5": "TestK.test_c[model=claude-3.5].json", "a/b": names["a/b"]}
+    shutil.copy(recordings / names["claude-3.5"], recordings / own["claude-3.5"])
+    module.write_text(f"{IMPORTED}\nNAMES = {own}\n")
+    repository.runpytest_subprocess().assert_outcomes(passed=2)
