@@ -16,7 +16,7 @@ from harness.faults.events import (
     unknown_delta,
     unknown_event,
 )
-from harness.faults.fault import Fault, Kind, never_fired
+from harness.faults.fault import Fault, Kind, check_combinations, never_fired
 from harness.faults.stalls import ping_only, slow_start, stall, trickle
 from harness.faults.statuses import (
     bad_gateway,
@@ -47,6 +47,7 @@ __all__ = [
     "bad_request",
     "beta_rejected",
     "byte_order_mark",
+    "check_combinations",
     "clean_end",
     "connection_refused",
     "connection_reset",

@@ -1,7 +1,7 @@
 """A fault as a value: a named layer that spoils the requests that are due, and counts."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from random import Random
@@ -10,6 +10,7 @@ from typing import Literal, ParamSpec, TypeAlias
 from harness.faults import checks
 from harness.faults.errors import FaultBroken, FaultError
 from harness.faults.when import WHEN_ARGUMENTS, When
+from harness.flags import OFF
 from harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
@@ -180,6 +181,15 @@ def fault_kind(
         return make
 
     return decorate
+
+
+def check_combinations(fault: Fault, flags: Collection[str]) -> None:
+    """Raise `FaultError` where the fault is bound to a combination of flags that are not among these."""
+    for combination in sorted(fault.when.combination or ()):
+        for name in combination.split("+"):
+            if name not in flags and combination != OFF:
+                near = checks.did_you_mean(name, flags if "+" in combination else (*flags, OFF))
+                raise FaultError(f"{fault}: no flag is called {name!r}{near}; declared: {', '.join(flags)}")
 
 
 def never_fired(faults: Iterable[Fault]) -> list[str]:

@@ -1,12 +1,14 @@
-"""`--harness-fault`: what goes wrong in every test of the run; one that never fired in all of it is an error."""
+"""What goes wrong: in one test, by its `faults` mark; in all, by `--harness-fault`. What never fired is an error."""
 
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import HarnessError
+from harness.plugin.marks import all_flags, combinations_of
 from harness.plugin.record import of_subtest
+from harness.plugin.stash import SESSION
 
 if TYPE_CHECKING:
     from harness.faults import Fault
@@ -15,6 +17,9 @@ FAULTS = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
 ARMED = pytest.StashKey[tuple["Fault", ...]]()
 """Those same faults as one test item has met them."""
+MARKED = pytest.StashKey[tuple["Fault", ...]]()
+"""The faults of a test item's marks, as it has met them."""
+_MARK = "@pytest.mark.faults"
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -34,14 +39,16 @@ def configure(config: pytest.Config) -> None:
     """Read the faults. Raises `FaultError`, which names the option, the fault and the argument."""
     texts = config.getoption("harness_faults")
     config.stash[FAULTS] = ()
+    config.pluginmanager.register(FaultMarks(), "harness-fault-marks")
     if not texts:
         return
-    from harness.faults import FaultError, parse  # a run without faults does not pay for their import
+    from harness.faults import FaultError, check_combinations, parse  # a run without faults does not pay for it
 
     found = []
     for text in texts:
         try:
             found.append(parse(text))
+            check_combinations(found[-1], [flag.name for flag in all_flags(config)])
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
     config.stash[FAULTS] = tuple(found)
@@ -54,27 +61,106 @@ def armed(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     return item.stash[ARMED]
 
 
+def marked(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+    """The faults of a test's marks, counting from nothing. A mark that is wrong fails the test."""
+    try:
+        item.stash[MARKED] = tuple(fault.arm(combination) for fault in _marked(item))
+    except HarnessError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    return item.stash[MARKED]
+
+
+def _marked(node: pytest.Item) -> "Iterator[Fault]":
+    """What the marks name, nearest first. Raises `HarnessError` that begins with the test and the mark."""
+    for mark in node.iter_markers("faults"):
+        try:
+            yield from [_checked(node, given) for given in _given(mark)]
+        except HarnessError as error:
+            raise HarnessError(f"{node.nodeid}: {_MARK}: {error}") from None
+
+
+def _given(mark: pytest.Mark) -> tuple[object, ...]:
+    if not mark.args or mark.kwargs:
+        raise HarnessError(f"it takes faults, one at least: {_MARK}(overloaded(on=2))")
+    return mark.args
+
+
+def _checked(node: pytest.Item, given: object) -> "Fault":
+    from harness.faults import Fault, FaultError, check_combinations, parse
+
+    fault = parse(given) if isinstance(given, str) else given
+    if not isinstance(fault, Fault):
+        raise FaultError(f"{given!r} is no fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
+    check_combinations(fault, [flag.name for flag in all_flags(node.config)])
+    ids = [combination.id for combination in combinations_of(node)]
+    if not any(map(fault.when.under, ids)):
+        raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
+    return fault
+
+
+class FaultMarks:
+    """Holds each test to its `faults` marks: they are right, and there is traffic for them to spoil."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Refuse a mark that is wrong before anything runs."""
+        try:
+            for _ in _marked(metafunc.definition):
+                pass
+        except HarnessError as error:
+            raise pytest.Collector.CollectError(str(error)) from None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Fail a test that has passed without traffic that its faults could have spoiled."""
+        yield
+        if item.stash.get(SESSION, None) is None and (mark := item.get_closest_marker("faults")):
+            named = ", ".join(map(str, mark.args))
+            pytest.fail(
+                f"{_MARK}({named}): nothing could go wrong, since the test does not use the `cassette` fixture; "
+                "let the test take it",
+                pytrace=False,
+            )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Name the faults that fired: in the test's row of the run's record, and with its failure."""
+        report = yield
+        met = (*item.stash.get(MARKED, ()), *item.stash.get(ARMED, ()))
+        if report.when != "call" or not (fired := [fault for fault in met if fault.fired]):
+            return report
+        if (row := getattr(report, "harness", None)) is not None:
+            row["faults"] = [str(fault) for fault in fired]
+        if report.failed:
+            times = (f"{fault}: {fault.fired} time{'s' if fault.fired > 1 else ''}" for fault in fired)
+            report.sections.append(("faults that fired", "\n".join(times)))
+        return report
+
+
 class FaultRun:
     """Adds up what the faults have done in all tests, on whichever worker."""
 
     def __init__(self, faults: "tuple[Fault, ...]") -> None:
-        self._faults = [fault.arm() for fault in faults]
+        self._faults = [fault.arm(min(fault.when.combination or (), default=None)) for fault in faults]
+        self._awaited = [fault.when.combination is None for fault in faults]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the counts into the report."""
         report = yield
         if report.when == "call" and (met := item.stash.get(ARMED, ())):
-            counts = [fault.count for fault in met]
             report.harness_faults = [  # type: ignore[attr-defined]
-                [count.seen, count.due, count.fired, list(count.reasons)] for count in counts
+                [fault.awaited, count.seen, count.due, count.fired, list(count.reasons)]
+                for fault in met
+                for count in (fault.count,)
             ]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the counts of one test."""
         counts = () if of_subtest(report) else getattr(report, "harness_faults", ())
-        for fault, (seen, due, fired, reasons) in zip(self._faults, counts, strict=False):
+        for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
+            fault = self._faults[number]
+            self._awaited[number] |= awaited
             fault.count.seen += seen
             fault.count.due += due
             fault.count.fired += fired
@@ -99,4 +185,8 @@ class FaultRun:
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):
             return []
-        return never_fired(replace(fault, armed_for=None) for fault in self._faults)
+        return [
+            why if awaited else f"fault {fault} never fired: no test ran under the combination that it is bound to"
+            for fault, awaited in zip(self._faults, self._awaited, strict=True)
+            for why in never_fired([fault])
+        ]

@@ -11,7 +11,7 @@ from harness.errors import CassetteError
 from harness.flags import VARIABLES
 from harness.matrix import Combination
 from harness.plugin.age import max_age
-from harness.plugin.faults import armed
+from harness.plugin.faults import armed, marked
 from harness.plugin.life import LIFE, default_path
 from harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from harness.plugin.modes import record_mode, recording_disabled
@@ -83,7 +83,7 @@ def _harness_cassette(
 
     request.config.stash[LIFE].claim(request.node, _harness_cassette_path)
     plan = _plan(request, _harness_combination, _harness_cassette_path, _harness_scenarios)
-    faults = [fault.arm(_harness_combination.id) for mark in request.node.iter_markers("faults") for fault in mark.args]
+    faults = marked(request.node, _harness_combination.id)
     session = Session(plan, *faults, everywhere=armed(request.node, _harness_combination.id))
     with hidden_in_logs(session.shown), session.open():
         request.node.stash[SESSION], request.node.stash[REFUSALS] = session, session.refusals

@@ -16,7 +16,8 @@ MARKS = (
     "flag_matrix(*names): run the test once under every combination of these flags (of all declared ones where none "
     "is named)",
     "flags(**pins): run the test with these flags on or off; the others stay off",
-    "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2))",
+    "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2)), or, "
+    "in words, 'overloaded:on=2'",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
     "harness_filters(headers=[], query=[], json=[], patterns=[]): what must not be recorded or shown, beside what the "
     "project's filters name",
@@ -30,6 +31,17 @@ MARKS = (
 def declared_flags(config: pytest.Config) -> tuple[Flag, ...]:
     """The flags of the project under test."""
     return config.stash[CONFIG].flags
+
+
+def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
+    """The flags that a test can run under: those declared, and the shipped ones, which can always be named."""
+    return _known(declared_flags(config), SHIPPED)
+
+
+def combinations_of(node: pytest.Item) -> tuple[Combination, ...]:
+    """The combinations that a test, all of its items together, runs under."""
+    flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
+    return (pinned_combination(node, flags),) if mark is None else _asked(flags, mark.args, node.nodeid)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from harness.faults import (
+    FaultError,
     beta_rejected,
+    check_combinations,
     never_fired,
     overloaded,
     parameter_rejected,
@@ -154,6 +156,24 @@ def test_a_fault_that_saw_nothing_says_so(upstream: Upstream, request_for: Calla
         "fault overloaded never fired: it saw no request",
         "fault refused_keyword never fired: it saw no call",
     ] == never_fired([several, overloaded(), refused_keyword()])
+
+
+@pytest.mark.parametrize(
+    ("combination", "words"),
+    [
+        ("streming", "no flag is called 'streming'; did you mean 'streaming'?; declared: streaming, planner"),
+        ("streaming+off", "no flag is called 'off'; declared: streaming, planner"),
+        (["off", "planner+x"], "no flag is called 'x'; declared: streaming, planner"),
+    ],
+)
+def test_a_combination_of_flags_that_are_none_is_refused(combination: str, words: str) -> None:
+    """Whichever of them it is; `off` stands alone."""
+    fault = overloaded(combination=combination)
+    with pytest.raises(FaultError) as caught:
+        check_combinations(fault, ["streaming", "planner"])
+    assert f"{fault}: {words}" == str(caught.value)
+    for known in ("off", "planner+streaming", ["off", "streaming"]):
+        check_combinations(overloaded(combination=known), ["streaming", "planner"])
 
 
 def _body(response: Response) -> bytes:

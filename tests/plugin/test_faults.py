@@ -95,6 +95,10 @@ def test_the_marks_faults_reach_them_too(repository: pytest.Pytester) -> None:
         ("overloaded:on=0", "overloaded: on=0: must be a whole number from 1 up, or a collection of them"),
         ("overloaded:probability=2", "overloaded: probability=2.0: must be a number above 0 and up to 1"),
         ("overlaoded", "no fault is called 'overlaoded'; did you mean 'overloaded'?; there are: "),
+        (
+            "overloaded:combination=of",
+            "overloaded:combination=of: no flag is called 'of'; did you mean 'off'?; declared: streaming, ",
+        ),
     ],
 )
 def test_a_bad_argument_is_a_usage_error(repository: pytest.Pytester, fault: str, words: str) -> None:
@@ -102,6 +106,116 @@ def test_a_bad_argument_is_a_usage_error(repository: pytest.Pytester, fault: str
     run = repository.runpytest_subprocess(f"--harness-fault={fault}")
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines([f"ERROR: --harness-fault={fault}: {words}*"])
+
+
+def test_a_fault_that_fired_is_named_with_the_failure(repository: pytest.Pytester) -> None:
+    """By a mark or by the command line, how often; a fault that spoiled nothing is not to blame."""
+    repository.makepyfile(test_ask=_marked("faults('slow_start:seconds=1.5', 'overloaded:on=5')", "ask(retries=1)"))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-fault=overloaded:until=2")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*faults that fired*", "slow_start:seconds=1.5: 2 times", "overloaded:until=2: 2 times"])
+    run.stdout.no_fnmatch_line("overloaded:on=5: *")
+
+
+def _marked(mark: str, body: str, cassette: str = "cassette", above: str = "") -> str:
+    """One test with a mark."""
+    return f"""{TESTS.partition("def test_ask")[0]}
+from harness.faults import overloaded
+
+{above or "@pytest.mark.harness_unplayed"}
+@pytest.mark.{mark}
+def test_marked({cassette}):
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("faults()", "it takes faults, one at least: @pytest.mark.faults(overloaded(on=2))"),
+        ("faults(overloaded(), on=2)", "it takes faults, one at least: @pytest.mark.faults(overloaded(on=2))"),
+        (
+            "faults(3)",
+            "3 is no fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'",
+        ),
+        ("faults('overloaded:on=0')", "overloaded: on=0: must be a whole number from 1 up, or a collection of them"),
+        (
+            "faults(overloaded(combination='streming'))",
+            "overloaded:combination=streming: no flag is called 'streming'; did you mean 'streaming'?; declared: "
+            "streaming, prompt_cache, extended_output",
+        ),
+        (
+            "faults(overloaded(combination='streaming'))",
+            "overloaded:combination=streaming can never fire here: the test runs under off",
+        ),
+    ],
+)
+def test_a_mark_that_is_wrong_is_refused_before_anything_runs(
+    repository: pytest.Pytester, mark: str, words: str
+) -> None:
+    """The test, the mark and the rule are named."""
+    repository.makepyfile(test_ask=_marked(mark, "ask()"))
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines([f"test_ask.py::test_marked: @pytest.mark.faults: {words}"])
+
+
+def test_a_mark_may_spell_its_faults(repository: pytest.Pytester) -> None:
+    """As the command line does; and bind one to a combination that one item of the test has."""
+    repository.makepyfile(
+        test_ask=_marked(
+            "faults('overloaded:on=1', overloaded(on=1, combination='streaming'))",
+            "ask(retries=2); assert len(cassette.exchanges) == (3 if 'streaming' in flags else 2)",
+            "cassette, flags",
+            "@pytest.mark.flag_matrix('streaming')",
+        )
+    )
+    repository.runpytest_subprocess(*SIMULATED).assert_outcomes(passed=2)
+
+
+def test_a_mark_of_a_parameter_is_checked_too(repository: pytest.Pytester) -> None:
+    """It is known once the test runs."""
+    above = "@pytest.mark.parametrize('n', [pytest.param(1, marks=pytest.mark.faults('overloaded:on=0'))])"
+    repository.makepyfile(test_ask=_marked("harness_unplayed", "ask()", "cassette, n", above))
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines(["test_ask.py::test_marked[[]1]: @pytest.mark.faults: overloaded: on=0: must be *"])
+
+
+def test_a_mark_without_traffic_fails(repository: pytest.Pytester) -> None:
+    """Nothing could go wrong; a test that fails by itself says why it fails."""
+    repository.makepyfile(
+        test_passes=_marked("faults(overloaded(on=1))", "pass", ""),
+        test_fails=_marked("faults(overloaded(on=1))", "assert 1 == 2", ""),
+        test_skips=_marked("faults(overloaded(on=1))", "pytest.skip('no')", ""),
+    )
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=2, failed=2, skipped=1)
+    run.stdout.fnmatch_lines(
+        [
+            "E       assert 1 == 2",
+            "@pytest.mark.faults(overloaded:on=1): nothing could go wrong, since the test does not use the `cassette` "
+            "fixture; let the test take it",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("combination", "words"),
+    [
+        (
+            "streaming",
+            "fault overloaded:combination=streaming never fired: no test ran under the combination that it is bound to",
+        ),
+        ("off,on=9", "fault overloaded:combination=off,on=9 never fired: it saw 2 requests, of which none was due"),
+    ],
+)
+def test_a_fault_of_the_run_that_is_bound_says_so(repository: pytest.Pytester, combination: str, words: str) -> None:
+    """Whether no test ran under its combination, or none of the requests was due."""
+    run = repository.runpytest_subprocess(*SIMULATED, f"--harness-fault=overloaded:combination={combination}", "-n2")
+    run.assert_outcomes(passed=2)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines([f"--harness-fault: {words}"])
 
 
 AGENT = Path(__file__).parents[1] / "sweep" / "agents.py"
