@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cassette import Cassette, Filters, Normalisers, Replay
 from harness.config import read_config
 from harness.errors import CassetteMiss, HarnessError
-from harness.faults import Fault, parse
+from harness.faults import Fault, never_fired, parse
 from harness.wire.timeline import Request, Response, Upstream
 
 if TYPE_CHECKING:
@@ -61,7 +62,13 @@ def _command(
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
     parser.add_argument("--allow-anyone", action="store_true", help="let --host be an address that others can reach")
     parser.add_argument("--pace", type=float, default=0.0, help="0: at once (default); 1: in the recorded rhythm")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME:ARGS", help="may be given several times")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME:ARGS",
+        help="what goes wrong (repeatable). What a stall adds is waited for at any pace; what never fired is an error",
+    )
     parser.add_argument("--json", action="store_true", help="print the address as one JSON object")
     return parser
 
@@ -96,17 +103,19 @@ def _run_replay(arguments: argparse.Namespace) -> int:
     cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
     upstream = Replays(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
-    server = _serve(upstream, arguments, f"{count} recorded interactions")
+    faults = _faults(arguments.fault)
+    server = _serve(upstream, faults, arguments, f"{count} recorded interactions")
     misses = len(server.refusals)
     if misses:
         print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
-    return 1 if misses else 0
+    return 1 if _complained(faults) or misses else 0
 
 
 def _run_simulator(arguments: argparse.Namespace) -> int:
     from harness.simulator import simulate  # it brings pydantic, which the other commands do without
     from harness.transports.clock import SystemClock
 
+    faults = _faults(arguments.fault)
     simulator = simulate(arguments.scenario, clock=SystemClock(), seed=arguments.seed)
 
     def told(request: Request) -> Response:
@@ -116,8 +125,8 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
             print(unmatched.message, file=sys.stderr, flush=True)
         return response
 
-    _serve(told, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
-    return 1 if simulator.unmatched else 0
+    _serve(told, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    return 1 if _complained(faults) or simulator.unmatched else 0
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -137,19 +146,36 @@ def _faults(texts: Sequence[str]) -> list[Fault]:
                 f"--fault {fault}: a server cannot do this, it happens in the client before a byte is sent; use it in "
                 "process, with harness.http_client or pytest's --harness-fault"
             )
+        if fault.when.combination is not None:
+            raise HarnessError(f"--fault {fault}: a server runs under no combination; leave that argument out")
     return faults
 
 
-def _serve(upstream: Upstream, arguments: argparse.Namespace, what: str) -> "LoopbackServer":
-    """Serve until Ctrl-C or SIGTERM."""
-    faults = _faults(arguments.fault)
+def _complained(faults: Sequence[Fault]) -> bool:
+    """Say which faults never fired; whether there are any."""
+    complaints = never_fired(faults)
+    for complaint in complaints:
+        print(f"--fault: {complaint}", file=sys.stderr)
+    return bool(complaints)
+
+
+def _at_once(upstream: Upstream) -> Upstream:
+    """The upstream without its own rhythm: what is late then is late by a fault."""
+    return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
+
+
+def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str) -> "LoopbackServer":
+    """Serve until Ctrl-C or SIGTERM. A fault of the stall family takes real time, at any pace."""
+    pace = arguments.pace
+    if not pace and any(fault.family == "stall" for fault in faults):
+        upstream, pace = _at_once(upstream), 1.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     from harness.transports.server import LoopbackServer
 
     server = LoopbackServer(
         upstream,
         *faults,
-        pace=arguments.pace,
+        pace=pace,
         host=arguments.host,
         port=arguments.port,
         anywhere=arguments.allow_anyone,

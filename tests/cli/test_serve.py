@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,32 @@ def test_faults_stand_before_the_server(cassette: Path) -> None:
         assert [200, 529, 200] == [post(url, ASKED).status_code for _ in range(3)]
 
 
+def test_a_stall_is_waited_for_at_any_pace(loop: list[Exchange], tmp_path: Path) -> None:
+    """What it adds, and no more than that: the recorded rhythm, here of a minute, is left out as ever."""
+    asked, response = loop[0]
+    slow = tuple(replace(piece, at=piece.at + 60) for piece in response)
+    cassette = tmp_path / "slow.json"
+    Cassette(Envelope("simulator", ""), (Interaction(kept_request(request(asked)), slow),)).save(cassette)
+    with served("replay", cassette, "--repeat", "--fault", "slow_start:seconds=0.5") as (url, _):
+        start = time.perf_counter()
+        assert body(response) == post(url, asked).content
+        assert 0.5 < time.perf_counter() - start < 30
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(f"{url}/v1/messages", json=asked, headers=dict(HEADERS), timeout=0.1, trust_env=False)
+
+
+@pytest.mark.parametrize("upstream", [["simulator"], ["replay"]])
+def test_a_fault_that_never_fired_is_told(cassette: Path, upstream: list[str]) -> None:
+    """At the end, with exit code 1: nothing was tested."""
+    files = [cassette] if upstream == ["replay"] else []
+    with served(*upstream, *files, "--fault", "overloaded:on=2", "--fault", "split_utf8:on=9") as (_, process):
+        code, errors = stopped(process)
+    assert 1 == code
+    assert [
+        f"--fault: fault {fault} never fired: it saw no request" for fault in ("overloaded:on=2", "split_utf8:on=9")
+    ] == (errors.splitlines())
+
+
 def test_the_simulator_is_served(tmp_path: Path) -> None:
     """By a scenario, whose gaps are told; without one it repeats what it hears."""
     scenario = tmp_path / "s.toml"
@@ -268,6 +295,11 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
                 cassette,
                 "--pace",
                 "-1",
+            ],
+            "--fault overloaded:combination=streaming: a server runs under no combination; leave that argument out": [
+                cassette,
+                "--fault",
+                "overloaded:combination=streaming",
             ],
             f"{empty}: there is no cassette in this folder (*.json)": [empty],
             f"cannot listen on 127.0.0.1, port {port}: Address already in use": [cassette, "--port", port],
