@@ -1,5 +1,6 @@
 """The one transport: plays an upstream's answers, or tees a live one, for httpx2 and httpx, sync and async."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from functools import cache
@@ -98,7 +99,10 @@ def transport_class(http: ModuleType) -> type[Any]:
             await self._played.aclose()
 
     class Transport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc, name-defined]
-        """Plays an upstream, or tees a live transport, through layers, on a clock."""
+        """Plays an upstream, or tees a live transport, through layers, on a clock.
+
+        Where nothing comes for longer than the client's read timeout, that strikes, on the same clock.
+        """
 
         def __init__(self, upstream: Any, *layers: Layer, clock: Clock) -> None:
             self._upstream: Any = upstream
@@ -130,11 +134,17 @@ def transport_class(http: ModuleType) -> type[Any]:
 
         def _played(self, exchange: Exchange, source: Generator[Piece], request: Any) -> Iterator[Head | bytes]:
             """The head, then the bytes, each at its time."""
-            clock, start = exchange.clock, exchange.start
+            clock, start, patience = exchange.clock, exchange.start, _patience(request)
+            limit = patience
             with closing(exchange.edited(source)) as pieces:
                 for piece in pieces:
-                    if not clock.reached(start + piece.at):
-                        clock.sleep(start + piece.at - clock.now())
+                    at = piece.at
+                    if at > limit and start + at - clock.now() > patience:
+                        clock.sleep(patience)
+                        raise self._timed_out(patience, request)
+                    limit = at + patience
+                    if not clock.reached(start + at):
+                        clock.sleep(start + at - clock.now())
                     if isinstance(piece, Chunk):
                         yield piece.data
                     elif isinstance(piece, Head):
@@ -143,11 +153,17 @@ def transport_class(http: ModuleType) -> type[Any]:
                         return self._stop(piece, exchange, request)
 
         async def _async_played(self, exchange: Exchange, source: AsyncGenerator[Piece], request: Any) -> Any:
-            clock, start = exchange.clock, exchange.start
+            clock, start, patience = exchange.clock, exchange.start, _patience(request)
+            limit = patience
             async with aclosing(exchange.async_edited(source)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Head) or not clock.reached(start + piece.at):
-                        await clock.asleep(start + piece.at - clock.now())
+                    at = piece.at
+                    if at > limit and start + at - clock.now() > patience:
+                        await clock.asleep(patience)
+                        raise self._timed_out(patience, request)
+                    limit = at + patience
+                    if isinstance(piece, Head) or not clock.reached(start + at):
+                        await clock.asleep(start + at - clock.now())
                     if isinstance(piece, Chunk):
                         yield piece.data
                     elif isinstance(piece, Head):
@@ -155,6 +171,11 @@ def transport_class(http: ModuleType) -> type[Any]:
                     else:
                         self._stop(piece, exchange, request)
                         return
+
+        @staticmethod
+        def _timed_out(patience: float, request: Any) -> Exception:
+            error: Exception = http.ReadTimeout(f"nothing came for {patience:g} s", request=request)
+            return error
 
         @staticmethod
         def _stop(last: Cut | End, exchange: Exchange, request: Any) -> None:
@@ -204,6 +225,12 @@ def transport_class(http: ModuleType) -> type[Any]:
 
 def _request(request: Any, body: bytes) -> Request:
     return Request(request.method, str(request.url), tuple(request.headers.multi_items()), body)
+
+
+def _patience(request: Any) -> float:
+    """Seconds for which the client waits for the next bytes: its read timeout; for ever where it has none."""
+    found = request.extensions.get("timeout", {}).get("read")
+    return math.inf if found is None else float(found)
 
 
 def _ask_for_plain_bytes(request: Any) -> None:

@@ -17,6 +17,15 @@ BETA = {"anthropic-beta": "computer-use-2025-11-24"}
 ASK: Mapping[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": []}
 
 
+STALLS = (
+    faults.slow_start(seconds=30),
+    faults.stall(seconds=30),
+    faults.ping_only(count=1, interval=30),
+    faults.trickle(size=400, interval=30),
+)
+TIMEOUT = 0.2
+
+
 def _asked(client: Any, url: str, streamed: bool) -> tuple[Any, ...]:
     """Status, headers that a fault may set, and bytes; the kind of exception where one was raised."""
     received = bytearray()
@@ -41,5 +50,39 @@ def test_the_same_fault_the_same_bytes_and_exception(kind: Kind, streamed: bool,
     with (
         LoopbackServer(upstream, kind.make(), clock=VirtualClock()) as server,
         sdk_http_library().Client(trust_env=False) as client,
+    ):
+        assert expected == _asked(client, server.url, streamed)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLAYABLE if kind.points], ids=lambda kind: kind.name)
+def test_at_any_point(kind: Kind, upstream: Upstream) -> None:
+    """The same bytes before and after, and fired as often."""
+    here, there = ([kind.make(at=at) for at in kind.points] for _ in range(2))
+    expected = []
+    for fault in here:
+        with http_client(upstream, fault, clock=VirtualClock()) as client:
+            expected.append(_asked(client, "https://api.anthropic.com", True))
+    due = iter(there)
+    with (
+        LoopbackServer(upstream, lambda request: next(due)(request), clock=VirtualClock()) as server,
+        sdk_http_library().Client(trust_env=False) as client,
+    ):
+        assert expected == [_asked(client, server.url, True) for _ in here]
+    assert [fault.fired for fault in here] == [fault.fired for fault in there]
+    assert any(fault.fired for fault in here)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("fault", STALLS, ids=lambda fault: fault.name)
+def test_a_client_with_little_patience(fault: faults.Fault, streamed: bool, upstream: Upstream) -> None:
+    """Its read timeout strikes after the same bytes: in process in virtual time, over the socket in real time."""
+    clock = VirtualClock()
+    with http_client(upstream, fault, clock=clock) as client:
+        client.timeout = TIMEOUT
+        expected = _asked(client, "https://api.anthropic.com", streamed)
+    assert expected[-1] == ("ReadTimeout" if streamed or fault.name not in ("stall", "ping_only") else "complete")
+    with (
+        LoopbackServer(upstream, fault.arm(), pace=1) as server,
+        sdk_http_library().Client(trust_env=False, timeout=TIMEOUT) as client,
     ):
         assert expected == _asked(client, server.url, streamed)

@@ -369,6 +369,43 @@ def test_a_refusal_goes_through_the_sdk_at_once(http: ModuleType, kind: str) -> 
     assert [(End(0.0, abandoned=True),)] == [response for _, response in tap.exchanges]
 
 
+@pytest.mark.parametrize(
+    ("timeout", "head", "chunk", "passed", "got"),
+    [
+        (5, 4, 8, 8, [b"a"]),
+        (5, 6, 8, 5, []),
+        (5, 4, 10, 9, []),
+        (None, 60, 1000, 1000, [b"a"]),
+    ],
+)
+def test_the_clients_own_read_timeout_strikes(
+    http: Any, kind: str, timeout: Any, head: float, chunk: float, passed: float, got: list[bytes]
+) -> None:
+    """Where nothing comes for longer, on the clock, before the head or between two pieces; and not without one."""
+    clock = VirtualClock()
+    response: Response = (Head(head, 200, ()), Chunk(chunk, b"a"), End(chunk))
+    transport = transport_class(http)(lambda request: response, clock=clock)
+    if got:
+        assert got == _fetch(http, kind, transport, "http://host/", timeout=timeout)
+    else:
+        with pytest.raises(http.ReadTimeout, match="nothing came for 5 s"):
+            _fetch(http, kind, transport, "http://host/", timeout=timeout)
+    assert passed == clock.now()
+
+
+def test_a_client_that_was_slow_itself_is_not_timed_out(http: Any, kind: str) -> None:
+    """What came while it was busy is there when it reads on."""
+    clock = VirtualClock()
+    response: Response = (Head(0, 200, ()), Chunk(1, b"a"), Chunk(9, b"b"), End(9))
+    transport = transport_class(http)(lambda request: response, clock=clock)
+
+    def busy(count: int) -> bool:
+        clock.sleep(4)
+        return True
+
+    assert [b"a", b"b"] == _fetch(http, kind, transport, "http://host/", timeout=5, seen=busy)
+
+
 def test_answers_at_the_same_time_arrive_in_the_order_of_their_offsets(http: Any, kind: str) -> None:
     """Tasks share one clock; sync answers come one after the other."""
     clock, order = VirtualClock(), []
