@@ -12,7 +12,7 @@ from typing import TypeAlias
 from harness.faults import checks
 from harness.faults.fault import Due, Effect
 from harness.wire.grammar import POINTS, EventBytes, Gap, Walk, points_at
-from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header
+from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header, is_stream
 
 INSIDE_BODY = "inside_body"
 """The one point of an answer that is no stream: half of its bytes have come."""
@@ -62,14 +62,14 @@ class Answer:
         return (piece,) if self._inner is None else self._inner(piece)
 
     def _head(self, head: Head) -> Head:
-        is_stream = header(head.headers, "content-type").startswith("text/event-stream")
+        streamed = is_stream(head)
         encoding = header(head.headers, "content-encoding", "identity")
         if head.status != 200:
             self._due.miss(f"the answer was {head.status}")
         elif encoding != "identity":
             self._due.miss(f"the answer is compressed ({encoding})")
-        elif (edit := self._stream if is_stream else self._body) is None:
-            self._due.miss(f"the answer is {'a' if is_stream else 'no'} stream")
+        elif (edit := self._stream if streamed else self._body) is None:
+            self._due.miss(f"the answer is {'a' if streamed else 'no'} stream")
         else:
             self._inner = edit
             return replace(head, headers=without(head.headers, "content-length"))

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, End, Head, Response, body, header
+from harness.wire.message import received
+from harness.wire.timeline import End, Response
 
 Line: TypeAlias = tuple[str, ...]
 """Who, what kind of block, and what it says."""
-_TEXT_DELTAS = {"text_delta": "text", "input_json_delta": "partial_json"}
 
 
 def lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
@@ -20,43 +19,14 @@ def lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
 
 def said(response: Response) -> tuple[Line, ...] | None:
     """The lines of the message in a response, as it stands there; None where there is no complete one."""
-    head = response[0]
-    if not isinstance(head, Head) or head.status != 200:
+    came = received(response)
+    whole = came.complete if came.streamed else isinstance(response[-1], End)
+    if came.status != 200 or came.error is not None or not whole:
         return None
     try:
-        if header(head.headers, "content-type").startswith("text/event-stream"):
-            content = _streamed(response)
-        else:
-            content = json.loads(body(response))["content"] if isinstance(response[-1], End) else None
-        return None if content is None else lines([{"role": "assistant", "content": content}])
-    except (ValueError, KeyError, IndexError, TypeError):
+        return lines([{"role": "assistant", "content": came.message["content"]}])
+    except (KeyError, TypeError):
         return None
-
-
-def _streamed(response: Response) -> list[dict[str, Any]] | None:
-    """The blocks of a stream that came to `message_stop`, put together without a look at the grammar."""
-    blocks: dict[int, dict[str, Any]] = {}
-    written: dict[int, str] = {}
-    for event in decode(piece.data for piece in response if isinstance(piece, Chunk)):
-        data = json.loads(event.data)
-        match data["type"]:
-            case "content_block_start":
-                blocks[data["index"]] = dict(data["content_block"])
-            case "content_block_delta":
-                key = _TEXT_DELTAS.get(data["delta"]["type"])
-                if key is not None:
-                    written[data["index"]] = written.get(data["index"], "") + data["delta"][key]
-            case "error":
-                return None
-            case "message_stop":
-                return [_filled(block, written.get(index, "")) for index, block in sorted(blocks.items())]
-    return None
-
-
-def _filled(block: dict[str, Any], text: str) -> dict[str, Any]:
-    if "input" in block:
-        return {**block, "input": json.loads(text or "{}")}
-    return {**block, "text": block["text"] + text} if "text" in block else block
 
 
 def _blocks(content: Any) -> list[Mapping[str, Any]]:

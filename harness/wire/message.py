@@ -12,7 +12,7 @@ import msgspec
 
 from harness.wire.depth import is_too_deep
 from harness.wire.sse import ServerSentEvent, decode
-from harness.wire.timeline import Chunk, End, Head, Response, body, header
+from harness.wire.timeline import Chunk, End, Head, Response, body, is_stream
 
 _ADDED = {
     "text_delta": ("text", "text"),
@@ -68,7 +68,7 @@ def received(response: Response) -> Received:
     if not isinstance(head, Head):
         return Received(None, False, None, False, None)
     ended = isinstance(response[-1], End) and not response[-1].abandoned
-    if header(head.headers, "content-type").startswith("text/event-stream"):
+    if is_stream(head):
         events = tuple(objects(decode(piece.data for piece in response if isinstance(piece, Chunk))))
         kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)

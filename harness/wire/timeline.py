@@ -87,6 +87,11 @@ def header(headers: Headers, name: str, default: str = "") -> str:
     return ", ".join(value for key, value in headers if key.lower() == wanted) or default
 
 
+def is_stream(head: Head) -> bool:
+    """Whether what follows the head is said to be server-sent events."""
+    return header(head.headers, "content-type").startswith("text/event-stream")
+
+
 def body(response: Response) -> bytes:
     """All bytes of the response's body."""
     return b"".join(piece.data for piece in response if isinstance(piece, Chunk))
