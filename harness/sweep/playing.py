@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,22 @@ from harness.simulator import simulate
 from harness.sweep.agents import Cast, Performer, Stage, StageTool, Told
 from harness.sweep.judging import Ending, Observation
 from harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, model
+from harness.sweep.thread import LeavableThread
 from harness.sweep.transcript import Line, lines, said
 from harness.sweep.trials import Trial
 from harness.transports import async_http_client, intercepted
-from harness.transports.clients import TIMEOUT_SECONDS
 from harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
+from harness.wire.message import received
 from harness.wire.tap import Tap
-from harness.wire.timeline import Cut, Edit, Head, Layer, Piece, Request, Response, header
+from harness.wire.timeline import Edit, End, Layer, Request, Response
 
 MODEL = "claude-haiku-4-5"
 MOST_SECONDS = 7200.0
 """Virtual seconds after which a prompt has hung: three attempts that each wait for the SDK's read timeout take 1800."""
 MOST_REQUESTS = 100
 """Requests after which a conversation has hung; one without a fault takes three."""
+PATIENCE_SECONDS = 10.0
+"""Real seconds after which a prompt has hung: it takes some hundredths."""
 
 _SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}
 _KEYS: Mapping[str, str | None] = {
@@ -40,19 +44,25 @@ _KEYS: Mapping[str, str | None] = {
 
 
 class Play:
-    """A conversation: `observed` once `perform` is over. `directory` gets the file of the tool's side effects."""
+    """A conversation: `observed` once `perform` is over. `directory` gets the file of the tool's side effects.
 
-    def __init__(self, cast: Cast, trial: Trial | None, combination: Combination, directory: Path) -> None:
+    The agent runs in a thread of its own, which is left where the agent cannot be ended.
+    """
+
+    def __init__(
+        self, cast: Cast, trial: Trial | None, combination: Combination, directory: Path, patience: float
+    ) -> None:
         self._cast, self._combination = cast, combination
         self._environ = {**combination.environ, **(trial.environ if trial else {})}
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"
         self._effects.write_text("")
-        self._loop, self._tap = VirtualLoop(), Tap()
-        self._clock = LoopClock(self._loop)
-        self._spoiling = False
+        self._loop, self._tap, self._thread = VirtualLoop(), Tap(), LeavableThread(patience)
+        self._loop.swallowed = self._thread.rest
+        self._patience, self._clock = patience, LoopClock(self._loop)
+        self._spoiling, self._requests = False, 0
         self._upstream = simulate(clock=self._clock, hook=model)
-        self._layers: tuple[Layer, ...] = (self._tap, _limited(), _read_timeout, self._spoil)
+        self._layers: tuple[Layer, ...] = (self._tap, self._limited, self._spoil)
         self._performer: Performer | None = None
         self._said: list[tuple[str, Ending, str]] = []
 
@@ -68,22 +78,21 @@ class Play:
     @contextmanager
     def _set(self) -> Iterator[None]:
         """The agent's surroundings: flags, key, time and upstream are ours; a loop is there, and gone afterwards."""
-        runner = asyncio.Runner(loop_factory=lambda: self._loop)
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # of a garbled answer the SDK's models may warn: that is no failure
             stack.enter_context(_environment({**dict.fromkeys(VARIABLES), **_KEYS, **self._environ}))
             stack.enter_context(intercepted(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(following(self._loop))
-            stack.callback(self._close, runner)
+            stack.callback(self._close)
             self._loop.set_exception_handler(lambda loop, context: None)
-            self._runner = runner
             yield
 
     def _say(self, prompt: str, fault: Fault | None = None) -> None:
         if self._said and self._said[-1][1] == "hung":
             return
-        self._loop.deadline = self._loop.time() + MOST_SECONDS
+        self._loop.deadline, self._loop.patience = self._loop.time() + MOST_SECONDS, self._patience / 2
         self._spoiling = fault is not None
         with misleading(fault) if fault else nullcontext():
             ending, words = self._ended(lambda: self._run(prompt))
@@ -97,15 +106,17 @@ class Play:
     def _ended(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
         from anthropic import AnthropicError
 
+        ending: Ending = "returned"
+        words = ""
         try:
-            self._runner.run(turn())
+            self._thread.do(lambda: self._runner.run(turn()))
         except TimeIsUp as hung:
-            return "hung", str(hung)
+            ending, words = "hung", str(hung)
         except (Told, AnthropicError) as told:
-            return "told", _shown(told)
+            ending, words = "told", _shown(told)
         except (Exception, asyncio.CancelledError) as leaked:
-            return "leaked", _shown(leaked)
-        return "returned", ""
+            ending, words = "leaked", _shown(leaked)
+        return ("hung", self._loop.overdue) if self._loop.overdue else (ending, words)
 
     def _stage(self) -> Stage:
         tool = StageTool(TOOL, "Notes a step down.", _SCHEMA, self._note)
@@ -123,14 +134,24 @@ class Play:
         """The fault, as long as it lasts."""
         return self._fault(request) if self._fault and self._spoiling else None
 
-    def _close(self, runner: asyncio.Runner) -> None:
+    def _limited(self, request: Request) -> Response | None:
+        """A layer that ends a conversation in which too much is asked; who swallows that gets no more answers."""
+        self._requests += 1
+        if self._requests > MOST_REQUESTS + 1 or self._thread.left:
+            return (End(math.inf),)
+        if self._requests > MOST_REQUESTS:
+            raise self._loop.end(f"it sends more than {MOST_REQUESTS} requests")
+        return None
+
+    def _close(self) -> None:
         """End what the agent has left running; it may resist."""
-        self._loop.deadline = self._loop.time() + MOST_SECONDS
-        try:
-            runner.close()
-        except TimeIsUp:
+        self._loop.deadline, self._loop.patience = self._loop.time() + MOST_SECONDS, self._patience / 2
+        self._loop.overdue = ""
+        if not self._thread.left:
             with suppress(TimeIsUp):
-                self._loop.close()
+                self._thread.do(self._runner.close)
+        self._loop.abandon()
+        self._thread.end()
 
     def _observed(self) -> Observation:
         exchanges = self._tap.exchanges
@@ -144,52 +165,23 @@ class Play:
             effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
             conversation=_conversation(exchanges[-1][0]) if exchanges else (),
             answers=tuple(answer for _, response in exchanges if (answer := said(response)) is not None),
-            streamed=any(_is_stream(response) for _, response in exchanges),
+            streamed=any(received(response).streamed for _, response in exchanges),
             seconds=self._loop.time(),
         )
 
 
-def play(cast: Cast, trial: Trial | None, combination: Combination, directory: Path) -> Observation:
-    """What is seen of one conversation of a new agent. `directory` gets the file of the tool's side effects."""
-    return Play(cast, trial, combination, directory).perform()
+def play(
+    cast: Cast, trial: Trial | None, combination: Combination, directory: Path, patience: float = PATIENCE_SECONDS
+) -> Observation:
+    """What is seen of one conversation of a new agent. `directory` gets the file of the tool's side effects.
 
-
-def _limited() -> Layer:
-    """A layer that ends a conversation in which too much is asked."""
-    seen: list[Request] = []
-
-    def count(request: Request) -> None:
-        seen.append(request)
-        if len(seen) > MOST_REQUESTS:
-            raise TimeIsUp(f"it sends more than {MOST_REQUESTS} requests")
-
-    return count
-
-
-def _read_timeout(request: Request) -> Edit:
-    """A layer that breaks off where nothing comes, as the SDK's default HTTP client does; a transport here waits."""
-    last = [0.0]
-    over: list[Cut] = []
-
-    def edit(piece: Piece) -> Iterable[Piece]:
-        if over:
-            return ()
-        if piece.at - last[0] > TIMEOUT_SECONDS:
-            over.append(Cut(last[0] + TIMEOUT_SECONDS, "read_timeout"))
-            return over
-        last[0] = piece.at
-        return (piece,)
-
-    return edit
+    A prompt that takes more than `patience` real seconds has hung.
+    """
+    return Play(cast, trial, combination, directory, patience).perform()
 
 
 def _conversation(request: Request) -> tuple[Line, ...]:
     return lines(json.loads(request.body)["messages"])
-
-
-def _is_stream(response: Response) -> bool:
-    head = response[0]
-    return isinstance(head, Head) and header(head.headers, "content-type").startswith("text/event-stream")
 
 
 def _shown(error: BaseException) -> str:

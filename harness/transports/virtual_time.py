@@ -1,12 +1,14 @@
 """Time for code that knows no clock of ours: an event loop on which nobody waits, and `time` that follows it."""
 
 import asyncio
+import ctypes
 import math
 import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 from unittest.mock import patch
 
@@ -29,7 +31,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is data: where every task waits for a timer, the loop goes to the next one at once.
 
     While a thread works or a file descriptor is waited for (a child process, a socket), time is real. Raises
-    `TimeIsUp` out of whatever runs on it where time would pass `deadline` (in seconds on the loop).
+    `TimeIsUp` out of whatever runs on it where time would pass `deadline` (in seconds on the loop), or where more real
+    seconds than `patience` have been waited; `overdue` says then why. Threads of its own do not keep the process alive.
 
     >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
     ...     runner.run(asyncio.sleep(3600))
@@ -39,7 +42,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now, self._jobs, self._idle_rounds = 0.0, 0, 0
-        self.deadline = math.inf
+        self.deadline = self.patience = math.inf
+        self.overdue = ""
+        self.swallowed: Callable[[], object] = lambda: None
+        """What is called where a call blocks past the deadline, though it was told already that time is up."""
+        self._threads = _Threads()
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -47,13 +54,44 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, as a call that blocks does. Raises `TimeIsUp` at the deadline."""
+        """Let `seconds` pass. Raises `TimeIsUp` at the deadline."""
         then = self._now + max(seconds, 0.0)
         if then > self.deadline:
-            raise TimeIsUp(f"it waits past {self.deadline:g} s")
+            raise self.end(f"it waits past {self.deadline:g} s")
         if then > self._now:
             self._idle_rounds = 0
         self._now = then
+
+    def block(self, seconds: float) -> None:
+        """`advance`, by a call that blocks the loop."""
+        if self.overdue:
+            self.swallowed()
+        self.advance(seconds)
+
+    def wait_really(self, seconds: float) -> None:
+        """`advance`, by `seconds` that have passed really."""
+        self.patience -= seconds
+        if self.patience < 0:
+            raise self.end("it waits too long for what is real: a thread, a child process, a socket")
+        self.advance(seconds)
+
+    def end(self, why: str) -> TimeIsUp:
+        """What is to be raised, for a reason that is remembered: it may be swallowed."""
+        self.overdue = self.overdue or why
+        return TimeIsUp(why)
+
+    def abandon(self) -> None:
+        """Close the loop, or, where it runs in a thread that was left, give back what the system has lent to it.
+
+        What has not ended is never collected: code that swallows every exception would go on for ever at that moment.
+        """
+        if self.is_running():
+            self._close_self_pipe()  # type: ignore[attr-defined]
+            self._selector.close()  # type: ignore[attr-defined]
+        else:
+            self.close()
+        for task in asyncio.all_tasks(self):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
     @property
     def waits_really(self) -> bool:
@@ -65,25 +103,48 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._idle_rounds += 1
         if self._idle_rounds > MOST_IDLE_ROUNDS:
             self._idle_rounds = 0
-            raise TimeIsUp("it goes in circles without waiting")
+            raise self.end("it goes in circles without waiting")
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
         """Run in a thread, for which real time is waited."""
-        future = super().run_in_executor(executor, func, *args)
+        future = super().run_in_executor(self._threads if executor is None else executor, func, *args)
         self._jobs += 1
         future.add_done_callback(self._done)
         return future
 
     async def shutdown_default_executor(self, *args: Any) -> None:
-        """Wait, really, for the threads to end."""
+        """Wait, really, for the loop's own threads to end."""
         self._jobs += 1
         try:
-            await super().shutdown_default_executor(*args)
+            while any(thread.is_alive() for thread in self._threads.started):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(_LOOK_AGAIN)
         finally:
             self._jobs -= 1
 
     def _done(self, future: object) -> None:
         self._jobs -= 1
+
+
+class _Threads(Executor):
+    """A thread for each job. None of them is waited for when the process ends: a job may never come to its own."""
+
+    def __init__(self) -> None:
+        self.started: list[threading.Thread] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Start a job."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # whoever awaits the future gets it
+                future.set_exception(error)
+
+        future.set_running_or_notify_cancel()
+        self.started.append(threading.Thread(target=work, daemon=True))
+        self.started[-1].start()
+        return future
 
 
 class _Selector(selectors.DefaultSelector):
@@ -101,10 +162,10 @@ class _Selector(selectors.DefaultSelector):
         if self._loop.waits_really or len(self.get_map()) > 1:  # one is the loop's own, by which threads wake it
             started = _REAL_MONOTONIC()
             found = super().select(_LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN))
-            self._loop.advance(_REAL_MONOTONIC() - started)
+            self._loop.wait_really(_REAL_MONOTONIC() - started)
             return found
         if timeout is None:
-            raise TimeIsUp("it waits for something that nothing will bring")
+            raise self._loop.end("it waits for something that nothing will bring")
         self._loop.advance(timeout)
         return []
 
@@ -128,7 +189,7 @@ class LoopClock:
 
     def sleep(self, seconds: float) -> None:
         """Block the loop for `seconds`; nobody waits."""
-        self._loop.advance(seconds)
+        self._loop.block(seconds)
 
     async def asleep(self, seconds: float) -> None:
         """Wait on the loop."""
@@ -139,16 +200,24 @@ class LoopClock:
         return self._loop.time() >= moment
 
 
+_CLOCKS = ("time", "monotonic", "perf_counter")
+
+
 @contextmanager
 def following(loop: VirtualLoop) -> Iterator[None]:
-    """Let `time.sleep`, `time.monotonic` and `time.time` follow the loop: for code that waits without one.
+    """Let `time.sleep` and the clocks of `time` follow the loop: for code that waits without one.
 
-    Names imported from `time` before (`from time import sleep`) stay what they were.
+    The clocks are `time`, `monotonic` and `perf_counter`, in seconds and nanoseconds. Names imported from `time` before
+    (`from time import sleep`) stay what they were, and so do `datetime.now` and the waiting of `threading` and `queue`.
     """
-    start, start_monotonic = time.time(), time.monotonic()
-    with (
-        patch.object(time, "sleep", loop.advance),
-        patch.object(time, "monotonic", lambda: start_monotonic + loop.time()),
-        patch.object(time, "time", lambda: start + loop.time()),
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(time, "sleep", loop.block))
+        for name in _CLOCKS:
+            patches.enter_context(patch.object(time, name, _clock(loop, getattr(time, name)(), 1)))
+            patches.enter_context(patch.object(time, f"{name}_ns", _clock(loop, getattr(time, f"{name}_ns")(), 10**9)))
         yield
+
+
+def _clock(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
+    """A clock that starts where the real one stands, in units a second."""
+    return lambda: start + type(start)(loop.time() * unit)

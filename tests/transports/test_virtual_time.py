@@ -1,11 +1,14 @@
 """A loop on which nobody waits."""
 
 import asyncio
+import contextlib
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -121,18 +124,97 @@ def test_what_never_ends_is_ended(runner: asyncio.Runner, waiting: Any, words: s
 
 
 def test_time_follows_the_loop_for_code_that_knows_no_loop(runner: asyncio.Runner) -> None:
-    """`sleep`, `monotonic` and `time` agree; afterwards they are what they were."""
-    real = (time.sleep, time.monotonic, time.time)
+    """`sleep` and every clock agree; they begin where they stood, and afterwards they are what they were."""
+    names = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns")
+    real = [time.sleep, *(getattr(time, name) for name in names)]
+    began = [getattr(time, name)() for name in names]
 
-    async def measured() -> tuple[float, float]:
-        monotonic, wall = time.monotonic(), time.time()
+    async def measured() -> list[float]:
+        before = [getattr(time, name)() for name in names]
         time.sleep(600)  # noqa: ASYNC251 - that is the point
         await asyncio.sleep(400)
-        return time.monotonic() - monotonic, time.time() - wall
+        assert all(start < now < start * 1.5 + 60e9 for start, now in zip(began, before, strict=True))
+        return [getattr(time, name)() - start for name, start in zip(names, before, strict=True)]
 
     with following(_loop(runner)):
-        assert (pytest.approx(1000), pytest.approx(1000)) == runner.run(measured())
-    assert real == (time.sleep, time.monotonic, time.time)
+        found = runner.run(measured())
+    assert [pytest.approx(1000)] * 3 + [pytest.approx(1000e9)] * 3 == found
+    assert [int] * 3 == [type(one) for one in found[3:]]
+    assert real == [time.sleep, *(getattr(time, name) for name in names)]
+
+
+def test_there_is_a_limit_to_what_is_really_waited_for(runner: asyncio.Runner) -> None:
+    """A thread that never ends holds up neither the loop, nor its end, nor that of the process."""
+    loop = _loop(runner)
+    loop.patience = 0.2
+    with pytest.raises(TimeIsUp, match="it waits too long for what is real"):
+        runner.run(asyncio.to_thread(threading.Event().wait))
+    assert "it waits too long for what is real: a thread, a child process, a socket" == loop.overdue
+    loop.patience = 0.2
+    with pytest.raises(TimeIsUp):
+        runner.close()
+    assert loop.is_closed()
+
+
+def test_the_end_of_the_loop_waits_for_its_threads() -> None:
+    """What nobody awaits any more comes to its end too, and what it raises is nobody's affair."""
+    ended = threading.Event()
+
+    def work() -> None:
+        threading.Event().wait(0.2)
+        ended.set()
+        raise ValueError
+
+    async def start() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work).cancel()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(start())
+    assert ended.is_set()
+
+
+def test_an_executor_of_ones_own_is_used(runner: asyncio.Runner) -> None:
+    """And its exceptions arrive."""
+
+    async def run(executor: ThreadPoolExecutor | None) -> None:
+        await asyncio.get_running_loop().run_in_executor(executor, int, "x")
+
+    with ThreadPoolExecutor(1) as pool:
+        for executor in (pool, None):
+            with pytest.raises(ValueError, match="invalid literal"):
+                runner.run(run(executor))
+
+
+def test_who_swallows_that_time_is_up_is_told_on(runner: asyncio.Runner) -> None:
+    """Once by an exception; then whoever runs the loop hears of each further call that blocks."""
+    loop, heard = _loop(runner), []
+    loop.deadline, loop.swallowed = 10, lambda: heard.append(loop.overdue)
+
+    async def sleepy() -> None:
+        for _ in range(3):
+            with contextlib.suppress(TimeIsUp):
+                time.sleep(20)  # noqa: ASYNC251 - that is the point
+
+    with following(loop):
+        runner.run(sleepy())
+    assert ["it waits past 10 s"] * 2 == heard
+
+
+def test_a_loop_is_abandoned_as_it_stands() -> None:
+    """Closed where it does not run; where it does, in a thread that hangs, its files are given back."""
+    idle, stuck, hanging = VirtualLoop(), VirtualLoop(), threading.Event()
+    idle.abandon()
+    assert idle.is_closed()
+
+    async def hang() -> None:
+        hanging.set()
+        threading.Event().wait()
+
+    threading.Thread(target=lambda: stuck.run_until_complete(hang()), daemon=True).start()
+    assert hanging.wait(10)
+    files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 3
+    stuck.abandon()
+    assert files - 3 == (len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0)
 
 
 def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
