@@ -42,17 +42,28 @@ def configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FaultMarks(), "harness-fault-marks")
     if not texts:
         return
-    from harness.faults import FaultError, check_combinations, parse  # a run without faults does not pay for it
+    from harness.faults import FaultError, parse  # a run without faults does not pay for their import
 
     found = []
     for text in texts:
         try:
-            found.append(parse(text))
-            check_combinations(found[-1], [flag.name for flag in all_flags(config)])
+            found.append(_possible(parse(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
     config.stash[FAULTS] = tuple(found)
-    config.pluginmanager.register(FaultRun(config.stash[FAULTS]), "harness-faults")
+    if config.getoption("--harness-sweep") is None:
+        config.pluginmanager.register(FaultRun(config.stash[FAULTS]), "harness-faults")
+
+
+def _possible(fault: "Fault", config: pytest.Config) -> "Fault":
+    """The fault, where the project's flags and the installed SDK let it fire. Raises `FaultError` where they do not."""
+    from harness.faults import check_combinations, misleading
+
+    check_combinations(fault, [flag.name for flag in all_flags(config)])
+    if "keyword" in dict(fault.arguments):  # the one that stands where none is given is one that no SDK has taken
+        with misleading(fault):
+            pass
+    return fault
 
 
 def armed(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
@@ -86,12 +97,12 @@ def _given(mark: pytest.Mark) -> tuple[object, ...]:
 
 
 def _checked(node: pytest.Item, given: object) -> "Fault":
-    from harness.faults import Fault, FaultError, check_combinations, parse
+    from harness.faults import Fault, FaultError, parse
 
     fault = parse(given) if isinstance(given, str) else given
     if not isinstance(fault, Fault):
         raise FaultError(f"{given!r} is no fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
-    check_combinations(fault, [flag.name for flag in all_flags(node.config)])
+    _possible(fault, node.config)
     ids = [combination.id for combination in combinations_of(node)]
     if not any(map(fault.when.under, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")

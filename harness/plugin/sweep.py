@@ -1,8 +1,11 @@
-"""`--harness-sweep=faults`: one test item a fault, each run under every combination, and the survival table."""
+"""`--harness-sweep=faults`: one test item a fault, each run under every combination, and the survival table.
+
+`--harness-fault` says which faults; without it all are tried, at every point.
+"""
 
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +13,11 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.matrix import matrix
+from harness.plugin.faults import FAULTS
 from harness.plugin.marks import CONFIG, declared_flags
 
 if TYPE_CHECKING:
+    from harness.faults import Fault
     from harness.sweep import Result, Sweep, Trial
 
 SWEEPS = ("faults",)
@@ -24,7 +29,8 @@ def add_options(group: pytest.OptionGroup) -> None:
         "--harness-sweep",
         choices=SWEEPS,
         default=None,
-        help="in place of tests, run the agent under every fault, at every point of a stream, under every combination",
+        help="in place of tests, run the agent under every fault, at every point of a stream, under every combination; "
+        "with --harness-fault: under those faults",
     )
     group.addoption(
         "--harness-agent",
@@ -35,10 +41,17 @@ def add_options(group: pytest.OptionGroup) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Prepare the sweep where one is asked for. Raises `HarnessError` for an agent that cannot be found."""
+    """Prepare the sweep where one is asked for.
+
+    Raises `HarnessError` for an agent that cannot be found, or that fails by itself, and for tests that are named.
+    """
     if config.getoption("--harness-sweep") is None:
         return
     from harness.sweep import Sweep, cast  # a run that sweeps nothing does not pay for its import
+
+    is_worker = hasattr(config, "workerinput")
+    if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
+        _refuse(config.args)
 
     root = str(config.rootpath)
     if root not in sys.path:
@@ -47,24 +60,36 @@ def configure(config: pytest.Config) -> None:
     directory = tempfile.TemporaryDirectory(prefix="harness-sweep-")
     config.add_cleanup(directory.cleanup)
     sweep = Sweep(agent, matrix(declared_flags(config)), Path(directory.name))
-    config.pluginmanager.register(SweepRun(sweep), "harness-sweep")
+    if not (is_worker or config.getoption("collectonly")):
+        sweep.check()
+    config.pluginmanager.register(SweepRun(sweep, config.stash[FAULTS]), "harness-sweep")
+
+
+def _refuse(arguments: Sequence[str]) -> None:
+    fault = arguments[0].removeprefix("sweep::") if arguments[0].startswith("sweep::") else "overloaded:on=1"
+    raise HarnessError(
+        f"--harness-sweep runs no tests, so {' '.join(arguments)} has no place here; to sweep some faults: "
+        f"--harness-fault={fault} (repeatable), or -k with a part of their names"
+    )
 
 
 class NotSurvivedError(Exception):
-    """A fault was not survived under some combination."""
+    """A fault was not survived under some combination, or fired under none though it was asked for."""
 
 
 class SweepItem(pytest.Item):
     """One fault under every combination."""
 
-    def __init__(self, *, sweep: "Sweep", trial: "Trial", **options: Any) -> None:
+    def __init__(self, *, sweep: "Sweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
         super().__init__(**options)
-        self._sweep, self._trial = sweep, trial
+        self._sweep, self._trial, self._must_fire = sweep, trial, must_fire
         self.result: Result | None = None
 
     def runtest(self) -> None:
         """Run it; what was not survived fails."""
         self.result = self._sweep.result(self._trial)
+        if self._must_fire and not self.result.applies:
+            raise NotSurvivedError("it never fired, under no combination")
         if self.result.failures:
             raise NotSurvivedError("\n".join(self.result.failures))
 
@@ -82,8 +107,8 @@ class SweepItem(pytest.Item):
 class SweepRun:
     """Puts the sweep in place of what pytest would collect, and prints its table."""
 
-    def __init__(self, sweep: "Sweep") -> None:
-        self._sweep = sweep
+    def __init__(self, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
+        self._sweep, self._faults = sweep, faults
         self._results: list[Result] = []
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -93,13 +118,18 @@ class SweepRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """The sweep's items are the run; `-k` picks among them."""
-        from harness.sweep import trials
+        from harness.sweep import trial, trials
 
         items[:] = [
             SweepItem.from_parent(
-                session, name=trial.name, nodeid=f"sweep::{trial.name}", sweep=self._sweep, trial=trial
+                session,
+                name=tried.name,
+                nodeid=f"sweep::{tried.name}",
+                sweep=self._sweep,
+                trial=tried,
+                must_fire=bool(self._faults),
             )
-            for trial in trials()
+            for tried in (map(trial, self._faults) if self._faults else trials())
         ]
 
     @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from harness.sweep.agents import Cast, Performer, Stage, StageTool, Told, cast
 from harness.sweep.judging import Observation, Outcome, Verdict, judge
 from harness.sweep.playing import play
 from harness.sweep.sweep import Result, Sweep, from_json, to_json
-from harness.sweep.trials import Trial, pairs, trials
+from harness.sweep.trials import Trial, pairs, trial, trials
 
 __all__ = [
     "Cast",
@@ -24,5 +24,6 @@ __all__ = [
     "pairs",
     "play",
     "to_json",
+    "trial",
     "trials",
 ]

@@ -98,11 +98,11 @@ def cast(name: str) -> Cast:
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise ConfigError(f"agent {name!r} must be spelled module:attribute, such as myapp.agent:run")
+    found: Any = _imported(name, module_name)
     try:
-        found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except AttributeError as error:
         raise ConfigError(f"agent {name!r} cannot be found: {error}") from None
     if found is Agent:
         return Shipped
@@ -111,3 +111,12 @@ def cast(name: str) -> Cast:
     if not callable(found):
         raise ConfigError(f"agent {name!r} is neither a class nor a function, but {type(found).__name__}")
     return lambda stage: _Function(found, stage)
+
+
+def _imported(name: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"agent {name!r} cannot be found: {error}") from None
+    except Exception as error:
+        raise ConfigError(f"agent {name!r} cannot be imported: {type(error).__name__}: {error}") from error

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 from typing import Literal, TypeAlias
@@ -20,6 +20,7 @@ class Outcome(Enum):
     RECOVERED = "recovered"
     TOLD = "told clearly"
     ALTERED = "kept what came"
+    OFTEN = "asked too often"
     LOST = "lost the turn"
     LEAKED = "leaked an exception"
     TWICE = "ran a tool twice"
@@ -30,6 +31,10 @@ class Outcome(Enum):
         """Whether nothing was lost that the agent could have kept."""
         return self in _SURVIVED
 
+
+MOST_MORE = 20
+"""Requests more than without the fault, above which too many were sent: the SDK's two retries make four more at most,
+those of the shipped agent as many."""
 
 _SURVIVED = frozenset({Outcome.DOES_NOT_APPLY, Outcome.RECOVERED, Outcome.TOLD, Outcome.ALTERED})
 
@@ -59,16 +64,25 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome, and why in a few words where it is no recovery."""
+    """An outcome, and why in a few words where it is no recovery; what it took: requests, and virtual seconds."""
 
     outcome: Outcome
     why: str = ""
+    requests: int = 0
+    seconds: float = 0.0
 
 
 def judge(seen: Observation, unbroken: Observation) -> Verdict:
     """The verdict on a conversation, next to the same agent's conversation without a fault."""
     if not seen.fired:
         return Verdict(Outcome.DOES_NOT_APPLY)
+    verdict = _judged(seen, unbroken)
+    if verdict.outcome.survived and seen.requests > unbroken.requests + MOST_MORE:
+        verdict = Verdict(Outcome.OFTEN, f"{seen.requests} requests, not {unbroken.requests}")
+    return replace(verdict, requests=seen.requests, seconds=seen.seconds)
+
+
+def _judged(seen: Observation, unbroken: Observation) -> Verdict:
     if "hung" in seen.endings:
         return Verdict(Outcome.HUNG, _words(seen, "hung"))
     if len(set(seen.effects)) < len(seen.effects):

@@ -9,7 +9,7 @@ from harness.errors import HarnessError
 from harness.matrix import Combination
 from harness.sweep.agents import Cast
 from harness.sweep.judging import Observation, Outcome, Verdict, judge
-from harness.sweep.playing import play
+from harness.sweep.playing import PATIENCE_SECONDS, play
 from harness.sweep.trials import Trial
 
 
@@ -20,6 +20,11 @@ class Result:
     trial: str
     kind: str
     verdicts: tuple[tuple[str, Verdict], ...]
+
+    @property
+    def applies(self) -> bool:
+        """Whether the fault fired under any combination."""
+        return any(verdict.outcome is not Outcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -33,23 +38,27 @@ class Result:
 
 def to_json(result: Result) -> list[Any]:
     """A result as plain values, for a worker to hand over."""
-    verdicts = [[combination, verdict.outcome.value, verdict.why] for combination, verdict in result.verdicts]
+    verdicts = [
+        [combination, verdict.outcome.value, verdict.why, verdict.requests, verdict.seconds]
+        for combination, verdict in result.verdicts
+    ]
     return [result.trial, result.kind, verdicts]
 
 
 def from_json(value: list[Any]) -> Result:
     """The result that `to_json` wrote."""
     trial, kind, verdicts = value
-    return Result(trial, kind, tuple((name, Verdict(Outcome(outcome), why)) for name, outcome, why in verdicts))
+    return Result(trial, kind, tuple((name, Verdict(Outcome(outcome), *rest)) for name, outcome, *rest in verdicts))
 
 
 @dataclass(slots=True)
 class Sweep:
-    """Sweeps one agent. `directory` is written to."""
+    """Sweeps one agent. `directory` is written to. A prompt that takes more than `patience` real seconds has hung."""
 
     cast: Cast
     combinations: Sequence[Combination]
     directory: Path
+    patience: float = PATIENCE_SECONDS
     _unbroken: dict[str, Observation] = field(default_factory=dict)
 
     def results(self, trials: Sequence[Trial]) -> Iterator[Result]:
@@ -61,21 +70,38 @@ class Sweep:
         verdicts = tuple((combination.id, self._verdict(trial, combination)) for combination in self.combinations)
         return Result(trial.name, trial.fault.name, verdicts)
 
+    def check(self) -> None:
+        """Raise a `HarnessError`, one for all combinations, where the agent fails though nothing goes wrong."""
+        failures = {one.id: why for one in self.combinations if (why := _failure(self._alone(one)))}
+        if failures:
+            first, why = next(iter(failures.items()))
+            raise HarnessError(
+                f"the agent fails though nothing goes wrong, under {len(failures)} of {len(self.combinations)} "
+                f"combinations ({', '.join(failures)}); under {first} it {why}; mend that first (docs/agents.md)"
+            )
+
+    def unbroken(self, combination: Combination) -> Observation:
+        """What the agent does under a combination where nothing goes wrong."""
+        self.check()
+        return self._alone(combination)
+
+    def _alone(self, combination: Combination) -> Observation:
+        if combination.id not in self._unbroken:
+            seen = play(self.cast, None, combination, self.directory, self.patience)
+            self._unbroken[combination.id] = seen
+        return self._unbroken[combination.id]
+
     def _verdict(self, trial: Trial, combination: Combination) -> Verdict:
         unbroken = self.unbroken(combination)
         if not trial.may_apply(unbroken.streamed):
             return Verdict(Outcome.DOES_NOT_APPLY)
-        return judge(play(self.cast, trial, combination, self.directory), unbroken)
+        return judge(play(self.cast, trial, combination, self.directory, self.patience), unbroken)
 
-    def unbroken(self, combination: Combination) -> Observation:
-        """What the agent does under a combination where nothing goes wrong."""
-        if combination.id not in self._unbroken:
-            seen = play(self.cast, None, combination, self.directory)
-            if set(seen.endings) != {"returned"} or len(seen.effects) != 1:
-                raise HarnessError(
-                    f"the agent fails under {combination.id} though nothing goes wrong: it {seen.endings[-1]} "
-                    f"after {seen.requests} requests, with {len(seen.effects)} side effects of the one call "
-                    f"({seen.words[-1] or 'nothing was raised'}); mend that first (docs/agents.md)"
-                )
-            self._unbroken[combination.id] = seen
-        return self._unbroken[combination.id]
+
+def _failure(seen: Observation) -> str:
+    """What is wrong with a conversation in which nothing should be; empty where nothing is."""
+    if set(seen.endings) == {"returned"} and len(seen.effects) == 1:
+        return ""
+    words = next(filter(None, seen.words), "nothing was raised")
+    ending = next((ending for ending in seen.endings if ending != "returned"), "returned")
+    return f"{ending} after {seen.requests} requests, with {len(seen.effects)} side effects of the one call ({words})"

@@ -10,6 +10,7 @@ SIGNS = {
     Outcome.RECOVERED: "✓",
     Outcome.TOLD: "told",
     Outcome.ALTERED: "kept",
+    Outcome.OFTEN: "OFTEN",
     Outcome.LOST: "LOST",
     Outcome.LEAKED: "LEAKED",
     Outcome.TWICE: "TWICE",
@@ -20,6 +21,10 @@ SIGNS = {
 _SHOWN = tuple(outcome for outcome in Outcome if outcome is not Outcome.DOES_NOT_APPLY)
 
 
+_MOST = ("most requests", "most seconds")
+"""What a conversation took at most: requests at the upstream, and virtual seconds."""
+
+
 def counted(results: Iterable[Result]) -> Counter[Outcome]:
     """How often each outcome came."""
     return Counter(verdict.outcome for result in results for _, verdict in result.verdicts)
@@ -28,7 +33,7 @@ def counted(results: Iterable[Result]) -> Counter[Outcome]:
 def terminal_lines(results: Sequence[Result]) -> Iterator[str]:
     """A line for each kind of fault, and the sum."""
     width = max((len(result.kind) for result in results), default=0)
-    yield f"{'fault':<{width}}  " + "  ".join(outcome.value for outcome in _SHOWN)
+    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _SHOWN), *_MOST])
     for kind in dict.fromkeys(result.kind for result in results):
         yield _counts(kind, [result for result in results if result.kind == kind], width)
     yield _counts("all", results, width)
@@ -48,8 +53,8 @@ def summary(results: Sequence[Result]) -> str:
 
 def short_markdown(results: Sequence[Result]) -> Iterator[str]:
     """A row for each kind of fault: how often each outcome came."""
-    yield "| fault | " + " | ".join(outcome.value for outcome in _SHOWN) + " |"
-    yield "|---|" + "--:|" * len(_SHOWN)
+    yield "| fault | " + " | ".join([*(outcome.value for outcome in _SHOWN), *_MOST]) + " |"
+    yield "|---|" + "--:|" * len((*_SHOWN, *_MOST))
     for kind in dict.fromkeys(result.kind for result in results):
         yield _row(f"`{kind}`", [result for result in results if result.kind == kind])
     yield _row("**all**", results)
@@ -66,11 +71,19 @@ def long_markdown(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _counts(name: str, results: Sequence[Result], width: int) -> str:
-    found = counted(results)
-    cells = (f"{found[outcome] or '-':>{len(outcome.value)}}" for outcome in _SHOWN)
+    headings = (*(outcome.value for outcome in _SHOWN), *_MOST)
+    cells = (f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells(results), strict=True))
     return f"{name:<{width}}  " + "  ".join(cells)
 
 
 def _row(name: str, results: Sequence[Result]) -> str:
+    return f"| {name} | " + " | ".join(_cells(results)) + " |"
+
+
+def _cells(results: Sequence[Result]) -> Iterator[str]:
+    """How often each outcome came, empty for never, and what a conversation took at most."""
     found = counted(results)
-    return f"| {name} | " + " | ".join(str(found[outcome] or "") for outcome in _SHOWN) + " |"
+    yield from (str(found[outcome] or "") for outcome in _SHOWN)
+    verdicts = [verdict for result in results for _, verdict in result.verdicts]
+    yield str(max((verdict.requests for verdict in verdicts), default=0) or "")
+    yield f"{max((verdict.seconds for verdict in verdicts), default=0):,.0f}"

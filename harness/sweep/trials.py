@@ -75,7 +75,12 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """Everything that is tried, kind by kind."""
-    return tuple(Trial(fault, _environ(fault)) for kind in KINDS.values() for fault in _faults(kind))
+    return tuple(trial(fault) for kind in KINDS.values() for fault in _faults(kind))
+
+
+def trial(fault: Fault) -> Trial:
+    """One fault, with what an agent must see for it to have an effect."""
+    return Trial(fault, _environ(fault))
 
 
 def pairs(tried: tuple[Trial, ...]) -> int:

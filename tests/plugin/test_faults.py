@@ -96,6 +96,10 @@ def test_the_marks_faults_reach_them_too(repository: pytest.Pytester) -> None:
         ("overloaded:probability=2", "overloaded: probability=2.0: must be a number above 0 and up to 1"),
         ("overlaoded", "no fault is called 'overlaoded'; did you mean 'overloaded'?; there are: "),
         (
+            "refused_keyword:keyword=model",
+            "refused_keyword: the installed SDK takes 'model'; try 'beta', which none has taken yet",
+        ),
+        (
             "overloaded:combination=of",
             "overloaded:combination=of: no flag is called 'of'; did you mean 'off'?; declared: streaming, ",
         ),
@@ -143,6 +147,10 @@ def test_marked({cassette}):
             "faults(overloaded(combination='streming'))",
             "overloaded:combination=streming: no flag is called 'streming'; did you mean 'streaming'?; declared: "
             "streaming, prompt_cache, extended_output",
+        ),
+        (
+            "faults('refused_keyword:keyword=model')",
+            "refused_keyword: the installed SDK takes 'model'; try 'beta', which none has taken yet",
         ),
         (
             "faults(overloaded(combination='streaming'))",
@@ -260,10 +268,54 @@ def test_an_agent_that_is_none_is_a_usage_error(repository: pytest.Pytester, how
     run.stderr.fnmatch_lines([f"ERROR: {words}"])
 
 
-def test_an_agent_that_fails_by_itself_is_told_without_a_traceback(repository: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            "def run(prompt, stage): ...",
+            "the agent fails though nothing goes wrong, under 8 of 8 combinations (off, *); under off it returned "
+            "after 0 requests, with 0 side effects of the one call (nothing was raised); mend that first (docs/agents.md)",
+        ),
+        ("raise RuntimeError('boom')", "agent 'broken:run' cannot be imported: RuntimeError: boom"),
+    ],
+)
+def test_an_agent_that_fails_by_itself_is_told_once(repository: pytest.Pytester, module: str, words: str) -> None:
     """There is nothing to learn from a sweep over it."""
-    repository.makepyfile(broken="def run(prompt, stage): ...\n")
-    run = repository.runpytest_subprocess("--harness-sweep=faults", "--harness-agent=broken:run", "-k", "unauthorized")
-    run.assert_outcomes(failed=3)
-    run.stdout.fnmatch_lines(["the agent fails under off though nothing goes wrong: it returned after 0 requests*"])
-    run.stdout.no_fnmatch_line("*Traceback*")
+    repository.makepyfile(broken=f"{module}\n")
+    run = repository.runpytest_subprocess("--harness-sweep=faults", "--harness-agent=broken:run")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"ERROR: {words}"])
+    assert "Traceback" not in str(run.stderr)
+    run = repository.runpytest_subprocess("--harness-sweep=faults", "--collect-only", "-q", "-k", "unauthorized")
+    run.stdout.fnmatch_lines(["sweep::unauthorized:on=1"])
+
+
+def test_a_sweep_of_some_faults(repository: pytest.Pytester) -> None:
+    """Those of the command line, also such as a whole sweep has not; one that fires nowhere has failed."""
+    faults = (
+        "overloaded:on=1",
+        "stall:seconds=5,at=first_event,every=2",
+        "bad_request:combination=off",
+        "split_utf8:on=9",
+    )
+    run = repository.runpytest_subprocess("--harness-sweep=faults", *(f"--harness-fault={fault}" for fault in faults))
+    run.assert_outcomes(passed=3, failed=1)
+    run.stdout.fnmatch_lines(
+        ["it never fired, under no combination", "overloaded * 8 *", "4 faults under 8 combinations: 32 pairs, *"]
+    )
+    run.stdout.no_fnmatch_line("*--harness-fault: *")
+
+
+@pytest.mark.parametrize(
+    ("argument", "fault"), [("test_ask.py", "overloaded:on=1"), ("sweep::reset:on=2", "reset:on=2")]
+)
+def test_a_sweep_takes_no_tests(repository: pytest.Pytester, argument: str, fault: str) -> None:
+    """They would be ignored; an id that a sweep has printed is told as the option that runs it again."""
+    run = repository.runpytest_subprocess("--harness-sweep=faults", argument)
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(
+        [
+            f"ERROR: --harness-sweep runs no tests, so {argument} has no place here; to sweep some faults: "
+            f"--harness-fault={fault} (repeatable), or -k with a part of their names"
+        ]
+    )

@@ -16,6 +16,7 @@ from harness.wire.timeline import Chunk, Cut, End, Head
 CALL: Line = ("assistant", "tool_use", "note", "{}")
 DONE: Line = ("assistant", "text", "Done.")
 CONVERSATION: tuple[Line, ...] = (("user", "text", ASK), CALL, ("user", "tool_result", NOTED, ""), DONE)
+R = Outcome.RECOVERED
 UNBROKEN = Observation(
     fired=0,
     prompts=(ASK, NEXT),
@@ -76,7 +77,23 @@ def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
 )
 def test_each_outcome_has_its_signs(seen: Observation, outcome: Outcome, why: str) -> None:
     """Worst first; what the agent says of itself counts for nothing."""
-    assert Verdict(outcome, why) == judge(seen, UNBROKEN)
+    verdict = judge(seen, UNBROKEN)
+    assert (outcome, why) == (verdict.outcome, verdict.why)
+
+
+def test_a_verdict_says_what_it_took() -> None:
+    """Requests and virtual seconds; nothing where no fault fired."""
+    assert Verdict(R, "", 23, 70.0) == judge(replace(FIRED, requests=23, seconds=70.0), UNBROKEN)
+    assert Verdict(Outcome.DOES_NOT_APPLY) == judge(UNBROKEN, UNBROKEN)
+
+
+def test_a_storm_of_requests_is_no_survival() -> None:
+    """Twenty more than without the fault are enough for anyone; what is worse goes first."""
+    storm = Verdict(Outcome.OFTEN, "24 requests, not 3", 24, 3.0)
+    assert storm == judge(replace(FIRED, requests=24), UNBROKEN)
+    assert storm == judge(replace(FAILED, requests=24), UNBROKEN)
+    assert Outcome.LOST is judge(replace(FIRED, requests=24, effects=()), UNBROKEN).outcome
+    assert not Outcome.OFTEN.survived
 
 
 def _stream(*events: str) -> Any:
@@ -94,7 +111,7 @@ STOP = '{"type":"message_stop"}'
     [
         (_stream(START, DELTA, DELTA, STOP), (("assistant", "text", "HiHi"),)),
         (_stream(START, DELTA), None),
-        (_stream(START, DELTA, '{"type":"error"}', STOP), None),
+        (_stream(START, DELTA, '{"type":"error","error":{"type":"api_error"}}', STOP), None),
         (_stream("{"), None),
         ((Cut(0.0, "refused"),), None),
         ((Head(0.0, 529, ()), End(0.0)), None),
@@ -141,15 +158,17 @@ def test_the_model_knows_only_what_it_is_sent() -> None:
 
 NONE = ("off", Verdict(Outcome.DOES_NOT_APPLY))
 RESULTS = (
-    Result("reset:on=1", "reset", (NONE, ("streaming", Verdict(Outcome.RECOVERED)))),
-    Result("reset", "reset", (NONE, ("streaming", Verdict(Outcome.HUNG, "why")))),
+    Result("reset:on=1", "reset", (NONE, ("streaming", Verdict(R, "", 4, 3.6)))),
+    Result("reset", "reset", (NONE, ("streaming", Verdict(Outcome.HUNG, "why", 101, 1234.0)))),
 )
 
 
 def test_the_table_counts_and_shows() -> None:
     """In a terminal, and in Markdown, short and long."""
-    assert ["reset", "1", "-", "-", "-", "-", "-", "1"] == list(terminal_lines(RESULTS))[1].split()
-    assert "| `reset` | 1 |  |  |  |  |  | 1 |" == list(short_markdown(RESULTS))[2]
+    assert ["reset", "1", *"------", "1", "101", "1,234"] == list(terminal_lines(RESULTS))[1].split()
+    assert "| `reset` | 1 |  |  |  |  |  |  | 1 | 101 | 1,234 |" == list(short_markdown(RESULTS))[2]
+    assert next(terminal_lines(RESULTS)).endswith("  hung  most requests  most seconds")
+    assert "| **all** |  |  |  |  |  |  |  |  |  | 0 |" == list(short_markdown(()))[-1]
     assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(long_markdown(RESULTS))[2:]
     assert (
         "2 faults under 2 combinations: 4 pairs, of which 2 do not apply (a plain answer has no stream to break)"
@@ -162,3 +181,8 @@ def test_a_result_crosses_from_a_worker() -> None:
     """As plain values, and comes out as it was."""
     assert list(RESULTS) == [from_json(to_json(result)) for result in RESULTS]
     assert ("streaming: hung: why",) == RESULTS[1].failures
+
+
+def test_a_result_knows_whether_its_fault_fired() -> None:
+    """Under any combination at all."""
+    assert [True, False] == [RESULTS[0].applies, Result("reset", "reset", (NONE, NONE)).applies]

@@ -33,6 +33,8 @@ def _loaded() -> ModuleType:
 
 
 AGENTS = _loaded()
+PATIENCE = 4.0
+"""Real seconds: what hangs here does so for them."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,10 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
 
     def make(agent: Any, *combinations: Combination) -> Sweep:
         put = agent if isinstance(agent, type) else lambda stage: _Wrapped(agent, stage)
-        return Sweep(put, combinations or ALL, tmp_path_factory.mktemp("sweep"))
+        made = Sweep(put, combinations or ALL, tmp_path_factory.mktemp("sweep"))
+        made.check()
+        made.patience = PATIENCE
+        return made
 
     return make
 
@@ -160,17 +165,119 @@ async def _asks_for_ever(prompt: str, stage: Stage) -> None:
             stage.messages.clear()
 
 
+async def _swallows_everything(prompt: str, stage: Stage) -> None:
+    start = len(stage.messages)
+    while True:
+        try:
+            return await AGENTS.create_loop(prompt, stage)
+        except:  # noqa: E722 - that is the point
+            del stage.messages[start:]
+
+
+async def _sleeps_through_everything(prompt: str, stage: Stage) -> None:
+    import time
+
+    try:
+        await AGENTS.create_loop(prompt, stage)
+    except Exception:
+        while True:
+            try:
+                time.sleep(60)  # noqa: ASYNC251 - that is the point
+            except:  # noqa: E722 - that is the point
+                continue
+
+
+async def _computes_for_ever(prompt: str, stage: Stage) -> None:
+    try:
+        await AGENTS.create_loop(prompt, stage)
+    except Exception:
+        while True:
+            pass
+
+
+async def _waits_for_a_lock(prompt: str, stage: Stage) -> None:
+    import threading
+
+    try:
+        await AGENTS.create_loop(prompt, stage)
+    except Exception:
+        threading.Event().wait()
+
+
+async def _waits_for_a_thread(prompt: str, stage: Stage) -> None:
+    import asyncio
+    import threading
+
+    try:
+        await AGENTS.create_loop(prompt, stage)
+    except Exception:
+        await asyncio.to_thread(threading.Event().wait)
+
+
+async def _storms(prompt: str, stage: Stage) -> None:
+    """Asks thirty times for nothing where it fails, then goes on."""
+    import anthropic
+
+    start = len(stage.messages)
+    try:
+        return await AGENTS.create_loop(prompt, stage)
+    except anthropic.APIStatusError:
+        client = AGENTS._client(stage)
+        for _ in range(30):
+            await client.messages.create(**AGENTS._asked(stage), messages=[{"role": "user", "content": "?"}])
+        del stage.messages[start:]
+        return await AGENTS.create_loop(prompt, stage)
+
+
 @pytest.mark.parametrize(
     ("agent", "fault", "expected"),
     [
+        (_swallows_everything, faults.bad_request(), HUNG),
+        (_sleeps_through_everything, faults.bad_request(on=1), HUNG),
+        (_computes_for_ever, faults.bad_request(on=1), HUNG),
+        (_waits_for_a_lock, faults.bad_request(on=1), HUNG),
+        (_waits_for_a_thread, faults.bad_request(on=1), HUNG),
+        (_storms, faults.bad_request(on=1), Outcome.OFTEN),
         (_starts_over, faults.bad_request(on=2), TWICE),
         (_waits_for_ever, faults.bad_request(on=1), HUNG),
         (_asks_for_ever, faults.bad_request(), HUNG),
     ],
 )
 def test_the_worst_is_seen(agent: Any, fault: Fault, expected: Outcome, sweep: Callable[..., Sweep]) -> None:
-    """Agents that do what no agent should."""
-    assert expected == _outcome(sweep(agent, OFF), fault)
+    """Agents that do what no agent should; the next conversation is not disturbed by them."""
+    swept = sweep(agent, OFF)
+    assert expected == _outcome(swept, fault)
+    assert R == _outcome(swept, faults.overloaded(on=1))
+
+
+async def _is_in_a_hurry(prompt: str, stage: Stage) -> None:
+    """Gives up after half a minute by the clock for measuring, and where twenty seconds bring nothing."""
+    import time
+
+    from anthropic import AnthropicError, AsyncAnthropic
+
+    start, began = len(stage.messages), time.perf_counter()
+    client = AsyncAnthropic(http_client=stage.http_client(), timeout=20, max_retries=0)
+    while True:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(AGENTS, "_client", lambda stage: client)
+                return await AGENTS.create_loop(prompt, stage)
+        except AnthropicError as error:
+            del stage.messages[start + 1 :]
+            if time.perf_counter() - began > 30:
+                raise Told("half a minute has passed") from error
+            stage.messages.pop()
+
+
+def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., Sweep]) -> None:
+    """Two timeouts of 20 s make more than half a minute, for an agent that measures with another clock than ours."""
+    swept = sweep(_is_in_a_hurry, OFF)
+    [(_, once)] = swept.result(Trial(faults.slow_start(seconds=60, on=1))).verdicts
+    [(_, always)] = swept.result(Trial(faults.slow_start(seconds=60))).verdicts
+    assert (R, 4) == (once.outcome, once.requests)
+    assert (T, "Told: half a minute has passed") == (always.outcome, always.why)
+    assert 20 < once.seconds < 40 < always.seconds < 60
 
 
 class _Resists:
@@ -220,11 +327,25 @@ def test_an_agent_that_fails_without_a_fault_is_refused(
 
     one_request.run = _one_request
     with pytest.raises(HarnessError) as raised:
-        Sweep(cast("one_request:run"), [OFF], tmp_path).result(Trial(faults.overloaded()))
+        Sweep(cast("one_request:run"), [OFF, STREAMING], tmp_path).result(Trial(faults.overloaded()))
     assert (
-        "the agent fails under off though nothing goes wrong: it returned after 2 requests, with 0 side effects of the "
-        "one call (nothing was raised); mend that first (docs/agents.md)"
+        "the agent fails though nothing goes wrong, under 2 of 2 combinations (off, streaming); under off it returned "
+        "after 2 requests, with 0 side effects of the one call (nothing was raised); mend that first (docs/agents.md)"
     ) == str(raised.value)
+
+
+async def _fails_when_streaming(prompt: str, stage: Stage) -> None:
+    if AGENTS._streams():
+        raise KeyError("never works")
+    await AGENTS.create_loop(prompt, stage)
+
+
+def test_what_an_agent_raises_by_itself_is_told(tmp_path: Path) -> None:
+    """With the combinations under which it does."""
+    with pytest.raises(
+        HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it leaked after 0 "
+    ):
+        Sweep(lambda stage: _Wrapped(_fails_when_streaming, stage), [OFF, STREAMING], tmp_path).check()
 
 
 def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
@@ -250,6 +371,15 @@ def test_an_agent_that_is_none_is_refused(name: str, words: str) -> None:
     with pytest.raises(HarnessError) as raised:
         cast(name)
     assert words == str(raised.value)
+
+
+def test_an_agent_whose_module_fails_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever it raises."""
+    (tmp_path / "booms.py").write_text("raise RuntimeError('at import')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(HarnessError) as raised:
+        cast("booms:run")
+    assert "agent 'booms:run' cannot be imported: RuntimeError: at import" == str(raised.value)
 
 
 def test_agents_are_found_by_name() -> None:
