@@ -26,9 +26,9 @@ def seconds(argument: str, value: object) -> float:
     return value
 
 
-def one_of(argument: str, value: str, names: Collection[str]) -> str:
+def one_of(argument: str, value: object, names: Collection[str]) -> str:
     """`value`, one of `names`; the error gives the nearest."""
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise wrong(argument, value, f"one of {', '.join(names)}{did_you_mean(value, names)}")
     return value
 
@@ -44,6 +44,13 @@ def text(argument: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise wrong(argument, value, "a text that is not empty")
     return value
+
+
+def header_text(argument: str, value: object) -> str:
+    """`value`, a text that can stand in a header: printable ASCII, on one line."""
+    if not text(argument, value).isprintable() or not str(value).isascii():
+        raise wrong(argument, value, "a text that a header can hold: printable ASCII, on one line")
+    return str(value)
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ def split_utf8(**when: Unpack[Whens]) -> Effect:
 @fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
 def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Whens]) -> Effect:
     """The answer is what it should be, and its head calls it something else."""
-    checks.text("content_type", content_type)
+    checks.header_text("content_type", content_type)
 
     def effect(due: Due) -> Edit:
         def edit(piece: object) -> tuple[object, ...]:

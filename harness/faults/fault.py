@@ -1,8 +1,12 @@
 """A fault as a value: a named layer that spoils the requests that are due, and counts."""
 
+import json
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import wraps
 from random import Random
 from typing import Literal, ParamSpec, TypeAlias
@@ -14,6 +18,8 @@ from harness.flags import OFF
 from harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
+_PLAIN_TEXT = re.compile(r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z][\w.:/+-]*(?: [\w.:/+-]+)*", re.IGNORECASE)
+"""A text that can be nothing else on the command line."""
 Side: TypeAlias = Literal["wire", "client"]
 
 
@@ -216,12 +222,25 @@ def _frozen(given: dict[str, object]) -> tuple[tuple[str, object], ...]:
 
 
 def _hashable(value: object) -> object:
+    """The value of an argument, as it is compared and spelled; a moment as what is sent for it."""
+    if isinstance(value, datetime):
+        return http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value
 
 
+def http_date(moment: datetime) -> str:
+    """A moment as headers hold it: `Wed, 21 Oct 2026 07:28:00 GMT`."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
 def _spelled(value: object) -> str:
+    """A value as `parse` reads it again; a text in quotes where it would be read as something else."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return "|".join(str(one) for one in value)
+    if isinstance(value, str):
+        return value if _PLAIN_TEXT.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return "none" if value is None else getattr(value, "__name__", str(value))

@@ -6,13 +6,12 @@ the pages of 502 and 504 as Cloudflare writes them, 503 as Envoy does.
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from datetime import datetime
 from random import Random
 from typing import Any, TypeAlias, Unpack
 
 from harness.faults import checks
-from harness.faults.fault import Due, Effect, fault_kind
+from harness.faults.fault import Due, Effect, fault_kind, http_date
 from harness.faults.when import Whens
 from harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header
 
@@ -227,9 +226,9 @@ def _retry(retry_after: object, retry_after_ms: object, should_retry: object) ->
 
 def _retry_after(value: object) -> str:
     if isinstance(value, str) and value:
-        return value
+        return checks.header_text("retry_after", value)
     if isinstance(value, datetime):
-        return format_datetime(value.astimezone(UTC), usegmt=True)
+        return http_date(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
         raise checks.wrong("retry_after", value, "seconds from 0 up, a datetime, the header's text, or none")
     return str(value)

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, TypedDict
 
 from harness.faults import checks
+from harness.faults.errors import FaultError
 from harness.wire.timeline import Request
 
 
@@ -42,7 +43,19 @@ class When:
     @classmethod
     def of(cls, given: dict[str, Any]) -> "When":
         """The condition that keywords ask for. Raises `FaultError` for a value against the rules."""
-        return cls(**{name: _CHECKS[name](value) for name, value in given.items()})
+        condition = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
+        if not condition._possible():
+            both = ", ".join(f"{name}={given[name]}" for name in ("on", "every", "until") if name in given)
+            raise FaultError(f"{both}: no request is all of that, so it can never be due")
+        return condition
+
+    def _possible(self) -> bool:
+        """Whether any number can be due."""
+        numbers = self.on or {self.every or 1}
+        return any(
+            (self.every is None or number % self.every == 0) and (self.until is None or number <= self.until)
+            for number in numbers
+        )
 
     def under(self, combination: str | None) -> bool:
         """Whether it can hold under the flag combination of this id; the order of the names in an id is no matter."""

@@ -8,9 +8,23 @@ from hypothesis import strategies as st
 
 from harness import faults
 from harness.faults import Fault, FaultError, parse
+from harness.faults.stream_errors import MESSAGES
 
 POINTS = st.sampled_from(faults.KINDS["stream_error"].points)
 NUMBERS = st.integers(1, 10**6)
+TEXTS = st.text(min_size=1) | st.sampled_from(
+    ["none", "true", "5", "a, b=c", 'say "no"', '"', "\\", " a ", "é: x", "1|2"]
+)
+HEADERS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1)
+
+
+def _possible(when: dict[str, Any]) -> bool:
+    """Whether a request can be due."""
+    numbers = when.get("on", when.get("every", 1))
+    numbers = numbers if isinstance(numbers, list) else [numbers]
+    return any(one % when.get("every", 1) == 0 and one <= when.get("until", one) for one in numbers)
+
+
 WHENS = st.fixed_dictionaries(
     {},
     optional={
@@ -19,9 +33,9 @@ WHENS = st.fixed_dictionaries(
         "until": NUMBERS,
         "probability": st.floats(0.001, 1),
         "seed": st.integers(0, 10**6),
-        "combination": st.sampled_from(["off", "streaming+prompt_cache"]),
+        "combination": st.sampled_from(["off", "streaming+prompt_cache", ["off", "streaming"]]),
     },
-)
+).filter(_possible)
 OWN = st.one_of(
     st.tuples(st.just(faults.overloaded), st.fixed_dictionaries({}, optional={"retry_after": NUMBERS})),
     st.tuples(
@@ -29,6 +43,10 @@ OWN = st.one_of(
     ),
     st.tuples(st.just(faults.reset), st.fixed_dictionaries({"torn": st.booleans()})),
     st.tuples(st.just(faults.stall), st.fixed_dictionaries({"seconds": st.floats(0, 1e6)})),
+    st.tuples(st.just(faults.bad_request), st.fixed_dictionaries({"message": TEXTS})),
+    st.tuples(
+        st.just(faults.overloaded), st.fixed_dictionaries({"retry_after": HEADERS | st.floats(0, 1e9) | st.datetimes()})
+    ),
     st.tuples(
         st.just(faults.rate_limited), st.fixed_dictionaries({"should_retry": st.sampled_from([True, False, None])})
     ),
@@ -40,7 +58,7 @@ OWN = st.one_of(
     [
         ("overloaded", faults.overloaded()),
         ("overloaded:on=2", faults.overloaded(on=2)),
-        (" overloaded : on = 2 , every = 3 ", faults.overloaded(on=2, every=3)),
+        (" overloaded : on = 6 , every = 3 ", faults.overloaded(on=6, every=3)),
         ("overloaded:on=1|3", faults.overloaded(on=[1, 3])),
         ("overloaded:probability=0.1,seed=7", faults.overloaded(probability=0.1, seed=7)),
         ("overloaded:combination=off|streaming", faults.overloaded(combination=["off", "streaming"])),
@@ -54,6 +72,12 @@ OWN = st.one_of(
             faults.rate_limited(retry_after="Wed, 21 Oct 2026 07:28:00 GMT", on=1),
         ),
         ("bad_request:message=a, b: c=d", faults.bad_request(message="a, b: c=d")),
+        (
+            'bad_request:on=1 , message = "on=2, \\"x\\\\" , seed=3',
+            faults.bad_request(on=1, message='on=2, "x\\', seed=3),
+        ),
+        ('bad_request:message=say "no"', faults.bad_request(message='say "no"')),
+        ('overloaded:retry_after="5"', faults.overloaded(retry_after="5")),
         ("read_timeout:seconds=5,at=inside_body", faults.read_timeout(seconds=5.0, at="inside_body")),
     ],
 )
@@ -79,6 +103,13 @@ def test_a_fault_spells_itself(own: tuple[Any, dict[str, Any]], when: dict[str, 
         ),
         ("zzz", "no fault is called 'zzz'; there are: " + ", ".join(faults.KINDS)),
         ("overloaded:on", "overloaded: 'on' must be spelled argument=value"),
+        ("overloaded:on=1,on=2", "overloaded: on is given twice"),
+        ("overloaded:=2", "overloaded: '=2' must be spelled argument=value"),
+        ('bad_request:message="\\x"', """bad_request: message='"\\\\x"': must be a text, in quotes as in JSON"""),
+        (
+            "overloaded:on=5,until=3",
+            "overloaded: on=5, until=3: no request is all of that, so it can never be due",
+        ),
         ("overloaded:on=two", "overloaded: on='two': must be a whole number"),
         ("overloaded:on=0", "overloaded: on=0: must be a whole number from 1 up, or a collection of them"),
         ("overloaded:probability=2", "overloaded: probability=2.0: must be a number above 0 and up to 1"),
@@ -140,9 +171,21 @@ def test_each_fault_checks_its_own_arguments(text: str, message: str) -> None:
     assert f"{text.partition(':')[0]}: {message}" == str(caught.value)
 
 
-def test_a_value_of_the_wrong_kind_is_refused() -> None:
+LINE = "must be a text that a header can hold: printable ASCII, on one line"
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "message"),
+    [
+        (faults.overloaded, {"should_retry": "yes"}, "should_retry='yes': must be true, false or none"),
+        (faults.stream_error, {"kind": ["x"]}, f"kind=['x']: must be one of {', '.join(MESSAGES)}"),
+        (faults.overloaded, {"retry_after": "a\r\nx: y"}, rf"retry_after='a\r\nx: y': {LINE}"),
+        (faults.overloaded, {"retry_after": "später"}, f"retry_after='später': {LINE}"),
+        (faults.wrong_content_type, {"content_type": "a\nb"}, rf"content_type='a\nb': {LINE}"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(make: Any, given: dict[str, Any], message: str) -> None:
     """What a text cannot spell, Python can."""
-    make: Any = faults.overloaded
     with pytest.raises(FaultError) as caught:
-        make(should_retry="yes")
-    assert "overloaded: should_retry='yes': must be true, false or none" == str(caught.value)
+        make(**given)
+    assert f"{make.__name__}: {message}" == str(caught.value)

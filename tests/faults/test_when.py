@@ -159,3 +159,21 @@ def test_bad_arguments_are_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(FaultError) as caught:
         make(**given)
     assert message == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"on": 5, "until": 3}, "on=5, until=3"),
+        ({"on": [4, 5], "until": 3}, "on=[4, 5], until=3"),
+        ({"on": 5, "every": 3}, "on=5, every=3"),
+        ({"every": 4, "until": 3}, "every=4, until=3"),
+        ({"on": [3, 4], "every": 4, "until": 3}, "on=[3, 4], every=4, until=3"),
+    ],
+)
+def test_what_can_never_be_due_is_refused(given: dict[str, Any], said: str) -> None:
+    """Each argument is right, and no request is all of that."""
+    with pytest.raises(FaultError) as caught:
+        overloaded(**given)
+    assert f"overloaded: {said}: no request is all of that, so it can never be due" == str(caught.value)
+    assert [6] == _due(9, on=[3, 6, 9], every=2, until=8)
