@@ -3,10 +3,15 @@
 import asyncio
 import gzip
 import json
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.agent.failure import BrokenAnswerError
 from harness.agent.stream import Answer, Assembler
@@ -26,13 +31,14 @@ def recorded_streams() -> list[tuple[str, bytes]]:
     return [(name, body.encode()) for name, body in bodies if "event: message_stop" in body]
 
 
-async def assembled(body: bytes) -> Answer:
-    """The stream as the agent gets it: through a client of the SDK, in chunks of 1000 bytes."""
+async def assembled(body: bytes, cuts: Iterable[int] = ()) -> Answer:
+    """The stream as the agent gets it: through a client of the SDK, cut at these places, else every 1000 bytes."""
     from anthropic import AsyncAnthropic
 
     def answer(request: Request) -> Response:
         head = Head(0.0, 200, (("content-type", "text/event-stream"),))
-        chunks = [Chunk(0.0, body[start : start + 1000]) for start in range(0, len(body), 1000)]
+        places = [0, *sorted(cuts or range(1000, len(body), 1000)), len(body)]
+        chunks = [Chunk(0.0, body[start:end]) for start, end in pairwise(places)]
         return (head, *chunks, End(0.0))
 
     assembler = Assembler()
@@ -92,3 +98,20 @@ def test_every_recorded_stream_is_put_together_as_it_came() -> None:
     count, different = asyncio.run(compare())
     assert [] == different
     assert 300 < count
+
+
+@cache
+def short_streams() -> tuple[bytes, ...]:
+    """Recorded streams of up to 8,000 bytes: of every tenth, so that they are of many kinds."""
+    return tuple(sorted({body for _, body in recorded_streams() if len(body) <= 8000}))[::10]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0), st.sets(st.integers(0), min_size=1, max_size=40))
+def test_however_a_recorded_stream_is_cut_it_says_the_same(number: int, places: set[int]) -> None:
+    """Inside characters, lines, events, anywhere."""
+    if not TRAFFIC.exists():
+        pytest.skip(f"no recorded traffic at {TRAFFIC.name}: it stands beside the checkout, not in it")
+    body = short_streams()[number % len(short_streams())]
+    answer = asyncio.run(assembled(body, {place % len(body) for place in places}))
+    assert expected(body) == (list(answer.content), answer.stop_reason, answer.usage.output_tokens)

@@ -5,6 +5,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, whi
 
 TEXT = "Note the step down."
 STEP = "the step"
+PATIENCE = 60.0
+"""Seconds after which a process hangs; the first one imports the SDK, the others take some hundredths."""
 SAVES = 6
 """Saves in an unbroken turn: the user's text, the answer, the call begun, its outcome, the results, the last answer."""
 POINTS = (
@@ -71,7 +74,11 @@ class Grave:
         self._upstream: Callable[[Request], Response] = simulate(hook=model)
         script = Path(__file__).with_name("victim.py")
         self._parent = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._read()
         self.server = LoopbackServer(self._answer)
@@ -110,12 +117,24 @@ class Grave:
         return int(self._read())
 
     def _read(self) -> str:
+        """The next line, of which there is one at a time."""
         assert self._parent.stdout is not None
+        ready, _, _ = select.select([self._parent.stdout], [], [], PATIENCE)
+        if not ready:
+            self._end()
+            pytest.fail(f"a process has said nothing for {PATIENCE:g} s")
         return self._parent.stdout.readline().strip()
 
     def close(self) -> None:
         """End the parent of all those processes."""
-        self._parent.communicate(timeout=30)
+        try:
+            self._parent.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        os.killpg(self._parent.pid, signal.SIGKILL)
 
     @property
     def noted(self) -> list[str]:
