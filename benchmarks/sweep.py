@@ -1,9 +1,11 @@
 """Sweeps three agents through every fault: the shipped one, the SDK's tool runner, and a plain loop around `create`.
 
-`python benchmarks/sweep.py --write docs/faults.md` puts the tables between the markers of that file.
+`python benchmarks/sweep.py --write docs/faults.md` puts the tables between the markers of that file; `--check` in place
+of `--write` compares them with what is there.
 """
 
 import argparse
+import difflib
 import logging
 import sys
 import tempfile
@@ -31,14 +33,29 @@ def main() -> None:
     """Sweep, print the sums, and write the tables where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="the Markdown file that holds the markers")
+    parser.add_argument("--check", type=Path, help="the file whose tables must be those of this sweep")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     sys.path.insert(0, str(ROOT / "tests" / "sweep"))
     found = {title: _swept(title, name) for title, name in AGENTS.items()}
+    tables = "\n".join(["", "", *_tables(found), "", ""])
     if arguments.write:
-        before, _, rest = arguments.write.read_text(encoding="utf-8").partition(BEGIN)
-        text = "\n".join([BEGIN, "", *_tables(found), "", END])
-        arguments.write.write_text(before + text + rest.partition(END)[2], encoding="utf-8")
+        before, _, after = _parts(arguments.write)
+        arguments.write.write_text(before + BEGIN + tables + END + after, encoding="utf-8")
+    if arguments.check:
+        _, written, _ = _parts(arguments.check)
+        different = difflib.unified_diff(
+            written.splitlines(), tables.splitlines(), "written", "swept", lineterm="", n=0
+        )
+        if lines := list(different):
+            sys.exit("\n".join([f"{arguments.check} does not hold the tables of this sweep:", *lines]))
+
+
+def _parts(path: Path) -> tuple[str, str, str]:
+    """What stands before the markers, between them, and after."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    between, _, after = rest.partition(END)
+    return before, between, after
 
 
 def _swept(title: str, name: str) -> list[Result]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -82,6 +83,7 @@ class Play:
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # of a garbled answer the SDK's models may warn: that is no failure
+            stack.enter_context(_seeded())
             stack.enter_context(_environment({**dict.fromkeys(VARIABLES), **_KEYS, **self._environ}))
             stack.enter_context(intercepted(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(following(self._loop))
@@ -187,6 +189,17 @@ def _conversation(request: Request) -> tuple[Line, ...]:
 def _shown(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text:.200}" if text else type(error).__name__
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """What an agent draws, such as how long to wait, is the same in every sweep."""
+    before = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What each agent makes of each fault: the shipped one of all of them, next to the SDK's own word and to others."""
 
 import importlib.util
+import random
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -346,6 +347,16 @@ def test_what_an_agent_raises_by_itself_is_told(tmp_path: Path) -> None:
         HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it leaked after 0 "
     ):
         Sweep(lambda stage: _Wrapped(_fails_when_streaming, stage), [OFF, STREAMING], tmp_path).check()
+
+
+def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
+    """To the virtual second, though the SDK draws how long it waits; and nothing is left of it in what others draw."""
+    swept = sweep(AGENTS.create_loop, OFF)
+    random.seed(7)
+    expected = random.Random(7).random()
+    first, second = (swept.result(Trial(faults.overloaded())) for _ in range(2))
+    assert first == second
+    assert expected == random.random()
 
 
 def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
