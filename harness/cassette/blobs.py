@@ -34,17 +34,26 @@ BlobReader: TypeAlias = Callable[[str, str], bytes]
 """Gives the bytes of a block: of the folder that the envelope names, and the block's SHA-256. Raises `ValueError`."""
 
 
+def decoded(text: str) -> bytes | None:
+    """The bytes that a string encodes in base64, where encoding them again gives the same string."""
+    try:
+        block = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return block if base64.b64encode(block).decode("ascii") == text else None
+
+
 def holds_block(value: Any) -> bool:
     """Whether a JSON value holds a block that is kept apart."""
     if isinstance(value, str):
-        return len(value) >= SMALLEST and _block(value) is not None
+        return len(value) >= SMALLEST and decoded(value) is not None
     return any(map(holds_block, _members(value)))
 
 
 def lifted(value: Any, blocks: dict[str, bytes]) -> Any:
     """The JSON value with references in the place of its blocks, which are put into `blocks` by their SHA-256."""
     if isinstance(value, str):
-        block = _block(value) if len(value) >= SMALLEST else None
+        block = decoded(value) if len(value) >= SMALLEST else None
         if block is None:
             return value
         name = hashlib.sha256(block).hexdigest()
@@ -115,15 +124,6 @@ class BlobsBeside:
 
 
 _HOW_TO_MEND = "take it from version control, or record the test anew"
-
-
-def _block(text: str) -> bytes | None:
-    """The bytes that a string encodes, where encoding them again gives the same string."""
-    try:
-        block = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return block if base64.b64encode(block).decode("ascii") == text else None
 
 
 def _members(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Filters: what is taken out of requests and responses before they are matched, shown or written."""
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,7 +12,7 @@ from harness.cassette.compression import uncompressed
 from harness.cassette.edits import REDACTED, Edit, distributed, edited, hidden, in_bytes, spliced, written
 from harness.cassette.interaction import Interaction
 from harness.cassette.named import header_values, json_values, query_values
-from harness.cassette.texts import UTF8, Text, json_parts, texts
+from harness.cassette.texts import UTF8, Text, in_base64, json_parts, texts
 from harness.errors import ConfigError
 from harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
@@ -27,8 +28,9 @@ class Filters:
 
     `headers` leaves out headers; `query` hides the values of query parameters; `json` hides JSON values by path
     (`metadata.user_id`, `messages[*].content`, `**.password`), and all below them; `patterns` hides what a regular
-    expression finds in the URL, a header, or a text of a body. A body keeps its form: strings stay strings, numbers
-    become 0, a stream keeps its events and its chunks. Raises `ConfigError` naming what cannot be understood.
+    expression finds in the URL, a header, or a text of a body, also inside of base64. A body keeps its form: strings
+    stay strings, numbers become 0, a stream keeps its events and its chunks. Raises `ConfigError` naming what cannot be
+    understood.
     """
 
     headers: tuple[str, ...] = ()
@@ -180,7 +182,15 @@ class _Rules(NamedTuple):
         value = text.value
         if text.is_json and (inner := json_parts(value)) is not None:
             return sorted(self._edits(value, [part.alone(*text.paths) for part in inner], whole))
-        return hidden([(0, len(value))] if whole else self.found(value, text.paths))
+        spans = [(0, len(value))] if whole else self.found(value, text.paths)
+        return hidden(spans) if spans else self._changes_inside(value)
+
+    def _changes_inside(self, value: str) -> list[Edit]:
+        """What is to change in a text for what it says in base64."""
+        if (inner := in_base64(value)) is None or not (spans := self.found(inner)):
+            return []
+        left = str(edited(inner, hidden(spans))).encode(*UTF8)
+        return [Edit(0, len(value), base64.b64encode(left).decode("ascii"))]
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from harness.cassette.compression import uncompressed
 from harness.cassette.edits import REDACTED
 from harness.cassette.interaction import Envelope, Interaction
-from harness.cassette.texts import UTF8, Text, json_parts, texts
+from harness.cassette.texts import UTF8, Text, in_base64, json_parts, texts
 from harness.errors import CassetteError
 from harness.wire.timeline import Head, Headers, body
 
@@ -114,6 +114,7 @@ def _refusal(path: Path, found: list[Finding]) -> Iterator[str]:
 
 
 def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+    yield from _of_values("", (("case", interaction.case),))
     request, response = interaction.request, uncompressed(interaction.response)
     yield from _of_values("request ", (("url", unquote_plus(request.url)), *_named(request.headers)))
     yield from _of_texts(texts(request.body.decode(*UTF8)), "request ")
@@ -131,17 +132,21 @@ def _of_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[s
 
 
 def _of_texts(found: Iterable[Text], side: str = "") -> Iterator[tuple[str, str, str]]:
-    """The keys in texts, and in the texts of JSON that stands in one: that may be written with escapes."""
+    """The keys in texts, and in what stands in one as JSON, perhaps with escapes, or as base64."""
     for text in found:
         value = text.value
         name = text.parts[0].path.rpartition(".")[2] + "=" if text.parts[0].kind == "string" and not text.deltas else ""
         keys = list(_keys(name + value))
         for start, stop, kind, shown in keys:
             yield side + text.where(start - len(name), stop - len(name)), kind, shown
-        inner = json_parts(value) if "\\" in value and not keys else None
+        if keys:
+            continue
+        inner = json_parts(value) if "\\" in value else None
         for part in inner or ():
             for _, _, kind, shown in _keys(part.value):
                 yield side + text.where(part.start, part.stop), kind, shown
+        for _, _, kind, shown in _keys(in_base64(value) or ""):
+            yield side + text.where(0, len(value)), kind, shown
 
 
 def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:

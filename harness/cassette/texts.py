@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from harness.cassette.blobs import decoded
+
 UTF8 = ("utf-8", "surrogateescape")
 """Encoding and error handler under which any bytes become text and the same bytes again."""
+
+SHORTEST_BASE64 = 28
+"""Characters from which a text is tried as base64: no key is so short that fewer hold it, and few words are so long."""
 
 _WORDS = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
@@ -108,6 +113,12 @@ def texts(body: str) -> list[Text]:
     if any(_event_parts(body, line) is not None for line in _LINE.finditer(body)):
         return list(_stream_texts(body))
     return [Text((Part(0, len(body), body),), place="body")] if body else []
+
+
+def in_base64(text: str) -> str | None:
+    """What a text says that is base64, such as a document's; `None` where it is none, or is short."""
+    block = decoded(text) if len(text) >= SHORTEST_BASE64 else None
+    return None if block is None else block.decode(*UTF8)
 
 
 def joined(path: str, inner: str) -> str:

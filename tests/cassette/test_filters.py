@@ -1,5 +1,6 @@
 """Filters: what they name is gone, and what is left is what it was."""
 
+import base64
 import gzip
 import json
 import re
@@ -267,6 +268,15 @@ def test_other_bodies_are_searched_as_they_stand(data: bytes) -> None:
 def test_a_string_of_half_a_character_stays_one() -> None:
     """JSON may escape what UTF-8 cannot write."""
     assert b'{"a": "\\ud83d REDACTED"}' == PATTERN.request(_asked(b'{"a": "\\ud83d hunter2-a"}')).body
+
+
+@pytest.mark.parametrize("before", [b"a text with ", b"\xff\x00 a document with \xfe "])
+def test_a_pattern_reaches_into_base64(before: bytes) -> None:
+    """Into that of a text and of any other bytes, which stay what they are; short words are no base64."""
+    value = {"data": base64.b64encode(before + b"hunter2-a inside").decode(), "role": "user" * 6}
+    hidden = _filtered(PATTERN, value)
+    assert (before + b"REDACTED inside", "user" * 6) == (base64.b64decode(hidden["data"]), hidden["role"])
+    assert value == _filtered(Filters(patterns=("nothing",)), value)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate"])

@@ -1,7 +1,9 @@
 """The scan: what looks like a key is found wherever it stands, and what does not is left alone."""
 
+import base64
 import gzip
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,10 @@ def _delta(text: str, index: int = 0, kind: str = "text", name: str = "text") ->
     return encode("content_block_delta", data)
 
 
+def _document(before: bytes = b"It is ") -> str:
+    return base64.b64encode(before + KEY.encode()).decode()
+
+
 def _found(interaction: Interaction) -> list[str]:
     return list(map(str, scan_cassette(ENVELOPE, [interaction])))
 
@@ -109,6 +115,9 @@ def test_a_secret_key_is_known_by_its_name() -> None:
         (_interaction(b'{"a": "\\u0073k-ant-' + WORD.encode() + b'"}'), "request a"),
         (_interaction({"a": json.dumps({"b": f"line\nsk\u002dant-{WORD}"})}), "request a"),
         (_interaction({"a": json.dumps({"b": KEY}).replace("sk-", "\\u0073k-")}), "request a"),
+        (_interaction({"a": {"data": _document()}}), "request a.data"),
+        (_interaction({"a": {"data": _document(b"\xff\x00" * 4096)}}), "request a.data"),
+        (_interaction("", json.dumps({"data": _document()}).encode()), "response data"),
         (_interaction("", json.dumps({"content": [{"text": KEY}]}).encode()), "response content[0].text"),
         (_interaction("", KEY[:9].encode(), KEY[9:].encode()), "response body"),
         (_interaction("", _delta("It is sk-"), _delta(KEY[3:9]), _delta(KEY[9:])), "response delta 0-2 of block 0"),
@@ -137,12 +146,14 @@ def test_the_place_is_named(interaction: Interaction, place: str) -> None:
     assert [place] == [found.place for found in scan_cassette(ENVELOPE, [interaction])]
 
 
-def test_headers_and_the_name_of_the_case_are_searched() -> None:
-    """A case's name may hold a parameter."""
-    found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [_interaction({}, headers=(("x", KEY),))])
+def test_headers_and_the_names_of_cases_are_searched() -> None:
+    """A case's name may hold a parameter, also that of a test that shares the cassette."""
+    interaction = replace(_interaction({}, headers=(("x", KEY),)), case=f"test_other[{KEY}]")
+    found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [interaction])
     kind, shown = "an Anthropic key", "sk-ant…"
     assert [
         Finding("envelope case", kind, shown),
+        Finding("case", kind, shown, 0),
         Finding("request header x", kind, shown, 0),
         Finding("response header x", kind, shown, 0),
     ] == found
@@ -222,6 +233,20 @@ def test_a_file_that_is_no_cassette_is_searched_too() -> None:
     assert ["line 1: an Anthropic key (sk-ant…)"] == list(map(str, scan_file(b"\xff " + KEY.encode() + b"\xfe")))
     assert ["a: an Anthropic key (sk-ant…)"] == list(map(str, scan_file(json.dumps({"a": KEY}).encode())))
     assert [] == scan_file(b"nothing")
+
+
+def test_a_document_with_a_key_is_not_written_as_a_blob_either(tmp_path: Path) -> None:
+    """Blobs hold the bytes that base64 hides. The pattern that is proposed takes the key out of them."""
+    source = {"type": "base64", "media_type": "text/plain", "data": _document(b"words " * 1024)}
+    asked = json.dumps({"messages": [{"content": [{"source": source}]}]}, separators=(",", ":"))
+    kept = Cassette(ENVELOPE, (_interaction(asked.encode()),))
+    with pytest.raises(CassetteError, match=r"request messages\[0\]\.content\[0\]\.source\.data: an Anthropic key"):
+        kept.save(tmp_path / "x.json")
+    assert [] == list(tmp_path.iterdir())
+    hidden = Filters(patterns=(SHAPES["an Anthropic key"],)).interaction(kept.interactions[0])
+    assert Cassette(ENVELOPE, (hidden,)).save(tmp_path / "x.json")
+    (blob,) = (tmp_path / "blobs").iterdir()
+    assert b"words " * 1024 + b"REDACTED" == blob.read_bytes()
 
 
 @given(st.text(max_size=20), st.lists(st.integers(0, 60), max_size=4), st.sampled_from(["text", "thinking"]))
