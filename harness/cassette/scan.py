@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote_plus
 
-from harness.cassette.compression import uncompressed
+from harness.cassette.compression import uncompressed, unreadable
 from harness.cassette.edits import REDACTED
 from harness.cassette.interaction import Envelope, Interaction
 from harness.cassette.texts import UTF8, Text, in_base64, json_parts, texts
@@ -45,6 +45,9 @@ SHOWN = 6
 LISTED = 8
 """Findings that an error lists before it only counts."""
 
+HIDDEN = "compressed so that it cannot be searched for keys"
+"""The kind of what is found where nothing can be."""
+
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))"
 """A key begins a word, or follows an escape in text that was not unescaped."""
 _ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
@@ -75,10 +78,12 @@ class Finding:
 
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[Finding]:
-    """What looks like a key in a cassette."""
+    """What looks like a key in a cassette, or is `HIDDEN`."""
     found = [Finding("envelope case", kind, shown) for _, _, kind, shown in _keys(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [Finding(place, kind, shown, number) for place, kind, shown in _of_interaction(interaction)]
+        if encoding := unreadable(interaction.response):
+            found.append(Finding("response body", HIDDEN, encoding, number))
     return found
 
 
@@ -96,21 +101,34 @@ def without_keys(text: str) -> str:
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
-    """Raise `CassetteError` where something that is about to be written still looks like a key, saying where."""
-    if found := scan_cassette(envelope, interactions):
-        raise CassetteError("\n".join(_refusal(path, found)))
+    """Raise `CassetteError` where what is about to be written still looks like a key, or hides one, saying where."""
+    found = scan_cassette(envelope, interactions)
+    if keys := [one for one in found if one.kind != HIDDEN]:
+        raise CassetteError("\n".join(_refusal(path, keys)))
+    if found:
+        raise CassetteError("\n".join(_refusal_of_hidden(path, found)))
 
 
 def _refusal(path: Path, found: list[Finding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
-    yield from (f"  {one}" for one in found[:LISTED])
-    if (more := len(found) - LISTED) > 0:
-        yield f"  ... and {more} more"
+    yield from _listed(found)
     patterns = ", ".join(f"'{SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
     yield "Take it out with a filter, in pyproject.toml for all tests:"
     yield "  [tool.harness.filters]"
     yield f"  patterns = [{patterns}]"
     yield "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
+
+
+def _refusal_of_hidden(path: Path, found: list[Finding]) -> Iterator[str]:
+    yield f"{path} was not written, because what it holds cannot be seen:"
+    yield from _listed(found)
+    yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
+
+
+def _listed(found: list[Finding]) -> Iterator[str]:
+    yield from (f"  {one}" for one in found[:LISTED])
+    if (more := len(found) - LISTED) > 0:
+        yield f"  ... and {more} more"
 
 
 def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
@@ -120,7 +138,10 @@ def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     yield from _of_texts(texts(request.body.decode(*UTF8)), "request ")
     if response and isinstance(response[0], Head):
         yield from _of_values("response ", _named(response[0].headers))
-    yield from _of_texts(texts(body(response).decode(*UTF8)), "response ")
+    found = list(_of_texts(texts(body(response).decode(*UTF8)), "response "))
+    if not found and response is not interaction.response:  # what was compressed is searched as it stands too
+        found += _of_texts(texts(body(interaction.response).decode(*UTF8)), "response ")
+    yield from found
 
 
 def _named(headers: Headers) -> tuple[tuple[str, str], ...]:

@@ -3,12 +3,15 @@
 import base64
 import gzip
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,13 +163,34 @@ def test_headers_and_the_names_of_cases_are_searched() -> None:
     assert "envelope case: an Anthropic key (sk-ant…)" == str(found[0])
 
 
-def test_a_compressed_response_is_searched_as_what_it_says() -> None:
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), ("br", brotli.compress), ("zstd", zstandard.compress)]
+)
+def test_a_compressed_response_is_searched_as_what_it_says(encoding: str, pack: Callable[[bytes], bytes]) -> None:
     """And one that never came is no trouble."""
-    headers = (("content-encoding", "gzip"),)
-    packed = gzip.compress(json.dumps({"a": KEY}).encode())
-    interaction = Interaction(Request("GET", "/", (), b""), (Head(0.1, 200, headers), Chunk(0.2, packed), End(1.0)))
+    packed = pack(json.dumps({"a": KEY}).encode())
+    head = Head(0.1, 200, (("content-encoding", encoding),))
+    interaction = Interaction(Request("GET", "/", (), b""), (head, Chunk(0.2, packed), End(1.0)))
     assert ["interaction 0, response a: an Anthropic key (sk-ant…)"] == _found(interaction)
     assert [] == _found(Interaction(Request("GET", "/", (), b""), (Cut(0.1, "refused"),)))
+    cut = Interaction(Request("GET", "/", (), b""), (head, Chunk(0.2, KEY.encode()), Cut(1.0, "eof")))
+    assert ["interaction 0, response body: an Anthropic key (sk-ant…)"] == _found(cut)
+
+
+def test_what_cannot_be_searched_is_not_written(tmp_path: Path) -> None:
+    """A key may be in it; the message says what to install. Keys that were found are told first."""
+    head = Head(0.1, 200, (("content-encoding", "compress"),))
+    hidden = Interaction(Request("GET", "/", (), b""), (head, Chunk(0.2, b"\x1f\x9d\xff"), End(1.0)))
+    with pytest.raises(CassetteError) as refused:
+        Cassette(ENVELOPE, (hidden,)).save(tmp_path / "x.json")
+    assert (
+        f"{tmp_path / 'x.json'} was not written, because what it holds cannot be seen:\n"
+        "  interaction 0, response body: compressed so that it cannot be searched for keys (compress)\n"
+        "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
+    ) == str(refused.value)
+    with pytest.raises(CassetteError, match="this still looks like a key"):
+        Cassette(ENVELOPE, (hidden, _interaction({"a": KEY}))).save(tmp_path / "x.json")
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,27 @@
 """A secret that was really sent, or really received, reaches no file, log or report; without its filter it does."""
 
+import base64
+import gzip
 import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import anthropic  # noqa: F401 - imported once here, not by each of the runs in this process
+import brotli
 import pytest
 
 import harness.plugin.session  # noqa: F401 - as above
 from harness.plugin.secrets import hidden_in_logs, hide_in_record
 
 SECRET = "hunter2-planted-5f1c9e"
+API_KEY = "sk-ant-api03-notarealkeynotarealkey0000"
 PATTERN = "hunter2-[a-z]+-[0-9a-f]+"
 TEST = """
 import os
@@ -26,14 +31,18 @@ import anthropic
 def test_ask(cassette):
     secret = os.environ["PLANTED"]
     where = os.environ["PLANTED_IN"]
-    client = anthropic.Anthropic(max_retries=0, default_query={"token": secret} if where == "query" else None)
+    client = anthropic.Anthropic(
+        max_retries=0,
+        default_query={"token": secret} if where == "query" else None,
+        default_headers={"anthropic-beta": secret} if where == "request header" else None,
+    )
     asked = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}])
     if where == "body":
         asked["metadata"] = {"user_id": secret}
     with client.messages.stream(**asked) as stream:
         text = stream.get_final_text()
     if not os.environ.get("PLAYED"):
-        assert (secret in text) == (where in ("chunk", "chunks", "deltas"))
+        assert (secret in text) == (where in ("chunk", "chunks", "deltas", "gzip", "deflate", "br"))
 """
 RECORD = (
     "--record-mode=rewrite",
@@ -107,7 +116,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         kept.url = f"http://127.0.0.1:{server.server_address[1]}"
         monkeypatch.setenv("ANTHROPIC_BASE_URL", kept.url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-notarealkeynotarealkey0000")
+        monkeypatch.setenv("ANTHROPIC_API_KEY", API_KEY)
         return kept
 
     yield start
@@ -121,28 +130,47 @@ def _halves(data: bytes) -> list[bytes]:
     return [data[:middle], data[middle:]]
 
 
+PACKERS: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
+    "gzip": (gzip.compress, gzip.decompress),
+    "deflate": (zlib.compress, zlib.decompress),
+    "br": (brotli.compress, brotli.decompress),
+}
+"""The encodings that the SDK's client reads: zstd needs more than is installed."""
 PLACES: dict[str, tuple[dict[str, list[str]], list[bytes], dict[str, str]]] = {
     "header": ({"headers": ["request-id"]}, [_stream("Hi.")], {"request-id": SECRET}),
+    "request header": ({"headers": ["anthropic-beta"]}, [_stream("Hi.")], {}),
     "query": ({"query": ["token"]}, [_stream("Hi.")], {}),
     "body": ({"json": ["metadata.user_id"]}, [_stream("Hi.")], {}),
     "chunk": ({"patterns": [PATTERN]}, [_stream(f"It is {SECRET}.")], {}),
     "chunks": ({"patterns": [PATTERN]}, _halves(_stream(f"It is {SECRET}.")), {}),
     "deltas": ({"patterns": [PATTERN]}, [_stream(f"It is {SECRET[:9]}", f"{SECRET[9:]}.")], {}),
+    **{
+        encoding: ({"patterns": [PATTERN]}, [packed[:40], packed[40:]], {"content-encoding": encoding})
+        for encoding, (pack, _) in PACKERS.items()
+        for packed in [pack(_stream(f"It is {SECRET}."))]
+    },
 }
 """Where the secret is planted: the filter against it, the chunks that the server sends, and its headers."""
 
 
-def _traces(folder: Path, printed: str) -> set[str]:
+def _traces(folder: Path, printed: str, secret: str = SECRET) -> set[str]:
     """Where the secret stands: the names of files, and `terminal`. Cassettes are read as what they say, too."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    found = {path.name for path in files if SECRET.encode() in path.read_bytes()}
+    found = {path.name for path in files if secret.encode() in path.read_bytes()}
     for path in folder.rglob("recordings/**/*.json"):
-        streams = [row["response"]["chunks"] for row in json.loads(path.read_bytes())["interactions"]]
-        body = "".join(text for chunks in streams for _, text in chunks)
+        body = "".join(_said(row["response"]) for row in json.loads(path.read_bytes())["interactions"])
         events = [json.loads(line[5:]) for line in body.split("\n") if line.startswith("data:")]
-        if SECRET in body or SECRET in "".join(event.get("delta", {}).get("text", "") for event in events):
+        if secret in body or secret in "".join(event.get("delta", {}).get("text", "") for event in events):
             found.add(path.name)
-    return found | ({"terminal"} if SECRET in printed else set())
+    return found | ({"terminal"} if secret in printed else set())
+
+
+def _said(response: dict[str, Any]) -> str:
+    """A recorded body, unpacked."""
+    parts = (part for _, part in response["chunks"])
+    data = b"".join(part.encode() if isinstance(part, str) else base64.b64decode(part["base64"]) for part in parts)
+    _, unpack = PACKERS.get(dict(response["headers"]).get("content-encoding", ""), (bytes, bytes))
+    return unpack(data).decode()
 
 
 @pytest.mark.parametrize(
@@ -177,8 +205,11 @@ def test_a_planted_secret_reaches_nothing_but_the_server(
 
     recorded.assert_outcomes(passed=1)
     assert 1 == len(server.received)
-    assert (where in ("query", "body")) == (SECRET in server.received[0])
-    traces = _traces(pytester.path, "\n".join([*recorded.outlines, *recorded.errlines]))
+    assert (where in ("query", "body", "request header")) == (SECRET in server.received[0])
+    assert API_KEY in server.received[0]
+    printed = "\n".join([*recorded.outlines, *recorded.errlines])
+    assert set() == _traces(pytester.path, printed, API_KEY)
+    traces = _traces(pytester.path, printed)
     if how == "none":
         assert "test_ask.json" in traces
         return
