@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOCK_FILE = ".harness.lock"
@@ -24,6 +24,16 @@ def locked(path: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if not _locked_folder(path.parent, stack):
             stack.enter_context(_lock_file(path.with_name(LOCK_FILE)))
+        yield
+
+
+@contextlib.contextmanager
+def all_locked(paths: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of several paths: one a folder, always in the same order, so that no two wait for each other."""
+    folders = {path.parent.resolve(): path for path in paths}
+    with contextlib.ExitStack() as stack:
+        for _, path in sorted(folders.items()):
+            stack.enter_context(locked(path))
         yield
 
 

@@ -17,7 +17,10 @@ from harness.cassette.matching import canonical
 from harness.cassette.miss import Miss
 from harness.errors import CassetteError
 
-FIXED = ("model", "tools", "tool_choice", "thinking", "output_config", "output_format", "mcp_servers")
+FIXED = (
+    *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
+    *("output_format", "context_management", "container", "mcp_servers"),
+)
 """Members of a request on which its answer depends beyond its words: where one changed, a recorded answer proves
 nothing."""
 

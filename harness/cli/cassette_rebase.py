@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.cassette import Cassette
+from harness.cassette.lock import all_locked
 from harness.cassette.rebase import Change, Rewrite, rebased, rewritten_places
+from harness.cassette.scan import refuse_keys
 from harness.errors import CassetteError
 from harness.files import write_whole
 
@@ -30,9 +32,9 @@ one; and the same places of requests in the same cassette that the run did not c
 answers stay as they are, and nobody has asked the API whether it would still give them: the file's envelope is stamped
 "rebased", and every run says so until it is recorded anew.
 
-What is refused, with nothing written at all: a change of the model, the tools, the tool choice, thinking, the output's
-form, the betas, the method or the path; and a cassette that is no longer what the run saw. Leave its path out, or
-record it anew.
+What is refused, with nothing written at all: a change of the model, max_tokens, stop_sequences, stream, the tools, the
+tool choice, thinking, the output's form, context_management, the container, the betas, the method or the path; a
+cassette that is no longer what the run saw; and one that would hold a key. Leave its path out, or record it anew.
 
 Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misses need a recording; 2 wrong usage."""
 
@@ -69,14 +71,15 @@ def _run(arguments: argparse.Namespace) -> int:
     root, rows = _read(arguments.source)
     wanted = [row for row in rows if _is_wanted(root / row["cassette"], arguments.paths)]
     left = [row for row in wanted if not row["changes"]]
-    plans, refusals = _plans(root, [row for row in wanted if row["changes"]])
-    digest = _digest(plans)
+    changed = [row for row in wanted if row["changes"]]
     reviewed = arguments.source.with_name(REVIEWED)
-    does = not refusals and not arguments.dry_run and (arguments.yes or _seen(reviewed) == digest)
-    if does:
-        for plan in plans:
-            plan.new.save(plan.path)
-    elif arguments.dry_run and plans and not refusals:
+    with all_locked(path for row in changed if (path := root / row["cassette"]).exists()):
+        plans, refusals = _plans(root, changed)
+        digest = _digest(plans)
+        does = not refusals and not arguments.dry_run and (arguments.yes or _seen(reviewed) == digest)
+        if does:
+            _write(plans)
+    if arguments.dry_run and plans and not refusals:
         write_whole(reviewed, digest.encode())
     if arguments.json:
         print(json.dumps(_document(plans, refusals, left, written=does), indent=2, ensure_ascii=False))
@@ -120,7 +123,24 @@ def _plan(path: Path, shown: str, rows: Sequence[dict[str, Any]]) -> Plan:
     old = Cassette.load(path)
     rewrites = [Rewrite(row["place"], tuple(map(Change.of_row, row["changes"]))) for row in rows]
     new = rebased(old, rewrites, {place for row in rows for place in row["played"]})
+    refuse_keys(path, new.envelope, new.interactions)
     return Plan(path, shown, old, new, tuple(dict.fromkeys(what for row in rows for what in row["what"])))
+
+
+def _write(plans: Sequence[Plan]) -> None:
+    """Write all. Raises `CassetteError` that says which were written, where one cannot be."""
+    for number, plan in enumerate(plans):
+        try:
+            plan.new.save(plan.path)
+        except OSError as error:
+            done = _listed([one.shown for one in plans[:number]])
+            lines = (
+                f"{plan.shown}: cannot be written: {error.strerror}",
+                f"{_counted(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
+                *done,
+                "The others are as they were: mend that, run the tests again, and rebase what they miss.",
+            )
+            raise CassetteError("\n".join(filter(None, lines))) from None
 
 
 def _digest(plans: Sequence[Plan]) -> str:

@@ -127,6 +127,16 @@ def test_what_normalisers_take_out_stays_as_it_was_recorded() -> None:
         ({**BODY, "model": "n"}, "", (), "model changed, and with it what the model can answer"),
         ({**BODY, "tools": []}, "", (), "tools changed, and with it what the model can answer"),
         ({**BODY, "thinking": {}}, "", (), "thinking changed, and with it what the model can answer"),
+        ({**BODY, "stream": True}, "", (), "stream changed, and with it what the model can answer"),
+        ({**BODY, "max_tokens": 5}, "", (), "max_tokens changed, and with it what the model can answer"),
+        ({**BODY, "stop_sequences": ["x"]}, "", (), "stop_sequences changed, and with it what the model can answer"),
+        ({**BODY, "container": "x"}, "", (), "container changed, and with it what the model can answer"),
+        (
+            {**BODY, "context_management": {}},
+            "",
+            (),
+            "context_management changed, and with it what the model can answer",
+        ),
         (BODY, "?limit=1", (), "path changed"),
         (BODY, "", (("anthropic-beta", "x"),), "anthropic-beta changed"),
         ([], "", (), "the whole body changed"),
@@ -143,11 +153,11 @@ def test_what_no_answer_outlives_is_refused(sent: Any, path: str, headers: Any, 
 
 def test_a_cassette_that_is_not_what_the_run_saw_is_refused() -> None:
     """It was recorded again, or rebased already."""
-    rewrite = _missed(replay(_cassette(BODY)), _request({**BODY, "max_tokens": 5}))
+    rewrite = _missed(replay(_cassette(BODY)), _request({**BODY, "user": "b"}))
     with pytest.raises(CassetteError) as caught:
-        rebased(_cassette({**BODY, "max_tokens": 5}), [rewrite])
+        rebased(_cassette({**BODY, "user": "b"}), [rewrite])
     assert (
-        "recordings/x.json: interaction 0 has changed since the run: max_tokens is not what it was; run the tests again"
+        "recordings/x.json: interaction 0 has changed since the run: user is not what it was; run the tests again"
         == str(caught.value)
     )
     with pytest.raises(CassetteError) as caught:

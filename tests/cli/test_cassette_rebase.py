@@ -1,12 +1,15 @@
 """`harness cassette rebase`: reviewed first, then exactly that."""
 
+import errno
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.cassette import Cassette, Envelope, Interaction
+from harness.cassette.lock import locked
 from harness.cli import main
 from harness.wire.timeline import End, Head, Request
 
@@ -165,3 +168,56 @@ def test_a_cassette_that_is_gone_is_refused(misses: Any, capsys: pytest.CaptureF
     code, output = _run(capsys, "--yes")
     assert 1 == code
     assert "  gone.json: cannot be read as a cassette: [Errno 2] No such file or directory: " in output
+
+
+def test_a_prompt_with_a_key_is_refused_before_anything_is_written(
+    tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of all cassettes, none is rewritten."""
+    before = {name: _cassette(tmp_path / name, {"system": "old"}) for name in ("a.json", "b.json")}
+    misses(_miss("a.json"), _miss("b.json", new=f"sk-ant-api03-{'Zm9v' * 5}"))
+    code, output = _run(capsys, "--yes")
+    assert (1, True) == (code, "  b.json was not written, because this still looks like a key:\n" in output)
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_write_that_fails_tells_what_was_written(
+    written: int, tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is as it was."""
+    names = ("a.json", "b.json", "c.json")
+    before = {name: _cassette(tmp_path / name, {"system": "old"}) for name in names}
+    misses(*map(_miss, names))
+    save = Cassette.save
+
+    def full(self: Cassette, path: Path) -> bool:
+        if path.name == names[written]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(self, path)
+
+    monkeypatch.setattr(Cassette, "save", full)
+    assert 2 == main(["cassette", "rebase", "--yes"])
+    done = "1 cassette of 3 had been rewritten by then:\n  a.json\n" if written else ""
+    assert (
+        f"{names[written]}: cannot be written: No space left on device\n{done}"
+        "The others are as they were: mend that, run the tests again, and rebase what they miss.\n"
+    ) == capsys.readouterr().err
+    changed = {name for name in names if before[name] != (tmp_path / name).read_bytes()}
+    assert set(names[:written]) == changed
+
+
+def test_it_waits_for_whoever_records(tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """And rewrites what that left; with cassettes in several folders it holds all their locks, one each."""
+    names = ("a/one.json", "a/two.json", "b/three.json")
+    for name in names:
+        _cassette(tmp_path / name, {"system": "old"})
+    misses(*map(_miss, names))
+    with ThreadPoolExecutor() as threads, locked(tmp_path / "b" / "x.json"):
+        running = threads.submit(main, ["cassette", "rebase", "--yes"])
+        with pytest.raises(TimeoutError):
+            running.result(0.2)
+        assert [{"system": "old"}] == [one.value for one in Cassette.load(tmp_path / names[0]).interactions]
+        _cassette(tmp_path / "b" / "three.json", {"system": "other"})
+    assert 1 == running.result()
+    assert "b/three.json: interaction 0 has changed since the run" in capsys.readouterr().out
