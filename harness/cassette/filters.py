@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 
 from harness.cassette.compression import uncompressed
 from harness.cassette.edits import REDACTED, Edit, distributed, edited, hidden, in_bytes, spliced, written
+from harness.cassette.headers import LOCATION
 from harness.cassette.interaction import Interaction
 from harness.cassette.named import header_values, json_values, query_values
 from harness.cassette.texts import UTF8, Text, in_base64, json_parts, texts
@@ -26,11 +28,11 @@ _STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<each>\*)|(?P<name>[^.\[\]*
 class Filters:
     """What must not be kept. Filters are added up and never taken away, and the order in which they are added is none.
 
-    `headers` leaves out headers; `query` hides the values of query parameters; `json` hides JSON values by path
-    (`metadata.user_id`, `messages[*].content`, `**.password`), and all below them; `patterns` hides what a regular
-    expression finds in the URL, a header, or a text of a body, also inside of base64. A body keeps its form: strings
-    stay strings, numbers become 0, a stream keeps its events and its chunks. Raises `ConfigError` naming what cannot be
-    understood.
+    `headers` leaves out headers; `query` hides the values of query parameters, of redirects too; `json` hides JSON
+    values by path (`metadata.user_id`, `messages[*].content`, `**.password`), and all below them; `patterns` hides what
+    a regular expression finds in the URL, a header, or a text of a body, also inside of base64. A body keeps its form:
+    strings stay strings, numbers become 0, a stream keeps its events and its chunks. Raises `ConfigError` naming what
+    cannot be understood.
     """
 
     headers: tuple[str, ...] = ()
@@ -96,8 +98,9 @@ class Filters:
         """What `request` and `response` would take out of the two; of short values only those of six characters up."""
         found: set[str] = set()
         if self.query:
-            named = parse_qsl(urlsplit(request.url).query)
-            found.update(value for name, value in named if name.lower() in map(str.lower, self.query))
+            wanted = {name.lower() for name in self.query}
+            for url in (request.url, *_locations(response)):
+                found.update(value for name, value in parse_qsl(url.partition("?")[2]) if name.lower() in wanted)
         for side in (request.headers, *(piece.headers for piece in response if isinstance(piece, Head))):
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
         if self.json or self.patterns:
@@ -114,7 +117,13 @@ class Filters:
 
     def _headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
-        return tuple((name, self._without(value)) for name, value in headers if name.lower() not in left_out)
+        return tuple((name, self._value(name, value)) for name, value in headers if name.lower() not in left_out)
+
+    def _value(self, name: str, value: str) -> str:
+        """The value of a header. Where it is a URL that nobody can read, it is only a text."""
+        with suppress(ValueError):
+            return self._url(value) if name.lower() == LOCATION else self._without(value)
+        return self._without(value)
 
     def _url(self, url: str) -> str:
         parts = urlsplit(url)
@@ -227,6 +236,11 @@ def _step_pattern(step: re.Match[str]) -> str:
     if step["any"]:
         return r"(?:(?:\.|^)[^.\[].*|\[.*)?"
     return r"(?:\.|^)" + (r"[^.\[\]]+" if step["each"] else re.escape(step["name"]))
+
+
+def _locations(response: Response) -> Iterator[str]:
+    heads = (piece for piece in response if isinstance(piece, Head))
+    return (value for head in heads for name, value in head.headers if name.lower() == LOCATION)
 
 
 def _data(response: Response) -> list[bytes]:

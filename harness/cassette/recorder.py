@@ -26,11 +26,13 @@ class Recorder(Tap):
     def interactions(self) -> tuple[Interaction, ...]:
         """What a cassette keeps of all that was noted, in the order in which requests were sent."""
         return tuple(
-            self._filters.interaction(Interaction(kept_request(request), tuple(map(_kept, response))))
+            self._filters.interaction(
+                Interaction(kept_request(request), tuple(_kept(piece, request.url) for piece in response))
+            )
             for request, response in self.exchanges
         )
 
 
-def _kept(piece: Piece) -> Piece:
+def _kept(piece: Piece, url: str) -> Piece:
     piece = replace(piece, at=round(piece.at, MICROSECONDS))
-    return replace(piece, headers=kept_of_response(piece.headers)) if isinstance(piece, Head) else piece
+    return replace(piece, headers=kept_of_response(piece.headers, url)) if isinstance(piece, Head) else piece

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 
 from harness.cassette.compression import uncompressed, unreadable
 from harness.cassette.edits import REDACTED
+from harness.cassette.headers import LOCATION
 from harness.cassette.interaction import Envelope, Interaction
 from harness.cassette.texts import UTF8, Text, in_base64, json_parts, texts
 from harness.errors import CassetteError
@@ -145,7 +146,7 @@ def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
 
 
 def _named(headers: Headers) -> tuple[tuple[str, str], ...]:
-    return tuple((f"header {name}", value) for name, value in headers)
+    return tuple((f"header {name}", unquote_plus(value) if name == LOCATION else value) for name, value in headers)
 
 
 def _of_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:

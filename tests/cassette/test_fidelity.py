@@ -353,3 +353,29 @@ def test_an_upload_is_played_whatever_line_stands_between_its_parts(
     recorder, again = Recorder(), [_upload("8293", ANYTHING), _upload("a4b5", b"%PDF")]
     way.ask(again, serve(again).url, upstream=None, layers=[recorder])
     assert not Cassette(ENVELOPE, recorder.interactions).save(path)
+
+
+@pytest.mark.parametrize("library", ["httpx2", "httpx"])
+def test_a_redirect_is_followed_in_a_replay_too(
+    library: str, serve: Callable[[Sequence[Asked]], Server], tmp_path: Path
+) -> None:
+    """As it was live: on whichever host the client asks then."""
+    asked = [
+        Asked("POST", "/v1/old", JSON, b'{"n":1}', status=307),
+        Asked("POST", "/v1/new", JSON, b'{"n":1}', pieces=[b'{"moved":true}']),
+    ]
+    server = serve(asked)
+    asked[0].answer_headers = [("location", f"{server.url}/v1/new?a=1")]
+    http = importlib.import_module(library)
+
+    def moved(url: str, upstream: Any, *layers: Any) -> tuple[int, bytes, str]:
+        transport = transport_class(http)(upstream, *layers, clock=VirtualClock())
+        with http.Client(transport=transport, follow_redirects=True, trust_env=False) as client:
+            response = client.post(f"{url}/v1/old", content=b'{"n":1}', headers=JSON)
+            return response.status_code, response.content, str(response.url).removeprefix(url)
+
+    recorder = Recorder()
+    live = moved(server.url, http.HTTPTransport(), recorder)
+    assert (200, b'{"moved":true}', "/v1/new?a=1") == live
+    player = replay(_through_a_file(recorder, tmp_path / "x.json"))
+    assert (live, ()) == (moved(ELSEWHERE, player), player.unplayed)

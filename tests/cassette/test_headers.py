@@ -1,10 +1,12 @@
 """Which headers reach a cassette."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cassette.headers import kept_of_request, kept_of_response
 
+URL = "https://api.example.com/v1/messages"
 NAMES = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1)
 
 
@@ -48,11 +50,29 @@ def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
         ("content-type", "text/event-stream; charset=utf-8"),
         ("content-encoding", "gzip"),
         ("cache-control", "no-cache"),
-    ) == kept_of_response(headers)
+    ) == kept_of_response(headers, URL)
+
+
+@pytest.mark.parametrize(
+    ("location", "kept"),
+    [
+        ("https://API.example.com/v2/messages?x=1#y", "/v2/messages?x=1#y"),
+        ("http://api.example.com", "/"),
+        ("//api.example.com/a", "/a"),
+        ("../models", "../models"),
+        ("/v2/messages", "/v2/messages"),
+        ("https://api.example.com:444/a", "https://api.example.com:444/a"),
+        ("https://files.example.com/a?b", "https://files.example.com/a?b"),
+        ("https://[bad/", "https://[bad/"),
+    ],
+)
+def test_a_redirect_on_the_same_host_is_kept_as_a_path(location: str, kept: str) -> None:
+    """One to another host, or one that is no URL, as it is."""
+    assert (("location", kept),) == kept_of_response((("Location", location),), URL)
 
 
 @given(st.lists(st.tuples(NAMES, st.text())))
 def test_a_header_that_nobody_thought_of_stays_out(headers: list[tuple[str, str]]) -> None:
     """The lists allow; they do not forbid."""
     assert () == kept_of_request(tuple(headers))
-    assert () == kept_of_response(tuple(headers))
+    assert () == kept_of_response(tuple(headers), URL)

@@ -56,6 +56,10 @@ def _interaction(
     return Interaction(request, response)
 
 
+def _answered(*headers: tuple[str, str]) -> Interaction:
+    return Interaction(Request("GET", "/", (), b""), (Head(0.1, 307, headers), End(0.3)))
+
+
 def _delta(text: str, index: int = 0, kind: str = "text", name: str = "text") -> bytes:
     delta = {"type": f"{kind}_delta", name: text}
     data = json.dumps({"type": "content_block_delta", "index": index, "delta": delta})
@@ -113,6 +117,7 @@ def test_a_secret_key_is_known_by_its_name() -> None:
     ("interaction", "place"),
     [
         (_interaction({}, url=f"/v1?key=sk%2Dant-{WORD}"), "request url"),
+        (_answered(("location", f"/v2?key=sk%2Dant-{WORD}")), "response header location"),
         (_interaction({"a": {KEY: 1}}), f"request a.{KEY}"),
         (_interaction(f"key {KEY}".encode()), "request body"),
         (_interaction(b'{"a": "\\u0073k-ant-' + WORD.encode() + b'"}'), "request a"),

@@ -136,7 +136,7 @@ def _interaction(number: int, row: SourceInteraction, decoder: Decoder, notes: s
         raise ValueError(f"interaction {number}: {error}") from None
     request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_stream(headers, body)
-    kept = kept_of_response(headers)
+    kept = kept_of_response(headers, row.url)
     if reason := not_carried(row.status, kept) or headers_not_carried(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _content_type(kept, body, stream):
