@@ -2,9 +2,12 @@
 
 import asyncio
 import heapq
+import importlib
 import itertools
 import threading
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -34,6 +37,7 @@ class VirtualClock:
         self._now = start
         self._lock = threading.Lock()
         self._sleepers: list[tuple[float, int]] = []
+        self._wakers: dict[tuple[float, int], Callable[[], object]] = {}
         self._order = itertools.count()
 
     def now(self) -> float:
@@ -57,13 +61,57 @@ class VirtualClock:
     async def asleep(self, seconds: float) -> None:
         """Let other tasks run, then move the clock to where this task wakes; tasks wake in order of time."""
         sleeper = (self._now + max(seconds, 0.0), next(self._order))
-        heapq.heappush(self._sleepers, sleeper)
+        with self._lock:
+            heapq.heappush(self._sleepers, sleeper)
         try:
-            await asyncio.sleep(0)
-            while self._sleepers[0] != sleeper:  # noqa: ASYNC110 - earlier sleepers go first; there is no event to wait for
-                await asyncio.sleep(0)
+            await (asyncio.sleep(0) if _is_asyncio() else _trio().lowlevel.checkpoint())
+            while turn := self._turn_of(sleeper):
+                await turn()
             with self._lock:
                 self._now = max(self._now, sleeper[0])
         finally:
-            self._sleepers.remove(sleeper)
-            heapq.heapify(self._sleepers)
+            self._leave(sleeper)
+
+    def _turn_of(self, sleeper: tuple[float, int]) -> Callable[[], Awaitable[object]] | None:
+        """What is to be awaited because earlier sleepers go first; `None` where there are none."""
+        with self._lock:
+            if self._sleepers[0] == sleeper:
+                return None
+            wait, self._wakers[sleeper] = _turn()
+            return wait
+
+    def _leave(self, sleeper: tuple[float, int]) -> None:
+        """Sleep no more, and wake who is first then."""
+        with self._lock:
+            self._wakers.pop(sleeper, None)
+            if self._sleepers[0] == sleeper:
+                heapq.heappop(self._sleepers)
+            else:  # it was cancelled
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)
+            wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
+        if wake:
+            wake()
+
+
+def _is_asyncio() -> bool:
+    """Whether the task that asks runs on an event loop of asyncio, and not on trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _turn() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
+    """What a task awaits until it is woken; and what wakes it, called in any thread."""
+    if not _is_asyncio():
+        event, token = _trio().Event(), _trio().lowlevel.current_trio_token()
+        return event.wait, partial(token.run_sync_soon, event.set)
+    loop = asyncio.get_running_loop()
+    turn = asyncio.Event()
+    return turn.wait, partial(loop.call_soon_threadsafe, turn.set)
+
+
+def _trio() -> Any:
+    return importlib.import_module("trio")

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +119,74 @@ async def test_a_cancelled_sleeper_holds_nobody_up() -> None:
     await asyncio.gather(*sleepers[1:])
     assert 5.0 == clock.now()
     assert sleepers[0].cancelled()
+
+
+@pytest.mark.asyncio
+async def test_a_sleeper_that_is_cancelled_before_its_turn_wakes_nobody() -> None:
+    """Those before and after it wake as if it had never slept."""
+    clock = VirtualClock()
+    sleepers = [asyncio.create_task(clock.asleep(float(seconds))) for seconds in (5, 1, 9, 7)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    sleepers[0].cancel()
+    await sleepers[2]
+    assert (9.0, [True, False, False, False]) == (clock.now(), [one.cancelled() for one in sleepers])
+    assert clock.reached(10.0)
+
+
+def test_tasks_of_several_threads_wake_in_the_order_of_time() -> None:
+    """Each thread has an event loop of its own; the clock is one."""
+    clock, woken = VirtualClock(), []
+    together = threading.Barrier(4)
+
+    async def nap(first: int) -> None:
+        together.wait()
+        for second in range(first, 400, 4):
+            await clock.asleep(float(second) - clock.now())
+            woken.append(clock.now())
+
+    threads = [threading.Thread(target=lambda first=first: asyncio.run(nap(first))) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (400, 399.0) == (len(woken), clock.now())
+
+
+def test_trio_sleeps_on_it_too() -> None:
+    """Tasks of trio wake in the order of time, and the cancelled hold nobody up."""
+    clock, woken = VirtualClock(), []
+
+    async def nap(seconds: float) -> None:
+        await clock.asleep(seconds)
+        woken.append((seconds, clock.now()))
+
+    async def together() -> None:
+        async with trio.open_nursery() as nursery:
+            for seconds in (3.0, 1.0, 2.0):
+                nursery.start_soon(nap, seconds)
+            with trio.move_on_after(0):
+                await nap(60.0)
+
+    trio.run(together)
+    assert [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)] == woken
+
+
+def test_a_thousand_sleepers_cost_no_more_than_each_alone() -> None:
+    """A sleeper is woken when it is its turn; it does not look again and again."""
+    clock = VirtualClock()
+
+    async def nap(number: int) -> None:
+        for _ in range(10):
+            await clock.asleep(1.0 + number / 1000)
+
+    async def together() -> None:
+        await asyncio.gather(*map(nap, range(1000)))
+
+    started = time.process_time()
+    asyncio.run(together())
+    assert time.process_time() - started < 3.0
+    assert clock.now() == pytest.approx(19.99)
 
 
 @pytest.mark.asyncio

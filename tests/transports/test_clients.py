@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+import trio
 
 from harness.clock import VirtualClock
 from harness.transports import (
@@ -53,6 +54,20 @@ async def test_the_async_sdk_is_answered() -> None:
         message = await client.messages.create(**ASKED)
     assert "hello" == message.content[0].text  # type: ignore[union-attr]
     assert 3.0 == clock.now()
+
+
+def test_the_async_sdk_is_answered_under_trio() -> None:
+    """Where the SDK runs, so does the transport."""
+    import anthropic
+
+    clock = VirtualClock()
+
+    async def ask() -> str:
+        http = async_http_client(_upstream, clock=clock)
+        async with anthropic.AsyncAnthropic(api_key="x", http_client=http) as client:
+            return (await client.messages.create(**ASKED)).content[0].text  # type: ignore[union-attr]
+
+    assert ("hello", 3.0) == (trio.run(ask), clock.now())
 
 
 def test_layers_stand_before_the_upstream() -> None:

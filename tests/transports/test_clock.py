@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import trio
 
 from harness.transports import SystemClock
 
@@ -18,9 +19,13 @@ def _async(clock: SystemClock, seconds: float) -> None:
     asyncio.run(clock.asleep(seconds))
 
 
-@pytest.fixture(params=[_sync, _async], ids=["sync", "async"])
+def _trio(clock: SystemClock, seconds: float) -> None:
+    trio.run(clock.asleep, seconds)
+
+
+@pytest.fixture(params=[_sync, _async, _trio], ids=["sync", "asyncio", "trio"])
 def sleep(request: pytest.FixtureRequest) -> Callable[[SystemClock, float], None]:
-    """Both ways to wait."""
+    """All ways to wait."""
     found: Callable[[SystemClock, float], None] = request.param
     return found
 
