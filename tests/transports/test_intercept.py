@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import anthropic
 import httpx
 import httpx2
 import pytest
@@ -27,15 +28,11 @@ def _upstream(request: Request) -> Response:
 
 
 def _anthropic(url: str) -> str:
-    import anthropic
-
     with anthropic.Anthropic(api_key="x", base_url=url, max_retries=0) as client:
         return client.messages.create(**ASKED).content[0].text  # type: ignore[union-attr]
 
 
 def _async_anthropic(url: str) -> str:
-    import anthropic
-
     async def ask() -> str:
         async with anthropic.AsyncAnthropic(api_key="x", base_url=url, max_retries=0) as client:
             return (await client.messages.create(**ASKED)).content[0].text  # type: ignore[union-attr]
@@ -61,9 +58,19 @@ def _async_plain(http: Any) -> Callable[[str], str]:
     return lambda url: asyncio.run(post(url))
 
 
+def _aiohttp_anthropic(url: str) -> str:
+    async def ask() -> str:
+        http_client = anthropic.DefaultAioHttpClient()
+        async with anthropic.AsyncAnthropic(api_key="x", base_url=url, http_client=http_client) as client:
+            return (await client.messages.create(**ASKED)).content[0].text  # type: ignore[union-attr]
+
+    return asyncio.run(ask())
+
+
 CODE_UNDER_TEST = {
     "anthropic": _anthropic,
     "async anthropic": _async_anthropic,
+    "anthropic over aiohttp": _aiohttp_anthropic,
     "httpx2": _plain(httpx2),
     "async httpx2": _async_plain(httpx2),
     "httpx": _plain(httpx),
