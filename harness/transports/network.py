@@ -2,8 +2,10 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -46,11 +48,33 @@ def network_refused(
         return look_up
 
     with ExitStack() as patches:
+        patches.enter_context(uvloop_guarded(check))
         for name in ("connect", "connect_ex", "sendto"):
             patches.enter_context(patch.object(socket.socket, name, reaching(getattr(socket.socket, name))))
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
             patches.enter_context(patch.object(socket, name, looking_up(getattr(socket, name))))
         yield refused
+
+
+@contextmanager
+def uvloop_guarded(check: Callable[..., None]) -> Iterator[None]:
+    """Ask `check(host, port)`, which raises, before a loop of uvloop looks up or reaches a host: it asks no `socket`.
+
+    Loops are guarded where uvloop was imported before. Addresses that a datagram is sent to one by one are not seen.
+    """
+
+    def guarded(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+        async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+            check(*hosts(*arguments, **options))
+            return await original(self, *arguments, **options)
+
+        return reach
+
+    with ExitStack() as patches:
+        loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
+        for name, hosts in _UVLOOP.items() if loop else ():
+            patches.enter_context(patch.object(loop, name, guarded(getattr(loop, name), hosts)))
+        yield
 
 
 def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:
@@ -73,3 +97,21 @@ def is_loopback(host: Any) -> bool:
 
 def _name(host: Any) -> Any:
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
+
+
+def _host_and_port(address: Any) -> tuple[Any, ...]:
+    """Nobody, where there is no address, or it is a path."""
+    return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
+
+
+_UVLOOP: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+    {
+        "create_connection": lambda factory, host=None, port=None, **options: (host, port),
+        "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
+            remote_addr
+        ),
+        "getaddrinfo": lambda host, port, **options: (host, port),
+        "sock_connect": lambda sock, address: _host_and_port(address),
+    }
+)
+"""The methods of uvloop's loop that reach a host, and where that stands among what they are given."""

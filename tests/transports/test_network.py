@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +117,74 @@ def test_another_address_is_refused(reach: Callable[[str], None]) -> None:
         reach("192.0.2.1")
     assert MESSAGE.format("192.0.2.1:443") == str(caught.value)
     assert [caught.value] == refused
+
+
+async def _uvloop_connection(host: str) -> None:
+    await _opened(host)
+
+
+async def _uvloop_look_up(host: str) -> None:
+    await asyncio.get_running_loop().getaddrinfo(host, 443)
+
+
+async def _uvloop_socket(host: str) -> None:
+    with socket.socket() as one:
+        one.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(one, (host, 443))
+
+
+async def _uvloop_datagrams(host: str) -> None:
+    await asyncio.get_running_loop().create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(host, 443))
+
+
+async def _uvloop_httpx2(host: str) -> None:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        await client.get(f"https://{host}/")
+
+
+@pytest.mark.parametrize(
+    "reach", [_uvloop_connection, _uvloop_look_up, _uvloop_socket, _uvloop_datagrams, _uvloop_httpx2]
+)
+def test_a_loop_of_uvloop_is_refused_too(reach: Callable[[str], Awaitable[None]]) -> None:
+    """It asks no socket of Python's. Afterwards it is as it was."""
+    before = [getattr(uvloop.Loop, name) for name in ("create_connection", "getaddrinfo", "sock_connect")]
+    with (
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        network_refused() as refused,
+        pytest.raises(NetworkRefused) as caught,
+    ):
+        runner.run(reach("api.anthropic.com"))
+    assert MESSAGE.format("api.anthropic.com:443") == str(caught.value)
+    assert [caught.value] == refused
+    assert before == [getattr(uvloop.Loop, name) for name in ("create_connection", "getaddrinfo", "sock_connect")]
+
+
+def test_loopback_passes_on_uvloop(byte_server: Callable[..., Any], tmp_path: Any) -> None:
+    """So do sockets that are bound to nobody yet, and those of the file system."""
+    server = byte_server((b"HTTP/1.1 204 No Content\r\n\r\n",))
+
+    async def reach() -> int:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        transport.close()
+        with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as one:
+            listening.bind(str(tmp_path / "x"))
+            listening.listen()
+            one.setblocking(False)
+            await loop.sock_connect(one, str(tmp_path / "x"))
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            return (await client.get(server.url)).status_code
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, network_refused() as refused:
+        assert 204 == runner.run(reach())
+    assert [] == refused
+
+
+def test_without_uvloop_nothing_of_it_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it imported."""
+    monkeypatch.delitem(sys.modules, "uvloop")
+    with network_refused():
+        assert "uvloop" not in sys.modules
 
 
 def test_an_address_of_ip_version_6_is_refused() -> None:
