@@ -99,7 +99,8 @@ class Replay:
 
     def _missed(self, asked: Interaction) -> CassetteMiss:
         """The miss of a request. Different requests are told different nearest ones, as long as there are some."""
-        key, unplayed = self._index.key(asked), self.unplayed
+        key, own = self._index.key(asked), frozenset(self.own)
+        unplayed = tuple(sorted(self.unplayed, key=lambda place: place not in own))
         with self._lock:
             others = {place for other, place in self._near.items() if other != key}
         miss = self._reporter.miss(asked, tuple(place for place in unplayed if place not in others) or unplayed)

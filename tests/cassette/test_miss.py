@@ -1,11 +1,16 @@
 """The report of a miss, in full."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from harness.cassette import Cassette, Envelope, Interaction
+import pytest
+
+from harness.cassette import Cassette, Envelope, Interaction, Replay
 from harness.cassette.difference import Difference
-from harness.cassette.miss import Miss, Reporter, request_differences
+from harness.cassette.miss import MOST_RANKED, Miss, Reporter, request_differences
+from harness.errors import CassetteMiss
 from harness.flags import explaining_flag
 from harness.wire.timeline import End, Headers, Request
 
@@ -104,3 +109,27 @@ def test_method_path_and_betas_are_named_too() -> None:
         Difference("anthropic-beta", ("a", "b"), ()),
         Difference("n", 1, 2),
     ] == request_differences(recorded, asked)
+
+
+def test_of_requests_that_are_as_near_that_of_the_same_test_is_named() -> None:
+    """Where tests share a cassette, and however many others there are."""
+    body = {**BODY, "system": "old"}
+    others = [replace(_interaction(body), case="other") for _ in range(MOST_RANKED)]
+    shared = Cassette(ENVELOPE, (*others, replace(_interaction(body), case="this")), PATH)
+    for case, place in (("this", MOST_RANKED), ("other", 0)):
+        player = Replay(shared, case=case)
+        with pytest.raises(CassetteMiss, match=f"The nearest is interaction {place};"):
+            player(_interaction({**BODY, "system": "new"}).request)
+
+
+def test_a_miss_among_long_conversations_takes_less_than_a_second() -> None:
+    """500 of 200 messages, none of which is the same."""
+    messages = [{"role": "user", "content": f"{number} " + "many words " * 20} for number in range(200)]
+    recorded = [_interaction({**BODY, "n": number, "messages": messages}) for number in range(500)]
+    cassette = Cassette(ENVELOPE, tuple(recorded), PATH)
+    changed = [{**message, "content": f"{message['content']}more"} for message in messages]
+    assert cassette.index
+    started = time.process_time()
+    miss = _miss(_interaction({**BODY, "n": 77, "messages": changed}), cassette, tuple(range(500)))
+    assert time.process_time() - started < 1.0
+    assert (77, 200) == (miss.place, len(miss.differences))
