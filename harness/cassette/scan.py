@@ -54,10 +54,17 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))"
 _ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
 _KINDS = tuple(SHAPES)
 _HINTS = (
-    *("private key", "bearer", "sk-", "akia", "asia", "aws", "aiza", "ya29.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-    *("github_pat_", "glpat-", "xox", "xapp-", "k_live_", "hf_", "gsk_", "xai-", "npm_", "pypi-", "sg.", "eyj"),
+    re.compile(r"-(?:(?<=sk-)|(?<=xox[a-z]-)|(?<=xapp-)|(?<=glpat-)|(?<=xai-)|(?<=pypi-)|(?<=--)BEGIN)"),
+    re.compile(r"_(?:(?<=gh[pousr]_)|(?<=github_pat_)|(?<=k_live_)|(?<=hf_)|(?<=gsk_)|(?<=npm_))"),
+    re.compile(r"\.(?:(?<=ya29\.)|(?<=SG\.)|eyJ)"),
+    re.compile(r"I(?:(?<=A[KS]I)A|(?<=AI)za)"),
 )
-"""Words one of which stands in every key, in lower case: most texts have none and need no closer look."""
+"""What stands in every key. Each is sought by one character that is rare: 2 µs for 6 KB, as one pattern 190 µs."""
+_NAMES = ("bearer", "aws_secret", "awssecret")
+"""The same of those that may be written in any case."""
+_ESCAPED = re.compile(r"\\(?:u00[2-7]|/)")
+"""An escape in JSON that may hide a character of a hint, or of base64."""
+_BASE64 = re.compile(r'"([A-Za-z0-9+/]{26,}={0,2})"')
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 
 
@@ -136,13 +143,35 @@ def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     yield from _of_values("", (("case", interaction.case),))
     request, response = interaction.request, uncompressed(interaction.response)
     yield from _of_values("request ", (("url", unquote_plus(request.url)), *_named(request.headers)))
-    yield from _of_texts(texts(request.body.decode(*UTF8)), "request ")
+    yield from _of_body(request.body, "request ")
     if response and isinstance(response[0], Head):
         yield from _of_values("response ", _named(response[0].headers))
-    found = list(_of_texts(texts(body(response).decode(*UTF8)), "response "))
+    found = list(_of_body(body(response), "response "))
     if not found and response is not interaction.response:  # what was compressed is searched as it stands too
-        found += _of_texts(texts(body(interaction.response).decode(*UTF8)), "response ")
+        found += _of_body(body(interaction.response), "response ")
     yield from found
+
+
+def _of_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
+    """The keys in a body. Few need to be read text by text."""
+    document = data.decode(*UTF8)
+    if _is_worth_reading(document):
+        yield from _of_texts(texts(document), side)
+
+
+def _is_worth_reading(document: str) -> bool:
+    """Whether a body may hold a key: in deltas, as only JSON surely has none, behind an escape, in base64, or plain."""
+    return (
+        not document.startswith(("{", "["))
+        or _may_hold_key(document)
+        or _ESCAPED.search(document) is not None
+        or any(_may_hold_key(in_base64(text) or "") for text in _BASE64.findall(document))
+    )
+
+
+def _may_hold_key(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint.search(text) for hint in _HINTS) or any(name in lowered for name in _NAMES)
 
 
 def _named(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -173,8 +202,7 @@ def _of_texts(found: Iterable[Text], side: str = "") -> Iterator[tuple[str, str,
 
 def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:
     """Where a text looks like a key: start, stop, kind, and how it begins."""
-    lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS):
+    if not _may_hold_key(text):
         return
     for match in _ANY.finditer(text):
         if match.lastindex and not _PLACEHOLDER.search(match[0]):

@@ -286,3 +286,15 @@ def test_a_key_is_found_however_its_deltas_are_cut(before: str, cuts: list[int],
     parts = [text[start:stop] for start, stop in pairwise(places)]
     found = _found(_interaction("", *(_delta(part, 0, kind, kind) for part in parts)))
     assert 1 == len(found)
+
+
+@given(st.sampled_from(sorted(KEYS.values())), st.sets(st.integers(0, 200)), st.booleans())
+def test_a_key_is_found_whichever_of_its_characters_are_escaped(key: str, escaped: set[int], nested: bool) -> None:
+    """In JSON, and in JSON inside of JSON."""
+    written = "".join(
+        f"\\u{ord(character):04x}" if place in escaped or character in '"\n' else character
+        for place, character in enumerate(key)
+    ).replace("/", "\\/")
+    value = f'{{"a":"it is {written}"}}'
+    document = json.dumps({"b": value}) if nested else value
+    assert 1 == len(_found(_interaction(document.encode())))
