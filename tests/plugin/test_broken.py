@@ -80,6 +80,19 @@ def test_a_broken_cassette_is_told_in_two_lines_and_mended_by_a_rewrite(
     pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=1)
 
 
+def test_a_cassette_that_breaks_while_it_is_added_to_fails_its_test(pytester: pytest.Pytester) -> None:
+    """It is not replaced: only a rewrite may leave out what was there."""
+    path = pytester.path / "recordings" / "test_it" / "test_it.json"
+    _record(pytester).assert_outcomes(passed=1)
+    pytester.makepyfile(test_it=ONE.replace("ask('one')", "ask('one'); cassette.plan.path.write_text('{')"))
+    run = pytester.runpytest_subprocess(*QUIET, "--record-mode=all", SIMULATED)
+    run.assert_outcomes(passed=1, errors=1)
+    run.stdout.fnmatch_lines(
+        ["*ERROR at teardown of test_it*", f"{path}: cannot be read as a cassette: *", "=*"], consecutive=True
+    )
+    assert "{" == path.read_text()
+
+
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
 def test_a_broken_cassette_that_tests_share_is_mended_by_all_of_them(
     pytester: pytest.Pytester, workers: tuple[str, ...]
@@ -193,13 +206,15 @@ def test_a_shared_cassette_is_as_old_as_its_oldest_part(pytester: pytest.Pyteste
 
 def test_without_a_cache_what_tests_share_can_be_recorded_anew(pytester: pytest.Pytester) -> None:
     """And what a test recorded that other conditions define is kept, unless nothing speaks of it any more."""
-    source = TWO + "\nif os.environ.get('ELSEWHERE'):\n    def test_c(cassette): ask('c')\n"
+    several = "@pytest.mark.parametrize('value', ['d', 'e'])\ndef test_d(cassette, value): ask(value)\n"
+    source = TWO + several + "\nif os.environ.get('ELSEWHERE'):\n    def test_c(cassette): ask('c')\n"
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
     path = Path(pytester.path / "recordings" / "shared.json")
     pytester.makeconftest("import os\nos.environ['ELSEWHERE'] = '1'\n")
-    _record(pytester, source).assert_outcomes(passed=3)
+    _record(pytester, source).assert_outcomes(passed=5)
+    source = source.replace("'d', 'e'", "'d'")
     pytester.makeconftest("")
-    _record(pytester, source, "-pno:cacheprovider").assert_outcomes(passed=2)
-    assert "test_c" in path.read_text()
+    _record(pytester, source, "-pno:cacheprovider").assert_outcomes(passed=3)
+    assert [True, True, False] == [f"test_{name}" in path.read_text() for name in ("c", "d[d]", "d[e]")]
     _record(pytester, TWO, "-pno:cacheprovider").assert_outcomes(passed=2)
     assert "test_c" not in path.read_text()

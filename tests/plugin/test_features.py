@@ -99,6 +99,19 @@ def test_a_lost_case_stops_the_run(tmp_path: Path) -> None:
         )
 
 
+def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp_path: Path) -> None:
+    """Neither recordings nor logs; its numbers are held there, too."""
+    (tmp_path / "losing.py").write_text(LOSING)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pytest.ini").write_text("[pytest]\n")
+    suite = ("--pyargs", "harness.conformance", "--feature=all", f"--rootdir={project}", f"-c{project / 'pytest.ini'}")
+    lost = _pytest(*suite, "-plosing", "--collect-only", folder=str(project), PYTHONPATH=str(tmp_path))
+    assert (4, True) == (lost.returncode, "the suite's cases do not add up" in lost.stderr)
+    run = _pytest(*suite, "-kmissing_param", folder=str(project))
+    assert (0, ["pytest.ini"]) == (run.returncode, [path.name for path in project.iterdir()]), run.stdout
+
+
 @pytest.mark.parametrize(
     ("folder", "arguments", "cases"),
     [
