@@ -1,6 +1,7 @@
 """A thread that does what it is told, and can be left."""
 
 import threading
+import time
 
 import pytest
 
@@ -43,6 +44,23 @@ def test_a_job_that_computes_for_ever_is_ended() -> None:
     thread.end()
     worker.join(10)
     assert not worker.is_alive()
+
+
+def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some systems do not say what a thread uses."""
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            pass
+
+    thread = LeavableThread(0.1)
+    with pytest.raises(TimeIsUp):
+        thread.do(compute)
+    over.set()
+    assert thread.left
+    thread.end()
 
 
 def test_a_job_may_say_that_it_cannot_be_ended() -> None:
