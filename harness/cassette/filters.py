@@ -52,7 +52,7 @@ class Filters:
         return Filters(*((*getattr(self, one.name), *getattr(other, one.name)) for one in fields(self)))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, one.name) for one in fields(self))
+        return bool(self.headers or self.query or self.json or self.patterns)
 
     def request(self, request: Request) -> Request:
         """The request without what is filtered. Requests that differ in nothing else become equal."""

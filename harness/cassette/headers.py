@@ -29,7 +29,7 @@ RESPONSE_PREFIX = "anthropic-ratelimit-"
 
 def kept_of_request(headers: Headers) -> Headers:
     """The request's headers that a cassette holds, names in lower case, sorted."""
-    return tuple(sorted((name.lower(), value) for name, value in headers if name.lower() in REQUEST))
+    return tuple(sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in REQUEST]))
 
 
 def kept_of_response(headers: Headers, url: str) -> Headers:

@@ -8,6 +8,7 @@ from harness.cassette.bindings import bind
 from harness.cassette.interaction import Interaction
 from harness.cassette.matching import MatchWord, hashed
 from harness.cassette.normalise import NO_NORMALISERS, Normalisers
+from harness.wire.timeline import Request
 
 
 class Index:
@@ -27,7 +28,7 @@ class Index:
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         keys, self.bindings = bind(map(self._content, interactions), [one.response for one in interactions], hashed)
-        self._keys = dict(zip((one.request for one in interactions), keys, strict=True))
+        self._keys = dict(zip((_whole(one.request) for one in interactions), keys, strict=True))
         self.places: dict[bytes, list[int]] = {}
         for place, key in enumerate(keys):
             self.places.setdefault(key, []).append(place)
@@ -39,7 +40,7 @@ class Index:
 
     def key(self, asked: Interaction) -> bytes:
         """What decides which recorded request a new one equals. One that equals it byte by byte has its key."""
-        return self._keys.get(asked.request) or hashed(self.bindings.bound(self._content(asked)))
+        return self._keys.get(_whole(asked.request)) or hashed(self.bindings.bound(self._content(asked)))
 
     def exact(self, key: bytes) -> dict[bytes, list[int]]:
         """The places of a key by what their requests say with their own ids: see `exact_key`."""
@@ -58,6 +59,11 @@ class Index:
 
     def _content(self, asked: Interaction) -> bytes:
         return self.compared(asked).content_on(self._match_on)
+
+
+def _whole(request: Request) -> tuple[object, ...]:
+    """The request byte by byte. A tuple is hashed and compared in half the time of a dataclass."""
+    return request.method, request.url, request.headers, request.body
 
 
 class Queues:

@@ -29,6 +29,8 @@ def canonical_path(path: str) -> str:
     '/v1/models?after_id=x&limit=2'
     """
     plain, _, query = path.partition("?")
+    if not query:
+        return plain
     pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != _BETA_NAMESPACE)
     return f"{plain}?{urlencode(pairs)}" if pairs else plain
 
@@ -63,8 +65,8 @@ def loose_content(request: Request, value: Any, match_on: tuple[MatchWord, ...])
 
 
 def hashed(content: bytes) -> bytes:
-    """The key of what takes part in matching: 16 bytes."""
-    return hashlib.blake2b(content, digest_size=16).digest()
+    """The key of what takes part in matching: 16 bytes. Many processors know SHA-256: half of the time of BLAKE2."""
+    return hashlib.sha256(content).digest()[:16]
 
 
 def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:

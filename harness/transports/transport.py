@@ -1,36 +1,39 @@
 """The one transport: plays an upstream's answers, or tees a live one, for httpx2 and httpx, sync and async."""
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing
 from functools import cache
-from types import ModuleType
+from types import GeneratorType, ModuleType
 from typing import Any
 
 from harness.clock import Clock
 from harness.wire.layers import edited, opened
-from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Layer, Piece, Request, Response, Upstream
+from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Layer, Piece, Request, Response, Upstream
+
+_LATIN = "latin-1"
+"""How bytes of headers become text and the same bytes again, whatever they are."""
 
 
 class Exchange:
     """One request on its way: its answer where a layer has one, and what the layers make of each piece."""
 
-    __slots__ = ("_edits", "answer", "clock", "error", "start")
+    __slots__ = ("answer", "clock", "edits", "error", "start")
 
     def __init__(self, request: Request, layers: tuple[Layer, ...], clock: Clock) -> None:
         self.clock, self.start = clock, clock.now()
         self.answer: Response | None
-        self._edits: tuple[Edit, ...]
-        self.answer, self._edits = opened(request, layers) if layers else (None, ())
+        self.edits: tuple[Edit, ...]
+        self.answer, self.edits = opened(request, layers) if layers else (None, ())
         self.error: Exception | None = None
 
     def edited(self, source: Generator[Piece]) -> Generator[Piece]:
         """The pieces that leave in place of those that come; to close it closes what they come from."""
-        return self._edited(source) if self._edits else source
+        return self._edited(source) if self.edits else source
 
     def async_edited(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
         """The async twin of `edited`."""
-        return self._async_edited(source) if self._edits else source
+        return self._async_edited(source) if self.edits else source
 
     def elapsed(self) -> float:
         """Seconds since the request was sent."""
@@ -40,7 +43,7 @@ class Exchange:
         piece: Piece | None = None
         try:
             for piece in source:
-                yield from edited(piece, self._edits)
+                yield from edited(piece, self.edits)
         finally:
             self._close(piece)
             source.close()
@@ -49,7 +52,7 @@ class Exchange:
         piece: Piece | None = None
         try:
             async for piece in source:
-                for out in edited(piece, self._edits):
+                for out in edited(piece, self.edits):
                     yield out
         finally:
             self._close(piece)
@@ -58,7 +61,7 @@ class Exchange:
     def _close(self, last: Piece | None) -> None:
         """Tell the layers, where the response is not complete, that the client has stopped reading."""
         if not isinstance(last, (Cut, End)):
-            for _ in edited(End(self.elapsed(), abandoned=True), self._edits):
+            for _ in edited(End(self.elapsed(), abandoned=True), self.edits):
                 pass
 
 
@@ -111,7 +114,7 @@ def transport_class(http: ModuleType) -> type[Any]:
         def handle_request(self, request: Any) -> Any:
             asked = _request(request, request.read())
             exchange = Exchange(asked, self._layers, self._clock)
-            played = self._played(exchange, self._source(exchange, asked, request), request)
+            played = self._played(exchange, self._pieces(exchange, asked, request), request)
             return self._response(next(played), played, request)
 
         async def handle_async_request(self, request: Any) -> Any:
@@ -130,13 +133,14 @@ def transport_class(http: ModuleType) -> type[Any]:
 
         @staticmethod
         def _response(head: Any, played: Any, request: Any) -> Any:
-            return http.Response(head.status, headers=head.headers, stream=Body(played), request=request)
+            headers = [(name.encode(_LATIN), value.encode(_LATIN)) for name, value in head.headers]
+            return http.Response(head.status, headers=headers, stream=Body(played), request=request)
 
-        def _played(self, exchange: Exchange, source: Generator[Piece], request: Any) -> Iterator[Head | bytes]:
+        def _played(self, exchange: Exchange, pieces: Iterable[Piece], request: Any) -> Iterator[Head | bytes]:
             """The head, then the bytes, each at its time."""
             clock, start, patience = exchange.clock, exchange.start, _patience(request)
             limit = patience
-            with closing(exchange.edited(source)) as pieces:
+            try:
                 for piece in pieces:
                     at = piece.at
                     if at > limit and start + at - clock.now() > patience:
@@ -151,6 +155,9 @@ def transport_class(http: ModuleType) -> type[Any]:
                         yield piece
                     else:
                         return self._stop(piece, exchange, request)
+            finally:
+                if isinstance(pieces, GeneratorType):
+                    pieces.close()
 
         async def _async_played(self, exchange: Exchange, source: AsyncGenerator[Piece], request: Any) -> Any:
             clock, start, patience = exchange.clock, exchange.start, _patience(request)
@@ -184,10 +191,13 @@ def transport_class(http: ModuleType) -> type[Any]:
             if last.refuse is not None:
                 raise last.refuse()
 
-        def _source(self, exchange: Exchange, asked: Request, request: Any) -> Generator[Piece]:
+        def _pieces(self, exchange: Exchange, asked: Request, request: Any) -> Iterable[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.BaseTransport):
-                return self._live(exchange, request)
-            return _each(exchange.answer, self._upstream, asked)
+                return exchange.edited(self._live(exchange, request))
+            if exchange.edits:
+                return exchange.edited(_each(exchange.answer, self._upstream, asked))
+            answer: Response = self._upstream(asked) if exchange.answer is None else exchange.answer
+            return answer  # as it is: to play it out of generators inside of generators would take 2 µs more
 
         def _async_source(self, exchange: Exchange, asked: Request, request: Any) -> AsyncGenerator[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.AsyncBaseTransport):
@@ -198,7 +208,7 @@ def transport_class(http: ModuleType) -> type[Any]:
             _ask_for_plain_bytes(request)
             try:
                 with closing(self._upstream.handle_request(request)) as response:
-                    yield Head(exchange.elapsed(), response.status_code, tuple(response.headers.multi_items()))
+                    yield Head(exchange.elapsed(), response.status_code, _headers(response))
                     for data in response.stream:
                         yield Chunk(exchange.elapsed(), data)
             except http.TransportError as error:
@@ -211,7 +221,7 @@ def transport_class(http: ModuleType) -> type[Any]:
             _ask_for_plain_bytes(request)
             try:
                 async with aclosing(await self._upstream.handle_async_request(request)) as response:
-                    yield Head(exchange.elapsed(), response.status_code, tuple(response.headers.multi_items()))
+                    yield Head(exchange.elapsed(), response.status_code, _headers(response))
                     async for data in response.stream:
                         yield Chunk(exchange.elapsed(), data)
             except http.TransportError as error:
@@ -224,7 +234,12 @@ def transport_class(http: ModuleType) -> type[Any]:
 
 
 def _request(request: Any, body: bytes) -> Request:
-    return Request(request.method, str(request.url), tuple(request.headers.multi_items()), body)
+    return Request(request.method, str(request.url), _headers(request), body)
+
+
+def _headers(message: Any) -> Headers:
+    """The headers as they are sent, names in lower case. The library's own way to read them takes twice as long."""
+    return tuple([(name.decode(_LATIN).lower(), value.decode(_LATIN)) for name, value in message.headers.raw])
 
 
 def _patience(request: Any) -> float:

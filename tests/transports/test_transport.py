@@ -225,6 +225,34 @@ def test_a_client_that_stops_reading_is_recorded_as_abandoned(
     assert End(response[-1].at, abandoned=True) == response[-1]
 
 
+def test_headers_of_any_bytes_come_as_they_were(http: Any, kind: str, byte_server: Callable[..., Any]) -> None:
+    """Live, recorded and replayed, names in lower case: no guess is made at what the bytes mean."""
+    odd = b"caf\xe9 \xc3\xa9"
+    server = byte_server((b"HTTP/1.1 200 OK\r\nRequest-ID: %b\r\ncontent-length: 0\r\n\r\n" % odd,))
+
+    def asked(upstream: Any, *layers: Any) -> bytes:
+        transport = _transport(http, upstream, *layers)
+
+        async def asynchronous() -> Any:
+            async with http.AsyncClient(transport=transport) as client:
+                return await client.get(server.url, headers={"Content-Type": odd})
+
+        def sync() -> Any:
+            with http.Client(transport=transport) as client:
+                return client.get(server.url, headers={"Content-Type": odd})
+
+        response = sync() if kind == "sync" else asyncio.run(asynchronous())
+        return dict(response.headers.raw)[b"request-id"]
+
+    recorder = Recorder()
+    assert odd == asked(_live(http, kind), recorder)
+    (interaction,) = recorder.interactions
+    text = odd.decode("latin-1")
+    assert (("content-type", text),) == interaction.request.headers
+    assert Head(interaction.response[0].at, 200, (("request-id", text),)) == interaction.response[0]
+    assert odd == asked(_replayed(recorder))
+
+
 def test_connections_are_kept_alive(http: Any, kind: str, byte_server: Callable[..., Any]) -> None:
     """Two requests of one client share one."""
     script = (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",)
