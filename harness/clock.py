@@ -35,7 +35,7 @@ class VirtualClock:
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a task that is collected as garbage leaves wherever its thread is
         self._sleepers: list[tuple[float, int]] = []
         self._wakers: dict[tuple[float, int], Callable[[], object]] = {}
         self._order = itertools.count()
@@ -65,20 +65,20 @@ class VirtualClock:
             heapq.heappush(self._sleepers, sleeper)
         try:
             await (asyncio.sleep(0) if _is_asyncio() else _trio().lowlevel.checkpoint())
-            while turn := self._turn_of(sleeper):
-                await turn()
+            while self._sleepers[0] != sleeper:
+                await self._turn_of(sleeper)
             with self._lock:
                 self._now = max(self._now, sleeper[0])
         finally:
             self._leave(sleeper)
 
-    def _turn_of(self, sleeper: tuple[float, int]) -> Callable[[], Awaitable[object]] | None:
-        """What is to be awaited because earlier sleepers go first; `None` where there are none."""
+    def _turn_of(self, sleeper: tuple[float, int]) -> Awaitable[object]:
+        """What a sleeper awaits because earlier ones go first. Whoever is first by now is woken: that may be itself."""
+        wait, wake = _turn()
         with self._lock:
-            if self._sleepers[0] == sleeper:
-                return None
-            wait, self._wakers[sleeper] = _turn()
-            return wait
+            self._wakers[sleeper] = wake
+        self._wake_first()
+        return wait()
 
     def _leave(self, sleeper: tuple[float, int]) -> None:
         """Sleep no more, and wake who is first then."""
@@ -89,6 +89,11 @@ class VirtualClock:
             else:  # it was cancelled
                 self._sleepers.remove(sleeper)
                 heapq.heapify(self._sleepers)
+        self._wake_first()
+
+    def _wake_first(self) -> None:
+        """Wake who is first, unless nobody is, or it is awake."""
+        with self._lock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
             wake()
