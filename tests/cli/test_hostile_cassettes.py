@@ -5,7 +5,7 @@ import copy
 import json
 import random
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from harness.cli import main, serve
 from harness.errors import CassetteMiss
+from harness.faults import Fault
 from harness.wire.timeline import Request, Upstream
 
 FOLDER = Path(__file__).parents[2] / "recordings" / "matrix"
@@ -65,7 +66,7 @@ def _mutated(random_: random.Random) -> bytes:
     return data
 
 
-def _asked(upstream: Upstream, arguments: Namespace, what: str) -> Any:
+def _asked(upstream: Upstream, faults: Sequence[Fault], arguments: Namespace, what: str) -> Any:
     """In place of serving: the upstream is asked once for each recorded request, and once for something else."""
     for seed in SEEDS:
         body = json.dumps(seed["interactions"][0]["request"]["json"]).encode()

@@ -375,7 +375,8 @@ def test_what_a_passing_test_tells_of_it_does_not_show_it(
     pytester.makeconftest(LOGS)
     pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\naddopts = '-p no:cacheprovider'\n{filters}")
     pytester.makepyfile(test_ask=TEST.replace("(cassette)", "(cassette, record_property)") + TOLD)
-    run = pytester.runpytest_inprocess(*RECORD, "-Wdefault", "-o", "junit_family=xunit1")
+    shown = ("-Wdefault", "-Wignore::pytest.PytestAssertRewriteWarning")  # what ran before may have imported `cases`
+    run = pytester.runpytest_inprocess(*RECORD, *shown, "-o", "junit_family=xunit1")
     run.assert_outcomes(passed=2, warnings=2)
     traces = _traces(pytester.path, "\n".join(run.outlines))
     if not filters:
