@@ -31,7 +31,7 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     Where the suite runs installed, in somebody else's project, the file is a temporary one.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    own = SUITE.is_relative_to(request.config.rootpath)
+    own = SUITE == request.config.rootpath
     directory = request.config.rootpath / request.config.stash[CONFIG].logs if own else tmp_path_factory.mktemp("logs")
     logger, handler = logging.getLogger(ROOT), json_lines(directory / f"cases{worker and '-' + worker}.jsonl")
     level = logger.level

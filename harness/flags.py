@@ -168,13 +168,15 @@ _CHANGES = {"cache_control": PROMPT_CACHE, "max_tokens": EXTENDED_OUTPUT, "outpu
 _CHANGES |= {"stream": STREAMING, "thinking": EXTENDED_OUTPUT}
 
 
-def explaining_flag(path: str) -> str | None:
-    """The shipped flag that changes this place of a request's body, if one does.
+def explaining_flag(path: str, flags: Iterable[Flag] = SHIPPED) -> str | None:
+    """Which of a project's flags changes this place of a request's body, as far as they are the shipped ones.
 
     >>> explaining_flag("messages[0].content[0].cache_control.type")
     'prompt_cache'
     """
-    return next((_CHANGES[key].name for key in _KEY.findall(path) if key in _CHANGES), None)
+    names = {flag.env: flag.name for flag in flags}
+    variables = (_CHANGES[key].env for key in _KEY.findall(path) if key in _CHANGES)
+    return next((names[variable] for variable in variables if variable in names), None)
 
 
 def _is_true(text: str) -> bool:

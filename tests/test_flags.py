@@ -222,3 +222,9 @@ def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
 def test_the_flag_behind_a_place_of_the_body(path: str, flag: str | None) -> None:
     """Whole keys decide, wherever they stand in the path."""
     assert flag == explaining_flag(path)
+
+
+def test_a_flag_that_the_project_does_not_have_explains_nothing() -> None:
+    """One with the shipped variable does, by the name that the project gave it."""
+    assert explaining_flag("max_tokens", [Flag("planner", "PLANNER_V2")]) is None
+    assert "long" == explaining_flag("max_tokens", [Flag("long", "ENABLE_EXTENDED_OUTPUT")])

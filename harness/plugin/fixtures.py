@@ -134,6 +134,7 @@ def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenar
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
         case=node.nodeid,
         combination=flags.id,
+        flags=declared_flags(config),
         command=command,
         filters=filters_of(request),
         normalisers=normalisers_of(request),

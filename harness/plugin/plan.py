@@ -9,6 +9,7 @@ from typing import Literal
 from harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
 from harness.cassette.merge import can_add, holds_recording_of
 from harness.clock import Clock, VirtualClock
+from harness.flags import SHIPPED, Flag
 from harness.plugin.modes import RecordMode
 from harness.transports import SystemClock
 
@@ -26,6 +27,8 @@ class Plan:
     scenario: Path | None = None
     case: str = ""
     combination: str = ""
+    flags: tuple[Flag, ...] = SHIPPED
+    """The flags that the project declares."""
     command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
@@ -67,6 +70,13 @@ class Plan:
     def rewrite(self) -> str:
         """The command that records the cassette anew from the upstream of this run."""
         return f"{self.command} --harness-upstream={self.upstream}"
+
+    @property
+    def answers(self) -> str:
+        """Who answers, or answered: also of what is yet to be recorded, where the test names a scenario."""
+        if self.cassette and not self.records:
+            return self.cassette.envelope.upstream
+        return "simulator" if self.scenario and not self.asks_upstream else self.upstream
 
     def clock(self) -> Clock:
         """Recorded and simulated answers come on a virtual clock; a live API takes the time it takes.

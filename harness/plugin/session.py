@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -48,8 +49,7 @@ class Session:
         self._tap, self._recorder = Tap(), Recorder(plan.filters)
         self.shown = Hiding(plan.filters, self._tap)
         self._faults = faults
-        answered_by = plan.cassette.envelope.upstream if plan.cassette and not plan.records else plan.upstream
-        self.command = f"{plan.command} --harness-upstream={'simulator' if answered_by == 'simulator' else 'live'}"
+        self.command = f"{plan.command} --harness-upstream={'simulator' if plan.answers == 'simulator' else 'live'}"
         self._replay = self._player() if plan.plays else None
         spoiling = (given_back(fault, self._replay) for fault in faults) if self._replay else faults
         self._layers: tuple[Layer, ...] = (self._tap, *spoiling)
@@ -62,7 +62,7 @@ class Session:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
             self.plan.cassette or empty,
-            explain=explaining_flag,
+            explain=partial(explaining_flag, flags=self.plan.flags),
             record=self.command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,

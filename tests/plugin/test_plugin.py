@@ -54,6 +54,25 @@ def test_without_a_cassette_nothing_is_sent(repository: pytest.Pytester) -> None
     )
 
 
+def test_a_test_with_a_scenario_is_told_to_record_from_the_simulator(repository: pytest.Pytester) -> None:
+    """It needs no key, and the scenario is there for it."""
+    marked = TEST.replace("def test_ask", "@pytest.mark.scenario('x')\ndef test_ask")
+    repository.makepyfile(test_ask=f"import pytest\n{marked}")
+    run = repository.runpytest_subprocess()
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(
+        ["To record it: pytest test_ask.py::test_ask --record-mode=rewrite --harness-upstream=simulator"]
+    )
+
+
+def test_a_miss_explains_no_flag_that_the_project_does_not_have(repository: pytest.Pytester) -> None:
+    """What changed may have to do with anything."""
+    path = _recorded(repository)
+    path.write_text(path.read_text().replace('"max_tokens": 100', '"max_tokens": 101'))
+    repository.makepyprojecttoml('[tool.harness.flags]\nnew_planner = "PLANNER_V2"\n')
+    repository.runpytest_subprocess().stdout.fnmatch_lines(["  max_tokens: recorded 101, sent 100"])
+
+
 def test_a_miss_names_the_nearest_request_and_what_differs(repository: pytest.Pytester) -> None:
     """Also when the code under test swallows every exception."""
     path = _recorded(repository)
