@@ -5,4 +5,4 @@ import pytest
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin behind `--feature`, wherever the run starts."""
-    pluginmanager.import_plugin("harness.plugin.features")
+    pluginmanager.import_plugin("flag_harness.plugin.features")

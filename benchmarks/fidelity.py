@@ -14,8 +14,8 @@ from pathlib import Path
 from measures import EXPLAINED, Measure, measures
 from recorded import COUNT, MESSAGES, TRAFFIC, Row, read
 
-from harness.simulator.rules import RULES
-from harness.simulator.tokens import input_tokens
+from flag_harness.simulator.count.tokens import input_tokens
+from flag_harness.simulator.rules import RULES
 
 _HEADING = """# How true the simulated API is
 

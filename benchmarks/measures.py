@@ -10,15 +10,15 @@ from typing import Any
 from recorded import COUNT, MESSAGES, Row, conversations, issued, worded
 from recorded_grammar import WrongStreamError, message
 
-from harness.clock import VirtualClock
-from harness.simulator import Scenario, Turn, catalogue, simulate
-from harness.simulator.prefix import Segment, segments
-from harness.simulator.profiles import LATEST
-from harness.simulator.scenario import Block, Call
-from harness.simulator.signatures import SeededSignatures
-from harness.simulator.simulator import Simulator
-from harness.wire.timeline import Head, Request, Response
-from harness.wire.timeline import body as body_of
+from flag_harness.clock import VirtualClock
+from flag_harness.simulator import Scenario, Turn, catalogue, simulate
+from flag_harness.simulator.answer.profiles import LATEST
+from flag_harness.simulator.answer.signatures import SeededSignatures
+from flag_harness.simulator.count.prefix import Segment, segments
+from flag_harness.simulator.scenario.scenario import Block, Call
+from flag_harness.simulator.simulator import Simulator
+from flag_harness.wire.timeline import Head, Request, Response
+from flag_harness.wire.timeline import body as body_of
 
 RECORDER_HEADERS = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"})
 """Headers of the connection, which belong to whoever sends."""

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from conversations import HEADERS, URL, compact
 from measuring import version
 
-from harness.cassette import Cassette, Envelope, Recorder
-from harness.cassette import replay as played
-from harness.clock import VirtualClock
-from harness.transports import http_client, intercepted
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Recorder
+from flag_harness.cassette import replay as played
+from flag_harness.clock import VirtualClock
+from flag_harness.transports import http_client, intercepted
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 REPLY_HEADERS = {"content-type": "application/json", "request-id": "req_000000000000000000000001"}
 MATCH_ON = ["method", "uri", "body"]

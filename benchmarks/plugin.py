@@ -25,7 +25,7 @@ sys.exit(code)
 
 QUIET = ("-q", "-p", "no:cacheprovider")
 COLLECT = (*QUIET, "--collect-only")
-BARE = ("-p", "no:harness")
+BARE = ("-p", "no:flag_harness")
 
 
 def pytest_seconds(directory: Path, *arguments: str) -> tuple[float, bool]:
@@ -62,7 +62,7 @@ def collecting(nothing: Path) -> Iterator[str | Target]:
     """Row 6: what the plugin adds where nothing runs."""
     seconds = interleaved(
         {
-            "25 tests that do nothing, -p no:harness": lambda: pytest_seconds(nothing, *COLLECT, *BARE)[0],
+            "25 tests that do nothing, -p no:flag_harness": lambda: pytest_seconds(nothing, *COLLECT, *BARE)[0],
             "25 tests that do nothing, with the plugin": lambda: pytest_seconds(nothing, *COLLECT)[0],
             "the 25 cases (pytest --feature=all)": lambda: pytest_seconds(ROOT, *COLLECT, "--feature=all")[0],
         },
@@ -71,7 +71,7 @@ def collecting(nothing: Path) -> Iterator[str | Target]:
     bare, plugin, _ = seconds.values()
     yield "CPU seconds of `pytest --collect-only -q`.\n"
     yield _seconds_table(seconds)
-    yield Target("collecting 25 tests with the plugin, over `-p no:harness`", plugin / bare, 1.1)
+    yield Target("collecting 25 tests with the plugin, over `-p no:flag_harness`", plugin / bare, 1.1)
     imported = pytest_seconds(ROOT, *COLLECT, "--feature=all")[1]
     yield Target("SDK imported by collecting the 25 cases (1: yes)", float(imported), 0)
 

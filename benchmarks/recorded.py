@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from recorded_grammar import WrongStreamError, message
 
-from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS
-from harness.wire.timeline import Request
+from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS
+from flag_harness.wire.timeline import Request
 
 TRAFFIC = Path(__file__).parents[2] / "shared" / "traffic" / "interactions.jsonl.gz"
 SUPPLIED = {"anthropic-version": "2023-06-01", "x-api-key": "key", "content-type": "application/json"}

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from measuring import _with_section, table
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.interaction import kept_request
-from harness.simulator import parse_scenario, simulate
-from harness.wire.timeline import Request, header
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.interaction import kept_request
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.wire.timeline import Request, header
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 90
 ASKED = {"model": "claude-haiku-4-5", "max_tokens": 8192, "messages": [{"role": "user", "content": TEXT}]}
@@ -93,10 +93,10 @@ def _commands(folder: Path, python: Path | None, modules: Path | None) -> tuple[
     cassette, chunks, whole = _recorded(folder)
     scenario = folder / "scenario.toml"
     scenario.write_text(f'[[turn]]\ntext = "{TEXT}"\n')
-    ours = [sys.executable, "-c", "from harness.cli import main; raise SystemExit(main())", "serve"]
+    ours = [sys.executable, "-c", "from flag_harness.cli import main; raise SystemExit(main())", "serve"]
     commands = {
-        "harness serve replay": [*ours, "replay", str(cassette), "--repeat", "--port", "PORT"],
-        "harness serve simulator": [*ours, "simulator", "--scenario", str(scenario), "--port", "PORT"],
+        "flag-harness serve replay": [*ours, "replay", str(cassette), "--repeat", "--port", "PORT"],
+        "flag-harness serve simulator": [*ours, "simulator", "--scenario", str(scenario), "--port", "PORT"],
     }
     missing = []
     if (
@@ -185,7 +185,7 @@ def _measured(servers: Mapping[str, tuple[int, int, str]], missing: Sequence[str
     lines = [
         "Stream events a second over 1 and 32 keep-alive connections, JSON answers a second over 1, and the server's",
         f"CPU for one of them; medians of {ROUNDS} turns of {SECONDS:g} s, all on {os.cpu_count()} cores.",
-        "Nothing paces the answers: `harness serve` sends a body in one piece then, the others write event by event.",
+        "Nothing paces the answers: `flag-harness serve` then sends a body in one piece, the others event by event.",
         "",
         table(head, rows),
     ]

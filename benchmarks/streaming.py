@@ -12,10 +12,10 @@ import httpx2
 from conversations import stream_chunks
 from measuring import MICRO, MILLI
 
-from harness.cassette import Cassette, Envelope, Interaction, replay
-from harness.cassette.interaction import kept_request
-from harness.transports import async_http_client, http_client
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.cassette.interaction import kept_request
+from flag_harness.transports import async_http_client, http_client
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 DELTAS, PAIRS, OF_ONE_CLIENT = 200, 80, 10
 """Text deltas of the message; pairs that are measured; and how many of them one pair of clients sends."""

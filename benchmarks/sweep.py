@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.faults import table
-from harness.flags import SHIPPED
-from harness.matrix import matrix
-from harness.sweep import Result, Sweep, cast, pairs, trials
-from harness.sweep.table import long_markdown, short_markdown, summary
-from harness.transports import sdk_version
+from flag_harness.faults import table
+from flag_harness.flags import SHIPPED
+from flag_harness.matrix import matrix
+from flag_harness.sweep import Result, Sweep, cast, pairs, trials
+from flag_harness.sweep.table import long_markdown, short_markdown, summary
+from flag_harness.transports import sdk_version
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- tables: python benchmarks/sweep.py --write docs/faults.md -->", "<!-- end of the tables -->"
 AGENTS = {
-    "The shipped agent": "harness.agent:Agent",
+    "The shipped agent": "flag_harness.reference.sweep_agent:SweepAgent",
     "The SDK's `tool_runner`": "agents:tool_runner",
     "A plain loop around `create`": "agents:create_loop",
 }

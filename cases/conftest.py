@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
-from harness.logs import ROOT, json_lines
-from harness.plugin.marks import CONFIG
-from harness.plugin.names import slug
+from flag_harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.run.names import slug
+from flag_harness.reference.logs import ROOT, json_lines
 
 SUITE = root(Path(__file__).parent)
 """This suite's own, whichever copy of the package is imported: a checkout plays and writes its own recordings."""
@@ -21,7 +21,7 @@ SUITE = root(Path(__file__).parent)
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin behind `--feature`, also where the suite runs installed."""
-    pluginmanager.import_plugin("harness.plugin.features")
+    pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -44,7 +44,7 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
+def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
     """One cassette a case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
@@ -52,22 +52,22 @@ def _harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def _harness_scenarios() -> Path:
+def harness_scenarios() -> Path:
     """The scenarios of the cases."""
     return SUITE / "fixtures" / "scenarios"
 
 
 @pytest.fixture
-def cassette(_harness_cassette: Any) -> Any:
+def cassette(harness_cassette: Any) -> Any:
     """The case's traffic, also where another plugin has a fixture of this name."""
-    return _harness_cassette
+    return harness_cassette
 
 
 @pytest.fixture
-def commands(request: pytest.FixtureRequest, _harness_scenarios: Path) -> list[str]:
+def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[str]:
     """What the case's scenario lets tools run. A cassette is data: what it asks for beyond these is refused."""
     scenario = request.node.get_closest_marker("scenario").args[0]
-    table = tomllib.loads((_harness_scenarios / f"{scenario}.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads((harness_scenarios / f"{scenario}.toml").read_text(encoding="utf-8"))
     declared: list[str] = table["commands"]
     return declared
 

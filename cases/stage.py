@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.agent import Agent, Bash, Event, Tool, function_tool
-from harness.clock import Clock
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, Request, Response
+from flag_harness.clock import Clock
+from flag_harness.reference import Agent, Bash, Event, Tool
+from flag_harness.reference.tools.function_tool import function_tool
+from flag_harness.wire.sse import decode
+from flag_harness.wire.timeline import Chunk, Request, Response
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic

@@ -1,7 +1,7 @@
 """A process that restores a saved session and sends its next request; or saves one over and over until it is killed.
 
-python -m harness.conformance.successor next CONTEXT TEXT [COMMAND ...]      prints the next request's body
-python -m harness.conformance.successor save CONTEXT                        saves two sessions in turn, for ever
+python -m flag_harness.conformance.successor next CONTEXT TEXT [COMMAND ...]      prints the next request's body
+python -m flag_harness.conformance.successor save CONTEXT                        saves two sessions in turn, for ever
 """
 
 import asyncio
@@ -10,17 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.agent import Context, save
-from harness.clock import VirtualClock
-from harness.conformance.stage import bash_for, restored_agent
-from harness.wire.timeline import Cut, Request, Response
+from flag_harness.clock import VirtualClock
+from flag_harness.conformance.stage import bash_for, restored_agent
+from flag_harness.reference import Context, save
+from flag_harness.wire.timeline import Cut, Request, Response
 
 
 async def print_next_request(path: Path, text: str, commands: list[str]) -> None:
     """Restore the session in `path`, send `text`, and print the body of the request that goes out."""
     from anthropic import AsyncAnthropic
 
-    from harness.transports import async_http_client
+    from flag_harness.transports import async_http_client
 
     bodies: list[bytes] = []
 

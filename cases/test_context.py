@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from harness.agent import AgentError, Context, ToolUse, Transition, load
-from harness.conformance.stage import Talk, cache_marks
-from harness.errors import ContextError
-from harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
+from flag_harness.conformance.stage import Talk, cache_marks
+from flag_harness.errors import ContextError
+from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
+from flag_harness.reference import AgentError, Context, ToolUse, Transition, load
 
-SUCCESSOR = [sys.executable, "-m", "harness.conformance.successor"]
+SUCCESSOR = [sys.executable, "-m", "flag_harness.conformance.successor"]
 KILLS = 2
 """Processes that are killed in the middle of a write."""
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness.agent import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
-from harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks, transcript
-from harness.faults import clean_end, overloaded, rate_limited, stream_error
-from harness.flags import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
-from harness.wire.timeline import header
+from flag_harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks, transcript
+from flag_harness.faults import clean_end, overloaded, rate_limited, stream_error
+from flag_harness.flags import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
+from flag_harness.reference import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
+from flag_harness.wire.timeline import header
 
 MOST_MARKS = 4
 """Cache breakpoints that the API takes: `A maximum of 4 blocks with cache_control may be provided.`"""
@@ -55,7 +55,7 @@ async def test_beta_rejected(
     """Two betas and a keyword are refused: each is dropped with what needs it, and nothing else is."""
     monkeypatch.setenv(PROMPT_CACHE_BETA, LEGACY_CACHE_BETA)
     conversation = talk(tools=[Computer()], parameters={"beta": LEGACY_CACHE_BETA})
-    with caplog.at_level("WARNING", "harness"):
+    with caplog.at_level("WARNING", "flag_harness"):
         await conversation.say("Please use what you have.")
 
     dropped = sorted(event.feature for event in conversation.of(FeatureDropped))

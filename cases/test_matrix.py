@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness import models
-from harness.agent import AgentError, RequestUsage, TextDelta
-from harness.conformance.stage import (
+from flag_harness import models
+from flag_harness.analysis.metrics import first_token
+from flag_harness.conformance.stage import (
     TOKENS,
     Talk,
     cache_marks,
@@ -17,10 +17,10 @@ from harness.conformance.stage import (
     streamed_tokens,
     transcript,
 )
-from harness.flags import MAX_TOKENS, THINKING_BUDGET
-from harness.matrix import Combination
-from harness.report.metrics import first_token
-from harness.wire.timeline import header
+from flag_harness.flags import MAX_TOKENS, THINKING_BUDGET
+from flag_harness.matrix import Combination
+from flag_harness.reference import AgentError, RequestUsage, TextDelta
+from flag_harness.wire.timeline import header
 
 ALL = "streaming+prompt_cache+extended_output"
 

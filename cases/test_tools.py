@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.agent import AgentError, ToolResult, ToolUse
-from harness.conformance.stage import BUDGET_MODEL, Probe, Talk, deltas
+from flag_harness.conformance.stage import BUDGET_MODEL, Probe, Talk, deltas
+from flag_harness.reference import AgentError, ToolResult, ToolUse
 
 TOOL_DELAY = 0.5
 """Seconds on the clock between a call's event and the tool, so that a screen can catch up."""

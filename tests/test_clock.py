@@ -9,7 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock import VirtualClock
+from flag_harness.clock import VirtualClock
 
 SECONDS = st.integers(0, 1000).map(float)
 

@@ -1,12 +1,12 @@
-"""`[tool.harness]` in a project's `pyproject.toml`."""
+"""`[tool.flag-harness]` in a project's `pyproject.toml`."""
 
 from pathlib import Path
 
 import pytest
 
-from harness.config import Config, read_config
-from harness.errors import ConfigError
-from harness.flags import SHIPPED, Flag
+from flag_harness.config import Config, read_config
+from flag_harness.errors import ConfigError
+from flag_harness.flags import SHIPPED, Flag
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -15,10 +15,10 @@ def _written(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1", "tool = 3", "[tool.harness]"])
+@pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1", "tool = 3", "[tool.flag-harness]"])
 def test_a_project_that_says_nothing_has_the_defaults(tmp_path: Path, text: str) -> None:
     """The shipped agent and flags, and the folders of the layout."""
-    expected = Config("harness.agent:Agent", "", "recordings", "fixtures", "logs", SHIPPED)
+    expected = Config("flag_harness.reference.sweep_agent:SweepAgent", "", "recordings", "fixtures", "logs", SHIPPED)
     assert expected == read_config(_written(tmp_path, text))
 
 
@@ -32,11 +32,11 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
     path = _written(
         tmp_path,
         """
-        [tool.harness]
+        [tool.flag-harness]
         agent = "myapp.agent:run"
         model = "claude-haiku-4-5"
         recordings = "tests/recordings"
-        [tool.harness.flags]
+        [tool.flag-harness.flags]
         streaming = "ENABLE_STREAMING"
         new_planner = { env = "PLANNER_V2", requires = ["streaming"] }
         cheap = { env = "CHEAP" }
@@ -55,40 +55,40 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (
-            '[tool.harness]\nrecording = "x"',
-            "[tool.harness] has no key 'recording'; the nearest is 'recordings' "
+            '[tool.flag-harness]\nrecording = "x"',
+            "[tool.flag-harness] has no key 'recording'; the nearest is 'recordings' "
             "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise, vcr_marks)",
         ),
-        ("[tool.harness]\nmodel = 5", "[tool.harness] model = 5 must be a string"),
-        ("[tool.harness]\nvcr_marks = 1", "[tool.harness] vcr_marks = 1 must be true or false"),
-        ("[tool]\nharness = 5", "[tool.harness] must be a table, not 5"),
+        ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
+        ("[tool.flag-harness]\nvcr_marks = 1", "[tool.flag-harness] vcr_marks = 1 must be true or false"),
+        ("[tool]\nflag-harness = 5", "[tool.flag-harness] must be a table, not 5"),
         (
-            '[tool.harness]\nflags = ["a"]',
-            '[tool.harness.flags] must be a table of flags: streaming = "ENABLE_STREAMING"',
+            '[tool.flag-harness]\nflags = ["a"]',
+            '[tool.flag-harness.flags] must be a table of flags: streaming = "ENABLE_STREAMING"',
         ),
         (
-            "[tool.harness.flags]\na = 1",
-            '[tool.harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+            "[tool.flag-harness.flags]\na = 1",
+            '[tool.flag-harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
         ),
         (
-            '[tool.harness.flags]\na = { requires = ["b"] }',
-            '[tool.harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+            '[tool.flag-harness.flags]\na = { requires = ["b"] }',
+            '[tool.flag-harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
         ),
         (
-            '[tool.harness.flags]\na = { env = "A", require = ["b"] }',
-            "[tool.harness.flags] a has no key 'require'; the nearest is 'requires' (all: env, requires)",
+            '[tool.flag-harness.flags]\na = { env = "A", require = ["b"] }',
+            "[tool.flag-harness.flags] a has no key 'require'; the nearest is 'requires' (all: env, requires)",
         ),
         (
-            '[tool.harness.flags]\na = { env = "A", requires = "b" }',
-            "[tool.harness.flags] a.requires = 'b' must be a list of flags' names",
+            '[tool.flag-harness.flags]\na = { env = "A", requires = "b" }',
+            "[tool.flag-harness.flags] a.requires = 'b' must be a list of flags' names",
         ),
         (
-            '[tool.harness.flags]\na = { env = "A", requires = [1] }',
-            "[tool.harness.flags] a.requires = [1] must be a list of flags' names",
+            '[tool.flag-harness.flags]\na = { env = "A", requires = [1] }',
+            "[tool.flag-harness.flags] a.requires = [1] must be a list of flags' names",
         ),
         (
-            '[tool.harness.flags]\na = "A"\nb = { env = "A" }',
-            "[tool.harness.flags] flags 'a' and 'b' share the variable A; give each its own",
+            '[tool.flag-harness.flags]\na = "A"\nb = { env = "A" }',
+            "[tool.flag-harness.flags] flags 'a' and 'b' share the variable A; give each its own",
         ),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_mistake_names_the_file_the_key_and_the_nearest(tmp_path: Path, text: 
 
 def test_a_file_that_is_no_toml_is_an_error_with_its_place(tmp_path: Path) -> None:
     """The parser's own words, after the file's name."""
-    path = _written(tmp_path, "[tool.harness\n")
+    path = _written(tmp_path, "[tool.flag-harness\n")
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert f"{path}: Expected ']' at the end of a table declaration (at line 1, column 14)" == str(caught.value)

@@ -1,11 +1,11 @@
-"""`[tool.harness.filters]` in a project's `pyproject.toml`."""
+"""`[tool.flag-harness.filters]` in a project's `pyproject.toml`."""
 
 from pathlib import Path
 
 import pytest
 
-from harness.config import parse_config
-from harness.errors import ConfigError
+from flag_harness.config import parse_config
+from flag_harness.errors import ConfigError
 
 
 def test_filters_are_read() -> None:
@@ -36,4 +36,4 @@ def test_what_cannot_be_understood_is_named(table: object, message: str) -> None
     """With the file, the key, and the pattern."""
     with pytest.raises(ConfigError) as refused:
         parse_config({"filters": table}, Path("p.toml"))
-    assert f"p.toml: [tool.harness.filters]{message}" == str(refused.value)
+    assert f"p.toml: [tool.flag-harness.filters]{message}" == str(refused.value)

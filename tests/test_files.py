@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.files import abandoned_parts, remove_abandoned_parts, write_whole
+from flag_harness.files import abandoned_parts, remove_abandoned_parts, write_whole
 
 SIZE = 200_000
 
 WRITER = f"""
 import sys
 from pathlib import Path
-from harness.files import write_whole
+from flag_harness.files import write_whole
 path = Path(sys.argv[1])
 print("ready", flush=True)
 while True:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import FlagError
-from harness.flags import (
+from flag_harness.errors import FlagError
+from flag_harness.flags import (
     MAX_TOKENS,
     SHIPPED,
     STREAMING,

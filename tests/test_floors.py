@@ -10,32 +10,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "harness"
+PACKAGE = ROOT / "harness" / "flag_harness"
 
 FLOORS = (
-    {"errors", "flags", "models", "wire", "clock", "files", "logs"},
-    {"matrix", "config"},
-    {"agent", "cassette", "simulator", "faults"},
-    {"transports"},
-    {"report", "gate", "sweep"},
-    {"cli", "plugin", "ui"},
+    {"errors", "flags", "models", "clock", "files", "wire"},
+    {"matrix", "config", "record"},
+    {"cassette", "simulator", "faults"},
+    {"analysis", "transports"},
+    {"report", "gate", "sweep", "vcr"},
+    {"reference"},
+    {"plugin", "cli"},
 )
-"""Rooms of `harness/`, lowest floor first. A room imports lower floors only; those of the lowest may share."""
+"""Rooms of `flag_harness/`, lowest floor first. A room imports lower floors only; those of the lowest may share."""
 
-ONLY_IN = {"pytest": {"plugin"}, "streamlit": {"ui"}, "httpx": {"transports"}, "httpx2": {"transports"}}
+ONLY_IN = {"pytest": {"plugin"}, "streamlit": {"reference"}, "httpx": {"transports"}, "httpx2": {"transports"}}
 """Libraries that only these rooms know, wherever in a module the import stands."""
 
 NEVER_AT_LOAD = {"anthropic", "httpx", "httpx2", "httpcore", "httpcore2"}
 """Libraries that loading a module must not load."""
 
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
 
 def _room(module: str) -> str:
-    """The room of a module: `agent` for `harness.agent.loop`; nothing for the package itself."""
+    """The room of a module: `agent` for `flag_harness.reference.loop`; nothing for the package itself."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -83,7 +84,7 @@ def test_a_module_imports_lower_floors_only(module: str) -> None:
     wrong = [
         target
         for target in sorted(_imports(module))
-        if target.partition(".")[0] == "harness" and not _allowed(room, here, _room(target))
+        if target.partition(".")[0] == "flag_harness" and not _allowed(room, here, _room(target))
     ]
     assert [] == wrong
 
@@ -96,13 +97,13 @@ def _allowed(room: str, here: int | None, target: str) -> bool:
 
 
 def test_the_judge_and_the_judged_import_none_of_each_other() -> None:
-    """Agent, cassette, simulator and faults share no code above the lower floors, so they share no bug there."""
-    apart = {"agent", "cassette", "simulator", "faults"}
+    """Cassette, simulator and faults share no code above the lower floors, so they share no bug there."""
+    apart = {"cassette", "simulator", "faults"}
     shared = [
         (module, target)
         for module in MODULES
         for target in sorted(_imports(module))
-        if _room(module) in apart and target.startswith("harness.") and _room(target) in apart - {_room(module)}
+        if _room(module) in apart and target.startswith("flag_harness.") and _room(target) in apart - {_room(module)}
     ]
     assert [] == shared
 
@@ -135,17 +136,17 @@ def test_loading_a_module_imports_no_client(module: str) -> None:
     assert set() == loaded & NEVER_AT_LOAD
 
 
-@pytest.mark.parametrize("statement", ["import harness", "import harness.plugin, harness.plugin.features"])
+@pytest.mark.parametrize("statement", ["import flag_harness", "import flag_harness.plugin.features"])
 def test_a_fresh_process_stays_free_of_the_sdk(statement: str) -> None:
-    """`import harness` and the plugin's load bring neither the SDK nor its HTTP library."""
+    """`import flag_harness` and the plugin's load bring neither the SDK nor its HTTP library."""
     script = f"{statement}\nimport sys\nprint(sorted(sys.modules.keys() & {NEVER_AT_LOAD}))"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "[]\n" == shown.stdout
 
 
 def test_importing_the_package_loads_nothing_of_it() -> None:
-    """`import harness` is lazy: its rooms are entered when they are needed."""
-    script = "import harness, sys\nprint([name for name in sys.modules if name.startswith('harness.')])"
+    """`import flag_harness` is lazy: its rooms are entered when they are needed."""
+    script = "import flag_harness, sys\nprint([name for name in sys.modules if name.startswith('flag_harness.')])"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "[]\n" == shown.stdout
 
@@ -154,18 +155,18 @@ def test_the_declared_packages_are_those_that_exist() -> None:
     """A package that is not declared would be missing from the wheel."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     existing = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-    declared = {name for name in document["packages"] if not name.startswith("harness.conformance.")}
-    assert existing | {"harness.conformance"} == declared
-    assert {"fixtures", "recordings"} == set(document["package-dir"].values()) - {"harness", "cases"}
+    declared = {name for name in document["packages"] if not name.startswith("flag_harness.conformance.")}
+    assert existing | {"flag_harness.conformance"} == declared
+    assert {"fixtures", "recordings"} == set(document["package-dir"].values()) - {"harness/flag_harness", "cases"}
 
 
 def test_all_that_the_cases_are_made_of_is_in_the_wheel() -> None:
     """Every folder of fixtures and recordings is declared as a part of the installed suite."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    declared = {name for name in document["packages"] if name.startswith("harness.conformance.")}
+    declared = {name for name in document["packages"] if name.startswith("flag_harness.conformance.")}
     folders = {
         file.parent.relative_to(ROOT) for top in ("fixtures", "recordings") for file in (ROOT / top).rglob("*.*")
     }
-    assert {f"harness.conformance.{'.'.join(folder.parts)}" for folder in folders} | {
-        "harness.conformance.recordings"
+    assert {f"flag_harness.conformance.{'.'.join(folder.parts)}" for folder in folders} | {
+        "flag_harness.conformance.recordings"
     } == declared

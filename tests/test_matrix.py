@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import FlagError
-from harness.flags import SHIPPED, Flag
-from harness.matrix import Combination, matrix, pinned
+from flag_harness.errors import FlagError
+from flag_harness.flags import SHIPPED, Flag
+from flag_harness.matrix import Combination, matrix, pinned
 
 
 @st.composite

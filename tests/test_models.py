@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import models
-from harness.errors import ConfigError
-from harness.models import (
+from flag_harness import models
+from flag_harness.errors import ConfigError
+from flag_harness.models import (
     DEFAULT_MODEL,
     EFFORTS,
     Model,
@@ -23,7 +23,7 @@ from harness.models import (
     shipped,
     thinking_parameters,
 )
-from harness.wire.usage import Usage
+from flag_harness.wire.usage import Usage
 
 REQUIRED = {"thinking", "thinks_unasked", "efforts", "max_output_tokens", "context_window", "smallest_cacheable_prefix"}
 OURS = "a choice of this project"
@@ -140,7 +140,7 @@ def test_a_dated_id_is_the_model(model_id: str, expected: str) -> None:
 
 def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """It works: nothing is asked for that could be refused, and nothing is priced."""
-    with caplog.at_level(logging.WARNING, logger="harness.models"):
+    with caplog.at_level(logging.WARNING, logger="flag_harness.models"):
         model = find("claude-sonet-5-5")
         find("claude-sonet-5-5")
     expected = (

@@ -31,7 +31,8 @@ def test_the_example_is_recorded_and_played(pytester: pytest.Pytester) -> None:
 def test_the_line_that_logs_writes_json_lines(tmp_path: Path) -> None:
     """As it is pasted, in a program of its own."""
     happens = (
-        "import harness.logs\nharness.logs.event(logging.getLogger('harness.agent'), logging.INFO, 'retry', attempt=1)"
+        "from flag_harness.reference.logs import event\n"
+        "event(logging.getLogger('flag_harness.reference'), logging.INFO, 'retry', attempt=1)"
     )
     script = _block("python", "json_lines") + happens
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

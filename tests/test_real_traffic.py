@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.transports import http_client
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.transports import http_client
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 TRAFFIC = Path(__file__).parents[2] / "shared" / "traffic" / "interactions.jsonl.gz"
 PIECE = 1000

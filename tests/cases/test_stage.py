@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.agent import Bash, Event, TurnEnded
-from harness.conformance.stage import Talk, bash_for
-from harness.errors import CommandRefused
+from flag_harness.conformance.stage import Talk, bash_for
+from flag_harness.errors import CommandRefused
+from flag_harness.reference import Bash, Event, TurnEnded
 
 
 class Swallowing:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette import Cassette, Envelope, Interaction, Replay, replay
-from harness.cassette.bindings import given_ids
-from harness.errors import CassetteMiss
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction, Replay, replay
+from flag_harness.cassette.match.bindings import given_ids
+from flag_harness.errors import CassetteMiss
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 JSON = (("content-type", "application/json"),)

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.blobs import SMALLEST, BlobsBeside, holds_block, lifted, put_back
-from harness.cassette.format import decode_file, encode_files
-from harness.errors import CassetteError
-from harness.wire.timeline import Chunk, End, Head, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.file.blobs import SMALLEST, BlobsBeside, holds_block, lifted, put_back
+from flag_harness.cassette.file.format import decode_file, encode_files
+from flag_harness.errors import CassetteError
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 IMAGE = random.Random(1).randbytes(SMALLEST)
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.cassette.body import Stored, restored, stored, stored_text
+from flag_harness.cassette.file.body import Stored, restored, stored, stored_text
 
 JSON_BYTES = st.text('[]{}",:\\u0123456789.eE+-truefalsn \n', max_size=20).map(str.encode)
 

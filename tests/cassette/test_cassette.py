@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.errors import CassetteError
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.errors import CassetteError
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "case", "off")
 REQUEST = Request("POST", "/v1/messages", (), b'{"n":1}')
@@ -28,7 +28,7 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: p
     """A pipe may never end, a device has no end: neither is opened."""
     os.mkfifo(tmp_path / "pipe")
     CASSETTE.save(tmp_path / "x.json")
-    monkeypatch.setattr("harness.cassette.cassette.LARGEST", 100)
+    monkeypatch.setattr("flag_harness.cassette.cassette.LARGEST", 100)
     for path, why in (
         (tmp_path / "pipe", "is no regular file"),
         (Path("/dev/zero"), "is no regular file"),

@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction, replay
-from harness.transports import async_http_client, http_client
-from harness.wire.timeline import Chunk, End, Head, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.transports import async_http_client, http_client
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 RUNS = 100
 TASKS = 50

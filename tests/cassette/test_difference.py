@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.difference import ABSENT, Difference, Steps, changed_words, differences, path_of
+from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, changed_words, differences, path_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),

@@ -6,11 +6,11 @@ import httpx
 import pytest
 import vcr
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.exporters import vcrpy_yaml
-from harness.cassette.importers import import_cassette
-from harness.errors import CassetteError
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.file.exporters import vcrpy_yaml
+from flag_harness.cassette.importers import import_cassette
+from flag_harness.errors import CassetteError
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 HEADERS = (("content-type", "application/json"), ("request-id", "req_1"))
 STREAM = (

@@ -23,10 +23,10 @@ import brotli
 import pytest
 import zstandard
 
-from harness.cassette import Cassette, Envelope, Recorder, replay
-from harness.clock import VirtualClock
-from harness.errors import CassetteMiss
-from harness.transports import SystemClock, intercepted, transport_class
+from flag_harness.cassette import Cassette, Envelope, Recorder, replay
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import CassetteMiss
+from flag_harness.transports import SystemClock, intercepted, transport_class
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
 ELSEWHERE = "http://anywhere.invalid"
@@ -281,7 +281,7 @@ def test_real_traffic_is_replayed_to_the_byte(
 ) -> None:
     """Every interaction, plain and compressed in four ways, in chunks cut anywhere; and decoded, what it says."""
     if way != WAYS[0]:  # the scan for keys takes as long as all the rest, and what it reads does not depend on the way
-        monkeypatch.setattr("harness.cassette.cassette.refuse_keys", lambda *arguments: None)
+        monkeypatch.setattr("flag_harness.cassette.cassette.refuse_keys", lambda *arguments: None)
     chance = random.Random(str(way))
     asked = [_asked_of_row(row, chance) for row in traffic]
     cassette = _prove(way, asked, serve(asked), tmp_path / "x.json")

@@ -14,11 +14,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cassette import NO_FILTERS, Cassette, Envelope, Filters, Interaction, Recorder, replay
-from harness.cassette.texts import texts
-from harness.errors import CassetteMiss, ConfigError
-from harness.wire.sse import decode, encode
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+from flag_harness.cassette import NO_FILTERS, Cassette, Envelope, Filters, Interaction, Recorder, replay
+from flag_harness.cassette.redact.texts import texts
+from flag_harness.errors import CassetteMiss, ConfigError
+from flag_harness.wire.sse import decode, encode
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 SECRET = "hunter2-planted"
 PATTERN = Filters(patterns=(r"hunter2-\w+",))

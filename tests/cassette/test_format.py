@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.format import decode_file, encode_file
-from harness.cassette.interaction import Envelope, Interaction
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+from flag_harness.cassette.file.format import decode_file, encode_file
+from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 TEXT = st.text(max_size=8)
 HEADERS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.headers import kept_of_request, kept_of_response
+from flag_harness.cassette.redact.headers import kept_of_request, kept_of_response
 
 URL = "https://api.example.com/v1/messages"
 NAMES = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1)

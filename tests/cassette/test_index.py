@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Filters, Interaction, replay
-from harness.errors import CassetteMiss
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Filters, Interaction, replay
+from flag_harness.errors import CassetteMiss
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.cassette.interaction import Interaction, kept_request, same_but_for_times
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+from flag_harness.cassette.interaction import Interaction, kept_request, same_but_for_times
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"b":1,"a":2}')
 HEAD = Head(0.5, 200, (("request-id", "req_1"), ("anthropic-ratelimit-tokens-reset", "2026-01-01T00:00:00Z")))

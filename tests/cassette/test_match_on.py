@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction, replay
-from harness.cassette.matching import MatchWord
-from harness.errors import CassetteError, CassetteMiss
-from harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, body
+from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.errors import CassetteError, CassetteMiss
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, body
 
 JSON: Headers = (("content-type", "application/json"),)
 

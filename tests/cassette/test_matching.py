@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.matching import betas, body_value, canonical_path, match_key
+from flag_harness.cassette.match.matching import betas, body_value, canonical_path, match_key
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),

@@ -15,12 +15,12 @@ from types import ModuleType
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction, Replay
-from harness.cassette.lock import LOCK_FILE, STALE_SECONDS, locked
-from harness.cassette.merge import can_add, holds_recording_of, merged, own_places
-from harness.errors import CassetteError
-from harness.files import write_whole
-from harness.wire.timeline import Chunk, End, Head, Request, body
+from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
+from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, locked
+from flag_harness.cassette.merge import can_add, holds_recording_of, merged, own_places
+from flag_harness.errors import CassetteError
+from flag_harness.files import write_whole
+from flag_harness.wire.timeline import Chunk, End, Head, Request, body
 
 WHEN, LATER = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 FORK = multiprocessing.get_context("fork")

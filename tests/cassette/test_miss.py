@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction, Replay
-from harness.cassette.difference import Difference
-from harness.cassette.miss import MOST_RANKED, Miss, Reporter, request_differences
-from harness.errors import CassetteMiss
-from harness.flags import explaining_flag
-from harness.wire.timeline import End, Headers, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
+from flag_harness.cassette.match.difference import Difference
+from flag_harness.cassette.match.miss import MOST_RANKED, Miss, Reporter, request_differences
+from flag_harness.errors import CassetteMiss
+from flag_harness.flags import explaining_flag
+from flag_harness.wire.timeline import End, Headers, Request
 
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 PATH = Path("recordings/x.json")

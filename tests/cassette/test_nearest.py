@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.nearest import _common, nearest
-from harness.wire.timeline import Headers, Request
+from flag_harness.cassette.match.nearest import _common, nearest
+from flag_harness.wire.timeline import Headers, Request
 
 TURNS = [{"role": "user", "content": f"turn {number}"} for number in range(4)]
 

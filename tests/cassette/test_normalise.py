@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import NO_NORMALISERS, Cassette, Envelope, Interaction, Normalisers, replay
-from harness.errors import CassetteMiss, ConfigError
-from harness.wire.timeline import End, Head, Request
+from flag_harness.cassette import NO_NORMALISERS, Cassette, Envelope, Interaction, Normalisers, replay
+from flag_harness.errors import CassetteMiss, ConfigError
+from flag_harness.wire.timeline import End, Head, Request
 
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 ANSWER = (Head(0.0, 200, ()), End(0.0))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.cassette import Cassette, Envelope, Interaction, Normalisers, Replay, replay
-from harness.cassette.rebase import Change, Rewrite, changes_of, rebased, rewritten_places
-from harness.errors import CassetteError, CassetteMiss
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction, Normalisers, Replay, replay
+from flag_harness.cassette.rebase import Change, Rewrite, changes_of, rebased, rewritten_places
+from flag_harness.errors import CassetteError, CassetteMiss
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 PATH = Path("recordings/x.json")

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette import Interaction, Recorder
-from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
+from flag_harness.cassette import Interaction, Recorder
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
 ASKED = Request(
     "POST",

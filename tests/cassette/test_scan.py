@@ -15,11 +15,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette import Cassette, Envelope, Filters, Interaction
-from harness.cassette.scan import SHAPES, Finding, scan_cassette, scan_file, without_keys
-from harness.errors import CassetteError
-from harness.wire.sse import encode
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+from flag_harness.cassette.redact.scan import SHAPES, Finding, scan_cassette, scan_file, without_keys
+from flag_harness.errors import CassetteError
+from flag_harness.wire.sse import encode
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
 WORD = "Zm9vYmFyMTIzNDU2Nzg5"
@@ -245,7 +245,7 @@ def test_a_cassette_with_a_key_is_not_written(tmp_path: Path) -> None:
         "  interaction 0, request b: a bearer token (Bearer…)\n"
         "  interaction 1, response delta 0-1 of block 0: an Anthropic key (sk-ant…)\n"
         "Take it out with a filter, in pyproject.toml for all tests:\n"
-        "  [tool.harness.filters]\n"
+        "  [tool.flag-harness.filters]\n"
         "  patterns = ['sk-ant-[A-Za-z0-9_-]{12,}', "
         "'(?i:bearer)\\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*']\n"
         "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."

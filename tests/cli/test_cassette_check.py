@@ -1,4 +1,4 @@
-"""`harness cassette check`: keys and unreadable files are found, in files and in every commit."""
+"""`flag-harness cassette check`: keys and unreadable files are found, in files and in every commit."""
 
 import json
 import os
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Envelope, Interaction
-from harness.cassette.format import encode_file
-from harness.cli import main
-from harness.wire.timeline import Chunk, End, Head, Request
+from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette.file.format import encode_file
+from flag_harness.cli import main
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 KEY = "sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5"
 
@@ -58,7 +58,7 @@ def test_without_recordings_there_is_nothing_to_find(capsys: pytest.CaptureFixtu
 
 def test_keys_and_unreadable_files_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """In the configured directory, cassettes and other files."""
-    Path("pyproject.toml").write_text('[tool.harness]\nrecordings = "kept"\n', encoding="utf-8")
+    Path("pyproject.toml").write_text('[tool.flag-harness]\nrecordings = "kept"\n', encoding="utf-8")
     _write("kept/a.json", KEY)
     _write("kept/b.json")
     Path("kept/c.json").write_text("{", encoding="utf-8")
@@ -71,7 +71,7 @@ def test_keys_and_unreadable_files_are_named(capsys: pytest.CaptureFixture[str])
             "kept/c.json: cannot be read as a cassette: Input data was truncated",
             f"kept/notes.txt: line 2: {found}",
             "4 files checked: 2 look like a key, 1 cannot be read",
-            "Withdraw those keys if they are real; name them in [tool.harness.filters], and record again.",
+            "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again.",
         ],
     ) == _run(capsys)
     assert (0, ["1 files checked: 0 look like a key, 0 cannot be read"]) == _run(capsys, "kept/b.json")
@@ -163,7 +163,7 @@ def test_what_a_filter_names_by_now_is_reported(repository: Path, capsys: pytest
     interaction = Interaction(request, (Head(0.0, 200, ()), Chunk(0.0, b"{}"), End(0.0)))
     (repository / "a.json").write_bytes(encode_file(Envelope("live", "2026-11-22T00:00:00Z"), [interaction]))
     assert 0 == main(["cassette", "check", "a.json"])
-    (repository / "pyproject.toml").write_text("[tool.harness.filters]\njson = ['metadata.user_id']\n")
+    (repository / "pyproject.toml").write_text("[tool.flag-harness.filters]\njson = ['metadata.user_id']\n")
     assert 1 == main(["cassette", "check", "a.json"])
-    place = "a.json: interaction 0, request or answer: holds what [tool.harness.filters] names (record it again)"
+    place = "a.json: interaction 0, request or answer: holds what [tool.flag-harness.filters] names (record it again)"
     assert place in capsys.readouterr().out

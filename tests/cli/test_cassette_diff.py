@@ -1,4 +1,4 @@
-"""`harness cassette diff`: where two cassettes differ."""
+"""`flag-harness cassette diff`: where two cassettes differ."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Envelope, Interaction
-from harness.cassette.format import encode_file
-from harness.cli import main
-from harness.wire.timeline import Chunk, End, Head, Request
+from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette.file.format import encode_file
+from flag_harness.cli import main
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 MATRIX = Path(__file__).parents[2] / "recordings" / "matrix"
 LONG = "You keep the notes of a small engineering team, and answer in plain sentences when you are asked. "
@@ -106,4 +106,4 @@ def test_its_help_holds_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("show", "diff", "stat"):
         with pytest.raises(SystemExit):
             main(["cassette", command, "--help"])
-        assert f"examples:\n  harness cassette {command}" in capsys.readouterr().out
+        assert f"examples:\n  flag-harness cassette {command}" in capsys.readouterr().out

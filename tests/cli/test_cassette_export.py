@@ -1,13 +1,13 @@
-"""`harness cassette export`: what is written, and what is not."""
+"""`flag-harness cassette export`: what is written, and what is not."""
 
 from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.importers import import_cassette
-from harness.cli.main import main
-from harness.wire.timeline import Cut, End, Head, Piece, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.importers import import_cassette
+from flag_harness.cli.main import main
+from flag_harness.wire.timeline import Cut, End, Head, Piece, Request
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`harness cassette import`: exit codes, messages, what is written, and what hostile files can do."""
+"""`flag-harness cassette import`: exit codes, messages, what is written, and what hostile files can do."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.cassette import Cassette
-from harness.cli import cassette_import
-from harness.cli.main import main
+from flag_harness.cassette import Cassette
+from flag_harness.cli.cassette import import_ as cassette_import
+from flag_harness.cli.main import main
 
 HEADERS = {"Content-Type": ["application/json"], "Date": ["Mon, 02 Mar 2026 10:00:00 GMT"]}
 RESPONSE = {"status": {"code": 200}, "headers": HEADERS, "body": {"string": "{}"}}
@@ -317,13 +317,13 @@ def test_a_check_finds_the_key_for_which_the_file_would_be_refused(
 ) -> None:
     """What is checked is what would be written: filters of the project are applied."""
     why = "interaction 0, request a: an Anthropic key (sk-ant…)"
-    mend = "it is written once [tool.harness.filters] names that"
+    mend = "it is written once [tool.flag-harness.filters] names that"
     _write(room / "one.yaml", KEYS)
     assert (2, "", f"one.yaml: {why}; {mend}\n") == _run(capsys, "one.yaml", "--check")
     _write(room / "two.yaml", KEYS, KEYS)
     assert (2, "", f"two.yaml: {why} and 1 more; {mend}\n") == _run(capsys, "two.yaml", "--check")
     patterns = "patterns = ['sk-ant-[a-zA-Z0-9-]+', 'customer-[0-9]+']"
-    (room / "pyproject.toml").write_text(f"[tool.harness.filters]\n{patterns}\n")
+    (room / "pyproject.toml").write_text(f"[tool.flag-harness.filters]\n{patterns}\n")
     assert 0 == _run(capsys, "one.yaml", "--check")[0]
     assert 0 == _run(capsys, "one.yaml", "--to", "new")[0]
     assert {"a": "REDACTED", "b": "REDACTED"} == Cassette.load("new/one.json").interactions[0].value

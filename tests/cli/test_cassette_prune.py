@@ -1,4 +1,4 @@
-"""`harness cassette prune` on real folders; that a run notes what it needs is shown with the plugin."""
+"""`flag-harness cassette prune` on real folders; that a run notes what it needs is shown with the plugin."""
 
 import base64
 import json
@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cli import main
-from harness.wire.timeline import End, Head, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cli import main
+from flag_harness.wire.timeline import End, Head, Request
 
-CLAIMS = Path(".pytest_cache", "v", "harness", "claims")
+CLAIMS = Path(".pytest_cache", "v", "flag-harness", "claims")
 PAST = time.time() - 3600
 
 

@@ -1,4 +1,4 @@
-"""`harness cassette rebase`: reviewed first, then exactly that."""
+"""`flag-harness cassette rebase`: reviewed first, then exactly that."""
 
 import errno
 import json
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.lock import locked
-from harness.cli import main
-from harness.wire.timeline import End, Head, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.file.lock import locked
+from flag_harness.cli import main
+from flag_harness.wire.timeline import End, Head, Request
 
 RESPONSE = (Head(0.0, 200, ()), End(0.0))
 
@@ -44,7 +44,7 @@ def misses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
 
     def write(*rows: dict[str, Any]) -> Path:
-        path = tmp_path / ".pytest_cache" / "v" / "harness" / "misses"
+        path = tmp_path / ".pytest_cache" / "v" / "flag-harness" / "misses"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"root": str(tmp_path), "misses": rows}))
         return path
@@ -68,7 +68,7 @@ def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
     would = "1 request would be rewritten, the answers kept and the files stamped: rebased, not verified.\n"
     asks = "Nothing is written yet: review this with --dry-run, or say --yes.\n"
     assert (1, shown + would + asks) == _run(capsys)
-    assert (0, f"{shown}{would}To do it: harness cassette rebase\n") == _run(capsys, "--dry-run")
+    assert (0, f"{shown}{would}To do it: flag-harness cassette rebase\n") == _run(capsys, "--dry-run")
     assert before == one.read_bytes()
 
     misses(_miss("recordings/one.json", new="newer"))
@@ -122,7 +122,7 @@ def test_paths_choose_cassettes(tmp_path: Path, misses: Any, capsys: pytest.Capt
     )
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
     code, output = _run(capsys, "--dry-run", "a/one.json", "b")
-    assert (0, "To do it: harness cassette rebase a/one.json b") == (code, output.splitlines()[-1])
+    assert (0, "To do it: flag-harness cassette rebase a/one.json b") == (code, output.splitlines()[-1])
     assert 0 == _run(capsys, "a/one.json", "b")[0]
     assert [name for name in before if before[name] != (tmp_path / name).read_bytes()] == ["a/one.json", "b/three.json"]
 
@@ -142,11 +142,11 @@ def test_what_can_only_be_recorded_is_listed(tmp_path: Path, misses: Any, capsys
     [
         (
             None,
-            ".pytest_cache/v/harness/misses: there are no misses of a pytest run; run pytest first (not with "
+            ".pytest_cache/v/flag-harness/misses: there are no misses of a pytest run; run pytest first (not with "
             "-p no:cacheprovider), or name the file with --from",
         ),
-        ("{", ".pytest_cache/v/harness/misses: this is no file of missed requests; run pytest again"),
-        ("[]", ".pytest_cache/v/harness/misses: this is no file of missed requests; run pytest again"),
+        ("{", ".pytest_cache/v/flag-harness/misses: this is no file of missed requests; run pytest again"),
+        ("[]", ".pytest_cache/v/flag-harness/misses: this is no file of missed requests; run pytest again"),
     ],
 )
 def test_without_a_run_it_says_what_to_do(

@@ -1,4 +1,4 @@
-"""`harness cassette show`: a cassette as a conversation, for people and for scripts."""
+"""`flag-harness cassette show`: a cassette as a conversation, for people and for scripts."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.format import encode_file
-from harness.cli import main
-from harness.report.conversation import exchanges
-from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
+from flag_harness.analysis.conversation import exchanges
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.file.format import encode_file
+from flag_harness.cli import main
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 LOOP = RECORDINGS / "matrix" / "streaming+prompt_cache+extended_output.json"

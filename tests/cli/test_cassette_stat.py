@@ -1,4 +1,4 @@
-"""`harness cassette stat`: what is recorded, by file and in all."""
+"""`flag-harness cassette stat`: what is recorded, by file and in all."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Envelope, Interaction
-from harness.cassette.format import encode_file
-from harness.cli import main
-from harness.wire.timeline import Chunk, End, Head, Request
+from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette.file.format import encode_file
+from flag_harness.cli import main
+from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 MODEL = "claude-haiku-4-5"
 """$1 in and $5 out for a million tokens."""
@@ -43,7 +43,7 @@ def _stat(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, lis
 
 def test_each_file_and_all_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     """Those of the configured directory; the age in all is that of the oldest."""
-    Path("pyproject.toml").write_text('[tool.harness]\nrecordings = "kept"\n', encoding="utf-8")
+    Path("pyproject.toml").write_text('[tool.flag-harness]\nrecordings = "kept"\n', encoding="utf-8")
     sizes = [_write("kept/a.json", 200, 529, days=2), _write("kept/b/c.json", 200, upstream="simulator")]
     kib = [f"{size / 1024:.1f} KiB" for size in (*sizes, sum(sizes))]
     assert (

@@ -1,4 +1,4 @@
-"""`harness context`, with real files, standard input and the environment."""
+"""`flag-harness context`, with real files, standard input and the environment."""
 
 import argparse
 import io
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.agent.context import Context
-from harness.agent.store import load, save
-from harness.cli.context import register
+from flag_harness.cli.context import register
+from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.store import load, save
 
 NEXT = "restore it from a copy, or begin a new session without it"
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
@@ -25,8 +25,8 @@ PROMPT = (
 
 
 def harness(*words: str | Path) -> int:
-    """The exit code of `harness context ...`."""
-    parser = argparse.ArgumentParser(prog="harness")
+    """The exit code of `flag-harness context ...`."""
+    parser = argparse.ArgumentParser(prog="flag-harness")
     register(parser.add_subparsers(required=True))
     arguments = parser.parse_args(["context", *map(str, words)])
     code: int = arguments.run(arguments)
@@ -88,7 +88,9 @@ def test_a_combination_is_saved_under_its_id(
 ) -> None:
     """In declared order; the flags are those that ship and those of the project."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pyproject.toml").write_text("[tool.harness.flags]\nstreaming = 'MY_STREAMING'\nplanner = 'PLANNER'\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.flag-harness.flags]\nstreaming = 'MY_STREAMING'\nplanner = 'PLANNER'\n"
+    )
     piped(SOUND)
     assert 0 == harness("save", "session.json", "--combination", stated)
     assert saved == load(tmp_path / "session.json").combination
@@ -213,12 +215,14 @@ def test_help_holds_an_example_and_the_option_for_scripts(command: str, capsys: 
         harness(command, "--help")
     assert 0 == caught.value.code
     text = capsys.readouterr().out
-    assert f"  harness context {command} session.json" in text
+    assert f"  flag-harness context {command} session.json" in text
     assert "--json" in text
 
 
 def test_the_command_needs_neither_the_sdk_nor_pydantic_to_be_registered() -> None:
-    """`harness --help` stays quick."""
-    script = "import harness.cli.context, sys; print({'anthropic', 'pydantic_core', 'pydantic'} & set(sys.modules))"
+    """`flag-harness --help` stays quick."""
+    script = (
+        "import flag_harness.cli.context, sys; print({'anthropic', 'pydantic_core', 'pydantic'} & set(sys.modules))"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "set()\n" == run.stdout

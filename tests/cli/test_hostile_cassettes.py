@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.cli import main, serve
-from harness.errors import CassetteMiss
-from harness.faults import Fault
-from harness.wire.timeline import Request, Upstream
+from flag_harness.cli import main, serve
+from flag_harness.errors import CassetteMiss
+from flag_harness.faults import Fault
+from flag_harness.wire.timeline import Request, Upstream
 
 FOLDER = Path(__file__).parents[2] / "recordings" / "matrix"
 SEEDS = [json.loads((FOLDER / name).read_bytes()) for name in ("off.json", "streaming.json")]

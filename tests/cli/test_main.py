@@ -1,11 +1,11 @@
-"""The `harness` command itself: exit codes, and an ending that nobody waits for."""
+"""The `flag-harness` command itself: exit codes, and an ending that nobody waits for."""
 
 import subprocess
 import sys
 
 import pytest
 
-from harness.cli import main
+from flag_harness.cli import main
 
 
 def test_a_mistake_is_one_line_and_exit_code_two(
@@ -19,8 +19,8 @@ def test_a_mistake_is_one_line_and_exit_code_two(
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
-    """`harness matrix | head -0` ends quietly, where each line is written at once."""
-    command = [sys.executable, "-u", "-c", "from harness.cli import main; raise SystemExit(main(['matrix']))"]
+    """`flag-harness matrix | head -0` ends quietly, where each line is written at once."""
+    command = [sys.executable, "-u", "-c", "from flag_harness.cli import main; raise SystemExit(main(['matrix']))"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

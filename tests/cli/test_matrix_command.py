@@ -1,11 +1,11 @@
-"""`harness matrix`: the combinations, and the one that the environment selects."""
+"""`flag-harness matrix`: the combinations, and the one that the environment selects."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from flag_harness.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_the_flags_of_the_project_take_the_place_of_those_that_ship(
 ) -> None:
     """Their requirements are held, and numbers beside the shipped ones are nobody's business."""
     (elsewhere / "pyproject.toml").write_text(
-        '[tool.harness.flags]\nfirst = "FIRST"\nsecond = { env = "SECOND", requires = ["first"] }\n'
+        '[tool.flag-harness.flags]\nfirst = "FIRST"\nsecond = { env = "SECOND", requires = ["first"] }\n'
     )
     assert 0 == main(["matrix"])
     names = [line[2:].split()[0] for line in capsys.readouterr().out.splitlines()]

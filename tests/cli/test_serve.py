@@ -1,4 +1,4 @@
-"""`harness serve` as a process of its own, asked by programs that know nothing of it."""
+"""`flag-harness serve` as a process of its own, asked by programs that know nothing of it."""
 
 import base64
 import json
@@ -18,15 +18,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cassette.interaction import kept_request
-from harness.cli import main
-from harness.cli.serve import Replays
-from harness.errors import CassetteMiss
-from harness.simulator import parse_scenario, simulate
-from harness.wire.timeline import Request, Response, body
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.interaction import kept_request
+from flag_harness.cli import main
+from flag_harness.cli.serve import Replays
+from flag_harness.errors import CassetteMiss
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.wire.timeline import Request, Response, body
 
-COMMAND = [sys.executable, "-c", "from harness.cli import main; raise SystemExit(main())", "serve"]
+COMMAND = [sys.executable, "-c", "from flag_harness.cli import main; raise SystemExit(main())", "serve"]
 HEADERS = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
 SCENARIO = """
 [[turn]]
@@ -167,7 +167,8 @@ def test_no_key_reaches_the_log(cassette: Path, tmp_path: Path, monkeypatch: pyt
     """Not one that looks like a key, though a cut would leave but the middle of it, nor what a filter names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.harness.filters]\npatterns = ["customer-[0-9]+"]\n[tool.harness.normalise]\njson = ["max_tokens"]\n'
+        '[tool.flag-harness.filters]\npatterns = ["customer-[0-9]+"]\n'
+        '[tool.flag-harness.normalise]\njson = ["max_tokens"]\n'
     )
     secret = "sk-ant-api03-" + "Ab3" * 31 + "AA"
     with served("replay", cassette) as (url, process):
@@ -286,7 +287,7 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
         port = taken.getsockname()[1]
         wrong = {
             "--fault refused_keyword:keyword=thinking: a server cannot do this, it happens in the client before a byte "
-            "is sent; use it in process, with harness.http_client or pytest's --harness-fault": [
+            "is sent; use it in process, with flag_harness.http_client or pytest's --harness-fault": [
                 cassette,
                 "--fault",
                 "refused_keyword:keyword=thinking",

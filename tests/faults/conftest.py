@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.wire.sse import encode
-from harness.wire.timeline import Chunk, End, Head, Request, Response, Upstream
+from flag_harness.wire.sse import encode
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, Upstream
 
 USAGE = {"input_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
 CITATION = {

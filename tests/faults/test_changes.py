@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from harness import faults
-from harness.faults import Fault
-from harness.wire.layers import faulty
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+from flag_harness import faults
+from flag_harness.faults import Fault
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.sse import decode
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 STREAM_HEAD = Head(0.0, 200, (("content-type", "text/event-stream"),))
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"stream": true}')

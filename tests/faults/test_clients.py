@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.faults import FaultError, misled, overloaded, refused_keyword
-from harness.transports import http_client
-from harness.wire.timeline import Request, Upstream
+from flag_harness.faults import FaultError, misled, overloaded, refused_keyword
+from flag_harness.transports import http_client
+from flag_harness.wire.timeline import Request, Upstream
 
 ASK: dict[str, Any] = {
     "model": "claude-haiku-4-5",

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import faults
-from harness.faults import Fault
-from harness.wire.grammar import POINTS, points_in
-from harness.wire.layers import faulty
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header
+from flag_harness import faults
+from flag_harness.faults import Fault
+from flag_harness.wire.grammar import POINTS, points_in
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.sse import decode
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header
 
 STREAM_HEAD = Head(0.0, 200, (("content-type", "text/event-stream"),))
 ENDS = [

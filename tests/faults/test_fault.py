@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from harness.faults import (
+from flag_harness.faults import (
     FaultError,
     beta_rejected,
     check_combinations,
@@ -19,8 +19,8 @@ from harness.faults import (
     stream_error,
     unknown_block,
 )
-from harness.wire.layers import faulty
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, Upstream
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, Upstream
 
 
 def test_a_fault_is_a_value() -> None:

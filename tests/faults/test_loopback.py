@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from harness import faults
-from harness.clock import VirtualClock
-from harness.faults import Kind
-from harness.transports import http_client, sdk_http_library
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Upstream
+from flag_harness import faults
+from flag_harness.clock import VirtualClock
+from flag_harness.faults import Kind
+from flag_harness.transports import http_client, sdk_http_library
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Upstream
 
 PLAYABLE = [kind for kind in faults.table() if kind.side == "wire" and not kind.transport_only]
 BETA = {"anthropic-beta": "computer-use-2025-11-24"}

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness import faults
-from harness.clock import VirtualClock
-from harness.faults import Fault, Kind, misled
-from harness.transports import async_http_client, http_client, sdk_version
-from harness.wire.timeline import Upstream
+from flag_harness import faults
+from flag_harness.clock import VirtualClock
+from flag_harness.faults import Fault, Kind, misled
+from flag_harness.transports import async_http_client, http_client, sdk_version
+from flag_harness.wire.timeline import Upstream
 
 ASK: Mapping[str, Any] = {
     "model": "claude-haiku-4-5",

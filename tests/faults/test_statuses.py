@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness import faults
-from harness.faults import Fault
-from harness.wire.timeline import Head, Request, Response, body, header
+from flag_harness import faults
+from flag_harness.faults import Fault
+from flag_harness.wire.timeline import Head, Request, Response, body, header
 
 
 def _answer(fault: Fault, request: Request) -> Response:

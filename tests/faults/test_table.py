@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from harness import faults
-from harness.faults import Kind
+from flag_harness import faults
+from flag_harness.faults import Kind
 
 
 def test_every_fault_that_is_offered_is_in_the_table() -> None:

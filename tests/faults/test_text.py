@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import faults
-from harness.faults import Fault, FaultError, parse
-from harness.faults.stream_errors import MESSAGES
+from flag_harness import faults
+from flag_harness.faults import Fault, FaultError, parse
+from flag_harness.faults.kinds.stream_errors import MESSAGES
 
 POINTS = st.sampled_from(faults.KINDS["stream_error"].points)
 NUMBERS = st.integers(1, 10**6)

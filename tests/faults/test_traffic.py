@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import faults
-from harness.wire.grammar import POINTS, points_in
-from harness.wire.layers import faulty
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
+from flag_harness import faults
+from flag_harness.wire.grammar import POINTS, points_in
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
 pytestmark = pytest.mark.skipif(not TRAFFIC.exists(), reason=f"no recorded traffic at {TRAFFIC}")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.faults import FaultBroken, FaultError, overloaded
-from harness.wire.timeline import Request
+from flag_harness.faults import FaultBroken, FaultError, overloaded
+from flag_harness.wire.timeline import Request
 
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
 

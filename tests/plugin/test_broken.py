@@ -21,7 +21,7 @@ def ask(text):
 ONE = ASK + "\ndef test_it(cassette): ask('one')\n"
 SHARED = """
 @pytest.fixture
-def _harness_cassette_path(request):
+def harness_cassette_path(request):
     return request.config.rootpath / "recordings" / "shared.json"
 """
 TWO = ASK + SHARED + "\ndef test_a(cassette): ask('a')\n\ndef test_b(cassette): ask('b')\n"
@@ -115,7 +115,7 @@ def test_a_broken_cassette_that_tests_share_is_mended_by_all_of_them(
 
 
 COUNTING = """
-from harness.cassette import Cassette
+from flag_harness.cassette import Cassette
 
 loads, load = [], Cassette.load.__func__
 

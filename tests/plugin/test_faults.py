@@ -82,7 +82,7 @@ def test_the_marks_faults_reach_them_too(repository: pytest.Pytester) -> None:
     """Likewise by the mark."""
     repository.makepyfile(
         test_ask=TESTS.replace("def test_ask(", "@pytest.mark.faults(refused_keyword(on=1))\ndef test_ask(").replace(
-            "import pytest", "import pytest\nfrom harness.faults import refused_keyword"
+            "import pytest", "import pytest\nfrom flag_harness.faults import refused_keyword"
         )
     )
     run = repository.runpytest_subprocess(*SIMULATED)
@@ -124,7 +124,7 @@ def test_a_fault_that_fired_is_named_with_the_failure(repository: pytest.Pyteste
 def _marked(mark: str, body: str, cassette: str = "cassette", above: str = "") -> str:
     """One test with a mark."""
     return f"""{TESTS.partition("def test_ask")[0]}
-from harness.faults import overloaded
+from flag_harness.faults import overloaded
 
 {above or "@pytest.mark.harness_unplayed"}
 @pytest.mark.{mark}

@@ -105,7 +105,13 @@ def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp
     project = tmp_path / "project"
     project.mkdir()
     (project / "pytest.ini").write_text("[pytest]\n")
-    suite = ("--pyargs", "harness.conformance", "--feature=all", f"--rootdir={project}", f"-c{project / 'pytest.ini'}")
+    suite = (
+        "--pyargs",
+        "flag_harness.conformance",
+        "--feature=all",
+        f"--rootdir={project}",
+        f"-c{project / 'pytest.ini'}",
+    )
     lost = _pytest(*suite, "-plosing", "--collect-only", folder=str(project), PYTHONPATH=str(tmp_path))
     assert (4, True) == (lost.returncode, "the suite's cases do not add up" in lost.stderr)
     run = _pytest(*suite, "-kmissing_param", folder=str(project))

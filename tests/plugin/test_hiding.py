@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Filters
-from harness.plugin.hiding import Hiding
-from harness.wire.tap import Tap
-from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
+from flag_harness.cassette import Filters
+from flag_harness.plugin.redact.hiding import Hiding
+from flag_harness.wire.tap import Tap
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
 FILTERS = Filters(patterns=("secret-[a-z]+",), headers=("x-mine",))
 

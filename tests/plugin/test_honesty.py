@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
 URL = "https://api.anthropic.com/v1/messages"
 HEAD = Head(0.1, 200, (("content-type", "application/json"),))
@@ -37,7 +37,7 @@ def _recorded(pytester: pytest.Pytester, *pieces: Piece, upstream: Any = "live")
 
 def _run(pytester: pytest.Pytester, body: str, *marks: str, asynchronous: bool = False) -> pytest.RunResult:
     lines = ["import asyncio, socket", "import httpx2, pytest", f"URL = {URL!r}"]
-    lines += ["from harness.faults import clean_end, overloaded, stream_error"]
+    lines += ["from flag_harness.faults import clean_end, overloaded, stream_error"]
     lines += [f"@pytest.mark.{mark}" for mark in (*marks, *(["asyncio"] if asynchronous else []))]
     lines += [
         f"{'async ' if asynchronous else ''}def test_it(cassette):",

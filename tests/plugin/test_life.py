@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.cli import main
-from harness.wire.timeline import End, Head, Request
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cli import main
+from flag_harness.wire.timeline import End, Head, Request
 
 ASK = """
 import anthropic
@@ -21,7 +21,7 @@ def ask(text="Hello."):
     client.messages.create(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": text}])
 """
 RECORD = ("--record-mode=rewrite", "--harness-upstream=simulator")
-CLAIMS = Path(".pytest_cache", "v", "harness", "claims")
+CLAIMS = Path(".pytest_cache", "v", "flag-harness", "claims")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_two_tests_of_one_name_stop_the_run(repository: pytest.Pytester, workers
     assert (
         "test_it.py::test_it[1_0] and test_it.py::test_it[1_1] would have the same cassette, "
         "recordings/test_it/test_it[n=1].json: give them different names or parameters, or override the fixture "
-        "_harness_cassette_path"
+        "harness_cassette_path"
     ) in run.stdout.str()
     run.assert_outcomes(errors=1, passed=4 if workers else 0, failed=0)
 
@@ -103,7 +103,7 @@ SHARED = (
     ASK
     + """
 @pytest.fixture
-def _harness_cassette_path(request):
+def harness_cassette_path(request):
     return request.config.rootpath / "recordings" / "shared.json"
 """
 )
@@ -195,7 +195,7 @@ def test_a_whole_run_names_the_cassettes_of_no_test(orphaned: pytest.Pytester, w
     run.stdout.fnmatch_lines(
         [
             f"1 cassette belongs to no test: {ORPHAN}",
-            "To look at what would be removed: harness cassette prune --dry-run",
+            "To look at what would be removed: flag-harness cassette prune --dry-run",
         ]
     )
     assert 1 == main(["cassette", "prune", "--dry-run"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 TESTS = 400
 SYSTEM = "You are a careful assistant for commands. " + "Say what you did. " * 20
@@ -70,7 +70,13 @@ def _asking(pytester: pytest.Pytester, prompt: str, tool: str = "bash", tests: i
 
 
 def _rebase(pytester: pytest.Pytester, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from harness.cli import main; raise SystemExit(main())", "cassette", "rebase"]
+    command = [
+        sys.executable,
+        "-c",
+        "from flag_harness.cli import main; raise SystemExit(main())",
+        "cassette",
+        "rebase",
+    ]
     return subprocess.run([*command, *arguments], cwd=pytester.path, capture_output=True, text=True, check=False)
 
 
@@ -96,7 +102,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
     assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 397 more", hit)
     assert "  recording anew: 400 cassettes, about $0.8000 at list prices" == price
-    assert "If the answers still hold: harness cassette rebase --dry-run" == advice
+    assert "If the answers still hold: flag-harness cassette rebase --dry-run" == advice
     output = run.stdout.str()
     assert 1 == output.count("The nearest is interaction 0; it differs in:")
     assert TESTS - 1 == output.count("`system[0].text`, 1 word: 'careful' → 'helpful' (as in test_prompt.py::test_ask[")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.flags import SHIPPED
-from harness.matrix import Combination
-from harness.plugin.names import LONGEST, cassette_name, same_names, slug
+from flag_harness.flags import SHIPPED
+from flag_harness.matrix import Combination
+from flag_harness.plugin.run.names import LONGEST, cassette_name, same_names, slug
 
 
 class Colour(enum.Enum):
@@ -76,8 +76,8 @@ def test_what_nothing_tells_from_others_is_named_by_its_place(value: Any) -> Non
 def test_parameters_are_sorted_by_name_and_flags_come_first() -> None:
     """A matrix alone keeps its id; order in the source does not matter."""
     flags = Combination(SHIPPED, frozenset({"streaming", "prompt_cache"}))
-    assert "test_ask[streaming+prompt_cache]" == cassette_name([], "test_ask", {"_harness_combination": flags}, {})
-    parameters = {"turns": 3, "_harness_combination": flags, "model": "haiku"}
+    assert "test_ask[streaming+prompt_cache]" == cassette_name([], "test_ask", {"harness_combination": flags}, {})
+    parameters = {"turns": 3, "harness_combination": flags, "model": "haiku"}
     assert "test_ask[streaming+prompt_cache,model=haiku,turns=3]" == cassette_name([], "test_ask", parameters, {})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cassette import Cassette
+from flag_harness.cassette import Cassette
 
 QUIET = ("-q", *(f"-pno:{name}" for name in ("hypothesispytest", "anyio", "respx")))
 RECORD = (*QUIET, "--record-mode=rewrite", "--harness-upstream=simulator")
@@ -180,7 +180,7 @@ def test_a_miss_is_told_in_its_phase_and_leaves_nothing_behind(
     output = run.stdout.str()
     assert "_finalizers" not in output
     assert 'send("torn")' not in output
-    kept = json.loads((project.path / ".pytest_cache/v/harness/misses").read_bytes())["misses"]
+    kept = json.loads((project.path / ".pytest_cache/v/flag-harness/misses").read_bytes())["misses"]
     missed = {row["test"].partition("::")[2] for row in kept} | {"test_wide_again"}  # pytest keeps the first one's
     assert {name for name, outcome in OUTCOMES.items() if outcome in ("error", "failure")} == missed | {
         "test_cancelled"

@@ -69,7 +69,7 @@ def test_a_miss_explains_no_flag_that_the_project_does_not_have(repository: pyte
     """What changed may have to do with anything."""
     path = _recorded(repository)
     path.write_text(path.read_text().replace('"max_tokens": 100', '"max_tokens": 101'))
-    repository.makepyprojecttoml('[tool.harness.flags]\nnew_planner = "PLANNER_V2"\n')
+    repository.makepyprojecttoml('[tool.flag-harness.flags]\nnew_planner = "PLANNER_V2"\n')
     repository.runpytest_subprocess().stdout.fnmatch_lines(["  max_tokens: recorded 101, sent 100"])
 
 
@@ -199,7 +199,7 @@ def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monke
     monkeypatch.setenv("MAX_TOKENS", "9")
     repository.makepyprojecttoml(
         """
-        [tool.harness.flags]
+        [tool.flag-harness.flags]
         streaming = "ENABLE_STREAMING"
         planner = { env = "PLANNER_V2", requires = ["streaming"] }
         """
@@ -288,7 +288,7 @@ def test_a_mistake_in_a_mark_is_told(repository: pytest.Pytester, mark: str, mes
     """With what is declared, or what to write instead."""
     repository.makepyprojecttoml(
         """
-        [tool.harness.flags]
+        [tool.flag-harness.flags]
         planner = { env = "PLANNER", requires = ["streaming"] }
         streaming = "ENABLE_STREAMING"
         """
@@ -321,7 +321,7 @@ def test_what_the_users_shell_says_of_the_api_is_not_played_with(
 
 def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytester) -> None:
     """What the project calls its variable counts; no two flags of a combination share one."""
-    repository.makepyprojecttoml("[tool.harness.flags]\nlive_text = 'ENABLE_STREAMING'\n")
+    repository.makepyprojecttoml("[tool.flag-harness.flags]\nlive_text = 'ENABLE_STREAMING'\n")
     repository.makepyfile(
         """
         import os
@@ -338,7 +338,7 @@ def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytest
 
 def test_an_unknown_key_of_the_configuration_is_a_usage_error(repository: pytest.Pytester) -> None:
     """With the nearest key."""
-    repository.makepyprojecttoml("[tool.harness]\nmodell = 'x'\n")
+    repository.makepyprojecttoml("[tool.flag-harness]\nmodell = 'x'\n")
     run = repository.runpytest_subprocess()
     assert 4 == run.ret
     run.stderr.fnmatch_lines(
@@ -380,7 +380,7 @@ def test_workers_hand_over_their_rows(repository: pytest.Pytester) -> None:
 def test_faults_come_before_the_cassette_and_must_fire(repository: pytest.Pytester) -> None:
     """A fault that answers uses up no interaction; one that never fired fails its test."""
     _recorded(repository)
-    marked = "import pytest\nfrom harness.faults import overloaded\n" + TEST.replace(
+    marked = "import pytest\nfrom flag_harness.faults import overloaded\n" + TEST.replace(
         "def test_ask(cassette):\n    assert ask()",
         "@pytest.mark.faults(overloaded(on=N))\ndef test_ask(cassette):\n"
         "    with pytest.raises(anthropic.APIStatusError) if N == 1 else open('test_ask.py'):\n        ask()\n"

@@ -17,8 +17,8 @@ import anthropic  # noqa: F401 - imported once here, not by each of the runs in 
 import brotli
 import pytest
 
-import harness.plugin.session  # noqa: F401 - as above
-from harness.plugin.secrets import hidden_in_logs, hide_in_record
+import flag_harness.plugin.test.traffic  # noqa: F401 - as above
+from flag_harness.plugin.redact.secrets import hidden_in_logs, hide_in_record
 
 SECRET = "hunter2-planted-5f1c9e"
 API_KEY = "sk-ant-api03-notarealkeynotarealkey0000"
@@ -187,13 +187,13 @@ def test_a_planted_secret_reaches_nothing_but_the_server(
     source = TEST
     if how == "configured":
         ((name, values),) = filters.items()
-        project += f"[tool.harness.filters]\n{name} = {values}\n"
+        project += f"[tool.flag-harness.filters]\n{name} = {values}\n"
     if how == "marked":
         source = source.replace(
             "def test_ask", f"import pytest\n@pytest.mark.harness_filters(**{filters})\ndef test_ask"
         )
     if how == "fixture":
-        body = f"from harness.cassette import Filters\n    return Filters(**{filters})"
+        body = f"from flag_harness.cassette import Filters\n    return Filters(**{filters})"
         fixture = f"@pytest.fixture(scope='session')\ndef harness_filters():\n    {body}"
         pytester.makeconftest(f"import pytest\n\n{fixture}")
     pytester.makepyprojecttoml(project)
@@ -228,7 +228,7 @@ def _ask(pytester: pytest.Pytester, extra: str, *options: str, filters: str = ""
     return pytester.runpytest_inprocess(*options)
 
 
-FILTERS = f"[tool.harness.filters]\npatterns = ['{PATTERN}']\njson = ['metadata.user_id']\n"
+FILTERS = f"[tool.flag-harness.filters]\npatterns = ['{PATTERN}']\njson = ['metadata.user_id']\n"
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
 @pytest.mark.parametrize(
     ("filters", "extra", "message"),
     [
-        ("[tool.harness.filters]\njson = ['a..b']\n", "", "*filters: 'a..b' is no JSON path; *"),
+        ("[tool.flag-harness.filters]\njson = ['a..b']\n", "", "*filters: 'a..b' is no JSON path; *"),
         (
             "",
             "@pytest.mark.harness_filters(pattern=['x'])",
@@ -312,7 +312,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
         (
             "",
             "@pytest.fixture(scope='session')\ndef harness_filters(): return ['x']\n",
-            "*test_a: the fixture harness_filters must return harness.cassette.Filters: [[]'x']",
+            "*test_a: the fixture harness_filters must return flag_harness.cassette.Filters: [[]'x']",
         ),
     ],
 )
@@ -354,7 +354,7 @@ LOGS = """
 import logging
 from pathlib import Path
 import pytest
-from harness.logs import json_lines
+from flag_harness.reference.logs import json_lines
 
 @pytest.fixture(autouse=True)
 def json_log():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 PROGRAM = """
 import json, os, sys, urllib.error, urllib.request

@@ -9,9 +9,9 @@ import pytest
 
 SUITE = Path(__file__).parent / "vcr_suite"
 OURS = ("-p", "no:recording")
-THEIRS = ("-p", "no:harness")
+THEIRS = ("-p", "no:flag_harness")
 OTHERS = ("-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
-CONFIG = "[tool.harness]\nvcr_marks = true\n[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"
+CONFIG = "[tool.flag-harness]\nvcr_marks = true\n[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"
 
 needs_pytest_recording = pytest.mark.skipif(
     importlib.util.find_spec("pytest_recording") is None or importlib.util.find_spec("httpx") is None,
@@ -127,8 +127,8 @@ def test_a_miss_says_what_differs_and_what_to_type(project: pytest.Pytester) -> 
                 "The nearest is interaction 0; it differs in:",
                 "  query: recorded [[][]], sent [[]('limit', '1')[]]",
                 "To record it with pytest-recording: pytest test_it.py::test_get --record-mode=new_episodes "
-                "-p no:harness",
-                "To record it here: harness cassette import cassettes/test_it/test_get.yaml --to recordings, "
+                "-p no:flag_harness",
+                "To record it here: flag-harness cassette import cassettes/test_it/test_get.yaml --to recordings, "
                 "and take the cassette fixture for the mark",
             ],
             consecutive=True,
@@ -214,7 +214,7 @@ def test_recording_is_refused_with_what_to_type(project: pytest.Pytester) -> Non
     run.stdout.fnmatch_lines(
         [
             "E*UsageError: test_it.py::test_get: record mode rewrite: vcr_marks plays cassettes and records none.",
-            "E*To record it with pytest-recording: pytest test_it.py::test_get --record-mode=rewrite -p no:harness",
+            "E*To record it with pytest-recording: pytest test_it.py::test_get --record-mode=rewrite*no:flag_harness",
         ]
     )
 
@@ -376,7 +376,7 @@ def test_cassettes_are_found_where_settings_put_them(project: pytest.Pytester, s
 
 def test_a_mistaken_configuration_is_told_once(project: pytest.Pytester) -> None:
     """Not in place of what the project says."""
-    project.makepyprojecttoml("[tool.harness]\nvcr_marks = 'yes'\n")
+    project.makepyprojecttoml("[tool.flag-harness]\nvcr_marks = 'yes'\n")
     run = _run(project, GET)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(["ERROR: *pyproject.toml: [[]tool.harness[]] vcr_marks = 'yes' must be true or false"])

@@ -9,11 +9,9 @@ from typing import Any
 import anthropic
 import pytest
 
-import harness.plugin.session
-import harness.report.spending  # noqa: F401 - as the SDK, below
-from harness.simulator import simulate
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Chunk, End, Head, Request, Response, header
+from flag_harness.simulator import simulate
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, header
 
 anthropic.Anthropic(api_key="x").close()  # all that this loads is loaded once, not by each of the runs in this process
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.table import aligned, by_combination, closing_lines, recordings_line
+from flag_harness.report.table import aligned, by_combination, closing_lines, recordings_line
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.wire.timeline import Head, Request, Response, body
+from flag_harness.wire.timeline import Head, Request, Response, body
 
 MODEL = "claude-haiku-4-5"
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01", "content-type": "application/json"}

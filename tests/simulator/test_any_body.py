@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.simulator import simulate
-from harness.simulator.signatures import SeededSignatures
-from harness.wire.timeline import Request, Response
+from flag_harness.simulator import simulate
+from flag_harness.simulator.answer.signatures import SeededSignatures
+from flag_harness.wire.timeline import Request, Response
 
 MARK = {"type": "ephemeral", "ttl": "5m"}
 SCHEMA = {

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.clock import VirtualClock
-from harness.errors import ScenarioError
-from harness.simulator import simulate
-from harness.simulator.breaks import REMEMBERED
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import ScenarioError
+from flag_harness.simulator import simulate
+from flag_harness.simulator.count.breaks import REMEMBERED
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROMPT = "You are careful. " * 400

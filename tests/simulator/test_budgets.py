@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from harness.clock import VirtualClock
-from harness.simulator import parse_scenario, simulate
-from harness.wire.timeline import header
+from flag_harness.clock import VirtualClock
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.wire.timeline import header
 
 SYSTEM = [{"type": "text", "text": "prefix " * 5000, "cache_control": {"type": "ephemeral"}}]
 

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clock import VirtualClock
-from harness.simulator import simulate
-from harness.simulator.cache import PromptCache
-from harness.simulator.prefix import segments
+from flag_harness.clock import VirtualClock
+from flag_harness.simulator import simulate
+from flag_harness.simulator.count.cache import PromptCache
+from flag_harness.simulator.count.prefix import segments
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}

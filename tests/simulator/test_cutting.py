@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.simulator import parse_scenario, simulate
-from harness.simulator.tokens import first_tokens, text_tokens
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.simulator.count.tokens import first_tokens, text_tokens
 
 LONG = "one two three four five six seven eight nine ten"
 

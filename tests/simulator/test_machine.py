@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from harness.clock import VirtualClock
-from harness.simulator import Turn, simulate
-from harness.simulator.scenario import Call
-from harness.wire.timeline import Head, Request, body
+from flag_harness.clock import VirtualClock
+from flag_harness.simulator import Turn, simulate
+from flag_harness.simulator.scenario.scenario import Call
+from flag_harness.wire.timeline import Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).with_name("grammar.py"))
 assert _spec is not None

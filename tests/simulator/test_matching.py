@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from harness.simulator import parse_scenario
-from harness.simulator.matching import holds, view
-from harness.simulator.selection import Selection
+from flag_harness.simulator import parse_scenario
+from flag_harness.simulator.scenario.matching import holds, view
+from flag_harness.simulator.scenario.selection import Selection
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "Linux 6"}]}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.simulator import parse_scenario, simulate
-from harness.wire.timeline import body
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.wire.timeline import body
 
 RAW = """
 [[turn.block]]

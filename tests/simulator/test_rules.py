@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from harness.simulator import parse_scenario, simulate
-from harness.simulator.judging import judge
-from harness.simulator.rules import RULES
-from harness.simulator.scenario import Scenario
-from harness.simulator.signatures import SeededSignatures
+from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.simulator.answer.signatures import SeededSignatures
+from flag_harness.simulator.judging import judge
+from flag_harness.simulator.rules import RULES
+from flag_harness.simulator.scenario.scenario import Scenario
 
 TEXT = {"type": "text", "text": "hello"}
 MARKED = {**TEXT, "cache_control": {"type": "ephemeral"}}

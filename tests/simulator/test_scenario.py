@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ScenarioError
-from harness.simulator import load_scenario, parse_scenario, scenario
-from harness.simulator.scenario import Block, Call, Error, Timing
+from flag_harness.errors import ScenarioError
+from flag_harness.simulator import load_scenario, parse_scenario
+from flag_harness.simulator.scenario import scenario
+from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
 WHEN_KEYS = (

@@ -14,10 +14,10 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_count_tokens_params as beta_count_tokens_params
 from anthropic.types.beta import message_create_params as beta_create_params
 
-from harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS, KNOWN_BETAS
-from harness.simulator.rules.schema import CountTokensBody, MessagesBody
-from harness.simulator.rules.shape import shape_problem
-from harness.simulator.rules.tools import definition_problem
+from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS, KNOWN_BETAS
+from flag_harness.simulator.rules.shape.schema import CountTokensBody, MessagesBody
+from flag_harness.simulator.rules.shape.shape import shape_problem
+from flag_harness.simulator.rules.tools import definition_problem
 
 HEADERS = frozenset({"betas", "user_profile_id", "workspace_id"})
 """Parameters that the SDK sends as headers."""

@@ -8,10 +8,10 @@ from typing import Any
 import anthropic
 import pytest
 
-from harness.errors import ScenarioError
-from harness.simulator import Turn, parse_scenario, simulate
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Request, body
+from flag_harness.errors import ScenarioError
+from flag_harness.simulator import Turn, parse_scenario, simulate
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Request, body
 
 MODEL = "claude-haiku-4-5"
 KERNEL = """
@@ -135,7 +135,7 @@ def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
 
 def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """How often a request came is kept of the latest ones: then it is answered as at first."""
-    monkeypatch.setattr("harness.simulator.simulator.REMEMBERED", 2)
+    monkeypatch.setattr("flag_harness.simulator.simulator.REMEMBERED", 2)
     simulator = simulate()
     one, two, three = (request_for(max_tokens=most) for most in (1001, 1002, 1003))
     first = body(simulator(one))
@@ -289,7 +289,7 @@ def test_thinking_comes_back_only_as_it_was_issued(request_for: Any, read: Any) 
 
 def test_signatures_from_elsewhere_may_be_trusted() -> None:
     """For conversations that a live API began."""
-    from harness.simulator.signatures import SeededSignatures
+    from flag_harness.simulator.answer.signatures import SeededSignatures
 
     signatures = SeededSignatures(0, trusted=["live"])
     assert signatures.fits("live", "anything")

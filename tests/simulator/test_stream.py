@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.simulator import Scenario, Turn, simulate
-from harness.simulator.scenario import Block, Call, When
-from harness.wire.timeline import Chunk, Head, Request, body
+from flag_harness.simulator import Scenario, Turn, simulate
+from flag_harness.simulator.scenario.scenario import Block, Call, When
+from flag_harness.wire.timeline import Chunk, Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).parent / "grammar.py")
 assert _spec is not None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulator.images import image_tokens
-from harness.simulator.tokens import block_tokens, input_tokens, text_tokens, tool_tokens
+from flag_harness.simulator.count.images import image_tokens
+from flag_harness.simulator.count.tokens import block_tokens, input_tokens, text_tokens, tool_tokens
 
 TOOL: dict[str, Any] = {"name": "bash", "input_schema": {"type": "object"}}
 

@@ -4,7 +4,7 @@ import inspect
 import os
 from typing import Any
 
-from harness.sweep import Stage
+from flag_harness.sweep import Stage
 
 MAX_TOKENS = 4096
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from harness.sweep import Outcome, judge
-from harness.sweep.judging import Observation
-from harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, model
-from harness.sweep.sweep import Result, Verdict, from_json, to_json
-from harness.sweep.table import long_markdown, short_markdown, summary, terminal_lines
-from harness.sweep.transcript import Line, lines, said
-from harness.wire.timeline import Chunk, Cut, End, Head
+from flag_harness.sweep import Outcome, judge
+from flag_harness.sweep.judging import Observation
+from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, model
+from flag_harness.sweep.sweep import Result, Verdict, from_json, to_json
+from flag_harness.sweep.table import long_markdown, short_markdown, summary, terminal_lines
+from flag_harness.sweep.transcript import Line, lines, said
+from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
 CALL: Line = ("assistant", "tool_use", "note", "{}")
 DONE: Line = ("assistant", "text", "Done.")

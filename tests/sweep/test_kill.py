@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from harness.agent import Context, load, save
-from harness.agent.heal import INTERRUPTED, NOT_RUN
-from harness.flags import read_settings
-from harness.simulator import Turn, simulate
-from harness.simulator.scenario import Call
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Request, Response, header
+from flag_harness.flags import read_settings
+from flag_harness.reference import Context, load, save
+from flag_harness.reference.context.heal import INTERRUPTED, NOT_RUN
+from flag_harness.simulator import Turn, simulate
+from flag_harness.simulator.scenario.scenario import Call
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Request, Response, header
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
 
@@ -249,8 +249,8 @@ def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from harness.agent import Context, save\n"
-        "from harness.errors import ContextError\n"
+        "from flag_harness.reference import Context, save\n"
+        "from flag_harness.errors import ContextError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))\n"
         "try:\n"
@@ -288,7 +288,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @needs_mount
 def test_a_file_system_that_is_full_keeps_the_old_context(small_disk: Path) -> None:
     """The bytes that did not fit leave nothing behind."""
-    from harness.errors import ContextError
+    from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
     save(Context(model="claude-haiku-4-5"), path)
@@ -302,7 +302,7 @@ def test_a_file_system_that_is_full_keeps_the_old_context(small_disk: Path) -> N
 @needs_mount
 def test_a_file_system_that_became_read_only_keeps_the_old_context(small_disk: Path) -> None:
     """Not even root writes there."""
-    from harness.errors import ContextError
+    from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
     save(Context(model="claude-haiku-4-5"), path)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.faults import KINDS, Fault
-from harness.flags import SHIPPED
-from harness.matrix import Combination, matrix
-from harness.sweep import Outcome, Trial, judge, play
-from harness.sweep.agents import Shipped
-from harness.sweep.judging import Observation
+from flag_harness.faults import KINDS, Fault
+from flag_harness.flags import SHIPPED
+from flag_harness.matrix import Combination, matrix
+from flag_harness.reference.sweep_agent import SweepAgent
+from flag_harness.sweep import Outcome, Trial, judge, play
+from flag_harness.sweep.judging import Observation
 
 COMBINATIONS = matrix(SHIPPED)
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -20,7 +20,7 @@ few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 
 def _played(trial: Trial | None, combination: Combination) -> Observation:
     with tempfile.TemporaryDirectory() as directory:
-        return play(Shipped, trial, combination, Path(directory))
+        return play(SweepAgent, trial, combination, Path(directory))
 
 
 @pytest.fixture(scope="module")

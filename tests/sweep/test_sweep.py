@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness import faults
-from harness.errors import HarnessError
-from harness.faults import KINDS, Fault
-from harness.flags import SHIPPED
-from harness.matrix import Combination, matrix, pinned
-from harness.sweep import Outcome, Stage, Sweep, Told, Trial, cast, pairs, trials
-from harness.sweep.agents import Shipped
+from flag_harness import faults
+from flag_harness.errors import HarnessError
+from flag_harness.faults import KINDS, Fault
+from flag_harness.flags import SHIPPED
+from flag_harness.matrix import Combination, matrix, pinned
+from flag_harness.reference.sweep_agent import SweepAgent
+from flag_harness.sweep import Outcome, Stage, Sweep, Told, Trial, cast, pairs, trials
 
 ALL = matrix(SHIPPED)
 OFF, STREAMING = pinned(SHIPPED, {}), pinned(SHIPPED, {"streaming": True})
@@ -68,7 +68,7 @@ def _outcome(sweep: Sweep, fault: Fault) -> Outcome:
 @pytest.fixture(scope="module")
 def shipped(sweep: Callable[..., Sweep]) -> Sweep:
     """The shipped agent under all combinations."""
-    return sweep(Shipped)
+    return sweep(SweepAgent)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,8 +110,8 @@ it say `Kind.streamed` and `Kind.plain`, to which tests/faults/test_sdk.py holds
 def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.Kind, sweep: Callable[..., Sweep]) -> None:
     """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
     streamed, plain = EACH[kind.name]
-    assert streamed == _outcome(sweep(Shipped, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
-    assert plain == _outcome(sweep(Shipped, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
+    assert streamed == _outcome(sweep(SweepAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
+    assert plain == _outcome(sweep(SweepAgent, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
 
 
 @pytest.mark.parametrize(
@@ -395,12 +395,11 @@ def test_an_agent_whose_module_fails_is_refused(monkeypatch: pytest.MonkeyPatch,
 
 def test_agents_are_found_by_name() -> None:
     """A class is itself; the shipped agent has its adapter."""
-    assert Shipped is cast("harness.agent:Agent")
-    assert Shipped is cast("harness.sweep.agents:Shipped")
+    assert SweepAgent is cast("flag_harness.reference.sweep_agent:SweepAgent")
 
 
 def test_the_streams_have_every_point(sweep: Callable[..., Sweep]) -> None:
     """Under all flags they think, talk and call: only what needs citations is not met."""
-    swept = sweep(Shipped, EVERYTHING)
+    swept = sweep(SweepAgent, EVERYTHING)
     met = [point for point in KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R]
     assert [point for point in KINDS["stall"].points if point != "inside_citations"] == met

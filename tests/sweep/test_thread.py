@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from harness.sweep.thread import LeavableThread
-from harness.transports.virtual_time import TimeIsUp
+from flag_harness.sweep.thread import LeavableThread
+from flag_harness.transports.virtual_time import TimeIsUp
 
 
 def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from anthropic import AsyncAnthropic
 
-from harness.agent import Agent, AgentError, Context, TextDelta, Tool, ToolResult, ToolUse, function_tool
-from harness.transports import SystemClock
+from flag_harness.reference import Agent, AgentError, Context, TextDelta, Tool, ToolResult, ToolUse
+from flag_harness.reference.tools.function_tool import function_tool
+from flag_harness.transports import SystemClock
 
 EVENTS = {"first_delta": TextDelta, "call_saved": ToolUse, "result_saved": ToolResult}
 SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}

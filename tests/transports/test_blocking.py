@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.transports import network_blocked, network_guarded
+from flag_harness.transports import network_blocked, network_guarded
 
 
 @pytest.fixture

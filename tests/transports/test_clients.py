@@ -8,8 +8,8 @@ import httpx2
 import pytest
 import trio
 
-from harness.clock import VirtualClock
-from harness.transports import (
+from flag_harness.clock import VirtualClock
+from flag_harness.transports import (
     SystemClock,
     async_http_client,
     clients,
@@ -20,7 +20,7 @@ from harness.transports import (
     sdk_http_library,
     sdk_version,
 )
-from harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 BODY = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'

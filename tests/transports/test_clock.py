@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from harness.transports import SystemClock
+from flag_harness.transports import SystemClock
 
 
 def _sync(clock: SystemClock, seconds: float) -> None:

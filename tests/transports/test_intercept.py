@@ -10,10 +10,10 @@ import httpx
 import httpx2
 import pytest
 
-from harness.clock import VirtualClock
-from harness.transports import SystemClock, intercepted
-from harness.wire.tap import Tap
-from harness.wire.timeline import Chunk, End, Head, Request, Response, body
+from flag_harness.clock import VirtualClock
+from flag_harness.transports import SystemClock, intercepted
+from flag_harness.wire.tap import Tap
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
 BODY = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'

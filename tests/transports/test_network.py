@@ -13,8 +13,8 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import NetworkRefused
-from harness.transports import SIMULATING, is_loopback, network_refused
+from flag_harness.errors import NetworkRefused
+from flag_harness.transports import SIMULATING, is_loopback, network_refused
 
 MESSAGE = (
     "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "

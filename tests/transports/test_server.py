@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from harness.clock import VirtualClock
-from harness.errors import CassetteMiss, HarnessError
-from harness.transports.server import LoopbackServer
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import CassetteMiss, HarnessError
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 OK = Head(0.0, 200, (("content-type", "text/event-stream"), ("x-one", "1"), ("content-length", "999")))
 
@@ -329,7 +329,7 @@ def test_a_taken_port_is_an_error_at_once() -> None:
 
 def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever: the thread ends, and the error names the address."""
-    from harness.transports import server as module
+    from flag_harness.transports.serve import server as module
 
     async def never(self: Any, sockets: Any = None) -> None:
         self.should_exit = True

@@ -13,12 +13,12 @@ import httpx
 import httpx2
 import pytest
 
-from harness.cassette import Cassette, Envelope, Interaction, Recorder, replay
-from harness.clock import VirtualClock
-from harness.errors import CassetteMiss
-from harness.transports import SystemClock, async_http_client, http_client, transport_class
-from harness.wire.tap import Tap
-from harness.wire.timeline import Chunk, Cut, Edit, End, Head, Piece, Request, Response
+from flag_harness.cassette import Cassette, Envelope, Interaction, Recorder, replay
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import CassetteMiss
+from flag_harness.transports import SystemClock, async_http_client, http_client, transport_class
+from flag_harness.wire.tap import Tap
+from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Piece, Request, Response
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\ntransfer-encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"

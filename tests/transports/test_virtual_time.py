@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
+from flag_harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
 
 
 @pytest.fixture

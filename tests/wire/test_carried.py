@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.wire.carried import headers_not_carried, not_carried
+from flag_harness.wire.carried import headers_not_carried, not_carried
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.grammar import POINTS, EventBytes, Gap, Walk, kind, points_at, points_in
-from harness.wire.sse import encode
+from flag_harness.wire.grammar import POINTS, EventBytes, Gap, Walk, kind, points_at, points_in
+from flag_harness.wire.sse import encode
 
 LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 

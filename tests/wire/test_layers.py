@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.layers import edited, faulty, opened
-from harness.wire.timeline import Chunk, Edit, End, Head, Layer, Piece, Request, Response
+from flag_harness.wire.layers import edited, faulty, opened
+from flag_harness.wire.timeline import Chunk, Edit, End, Head, Layer, Piece, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (), b"{}")
 ANSWER: Response = (Head(0.0, 200, ()), Chunk(0.5, b"body"), End(1.0))

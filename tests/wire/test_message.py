@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.wire.message import Received, assembled, received
-from harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
+from flag_harness.wire.message import Received, assembled, received
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
 START: dict[str, Any] = {

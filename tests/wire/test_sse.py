@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.sse import ServerSentEvent, decode, encode
+from flag_harness.wire.sse import ServerSentEvent, decode, encode
 
 VECTORS = Path(__file__).parents[3] / "shared" / "sse-vectors.json"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.usage import Usage
+from flag_harness.wire.usage import Usage
 
 COUNTS = st.integers(min_value=0, max_value=10**9)
 USAGES = st.builds(Usage, *[COUNTS] * 7)

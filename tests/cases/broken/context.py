@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness.agent import Context, store
-from harness.agent import agent as agents
-from harness.agent.heal import healed
+from flag_harness.reference import Context
+from flag_harness.reference import agent as agents
+from flag_harness.reference.context import store
+from flag_harness.reference.context.heal import healed
 
 Patch = pytest.MonkeyPatch
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from harness import flags
-from harness.agent import Agent, AgentError, Event, TurnDiscarded, asking, cache_marks, limits, request, retry, stream
-from harness.agent import agent as agents
-from harness.agent.failure import Failure
-from harness.agent.request import Prepared
-from harness.agent.retry import RetryPolicy
-from harness.clock import Clock
+from flag_harness import flags
+from flag_harness.clock import Clock
+from flag_harness.reference import Agent, AgentError, Event, TurnDiscarded
+from flag_harness.reference import agent as agents
+from flag_harness.reference.request import asking, cache_marks, limits, request, retry, stream
+from flag_harness.reference.request.failure import Failure
+from flag_harness.reference.request.request import Prepared
+from flag_harness.reference.request.retry import RetryPolicy
 
 Patch = pytest.MonkeyPatch
 

@@ -73,7 +73,7 @@ def _asked() -> list[tuple[str, str]]:
 def _case(item: pytest.Item) -> str:
     """The case as it is called when nothing is broken: `test_matrix[off]`, `test_restart`."""
     assert isinstance(item, pytest.Function)
-    combination = item.callspec.params.get("_harness_combination")
+    combination = item.callspec.params.get("harness_combination")
     return item.originalname + (f"[{combination.id}]" if combination else "")
 
 

@@ -9,4 +9,4 @@ from broken.plugin import find
 if __name__ == "__main__":
     _, way, *sys.argv[1:] = sys.argv
     find(way)(pytest.MonkeyPatch())
-    runpy.run_module("harness.conformance.successor", run_name="__main__")
+    runpy.run_module("flag_harness.conformance.successor", run_name="__main__")

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.agent import Event, conversation, stream, tools, turn
-from harness.agent.bash import Bash
-from harness.agent.schema import Schema
-from harness.agent.tools import Toolbox, ToolCall, ToolOutcome
+from flag_harness.reference import Event, turn
+from flag_harness.reference.context import conversation
+from flag_harness.reference.request import stream
+from flag_harness.reference.tools import tool as tools
+from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.schema import Schema
+from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 Patch = pytest.MonkeyPatch
 Block = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cassette.importers.encodings import Decoder
+from flag_harness.cassette.importers.encodings import Decoder
 
 JSON = b'{"type":"message","text":"' + bytes(range(97, 123)) * 20 + b'"}'
 PLAIN = (("content-type", "application/json"),)

@@ -49,7 +49,7 @@ def _imported(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.path.joinpath("test_hello.json").write_text(json.dumps({"version": 1, "interactions": [ROW]}))
     to = pytester.path / "recordings" / "test_hello"
     done = pytester.run(
-        sys.executable, "-m", "harness.cli", "cassette", "import", "test_hello.json", "--to", str(to), *options
+        sys.executable, "-m", "flag_harness.cli", "cassette", "import", "test_hello.json", "--to", str(to), *options
     )
     assert 0 == done.ret
     return pytester.runpytest_subprocess("-p", "no:cacheprovider")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.cassette import Envelope
-from harness.cassette.importers import Limits, import_cassette, match_words
-from harness.wire.timeline import Chunk, End, Head, body
+from flag_harness.cassette import Envelope
+from flag_harness.cassette.importers import Limits, import_cassette, match_words
+from flag_harness.wire.timeline import Chunk, End, Head, body
 
 ASKED = b'{"model":"claude-haiku-4-5","messages":[]}'
 ANSWER = b'{"type":"message","content":[]}'

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.cassette import Cassette
-from harness.cassette.importers import Imported, import_cassette
-from harness.wire.sse import decode
-from harness.wire.timeline import Chunk, Head, body
+from flag_harness.cassette import Cassette
+from flag_harness.cassette.importers import Imported, import_cassette
+from flag_harness.wire.sse import decode
+from flag_harness.wire.timeline import Chunk, Head, body
 
 TRAFFIC = Path(__file__).parents[4] / "shared" / "traffic" / "vcrpy"
 FILES = sorted(TRAFFIC.rglob("*.yaml"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.cassette.importers.shapes import (
+from flag_harness.cassette.importers.shapes import (
     as_bytes,
     as_headers,
     as_mapping,

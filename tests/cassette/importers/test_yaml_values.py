@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cassette.importers.limits import Limits
-from harness.cassette.importers.yaml_values import plain_yaml
+from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.yaml_values import plain_yaml
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(max_size=40)

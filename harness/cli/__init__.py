@@ -1,5 +1,0 @@
-"""The `harness` command."""
-
-from harness.cli.main import main
-
-__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""What recorded traffic says. Pure: no I/O."""

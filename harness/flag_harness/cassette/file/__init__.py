@@ -1,0 +1,1 @@
+"""The cassette's file: its format, blobs, lock and export."""

@@ -1,0 +1,38 @@
+"""A foreign file as plain values, whether it is JSON or YAML."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from flag_harness.cassette.importers.limits import Limits
+from flag_harness.cassette.importers.yaml_values import plain_yaml
+
+
+def plain_values(data: bytes, limits: Limits) -> Any:
+    """What the file says. JSON is read as such, everything else as YAML. Raises `ValueError` in one line."""
+    if len(data) > limits.file:
+        raise ValueError(f"larger than {limits.file:,} bytes")
+    data = _utf8(data)
+    if not data.lstrip().startswith((b"{", b"[")):
+        return plain_yaml(data, limits)
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise ValueError("not JSON: too many values inside each other") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        try:
+            return plain_yaml(data, limits)  # YAML may begin with a brace too
+        except ValueError:
+            raise ValueError(f"not JSON: {error}") from None
+
+
+def _utf8(data: bytes) -> bytes:
+    """The text in UTF-8 without a mark at its start, whichever of Unicode's encodings it has."""
+    encoding = json.detect_encoding(data)
+    if encoding == "utf-8":
+        return data
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except UnicodeError:
+        raise ValueError(f"not text: it begins like {encoding.upper()}, and is not") from None

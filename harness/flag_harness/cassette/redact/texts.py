@@ -1,0 +1,238 @@
+"""The texts of a body: every place in which words stand, the deltas of one content block put together as one text.
+
+A JSON body has a text for each string and number; a stream has those of its events, and one for the deltas of each
+block; any other body is one text. Each part of a text knows the characters of the body that it was read from.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from flag_harness.cassette.file.blobs import decoded
+
+UTF8 = ("utf-8", "surrogateescape")
+"""Encoding and error handler under which any bytes become text and the same bytes again."""
+
+SHORTEST_BASE64 = 28
+"""Characters from which a text is tried as base64: no key is so short that fewer hold it, and few words are so long."""
+
+_WORDS = """
+advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
+cache_creation_input_tokens cache_read_input_tokens caller citation citations citations_delta code compaction
+compaction_delta container content content_block content_block_delta content_block_start content_block_stop
+context_management data delta details direct document end_turn ephemeral ephemeral_1h_input_tokens
+ephemeral_5m_input_tokens error event id image index inference_geo input input_json_delta input_tokens iterations
+max_tokens mcp_tool_result mcp_tool_use message message_delta message_start message_stop messages model
+model_context_window_exceeded name output_tokens output_tokens_details partial_json pause_turn ping
+redacted_thinking refusal request_id role server_tool_use service_tier signature signature_delta source stop_details
+stop_reason stop_sequence system text text_delta text_editor_code_execution_tool_result thinking thinking_delta
+thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools type usage user web_fetch_tool_result
+web_search_requests web_search_tool_result
+"""
+_API_WORDS = frozenset(_WORDS.split())
+"""The words that hold a response together. They are public, and a response without them is none."""
+_API_WORD_HOLDERS = ("type", "role", "stop_reason")
+
+_TOKEN = re.compile(
+    r'[ \t\r\n]*+(?:(?P<mark>[{}\[\],:])|"(?P<string>(?>[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
+    r'(?P<close>"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)'
+    r"|(?P<word>true|false|null|(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|-)\Z)|(?P<end>\Z))"
+)
+_LINE = re.compile(r"[^\r\n]+")
+_FIELD = re.compile(r"(?:(event|data|id|retry)?: ?)?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+Kind = Literal["plain", "key", "string", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Characters `start` to `stop` of a body, what they say, and how they are written.
+
+    `path` is that of the JSON value. What is `fixed` must stay: it holds a response together.
+    """
+
+    start: int
+    stop: int
+    value: str
+    kind: Kind = "plain"
+    path: str = ""
+    fixed: bool = False
+
+    def written(self, value: str) -> str:
+        """Another value, written as this one is. Another number is 0: what reads a number still finds one."""
+        if self.kind in ("key", "string"):
+            quoted = json.dumps(value, ensure_ascii=False)[1:-1]
+            return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+        return "0" if self.kind == "number" else value
+
+    def alone(self, *prefixes: str) -> "Text":
+        """The text that it makes by itself, in JSON that stands at any of the prefixes."""
+        paths = tuple(joined(prefix, self.path) for prefix in prefixes or ("",))
+        return Text((self,), () if self.kind == "key" else paths, self.path or "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words that belong together. `paths` are the JSON paths by which it may be called, the whole message's first.
+
+    `is_json` tells that it is JSON inside JSON (a tool's input, in parts). `deltas` are the numbers of its parts among
+    the deltas of the block `block`, where it is made of any.
+    """
+
+    parts: tuple[Part, ...]
+    paths: tuple[str, ...] = ()
+    place: str = ""
+    is_json: bool = False
+    deltas: tuple[int, ...] = ()
+    block: int = 0
+
+    @property
+    def value(self) -> str:
+        """All that it says."""
+        return "".join(part.value for part in self.parts)
+
+    def where(self, start: int, stop: int) -> str:
+        """The place of some characters of `value`, for people: `delta 3-4 of block 0`."""
+        if not self.deltas:
+            return self.place
+        met, position = [], 0
+        for part, delta in zip(self.parts, self.deltas, strict=True):
+            if position < stop and position + len(part.value) > start:
+                met.append(delta)
+            position += len(part.value)
+        return f"delta {met[0]}{f'-{met[-1]}' if met[-1] != met[0] else ''} of block {self.block}"
+
+
+def texts(body: str) -> list[Text]:
+    """Every text of a body, in the order in which each begins."""
+    if (parts := json_parts(body)) is not None:
+        return [part.alone() for part in parts]
+    if any(_event_parts(body, line) is not None for line in _LINE.finditer(body)):
+        return list(_stream_texts(body))
+    return [Text((Part(0, len(body), body),), place="body")] if body else []
+
+
+def in_base64(text: str) -> str | None:
+    """What a text says that is base64, such as a document's; `None` where it is none, or is short."""
+    block = decoded(text) if len(text) >= SHORTEST_BASE64 else None
+    return None if block is None else block.decode(*UTF8)
+
+
+def joined(path: str, inner: str) -> str:
+    """The path of a value within the value at `path`."""
+    return path + ("." if path and inner and not inner.startswith("[") else "") + inner
+
+
+def json_parts(text: str, start: int = 0, stop: int | None = None) -> list[Part] | None:
+    """The strings (keys too) and numbers of a JSON document, which may be cut short; `None` where it is none."""
+    stop = len(text) if stop is None else stop
+    if not text[start:stop].lstrip().startswith(("{", "[", '"')):
+        return None
+    walk, parts, position = _Walk(), [], start
+    while position < stop:
+        if (token := _TOKEN.match(text, position, stop)) is None:
+            return None
+        if part := walk.part(token):
+            parts.append(part)
+        position = token.end()
+    return parts
+
+
+class _Walk:
+    """Knows at which path of a document the next token stands."""
+
+    def __init__(self) -> None:
+        self._steps: list[str | int] = []  # of each open container: the key, or the position
+        self._is_key = False
+
+    def part(self, token: re.Match[str]) -> Part | None:
+        kind = token.lastgroup if token.lastgroup != "close" else "string"
+        if kind == "mark":
+            self._mark(token["mark"])
+        if kind == "number":
+            return Part(*token.span("number"), token["number"], "number", self._path(), self._key() == "index")
+        return self._string(token) if kind == "string" else None
+
+    def _string(self, token: re.Match[str]) -> Part:
+        value = json.loads(f'"{token["string"]}"', strict=False)
+        fixed = value in _API_WORDS and (self._is_key or self._key() in _API_WORD_HOLDERS)
+        if self._is_key:
+            self._steps[-1] = value
+        return Part(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
+
+    def _mark(self, mark: str) -> None:
+        if mark in "{[":
+            self._steps.append("" if mark == "{" else 0)
+        elif mark in "}]" and self._steps:
+            self._steps.pop()
+        elif mark == "," and self._steps and isinstance(self._steps[-1], int):
+            self._steps[-1] += 1
+        self._is_key = mark in "{," and bool(self._steps) and isinstance(self._steps[-1], str)
+
+    def _key(self) -> str | int:
+        return self._steps[-1] if self._steps else ""
+
+    def _path(self) -> str:
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self._steps)
+        return "".join(steps).removeprefix(".")
+
+
+def _event_parts(body: str, line: re.Match[str]) -> list[Part] | None:
+    """The parts of a stream's line `data: {...}`."""
+    if not line[0].startswith("data:"):
+        return None
+    return json_parts(body, line.start() + len("data:"), line.end())
+
+
+def _stream_texts(body: str) -> Iterator[Text]:
+    """The texts of a stream: those of each event, and the deltas of each block as one."""
+    assembled: dict[tuple[int, str], list[tuple[Part, int]]] = {}
+    counts: dict[int, int] = {}
+    number = -1
+    for line in _LINE.finditer(body):
+        if (parts := _event_parts(body, line)) is None:
+            yield from _line_texts(line)
+            continue
+        number += 1
+        event: dict[str, Any] = {part.path: part.value for part in parts if part.kind != "key"}
+        block = int(event.get("index", "0")) if event.get("index", "0").isdecimal() else 0
+        is_delta = event.get("type") == "content_block_delta"
+        for part in parts:
+            name = part.path.removeprefix("delta.")
+            if is_delta and part.kind == "string" and name != part.path and name.isidentifier() and not part.fixed:
+                assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
+            elif not part.fixed:
+                text = part.alone()
+                paths = (_message_path(part.path, event.get("type", ""), block), *text.paths)
+                yield replace(text, paths=paths if text.paths else (), place=f"event {number} {part.path}")
+        counts[block] = counts.get(block, 0) + is_delta
+    for (block, name), found in assembled.items():
+        is_json = name == "partial_json"
+        path = f"content[{block}].{'input' if is_json else name}"
+        yield Text(
+            tuple(part for part, _ in found),
+            (path, f"delta.{name}"),
+            is_json=is_json,
+            deltas=tuple(delta for _, delta in found),
+            block=block,
+        )
+
+
+def _line_texts(line: re.Match[str]) -> Iterator[Text]:
+    """What a line of a stream says that holds no JSON: a comment, an id, or anything that should not be there."""
+    field = _FIELD.match(line[0])
+    start = line.start() + (field.end() if field else 0)
+    value = line.string[start : line.end()]
+    if value and value not in _API_WORDS:
+        yield Text((Part(start, line.end(), value),), place="stream")
+
+
+def _message_path(path: str, event: str, block: int) -> str:
+    """Where a value of an event stands in the message that the stream makes."""
+    first, _, rest = path.partition(".")
+    if first == "content_block" or (first == "delta" and event == "content_block_delta"):
+        return f"content[{block}].{rest}"
+    return rest if first in ("message", "delta") else path

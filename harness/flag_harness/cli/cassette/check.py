@@ -1,0 +1,207 @@
+"""`flag-harness cassette check`: recorded traffic, and that of every commit, searched for what looks like a key."""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from flag_harness.cassette.cassette import LARGEST
+from flag_harness.cassette.file.blobs import BlobsBeside
+from flag_harness.cassette.file.format import decode_file
+from flag_harness.cassette.interaction import Interaction
+from flag_harness.cassette.redact.filters import Filters
+from flag_harness.cassette.redact.scan import Finding, scan_cassette, scan_file
+from flag_harness.config import read_config
+from flag_harness.errors import HarnessError
+from flag_harness.files import read_regular
+
+_EXAMPLES = """examples:
+  flag-harness cassette check
+  flag-harness cassette check recordings/matrix --history
+  flag-harness cassette check --json | jq -r '.findings[].path'
+
+Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
+under the paths in every commit that a branch, a tag or a stash leads to, deleted files included.
+
+What [tool.flag-harness.filters] names by now, and was recorded before it did, is reported too.
+
+Exit code: 0 all is fine, 1 something looks like a key, is filtered by now or cannot be read, 2 wrong usage."""
+_SUFFIX = ".json"
+_DIGITS = 10
+"""Digits of a commit's name that are shown to people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A file, or what a commit made of it."""
+
+    path: str
+    data: bytes
+    commit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.commit[:_DIGITS]} {self.path}" if self.commit else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was found in one version, and why it is no cassette, if it should be one."""
+
+    version: _Version
+    findings: list[Finding]
+    error: str = ""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `check`."""
+    parser = commands.add_parser(
+        "check",
+        help="search recorded traffic for keys, and for files that cannot be read",
+        description="Search recorded traffic for what looks like a key, and for cassettes that cannot be read.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or directories of them")
+    parser.add_argument("--history", action="store_true", help="check every commit's versions too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = read_config(Path("pyproject.toml"))
+    recordings, filters = Path(config.recordings), Filters(**config.filters)
+    paths = arguments.paths or [recordings]
+    files = [] if not arguments.paths and not recordings.exists() else list(_files(paths, arguments.history))
+    checked = [_checked(file, filters) for file in files]
+    if arguments.history:
+        checked += [_checked(version, filters) for version in _history(paths)]
+    if arguments.json:
+        print(json.dumps(_report(checked), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(checked)))
+    return 1 if any(one.findings or one.error for one in checked) else 0
+
+
+def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
+    """The files under the paths. Raises `HarnessError` for a path that is none, unless the history may have it."""
+    for path in paths:
+        if not path.exists() and not deleted_too:
+            raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
+        found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        for file in found if path.exists() else ():
+            try:
+                yield _Version(str(file), read_regular(file, LARGEST))
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else error
+                raise HarnessError(f"{file}: cannot be read: {why}") from None
+
+
+def _checked(version: _Version, filters: Filters) -> _Checked:
+    """What looks like a key in a version, or is filtered by now; a file that is no cassette is searched as it is."""
+    try:
+        envelope, interactions = decode_file(version.data, BlobsBeside(Path(version.path)))
+        return _Checked(version, [*scan_cassette(envelope, interactions), *_unfiltered(interactions, filters)])
+    except (ValueError, RecursionError) as error:
+        wrong = f"{version.path}: cannot be read as a cassette: {error}"
+        is_cassette = version.path.endswith(_SUFFIX) and not version.commit
+        return _Checked(version, scan_file(version.data), wrong if is_cassette else "")
+
+
+def _unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
+    """The interactions that were recorded before a filter was declared, and hold what it takes out."""
+    for number, interaction in enumerate(interactions):
+        if filters.interaction(interaction) != interaction:
+            yield Finding(
+                "request or answer", "holds what [tool.flag-harness.filters] names", "record it again", number
+            )
+
+
+def _history(paths: Sequence[Path]) -> Iterator[_Version]:
+    """Every version that a commit made of the files under the paths, once, the oldest first."""
+    listing = (
+        "log",
+        "--all",
+        "--topo-order",
+        "--reverse",
+        "-m",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "--format=%H",
+    )
+    output = _git(*listing, "--", *map(str, paths))
+    with subprocess.Popen(["git", "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdin
+        assert reader.stdout
+        for commit, blob, path in _versions(output):
+            reader.stdin.write(blob + b"\n")
+            reader.stdin.flush()
+            if (data := _blob(reader.stdout)) is not None:
+                yield _Version(path.decode("utf-8", "replace"), data, commit.decode("ascii"))
+
+
+def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Commit, blob and path of each file that `git log --raw -z` lists as made or changed, each blob and path once."""
+    seen: set[tuple[bytes, bytes]] = set()
+    commit, fields = b"", iter(listing.split(b"\0"))
+    for field in fields:
+        if not (change := field.strip()).startswith(b":"):
+            commit = change or commit
+            continue
+        blob, status = change.split()[3:5]
+        path = next(fields)
+        if status != b"D" and (blob, path) not in seen:
+            seen.add((blob, path))
+            yield commit, blob, path
+
+
+def _blob(output: IO[bytes]) -> bytes | None:
+    """The next object that `git cat-file --batch` prints; `None` for a submodule's commit, which is not here."""
+    _, *described = output.readline().split()
+    if len(described) != 2:
+        return None
+    data = output.read(int(described[1]))
+    output.read(1)
+    return data if described[0] == b"blob" else None
+
+
+def _git(*arguments: str) -> bytes:
+    try:
+        return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout
+    except FileNotFoundError:
+        raise HarnessError("--history: git is not installed; check the files alone without it") from None
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise HarnessError(f"--history: {told[0] if told else 'git failed'}") from None
+
+
+def _lines(checked: Sequence[_Checked]) -> Iterator[str]:
+    for one in checked:
+        if one.error:
+            yield one.error
+        yield from (f"{one.version}: {finding}" for finding in one.findings)
+    findings = sum(len(one.findings) for one in checked)
+    unreadable = sum(bool(one.error) for one in checked)
+    commits = sum(bool(one.version.commit) for one in checked)
+    read = f"{len(checked) - commits} files" + (f" and {commits} versions of the history" if commits else "")
+    yield f"{read} checked: {findings} look like a key, {unreadable} cannot be read"
+    if any(one.findings for one in checked if one.version.commit):
+        yield "What a commit holds stays there when the file is mended: withdraw those keys."
+    elif findings:
+        yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
+
+
+def _report(checked: Sequence[_Checked]) -> dict[str, object]:
+    return {
+        "checked": len(checked),
+        "findings": [
+            {"path": one.version.path, "commit": one.version.commit or None, **asdict(finding)}
+            for one in checked
+            for finding in one.findings
+        ],
+        "unreadable": [{"path": one.version.path, "error": one.error} for one in checked if one.error],
+    }

@@ -1,0 +1,98 @@
+"""`flag-harness cassette diff`: two cassettes, interaction by interaction."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flag_harness.analysis.comparison import Pair, as_json, compared
+from flag_harness.cassette import Cassette
+from flag_harness.cassette.match.difference import LONGEST, Difference, changed_words, shortened
+from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_EXAMPLES = """examples:
+  flag-harness cassette diff recordings/matrix/off.json recordings/matrix/streaming.json
+  git show HEAD:recordings/x.json > before.json && flag-harness cassette diff before.json recordings/x.json
+  flag-harness cassette diff A.json B.json --json | jq '.interactions[].request[].path'
+
+Requests are compared whole, answers by what they say: blocks, words, usage. Times, ids and signatures take no part.
+
+Exit code: 0 they say the same, 1 they differ, 2 a file cannot be read, or wrong usage."""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `diff`."""
+    parser = commands.add_parser(
+        "diff",
+        help="say where two cassettes differ",
+        description="Say where two cassettes differ: the paths of their requests, and what their answers say.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("before", type=Path, metavar="A", help="a cassette")
+    parser.add_argument("after", type=Path, metavar="B", help="another one")
+    add_output_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    pairs = list(compared(Cassette.load(arguments.before), Cassette.load(arguments.after)))
+    different = [pair for pair in pairs if pair.differs]
+    if arguments.json:
+        report = {
+            "before": str(arguments.before),
+            "after": str(arguments.after),
+            "compared": len(pairs),
+            "interactions": [_as_json(pair) for pair in different],
+        }
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        screen = console(no_color=arguments.no_color)
+        for line in _lines(pairs, different):
+            screen.print(line, soft_wrap=True)
+    return 1 if different else 0
+
+
+def _lines(pairs: Sequence[Pair], different: Sequence[Pair]) -> Iterator["Text"]:
+    for pair in different:
+        yield from _of_pair(pair)
+    count = f"{len(pairs)} interaction{'s' if len(pairs) != 1 else ''} compared"
+    yield styled(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
+
+
+def _of_pair(pair: Pair) -> Iterator["Text"]:
+    where = f"{pair.method} {pair.path}"
+    if pair.after is None:
+        yield styled(f"- {pair.before} {where}: only in the first", "bold red")
+    elif pair.before is None:
+        yield styled(f"+ {pair.after} {where}: only in the second", "bold green")
+    else:
+        moved = f" (there {pair.after})" if pair.after != pair.before else ""
+        yield styled(f"~ {pair.before}{moved} {where}", "bold yellow")
+        for side, found in (("request", pair.request), ("answer", pair.answer)):
+            for difference in found:
+                yield joined_texts(styled(f"    {side:<8}", "dim"), *_difference(difference))
+
+
+def _difference(difference: Difference) -> Iterator["Text"]:
+    before, after = shortened(difference.recorded, difference.sent)
+    yield styled(f"{difference.path or 'body'}  ", "bold")
+    both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
+    if both and len(difference.recorded) > LONGEST:
+        yield styled(f"{changed_words(difference.recorded, difference.sent)}: ")
+    yield from (styled(before, "red"), styled(" → ", "dim"), styled(after, "green"))
+
+
+def _as_json(pair: Pair) -> dict[str, Any]:
+    return {
+        "before": pair.before,
+        "after": pair.after,
+        "method": pair.method,
+        "path": pair.path,
+        "request": [as_json(one) for one in pair.request],
+        "answer": [as_json(one) for one in pair.answer],
+    }

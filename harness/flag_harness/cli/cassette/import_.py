@@ -1,0 +1,250 @@
+"""`flag-harness cassette import`: foreign cassettes, read into ours."""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette import Cassette, Filters
+from flag_harness.cassette.file.blobs import FOLDER
+from flag_harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
+from flag_harness.cassette.importers.assessment import Assessment, assess, ended_by
+from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.redact.scan import scan_cassette
+from flag_harness.cli.files import Targets, one_line
+from flag_harness.config import read_config
+from flag_harness.errors import CassetteError
+from flag_harness.files import read_regular
+from flag_harness.models import shipped
+
+_EXAMPLES = """examples:
+  flag-harness cassette import tests/cassettes --to recordings
+  flag-harness cassette import old.yaml --to recordings --match-on method,path,body
+  flag-harness cassette import tests/cassettes --check
+
+Read are vcrpy's YAML and JSON of every age, and go-vcr's YAML. Nothing in a file is executed, whatever tags it has.
+What is kept matches as loosely as --match-on says until it is recorded again; the envelope's "fidelity" says what in
+it is not the API's own. What [tool.flag-harness.filters] names in ./pyproject.toml is taken out. A cassette of
+pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) goes below --to where that test looks for it.
+Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
+
+Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
+_UNEXPECTED = "cannot be read, for a reason that nobody thought of; please report it with the file"
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file to import, and where to."""
+
+    path: Path
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How files are read, and which targets were claimed so far."""
+
+    match_on: tuple[MatchWord, ...]
+    every_path: bool
+    filters: Filters
+    targets: Targets
+
+    def imported(self, data: bytes) -> Imported:
+        """A foreign file as it is kept: without what the project's filters name."""
+        found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
+        kept = tuple(map(self.filters.interaction, found.cassette.interactions))
+        return replace(found, cassette=replace(found.cassette, interactions=kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a file: what was read of it, or why it could not be."""
+
+    source: _Source
+    imported: Imported | None = None
+    error: str = ""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `import`."""
+    parser = commands.add_parser(
+        "import",
+        help="read cassettes of vcrpy and go-vcr into ours",
+        description="Read cassettes of vcrpy and go-vcr into ours.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sources", type=Path, nargs="+", metavar="SRC", help="a cassette, or a directory of them")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="DIR",
+        help="where to write; paths below it mirror the sources'",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; say what is strict, and what is stale")
+    parser.add_argument(
+        "--match-on",
+        default=",".join(VCRPY_DEFAULT),
+        metavar="WORDS",
+        help="vcrpy's match_on of these cassettes (default: %(default)s, which is vcrpy's)",
+    )
+    parser.add_argument("--every-path", action="store_true", help="keep requests to other services too")
+    parser.add_argument("--force", action="store_true", help="write over cassettes that exist")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.to is None and not arguments.check:
+        raise CassetteError("import: say where to with --to DIR, or --check to write nothing")
+    try:
+        match_on = match_words(word.strip() for word in arguments.match_on.split(",") if word.strip())
+    except ValueError as error:
+        raise CassetteError(f"--match-on: {error}") from None
+    config = read_config(Path("pyproject.toml"))
+    reading = _Reading(match_on, arguments.every_path, Filters(**config.filters), Targets())
+    outcomes = [_outcome(source, reading, arguments) for source in list(_sources(arguments))]
+    if arguments.json:
+        print(json.dumps(_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
+    else:
+        _tell(outcomes, arguments)
+    failed = sum(1 for outcome in outcomes if outcome.error)
+    return 0 if not failed else 1 if failed < len(outcomes) else 2
+
+
+def _sources(arguments: argparse.Namespace) -> Iterator[_Source]:
+    """The files that the arguments name, those of directories in order. Raises `CassetteError` where there are none."""
+    to = arguments.to or Path()
+    for argument in arguments.sources:
+        if not argument.is_dir():
+            yield _Source(argument, to / (_of_module(argument) or f"{argument.stem}.json"))
+            continue
+        found = sorted(
+            Path(folder, name) for folder, _, names in os.walk(argument) for name in names if name.endswith(_SUFFIXES)
+        )
+        if not found:
+            raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SUFFIXES)}")
+        yield from (
+            _Source(path, to / (_of_module(path) or path.relative_to(argument).with_suffix(".json"))) for path in found
+        )
+
+
+def _of_module(path: Path) -> Path | None:
+    """Where a test looks for what pytest-recording wrote to `DIR/cassettes/MODULE/TEST.yaml` beside `DIR/MODULE.py`.
+
+    `None` for any other file, and for one outside of the directory in which the command runs.
+    """
+    module = Path(os.path.abspath(path)).parent
+    tests = module.parent.parent
+    if module.parent.name != "cassettes" or not (tests / f"{module.name}.py").is_file():
+        return None
+    if not tests.is_relative_to(Path.cwd()):
+        return None
+    return tests.relative_to(Path.cwd()) / module.name / f"{path.stem}.json"
+
+
+def _outcome(source: _Source, reading: _Reading, arguments: argparse.Namespace) -> _Outcome:
+    """Read one file, and write it unless only a check was asked for."""
+    try:
+        reading.targets.claim(source.target, source.path)
+        imported = reading.imported(read_regular(source.path, Limits().file))
+        if arguments.check:
+            _refuse_keys(imported.cassette)
+        else:
+            _write(imported, source.target, arguments)
+    except OSError as error:
+        return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
+    except (CassetteError, ValueError) as error:
+        return _Outcome(source, error=one_line(f"{source.path}: {error}"))
+    except Exception as error:  # whatever one file does, the others are imported
+        return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
+    return _Outcome(source, imported)
+
+
+def _refuse_keys(cassette: Cassette) -> None:
+    """Say now what would keep it from being written."""
+    if found := scan_cassette(cassette.envelope, cassette.interactions):
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise CassetteError(f"{found[0]}{more}; it is written once [tool.flag-harness.filters] names that")
+
+
+def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> None:
+    if target.exists() and not arguments.force:
+        raise CassetteError(f"{target} exists; --force writes over it")
+    try:
+        imported.cassette.save(target, arguments.to / FOLDER)
+    except OSError as error:
+        raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
+
+
+def _tell(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -> None:
+    """Print what was read, what was left out, and, on stderr, what could not be read."""
+    assessments: list[Assessment] = []
+    for outcome in outcomes:
+        if outcome.imported is None:
+            print(outcome.error, file=sys.stderr)
+        elif arguments.check:
+            assessments.append(_assessment(outcome.imported))
+            print(one_line(_checked(outcome.source.path, outcome.imported, assessments[-1])))
+        elif outcome.imported.left_out:
+            print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
+    read = [outcome.imported for outcome in outcomes if outcome.imported]
+    if read:
+        print("\n".join(_totals(read, len(outcomes), "read" if arguments.check else f"imported to {arguments.to}")))
+    if assessments:
+        strict, stale = sum(not one.loose for one in assessments), sum(bool(one.stale) for one in assessments)
+        print(f"{strict} would match strictly, {stale} are stale")
+
+
+def _totals(read: Sequence[Imported], asked: int, done: str) -> Iterator[str]:
+    interactions = sum(len(one.cassette.interactions) for one in read)
+    left_out = sum(len(one.left_out) for one in read)
+    yield f"{len(read)} of {asked} files {done}: {interactions} interactions" + (
+        f", {left_out} to other services left out" if left_out else ""
+    )
+    words = Counter(word for one in read for word in one.cassette.envelope.fidelity)
+    yield from (f"{count:>6} {word}" for word, count in words.most_common())
+
+
+def _checked(path: Path, imported: Imported, assessment: Assessment) -> str:
+    count = len(imported.cassette.interactions)
+    parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
+    parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
+    parts += ["stale: " + ", ".join(assessment.stale)] if assessment.stale else []
+    return f"{path}: " + "; ".join(parts)
+
+
+def _assessment(imported: Imported) -> Assessment:
+    def retires(model_id: str) -> tuple[bool, Any]:
+        model = shipped().find(model_id)
+        return model.known, model.retires
+
+    return assess(imported, ended_by(datetime.now(UTC).date(), retires))
+
+
+def _report(outcomes: Sequence[_Outcome], check: bool) -> dict[str, Any]:
+    return {"files": [_row(outcome, check) for outcome in outcomes]}
+
+
+def _row(outcome: _Outcome, check: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"source": str(outcome.source.path)}
+    if outcome.imported is None:
+        return {**row, "error": outcome.error}
+    row |= {
+        "target": None if check else str(outcome.source.target),
+        "format": outcome.imported.format,
+        "interactions": len(outcome.imported.cassette.interactions),
+        "left_out": outcome.imported.left_out,
+        "fidelity": outcome.imported.cassette.envelope.fidelity,
+    }
+    if check:
+        assessment = _assessment(outcome.imported)
+        row |= {"strict": not assessment.loose, "loose_because": assessment.loose, "stale": assessment.stale}
+    return row

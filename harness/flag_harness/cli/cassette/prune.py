@@ -1,0 +1,136 @@
+"""`flag-harness cassette prune`: removes cassettes of no test, blobs of no cassette, and what killed writers left."""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette.orphans import Claims, orphans, relative_to, unused_blobs
+from flag_harness.config import read_config
+from flag_harness.errors import CassetteError
+from flag_harness.files import abandoned_parts
+
+_EXAMPLES = """examples:
+  pytest && flag-harness cassette prune --dry-run
+  flag-harness cassette prune
+  flag-harness cassette prune --json | jq -r '.removed[]'
+
+Which cassettes are claimed is what the last run of pytest noted, in this directory: run the whole suite before. A
+cassette that was written after that run is left alone.
+
+Exit code: 0 all is removed, 1 --dry-run found something, 2 wrong usage, or no such run."""
+CLAIMS = Path("v", "flag-harness", "claims")
+"""Where pytest's cache keeps the claims of the last run."""
+_RUN = "run the whole suite first: pytest"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the last run noted. `narrowed` says why it was not a whole one; `finished` is in seconds of the epoch."""
+
+    narrowed: str
+    finished: float
+    claims: Claims
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is to be removed, and what is left alone for a reason."""
+
+    cassettes: list[Path] = field(default_factory=list)
+    blobs: list[Path] = field(default_factory=list)
+    parts: list[Path] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[Path]:
+        return [*self.cassettes, *self.blobs, *self.parts]
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `prune`."""
+    parser = commands.add_parser(
+        "prune",
+        help="remove cassettes that no test claims",
+        description="Remove cassettes that no test claims, blobs that no cassette refers to, and files that killed "
+        "processes left half written.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dry-run", action="store_true", help="remove nothing; say what would be removed")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".pytest_cache"), metavar="DIR", help="pytest's cache (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    root = Path.cwd()
+    recordings = root / read_config(root / "pyproject.toml").recordings
+    run = _last_run(arguments.cache / CLAIMS)
+    if run.narrowed:
+        raise CassetteError(f"the last run was not a whole one ({run.narrowed}); {_RUN}")
+    found = _found(root, recordings, run)
+    if not arguments.dry_run:
+        for path in found.files:
+            path.unlink(missing_ok=True)
+        _remove_empty_folders(recordings)
+    if arguments.json:
+        print(json.dumps(_report(found, root, arguments.dry_run), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(found, root, arguments.dry_run)))
+    return 1 if arguments.dry_run and found.files else 0
+
+
+def _last_run(file: Path) -> _Run:
+    try:
+        row = json.loads(file.read_bytes())
+        claims = Claims(frozenset(row["claimed"]), frozenset(row["files"]))
+        return _Run(str(row["narrowed"]), float(row["finished"]), claims)
+    except FileNotFoundError:
+        raise CassetteError(
+            f"{file}: no run has noted which cassettes its tests claim; {_RUN} (with its cache, in this directory)"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CassetteError(f"{file}: cannot be read ({error}); {_RUN}") from None
+
+
+def _found(root: Path, recordings: Path, run: _Run) -> _Found:
+    found = _Found(parts=list(abandoned_parts(recordings, time.time())))
+    for path in orphans(root, recordings, run.claims):
+        if path.stat().st_mtime > run.finished:
+            found.notes.append(f"{relative_to(root, path)} is newer than the last run, and left alone; {_RUN}")
+        else:
+            found.cassettes.append(path)
+    try:
+        found.blobs = unused_blobs(recordings, frozenset(found.cassettes))
+    except ValueError as error:
+        found.notes.append(f"all blobs are left alone: {error}")
+    return found
+
+
+def _remove_empty_folders(recordings: Path) -> None:
+    for folder in sorted((path for path in recordings.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _lines(found: _Found, root: Path, dry_run: bool) -> Iterator[str]:
+    yield from (relative_to(root, path) for path in found.files)
+    yield from found.notes
+    counts = ", ".join(
+        f"{len(paths)} {name}{'s' if len(paths) != 1 else ''}"
+        for name, paths in (("cassette", found.cassettes), ("blob", found.blobs), ("half-written file", found.parts))
+    )
+    yield f"{counts} {'would be removed' if dry_run else 'removed'}"
+
+
+def _report(found: _Found, root: Path, dry_run: bool) -> dict[str, Any]:
+    kinds = {"cassettes": found.cassettes, "blobs": found.blobs, "parts": found.parts}
+    named = {kind: [relative_to(root, path) for path in paths] for kind, paths in kinds.items()}
+    removed = [] if dry_run else [path for paths in named.values() for path in paths]
+    return {**named, "removed": removed, "notes": found.notes}

@@ -1,0 +1,288 @@
+"""`flag-harness cassette show`: a cassette as a conversation."""
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flag_harness.analysis.conversation import Exchange, days_since, exchanges
+from flag_harness.cassette import Cassette, Envelope
+from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_EXAMPLES = """examples:
+  flag-harness cassette show recordings/matrix/streaming.json
+  flag-harness cassette show recordings/matrix/streaming.json --full | less
+  flag-harness cassette show recordings/matrix/streaming.json --json | jq '.interactions[].usage'
+
+Of each request only what is new is shown, of each answer what its stream makes. Costs are at list price.
+
+Exit code: 0 shown, 2 the file cannot be read, or wrong usage."""
+_MOST_LINES = 2
+"""Lines of a text that are shown, unless all of it is asked for."""
+_MOST_THINKING = 1
+_LABEL = 11
+"""Columns of the labels before each text."""
+_STYLES = {
+    "system": "magenta",
+    "tools": "magenta",
+    "user": "bold cyan",
+    "assistant": "bold green",
+    "thinking": "dim italic",
+    "tool use": "bold yellow",
+    "tool result": "yellow",
+    "error": "bold red",
+}
+_JOINT = " · "
+_NEWLINE = " ⏎ "
+_RULE = "────"
+"""What is left of the line above an interaction, at least."""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `show`."""
+    parser = commands.add_parser(
+        "show",
+        help="read a cassette as a conversation",
+        description="Show a cassette as a conversation: what each request adds, and what its answer says.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a cassette")
+    parser.add_argument("--full", action="store_true", help="show texts whole")
+    add_output_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    cassette = Cassette.load(arguments.file)
+    found = list(exchanges(cassette))
+    if arguments.json:
+        print(json.dumps(_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
+        return 0
+    screen = console(no_color=arguments.no_color)
+    for part in _parts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
+        screen.print(part, soft_wrap=False)
+    return 0
+
+
+def _parts(
+    path: Path, envelope: Envelope, found: Sequence[Exchange], screen: "Console", *, full: bool
+) -> Iterator["Text"]:
+    yield styled(str(path), "bold")
+    yield styled(_provenance(envelope), "dim")
+    for exchange in found:
+        yield from _rule(exchange, screen)
+        yield from _body(exchange, screen, full=full)
+    yield styled(_totals(found), "dim")
+
+
+def _provenance(envelope: Envelope) -> str:
+    days = days_since(envelope.recorded_at, datetime.now(UTC))
+    age = "" if days is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
+    marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.rebased else ""]
+    loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
+    parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
+    return _JOINT.join(filter(None, [*parts, *envelope.fidelity]))
+
+
+def _rule(exchange: Exchange, screen: "Console") -> Iterator["Text"]:
+    """The line above an interaction: its number, and what it asks for beside words; a second one where that is long."""
+    path = "" if (exchange.method, exchange.path) == ("POST", "/v1/messages") else f"{exchange.method} {exchange.path}"
+    away = exchange.follows is not None and exchange.follows != exchange.number - 1
+    follows = f"goes on from {exchange.follows}" if away else ""
+    model = str(exchange.parameters.get("model") or "")
+    asked = " ".join(f"{key}={_short(value)}" for key, value in exchange.parameters.items() if key != "model")
+    number = styled(f"── {exchange.number} ", "bold blue")
+    beside = number.cell_len + len(_RULE) < screen.width - sum(len(part) + len(_RULE) for part in (model, asked))
+    named = [part for part in (path, follows, model, asked if beside else "") if part]
+    line = joined_texts(number, styled("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
+    line.truncate(screen.width)
+    yield joined_texts(line, styled("─" * (screen.width - line.cell_len), "blue"))
+    if not beside:
+        width = screen.width - _LABEL - 2
+        yield from _beside(styled("parameters", "blue"), wrapped(asked, "", width=width, most=None, console=screen))
+
+
+def _short(value: Any) -> str:
+    """A parameter in few characters: `adaptive` for `{"type": "adaptive"}`."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict) and all(isinstance(member, (str, int, float)) for member in value.values()):
+        return ",".join(str(member) if key == "type" else f"{key}:{member}" for key, member in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _body(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Text"]:
+    """Each text beside its label, and in the end what came of it."""
+    for label, text in (*_said(exchange), *_answered(exchange)):
+        most = None if full else _MOST_THINKING if label == "thinking" else _MOST_LINES
+        style = _STYLES.get(label, "")
+        width = screen.width - _LABEL - 2
+        content = wrapped(text, _content_style(label), width=width, most=most, console=screen)
+        yield from _beside(styled(label, style), content)
+    measured = [styled(line, "dim") for line in _joined(_measured(exchange), screen.width - _LABEL - 2)]
+    yield from _beside(styled(_status(exchange), _status_style(exchange)), measured)
+
+
+def _beside(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
+    for number, line in enumerate(content):
+        first = styled("") if number else label
+        yield joined_texts(first, styled(" " * max(_LABEL + 1 - first.cell_len, 1)), line)
+
+
+def _content_style(label: str) -> str:
+    return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
+
+
+def _said(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    """Label and text of what is new in the request; tools stand on one line."""
+    tools = [_tool(block) for role, block in exchange.said if role == "tools"]
+    said = [_block(role, block) for role, block in exchange.said if role != "tools"]
+    before = [one for one in said if one[0] == "system"]
+    yield from before
+    if tools:
+        yield "tools", ", ".join(tools)
+    yield from (one for one in said if one[0] != "system")
+
+
+def _tool(definition: Mapping[str, Any]) -> str:
+    kind = definition.get("type")
+    name = str(definition.get("name", kind))
+    return name if kind in (None, "custom", name) else f"{name} ({kind})"
+
+
+def _answered(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    answer = exchange.answer
+    yield from (_block("assistant", block) for block in answer.blocks)
+    if answer.error is not None:
+        yield "error", ": ".join(str(answer.error[key]) for key in ("type", "message") if key in answer.error)
+    elif not answer.blocks and answer.value not in (None, {}) and "content" not in answer.message:
+        yield "answer", _json(answer.value)
+
+
+def _block(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
+    match block.get("type"):
+        case "text":
+            return role, str(block.get("text"))
+        case "thinking":
+            return "thinking", str(block.get("thinking") or "(nothing of it is shown)")
+        case "redacted_thinking":
+            return "thinking", "(redacted)"
+        case "tool_use" | "server_tool_use" | "mcp_tool_use":
+            return "tool use", f"{block.get('name')} {_lines(_arguments(block.get('input')))}"
+        case "tool_result":
+            return ("error" if block.get("is_error") else "tool result"), _lines(_content(block.get("content")))
+    return str(block.get("type", role)), _json({key: value for key, value in block.items() if key != "type"})
+
+
+def _arguments(value: Any) -> str:
+    """A tool's input, the bare value where there is but one."""
+    if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
+        return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
+    return value if isinstance(value, str) else _json(value)
+
+
+def _lines(text: str) -> str:
+    return text.strip("\n").replace("\n", _NEWLINE)
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_block("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _status(exchange: Exchange) -> str:
+    answer = exchange.answer
+    if answer.status is None:
+        return exchange.ended
+    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {exchange.ended}"[:_LABEL]
+
+
+def _status_style(exchange: Exchange) -> str:
+    answer = exchange.answer
+    return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
+
+
+def _measured(exchange: Exchange) -> list[str]:
+    parts = [str(reason)] if (reason := exchange.answer.message.get("stop_reason")) else []
+    if usage := exchange.usage:
+        counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
+        cache = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+        parts.append(f"{usage.total_input:,} in" + (f" ({cache})" if cache else ""))
+        thought = f" ({usage.thinking_tokens:,} thinking)" if usage.thinking_tokens else ""
+        parts.append(f"{usage.output_tokens:,} out{thought}")
+    parts += [f"first {exchange.first_token:.2f} s"] if exchange.first_token is not None else []
+    parts.append(f"{exchange.seconds:.2f} s")
+    return [*parts, *([f"${exchange.cost:.4f}"] if exchange.cost is not None else [])]
+
+
+def _joined(parts: Sequence[str], width: int) -> Iterator[str]:
+    """The parts in lines of at most `width` columns, broken between parts only."""
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + len(_JOINT) + len(part) > width:
+            yield line
+            line = part
+        else:
+            line += _JOINT + part
+    yield line
+
+
+def _totals(found: Sequence[Exchange]) -> str:
+    costs = [exchange.cost for exchange in found if exchange.usage is not None]
+    tokens = [exchange.usage for exchange in found if exchange.usage is not None]
+    count = f"{len(found)} interaction{'s' if len(found) != 1 else ''}"
+    read, written = sum(one.total_input for one in tokens), sum(one.output_tokens for one in tokens)
+    cached = sum(one.cache_read_input_tokens for one in tokens)
+    price = "" if None in costs or not costs else f"${_sum(costs):.4f} at list price"
+    seconds = f"{sum(exchange.seconds for exchange in found):.2f} s"
+    parts = [count, f"{read:,} in ({cached:,} cached)", f"{written:,} out", seconds, price]
+    return _JOINT.join(filter(None, parts))
+
+
+def _sum(costs: Iterable[float | None]) -> float:
+    return sum(cost for cost in costs if cost is not None)
+
+
+def _report(path: Path, envelope: Envelope, found: Sequence[Exchange]) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},
+        "interactions": [_interaction(exchange) for exchange in found],
+    }
+
+
+def _interaction(exchange: Exchange) -> dict[str, Any]:
+    """An interaction as JSON: the fields of `Exchange`, the answer's in their place."""
+    answer = exchange.answer
+    return {
+        "number": exchange.number,
+        "method": exchange.method,
+        "path": exchange.path,
+        "follows": exchange.follows,
+        "model": exchange.model,
+        "parameters": exchange.parameters,
+        "said": [{"role": role, "block": block} for role, block in exchange.said],
+        "status": answer.status,
+        "streamed": answer.streamed,
+        "complete": answer.complete,
+        "ended": exchange.ended,
+        "answer": answer.value,
+        "error": answer.error,
+        "usage": asdict(exchange.usage) if exchange.usage else None,
+        "cost": exchange.cost,
+        "first_token": exchange.first_token,
+        "seconds": exchange.seconds,
+    }

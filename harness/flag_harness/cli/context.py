@@ -1,0 +1,165 @@
+"""`flag-harness context`: sessions in files, written from messages, restored, and checked."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flag_harness.config import read_config
+from flag_harness.errors import ContextError, FlagError, HarnessError
+from flag_harness.flags import OFF, SHIPPED, combination_id, read_settings
+
+_SAVE = """examples:
+  flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
+  my-agent --dump | flag-harness context save session.json
+
+The messages are a JSON array, or an object that has one under "messages", such as the body of a request."""
+_RESTORE = """examples:
+  flag-harness context restore session.json
+  ENABLE_STREAMING=true flag-harness context restore session.json --json | jq .messages
+
+The file is read, never written. What an interruption left is mended in what is printed; the transition prompt says what
+was mended, and which flags went on or off between the save and the present environment."""
+_VERIFY = """example:
+  flag-harness context verify session.json sessions/*.json
+
+Exit code: 0 all are sound, 1 a restore would mend something, 2 one cannot be restored at all."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `context save|restore|verify`; each sets `run`, which takes the arguments and returns the exit code."""
+    parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")
+    save = _command(commands, "save", "write messages as a context file", _SAVE, _save)
+    save.add_argument("path", type=Path, help="the context file to write")
+    save.add_argument("--messages", default="-", metavar="FILE", help="JSON to read them from (default: -, stdin)")
+    save.add_argument("--model", default="", help="the model's name (default: that of the JSON, if any)")
+    save.add_argument(
+        "--combination",
+        help="the id of the flags that were on (default: of the environment)",
+    )
+    restore = _command(commands, "restore", "print a session, mended, as it would go on", _RESTORE, _restore)
+    restore.add_argument("path", type=Path, help="the context file to read")
+    verify = _command(commands, "verify", "say what a restore would mend", _VERIFY, _verify)
+    verify.add_argument("paths", type=Path, nargs="+", metavar="path", help="the context files to check")
+
+
+def _command(commands: Any, name: str, summary: str, epilog: str, run: Callable[..., int]) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=lambda arguments: _told(run, arguments))
+    return parser
+
+
+def _told(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """The command's exit code; 2, with the error on stderr, where it cannot do what was asked."""
+    try:
+        return run(arguments)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _save(arguments: argparse.Namespace) -> int:
+    from flag_harness.reference.context.context import Context
+    from flag_harness.reference.context.heal import healed
+    from flag_harness.reference.context.store import check_messages, save
+
+    document = _read_json(arguments.messages)
+    body = document if isinstance(document, dict) else {"messages": document}
+    check_messages(body.get("messages"), arguments.messages)
+    model = arguments.model or body.get("model", "")
+    if not isinstance(model, str):
+        raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
+    combination = _combination(arguments.combination)
+    context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
+    save(context, arguments.path)
+    notes = healed(context)[1]
+    report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}
+    lines = [f"{arguments.path}: {len(context.messages)} messages saved, flags: {combination}"]
+    lines += [f"  a restore will mend: {note}" for note in notes]
+    _print(arguments, {**report, "would_mend": notes}, lines)
+    return 0
+
+
+def _combination(stated: str | None) -> str:
+    """The combination with this id, or that of the environment. Raises `FlagError` naming a flag that there is not."""
+    if stated is None:
+        return read_settings(os.environ).combination
+    names = list(dict.fromkeys(flag.name for flag in (*read_config(Path("pyproject.toml")).flags, *SHIPPED)))
+    on = [] if stated == OFF else stated.split("+")
+    if unknown := [name for name in on if name not in names]:
+        raise FlagError(
+            f"--combination {stated}: no flag is called {unknown[0]!r}; take {OFF!r}, or some of these joined by '+': "
+            + ", ".join(names)
+        )
+    return combination_id(name for name in names if name in on)
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    from flag_harness.reference.context.heal import healed, transition_prompt
+    from flag_harness.reference.context.store import load
+
+    saved = load(arguments.path)
+    combination = read_settings(os.environ).combination
+    context, notes = healed(saved)
+    prompt = transition_prompt(saved, combination, notes)
+    report = {
+        "path": str(arguments.path),
+        "model": context.model,
+        "saved_under": context.combination,
+        "restored_under": combination,
+        "mended": notes,
+        "transition_prompt": prompt,
+        "messages": context.messages,
+    }
+    lines = [f"{message['role']}: {_line(block)}" for message in context.messages for block in _blocks(message)]
+    _print(arguments, report, [*lines, *(["", prompt] if prompt else [])])
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from flag_harness.reference.context.store import verify
+
+    code, report, lines = 0, [], []
+    for path in arguments.paths:
+        notes, error = [], None
+        try:
+            notes = verify(path)
+        except ContextError as refused:
+            error = str(refused)
+        code = max(code, 2 if error else 1 if notes else 0)
+        report.append({"path": str(path), "would_mend": notes, "error": error})
+        lines += [error or f"{path}: {'sound' if not notes else 'a restore would mend:'}"]
+        lines += [f"  {note}" for note in notes]
+    _print(arguments, {"files": report}, lines)
+    return code
+
+
+def _read_json(source: str) -> Any:
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return json.loads(data)
+    except OSError as error:
+        raise ContextError(f"{source}: cannot be read: {error.strerror}; check --messages") from None
+    except ValueError as error:
+        raise ContextError(f"{source}: is not JSON: {error}; give an array of messages, or a request's body") from None
+
+
+def _blocks(message: dict[str, Any]) -> list[Any]:
+    content = message["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _line(block: dict[str, Any]) -> str:
+    """A block for a reader: the words of a text, anything else as the API has it."""
+    return str(block["text"]) if block["type"] == "text" else json.dumps(block, ensure_ascii=False)
+
+
+def _print(arguments: argparse.Namespace, report: dict[str, Any], lines: list[str]) -> None:
+    print(json.dumps(report, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines))

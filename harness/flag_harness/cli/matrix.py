@@ -1,0 +1,48 @@
+"""`flag-harness matrix`: the combinations of the declared flags, and the one that the environment selects."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from flag_harness.config import read_config
+from flag_harness.flags import SHIPPED, combination_id, read_settings
+from flag_harness.matrix import Combination, matrix
+
+_EXAMPLES = """examples:
+  flag-harness matrix
+  ENABLE_STREAMING=true flag-harness matrix --json | jq -r .selected
+
+The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `matrix`."""
+    parser = subparsers.add_parser(
+        "matrix",
+        help="list the combinations of the declared flags",
+        description="List the combinations of the declared flags; a star marks what the environment selects.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = read_config(Path("pyproject.toml"))
+    if config.flags == SHIPPED:
+        read_settings(os.environ)  # raises where a number beside the flags is none
+    selected = combination_id(flag.name for flag in config.flags if flag.enabled(os.environ))
+    combinations = matrix(config.flags)
+    if arguments.json:
+        print(json.dumps({"selected": selected, "combinations": {one.id: _set(one) for one in combinations}}))
+        return 0
+    for one in combinations:
+        variables = " ".join(f"{name}={value}" for name, value in _set(one).items())
+        print(f"{'*' if one.id == selected else ' '} {one.id:<42} {variables}".rstrip())
+    return 0
+
+
+def _set(combination: Combination) -> dict[str, str]:
+    return {name: value for name, value in combination.environ.items() if value is not None}

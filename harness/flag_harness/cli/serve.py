@@ -1,0 +1,210 @@
+"""`flag-harness serve`: cassettes, or the simulated API, over HTTP, for programs in any language."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flag_harness.cassette import Cassette, Filters, Normalisers, Replay
+from flag_harness.config import read_config
+from flag_harness.errors import CassetteMiss, HarnessError
+from flag_harness.faults import Fault, never_fired, parse
+from flag_harness.wire.timeline import Request, Response, Upstream
+
+if TYPE_CHECKING:
+    from flag_harness.transports.serve.server import LoopbackServer
+
+_REPLAY = """examples:
+  flag-harness serve replay recordings/matrix/*.json
+  flag-harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
+
+Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no cassette holds is answered with 404 and
+the number of the miss; what differs from the nearest recording stands on standard error, without keys and what
+[tool.flag-harness.filters] names in ./pyproject.toml. It ends on Ctrl-C or SIGTERM, with exit code 1 if it
+missed a request."""
+_SIMULATOR = """examples:
+  flag-harness serve simulator
+  flag-harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
+
+Without a scenario it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
+request that no turn of the scenario answers is told on standard error, and makes the exit code 1."""
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `serve` with `replay` and `simulator`."""
+    serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
+    kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
+    replaying = _command(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY)
+    replaying.add_argument("cassettes", nargs="+", type=Path, metavar="CASSETTE", help="a file, or a folder of them")
+    replaying.add_argument("--repeat", action="store_true", help="play each answer any number of times, not once")
+    replaying.set_defaults(run=_run_replay)
+    simulating = _command(kinds, "simulator", "serve the simulated API", _SIMULATOR)
+    simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns; without it: an echo")
+    simulating.add_argument("--seed", default="0", help="what ids and signatures follow from (default: 0)")
+    simulating.set_defaults(run=_run_simulator)
+
+
+def _command(
+    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = kinds.add_parser(
+        name, help=what, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, default=0, help="default: a free one, which is printed")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
+    parser.add_argument("--allow-anyone", action="store_true", help="let --host be an address that others can reach")
+    parser.add_argument("--pace", type=float, default=0.0, help="0: at once (default); 1: in the recorded rhythm")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME:ARGS",
+        help="what goes wrong (repeatable). What a stall adds is waited for at any pace; what never fired is an error",
+    )
+    parser.add_argument("--json", action="store_true", help="print the address as one JSON object")
+    return parser
+
+
+class Replays:
+    """Cassettes as one upstream: the first that holds a request answers it. `options` are those of `Replay`.
+
+    A request that none holds raises `CassetteMiss`.
+    """
+
+    def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
+        self._replays = [Replay(cassette, **options) for cassette in cassettes]
+
+    def __call__(self, request: Request) -> Response:
+        for one in self._replays:
+            if (found := one.find(request)) is not None:
+                return found
+        raise CassetteMiss("\n".join(_miss(one, request) for one in self._replays))
+
+
+def _miss(one: Replay, request: Request) -> str:
+    try:
+        one(request)
+    except CassetteMiss as miss:
+        return str(miss)
+    raise AssertionError("a request that was missed is answered now")
+
+
+def _run_replay(arguments: argparse.Namespace) -> int:
+    config = read_config(Path("pyproject.toml"))
+    filters, normalisers = Filters(**config.filters), Normalisers(**config.normalise)
+    cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
+    upstream = Replays(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
+    count = sum(len(cassette.interactions) for cassette in cassettes)
+    faults = _faults(arguments.fault)
+    server = _serve(upstream, faults, arguments, f"{count} recorded interactions")
+    misses = len(server.refusals)
+    if misses:
+        print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
+    return 1 if _complained(faults) or misses else 0
+
+
+def _run_simulator(arguments: argparse.Namespace) -> int:
+    from flag_harness.simulator import simulate  # it brings pydantic, which the other commands do without
+    from flag_harness.transports.clock import SystemClock
+
+    faults = _faults(arguments.fault)
+    simulator = simulate(arguments.scenario, clock=SystemClock(), seed=arguments.seed)
+
+    def told(request: Request) -> Response:
+        before = len(simulator.unmatched)
+        response = simulator(request)
+        for unmatched in simulator.unmatched[before:]:
+            print(unmatched.message, file=sys.stderr, flush=True)
+        return response
+
+    _serve(told, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    return 1 if _complained(faults) or simulator.unmatched else 0
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The cassettes: files as they are named, of a folder all there are."""
+    for path in paths:
+        inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise HarnessError(f"{path}: there is no cassette in this folder (*.json)")
+        yield from inside
+
+
+def _faults(texts: Sequence[str]) -> list[Fault]:
+    faults = [parse(text) for text in texts]
+    for fault in faults:
+        if fault.transport_only or fault.side == "client":
+            raise HarnessError(
+                f"--fault {fault}: a server cannot do this, it happens in the client before a byte is sent; use it in "
+                "process, with flag_harness.http_client or pytest's --harness-fault"
+            )
+        if fault.when.combination is not None:
+            raise HarnessError(f"--fault {fault}: a server runs under no combination; leave that argument out")
+    return faults
+
+
+def _complained(faults: Sequence[Fault]) -> bool:
+    """Say which faults never fired; whether there are any."""
+    complaints = never_fired(faults)
+    for complaint in complaints:
+        print(f"--fault: {complaint}", file=sys.stderr)
+    return bool(complaints)
+
+
+def _at_once(upstream: Upstream) -> Upstream:
+    """The upstream without its own rhythm: what is late then is late by a fault."""
+    return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
+
+
+def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str) -> "LoopbackServer":
+    """Serve until Ctrl-C or SIGTERM. A fault of the stall family takes real time, at any pace."""
+    pace = arguments.pace
+    if not pace and any(fault.family == "stall" for fault in faults):
+        upstream, pace = _at_once(upstream), 1.0
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    from flag_harness.transports.serve.server import LoopbackServer
+
+    server = LoopbackServer(
+        upstream,
+        *faults,
+        pace=pace,
+        host=arguments.host,
+        port=arguments.port,
+        anywhere=arguments.allow_anyone,
+    )
+    try:
+        with _stopped() as stop, server:
+            _announce(server, what, as_json=arguments.json)
+            stop.wait()
+    except (OSError, OverflowError) as error:
+        words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise HarnessError(f"cannot listen on {arguments.host}, port {arguments.port}: {words}") from None
+    return server
+
+
+def _announce(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"url": server.url, "port": server.port}), flush=True)
+    else:
+        print(f"serving {what} at {server.url}\nANTHROPIC_BASE_URL={server.url}", flush=True)
+
+
+@contextmanager
+def _stopped() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; afterwards they do again what they did before."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

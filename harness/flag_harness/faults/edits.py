@@ -1,0 +1,252 @@
+"""Edits of answers: at a point of a stream, at each of its events, at the body of an answer that is no stream.
+
+All keep what they do not mean to change: bytes before the point leave as they came, but event by event, since whether a
+point has come shows only when the next event is complete.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TypeAlias
+
+from flag_harness.faults import checks
+from flag_harness.faults.fault import Due, Effect
+from flag_harness.wire.grammar import POINTS, EventBytes, Gap, Walk, points_at
+from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header, is_stream
+
+INSIDE_BODY = "inside_body"
+"""The one point of an answer that is no stream: half of its bytes have come."""
+STREAM_POINTS = tuple(POINTS)
+ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point that a stream has reached: the event after it (empty at the stream's end), and where that stands."""
+
+    at: float
+    event: bytes
+    gap: Gap
+    random: Random
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What leaves in place of the event after a point. `delay`: seconds by which everything later is late.
+
+    `held` leaves after the next event, and only then has anything changed. Where `pieces` end in an `End` or a `Cut`,
+    nothing comes after them.
+    """
+
+    pieces: tuple[Piece, ...]
+    delay: float = 0.0
+    held: bytes = b""
+
+
+Act: TypeAlias = Callable[[Place], "Change | None"]
+"""Changes a stream at a point; `None` where this gap does not do."""
+BodyAct: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
+"""Changes a whole body, at the time of its end; `None` where there is nothing to change."""
+
+
+class Answer:
+    """An edit that looks at the head, then hands the rest to the edit for its kind of answer."""
+
+    def __init__(self, due: Due, *, stream: Edit | None = None, body: Edit | None = None) -> None:
+        self._due, self._stream, self._body = due, stream, body
+        self._inner: Edit | None = None
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if isinstance(piece, Head):
+            return (self._head(piece),)
+        return (piece,) if self._inner is None else self._inner(piece)
+
+    def _head(self, head: Head) -> Head:
+        streamed = is_stream(head)
+        encoding = header(head.headers, "content-encoding", "identity")
+        if head.status != 200:
+            self._due.miss(f"the answer was {head.status}")
+        elif encoding != "identity":
+            self._due.miss(f"the answer is compressed ({encoding})")
+        elif (edit := self._stream if streamed else self._body) is None:
+            self._due.miss(f"the answer is {'a' if streamed else 'no'} stream")
+        else:
+            self._inner = edit
+            return replace(head, headers=without(head.headers, "content-length"))
+        return head
+
+
+class AtPoint:
+    """An edit of a stream's body that acts once, at the nth time that a point is reached."""
+
+    def __init__(self, due: Due, at: str, occurrence: int, act: Act) -> None:
+        self._due, self._at, self._act = due, at, act
+        self._random = due.random("place")
+        self._left, self._occurrence = occurrence, occurrence
+        self._events, self._walk = EventBytes(), Walk()
+        self._met: set[str] = set()
+        self._delay, self._held, self._over = 0.0, b"", False
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if self._over:
+            return ()
+        if isinstance(piece, Chunk):
+            return self._chunk(piece)
+        return self._last(piece)
+
+    def _chunk(self, chunk: Chunk) -> list[Piece]:
+        out: list[Piece] = []
+        unchanged = b""
+        for event in self._events.feed(chunk.data):
+            change = self._reached(chunk.at, event)
+            if change is None:
+                unchanged += event + self._released()
+                continue
+            out += _chunks(chunk.at + self._delay, unchanged)
+            out += self._done(change)
+            unchanged = b""
+            if self._over:
+                return out
+        return out + _chunks(chunk.at + self._delay, unchanged)
+
+    def _released(self) -> bytes:
+        held, self._held = self._held, b""
+        if held:
+            self._due.fire()
+        return held
+
+    def _last(self, piece: Piece) -> list[Piece]:
+        if self._held:
+            self._due.miss(f"nothing came after the event at {self._at}")
+        out = _chunks(piece.at + self._delay, self._held + self._events.rest)
+        complete = isinstance(piece, End) and not piece.abandoned
+        if complete and (change := self._reached(piece.at, b"")) is not None:
+            out += self._done(change)
+        if self._left and not piece_abandoned(piece):
+            self._due.miss(self._why_not())
+        last = [] if self._over else [replace(piece, at=piece.at + self._delay)]
+        self._over = True
+        return out + last
+
+    def _reached(self, at: float, event: bytes) -> Change | None:
+        if not self._left:
+            return None
+        gap = self._walk.before(event) if event else self._walk.end()
+        names = points_at(gap)
+        self._met.update(names)
+        if self._at not in names or (change := self._act(Place(at + self._delay, event, gap, self._random))) is None:
+            return None
+        self._left -= 1
+        return None if self._left else change
+
+    def _done(self, change: Change) -> tuple[Piece, ...]:
+        if not change.held:
+            self._due.fire()
+        self._delay += change.delay
+        self._held = change.held
+        self._over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
+        return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
+
+    def _why_not(self) -> str:
+        if self._at in self._met:
+            return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
+        had = ", ".join(name for name in POINTS if name in self._met)
+        return f"the stream never came to {self._at} (it came to {had or 'no point'})"
+
+
+class EachEvent:
+    """An edit of a stream's body that changes its events' bytes, one by one."""
+
+    def __init__(self, due: Due, change: Callable[[bytes], bytes], missing: str) -> None:
+        self._due, self._change, self._missing = due, change, missing
+        self._events = EventBytes()
+        self._changed = False
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if isinstance(piece, Chunk):
+            return _chunks(piece.at, b"".join(self._event(event) for event in self._events.feed(piece.data)))
+        if not self._changed and not piece_abandoned(piece):
+            self._due.miss(f"the stream has no {self._missing}")
+        rest, self._events.rest = self._events.rest, b""
+        return [*_chunks(piece.at, rest), piece]
+
+    def _event(self, event: bytes) -> bytes:
+        changed = self._change(event)
+        if changed != event and not self._changed:
+            self._changed = True
+            self._due.fire()
+        return changed
+
+
+class WholeBody:
+    """An edit of the body of an answer that is no stream: it waits for the end, then changes the whole."""
+
+    def __init__(self, due: Due, act: BodyAct, missing: str) -> None:
+        self._due, self._act, self._missing = due, act, missing
+        self._waiting: list[Piece] = []
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        self._waiting.append(piece)
+        if isinstance(piece, Chunk):
+            return ()
+        waiting, self._waiting = self._waiting, []
+        if isinstance(piece, Cut) or piece_abandoned(piece):
+            return waiting
+        body = b"".join(one.data for one in waiting if isinstance(one, Chunk))
+        changed = self._act(body, piece.at)
+        if changed is None:
+            self._due.miss(f"the body has no {self._missing}")
+            return waiting
+        self._due.fire()
+        return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
+
+
+class EachChunk:
+    """An edit that changes the chunks of any body, one by one; it has fired once one has changed."""
+
+    def __init__(self, due: Due, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
+        self._due, self._change, self._missing = due, change, missing
+        self._changed = False
+        self._late = 0.0
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if isinstance(piece, Head):
+            return (piece,)
+        if not isinstance(piece, Chunk):
+            if not self._changed and not piece_abandoned(piece):
+                self._due.miss(f"the body has no {self._missing}")
+            return (replace(piece, at=max(piece.at, self._late)),)
+        chunks = self._change(replace(piece, at=max(piece.at, self._late)))
+        if chunks:
+            self._late = chunks[-1].at
+        if not self._changed and [one.data for one in chunks] != [piece.data]:
+            self._changed = True
+            self._due.fire()
+        return chunks
+
+
+def piece_abandoned(piece: Piece) -> bool:
+    """Whether the client has stopped reading."""
+    return isinstance(piece, End) and piece.abandoned
+
+
+def without(headers: Headers, *names: str) -> Headers:
+    """The headers, those of `names` (lower case) left out."""
+    return tuple((name, value) for name, value in headers if name.lower() not in names)
+
+
+def _chunks(at: float, data: bytes) -> list[Piece]:
+    return [Chunk(at, data)] if data else []
+
+
+def at_point(at: str, occurrence: int, act: Act, body: BodyAct | None = None) -> Effect:
+    """The effect that acts at a point: one of the grammar's, or `inside_body` where `body` says what to do there."""
+    checks.one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
+    checks.whole_number("occurrence", occurrence)
+
+    def effect(due: Due) -> Edit:
+        if body is not None and at == INSIDE_BODY:
+            return Answer(due, body=WholeBody(due, body, "bytes"))
+        return Answer(due, stream=AtPoint(due, at, occurrence, act))
+
+    return effect

@@ -1,0 +1,1 @@
+"""The kinds of faults, one small file for each family."""

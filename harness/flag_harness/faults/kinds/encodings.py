@@ -1,0 +1,83 @@
+"""The right events in the wrong bytes: line ends, a byte order mark, UTF-8, the content type."""
+
+import re
+from dataclasses import replace
+from typing import Unpack
+
+from flag_harness.faults import checks
+from flag_harness.faults.edits import STREAM_POINTS, Answer, Change, EachChunk, EachEvent, Place, at_point, without
+from flag_harness.faults.fault import Due, Effect, fault_kind
+from flag_harness.faults.when import Whens
+from flag_harness.wire.timeline import Chunk, Edit, Head
+
+_AS_EVER = "answers as ever"
+_NO_STREAM = "does not apply"
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
+_FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@fault_kind("encoding", streamed=_AS_EVER, plain=_NO_STREAM)
+def line_ends(*, kind: str = "crlf", **when: Unpack[Whens]) -> Effect:
+    """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never does."""
+    end = _LINE_ENDS[checks.one_of("kind", kind, _LINE_ENDS)]
+    return lambda due: Answer(due, stream=EachEvent(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
+
+
+@fault_kind("encoding", streamed="raises AssertionError", plain=_AS_EVER)
+def byte_order_mark(**when: Unpack[Whens]) -> Effect:
+    """The body begins with a byte order mark."""
+
+    def effect(due: Due) -> Edit:
+        left = [_BYTE_ORDER_MARK]
+
+        def mark(chunk: Chunk) -> list[Chunk]:
+            return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
+
+        edit = EachChunk(due, mark, "first byte")
+        return Answer(due, stream=edit, body=edit)
+
+    return effect
+
+
+@fault_kind("encoding", streamed="raises UnicodeDecodeError", plain=_NO_STREAM, points=STREAM_POINTS)
+def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
+    """The last text of the event after a point holds a byte that is not UTF-8."""
+
+    def act(place: Place) -> Change | None:
+        before, quote, after = place.event.rpartition(b'"')
+        return Change((Chunk(place.at, before + b"\xff" + quote + after),)) if quote else None
+
+    return at_point(at, occurrence, act)
+
+
+@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
+def split_utf8(**when: Unpack[Whens]) -> Effect:
+    """Every character of more than one byte arrives in two chunks."""
+
+    def split(chunk: Chunk) -> list[Chunk]:
+        return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
+
+    def effect(due: Due) -> Edit:
+        edit = EachChunk(due, split, "character of more than one byte")
+        return Answer(due, stream=edit, body=edit)
+
+    return effect
+
+
+@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
+def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Whens]) -> Effect:
+    """The answer is what it should be, and its head calls it something else."""
+    checks.header_text("content_type", content_type)
+
+    def effect(due: Due) -> Edit:
+        def edit(piece: object) -> tuple[object, ...]:
+            if not isinstance(piece, Head):
+                return (piece,)
+            due.fire()
+            return (replace(piece, headers=(("content-type", content_type), *without(piece.headers, "content-type"))),)
+
+        return edit  # type: ignore[return-value]
+
+    return effect

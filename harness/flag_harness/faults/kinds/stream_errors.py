@@ -1,0 +1,69 @@
+"""`event: error` in a stream that began with a 200: the API gives up half-way."""
+
+import json
+from typing import Unpack
+
+from flag_harness.faults import checks
+from flag_harness.faults.edits import STREAM_POINTS, Change, Place, at_point
+from flag_harness.faults.fault import Effect, fault_kind
+from flag_harness.faults.kinds.statuses import request_id
+from flag_harness.faults.when import Whens
+from flag_harness.wire.sse import encode
+from flag_harness.wire.timeline import Chunk, End
+
+_MOST_PADDING = 15
+"""The API writes 0 to 15 spaces, each equally often, before the last brace of every event but a ping."""
+MESSAGES = {
+    "overloaded_error": "Overloaded",
+    "rate_limit_error": "This request would exceed your organization's rate limit of 50,000 input tokens per minute.",
+    "api_error": "Internal server error",
+    "timeout_error": "Request timed out",
+    "invalid_request_error": "Output blocked by content filtering policy",
+    "authentication_error": "invalid x-api-key",
+    "permission_error": "Your API key does not have permission to use the specified resource.",
+    "not_found_error": "Not found",
+    "request_too_large": "Request exceeds the maximum size",
+}
+"""What the API says for each type of error."""
+
+
+@fault_kind(
+    "stream_error",
+    streamed="raises anthropic.APIStatusError",
+    plain="does not apply",
+    points=STREAM_POINTS,
+)
+def stream_error(
+    *,
+    kind: str = "overloaded_error",
+    at: str = "inside_text",
+    occurrence: int = 1,
+    message: str | None = None,
+    padding: int | None = None,
+    with_request_id: bool = False,
+    **when: Unpack[Whens],
+) -> Effect:
+    """`event: error` in the stream, at any point, after which the stream ends without `message_stop`.
+
+    `padding` is the number of spaces before the last brace (0 to 15; drawn by the seed where it is not given);
+    `with_request_id` adds the id that some of these events carry.
+    """
+    checks.one_of("kind", kind, MESSAGES)
+    checks.optional("with_request_id", with_request_id, bool, "true or false")
+    if padding is not None and not 0 <= checks.whole_number("padding", padding, least=0) <= _MOST_PADDING:
+        raise checks.wrong("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
+    said = MESSAGES[kind] if message is None else checks.text("message", message)
+
+    def act(place: Place) -> Change:
+        spaces = place.random.randint(0, _MOST_PADDING) if padding is None else padding
+        error: dict[str, object] = {
+            "type": "error",
+            "error": {"details": None, "type": kind, "message": said},
+        }
+        if with_request_id:
+            error["request_id"] = request_id(place.random)
+        data = json.dumps(error, separators=(",", ":"), ensure_ascii=False)
+        event = encode("error", data[:-1] + " " * spaces + "}")
+        return Change((Chunk(place.at, event), End(place.at)))
+
+    return at_point(at, occurrence, act)

@@ -1,0 +1,22 @@
+"""Every kind of fault, by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+
+from flag_harness.faults.fault import Kind
+from flag_harness.faults.kinds import clients, connections, cuts, encodings, events, stalls, statuses, stream_errors
+
+_FAMILIES: tuple[ModuleType, ...] = (statuses, stream_errors, cuts, stalls, events, encodings, connections, clients)
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.name: kind
+        for family in _FAMILIES
+        for function in vars(family).values()
+        if isinstance(kind := getattr(function, "kind", None), Kind)
+    }
+)
+
+
+def table() -> tuple[Kind, ...]:
+    """One row for each kind of fault, family by family: what it does, at which points, what the SDK makes of it."""
+    return tuple(KINDS.values())

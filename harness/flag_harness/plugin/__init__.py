@@ -1,0 +1,46 @@
+"""The pytest plugin: options, marks, the `cassette` and `flags` fixtures, honesty at the end of a test, the table."""
+
+from flag_harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
+from flag_harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
+from flag_harness.plugin.redact.normalisers import harness_normalisers
+from flag_harness.plugin.redact.secrets import harness_filters
+from flag_harness.plugin.test.checks import (
+    pytest_fixture_setup,
+    pytest_runtest_call,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
+from flag_harness.plugin.test.fixtures import (
+    cassette,
+    flags,
+    harness_cassette,
+    harness_cassette_path,
+    harness_combination,
+    harness_scenarios,
+)
+from flag_harness.plugin.test.respx_routes import harness_respx
+from flag_harness.plugin.test.server import cassette_server
+
+__all__ = [
+    "cassette",
+    "cassette_server",
+    "flags",
+    "harness_cassette",
+    "harness_cassette_path",
+    "harness_combination",
+    "harness_filters",
+    "harness_normalisers",
+    "harness_respx",
+    "harness_scenarios",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_fixture_setup",
+    "pytest_generate_tests",
+    "pytest_itemcollected",
+    "pytest_load_initial_conftests",
+    "pytest_runtest_call",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_runtest_teardown",
+]

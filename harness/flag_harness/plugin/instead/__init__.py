@@ -1,0 +1,1 @@
+"""Modes that run something in place of the tests: the sweep and the verification."""

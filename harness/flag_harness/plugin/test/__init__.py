@@ -1,0 +1,1 @@
+"""What belongs to one test: its fixtures, traffic, checks and row."""

@@ -1,0 +1,1 @@
+"""The hooks that serve pytest-recording's marks and fixtures."""

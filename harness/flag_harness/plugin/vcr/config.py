@@ -1,0 +1,84 @@
+"""What a suite of pytest-recording says of its cassettes: marks, `vcr_config`, the hook; and where they lie."""
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from flag_harness.errors import ConfigError
+from flag_harness.plugin.run.names import shortened
+from flag_harness.vcr.matchers import Matcher
+from flag_harness.vcr.settings import VcrSettings, settings_of
+
+
+class Vcr:
+    """What `pytest_recording_configure` is handed in place of vcrpy's `VCR`.
+
+    Settings that are set as attributes hold for every cassette, unless `vcr_config` or the mark says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.__dict__["matchers"] = {}
+        self.__dict__["settings"] = {}
+
+    matchers: dict[str, Matcher]
+    settings: dict[str, Any]
+
+    def register_matcher(self, name: str, matcher: Matcher) -> None:
+        """Make a matcher known to `match_on`."""
+        self.matchers[name] = matcher
+
+    def register_serializer(self, name: str, serializer: object) -> NoReturn:
+        """Not supported."""
+        raise ConfigError(f"vcr.register_serializer({name!r}) is not supported: cassettes are read as YAML or JSON")
+
+    def register_persister(self, persister: object) -> NoReturn:
+        """Not supported."""
+        raise ConfigError("vcr.register_persister is not supported: cassettes are read from files")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.settings[name] = value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["settings"][name]
+        except KeyError:
+            raise AttributeError(f"vcr_marks: vcr.{name} has not been set") from None
+
+
+def merged(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+    """`vcr_config` with what the `vcr` marks say, the nearest mark winning."""
+    options = dict(copy.deepcopy(config))
+    for mark in reversed(marks):
+        options.update(mark.kwargs)
+    return options
+
+
+def settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
+    """How the cassette of a test is played. Raises `UsageError` naming what is not supported."""
+    vcr = Vcr()
+    try:
+        node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
+        return settings_of({**vcr.settings, **options}, vcr.matchers, record_mode)
+    except ConfigError as error:
+        raise pytest.UsageError(f"{node.nodeid}: vcr_config or @pytest.mark.vcr: {error}") from None
+
+
+def cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
+    """Where the cassette of that name lies; one too long for a file is shortened as pytest-recording does."""
+    name = shortened(name, options.get("serializer", ".yaml"))
+    if transform := options.get("path_transformer"):
+        name = transform(name)
+    else:
+        suffix = f".{options.get('serializer', 'yaml')}"
+        name = name if name.endswith(suffix) else name + suffix
+    library = os.fspath(options.get("cassette_library_dir") or folder)
+    return Path(name if name.startswith(library) else os.path.join(library, name))
+
+
+def extra_paths(marks: Sequence[pytest.Mark], folder: str) -> list[Path]:
+    """The cassettes that the marks name beside the test's own, relative ones in its folder."""
+    return [Path(folder, name) for mark in marks for name in mark.args]

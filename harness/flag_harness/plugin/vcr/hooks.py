@@ -1,0 +1,12 @@
+"""The hook of pytest-recording, for suites that define it."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+    from flag_harness.plugin.vcr.config import Vcr
+
+
+def pytest_recording_configure(config: "pytest.Config", vcr: "Vcr") -> None:
+    """Change how cassettes are played: set `vcr`'s settings, or register matchers with it."""

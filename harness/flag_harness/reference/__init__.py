@@ -1,0 +1,57 @@
+"""The shipped agent: typed events, tools, contexts that survive, and fallbacks, on `anthropic.AsyncAnthropic`."""
+
+from flag_harness.reference.agent import Agent
+from flag_harness.reference.context.context import Context, LedgerEntry, plain
+from flag_harness.reference.context.heal import healed, transition_prompt
+from flag_harness.reference.context.store import load, save, verify
+from flag_harness.reference.events import (
+    AgentError,
+    BlockDropped,
+    Event,
+    FeatureDropped,
+    RequestUsage,
+    TextDelta,
+    ThinkingDelta,
+    ToolResult,
+    ToolUse,
+    Transition,
+    TurnDiscarded,
+    TurnEnded,
+    Waiting,
+)
+from flag_harness.reference.request.retry import RetryPolicy
+from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.function_tool import function_tool
+from flag_harness.reference.tools.tool import Tool, Toolbox, ToolCall, ToolOutcome
+
+__all__ = [
+    "Agent",
+    "AgentError",
+    "Bash",
+    "BlockDropped",
+    "Context",
+    "Event",
+    "FeatureDropped",
+    "LedgerEntry",
+    "RequestUsage",
+    "RetryPolicy",
+    "TextDelta",
+    "ThinkingDelta",
+    "Tool",
+    "ToolCall",
+    "ToolOutcome",
+    "ToolResult",
+    "ToolUse",
+    "Toolbox",
+    "Transition",
+    "TurnDiscarded",
+    "TurnEnded",
+    "Waiting",
+    "function_tool",
+    "healed",
+    "load",
+    "plain",
+    "save",
+    "transition_prompt",
+    "verify",
+]

@@ -1,0 +1,1 @@
+"""The conversation: kept, saved, restored and healed."""

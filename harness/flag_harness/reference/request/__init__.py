@@ -1,0 +1,1 @@
+"""One request of the agent: what it asks, its attempts, retries and fallbacks."""

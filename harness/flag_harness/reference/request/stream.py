@@ -1,0 +1,197 @@
+"""An answer put together: from the raw events of a stream, or from a whole message, always exactly as it came."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from flag_harness.reference.context.context import plain
+from flag_harness.reference.events import TextDelta, ThinkingDelta
+from flag_harness.reference.request.failure import BrokenAnswerError
+from flag_harness.wire.usage import Usage
+
+CUT_SHORT = frozenset({"max_tokens", "model_context_window_exceeded"})
+"""Stop reasons after which the last block may be incomplete."""
+
+Delta: TypeAlias = TextDelta | ThinkingDelta
+
+_DELTAS: Mapping[str, tuple[str, str, str]] = {
+    "text_delta": ("text", "text", "text"),
+    "thinking_delta": ("thinking", "thinking", "thinking"),
+    "signature_delta": ("thinking", "signature", "signature"),
+    "compaction_delta": ("compaction", "content", "content"),
+}
+"""Deltas that add text: the block that they belong to, their own key, and the block's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer. `content` is what must be sent back."""
+
+    content: tuple[dict[str, Any], ...]
+    stop_reason: str
+    usage: Usage
+
+    @property
+    def calls(self) -> tuple[dict[str, Any], ...]:
+        """The `tool_use` blocks, in order."""
+        return tuple(block for block in self.content if block.get("type") == "tool_use")
+
+    @property
+    def cut(self) -> str | None:
+        """The id of the call that was cut off: its input, if any is left, is not what the model meant."""
+        if self.stop_reason in CUT_SHORT and self.content and self.content[-1].get("type") == "tool_use":
+            return str(self.content[-1]["id"])
+        return None
+
+
+def whole_answer(message: Any) -> Answer:
+    """The answer in an SDK's message object. Raises `BrokenAnswerError` where it is none."""
+    if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
+        raise BrokenAnswerError(f"no message came, but {_shown(message)}")
+    content = tuple(_received(block) for block in message.content)
+    return Answer(content, message.stop_reason, Usage.from_mapping(_received(message.usage)))
+
+
+def shown(answer: Answer, at: float) -> Iterator[Delta]:
+    """What there is to read in an answer that came as a whole."""
+    for block in answer.content:
+        if block.get("type") == "text" and block["text"]:
+            yield TextDelta(at, block["text"])
+        elif block.get("type") == "thinking" and block["thinking"]:
+            yield ThinkingDelta(at, block["thinking"])
+
+
+class Assembler:
+    """Puts an answer together from the SDK's raw events, in their order, and holds them to the grammar of streams.
+
+    `usage` is what the answer has cost so far. Unknown kinds of events, blocks and deltas pass; what the grammar rules
+    out raises `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
+    """
+
+    def __init__(self) -> None:
+        self._started = self.complete = False
+        self.usage = Usage()
+        self._stop_reason: str | None = None
+        self._blocks: list[dict[str, Any]] = []
+        self._open: dict[str, Any] | None = None
+        self._parts: dict[str, list[str]] = {}
+        self._input: list[str] = []
+        self._unreadable: dict[str, Any] | None = None
+        self._handlers: Mapping[str, Callable[[Any, float], Delta | None]] = {
+            "message_start": self._message_start,
+            "content_block_start": self._block_start,
+            "content_block_delta": self._block_delta,
+            "content_block_stop": self._block_stop,
+            "message_delta": self._message_delta,
+            "message_stop": self._message_stop,
+        }
+
+    def feed(self, event: Any, at: float) -> Delta | None:
+        """Take one raw event in; what there is to show of it, if anything."""
+        kind = getattr(event, "type", None)
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        if handler is None or self.complete:
+            return None
+        if self._started == (kind == "message_start"):
+            raise BrokenAnswerError(f"{kind} came {'twice' if self._started else 'before message_start'}")
+        return handler(event, at)
+
+    def finish(self) -> Answer:
+        """The answer, once every event was fed. Raises `BrokenAnswerError` where `message_stop` never came."""
+        if not self.complete or self._stop_reason is None:
+            raise BrokenAnswerError("the stream ended before message_stop")
+        return Answer(tuple(self._blocks), self._stop_reason, self.usage)
+
+    def _message_start(self, event: Any, at: float) -> None:
+        self._started = True
+        self.usage = Usage.from_mapping(_received(getattr(event.message, "usage", None)))
+
+    def _block_start(self, event: Any, at: float) -> None:
+        if self._open is not None or event.index != len(self._blocks):
+            raise BrokenAnswerError(f"content_block_start {event.index} came where block {self._expected} was expected")
+        self._open = _received(event.content_block)
+        self._blocks.append(self._open)
+        self._parts, self._input = {}, []
+
+    def _block_delta(self, event: Any, at: float) -> Delta | None:
+        block, delta = self._block_at(event), event.delta
+        if delta.type in _DELTAS:
+            return self._add_text(block, delta, at)
+        if delta.type == "input_json_delta":
+            self._belongs("input" in block, delta, block)
+            self._input.append(delta.partial_json)
+        elif delta.type == "citations_delta":
+            self._belongs(block["type"] == "text", delta, block)
+            block["citations"] = [*(block.get("citations") or ()), _received(delta.citation)]
+        return None
+
+    def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
+        owner, source, target = _DELTAS[delta.type]
+        self._belongs(block["type"] == owner, delta, block)
+        text = getattr(delta, source)
+        self._parts.setdefault(target, []).append(text)
+        if delta.type == "text_delta":
+            return TextDelta(at, text)
+        return ThinkingDelta(at, text) if delta.type == "thinking_delta" else None
+
+    def _block_stop(self, event: Any, at: float) -> None:
+        block = self._block_at(event)
+        self._open = None
+        for key, parts in self._parts.items():
+            block[key] = (block.get(key) or "") + "".join(parts)
+        if written := "".join(self._input):
+            try:
+                block["input"] = _parsed(written)
+            except ValueError:
+                self._unreadable = block
+
+    def _message_delta(self, event: Any, at: float) -> None:
+        if self._open is not None:
+            raise BrokenAnswerError(f"message_delta came inside block {self._expected}")
+        self._stop_reason = event.delta.stop_reason or self._stop_reason
+        self.usage = self.usage.updated(_received(getattr(event, "usage", None)))
+
+    def _message_stop(self, event: Any, at: float) -> None:
+        if self._open is not None or self._stop_reason is None:
+            raise BrokenAnswerError(
+                "message_stop came before " + ("content_block_stop" if self._open else "a stop_reason")
+            )
+        broken = self._unreadable
+        if broken is not None and (self._stop_reason not in CUT_SHORT or broken is not self._blocks[-1]):
+            raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON object")
+        self.complete = True
+
+    @property
+    def _expected(self) -> int:
+        return len(self._blocks) - (self._open is not None)
+
+    def _block_at(self, event: Any) -> dict[str, Any]:
+        if self._open is None or event.index != self._expected:
+            raise BrokenAnswerError(f"{event.type} {event.index} came without its block")
+        return self._open
+
+    @staticmethod
+    def _belongs(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+        if not fits:
+            raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
+
+
+def _parsed(written: str) -> Any:
+    """A tool's input. Half of a surrogate pair is valid JSON, yet no request could ever send it back."""
+    value = json.loads(written)
+    if not isinstance(value, dict):
+        raise ValueError(written)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
+    if "\\u" in written:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _received(value: Any) -> Any:
+    """An SDK object as it came: with the API's names, without the fields that the API did not send."""
+    dump = getattr(value, "to_dict", None)
+    return plain(value) if dump is None else dump(mode="json", warnings=False)
+
+
+def _shown(message: Any) -> str:
+    return f"{type(message).__name__} {message!r:.100}"

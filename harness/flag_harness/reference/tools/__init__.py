@@ -1,0 +1,1 @@
+"""Tools: schemas, functions as tools, and bash."""

@@ -1,0 +1,222 @@
+"""The bash tool: real commands in processes of their own, with bounds on time and output and without secrets."""
+
+import asyncio
+import codecs
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import weakref
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from flag_harness.errors import CommandRefused
+
+TIMEOUT = 30.0
+"""Seconds of real time that a command may take."""
+
+OUTPUT_LIMIT = 30_000
+"""Bytes kept of each of stdout and stderr."""
+
+PASSED_ON = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
+"""The only variables that commands get from the environment. Nothing else, so no key, token or secret, reaches them."""
+
+_GRACE = 1.0
+"""Seconds for the pipes to close once the process group is dead: what left the group may still hold them open."""
+
+_SESSION = r"""
+__harness_save() {
+    __harness_status=$?
+    set +eu
+    [ "${BASHPID-$$}" = $$ ] && {
+        printf 'cd -- %q\n' "$PWD"
+        compgen -v | while IFS= read -r __harness_name; do
+            case $__harness_name in
+                BASH*|COMP_*|DIRSTACK|EPOCH*|EUID|FUNCNAME|GROUPS|HARNESS_STATE|HISTCMD|LINENO|PIPESTATUS|PPID|PWD) ;;
+                RANDOM|SECONDS|SHELLOPTS|SHLVL|SRANDOM|UID|_|__harness_*) ;;
+                *) declare -p "$__harness_name" ;;
+            esac
+        done
+    } >"$HARNESS_STATE" 2>/dev/null
+    return "$__harness_status"
+}
+trap() {
+    builtin trap "$@" || return
+    eval "set -- $(builtin trap -p EXIT)"
+    case ${3-} in __harness_save*) ;; *) builtin trap -- "__harness_save; ${3-}" EXIT ;; esac
+}
+. "$HARNESS_STATE" 2>/dev/null
+trap - EXIT
+"""
+"""Puts a command where the last one ended: directory and variables are kept from call to call, as in one session.
+
+What bash keeps for itself is not. A command may set a trap for its EXIT: it runs after the state is saved.
+"""
+
+_SCRIPT = 'eval "$2"; eval "$1"'
+"""Runs a command after `_SESSION`, so that the lines that bash names in its errors are the command's own."""
+
+
+class Bash:
+    """The API's `bash_20250124` for an agent.
+
+    `directory` is where commands start and their HOME, a temporary one where none is given; `timeout` is in seconds,
+    `output_limit` in bytes of each stream. With `allowed`, any other command raises `CommandRefused`, which is also
+    kept in `refused`. Commands get no input, and what they start in the background ends with them, unless it leaves
+    their process group (`setsid`). `close` (also at garbage collection) removes what was temporary, and ends the tool.
+    """
+
+    name: ClassVar[str] = "bash"
+    beta: ClassVar[str | None] = None
+    definition: ClassVar[Mapping[str, Any]] = {"type": "bash_20250124", "name": "bash"}
+    input_schema: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "properties": {"command": {"type": "string"}, "restart": {"type": "boolean"}},
+        "anyOf": [{"required": ["command"]}, {"required": ["restart"], "properties": {"restart": {"const": True}}}],
+        "additionalProperties": False,
+    }
+
+    def __init__(
+        self,
+        *,
+        directory: Path | None = None,
+        timeout: float = TIMEOUT,
+        output_limit: int = OUTPUT_LIMIT,
+        allowed: Container[str] | None = None,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.refused: CommandRefused | None = None
+        self._timeout, self._output_limit, self._allowed = timeout, output_limit, allowed
+        self._own = Path(tempfile.mkdtemp(prefix="flag-harness-bash-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
+        self.directory = (directory or self._own / "work").absolute()
+        self._state = self._own / "state"
+        self._temporary = self._own / "tmp"
+        self._make_directories()
+        self._environ = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            **{name: environ[name] for name in PASSED_ON if name in environ},
+            "HOME": str(self.directory),
+            "TMPDIR": str(self._temporary),
+            "HARNESS_STATE": str(self._state),
+        }
+
+    async def aclose(self) -> None:
+        """`close`, for those that await it."""
+        self.close()
+
+    async def run(self, arguments: Mapping[str, Any]) -> str:
+        """What the command wrote: stdout, then stderr, then the exit code where it is not 0.
+
+        Raises `TimeoutError` with the output so far when the time is up, and `CommandRefused`.
+        """
+        self._make_directories()
+        if arguments.get("restart"):
+            self._state.unlink(missing_ok=True)
+            return "bash has been restarted"
+        command = arguments["command"]
+        if self._allowed is not None and command not in self._allowed:
+            self.refused = CommandRefused(_refusal(command, self._allowed))
+            raise self.refused
+        return await self._run(command)
+
+    def _make_directories(self) -> None:
+        """Also where a command has removed them: no process starts in a directory that is not there."""
+        if self.close.alive:
+            for made in (self.directory, self._temporary):
+                made.mkdir(parents=True, exist_ok=True)
+
+    async def _run(self, command: str) -> str:
+        transport, output = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Output(self._output_limit),
+            *("bash", "-c", _SCRIPT, "bash", command, _SESSION),
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd=self.directory,
+            env=self._environ,
+            start_new_session=True,
+        )
+        try:
+            finished, _ = await asyncio.wait({output.exited}, timeout=self._timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+            await asyncio.wait({output.exited})
+            await asyncio.wait({output.closed}, timeout=_GRACE)
+            transport.close()
+        if not finished:
+            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{output.text()}")
+        return _reported(output.text(), transport.get_returncode() or 0)
+
+
+class _Output(asyncio.SubprocessProtocol):
+    """What a process writes; and when it has exited, and when its pipes are closed too, which may be much later."""
+
+    def __init__(self, limit: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self._captured = {1: _Captured(limit), 2: _Captured(limit)}
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._captured[fd].add(data)
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+
+    def connection_lost(self, exception: Exception | None) -> None:
+        self.closed.set_result(None)
+
+    def text(self) -> str:
+        """stdout, then stderr, which begins a line of its own."""
+        stdout, stderr = self._captured[1].text(), self._captured[2].text()
+        return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
+
+
+class _Captured:
+    """The first and the last half of `limit` bytes of a stream of any length; the middle is counted, not kept."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+
+    def add(self, data: bytes) -> None:
+        room = self._half - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if (excess := len(self._tail) - self._half) > 0:
+            self._left_out += excess
+            del self._tail[:excess]
+
+    def text(self) -> str:
+        """As UTF-8, with U+FFFD for what is none; a note on a line of its own says how much was left out."""
+        if not self._left_out:
+            return bytes(self._head + self._tail).decode("utf-8", "replace")
+        head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
+        tail = bytes(self._tail[_first_character(self._tail) :]).decode("utf-8", "replace")
+        return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
+
+
+def _first_character(data: bytes | bytearray) -> int:
+    """Where the first whole character begins: after at most three bytes that continue one."""
+    continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
+    return next(continuing, 0)
+
+
+def _reported(text: str, returncode: int) -> str:
+    """The output, with a last line that says how the command ended where that is not with 0."""
+    if not returncode:
+        return text or "(no output)"
+    how = f"killed by signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+    return text + ("\n" if text and not text.endswith("\n") else "") + f"[{how}]"
+
+
+def _refusal(command: str, allowed: Container[str]) -> str:
+    known = "\n".join(f"  {one}" for one in sorted(allowed)) if isinstance(allowed, Iterable) else ""
+    return (
+        f"the command {command!r} is not declared, so it was not run. Declared are:\n{known or '  (none)'}\n"
+        "Declare it where the others are, or record again so that the model asks for one of those."
+    )

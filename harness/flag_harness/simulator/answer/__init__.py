@@ -1,0 +1,1 @@
+"""Answers: what the model says, as bytes with their times."""

@@ -1,0 +1,50 @@
+"""The headers of an answer: those that recordings of 2026 hold on nearly every answer of their kind, in their order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flag_harness.simulator.answer.randomness import Draw
+from flag_harness.wire.timeline import Headers
+
+_COLOS = ("EWR", "LHR", "SJC")
+_CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What the headers of one answer state. `limits` are those of the rate limits, where the answer has them."""
+
+    request_id: str
+    organization: str
+    date: datetime
+    ray: str
+    trace: str
+    limits: Headers = ()
+
+    def headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
+        """All headers; `kind` are those that only this kind of answer has, its content type first."""
+        return (
+            ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
+            *kind,
+            *self.limits,
+            ("request-id", self.request_id),
+            ("strict-transport-security", _STRICT_TRANSPORT_SECURITY),
+            *((("anthropic-organization-id", self.organization),) if organization else ()),
+            ("traceresponse", self.trace),
+            ("server", "cloudflare"),
+            ("x-envoy-upstream-service-time", str(milliseconds)),
+            ("vary", "Accept-Encoding"),
+            ("cf-cache-status", "DYNAMIC"),
+            ("content-security-policy", _CONTENT_SECURITY_POLICY),
+            ("x-robots-tag", "none"),
+            ("cf-ray", self.ray),
+        )
+
+
+def sending(draw: Draw, organization: str, date: datetime, request_id: str, limits: Headers = ()) -> Sending:
+    """The headers' values, drawn."""
+    digits = [f"{draw.below(16):x}" for _ in range(64)]
+    ray = "9" + "".join(digits[:15]) + "-" + _COLOS[draw.below(len(_COLOS))]
+    trace = f"00-{''.join(digits[16:48])}-{''.join(digits[48:64])}-01"
+    return Sending(request_id, organization, date, ray, trace, limits)

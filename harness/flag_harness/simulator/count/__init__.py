@@ -1,0 +1,1 @@
+"""What the API counts: tokens, cache reads and writes, limits."""

@@ -1,0 +1,152 @@
+"""How many tokens a request or an answer has: an estimate, since the model's own tokenizer is not public.
+
+Text is cut into words, numbers, punctuation and white space, and each piece counts by its length; the constants were
+fitted to 1,180 recorded `input_tokens` of 2024 to 2026, from which they are off by 10 % in the median and 40 % at the
+95th percentile. Every figure that comes from here is simulated.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from flag_harness.simulator.answer.randomness import canonical
+from flag_harness.simulator.count.images import image_tokens
+from flag_harness.simulator.scenario.matching import asks_for_thinking, blocks_of, message_blocks
+
+_PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za-z0-9]")
+_LETTERS_A_TOKEN = 8
+_LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_A_TOKEN + 1},}}")
+_KEPT_CHARACTERS = 32 * 1024
+_MESSAGE_TOKENS = 4
+_REQUEST_TOKENS = 3
+_TOOL_PROMPT_TOKENS = 346
+_FORCED_TOOL_PROMPT_TOKENS = 313
+_TOOL_TOKENS = 40
+_THINKING_TOKENS = 29
+_FORMAT_TOKENS = 110
+_PAGE_TOKENS = 2000
+_SERVER_TOOL_TOKENS: Mapping[str, int] = {
+    "advisor": 900,
+    "bash": 245,
+    "code_execution": 2_000,
+    "computer": 1_200,
+    "memory": 1_200,
+    "text_editor": 700,
+    "tool_search": 400,
+    "web_fetch": 500,
+    "web_search": 1_750,
+}
+"""What the API's own tools cost beside the tools' prompt, by the type without its date; fitted like the rest."""
+
+
+def text_tokens(text: str) -> int:
+    """The estimate for a text."""
+    return _kept_tokens(text) if len(text) < _KEPT_CHARACTERS else _count(text)
+
+
+@lru_cache(maxsize=512)
+def _kept_tokens(text: str) -> int:
+    """The same, remembered: a conversation sends its history again with every turn."""
+    return _count(text)
+
+
+def _count(text: str) -> int:
+    return len(_PIECE.findall(text)) + sum((len(word) - 1) // _LETTERS_A_TOKEN for word in _LONG_WORD.findall(text))
+
+
+def first_tokens(text: str, count: int) -> str:
+    """The beginning of the text that has at most `count` tokens."""
+    end = 0
+    for piece in _PIECE.finditer(text):
+        count -= _piece_tokens(piece[0])
+        if count < 0:
+            break
+        end = piece.end()
+    else:
+        return text
+    return text[:end]
+
+
+def call_tokens(name: str, written: str) -> int:
+    """The estimate for a tool call with its input as written."""
+    return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
+
+
+def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
+    """The estimate for everything that the model reads of a request, cached or not."""
+    parts = [*tool_tokens(body), *(block_tokens(block) for block in blocks_of(body.get("system")))]
+    for message in body["messages"]:
+        parts.append(_MESSAGE_TOKENS)
+        parts.extend(block_tokens(block) for block in message_blocks(message))
+    return sum(parts) + request_tokens(body)
+
+
+def message_tokens() -> int:
+    """What a message costs beside its blocks."""
+    return _MESSAGE_TOKENS
+
+
+def request_tokens(body: Mapping[str, Any]) -> int:
+    """What a request costs beside tools, system and messages: its frame, thinking, the format of its answer."""
+    thinking = _THINKING_TOKENS if asks_for_thinking(body) else 0
+    schema = body.get("output_format") or (body.get("output_config") or {}).get("format")
+    return _REQUEST_TOKENS + thinking + (_FORMAT_TOKENS + text_tokens(canonical(schema)) if schema else 0)
+
+
+def tool_tokens(body: Mapping[str, Any]) -> list[int]:
+    """The estimates for the tools; the first carries the prompt that tells the model how tools are used."""
+    tools = [_one_tool(tool) for tool in body.get("tools") or ()]
+    choice = (body.get("tool_choice") or {}).get("type", "auto")
+    if tools:
+        tools[0] += _FORCED_TOOL_PROMPT_TOKENS if choice in ("any", "tool") else _TOOL_PROMPT_TOKENS
+    return tools
+
+
+def block_tokens(block: Mapping[str, Any]) -> int:
+    """The estimate for one content block of a request or an answer."""
+    kind = block["type"]
+    if kind in ("text", "thinking"):
+        return text_tokens(block[kind])
+    if kind == "image":
+        return image_tokens(block["source"])
+    if kind == "document":
+        return _document_tokens(block)
+    if kind == "tool_result":
+        return _TOOL_TOKENS // 2 + sum(block_tokens(part) for part in blocks_of(block.get("content")))
+    if kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
+        return call_tokens(block["name"], canonical(block["input"]))
+    return text_tokens(canonical(_unmarked(block)))
+
+
+def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
+    """The estimate for an answer."""
+    return sum(block_tokens(block) for block in blocks) + _REQUEST_TOKENS
+
+
+def _unmarked(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if key != "cache_control"}
+
+
+def _document_tokens(block: Mapping[str, Any]) -> int:
+    source = block["source"]
+    return text_tokens(str(source.get("data", ""))) if source.get("type") == "text" else _PAGE_TOKENS
+
+
+def _one_tool(tool: Mapping[str, Any]) -> int:
+    if tool.get("defer_loading"):
+        return 0
+    kind = (tool.get("type") or "custom").rstrip("0123456789").rstrip("_")
+    own = next((cost for name, cost in _SERVER_TOOL_TOKENS.items() if kind.startswith(name)), None)
+    return _tool_tokens(canonical(_unmarked(tool))) if own is None else own
+
+
+@lru_cache(maxsize=4096)
+def _tool_tokens(tool: str) -> int:
+    return _TOOL_TOKENS + text_tokens(tool)
+
+
+def _piece_tokens(piece: str) -> int:
+    if piece[0].isascii() and piece[0].isalpha():
+        return 1 + (len(piece) - 1) // _LETTERS_A_TOKEN
+    return 1

@@ -1,0 +1,171 @@
+"""The shape of request bodies; that of the messages in them stands in `blocks`.
+
+Fields and tags are those that recorded requests of 2024 to 2026 use and anthropic 2.14's types name.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from flag_harness.simulator.rules.shape.blocks import (
+    HIDDEN,
+    CacheControl,
+    Markable,
+    Message,
+    Open,
+    Shape,
+    System,
+    type_of,
+)
+
+
+class InputSchema(Open):
+    """A JSON schema; `{}` would lack its type."""
+
+    type: Literal["object"]
+
+
+class CustomTool(Markable):
+    type: Literal["custom"] | None = None
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+    description: str | None = None
+    input_schema: InputSchema
+    strict: bool | None = None
+    defer_loading: bool | None = None
+    eager_input_streaming: bool | None = None
+    allowed_callers: list[str] | None = None
+    input_examples: list[dict[str, Any]] | None = None
+
+
+class AnthropicTool(Open):
+    """A tool that the API defines; which types there are is a rule of its own, since betas open some."""
+
+    type: str
+    name: str | None = None
+    cache_control: CacheControl | None = None
+
+
+def _tool_tag(value: Any) -> str:
+    return "custom" if type_of(value) in (None, "custom") else f"{HIDDEN}anthropic"
+
+
+Tool = Annotated[
+    Annotated[CustomTool, Tag("custom")] | Annotated[AnthropicTool, Tag(f"{HIDDEN}anthropic")],
+    Discriminator(_tool_tag),
+]
+
+
+class _ParallelChoice(Shape):
+    disable_parallel_tool_use: bool | None = None
+
+
+class AutoChoice(_ParallelChoice):
+    type: Literal["auto"]
+
+
+class AnyChoice(_ParallelChoice):
+    type: Literal["any"]
+
+
+class ToolChoiceByName(_ParallelChoice):
+    type: Literal["tool"]
+    name: str
+
+
+class NoChoice(Shape):
+    type: Literal["none"]
+
+
+ToolChoice = Annotated[AutoChoice | AnyChoice | ToolChoiceByName | NoChoice, Field(discriminator="type")]
+
+
+class _ShownThinking(Shape):
+    display: Literal["summarized", "omitted", "updates"] | None = None
+    block_binding: dict[str, Any] | None = None
+
+
+class EnabledThinking(_ShownThinking):
+    type: Literal["enabled"]
+    budget_tokens: Annotated[int, Field(ge=1024)]
+
+
+class AdaptiveThinking(_ShownThinking):
+    type: Literal["adaptive"]
+
+
+class BetweenToolsThinking(Shape):
+    type: Literal["between_tools"]
+
+
+class DisabledThinking(Shape):
+    type: Literal["disabled"]
+
+
+Thinking = Annotated[
+    EnabledThinking | AdaptiveThinking | BetweenToolsThinking | DisabledThinking, Field(discriminator="type")
+]
+
+
+class JsonFormat(Shape):
+    type: Literal["json_schema"]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+
+
+class OutputConfig(Shape):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: JsonFormat | None = None
+    task_budget: dict[str, Any] | None = None
+
+
+class Metadata(Shape):
+    user_id: str | None = None
+
+
+def _kind_tag(value: Any) -> str:
+    return f"{HIDDEN}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
+
+
+_Text = Annotated[str, Tag(f"{HIDDEN}str")]
+_Object = Annotated[dict[str, Any], Tag(f"{HIDDEN}dict")]
+Container = Annotated[_Text | _Object, Discriminator(_kind_tag)]
+Token = Annotated[_Text | _Object, Discriminator(_kind_tag)]
+Fallbacks = Annotated[_Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN}list")], Discriminator(_kind_tag)]
+
+
+class CountTokensBody(Shape):
+    """`POST /v1/messages/count_tokens`."""
+
+    model: str
+    messages: list[Message]
+    system: System | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    cache_control: CacheControl | None = None
+    output_config: OutputConfig | None = None
+    output_format: JsonFormat | None = None
+    mcp_servers: list[dict[str, Any]] | None = None
+    context_management: dict[str, Any] | None = None
+    speed: Literal["standard", "fast"] | None = None
+    compaction: dict[str, Any] | None = None
+    billing_policy: dict[str, Any] | None = None
+
+
+class MessagesBody(CountTokensBody):
+    """`POST /v1/messages`."""
+
+    max_tokens: Annotated[int, Field(ge=0)]
+    stream: bool | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    metadata: Metadata | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
+    container: Container | None = None
+    inference_geo: str | None = None
+    diagnostics: dict[str, Any] | None = None
+    user_profile_id: str | None = None
+    fallbacks: Fallbacks | None = None
+    thread: dict[str, Any] | None = None
+    fallback_credit_token: Token | None = None

@@ -1,0 +1,1 @@
+"""Scenarios: read from TOML, checked, and matched to requests."""

@@ -1,0 +1,117 @@
+"""The network, refused: while a test plays recordings, nothing but this machine's loopback can be reached."""
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
+from typing import Any
+from unittest.mock import patch
+
+from flag_harness.errors import NetworkRefused
+
+PLAYING = "plays recordings", "record that traffic with --record-mode=once"
+"""What a test does that needs no network, and what to do where it needs one after all."""
+SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
+
+
+@contextmanager
+def network_refused(
+    doing: tuple[str, str] = PLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
+) -> Iterator[list[NetworkRefused]]:
+    """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised.
+
+    `refusal` makes it of its message, which says what the test is `doing` instead.
+    """
+    refused: list[NetworkRefused] = []
+
+    def check(host: Any, *port: Any) -> None:
+        if not is_loopback(host):
+            refused.append(refusal(_message(doing, host, *port)))
+            raise refused[-1]
+
+    def reaching(original: Any) -> Any:
+        def reach(self: socket.socket, *arguments: Any) -> Any:
+            """The address comes last; `sendto` has the data, and flags perhaps, before it."""
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                check(*arguments[-1][:2])
+            return original(self, *arguments)
+
+        return reach
+
+    def looking_up(original: Any) -> Any:
+        def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+            check(host, *arguments[:1])
+            return original(host, *arguments, **options)
+
+        return look_up
+
+    with ExitStack() as patches:
+        patches.enter_context(uvloop_guarded(check))
+        for name in ("connect", "connect_ex", "sendto"):
+            patches.enter_context(patch.object(socket.socket, name, reaching(getattr(socket.socket, name))))
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            patches.enter_context(patch.object(socket, name, looking_up(getattr(socket, name))))
+        yield refused
+
+
+@contextmanager
+def uvloop_guarded(check: Callable[..., None]) -> Iterator[None]:
+    """Ask `check(host, port)`, which raises, before a loop of uvloop looks up or reaches a host: it asks no `socket`.
+
+    Loops are guarded where uvloop was imported before. Addresses that a datagram is sent to one by one are not seen.
+    """
+
+    def guarded(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+        async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+            check(*hosts(*arguments, **options))
+            return await original(self, *arguments, **options)
+
+        return reach
+
+    with ExitStack() as patches:
+        loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
+        for name, hosts in _UVLOOP.items() if loop else ():
+            patches.enter_context(patch.object(loop, name, guarded(getattr(loop, name), hosts)))
+        yield
+
+
+def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:
+    where, (what, instead) = ":".join(map(str, (_name(host), *port))), doing
+    return (
+        f"this test {what}, but tried to reach {where}; {instead}, or let it through with @pytest.mark.harness_network"
+    )
+
+
+def is_loopback(host: Any) -> bool:
+    """Whether a host, as given to a socket, is this machine: `localhost` or a loopback address, not a name like one."""
+    name = _name(host)
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: Any) -> Any:
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else host
+
+
+def _host_and_port(address: Any) -> tuple[Any, ...]:
+    """Nobody, where there is no address, or it is a path."""
+    return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
+
+
+_UVLOOP: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+    {
+        "create_connection": lambda factory, host=None, port=None, **options: (host, port),
+        "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
+            remote_addr
+        ),
+        "getaddrinfo": lambda host, port, **options: (host, port),
+        "sock_connect": lambda sock, address: _host_and_port(address),
+    }
+)
+"""The methods of uvloop's loop that reach a host, and where that stands among what they are given."""

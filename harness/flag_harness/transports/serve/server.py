@@ -1,0 +1,133 @@
+"""An upstream over real HTTP: for clients in other processes, for recording through sockets, for tests that kill."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from flag_harness.clock import Clock
+from flag_harness.errors import HarnessError, Refusal
+from flag_harness.transports.clients import clock_for
+from flag_harness.transports.serve.application import Application
+from flag_harness.transports.serve.http_protocol import Protocol
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.timeline import Layer, Upstream
+
+START_SECONDS = 10.0
+"""How long to wait for the server's thread; it takes milliseconds."""
+
+
+class LoopbackServer:
+    """Serves an upstream through layers (outermost first) at `url`, from a thread, while its `with` block runs.
+
+    `pace` 0 sends a body at once, joined; 1 keeps the times of the data, each piece an HTTP chunk of its own; a `clock`
+    takes the place of both, its pieces are chunks, too. A cut aborts the connection: `reset` and `refused` with a TCP
+    reset, `eof` by closing it before its body is complete, `read_timeout` by saying nothing more until the client goes.
+
+    What an upstream refused (a cassette's miss) is answered with 404, `x-should-retry: false` and its number
+    (`miss-1`), so that no agent takes it for an error that it can act on; what there is to say stands in the log and in
+    `refusals`. An upstream that raises anything else is answered with 500, `broken` and the error in the log. Listens
+    on loopback only unless `anywhere` is true; raises `HarnessError` for another host.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *layers: Layer,
+        pace: float = 0,
+        clock: Clock | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        anywhere: bool = False,
+    ) -> None:
+        if not anywhere and not _is_loopback(host):
+            raise HarnessError(
+                f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
+                "say 127.0.0.1, or anywhere=True (--allow-anyone) if that is meant"
+            )
+        joined = clock is None and not pace
+        answering = faulty(upstream, *layers) if layers else upstream
+        self._application = Application(answering, clock or clock_for(pace), joined=joined)
+        self._address = (host, port)
+        self._running = contextlib.ExitStack()
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`, for `base_url=` and `ANTHROPIC_BASE_URL`."""
+        host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
+        return f"http://{host}:{self.port}"
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the upstream refused, in order."""
+        return tuple(self._application.refusals)
+
+    def __enter__(self) -> Self:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listener = socket.create_server(self._address, family=family, backlog=512)
+        self.port = listener.getsockname()[1]
+        server = _Server(self._application, listener)
+        thread = threading.Thread(target=server.run_until_stopped, name="loopback-server", daemon=True)
+        thread.start()
+        with contextlib.ExitStack() as running:
+            running.callback(thread.join)
+            running.callback(server.stop)
+            if not server.ready.wait(START_SECONDS):
+                raise HarnessError(f"the server at {self.url} did not start in {START_SECONDS:g} s")
+            self._running = running.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn in a thread of its own: no signals, no log, stopped from another thread."""
+
+    def __init__(self, application: Application, listener: socket.socket) -> None:
+        protocol = type("_ServerProtocol", (Protocol,), {"connections_of": application.connections_of})
+        config = uvicorn.Config(
+            application,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            date_header=False,
+            server_header=False,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self.ready = threading.Event()
+
+    def run_until_stopped(self) -> None:
+        """Serve until `stop`; then close every socket and cancel what still runs."""
+        with contextlib.closing(self._listener):
+            asyncio.run(self.serve(sockets=[self._listener]))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    def stop(self) -> None:
+        """Ask the thread to end, open streams or not."""
+        self.force_exit = True
+        self.should_exit = True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,287 @@
+"""The bash tool, with real processes."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import CommandRefused
+from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
+
+ENVIRON = {
+    "PATH": os.environ["PATH"],
+    "LANG": "C.UTF-8",
+    "ANTHROPIC_API_KEY": "sk-ant-0",
+    "GITHUB_TOKEN": "ghp_0",
+    "DB_SECRET": "s3cret",
+    "HOME": "/home/somebody",
+}
+
+
+@pytest_asyncio.fixture
+async def bash() -> AsyncIterator[Bash]:
+    """A bash in a temporary directory of its own."""
+    tool = Bash(environ=ENVIRON)
+    yield tool
+    await tool.aclose()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(pid: int) -> bool:
+    """Whether a process ends within two seconds: a killed one is still there for a moment."""
+    for _ in range(200):
+        if not alive(pid):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("echo one; echo two >&2", "one\ntwo\n"),
+        ("echo two >&2; echo one", "one\ntwo\n"),
+        ("printf one; printf two >&2", "one\ntwo"),
+        ("echo lost >&2; exit 3", "lost\n[exit code 3]"),
+        ("printf x; false", "x\n[exit code 1]"),
+        ("exit 7", "[exit code 7]"),
+        ("kill -9 $$", "[killed by signal 9]"),
+        ("true", "(no output)"),
+        ("printf 'a\\xffb\\n'", "a\ufffdb\n"),
+        ("cat", "(no output)"),
+        ("no_such_command", "bash: line 1: no_such_command: command not found\n[exit code 127]"),
+    ],
+)
+async def test_the_text_is_stdout_then_stderr_then_how_it_ended(bash: Bash, command: str, text: str) -> None:
+    """The same on every run, since recordings hold it; nothing waits for input."""
+    assert text == await bash.run({"command": command})
+
+
+@pytest.mark.asyncio
+async def test_directory_and_variables_last_from_call_to_call_until_a_restart(bash: Bash) -> None:
+    """As in one session of bash."""
+    await bash.run({"command": "mkdir 'a b'; cd 'a b'; X=5; export Y='two\nlines'"})
+    assert f"{bash.directory}/a b\n5 two\nlines\n" == await bash.run({"command": 'pwd; echo "$X $Y"; exit 0'})
+    assert "bash has been restarted" == await bash.run({"restart": True})
+    assert f"{bash.directory}\n[]\n" == await bash.run({"command": 'pwd; echo "[$X$Y]"'})
+    assert "bash has been restarted" == await bash.run({"restart": True})
+
+
+@pytest.mark.asyncio
+async def test_variables_come_back_as_they_were(bash: Bash) -> None:
+    """Arrays, integers and readonly ones; what was not exported reaches no process."""
+    await bash.run({"command": "a=(1 'b c'); declare -A m=([k]=v); declare -i n=3; readonly R=9; X=1; cd /; cd ~"})
+    assert "b c v 7 9 /\n" == await bash.run({"command": 'n=n+4; echo "${a[1]} ${m[k]} $n $R $OLDPWD"'})
+    assert "[exit code 1]" == await bash.run({"command": "env | grep ^[XnR]="})
+
+
+@pytest.mark.asyncio
+async def test_a_large_variable_harms_no_later_command(bash: Bash) -> None:
+    """An exported one of that size would leave no room for any process's arguments."""
+    assert "200000\n" == await bash.run({"command": 'data=$(seq 200000); echo "$data" | wc -l'})
+    assert "1\n1288894\n" == await bash.run({"command": 'echo hi | wc -l; echo "${#data}"'})
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", ["exit 0", "set -e; false; echo no", "true", "exec 2>/dev/null; set -u; echo $nope"])
+@pytest.mark.parametrize(
+    ("trap", "shown"),
+    [
+        ("trap 'echo bye; exit 6' EXIT", "bye\n[exit code 6]"),
+        ("trap 'echo no' EXIT; trap 'exit 6' 0", "[exit code 6]"),
+    ],
+)
+async def test_a_trap_of_the_commands_own_runs_and_loses_nothing(bash: Bash, trap: str, end: str, shown: str) -> None:
+    """However the command ends; the last of its traps is the one that runs."""
+    outcome = await bash.run({"command": f"{trap}; mkdir -p a; cd a; X=5; {end}"})
+    assert outcome.startswith(shown)
+    assert f"{bash.directory}/a 5\n" == await bash.run({"command": 'echo "$PWD $X"'})
+
+
+@pytest.mark.asyncio
+async def test_a_subshell_leaves_the_session_alone(bash: Bash) -> None:
+    """Also where it sets a trap for its end."""
+    assert "bye\n" == await bash.run({"command": "X=1; (trap 'echo bye' EXIT; X=2; cd /)"})
+    assert f"{bash.directory} 1\n" == await bash.run({"command": 'echo "$PWD $X"'})
+
+
+@pytest.mark.asyncio
+async def test_a_trap_that_bash_refuses_is_told_with_its_status(bash: Bash) -> None:
+    """And one that is taken back is gone."""
+    refused = await bash.run({"command": "trap x NOPE; echo $?"})
+    assert "1\n" == refused[:2]
+    assert "trap: NOPE: invalid signal specification" in refused
+    assert "(no output)" == await bash.run({"command": "trap 'echo bye' EXIT; trap - EXIT"})
+
+
+@pytest.mark.asyncio
+async def test_directories_that_a_command_removed_are_there_again(bash: Bash) -> None:
+    """Where commands start, and for temporary files: before the next command, and at a restart."""
+    remove = 'rm -rf "$HOME" "$TMPDIR"'
+    await bash.run({"command": remove})
+    assert f"{bash.directory}\n" == await bash.run({"command": "pwd; rm $(mktemp)"})
+    await bash.run({"command": remove})
+    await bash.run({"restart": True})
+    assert bash.directory.is_dir()
+
+
+@pytest.mark.asyncio
+async def test_a_closed_bash_runs_nothing(bash: Bash) -> None:
+    """What it had is gone for good."""
+    bash.close()
+    with pytest.raises(FileNotFoundError):
+        await bash.run({"command": "true"})
+    assert not bash.directory.exists()
+
+
+@pytest.mark.asyncio
+async def test_no_secret_reaches_a_command(bash: Bash) -> None:
+    """The variables that do are on a short list; home is the working directory."""
+    lines = (await bash.run({"command": "env"})).splitlines()
+    variables = dict(line.split("=", 1) for line in lines)
+    own = {"HARNESS_STATE", "HOME", "LANG", "PATH", "PWD", "SHLVL", "TERM", "TMPDIR", "_"}
+    assert own == set(variables) | {"_"}
+    assert str(bash.directory) == variables["HOME"]
+    assert "C.UTF-8" == variables["LANG"]
+
+
+@pytest.mark.asyncio
+async def test_long_output_is_bounded_while_it_is_read() -> None:
+    """Head and tail are kept, characters whole, the rest is counted."""
+    bash = Bash(environ=ENVIRON, output_limit=9)
+    assert "€\n[16 bytes left out]\n€" == await bash.run({"command": "printf '€€€€€€xé€'"})
+    text = await bash.run({"command": "head -c 50000000 /dev/zero | tr '\\0' a; printf end; echo no >&2"})
+    assert "aaaa\n[49999995 bytes left out]\naend\nno\n" == text
+    bash.close()
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started() -> None:
+    """The output so far is in the error."""
+    bash = Bash(environ=ENVIRON, timeout=0.5)
+    with pytest.raises(TimeoutError) as caught:
+        await bash.run({"command": "sleep 60 & echo $!; sleep 60"})
+    first, pid = str(caught.value).split("\n")[:2]
+    assert "killed after 0.5 s. Output until then:" == first
+    assert await gone(int(pid))
+    bash.close()
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: Bash) -> None:
+    """Cancelling the turn leaves no process behind."""
+    task = asyncio.create_task(bash.run({"command": "sleep 60 & echo $! >pid; sleep 60"}))
+    pid = bash.directory / "pid"
+    while not (pid.exists() and pid.read_text().endswith("\n")):  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await gone(int(pid.read_text()))
+
+
+@pytest.mark.asyncio
+async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: Bash) -> None:
+    """The answer does not wait for it."""
+    start = time.monotonic()
+    pid = int(await bash.run({"command": "sleep 60 & echo $!"}))
+    assert time.monotonic() - start < 10
+    assert await gone(pid)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bash) -> None:
+    """It keeps the pipes open; they are closed on it."""
+    start = time.monotonic()
+    pid = int(await bash.run({"command": "setsid sleep 60 & echo $!"}))
+    assert time.monotonic() - start < 10
+    if alive(pid):
+        os.kill(pid, 9)
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: Bash, tmp_path: Path) -> None:
+    """It does not run, and no `except Exception` swallows it."""
+    bash = Bash(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
+    box = Toolbox([bash], clock=VirtualClock())
+    assert ToolOutcome("t", "a\n") == await box.run(ToolCall("t", "bash", {"command": "echo a"}))
+    assert bash.refused is None
+    with pytest.raises(CommandRefused) as caught:
+        await box.run(ToolCall("t", "bash", {"command": "touch x"}))
+    assert str(caught.value) == (
+        "the command 'touch x' is not declared, so it was not run. Declared are:\n  echo a\n  echo b\n"
+        "Declare it where the others are, or record again so that the model asks for one of those."
+    )
+    assert bash.refused is caught.value
+    assert [] == list((tmp_path / "work").iterdir())
+    bash.close()
+
+
+class Nothing:
+    """A container that cannot list what it holds."""
+
+    def __contains__(self, item: object) -> bool:
+        return False
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("allowed", [(), Nothing()])
+async def test_a_refusal_says_so_where_nothing_is_declared(allowed: Any) -> None:
+    """Or where what is declared cannot be listed."""
+    bash = Bash(environ={}, allowed=allowed)
+    with pytest.raises(CommandRefused, match=r"Declared are:\n  \(none\)\n"):
+        await bash.run({"command": "ls"})
+    bash.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("arguments", "content"),
+    [
+        ({}, "the input must be an object with command or an object with restart, not {}"),
+        ({"command": ["ls"]}, 'command must be a string, not ["ls"]'),
+        (
+            {"restart": False},
+            'the input must be an object with command or an object with restart, not {"restart": false}',
+        ),
+    ],
+)
+async def test_a_call_without_a_command_names_it(bash: Bash, arguments: Mapping[str, Any], content: str) -> None:
+    """No command is ever made up."""
+    outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", arguments))
+    assert ToolOutcome("t", f"bash was not run: its input does not fit its schema.\n- {content}", True) == outcome
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_no_process_can_be_given_is_an_error(bash: Bash) -> None:
+    """A NUL in it, for example."""
+    outcome = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": "echo \0"}))
+    assert ToolOutcome("t", "ValueError: embedded null byte", True) == outcome
+
+
+def test_closing_removes_what_was_temporary_and_nothing_else(tmp_path: Path) -> None:
+    """A directory that was given stays, with what is in it."""
+    own, given = Bash(environ=ENVIRON), Bash(environ=ENVIRON, directory=tmp_path)
+    temporary = Path(asyncio.run(given.run({"command": "touch kept; echo $TMPDIR"})).strip())
+    assert own.directory.is_dir()
+    assert temporary.is_dir()
+    asyncio.run(own.aclose())
+    given.close()
+    assert not own.directory.exists()
+    assert not temporary.exists()
+    assert ["kept"] == [path.name for path in tmp_path.iterdir()]

@@ -1,0 +1,87 @@
+"""A session killed while it is being saved, again and again, in real processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KILLER = '''
+import json, os, random, signal, sys, time
+from pathlib import Path
+from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.store import load, save
+from flag_harness.errors import ContextError
+
+how, path, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+contexts = [
+    Context(messages=tuple({"role": role, "content": [{"type": "text", "text": letter * 2000}]}
+                           for _ in range(200) for role in ("user", "assistant")))
+    for letter in "ab"
+]
+
+save(contexts[1], path)
+texts = {"b": path.read_text()}
+save(contexts[0], path)
+texts["a"] = path.read_text()
+
+def plainly(context, path):
+    """What most programs do: the file is empty from here until the last byte is written."""
+    with open(path, "w") as file:
+        file.write(texts[context.messages[0]["content"][0]["text"][0]])
+
+writer = {"whole": save, "plainly": plainly}[how]
+started = time.perf_counter()
+writer(contexts[0], path)
+duration = time.perf_counter() - started
+random.seed(7)
+refused = []
+seen = set()
+for _ in range(rounds):
+    child = os.fork()
+    if not child:
+        while True:
+            for context in contexts[::-1]:
+                writer(context, path)
+    time.sleep(random.uniform(0, 4 * duration))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    try:
+        seen.add(contexts.index(load(path)))
+    except ContextError as error:
+        refused.append(str(error))
+        save(contexts[0], path)
+print(json.dumps({"refused": refused, "seen": sorted(seen)}))
+'''
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
+
+
+def killed(how: str, path: Path, rounds: int = 200) -> tuple[list[str], list[int]]:
+    """Kill -9 a process that saves in a loop, at random moments; what `load` refused, and which contexts it found."""
+    run = subprocess.run(
+        [sys.executable, "-c", KILLER, how, str(path), str(rounds)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    report = json.loads(run.stdout)
+    return report["refused"], report["seen"]
+
+
+@needs_fork
+def test_a_context_killed_while_it_is_saved_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    """Two hundred kills: the file always loads, is always one of the two, and both are met."""
+    assert ([], [0, 1]) == killed("whole", tmp_path / "context.json")
+
+
+@needs_fork
+def test_the_same_kills_break_a_file_that_is_written_in_place(tmp_path: Path) -> None:
+    """So the test above can fail; and what they leave is refused in words, never taken for a session."""
+    refused, _ = killed("plainly", tmp_path / "context.json")
+    assert len(refused) > 0
+    assert all(error.startswith(f"{tmp_path / 'context.json'}: is cut off at line ") for error in refused)

@@ -1,0 +1,153 @@
+"""Failures: what the SDK's exceptions mean, by the real ones that it raises."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded
+from flag_harness.reference.request.failure import BrokenAnswerError, Failure, of_asking, of_reading
+from flag_harness.wire.timeline import Chunk, Cut, End, Head
+
+ONCE = RetryPolicy(attempts=1)
+KEPT = "(your turn is kept: send again)"
+
+
+async def told(stage: Callable[..., Any], reply: Any, environ: dict[str, str] | None = None) -> AgentError:
+    """What the agent tells of one reply that it gets."""
+    talk = stage([reply], retry=ONCE, environ=environ)
+    await talk.say("Hello")
+    error: AgentError = talk.events[-1]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "type", "kind"),
+    [
+        (402, "billing_error", "credentials"),
+        (403, "permission_error", "credentials"),
+        (404, "not_found_error", "request"),
+        (413, "request_too_large", "request"),
+        (422, "invalid_request_error", "request"),
+        (429, "rate_limit_error", "rate_limit"),
+        (500, "api_error", "server"),
+        (529, "overloaded_error", "overloaded"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_statuses_have_kinds(
+    stage: Callable[..., Any], wire: SimpleNamespace, status: int, type: str, kind: str
+) -> None:
+    """Whatever class the installed SDK has for them."""
+    error = await told(stage, wire.error(status, type, "Sorry"))
+    assert (kind, status, "req_error") == (error.kind, error.status, error.request_id)
+    assert error.message.startswith(f"{status} {type}: Sorry (your turn is kept: ")
+
+
+@pytest.mark.parametrize(
+    ("type", "status", "kind"), [("overloaded_error", 529, "overloaded"), ("what_error", 500, "server")]
+)
+@pytest.mark.asyncio
+async def test_an_error_event_counts_as_its_type_says(
+    stage: Callable[..., Any], wire: SimpleNamespace, type: str, status: int, kind: str
+) -> None:
+    """Though its response began with 200; one of an unknown type is the server's."""
+    reply = wire.played([("error", {"error": {"type": type, "message": "Sorry"}})])
+    error = await told(stage, reply, {"ENABLE_STREAMING": "1"})
+    words = f"{status} {type}: Sorry {KEPT}"
+    assert AgentError(error.at, kind, words, status, "req_1") == error
+
+
+@pytest.mark.asyncio
+async def test_a_gateways_page_is_one_line(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """A 502 with HTML in it has no type and no message; what there is, is told in a line of bounded length."""
+    page = b"<html>\n<body>" + b"Bad gateway\n" * 100 + b"</body></html>"
+    error = await told(stage, wire.plain(502, page, (("content-type", "text/html"),)))
+    assert error.message.startswith("502: <html> <body>Bad gateway Bad gateway ")
+    assert error.message.endswith(f"… {KEPT}")
+    assert len(error.message) < 600
+    assert ("server", 502, None) == (error.kind, error.status, error.request_id)
+
+
+@pytest.mark.parametrize("how", ["reset", "eof", "read_timeout", "refused"])
+@pytest.mark.asyncio
+async def test_no_answer_is_a_connection_that_failed(stage: Callable[..., Any], how: Any) -> None:
+    """Before the first byte; the cause is named, and tried again as the policy allows."""
+    talk = stage([(Cut(1.0, how),)] * 4)
+    await talk.say("Hello")
+    error = talk.events[-1]
+    assert "connection" == error.kind
+    assert f"the connection was cut: {how} (4 attempts in " in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "the answer broke off: the stream ended before message_stop"),
+        (b"event: message_start\ndata: {oops}\n\n", "the answer broke off: JSONDecodeError: "),
+        (b'event: message_start\ndata: {"type": "message_start"}\n\n', "the answer broke off: "),
+        (b"event: error\ndata: oops\n\n", "500: oops"),
+    ],
+    ids=["empty", "no JSON", "no message", "a bare error"],
+)
+@pytest.mark.asyncio
+async def test_a_garbled_stream_is_told(
+    stage: Callable[..., Any], wire: SimpleNamespace, body: bytes, words: str
+) -> None:
+    """Raw errors out of the SDK are faults of the stream: discarded, tried again, told."""
+    reply = (Head(0.0, 200, wire.sse), Chunk(0.1, body), End(0.1))
+    talk = stage([reply, wire.stream(wire.text("Hi."))], environ={"ENABLE_STREAMING": "1"})
+    await talk.say("Hello")
+    assert [words] == [event.reason[: len(words)] for event in talk.of(TurnDiscarded)]
+    assert isinstance(talk.events[-1], TurnEnded)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"{oops", (("content-type", "application/json"),)),
+        (b'{"content": "\xff"}', (("content-type", "application/json"),)),
+        (b"", (("content-type", "application/json"),)),
+        (b"<html></html>", (("content-type", "text/html"),)),
+        (b"[]", (("content-type", "application/json"),)),
+        (b'{"type": "message", "content": null}', (("content-type", "application/json"),)),
+    ],
+    ids=["no JSON", "no UTF-8", "empty", "a page", "a list", "no content"],
+)
+@pytest.mark.asyncio
+async def test_a_garbled_answer_is_tried_once_more(
+    stage: Callable[..., Any], wire: SimpleNamespace, body: bytes, headers: Any
+) -> None:
+    """A 200 that is no message; nothing was shown of it, so nothing is discarded."""
+    broken = wire.plain(200, body, headers)
+    talk = stage([broken, broken, wire.message(wire.text("Hi."))])
+    await talk.say("Hello")
+    assert "broken_answer" == talk.events[-1].kind
+    assert 2 == len(talk.requests)
+    assert [] == talk.of(TurnDiscarded)
+    await talk.say("Hello")
+    assert isinstance(talk.events[-1], TurnEnded)
+
+
+def test_a_call_that_the_sdk_refuses_names_its_keyword() -> None:
+    """A TypeError or ValueError of the SDK is about the request."""
+    words = "AsyncMessages.create() got an unexpected keyword argument 'beta'"
+    refused = Failure("request", f"the SDK refused the request: {words}", words=words, keyword="beta")
+    assert refused == of_asking(TypeError(words))
+    assert refused.is_rejection
+    words = "Streaming is required for operations that may take longer than 10 minutes."
+    assert Failure("request", f"the SDK refused the request: {words}", words=words) == of_asking(ValueError(words))
+
+
+def test_a_missing_key_is_about_credentials() -> None:
+    """The SDK tells it by a TypeError."""
+    failure = of_asking(TypeError('"Could not resolve authentication method. Expected one of api_key, ..."'))
+    assert ("credentials", False) == (failure.kind, failure.is_rejection)
+
+
+def test_other_exceptions_are_told_as_they_are() -> None:
+    """With their name; while an answer is read, they mean that it broke."""
+    assert Failure("unexpected", "OSError: full") == of_asking(OSError("full"))
+    assert Failure("broken_answer", "the answer broke off: AssertionError", "once") == of_reading(AssertionError())
+    assert Failure("broken_answer", "the answer cannot be read: no", "once") == of_asking(BrokenAnswerError("no"))

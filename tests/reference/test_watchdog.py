@@ -1,0 +1,135 @@
+"""Progress is watched apart from bytes: on virtual clocks, on a virtual loop, and on a real one."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flag_harness.clock import VirtualClock
+from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded, Waiting
+from flag_harness.reference.request.failure import SilentAnswerError
+from flag_harness.reference.request.watchdog import Watchdog
+from flag_harness.transports import SystemClock
+from flag_harness.transports.virtual_time import LoopClock, VirtualLoop
+from flag_harness.wire.timeline import Chunk, Piece, Response
+
+STREAMING = {"ENABLE_STREAMING": "true"}
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+SILENT = "the answer broke off: nothing but pings came for 120 s"
+
+
+def stalled(response: Response, after: int, seconds: float) -> Response:
+    """The stream with a silence of `seconds` after its first events, in which only pings come."""
+    head, *pieces = response
+    late = [replace(piece, at=piece.at + seconds) for piece in pieces[after:]]
+    pings = [Chunk(pieces[after - 1].at + 10.0 * number, PING) for number in range(1, int(seconds // 10))]
+    shifted: list[Piece] = [head, *pieces[:after], *pings, *late]
+    return tuple(shifted)
+
+
+@pytest.mark.asyncio
+async def test_pings_are_no_progress(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """A stream that brings nothing else is given up and asked for again."""
+    sound = wire.stream(wire.text("Hello"))
+    talk = stage([stalled(sound, 3, 200), sound], environ=STREAMING)
+    await talk.say("Hi")
+    assert [SILENT] == [event.reason for event in talk.of(TurnDiscarded)]
+    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+
+
+@pytest.mark.asyncio
+async def test_a_pause_that_is_short_enough_is_waited_for(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """Pauses do not add up once something has come in between."""
+    talk = stage([stalled(stalled(wire.stream(wire.text("Hello")), 2, 100), 12, 100)], environ=STREAMING)
+    await talk.say("Hi")
+    assert [] == talk.of(TurnDiscarded)
+    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+
+
+@pytest.mark.asyncio
+async def test_a_head_that_never_comes_is_no_answer(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """Tried once more; then told, and the turn is kept. Nothing was shown, so nothing is discarded."""
+    late = tuple(replace(piece, at=piece.at + 130) for piece in wire.stream(wire.text("Hello")))
+    talk = stage([late, late], environ=STREAMING)
+    await talk.say("Hi")
+    [error] = talk.of(AgentError)
+    assert "connection" == error.kind
+    assert error.message.startswith("no answer from the API: nothing but pings came for 120 s (2 attempts in ")
+    assert ([], 1) == (talk.of(TurnDiscarded), len(talk.of(Waiting)))
+    assert [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}] == list(talk.agent.context.messages)
+
+
+@pytest.mark.asyncio
+async def test_what_hangs_after_the_answer_breaks_nothing(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """`message_stop` is the end of the answer; what comes of the body then is of no matter."""
+    whole = wire.events(wire.text("Hello"))
+    head, *pieces = wire.played([*whole, whole[-1]])
+    talk = stage([(head, *pieces[:-1], replace(pieces[-1], at=5000.0))], environ=STREAMING)
+    await talk.say("Hi")
+    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+
+
+@pytest.mark.asyncio
+async def test_the_readers_own_time_is_no_silence() -> None:
+    """A screen may take as long as it likes between two events."""
+    clock = VirtualClock()
+    watchdog = Watchdog(clock, 10)
+    for _ in range(3):
+        await watchdog.waited_for(clock.asleep(4))
+        watchdog.progress()
+        clock.sleep(100)
+    await watchdog.waited_for(clock.asleep(9))
+    with pytest.raises(SilentAnswerError, match=r"^nothing but pings came for 10 s$"):
+        await watchdog.waited_for(clock.asleep(1))
+
+
+@pytest.mark.asyncio
+async def test_on_a_real_clock_the_wait_itself_ends() -> None:
+    """Nothing comes at all: the watchdog does not wait for it."""
+    watchdog = Watchdog(SystemClock(), 0.05)
+    with pytest.raises(SilentAnswerError):
+        await watchdog.waited_for(asyncio.get_running_loop().create_future())
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_of_somebody_else_stays_what_it_is() -> None:
+    """Only the watchdog's own limit means silence."""
+
+    async def fails() -> None:
+        raise TimeoutError("of the socket")
+
+    with pytest.raises(TimeoutError, match="of the socket"):
+        await Watchdog(SystemClock(), 10).waited_for(fails())
+
+
+def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
+    """Where time can be waited for, silence ends when it is over the limit, not when it is over."""
+
+    async def silent() -> float:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(SilentAnswerError):
+            await Watchdog(LoopClock(loop), 120).waited_for(asyncio.sleep(900))  # type: ignore[arg-type]
+        return loop.time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert 120 == runner.run(silent())
+
+
+def test_silence_cannot_be_shorter_than_nothing() -> None:
+    """The policy says so."""
+    with pytest.raises(ValueError, match="no time can be below 0"):
+        RetryPolicy(silence=-1)
+
+
+@pytest.mark.asyncio
+async def test_what_a_discarded_answer_cost_is_spent(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+    """Its input is paid for, and the output that the stream had told of."""
+    whole = wire.events(wire.text("Hello"))
+    talk = stage([wire.played(whole[:-1]), wire.stream(wire.text("Hello"))], environ=STREAMING)
+    await talk.say("Hi")
+    [discarded] = talk.of(TurnDiscarded)
+    assert (10, 5) == (discarded.usage.input_tokens, discarded.usage.output_tokens)
+    assert (20, 10) == (talk.agent.context.usage.input_tokens, talk.agent.context.usage.output_tokens)

@@ -1,0 +1,79 @@
+"""`vcr_config`: what is honoured, what changes nothing, what is refused by name."""
+
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from flag_harness.errors import ConfigError
+from flag_harness.vcr import VcrRequest, settings_of
+from flag_harness.vcr.matchers import DEFAULT
+
+
+class RecordMode(StrEnum):
+    """As vcrpy's own."""
+
+    ONCE = "once"
+
+
+def test_nothing_said_is_vcrpys_default() -> None:
+    """Method, scheme, host, port, path and query; no filters; each answer once."""
+    settings = settings_of({}, {}, "none")
+    assert list(DEFAULT) == list(settings.matchers)
+    assert ((), (), "none", False) == (
+        settings.request_filters,
+        settings.response_filters,
+        settings.record_mode,
+        settings.repeats,
+    )
+
+
+@pytest.mark.parametrize("mode", ["once", RecordMode.ONCE])
+def test_the_settings_overrule_the_command_line(mode: str) -> None:
+    """As in pytest-recording; vcrpy's own values are taken too."""
+    assert "once" == settings_of({"record_mode": mode}, {}, "none").record_mode
+    assert "new_episodes" == settings_of({}, {}, "new_episodes").record_mode
+
+
+def test_functions_may_be_one_or_several() -> None:
+    """Under either name of the key."""
+    for options in ({"before_record": len}, {"before_record_request": [len]}):
+        assert (len,) == settings_of(options, {}, "none").request_filters
+    assert (len, repr) == settings_of({"before_record_response": (len, repr)}, {}, "none").response_filters
+
+
+def test_what_changes_nothing_is_taken() -> None:
+    """What vcrpy does when it writes is not asked for."""
+    options = {"drop_unused_requests": True, "record_on_exception": False, "custom_patches": (), "allowed_hosts": ["x"]}
+    assert list(DEFAULT) == list(settings_of(options, {}, "none").matchers)
+
+
+def test_localhost_has_four_names() -> None:
+    """vcrpy's."""
+    (ignored,) = settings_of({"ignore_localhost": True}, {}, "none").request_filters
+    for host in ("localhost", "127.0.0.1", "0.0.0.0", "[::1]"):
+        assert ignored(VcrRequest("GET", f"http://{host}:8080/", b"", {})) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"match-on": []}, "'match-on' is no setting of vcrpy; the nearest is 'match_on'"),
+        ({"persister": object}, "persister is not supported: cassettes are read from files"),
+        ({"skip_patchers": ["httpx"]}, "skip_patchers is not supported: all clients of httpx2 and httpx are answered"),
+        ({"serializer": "toml"}, "serializer = 'toml' is not supported: cassettes are read as YAML or JSON"),
+        ({"record_mode": "any"}, "record_mode = 'any' is none of none, once, new_episodes, all, rewrite"),
+        (
+            {"match_on": ["bdy"]},
+            "match_on 'bdy' is not known; known are body, headers, host, method, path, port, query, raw_body, scheme, "
+            "uri, url",
+        ),
+        ({"filter_headers": [3]}, "filter_headers: 3 is neither a name nor a pair of a name and its replacement"),
+        ({"before_record_response": ["x"]}, "before_record_response: 'x' is no function"),
+    ],
+)
+def test_what_is_not_supported_is_named(options: dict[str, Any], message: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ConfigError) as raised:
+        settings_of(options, {}, "none")
+    assert message == str(raised.value)

@@ -1,0 +1,104 @@
+"""Compressed responses say the same as plain ones."""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flag_harness.wire.compression import uncompressed, unreadable
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, body
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "x-gzip": ("X-GZip", gzip.compress),
+    "gzip in members": ("gzip", lambda data: gzip.compress(data[:3]) + gzip.compress(data[3:])),
+    "deflate": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", _raw_deflate),
+    "br": ("br", brotli.compress),
+    "zstd": ("zstd", zstandard.compress),
+    "zstd in frames": ("zstd", lambda data: zstandard.compress(data[:3]) + zstandard.compress(data[3:])),
+    "two": ("identity, gzip,br", lambda data: brotli.compress(gzip.compress(data))),
+}
+"""Ways to pack bytes, each with the header that names it."""
+
+
+def _answer(encoding: str, *chunks: bytes) -> Response:
+    headers = (("x", "y"), ("Content-Encoding", encoding))
+    return (Head(0.1, 200, headers), *(Chunk(0.2 + place, data) for place, data in enumerate(chunks)), End(9.0))
+
+
+@pytest.mark.parametrize("how", PACKED)
+@given(data=st.binary(max_size=200), cut=st.integers(0, 60))
+def test_every_encoding_is_read_in_any_chunking(how: str, data: bytes, cut: int) -> None:
+    """In as many chunks, each at its time; the header that named it is gone, and nothing is hidden."""
+    encoding, pack = PACKED[how]
+    packed = pack(data)
+    response = _answer(encoding, packed[:cut], packed[cut:])
+    plain = uncompressed(response)
+    assert (Head(0.1, 200, (("x", "y"),)), data) == (plain[0], body(plain))
+    assert [piece.at for piece in response] == [piece.at for piece in plain]
+    assert "" == unreadable(response)
+
+
+@pytest.mark.parametrize("how", PACKED)
+def test_an_answer_that_was_cut_is_read_as_far_as_it_came(how: str) -> None:
+    """The connection broke, and the encoding's own end never came."""
+    encoding, pack = PACKED[how]
+    packed = pack(b"hunter2 and more " * 1000)
+    cut: Response = (*_answer(encoding, packed[:-2])[:-1], Cut(1.0, "reset"))
+    assert "" == unreadable(cut)
+    assert uncompressed(cut) != cut
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "compress"])
+def test_what_is_not_what_it_says_is_left_as_it_is_and_named(encoding: str) -> None:
+    """Nobody sees what is in it; what is text is seen as it stands."""
+    spoilt = _answer(encoding, b"\xff\xfe no such thing")
+    assert (spoilt, encoding) == (uncompressed(spoilt), unreadable(spoilt))
+    for plain in (b"text", b""):
+        response = _answer(encoding, plain)
+        assert (plain, "") == (body(uncompressed(response)), unreadable(response))
+
+
+def test_what_ends_too_early_is_not_what_it_says() -> None:
+    """Words may pass for the beginning of something compressed."""
+    for how, (encoding, pack) in PACKED.items():
+        early = _answer(encoding, pack(b"hunter2 and more " * 1000)[:-2])
+        assert early == uncompressed(early), how
+
+
+def test_bytes_behind_a_compressed_body_are_not_overlooked() -> None:
+    """A client may stop before them; the search must not."""
+    for how in ("gzip", "deflate", "br", "zstd"):
+        encoding, pack = PACKED[how]
+        assert encoding == unreadable(_answer(encoding, pack(b"text"), b"\xffsk-ant-"))
+
+
+@pytest.mark.parametrize(("encoding", "library"), [("br", "brotli"), ("zstd", "zstandard")])
+def test_without_its_library_an_encoding_cannot_be_read(
+    encoding: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it, it can."""
+    response = _answer(encoding, PACKED[encoding][1](b"text"))
+    assert "" == unreadable(response)
+    monkeypatch.setitem(sys.modules, library, None)
+    assert encoding == unreadable(response)
+
+
+@pytest.mark.parametrize("response", [(), (Cut(0.1, "refused"),), (Head(0.1, 200, ()), Chunk(0.2, b"\xff"), End(1.0))])
+def test_what_names_no_encoding_is_as_it_was(response: Response) -> None:
+    """Also what never came."""
+    assert response is uncompressed(response)
+    assert "" == unreadable(response)
