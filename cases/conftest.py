@@ -4,16 +4,25 @@ import logging
 import os
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from flag_harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
+from flag_harness.errors import MissingExtraError, require_extra
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.names import slug
 from flag_harness.reference.logs import ROOT, json_lines
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ModuleNotFoundError:
+    async_fixture = pytest.fixture  # not used: `pytest_configure` stops the run
+
+OLDEST_SDK = (0, 125)
+"""The first release of the SDK that knows all that the cases send."""
 
 SUITE = root(Path(__file__).parent)
 """This suite's own, whichever copy of the package is imported: a checkout plays and writes its own recordings."""
@@ -22,6 +31,22 @@ SUITE = root(Path(__file__).parent)
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin behind `--feature`, also where the suite runs installed."""
     pluginmanager.import_plugin("flag_harness.plugin.features")
+
+
+def pytest_configure() -> None:
+    """Stop the run if a library that the cases need is missing or too old."""
+    try:
+        with require_extra("agent"):
+            import pytest_asyncio  # noqa: F401
+    except MissingExtraError as error:
+        raise pytest.UsageError(f"the cases: {error}") from None
+    installed = version("anthropic")
+    if tuple(int(part) for part in installed.split(".")[:2]) < OLDEST_SDK:
+        needed = ".".join(map(str, OLDEST_SDK))
+        raise pytest.UsageError(
+            f"the cases need anthropic {needed} or later, and {installed} is installed: "
+            f"pip install 'anthropic>={needed}' (your own tests need no newer release than they have)"
+        )
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -72,7 +97,7 @@ def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[st
     return declared
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def client(cassette: Any) -> AsyncIterator[Any]:
     """The SDK's client, answered by the case's cassette."""
     from anthropic import AsyncAnthropic

@@ -1,5 +1,8 @@
 """What the harness raises. Every message says what happened, what was nearest, and what to type next."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class HarnessError(Exception):
     """A mistake that the user can mend: bad configuration, a bad flag, a file that cannot be read."""
@@ -23,6 +26,20 @@ class ScenarioError(HarnessError):
 
 class ContextError(HarnessError):
     """A saved context cannot be restored. The session that asked for it is as it was."""
+
+
+class MissingExtraError(HarnessError):
+    """A library is not installed that an extra of this package brings."""
+
+
+@contextmanager
+def require_extra(extra: str) -> Iterator[None]:
+    """Raise `MissingExtraError`, with what to install, if an import in the `with` block finds no module."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "a library").partition(".")[0]
+        raise MissingExtraError(f"{library} is not installed: pip install 'flag-harness[{extra}]'") from None
 
 
 class Refusal(BaseException):

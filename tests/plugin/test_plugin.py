@@ -33,7 +33,7 @@ def _recorded(repository: pytest.Pytester, source: str = TEST) -> Path:
 
 
 def test_what_is_recorded_is_played(repository: pytest.Pytester) -> None:
-    """Recorded through real HTTP once, a client that the test makes itself is answered from the file."""
+    """Recorded from the simulator once, a client that the test makes itself is answered from the file."""
     path = _recorded(repository)
     assert "simulator" == json.loads(path.read_bytes())["envelope"]["upstream"]
     played = repository.runpytest_subprocess()

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flag_harness.cli.files import one_line
+from flag_harness.errors import require_extra
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def console(*, no_color: bool = False) -> "Console":
     """A console on standard output. Neither its text nor what a cassette holds is taken for markup."""
-    from rich.console import Console
+    with require_extra("report"):
+        from rich.console import Console
 
     plain = no_color or bool(os.environ.get("NO_COLOR"))
     made = Console(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
@@ -33,7 +35,8 @@ def console(*, no_color: bool = False) -> "Console":
 
 def styled(text: str, style: str = "") -> "Text":
     """A text in a style, on one line: whatever it holds, a terminal only shows it."""
-    from rich.text import Text
+    with require_extra("report"):
+        from rich.text import Text
 
     return Text(one_line(text), style)
 

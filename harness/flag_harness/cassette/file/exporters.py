@@ -6,7 +6,7 @@ from typing import Any
 
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.errors import CassetteError
+from flag_harness.errors import CassetteError, require_extra
 from flag_harness.wire.timeline import End, Head, Headers, body
 
 Export = Callable[[Cassette, str], bytes]
@@ -22,7 +22,8 @@ def vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     Raises `CassetteError` naming an interaction that vcrpy has no words for: one whose connection broke, or whose
     response the client did not read to its end.
     """
-    import yaml
+    with require_extra("vcr"):
+        import yaml
 
     rows = [_row(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
     document = {"interactions": rows, "version": 1}

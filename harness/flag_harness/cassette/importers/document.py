@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from flag_harness.cassette.importers.limits import Limits
-from flag_harness.cassette.importers.yaml_values import plain_yaml
 
 
 def plain_values(data: bytes, limits: Limits) -> Any:
@@ -15,16 +14,23 @@ def plain_values(data: bytes, limits: Limits) -> Any:
         raise ValueError(f"larger than {limits.file:,} bytes")
     data = _utf8(data)
     if not data.lstrip().startswith((b"{", b"[")):
-        return plain_yaml(data, limits)
+        return _yaml(data, limits)
     try:
         return msgspec.json.decode(data)
     except RecursionError:
         raise ValueError("not JSON: too many values inside each other") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         try:
-            return plain_yaml(data, limits)  # YAML may begin with a brace too
+            return _yaml(data, limits)  # YAML may begin with a brace too
         except ValueError:
             raise ValueError(f"not JSON: {error}") from None
+
+
+def _yaml(data: bytes, limits: Limits) -> Any:
+    """Read a YAML document. PyYAML is imported here: only the extra `vcr` brings it."""
+    from flag_harness.cassette.importers.yaml_values import plain_yaml
+
+    return plain_yaml(data, limits)
 
 
 def _utf8(data: bytes) -> bytes:

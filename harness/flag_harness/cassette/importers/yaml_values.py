@@ -10,9 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from flag_harness.cassette.importers.limits import Limits
+from flag_harness.errors import require_extra
+
+with require_extra("vcr"):
+    import yaml
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"

@@ -19,7 +19,7 @@ from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import Targets, one_line
 from flag_harness.config import read_config
-from flag_harness.errors import CassetteError
+from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular
 from flag_harness.models import shipped
 
@@ -163,6 +163,8 @@ def _outcome(source: _Source, reading: _Reading, arguments: argparse.Namespace) 
         return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
         return _Outcome(source, error=one_line(f"{source.path}: {error}"))
+    except MissingExtraError:
+        raise  # no other file could be read either
     except Exception as error:  # whatever one file does, the others are imported
         return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
     return _Outcome(source, imported)

@@ -149,7 +149,7 @@ class SweepRun:
         if (value := getattr(report, "harness_sweep", None)) is not None:
             self._results.append(from_json(value))
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""
         from flag_harness.sweep.table import terminal_lines
 

@@ -140,7 +140,7 @@ class Verifier:
             return None
         return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Say why nothing could be learnt."""
         if reports := terminalreporter.stats.get(INCONCLUSIVE):
             terminalreporter.section(INCONCLUSIVE)

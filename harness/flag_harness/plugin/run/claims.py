@@ -175,7 +175,7 @@ class Life:
         self._keep(recordings)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Name the cassettes that were replaced unread, and those that no test claims."""
         for path in sorted(self._replaced):
             terminalreporter.write_line(

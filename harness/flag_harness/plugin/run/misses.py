@@ -117,7 +117,7 @@ class Misses:
         for row in rows:
             self._causes.setdefault(cause(row), []).append(row)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the causes, those that hit most tests first."""
         if not self._causes:
             return

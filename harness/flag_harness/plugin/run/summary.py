@@ -24,7 +24,7 @@ class Summary:
             for row in (row for row in self.rows if row["case"] == report.nodeid):
                 row["outcome"] = "failed"
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""
         if not self.rows:
             return

@@ -184,7 +184,7 @@ class FaultRun:
         if self._never_fired(session.config) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Say which faults never fired, and why."""
         if complaints := self._never_fired(config):
             terminalreporter.section("faults", red=True)

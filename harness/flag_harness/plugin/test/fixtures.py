@@ -93,8 +93,6 @@ def harness_cassette(
             monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
             monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
             monkeypatch.delenv("ANTHROPIC_CUSTOM_HEADERS", raising=False)  # the SDK sends them with every request
-        if session.base_url:
-            monkeypatch.setenv("ANTHROPIC_BASE_URL", session.base_url)
         yield session
 
 

@@ -79,13 +79,8 @@ class Plan:
         return "simulator" if self.scenario and not self.asks_upstream else self.upstream
 
     def clock(self) -> Clock:
-        """Recorded and simulated answers come on a virtual clock; a live API takes the time it takes.
-
-        While the simulator is recorded over real HTTP, time is real but nobody waits for anything but the wire.
-        """
-        if not self.records and not (self.disabled and self.upstream == "live"):
-            return VirtualClock()
-        return SystemClock(pace=0.0 if self.upstream == "simulator" else 1.0)
+        """Return a virtual clock for recorded and simulated answers, the system's for the live API."""
+        return SystemClock() if self.asks_upstream and self.upstream == "live" else VirtualClock()
 
 
 def cassette_of(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:

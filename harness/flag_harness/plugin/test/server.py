@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flag_harness.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import Session
     from flag_harness.transports.serve.server import LoopbackServer
@@ -27,13 +29,14 @@ def cassette_server(harness_cassette: "Session", monkeypatch: pytest.MonkeyPatch
     Whatever the test starts is answered there, in any language. A miss, and what nobody asked for, fail the test as
     ever. Where the test is to record, requests go on to the upstream, one at a time, and each answer comes whole.
     """
-    from flag_harness.transports.serve.server import (
-        LoopbackServer,  # a run that serves nothing does not pay for its import
-    )
+    try:
+        from flag_harness.transports.serve.server import LoopbackServer
+    except MissingExtraError as error:
+        raise pytest.fail.Exception(f"cassette_server: {error}", pytrace=False) from None
 
     upstream, layers = harness_cassette.answering
     if upstream is None:  # what is sent on is seen by the session, like whatever else this process sends
-        upstream, layers = _onward(harness_cassette.base_url or os.environ.get(BASE_URL) or API), ()
+        upstream, layers = _onward(os.environ.get(BASE_URL) or API), ()
     with LoopbackServer(upstream, *layers) as server:
         monkeypatch.setenv(BASE_URL, server.url)
         yield server

@@ -36,7 +36,6 @@ from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 if TYPE_CHECKING:
     from flag_harness.cassette import Interaction
     from flag_harness.simulator import Simulator
-    from flag_harness.transports.serve.server import LoopbackServer
 
 
 class Session:
@@ -72,31 +71,26 @@ class Session:
 
     @contextmanager
     def open(self) -> Iterator["Session"]:
-        """Answer requests while the context lasts. A real server stands on loopback while the simulator is recorded."""
+        """Answer requests while the context lasts."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.asks_upstream
             if offline and "network" not in self.plan.allowed:
                 doing = SIMULATING if self.plan.asks_upstream else PLAYING
                 self._refused = stack.enter_context(network_refused(doing, FailedNetwork))
-            if self._simulator and self.plan.records:
-                self.base_url = stack.enter_context(_served(self._simulator)).url
             stack.enter_context(misleading(*self._faults))
             stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
             yield self
 
-    base_url: str | None = None
-    """Where clients must send what they send, where that is not the API's own address."""
-
     @property
     def _upstream(self) -> Upstream | None:
-        """Who answers without a network; nobody, where requests go on to one."""
+        """Return who answers in this process, or None if requests go on to the network."""
         if self.plan.records:
-            return None
+            return self._simulator
         return self._replay or self._simulator
 
     @property
     def answering(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
-        """Who answers without a network (nobody, where requests go on to one), and what stands before."""
+        """Return who answers in this process (None if requests go on to the network), and the layers before."""
         return self._upstream, self._all_layers
 
     @property
@@ -252,13 +246,6 @@ def _simulated(plan: Plan) -> "Simulator":
     from flag_harness.simulator import simulate
 
     return simulate(plan.scenario)
-
-
-def _served(simulator: "Simulator") -> "LoopbackServer":
-    """The simulated API behind a real server, in the rhythm of its scenario."""
-    from flag_harness.transports.serve.server import LoopbackServer
-
-    return LoopbackServer(simulator, pace=1)
 
 
 def _decoded(data: bytes) -> Any:

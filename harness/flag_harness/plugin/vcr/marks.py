@@ -72,7 +72,7 @@ class VcrSummary:
         if (count := getattr(report, "harness_vcr", None)) is not None and not of_subtest(report):
             self._played.append(count)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the line."""
         if tests := len(self._played):
             answers = sum(self._played)

@@ -3,7 +3,7 @@
 import pytest
 
 from flag_harness.config import read_config
-from flag_harness.errors import HarnessError
+from flag_harness.errors import HarnessError, MissingExtraError, require_extra
 
 MARKS = (
     "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and those named; settings as in vcr_config",
@@ -45,7 +45,15 @@ def add_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager
 
 
 def configure(config: pytest.Config) -> None:
-    """Register the marks, and the fixtures that play. They come last, so they stand in for those of the same name."""
+    """Register the marks, and the fixtures that play. They come last, so they stand in for those of the same name.
+
+    Raises `pytest.UsageError` if the library that reads the cassettes is not installed.
+    """
+    try:
+        with require_extra("vcr"):
+            import yaml  # noqa: F401
+    except MissingExtraError as error:
+        raise pytest.UsageError(f"[tool.flag-harness] vcr_marks: {error}") from None
     from flag_harness.plugin.vcr import marks as vcr_marks
 
     for mark in MARKS:

@@ -5,7 +5,10 @@ import socket
 import struct
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from flag_harness.errors import require_extra
+
+with require_extra("serve"):
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 

@@ -8,15 +8,16 @@ import threading
 from types import TracebackType
 from typing import Self
 
-import uvicorn
-
 from flag_harness.clock import Clock
-from flag_harness.errors import HarnessError, Refusal
+from flag_harness.errors import HarnessError, Refusal, require_extra
 from flag_harness.transports.clients import clock_for
 from flag_harness.transports.serve.application import Application
 from flag_harness.transports.serve.http_protocol import Protocol
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Layer, Upstream
+
+with require_extra("serve"):
+    import uvicorn
 
 START_SECONDS = 10.0
 """How long to wait for the server's thread; it takes milliseconds."""
