@@ -1,7 +1,7 @@
-"""How true the simulated API is to recorded traffic: `python benchmarks/fidelity.py --write docs/fidelity.md`.
+"""Compare the simulated API with recorded traffic: `python benchmarks/fidelity.py --write docs/fidelity.md`.
 
-Prints one line a measure: what was compared, what fits, and each miss by its rule. Exit codes: 0 where in each line at
-most one row of a hundred is missed for any but a named exception, 1 where more are, 2 without traffic.
+Prints one line for each comparison, then the differences with their reasons. Exit codes: 0 if each comparison has at
+most 1 % of differences that are not known exceptions, 1 otherwise, 2 without traffic.
 """
 
 import argparse
@@ -11,81 +11,83 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from measures import EXPLAINED, Measure, measures
-from recorded import COUNT, MESSAGES, TRAFFIC, Row, read
+from measures import KNOWN_EXCEPTIONS, Comparison, measure_all
+from recorded import COUNT, MESSAGES, TRAFFIC, Row, load_rows
 
 from flag_harness.simulator.count.tokens import input_tokens
 from flag_harness.simulator.rules import RULES
 
-_HEADING = """# How true the simulated API is
+_HEADING = """# How closely the simulated API matches the real one
 
-Measured on recorded traffic of the Messages API (April 2024 to August 2026, other projects' test suites) by
-`python benchmarks/fidelity.py --write docs/fidelity.md`. Headers that recorders dropped are supplied: the version, a
-key, and where the version is missing the betas that the request's tools and fields need. Numbers and ids in messages
-take no part. No rule looks at who recorded a request or at what its texts say.
+Measured on recorded traffic of the Messages API (April 2024 to August 2026, from other projects' test suites) with
+`python benchmarks/fidelity.py --write docs/fidelity.md`. If a recorder dropped headers, they are added: the version, a
+key and, if the version is missing, the betas that the request's tools and fields need. Numbers and ids in messages are
+ignored. No rule depends on who recorded a request or on the text in it.
 
-A simulated recording proves what an agent does with answers of this shape: its requests, its loop, its retries, its
-bookkeeping. It proves nothing about what a model would say, how many tokens that has, how fast it comes, or what the
-API refuses since the last of these recordings: that takes a live run.
+A simulated recording shows how an agent handles answers of this shape: its requests, tool loop, retries and
+bookkeeping. It does not show what a model would say, how many tokens that takes, how fast it arrives, or what the API
+has refused since the last of these recordings. For that, run against the live API.
 """
 
 
 def main() -> int:
-    """Measure, print, and write where that is asked for."""
+    """Run all comparisons, print the page, and write it if `--write` says so."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--traffic", type=Path, default=TRAFFIC, help="rows as JSON lines, gzipped")
+    parser.add_argument("--traffic", type=Path, default=TRAFFIC, help="recorded interactions, as gzipped JSON Lines")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as Markdown")
-    parser.add_argument("--rows", action="store_true", help="name the rows of each miss")
+    parser.add_argument("--rows", action="store_true", help="list the recordings behind each difference")
     arguments = parser.parse_args()
     if not arguments.traffic.exists():
-        print(f"{arguments.traffic}: there is no recorded traffic here; name it with --traffic", file=sys.stderr)
+        print(f"{arguments.traffic}: no such file; name a file of recorded traffic with --traffic", file=sys.stderr)
         return 2
-    logging.disable()  # conversations of strangers break each other's prefixes; that is no news here
-    rows = read(arguments.traffic)
-    lines = measures(rows)
+    logging.disable()  # unrelated conversations break each other's cached prefixes, which is expected
+    rows = load_rows(arguments.traffic)
+    lines = measure_all(rows)
     text = "\n".join(document(rows, lines, with_rows=arguments.rows)) + "\n"
     print(text)
     if arguments.write is not None:
         arguments.write.write_text(text, encoding="utf-8")
-    return 0 if all(line.enough for line in lines) else 1
+    return 0 if all(line.is_close_enough for line in lines) else 1
 
 
-def document(rows: Sequence[Row], lines: Sequence[Measure], *, with_rows: bool = False) -> Iterator[str]:
-    """The page, line by line."""
+def document(rows: Sequence[Row], lines: Sequence[Comparison], *, with_rows: bool = False) -> Iterator[str]:
+    """Yield the lines of the page."""
     yield _HEADING
     yield f"{len(rows)} recorded interactions.\n"
-    yield "| measured | fits | of | |\n|---|---|---|---|"
+    yield "| what is compared | matches | of | share |\n|---|---|---|---|"
     for line in lines:
-        share = f"{line.fits / line.total:.1%}" if line.total else "nothing to compare"
-        yield f"| {line.name} | {line.fits} | {line.total} | {share} |"
-    yield "\n## Every miss\n"
+        share = f"{line.matches / line.total:.1%}" if line.total else "nothing to compare"
+        yield f"| {line.name} | {line.matches} | {line.total} | {share} |"
+    yield "\n## Differences\n"
     for line in lines:
-        for rule, missed in sorted(line.misses.items(), key=lambda item: -len(item[1])):
-            yield f"- {line.name}: {len(missed)} rows: {rule}{_mark(rule)}"
-            yield from (f"  - {row}" for row in missed if with_rows)
-    yield from _estimate(rows)
-    yield "\n## Rules\n\n| rule | where its words come from | since |\n|---|---|---|"
+        for rule, names in sorted(line.differences.items(), key=lambda item: -len(item[1])):
+            yield f"- {line.name}: {len(names)} row{'s' if len(names) != 1 else ''}: {rule}{_exception_note(rule)}"
+            yield from (f"  - {row}" for row in names if with_rows)
+    yield from _token_section(rows)
+    yield "\n## Rules\n\n| rule | source of the message | since |\n|---|---|---|"
     yield from (f"| {rule.name} | {rule.provenance} | {rule.since} |" for rule in RULES)
 
 
-def _mark(rule: str) -> str:
-    return " (named exception)" if rule in EXPLAINED else ""
+def _exception_note(rule: str) -> str:
+    return " (known exception)" if rule in KNOWN_EXCEPTIONS else ""
 
 
-def _estimate(rows: Sequence[Row]) -> Iterator[str]:
-    off = sorted(
-        abs(input_tokens(row.body, row.body["model"]) / counted - 1) for row in rows if (counted := _counted(row))
+def _token_section(rows: Sequence[Row]) -> Iterator[str]:
+    errors = sorted(
+        abs(input_tokens(row.body, row.body["model"]) / counted - 1)
+        for row in rows
+        if (counted := _recorded_input_tokens(row))
     )
     yield "\n## Tokens\n"
     yield (
-        f"Counted by an estimate (the model's tokenizer is not public). Over {len(off)} recorded `input_tokens` it is "
-        f"off by {off[len(off) // 2]:.0%} in the median and by {off[int(len(off) * 0.95)]:.0%} at the 95th percentile; "
-        "rows whose prompt the servers' own tools extended are left out. Every figure that comes from it is simulated."
+        f"Token counts are estimates, because the model's tokenizer is not public. Over {len(errors)} recorded `input_tokens` "
+        f"the median error is {errors[len(errors) // 2]:.0%} and the 95th percentile is {errors[int(len(errors) * 0.95)]:.0%}; requests "
+        "whose prompt was extended by server tools are excluded. Every figure that uses the estimate is simulated."
     )
 
 
-def _counted(row: Row) -> int:
-    """The recorded input tokens; 0 where servers' tools or nothing countable was recorded."""
+def _recorded_input_tokens(row: Row) -> int:
+    """Return the recorded input tokens, or 0 if none were recorded or server tools were used."""
     if row.status != 200 or row.path not in (MESSAGES, COUNT):
         return 0
     if row.path == COUNT:

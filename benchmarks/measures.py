@@ -1,4 +1,4 @@
-"""The measures of fidelity: each compares recorded traffic with what the simulated API makes of the same requests."""
+"""The comparisons of recorded traffic with the simulated API's answers to the same requests."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from recorded import COUNT, MESSAGES, Row, conversations, issued, worded
+from recorded import COUNT, MESSAGES, Row, conversations, thinking_signatures, without_ids
 from recorded_grammar import WrongStreamError, message
 
 from flag_harness.clock import VirtualClock
@@ -21,18 +21,18 @@ from flag_harness.wire.timeline import Head, Request, Response
 from flag_harness.wire.timeline import body as body_of
 
 RECORDER_HEADERS = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"})
-"""Headers of the connection, which belong to whoever sends."""
-WRONG_KEY = "a wrong key: recorders scrubbed all keys (a scenario's `keys` names right ones)"
+"""Headers of the connection; they depend on the client and server in use."""
+WRONG_KEY = "wrong API key: recorders removed all keys (a scenario lists valid ones under `keys`)"
 BATCHES = "Message Batches are not simulated"
-SCRUBBED = "ids that the recorder took out"
-NO_LIMIT = "accounts without a limit of requests"
-SERVER_TOOLS = "servers' own tools: their rounds read and write within one call, by text that no request holds"
-WARM = "warm from before the recording: what was in the cache is not known"
-TOO_FEW = "the estimate of tokens: below the model's smallest prefix, where the API counted more"
-EXPLAINED = frozenset({WRONG_KEY, BATCHES, SCRUBBED, NO_LIMIT, SERVER_TOOLS, WARM, TOO_FEW})
-"""Exceptions that are named: what recordings do not tell, and what is not simulated. Others count against a line."""
+REMOVED_IDS = "ids that the recorder removed"
+NO_LIMIT = "accounts without a request limit"
+SERVER_TOOLS = "server tools: they read and write the cache within one call, with text that no request contains"
+WARM_CACHE = "the cache was warm before the recording started, so its contents are unknown"
+SHORT_PREFIX = "the token estimate is below the model's smallest cacheable prefix, although the API counted more"
+KNOWN_EXCEPTIONS = frozenset({WRONG_KEY, BATCHES, REMOVED_IDS, NO_LIMIT, SERVER_TOOLS, WARM_CACHE, SHORT_PREFIX})
+"""Differences that are accepted: what recordings do not show, and what is not simulated."""
 UNEXPLAINED = "not explained"
-SOMETIMES = frozenset(
+UNSTABLE_HEADERS = frozenset(
     {
         "anthropic-workspace-id",
         "alt-svc",
@@ -47,100 +47,103 @@ SOMETIMES = frozenset(
         "content-security-policy",
     }
 )
-"""Headers that recordings of one month hold or lack from row to row: they take no part."""
+"""Headers that some recordings of a month have and others lack; they are not compared."""
 
 
 @dataclass
-class Measure:
-    """One line of the table: what fits of how many, and each miss with the rule that explains it."""
+class Comparison:
+    """One line of the table: the number of matches, and the rows that differ, by reason."""
 
     name: str
-    fits: int = 0
-    misses: dict[str, list[str]] = field(default_factory=dict)
+    matches: int = 0
+    differences: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
-        """All that was compared."""
-        return self.fits + sum(map(len, self.misses.values()))
+        """Return the number of compared rows."""
+        return self.matches + sum(map(len, self.differences.values()))
 
     @property
-    def enough(self) -> bool:
-        """Whether at most one row of a hundred is missed for any but a named exception."""
-        return sum(len(rows) for rule, rows in self.misses.items() if rule not in EXPLAINED) <= 0.01 * self.total
+    def is_close_enough(self) -> bool:
+        """Return whether at most 1 % of the rows differ for reasons other than known exceptions."""
+        return (
+            sum(len(rows) for rule, rows in self.differences.items() if rule not in KNOWN_EXCEPTIONS)
+            <= 0.01 * self.total
+        )
 
-    def note(self, row: str, rule: str = "") -> None:
-        """Count a row: as one that fits, or as a miss by this rule."""
+    def count(self, row: str, rule: str = "") -> None:
+        """Count a row as a match, or as a difference if there is a reason."""
         if rule:
-            self.misses.setdefault(rule, []).append(row)
+            self.differences.setdefault(rule, []).append(row)
         else:
-            self.fits += 1
+            self.matches += 1
 
 
-def measures(rows: Sequence[Row]) -> list[Measure]:
-    """All lines of the table."""
-    trusted = {one for row in rows for one in (*issued(row.body), *issued(row.message))}
+def measure_all(rows: Sequence[Row]) -> list[Comparison]:
+    """Return all lines of the table."""
+    trusted = {one for row in rows for one in (*thinking_signatures(row.body), *thinking_signatures(row.message))}
     return [
-        *_statuses(rows, trusted),
-        *_streams(rows, trusted),
-        *_keys(rows, trusted),
-        _tool_loops(rows, trusted),
-        *_caching(rows, trusted),
+        *_status_measures(rows, trusted),
+        *_stream_measures(rows, trusted),
+        *_key_measures(rows, trusted),
+        _tool_loop_measure(rows, trusted),
+        *_cache_measures(rows, trusted),
     ]
 
 
 def _simulator(
     trusted: set[str], hook: Callable[[Any], Turn | None] | None = None, profile: str = "", clock: Any = None
 ) -> Simulator:
-    """A simulated API that knows the recorded signatures."""
+    """Return a simulated API that accepts the recorded signatures."""
     simulator = simulate(Scenario(profile=profile or LATEST), hook=hook or (lambda body: Turn(text="ok")), clock=clock)
     simulator.signatures = SeededSignatures(0, trusted)
     return simulator
 
 
-def _told(response: Response) -> tuple[int, Any]:
+def _status_and_body(response: Response) -> tuple[int, Any]:
     head = response[0]
     assert isinstance(head, Head)
     data = body_of(response)
     return head.status, json.loads(data) if data.startswith(b"{") else None
 
 
-def _statuses(rows: Sequence[Row], trusted: set[str]) -> Iterator[Measure]:
-    accepted = Measure("recorded 200s of messages, count_tokens and models are accepted")
-    elsewhere = Measure("calls of other endpoints are answered")
-    refused = Measure("recorded 400s are refused with the same status, type and words")
-    others = Measure("other recorded errors (401, 404) are repeated")
+def _status_measures(rows: Sequence[Row], trusted: set[str]) -> Iterator[Comparison]:
+    accepted = Comparison("recorded successful requests (messages, count_tokens, models) are accepted")
+    elsewhere = Comparison("requests to other endpoints are answered")
+    refused = Comparison("recorded 400 errors are answered with the same status, type and message")
+    others = Comparison("other recorded errors (401, 404) are answered with the same status, type and message")
     simulator = _simulator(trusted)
     for row in rows:
-        status, told = _told(simulator(row.request))
+        status, answer = _status_and_body(simulator(row.request))
         if row.path not in (MESSAGES, COUNT):
-            elsewhere.note(row.name, "" if status == row.status else BATCHES)
+            elsewhere.count(row.name, "" if status == row.status else BATCHES)
             continue
         if row.status == 200:
-            accepted.note(row.name, "" if status == 200 else _why_refused(told))
+            accepted.count(row.name, "" if status == 200 else _refusal_message(answer))
             continue
         line = refused if row.status == 400 else others
-        error = (told or {}).get("error") or {}
-        same = (status, error.get("type"), worded(error.get("message", ""))) == (
+        error = (answer or {}).get("error") or {}
+        same = (status, error.get("type"), without_ids(error.get("message", ""))) == (
             row.status,
             row.error["type"],
-            worded(row.error["message"]),
+            without_ids(row.error["message"]),
         )
-        line.note(row.name, "" if same else _why_different(row))
+        line.count(row.name, "" if same else _difference_reason(row))
     yield from (accepted, refused, others, elsewhere)
 
 
-def _why_refused(told: Any) -> str:
-    return f"refused: {worded(told['error']['message'])[:100]}"
+def _refusal_message(answer: Any) -> str:
+    return f"refused with: {without_ids(answer['error']['message'])[:100]}"
 
 
-def _why_different(row: Row) -> str:
+def _difference_reason(row: Row) -> str:
     if row.status == 401:
         return WRONG_KEY
-    return f"not refused so: {worded(row.error['message'])[:100]}"
+    return f"not refused with: {without_ids(row.error['message'])[:100]}"
 
 
 def _turn(recorded: Mapping[str, Any]) -> Turn:
-    """A turn that says what was recorded."""
+    """Return a turn with the recorded answer."""
     blocks = []
     for block in recorded["content"]:
         if "partial_json" in block:
@@ -156,30 +159,30 @@ def _turn(recorded: Mapping[str, Any]) -> Turn:
     )
 
 
-def _streams(rows: Sequence[Row], trusted: set[str]) -> Iterator[Measure]:
-    checker = Measure("recorded streams (verbatim ones with their padding) pass the checker")
-    simulated = Measure("simulated streams of recorded answers pass the checker")
-    produced = Measure("recorded sequences of blocks are produced, with their content")
+def _stream_measures(rows: Sequence[Row], trusted: set[str]) -> Iterator[Comparison]:
+    checker = Comparison("recorded streams pass the stream checker (verbatim ones with their padding)")
+    simulated = Comparison("simulated streams of recorded answers pass the stream checker")
+    produced = Comparison("simulated answers have the recorded content blocks")
     for row in rows:
         if row.streamed:
-            checker.note(row.name, _wrong(row.answer.encode(), padded=row.verbatim))
+            checker.count(row.name, _stream_error(row.answer.encode(), padded=row.verbatim))
         if row.message is None or not row.message.get("stop_reason"):
             continue
         recorded, turn = row.message, _turn(row.message)
         request = replace(row.request, body=json.dumps({**row.body, "stream": True}).encode())
         response = _simulator(trusted, lambda body, turn=turn: turn)(request)
-        if _told(response)[0] != 200:
+        if _status_and_body(response)[0] != 200:
             continue  # counted above
         stream = body_of(response)
-        wrong = _wrong(stream, padded=True)
-        simulated.note(row.name, wrong)
-        if not wrong:
-            same = _contents(message(stream)["content"]) == _contents(recorded["content"])
-            produced.note(row.name, "" if same else "other content")
+        error = _stream_error(stream, padded=True)
+        simulated.count(row.name, error)
+        if not error:
+            same = _comparable_blocks(message(stream)["content"]) == _comparable_blocks(recorded["content"])
+            produced.count(row.name, "" if same else "different content")
     yield from (checker, simulated, produced)
 
 
-def _wrong(stream: bytes, *, padded: bool) -> str:
+def _stream_error(stream: bytes, *, padded: bool) -> str:
     try:
         message(stream, padded=padded)
     except (WrongStreamError, ValueError) as error:
@@ -187,108 +190,118 @@ def _wrong(stream: bytes, *, padded: bool) -> str:
     return ""
 
 
-def _contents(blocks: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """Blocks for comparison; ids are the simulator's own where it wrote the call."""
+def _comparable_blocks(blocks: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return blocks without the ids that the simulator makes up."""
     ignored = ("id", "caller", "citations")
     return [
         {key: value for key, value in block.items() if key not in ignored or block.get("citations")} for block in blocks
     ]
 
 
-def _keys(rows: Sequence[Row], trusted: set[str]) -> Iterator[Measure]:
-    names = ("message_start", "its usage", "message_delta", "its usage and delta", "plain answers", "their usage")
-    lines = {name: Measure(f"key sets of 2026: {name}") for name in names}
-    headers = Measure("names of headers of 2026, where recordings kept them all")
+def _key_measures(rows: Sequence[Row], trusted: set[str]) -> Iterator[Comparison]:
+    names = (
+        "message_start",
+        "usage of message_start",
+        "message_delta",
+        "usage and delta of message_delta",
+        "non-streamed answers",
+        "usage of non-streamed answers",
+    )
+    lines = {name: Comparison(f"JSON keys in 2026: {name}") for name in names}
+    headers = Comparison("header names in 2026, in recordings that kept all headers")
     for row in rows:
         if not row.day.startswith("2026") or row.message is None or not row.message.get("stop_reason"):
             continue
         turn = _turn(row.message)
         response = _simulator(trusted, lambda body, turn=turn: turn, row.day)(row.request)
-        if _told(response)[0] != 200:
+        if _status_and_body(response)[0] != 200:
             continue
         ours = _key_sets(body_of(response).decode(), streamed=row.streamed)
         for name, recorded in _key_sets(row.answer, streamed=row.streamed).items():
-            lines[name].note(row.name, _difference(recorded, ours[name]))
+            lines[name].count(row.name, _difference(recorded, ours[name]))
         if row.raw["response_headers_fidelity"].startswith("full"):
             head = response[0]
             assert isinstance(head, Head)
-            headers.note(row.name, _why_headers(_names(row.response_headers), _names(dict(head.headers))))
+            headers.count(
+                row.name,
+                _header_difference(_comparable_headers(row.response_headers), _comparable_headers(dict(head.headers))),
+            )
     yield from (*lines.values(), headers)
 
 
 def _key_sets(answer: str, *, streamed: bool) -> dict[str, set[str]]:
     if not streamed:
         value = json.loads(answer)
-        return {"plain answers": set(value), "their usage": set(value["usage"])}
-    told = [json.loads(line[5:]) for line in answer.split("\n") if line.startswith("data:")]
-    start = next(event for event in told if event["type"] == "message_start")
-    delta = next(event for event in told if event["type"] == "message_delta")
+        return {"non-streamed answers": set(value), "usage of non-streamed answers": set(value["usage"])}
+    answer = [json.loads(line[5:]) for line in answer.split("\n") if line.startswith("data:")]
+    start = next(event for event in answer if event["type"] == "message_start")
+    delta = next(event for event in answer if event["type"] == "message_delta")
     return {
         "message_start": set(start["message"]),
-        "its usage": set(start["message"]["usage"]),
+        "usage of message_start": set(start["message"]["usage"]),
         "message_delta": set(delta),
-        "its usage and delta": {*delta["usage"], *(f"delta.{key}" for key in delta["delta"])},
+        "usage and delta of message_delta": {*delta["usage"], *(f"delta.{key}" for key in delta["delta"])},
     }
 
 
-def _names(headers: Mapping[str, str]) -> set[str]:
-    return set(headers) - RECORDER_HEADERS - SOMETIMES
+def _comparable_headers(headers: Mapping[str, str]) -> set[str]:
+    return set(headers) - RECORDER_HEADERS - UNSTABLE_HEADERS
 
 
 def _difference(recorded: set[str], ours: set[str]) -> str:
     more, less = sorted(ours - recorded), sorted(recorded - ours)
-    parts = [f"recorded without {_listed(more)}"] if more else []
-    return "; ".join([*parts, *([f"recorded with {_listed(less)}"] if less else [])])
+    parts = [f"recorded without {_joined_names(more)}"] if more else []
+    return "; ".join([*parts, *([f"recorded with {_joined_names(less)}"] if less else [])])
 
 
-def _why_headers(recorded: set[str], ours: set[str]) -> str:
+def _header_difference(recorded: set[str], ours: set[str]) -> str:
     missing = ours - recorded
     ids = {"anthropic-organization-id", "request-id"}
     limits = {name for name in ours if "ratelimit-requests" in name}
     if recorded - ours or not missing <= ids | limits:
         return _difference(recorded, ours)
-    return SCRUBBED if missing & ids else NO_LIMIT if missing else ""
+    return REMOVED_IDS if missing & ids else NO_LIMIT if missing else ""
 
 
-def _listed(names: Sequence[str]) -> str:
+def _joined_names(names: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(re.sub(r"(ratelimit-\w+)-.*", r"\1-*", name) for name in names))
 
 
-def _tool_loops(rows: Sequence[Row], trusted: set[str]) -> Measure:
-    line = Measure("tool loops: the same status at each step")
+def _tool_loop_measure(rows: Sequence[Row], trusted: set[str]) -> Comparison:
+    line = Comparison("tool loops: every step has the recorded status")
     for conversation in conversations([row for row in rows if row.path == MESSAGES]):
         simulator = _simulator(trusted)
         for before, row in pairwise(conversation):
             calls = {block.get("id") for block in (before.message or {}).get("content", ())}
-            if not calls & set(_answered(row.body)):
+            if not calls & set(_tool_result_ids(row.body)):
                 continue
-            status, told = _told(simulator(row.request))
+            status, answer = _status_and_body(simulator(row.request))
             same = status == row.status
-            line.note(row.name, "" if same else f"{status}: {worded(json.dumps(told))[:100]}")
+            line.count(row.name, "" if same else f"{status}: {without_ids(json.dumps(answer))[:100]}")
     return line
 
 
-def _answered(body: Any) -> Iterator[str]:
+def _tool_result_ids(body: Any) -> Iterator[str]:
     for part in body.get("messages", ()) if isinstance(body, dict) else ():
         content = part["content"] if isinstance(part["content"], list) else []
         yield from (block.get("tool_use_id", "") for block in content if block.get("type") == "tool_result")
 
 
-def _caching(rows: Sequence[Row], trusted: set[str]) -> Iterator[Measure]:
-    turns = Measure("prompt cache: reads and writes fall on the same turns")
+def _cache_measures(rows: Sequence[Row], trusted: set[str]) -> Iterator[Comparison]:
+    turns = Comparison("prompt cache: reads and writes occur in the same turns")
     for conversation in conversations([row for row in rows if row.message is not None]):
         usages = [(row.message or {}).get("usage") or {} for row in conversation]
         if len(conversation) < 2 or not any(usage.get("cache_read_input_tokens") for usage in usages):
             continue
-        for row, rule in _cached(conversation, usages, trusted):
-            turns.note(row.name, rule)
+        for row, rule in _cache_differences(conversation, usages, trusted):
+            turns.count(row.name, rule)
     yield turns
 
 
-def _cached(
+def _cache_differences(
     conversation: Sequence[Row], usages: Sequence[Mapping[str, Any]], trusted: set[str]
 ) -> Iterator[tuple[Row, str]]:
-    """Each row with the rule that explains why it differs, or nothing. Time passes as the recorded dates say."""
+    """Yield each row with the reason why it differs, or an empty string. The clock follows the recorded dates."""
     clock = VirtualClock()
     simulator = _simulator(trusted, clock=clock)
     warm = bool(usages[0].get("cache_read_input_tokens"))
@@ -299,40 +312,42 @@ def _cached(
         before = conversation[index - 1] if index else row
         if row.date is not None and before.date is not None:
             clock.sleep(row.date - before.date)
-        status, told = _told(simulator(_unstreamed(row)))
+        status, answer = _status_and_body(simulator(_without_streaming(row)))
         prefix = segments(row.body, "")
         if status == 200:
-            same = _fell(told["usage"]) == _fell(usage)
-            yield row, "" if same else _why_cached(row, before, prefix, marked, warm=warm)
+            same = _cache_activity(answer["usage"]) == _cache_activity(usage)
+            yield row, "" if same else _cache_difference_reason(row, before, prefix, marked, warm=warm)
         marked |= {segment.hash: segment.tokens for segment in prefix if segment.mark}
 
 
-def _why_cached(row: Row, before: Row, prefix: Sequence[Segment], marked: Mapping[str, int], *, warm: bool) -> str:
-    """What a recording does not tell, in the order in which it decides. `marked` holds the length of each prefix."""
+def _cache_difference_reason(
+    row: Row, before: Row, prefix: Sequence[Segment], marked: Mapping[str, int], *, warm: bool
+) -> str:
+    """Return why a row's cache usage differs. `marked` maps the hash of each prefix marked so far to its tokens."""
     usage = (row.message or {}).get("usage") or {}
     if any("server_tool_use" in ((one.message or {}).get("usage") or {}) for one in (row, before)):
         return SERVER_TOOLS
     known = {segment.hash for segment in prefix}
     if usage.get("cache_read_input_tokens") and not known & marked.keys():
-        return WARM
-    smallest = catalogue.find(row.body["model"]).smallest_cacheable_prefix
+        return WARM_CACHE
+    smallest = catalogue.find_model(row.body["model"]).smallest_cacheable_prefix
     if all(segment.tokens < smallest for segment in prefix if segment.mark):
-        return TOO_FEW
-    return WARM if warm and _reads_more(usage, prefix, marked) else UNEXPLAINED
+        return SHORT_PREFIX
+    return WARM_CACHE if warm and _reads_unrecorded_prefix(usage, prefix, marked) else UNEXPLAINED
 
 
-def _reads_more(usage: Mapping[str, Any], prefix: Sequence[Segment], marked: Mapping[str, int]) -> bool:
-    """Whether more was read than the recording had marked so far: shares of the prompt, since tokens are estimated."""
+def _reads_unrecorded_prefix(usage: Mapping[str, Any], prefix: Sequence[Segment], marked: Mapping[str, int]) -> bool:
+    """Return whether more was read than the recording had marked. Compares shares, because token counts are estimates."""
     kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counted = [usage.get(kind) or 0 for kind in kinds]
     known = max((marked[segment.hash] for segment in prefix if segment.hash in marked), default=0)
     return counted[-1] / sum(counted) > known / prefix[-1].tokens
 
 
-def _unstreamed(row: Row) -> Request:
+def _without_streaming(row: Row) -> Request:
     body = {key: value for key, value in row.body.items() if key != "stream"}
     return replace(row.request, body=json.dumps(body).encode())
 
 
-def _fell(usage: Mapping[str, Any]) -> tuple[bool, bool]:
+def _cache_activity(usage: Mapping[str, Any]) -> tuple[bool, bool]:
     return bool(usage.get("cache_read_input_tokens")), bool(usage.get("cache_creation_input_tokens"))

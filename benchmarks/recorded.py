@@ -1,4 +1,4 @@
-"""Recorded traffic as the measures read it: rows, the requests that they stand for, and conversations."""
+"""Recorded traffic: rows, their requests, and conversations."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS
 from flag_harness.wire.timeline import Request
 
 TRAFFIC = Path(__file__).parents[2] / "shared" / "traffic" / "interactions.jsonl.gz"
-SUPPLIED = {"anthropic-version": "2023-06-01", "x-api-key": "key", "content-type": "application/json"}
+DEFAULT_HEADERS = {"anthropic-version": "2023-06-01", "x-api-key": "key", "content-type": "application/json"}
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 _NUMBERS = re.compile(r"\d+")
 
@@ -32,27 +32,27 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Where it comes from."""
+        """Return the source, file and number of the interaction."""
         return f"{self.raw['source']} {self.raw['path'].rpartition('/')[2]} #{self.raw['i']}"
 
     @property
     def path(self) -> str:
-        """The path of the request, without its query."""
+        """Return the path of the request without its query."""
         return urlsplit(self.raw["request"]["url"]).path
 
     @property
     def status(self) -> int:
-        """The recorded status."""
+        """Return the recorded status."""
         return int(self.raw["response"]["status"])
 
     @property
     def answer(self) -> str:
-        """The recorded body of the answer."""
+        """Return the recorded response body."""
         return str(self.raw["response"]["body"] or "")
 
     @cached_property
     def body(self) -> Any:
-        """The request's JSON, None where it has none or is none."""
+        """Return the request's JSON body, or None if it has none."""
         try:
             return json.loads(self.raw["request"]["body"] or "null")
         except ValueError:
@@ -60,22 +60,22 @@ class Row:
 
     @cached_property
     def response_headers(self) -> dict[str, str]:
-        """By name in lower case."""
+        """Return the response headers, with names in lower case."""
         return {name.lower(): value for name, value in self.raw["response"]["headers"]}
 
     @property
     def verbatim(self) -> bool:
-        """Whether the source kept the bytes of bodies."""
+        """Return whether the source kept the exact bytes of bodies."""
         return str(self.raw["body_fidelity"]).startswith("verbatim")
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer is a stream."""
+        """Return whether the answer is a stream."""
         return self.status == 200 and "event: message_start" in self.answer
 
     @cached_property
     def date(self) -> float | None:
-        """When it was answered, in seconds; None where no header says."""
+        """Return the time of the answer in seconds, or None if no header states it."""
         text = self.response_headers.get("date", "")
         try:
             return parsedate_to_datetime(text).timestamp()
@@ -84,12 +84,12 @@ class Row:
 
     @property
     def day(self) -> str:
-        """`2026-05-31`, or nothing."""
+        """Return the date, such as `2026-05-31`, or an empty string."""
         return "" if self.date is None else datetime.fromtimestamp(self.date, UTC).strftime("%Y-%m-%d")
 
     @cached_property
     def message(self) -> Mapping[str, Any] | None:
-        """The recorded message, assembled from its stream where it is one; None where there is none."""
+        """Return the recorded message, assembled from its stream if necessary, or None."""
         if self.status != 200 or self.path != MESSAGES:
             return None
         try:
@@ -100,7 +100,7 @@ class Row:
 
     @cached_property
     def error(self) -> Mapping[str, str]:
-        """The recorded error."""
+        """Return the recorded error."""
         try:
             return dict(json.loads(self.answer)["error"])
         except (ValueError, KeyError, TypeError):
@@ -108,9 +108,9 @@ class Row:
 
     @cached_property
     def request(self) -> Request:
-        """The request; headers that recorders dropped (version and key, with them also betas) are supplied."""
+        """Return the request; headers that recorders dropped (version, key, betas) are added."""
         recorded = {name.lower(): value for name, value in self.raw["request"]["headers"]}
-        headers = {**SUPPLIED, **recorded}
+        headers = {**DEFAULT_HEADERS, **recorded}
         if "anthropic-version" not in recorded and (betas := sorted(self._needed_betas())):
             headers.setdefault("anthropic-beta", ",".join(betas))
         text = self.raw["request"]["body"] or ""
@@ -126,29 +126,29 @@ class Row:
                 yield min(opening)
 
 
-def read(path: Path = TRAFFIC) -> list[Row]:
-    """Every row whose request was kept."""
+def load_rows(path: Path = TRAFFIC) -> list[Row]:
+    """Return every row whose request was kept."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [Row(json.loads(line)) for line in lines]
     return [row for row in rows if row.raw["request"]["method"] == "GET" or row.raw["request"]["body"]]
 
 
 def conversations(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows of one recording, in order."""
+    """Return the rows of each recording, in order."""
     return [list(group) for _, group in groupby(rows, key=lambda row: (row.raw["source"], row.raw["path"]))]
 
 
-def issued(value: Any) -> Iterator[str]:
-    """Signatures and redacted data in a body."""
+def thinking_signatures(value: Any) -> Iterator[str]:
+    """Yield the signatures and redacted data in a body."""
     if isinstance(value, dict):
         if value.get("type") in ("thinking", "redacted_thinking"):
             yield from (value[key] for key in ("signature", "data") if isinstance(value.get(key), str))
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from issued(part)
+            yield from thinking_signatures(part)
 
 
-def worded(text: str) -> str:
-    """A message without its numbers and ids."""
+def without_ids(text: str) -> str:
+    """Return a message without its numbers and ids."""
     return _NUMBERS.sub("N", re.sub(r"\b(req|msg|toolu|msgbatch)_\w+", "ID", text))

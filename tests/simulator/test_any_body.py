@@ -27,8 +27,8 @@ SCHEMA = {
     "additionalProperties": False,
 }
 CALLS = [
-    {"type": "thinking", "thinking": "Why?", "signature": SeededSignatures(0).issue("Why?")},
-    {"type": "redacted_thinking", "data": SeededSignatures(0).redact("why")},
+    {"type": "thinking", "thinking": "Why?", "signature": SeededSignatures(0).sign("Why?")},
+    {"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why")},
     {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
     {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
     {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "find", "server_name": "s", "input": {}},

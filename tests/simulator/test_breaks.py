@@ -8,7 +8,7 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import simulate
-from flag_harness.simulator.count.breaks import REMEMBERED
+from flag_harness.simulator.count.broken_prefixes import REMEMBERED
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROMPT = "You are careful. " * 400

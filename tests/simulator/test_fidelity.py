@@ -82,13 +82,13 @@ def test_what_does_not_fit_is_counted(
     assert 1 == run(fidelity, monkeypatch, traffic, "--rows")
     told = capsys.readouterr().out
     for line in (
-        "| recorded 200s of messages, count_tokens and models are accepted | 2 | 3 | 66.7% |",
-        "| recorded 400s are refused with the same status, type and words | 0 | 1 | 0.0% |",
-        "| recorded streams (verbatim ones with their padding) pass the checker | 0 | 1 | 0.0% |",
-        "1 rows: refused: messages: at least one message is required\n  - here refused #0",
-        "1 rows: not refused so: no such thing\n  - here accepted #0",
-        "1 rows: the order of events is wrong\n",
-        "| key sets of 2026: plain answers | 0 | 1 | 0.0% |",
+        "| recorded successful requests (messages, count_tokens, models) are accepted | 2 | 3 | 66.7% |",
+        "| recorded 400 errors are answered with the same status, type and message | 0 | 1 | 0.0% |",
+        "| recorded streams pass the stream checker (verbatim ones with their padding) | 0 | 1 | 0.0% |",
+        "1 row: refused with: messages: at least one message is required\n  - here refused #0",
+        "1 row: not refused with: no such thing\n  - here accepted #0",
+        "1 row: the order of events is wrong\n",
+        "| JSON keys in 2026: non-streamed answers | 0 | 1 | 0.0% |",
         "recorded with novelty",
     ):
         assert line in told
@@ -114,8 +114,11 @@ def test_a_warm_conversation_excuses_only_what_was_read_from_before(
     )
     assert 1 == run(fidelity, monkeypatch, traffic)
     told = capsys.readouterr().out
-    line = "- prompt cache: reads and writes fall on the same turns: 1 rows: "
-    assert f"{line}warm from before the recording: what was in the cache is not known (named exception)\n" in told
+    line = "- prompt cache: reads and writes occur in the same turns: 1 row: "
+    assert (
+        f"{line}the cache was warm before the recording started, so its contents are unknown (known exception)\n"
+        in told
+    )
     assert f"{line}not explained\n" in told
 
 
@@ -125,7 +128,8 @@ def test_without_traffic_it_says_so(
     """Exit code 2, and what to type."""
     assert 2 == run(fidelity, monkeypatch, tmp_path / "none")
     assert (
-        f"{tmp_path / 'none'}: there is no recorded traffic here; name it with --traffic\n" == capsys.readouterr().err
+        f"{tmp_path / 'none'}: no such file; name a file of recorded traffic with --traffic\n"
+        == capsys.readouterr().err
     )
 
 

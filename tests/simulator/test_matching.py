@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.simulator import parse_scenario
 from flag_harness.simulator.scenario.matching import holds, view
-from flag_harness.simulator.scenario.selection import Selection
+from flag_harness.simulator.scenario.turn_selector import Selection
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "Linux 6"}]}

@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.simulator import parse_scenario, simulate
 from flag_harness.simulator.answer.signatures import SeededSignatures
-from flag_harness.simulator.judging import judge
+from flag_harness.simulator.checking import check_request
 from flag_harness.simulator.rules import RULES
 from flag_harness.simulator.scenario.scenario import Scenario
 
@@ -272,7 +272,7 @@ MORE = {
 
 SERVER_CALL = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
-SAID = {"type": "thinking", "thinking": "I said so.", "signature": SeededSignatures(0).issue("I said so.")}
+SAID = {"type": "thinking", "thinking": "I said so.", "signature": SeededSignatures(0).sign("I said so.")}
 LATER: dict[str, tuple[dict[str, Any], str]] = {
     "a result by the assistant": (
         {"messages": [user(TEXT), assistant(CALL, RESULT), user(TEXT)]},
@@ -516,13 +516,14 @@ def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request
 def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file."""
     refused = {
-        judge(request_for(**changes), SeededSignatures(0), Scenario()).rule
+        check_request(request_for(**changes), SeededSignatures(0), Scenario()).rule
         for changes, _ in [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values()]
     }
     elsewhere = {
-        *("known paths", "known methods", "size", "a right key", "a key", "pages of models", "models that are listed"),
-        *("JSON", "bounded nesting", "an object", "a scenario's refused parameters", "known models"),
-        "prompt fits the window",
+        *("the path exists", "the method fits the path", "the body is at most 32 MB", "the API key is valid"),
+        *("there is an API key", "the page size is from 1 to 1000", "the requested models exist", "the body is JSON"),
+        *("the body is not nested too deeply", "the body is an object", "the scenario allows all parameters"),
+        *("the model exists", "the prompt fits the context window"),
     }
     names = [rule.name for rule in RULES]
     assert (elsewhere, len(names)) == (set(names) - refused, len(set(names)))
@@ -670,7 +671,7 @@ LEGAL = {
             user(TEXT),
             assistant(TEXT),
             user(TEXT),
-            assistant({"type": "redacted_thinking", "data": SeededSignatures(0).redact("why")}, CALL),
+            assistant({"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why")}, CALL),
             user(RESULT),
             assistant({**CALL, "id": "toolu_2"}),
             user({**RESULT, "tool_use_id": "toolu_2"}, TEXT),

@@ -292,10 +292,10 @@ def test_signatures_from_elsewhere_may_be_trusted() -> None:
     from flag_harness.simulator.answer.signatures import SeededSignatures
 
     signatures = SeededSignatures(0, trusted=["live"])
-    assert signatures.fits("live", "anything")
-    assert signatures.issued("live")
-    assert not signatures.fits("not base64!", "anything")
-    assert not signatures.issued("not base64!")
+    assert signatures.is_valid("live", "anything")
+    assert signatures.is_issued_redaction("live")
+    assert not signatures.is_valid("not base64!", "anything")
+    assert not signatures.is_issued_redaction("not base64!")
 
 
 def test_pages_of_models_follow_and_precede_each_other() -> None:

@@ -1,25 +1,25 @@
-"""The endpoints beside messages: counting tokens, and the list of models."""
+"""Answers for count_tokens and for the list of models."""
 
 from typing import Any
 
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.judging import Listing
-from flag_harness.simulator.rules import Asked
+from flag_harness.simulator.checking import ModelListRequest
+from flag_harness.simulator.rules import ParsedRequest
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 
 
-def answer(judged: Asked | Listing) -> dict[str, Any]:
-    """The body that answers a legal request to one of these endpoints."""
-    if isinstance(judged, Asked):
+def answer(judged: ParsedRequest | ModelListRequest) -> dict[str, Any]:
+    """Return the body that answers a legal request to one of these endpoints."""
+    if isinstance(judged, ParsedRequest):
         return {"input_tokens": judged.input_tokens}
-    found = catalogue.find(judged.model)
-    return _page(judged) if found is None else _described(found)
+    found = catalogue.find_model(judged.model)
+    return _model_page(judged) if found is None else _model_entry(found)
 
 
-def _page(asked: Listing) -> dict[str, Any]:
-    models = catalogue.listed()
+def _model_page(asked: ModelListRequest) -> dict[str, Any]:
+    models = catalogue.listed_models()
     places = {name: place for place, model in enumerate(models) for name in (model.id, *model.aliases)}
     if asked.before:
         end = places.get(asked.before, 0)
@@ -29,7 +29,7 @@ def _page(asked: Listing) -> dict[str, Any]:
         start = places.get(asked.after, len(models)) + 1 if asked.after else 0
         end = min(start + asked.limit, len(models))
         more = end < len(models)
-    data = [_described(model) for model in models[start:end]]
+    data = [_model_entry(model) for model in models[start:end]]
     return {
         "data": data,
         "has_more": more,
@@ -38,8 +38,8 @@ def _page(asked: Listing) -> dict[str, Any]:
     }
 
 
-def _described(model: Model) -> dict[str, Any]:
-    """A model as the API lists it. Release dates are not known here: the epoch, as the API itself says it does then."""
+def _model_entry(model: Model) -> dict[str, Any]:
+    """Return a model as the API lists it. `created_at` is the epoch, as documented for an unknown release date."""
     name = catalogue.full_id(model)
     return {
         "type": "model",
@@ -53,7 +53,7 @@ def _described(model: Model) -> dict[str, Any]:
 
 
 def _display_name(name: str) -> str:
-    """`Claude Opus 4.8` for `claude-opus-4-8`."""
+    """Return a model's display name: `Claude Opus 4.8` for `claude-opus-4-8`."""
     words = [part for part in name.split("-") if len(part) < 8]
     numbers = ".".join(word for word in words if word.isdigit())
     return " ".join([*(word.capitalize() for word in words if not word.isdigit()), numbers]).strip()

@@ -12,23 +12,23 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import catalogue, endpoints
 from flag_harness.simulator.answer import responses
-from flag_harness.simulator.answer.answer import Answer, omits_thinking, output_tokens, thinking_tokens, written_blocks
-from flag_harness.simulator.answer.cutting import ending
+from flag_harness.simulator.answer.headers import Sending, sending
+from flag_harness.simulator.answer.message import Answer, omits_thinking, output_tokens, thinking_tokens, written_blocks
 from flag_harness.simulator.answer.randomness import Draw, fingerprint, identity
-from flag_harness.simulator.answer.sending import Sending, sending
 from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.answer.stream import count
-from flag_harness.simulator.count.breaks import Breaks, BrokenPrefix
-from flag_harness.simulator.count.budgets import Budgets, Exceeded
+from flag_harness.simulator.answer.truncation import ending
+from flag_harness.simulator.checking import ModelListRequest, check_request
+from flag_harness.simulator.count.broken_prefixes import Breaks, BrokenPrefix
 from flag_harness.simulator.count.cache import Accounting, PromptCache
 from flag_harness.simulator.count.prefix import Segment, segments
-from flag_harness.simulator.judging import Listing, judge
-from flag_harness.simulator.rules import Asked, Refusal, key_of
-from flag_harness.simulator.scenario.checking import turn_problem
+from flag_harness.simulator.count.rate_limits import Budgets, Exceeded
+from flag_harness.simulator.rules import ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import View, asks_for_thinking, thinks, view
 from flag_harness.simulator.scenario.scenario import Scenario, Turn
-from flag_harness.simulator.scenario.selection import Selection, echo, no_turn
+from flag_harness.simulator.scenario.turn_selector import Selection, echo, no_turn
+from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Headers, Request, Response, header
 
 logger = logging.getLogger(__name__)
@@ -78,10 +78,10 @@ class Simulator:
         with self._lock:
             draw = self._draw(request)
             request_id = draw.identifier("req_")
-            judged = judge(request, self.signatures, self._settings)
-            if isinstance(judged, Refusal):
+            judged = check_request(request, self.signatures, self._settings)
+            if isinstance(judged, RefusedRequest):
                 return self._refused(judged, request, request_id)
-            if isinstance(judged, Listing) or judged.counting:
+            if isinstance(judged, ModelListRequest) or judged.counting:
                 value = endpoints.answer(judged)
                 return responses.plain(value, responses.SHORT_SECONDS, self._sent(request, request_id))
             return self._messages(request, judged, draw, request_id)
@@ -92,9 +92,9 @@ class Simulator:
         Raises `ScenarioError` where the request is refused.
         """
         with self._lock:
-            judged = judge(request, self.signatures, self._settings)
-            if not isinstance(judged, Asked):
-                words = judged.message if isinstance(judged, Refusal) else "it has no prompt"
+            judged = check_request(request, self.signatures, self._settings)
+            if not isinstance(judged, ParsedRequest):
+                words = judged.message if isinstance(judged, RefusedRequest) else "it has no prompt"
                 raise ScenarioError(f"this request cannot warm the cache: {words}")
             counted = self._account(judged, _prefix(judged))
             return counted.read + counted.written
@@ -109,7 +109,7 @@ class Simulator:
             self._asked.popitem(last=False)
         return Draw(self._seed, key, self._asked[key])
 
-    def _messages(self, request: Request, asked: Asked, draw: Draw, request_id: str) -> Response:
+    def _messages(self, request: Request, asked: ParsedRequest, draw: Draw, request_id: str) -> Response:
         model, now = asked.model.id, self._clock.now()
         prefix = _prefix(asked)
         fresh = prefix[-1].tokens - self._cache.readable(prefix, asked.model.smallest_cacheable_prefix, now)
@@ -123,10 +123,10 @@ class Simulator:
         if turn is None:
             message = no_turn(seen, self._settings, asked.body)
             self.unmatched.append(Unmatched(request, message))
-            return self._refused(Refusal("turn", 404, "scenario_has_no_turn", message), request, request_id)
+            return self._refused(RefusedRequest("turn", 404, "scenario_has_no_turn", message), request, request_id)
         if turn.error is not None:
             error = turn.error
-            refusal = Refusal("scenario", error.status, error.type, error.message)
+            refusal = RefusedRequest("scenario", error.status, error.type, error.message)
             return self._refused(refusal, request, request_id, tuple(error.headers.items()))
         answer = self._answer(turn, asked, prefix, draw)
         self._budgets.spend(model, answer.output_tokens, now)
@@ -135,7 +135,7 @@ class Simulator:
             return responses.streamed(answer, draw, sent)
         return responses.whole(answer, sent, count(answer, draw))
 
-    def _refused(self, refusal: Refusal, request: Request, request_id: str, headers: Headers = ()) -> Response:
+    def _refused(self, refusal: RefusedRequest, request: Request, request_id: str, headers: Headers = ()) -> Response:
         return responses.refused(refusal, self._sent(request, request_id), headers, self._settings.profile)
 
     def _sent(self, request: Request, request_id: str, limits: Headers = ()) -> Sending:
@@ -143,7 +143,7 @@ class Simulator:
         date = self._budgets.date(self._clock.now())
         return sending(Draw(self._seed, "headers", request_id), self._organization, date, request_id, limits)
 
-    def _too_much(self, exceeded: Exceeded, asked: Asked) -> Refusal:
+    def _too_much(self, exceeded: Exceeded, asked: ParsedRequest) -> RefusedRequest:
         words = (
             f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per "
             f"minute (org: {self._organization}, model: {asked.model.id}). For details, refer to: "
@@ -151,7 +151,7 @@ class Simulator:
             "reduce the prompt length or the maximum tokens requested, or try again later. You may also contact sales "
             "at https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase."
         )
-        return Refusal("rate limit", 429, "rate_limit_error", words)
+        return RefusedRequest("rate limit", 429, "rate_limit_error", words)
 
     def _turn(self, body: Mapping[str, Any], seen: View) -> Turn | None:
         hooked = self._hook(body) if self._hook is not None else None
@@ -162,7 +162,7 @@ class Simulator:
             return hooked
         return echo(seen) if self.scenario is None else self._selection.choose(seen)
 
-    def _answer(self, turn: Turn, asked: Asked, prefix: tuple[Segment, ...], draw: Draw) -> Answer:
+    def _answer(self, turn: Turn, asked: ParsedRequest, prefix: tuple[Segment, ...], draw: Draw) -> Answer:
         model, body, profile = asked.model, asked.body, self._settings.profile
         sent = ending(turn, body, thinking=thinks(body, model))
         omitted = omits_thinking(body, model)
@@ -182,7 +182,7 @@ class Simulator:
             profile=profile,
         )
 
-    def _account(self, asked: Asked, prefix: tuple[Segment, ...]) -> Accounting:
+    def _account(self, asked: ParsedRequest, prefix: tuple[Segment, ...]) -> Accounting:
         now = self._clock.now()
         counted = self._cache.account(prefix, asked.model.smallest_cacheable_prefix, now)
         broken = self._breaks.see(_tenant(asked), asked.model, prefix, counted, now)
@@ -192,13 +192,13 @@ class Simulator:
         return counted
 
 
-def _prefix(asked: Asked) -> tuple[Segment, ...]:
+def _prefix(asked: ParsedRequest) -> tuple[Segment, ...]:
     return segments(asked.body, asked.model.id, _tenant(asked))
 
 
-def _tenant(asked: Asked) -> str:
+def _tenant(asked: ParsedRequest) -> str:
     """Whose cache it is."""
-    return key_of(asked.headers)
+    return api_key(asked.headers)
 
 
 def simulate(

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.answer.answer import Answer
+from flag_harness.simulator.answer.headers import Sending
+from flag_harness.simulator.answer.message import Answer
 from flag_harness.simulator.answer.profiles import LATEST, dated
 from flag_harness.simulator.answer.randomness import Draw
-from flag_harness.simulator.answer.sending import Sending
 from flag_harness.simulator.answer.stream import events
-from flag_harness.simulator.rules import Refusal
+from flag_harness.simulator.rules import RefusedRequest
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
 
 SHORT_SECONDS = 0.1
@@ -38,7 +38,7 @@ def plain(value: Mapping[str, Any], at: float, sent: Sending) -> Response:
     return head, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
-def refused(refusal: Refusal, sent: Sending, headers: Headers = (), profile: str = LATEST) -> Response:
+def refused(refusal: RefusedRequest, sent: Sending, headers: Headers = (), profile: str = LATEST) -> Response:
     """An error in the API's shape; one of the edge (413) has neither a top-level type nor a request id.
 
     `headers` are added, and take the place of those of their names.

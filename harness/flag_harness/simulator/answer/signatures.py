@@ -19,26 +19,26 @@ class SeededSignatures:
         self._key = hashlib.sha256(f"signatures\0{seed}".encode()).digest()
         self._trusted = frozenset(trusted)
 
-    def issue(self, thinking: str) -> str:
+    def sign(self, thinking: str) -> str:
         """The signature for this thinking."""
         return self._seal(b"thinking", thinking)
 
-    def fits(self, signature: str, thinking: str) -> bool:
+    def is_valid(self, signature: str, thinking: str) -> bool:
         """Whether this signature was issued for this thinking, or for one that was left out."""
         if signature in self._trusted:
             return True
         sealed = self._unseal(b"thinking", signature)
         return sealed is not None and thinking in (sealed, "")
 
-    def signed(self, signature: str) -> bool:
+    def is_issued(self, signature: str) -> bool:
         """Whether this signature was issued, for whatever thinking."""
         return signature in self._trusted or self._unseal(b"thinking", signature) is not None
 
-    def redact(self, thinking: str) -> str:
+    def encrypt(self, thinking: str) -> str:
         """The data of a redacted thinking block: opaque, and known again."""
         return self._seal(b"redacted", thinking)
 
-    def issued(self, data: str) -> bool:
+    def is_issued_redaction(self, data: str) -> bool:
         """Whether this is the data of a redacted thinking block that was issued."""
         return data in self._trusted or self._unseal(b"redacted", data) is not None
 

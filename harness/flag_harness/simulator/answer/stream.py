@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.answer.answer import Answer, Written
+from flag_harness.simulator.answer.message import Answer, Written
 from flag_harness.simulator.answer.randomness import Draw
 from flag_harness.wire import sse
 

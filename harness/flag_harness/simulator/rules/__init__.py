@@ -1,18 +1,37 @@
-"""What the API refuses: each rule one small function, all of them in one table."""
+"""The rules by which the simulated API refuses a request.
 
-from flag_harness.simulator.rules.asked import Arrived, Asked, Refusal, Rule, Signatures, key_of
-from flag_harness.simulator.rules.table import ARRIVAL_RULES, ASKED_RULES, BODY_RULES, RULES, refusal
+To add a rule:
+
+1. Write `check_<what>(request)` in the module of its subject. It returns the API's own error message if the request
+   breaks the rule, else None, and has no side effects.
+2. Add a `Rule` for it to `table.py`, at the point where the API checks it: the first broken rule answers. Use
+   `HTTP_RULES` if the rule needs no body, `BODY_RULES` if it needs the decoded body, and `PARSED_RULES` if it
+   needs a body that fits the Pydantic models in `shape/`. The rule names the source of its message and its date.
+3. Add a request that breaks it to `tests/simulator/test_rules.py`; a test fails for a rule without one.
+
+Which fields a body may have is not a rule here: add them to the models in `shape/`.
+"""
+
+from flag_harness.simulator.rules.request import (
+    IncomingRequest,
+    ParsedRequest,
+    RefusedRequest,
+    Rule,
+    Signatures,
+    api_key,
+)
+from flag_harness.simulator.rules.table import BODY_RULES, HTTP_RULES, PARSED_RULES, RULES, find_refusal
 
 __all__ = [
-    "ARRIVAL_RULES",
-    "ASKED_RULES",
     "BODY_RULES",
+    "HTTP_RULES",
+    "PARSED_RULES",
     "RULES",
-    "Arrived",
-    "Asked",
-    "Refusal",
+    "IncomingRequest",
+    "ParsedRequest",
+    "RefusedRequest",
     "Rule",
     "Signatures",
-    "key_of",
-    "refusal",
+    "api_key",
+    "find_refusal",
 ]

@@ -1,56 +1,58 @@
-"""Rules about tools: which there are, and that those which the API defines are asked for as it defines them."""
+"""Rules for tools: their types, names, keys and the tool choice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.simulator.rules.asked import Asked
 from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+from flag_harness.simulator.rules.request import ParsedRequest
 
-_EVERY = frozenset({"type", "name", "allowed_callers", "cache_control", "defer_loading", "strict"})
-_CLIENT = frozenset({"input_examples"})
-_SET = frozenset({"type", "cache_control", "configs"})
-_SEARCH = frozenset({"allowed_domains", "blocked_domains", "max_uses", "response_inclusion", "user_location"})
-_FETCH = frozenset(
+_COMMON_KEYS = frozenset({"type", "name", "allowed_callers", "cache_control", "defer_loading", "strict"})
+_CLIENT_KEYS = frozenset({"input_examples"})
+_TOOLSET_KEYS = frozenset({"type", "cache_control", "configs"})
+_SEARCH_KEYS = frozenset({"allowed_domains", "blocked_domains", "max_uses", "response_inclusion", "user_location"})
+_FETCH_KEYS = frozenset(
     """
     allowed_domains blocked_domains citations max_content_tokens max_uses response_inclusion url_sources use_cache
     """.split()  # noqa: SIM905 - names in columns
 )
-_SCREEN = frozenset({"display_width_px", "display_height_px"})
+_SCREEN_KEYS = frozenset({"display_width_px", "display_height_px"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Defined:
-    """A family of tools that the API defines: its name, the keys that it may have, and those that it must have."""
+class _ToolFamily:
+    """Tools that the API defines: their name, their allowed keys and their required keys."""
 
     name: str | None
     keys: frozenset[str]
     required: frozenset[str] = frozenset()
 
 
-_DEFINED: Mapping[str, _Defined] = {
-    "advisor_": _Defined("advisor", _EVERY | {"caching", "max_tokens", "max_uses", "model"}),
-    "bash_": _Defined("bash", _EVERY | _CLIENT),
-    "browser_toolset_": _Defined(None, _SET),
-    "code_execution_": _Defined("code_execution", _EVERY),
-    "computer_toolset_": _Defined(None, _SET),
-    "computer_": _Defined("computer", _EVERY | _CLIENT | _SCREEN | {"display_number", "enable_zoom"}, _SCREEN),
-    "memory_": _Defined("memory", _EVERY | _CLIENT),
-    "text_editor_20241022": _Defined("str_replace_editor", _EVERY | _CLIENT),
-    "text_editor_20250124": _Defined("str_replace_editor", _EVERY | _CLIENT),
-    "text_editor_": _Defined("str_replace_based_edit_tool", _EVERY | _CLIENT | {"max_characters"}),
-    "tool_search_tool_bm25": _Defined("tool_search_tool_bm25", _EVERY),
-    "tool_search_tool_regex": _Defined("tool_search_tool_regex", _EVERY),
-    "web_fetch_": _Defined("web_fetch", _EVERY | _FETCH),
-    "web_search_": _Defined("web_search", _EVERY | _SEARCH),
+_TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
+    "advisor_": _ToolFamily("advisor", _COMMON_KEYS | {"caching", "max_tokens", "max_uses", "model"}),
+    "bash_": _ToolFamily("bash", _COMMON_KEYS | _CLIENT_KEYS),
+    "browser_toolset_": _ToolFamily(None, _TOOLSET_KEYS),
+    "code_execution_": _ToolFamily("code_execution", _COMMON_KEYS),
+    "computer_toolset_": _ToolFamily(None, _TOOLSET_KEYS),
+    "computer_": _ToolFamily(
+        "computer", _COMMON_KEYS | _CLIENT_KEYS | _SCREEN_KEYS | {"display_number", "enable_zoom"}, _SCREEN_KEYS
+    ),
+    "memory_": _ToolFamily("memory", _COMMON_KEYS | _CLIENT_KEYS),
+    "text_editor_20241022": _ToolFamily("str_replace_editor", _COMMON_KEYS | _CLIENT_KEYS),
+    "text_editor_20250124": _ToolFamily("str_replace_editor", _COMMON_KEYS | _CLIENT_KEYS),
+    "text_editor_": _ToolFamily("str_replace_based_edit_tool", _COMMON_KEYS | _CLIENT_KEYS | {"max_characters"}),
+    "tool_search_tool_bm25": _ToolFamily("tool_search_tool_bm25", _COMMON_KEYS),
+    "tool_search_tool_regex": _ToolFamily("tool_search_tool_regex", _COMMON_KEYS),
+    "web_fetch_": _ToolFamily("web_fetch", _COMMON_KEYS | _FETCH_KEYS),
+    "web_search_": _ToolFamily("web_search", _COMMON_KEYS | _SEARCH_KEYS),
 }
-"""By the beginning of the type; the first that fits counts. What any of a family's types in anthropic 2.14 has."""
+"""Families by a prefix of the tool type; the first match applies. A family's keys are those of all its types."""
 
 
-def known_tools(asked: Asked) -> str | None:
-    """Tools are of types that exist, and that no beta keeps closed."""
-    open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(asked.betas)}
-    for index, tool in enumerate(asked.body.get("tools") or ()):
+def check_tool_types(request: ParsedRequest) -> str | None:
+    """Refuse a tool type that does not exist, or that needs a beta which the request does not name."""
+    open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(request.betas)}
+    for index, tool in enumerate(request.body.get("tools") or ()):
         kind = tool.get("type") or "custom"
         if kind not in open_types:
             names = ", ".join(f"'{name}'" for name in sorted(open_types))
@@ -60,9 +62,9 @@ def known_tools(asked: Asked) -> str | None:
     return None
 
 
-def defined_tools(asked: Asked) -> str | None:
-    """Tools that the API defines have its name for them, what they need, and nothing else."""
-    for index, tool in enumerate(asked.body.get("tools") or ()):
+def check_anthropic_tools(request: ParsedRequest) -> str | None:
+    """Refuse a tool of the API's own with a wrong name, a missing key or an unknown key."""
+    for index, tool in enumerate(request.body.get("tools") or ()):
         problem = definition_problem(tool)
         if problem is not None:
             return f"tools.{index}.{tool['type']}.{problem}"
@@ -70,9 +72,9 @@ def defined_tools(asked: Asked) -> str | None:
 
 
 def definition_problem(tool: Mapping[str, Any]) -> str | None:
-    """The key that is wrong with a tool, and the API's words for it; None for tools that the API does not define."""
+    """Return the API's error for a tool definition, or None if it is correct or not a tool of the API's own."""
     kind = tool.get("type") or "custom"
-    defined = next((defined for family, defined in _DEFINED.items() if kind.startswith(family)), None)
+    defined = next((defined for family, defined in _TOOL_FAMILIES.items() if kind.startswith(family)), None)
     if defined is None:
         return None
     needed = defined.required | ({"name"} if defined.name else frozenset())
@@ -83,24 +85,24 @@ def definition_problem(tool: Mapping[str, Any]) -> str | None:
     return next((f"{key}: Extra inputs are not permitted" for key in tool if key not in defined.keys), None)
 
 
-def unique_tools(asked: Asked) -> str | None:
-    """No two tools have one name."""
-    names = [tool["name"] for tool in asked.body.get("tools") or () if tool.get("name")]
+def check_unique_tool_names(request: ParsedRequest) -> str | None:
+    """Refuse two tools with the same name."""
+    names = [tool["name"] for tool in request.body.get("tools") or () if tool.get("name")]
     return None if len(names) == len(set(names)) else "tools: Tool names must be unique."
 
 
-def choice_needs_tools(asked: Asked) -> str | None:
-    """Where any tool is to be used, there are some; `auto` and `none` choose among none, too."""
-    choice = (asked.body.get("tool_choice") or {}).get("type")
-    if choice != "any" or asked.body.get("tools"):
+def check_choice_has_tools(request: ParsedRequest) -> str | None:
+    """Refuse the tool choice `any` without tools; `auto` and `none` are allowed."""
+    choice = (request.body.get("tool_choice") or {}).get("type")
+    if choice != "any" or request.body.get("tools"):
         return None
     return "tool_choice.any may only be specified while providing tools"
 
 
-def chosen_tool_exists(asked: Asked) -> str | None:
-    """The tool that is forced is offered."""
-    choice = asked.body.get("tool_choice") or {}
-    names = [tool.get("name") for tool in asked.body.get("tools") or ()]
+def check_forced_tool(request: ParsedRequest) -> str | None:
+    """Refuse a tool choice that names a missing tool."""
+    choice = request.body.get("tool_choice") or {}
+    names = [tool.get("name") for tool in request.body.get("tools") or ()]
     if choice.get("type") == "tool" and choice["name"] not in names:
         return f"Tool '{choice['name']}' not found in provided tools"
     return None

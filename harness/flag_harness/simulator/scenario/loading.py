@@ -9,8 +9,8 @@ from typing import NoReturn, get_args
 import msgspec
 
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator.scenario.checking import settings_problem, turn_problem
 from flag_harness.simulator.scenario.scenario import Scenario, StopReason, Tables
+from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")

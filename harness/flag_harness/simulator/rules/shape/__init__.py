@@ -1,1 +1,1 @@
-"""The shape of request bodies."""
+"""Pydantic models of request bodies. Pydantic validates bodies here because the API's error messages are Pydantic's."""

@@ -1,7 +1,7 @@
-"""The shape of content blocks and messages. The API's words for a wrong shape are pydantic's, so pydantic judges it.
+"""Pydantic models of messages and content blocks.
 
-Fields and tags are those that recorded requests of 2024 to 2026 use and anthropic 2.14's types name. Blocks that only
-servers write (`*_tool_result` and the like) are taken whatever else they hold.
+Fields and tags are those of recorded requests (2024 to 2026) and of the types of anthropic 2.14. Blocks that only
+servers write (`*_tool_result` and similar) may hold any fields.
 """
 
 from collections.abc import Mapping
@@ -10,67 +10,67 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 HIDDEN = "~"
-"""Tags that begin so are ours and are left out of the words."""
+"""A prefix for tags of our own, which error messages leave out."""
 
 
-class Shape(BaseModel):
-    """An object that has these keys alone."""
+class ClosedModel(BaseModel):
+    """An object that may have only the declared keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Open(BaseModel):
-    """An object that may have other keys, too."""
+class OpenModel(BaseModel):
+    """An object that may have other keys too."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class CacheControl(Shape):
+class CacheControl(ClosedModel):
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
-class Markable(Shape):
-    """What may carry a cache mark."""
+class MarkableModel(ClosedModel):
+    """A block that may have a cache mark."""
 
     cache_control: CacheControl | None = None
 
 
-class TextBlock(Markable):
+class TextBlock(MarkableModel):
     type: Literal["text"]
     text: str
     citations: list[dict[str, Any]] | None = None
 
 
-class Base64Image(Shape):
+class Base64Image(ClosedModel):
     type: Literal["base64"]
     media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
     data: str
 
 
-class Base64Document(Shape):
+class Base64Document(ClosedModel):
     type: Literal["base64"]
     media_type: Literal["application/pdf"]
     data: str
 
 
-class PlainDocument(Shape):
+class PlainDocument(ClosedModel):
     type: Literal["text"]
     media_type: Literal["text/plain"]
     data: str
 
 
-class DocumentOfBlocks(Shape):
+class DocumentOfBlocks(ClosedModel):
     type: Literal["content"]
     content: str | list[dict[str, Any]]
 
 
-class UrlSource(Shape):
+class UrlSource(ClosedModel):
     type: Literal["url"]
     url: str
 
 
-class FileSource(Shape):
+class FileSource(ClosedModel):
     type: Literal["file"]
     file_id: str
 
@@ -81,13 +81,13 @@ DocumentSource = Annotated[
 ]
 
 
-class ImageBlock(Markable):
+class ImageBlock(MarkableModel):
     type: Literal["image"]
     source: ImageSource
     transformations: dict[str, Any] | None = None
 
 
-class DocumentBlock(Markable):
+class DocumentBlock(MarkableModel):
     type: Literal["document"]
     source: DocumentSource
     citations: dict[str, Any] | None = None
@@ -95,7 +95,7 @@ class DocumentBlock(Markable):
     title: str | None = None
 
 
-class SearchResultBlock(Markable):
+class SearchResultBlock(MarkableModel):
     type: Literal["search_result"]
     content: list[dict[str, Any]]
     source: str
@@ -103,13 +103,13 @@ class SearchResultBlock(Markable):
     citations: dict[str, Any] | None = None
 
 
-class ThinkingBlock(Shape):
+class ThinkingBlock(ClosedModel):
     type: Literal["thinking"]
     thinking: str
     signature: str
 
 
-class RedactedThinkingBlock(Shape):
+class RedactedThinkingBlock(ClosedModel):
     type: Literal["redacted_thinking"]
     data: str
 
@@ -118,7 +118,7 @@ _ToolName = Annotated[str, Field(min_length=1, max_length=200)]
 _ToolUseId = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
 
 
-class ToolUseBlock(Markable):
+class ToolUseBlock(MarkableModel):
     type: Literal["tool_use"]
     id: _ToolUseId
     name: _ToolName
@@ -127,7 +127,7 @@ class ToolUseBlock(Markable):
     toolset_name: str | None = None
 
 
-class ToolResultBlock(Markable):
+class ToolResultBlock(MarkableModel):
     type: Literal["tool_result"]
     tool_use_id: _ToolUseId
     content: "Content | None" = None
@@ -135,8 +135,8 @@ class ToolResultBlock(Markable):
     toolset_name: str | None = None
 
 
-class ServerCall(Open):
-    """A call of a tool that a server runs."""
+class ServerCall(OpenModel):
+    """A call of a tool that runs on a server."""
 
     type: Literal["server_tool_use", "mcp_tool_use"]
     id: str
@@ -145,8 +145,8 @@ class ServerCall(Open):
     cache_control: CacheControl | None = None
 
 
-class ServerBlock(Open):
-    """A block that a server wrote, or of a kind that only betas have."""
+class ServerBlock(OpenModel):
+    """A block that a server wrote, or a block type that needs a beta."""
 
     type: str
     cache_control: CacheControl | None = None
@@ -162,7 +162,7 @@ SERVER_BLOCKS = frozenset(
 
 
 def type_of(value: Any) -> Any:
-    """The type that an object states; None where it states none, and of what is no object."""
+    """Return the `type` of an object, or None if it has none or is not an object."""
     return value.get("type") if isinstance(value, Mapping) else None
 
 
@@ -172,11 +172,11 @@ def _block_tag(value: Any) -> str:
 
 
 def content_tag(value: Any) -> str:
-    """Whether a content is blocks or a string."""
+    """Return the tag that tells a list of blocks from a string."""
     return f"{HIDDEN}blocks" if isinstance(value, list) else f"{HIDDEN}string"
 
 
-Block = Annotated[
+ContentBlock = Annotated[
     Annotated[TextBlock, Tag("text")]
     | Annotated[ImageBlock, Tag("image")]
     | Annotated[DocumentBlock, Tag("document")]
@@ -191,7 +191,7 @@ Block = Annotated[
     Discriminator(_block_tag),
 ]
 Content = Annotated[
-    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[Block], Tag(f"{HIDDEN}blocks")],
+    Annotated[str, Tag(f"{HIDDEN}string")] | Annotated[list[ContentBlock], Tag(f"{HIDDEN}blocks")],
     Discriminator(content_tag),
 ]
 System = Annotated[
@@ -200,13 +200,13 @@ System = Annotated[
 ]
 
 
-class SpokenMessage(Shape):
+class SpokenMessage(ClosedModel):
     role: Literal["user", "assistant", "system"]
     content: Content
 
 
-class SystemMessage(Shape):
-    """A system prompt among the messages; one that only sets the effort has no content."""
+class SystemMessage(ClosedModel):
+    """A system message. It has no content if it only changes settings."""
 
     role: Literal["system"]
     content: Content | None = None

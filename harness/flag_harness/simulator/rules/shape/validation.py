@@ -1,4 +1,4 @@
-"""The API's words for a body of the wrong shape."""
+"""The API's error messages for bodies of the wrong shape."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from flag_harness.simulator.rules.shape.blocks import HIDDEN, SERVER_BLOCKS
 
 
 def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
-    """The API's words for the first thing that is wrong with the body's shape; None where nothing is."""
+    """Return the API's message for the first error in the body's shape, or None."""
     try:
         shape.model_validate(body)
     except ValidationError as error:
-        return _words(error.errors(include_url=False)[0])
+        return _format_error(error.errors(include_url=False)[0])
     return None
 
 
-def _words(problem: ErrorDetails) -> str:
-    """`tools.0.custom.input_schema.type: Field required`: the path with the kinds that were chosen, then the words."""
+def _format_error(problem: ErrorDetails) -> str:
+    """Format a Pydantic error as the API does: `tools.0.custom.input_schema.type: Field required`."""
     path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(HIDDEN))
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
@@ -29,11 +29,11 @@ def _words(problem: ErrorDetails) -> str:
         names = ", ".join(f"'{tag}'" for tag in expected)
         words = f"Input tag '{context['tag']}' found using 'type' does not match any of the expected tags: {names}"
     else:
-        words = _OTHER_WORDS.get(problem["type"], problem["msg"])
+        words = _MESSAGES.get(problem["type"], problem["msg"])
     return f"{path}: {words}" if path else words
 
 
-_OTHER_WORDS: Mapping[str, str] = {
+_MESSAGES: Mapping[str, str] = {
     "extra_forbidden": "Extra inputs are not permitted",
     "dict_type": "Input should be a valid dictionary",
     "model_type": "Input does not match the expected shape.",

@@ -139,11 +139,11 @@ def thinking_tokens(blocks: tuple[Written, ...]) -> int:
 def _written(block: Block, draw: Draw, signatures: SeededSignatures, profile: str, *, omitted: bool) -> Written:
     thought = block.thinking
     if thought is not None:
-        shown = {"type": "thinking", "thinking": "" if omitted else thought, "signature": signatures.issue(thought)}
+        shown = {"type": "thinking", "thinking": "" if omitted else thought, "signature": signatures.sign(thought)}
         return Written(shown, thought=thought)
     thought = block.redacted_thinking
     if thought is not None:
-        return Written({"type": "redacted_thinking", "data": signatures.redact(thought)}, thought=thought)
+        return Written({"type": "redacted_thinking", "data": signatures.encrypt(thought)}, thought=thought)
     if block.call is not None:
         return _called(block.call, draw, profile)
     if block.raw is not None:

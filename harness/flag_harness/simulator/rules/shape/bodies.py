@@ -1,6 +1,6 @@
-"""The shape of request bodies; that of the messages in them stands in `blocks`.
+"""Pydantic models of request bodies; those of messages are in `blocks`.
 
-Fields and tags are those that recorded requests of 2024 to 2026 use and anthropic 2.14's types name.
+Fields and tags are those of recorded requests (2024 to 2026) and of the types of anthropic 2.14.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,22 +10,22 @@ from pydantic import Discriminator, Field, Tag
 from flag_harness.simulator.rules.shape.blocks import (
     HIDDEN,
     CacheControl,
-    Markable,
+    ClosedModel,
+    MarkableModel,
     Message,
-    Open,
-    Shape,
+    OpenModel,
     System,
     type_of,
 )
 
 
-class InputSchema(Open):
-    """A JSON schema; `{}` would lack its type."""
+class InputSchema(OpenModel):
+    """A tool's input schema; its `type` is required."""
 
     type: Literal["object"]
 
 
-class CustomTool(Markable):
+class CustomTool(MarkableModel):
     type: Literal["custom"] | None = None
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
     description: str | None = None
@@ -37,8 +37,8 @@ class CustomTool(Markable):
     input_examples: list[dict[str, Any]] | None = None
 
 
-class AnthropicTool(Open):
-    """A tool that the API defines; which types there are is a rule of its own, since betas open some."""
+class AnthropicTool(OpenModel):
+    """A tool that the API defines. A rule checks its type, because some types need a beta."""
 
     type: str
     name: str | None = None
@@ -55,7 +55,7 @@ Tool = Annotated[
 ]
 
 
-class _ParallelChoice(Shape):
+class _ParallelChoice(ClosedModel):
     disable_parallel_tool_use: bool | None = None
 
 
@@ -72,32 +72,32 @@ class ToolChoiceByName(_ParallelChoice):
     name: str
 
 
-class NoChoice(Shape):
+class NoChoice(ClosedModel):
     type: Literal["none"]
 
 
 ToolChoice = Annotated[AutoChoice | AnyChoice | ToolChoiceByName | NoChoice, Field(discriminator="type")]
 
 
-class _ShownThinking(Shape):
+class _DisplayedThinking(ClosedModel):
     display: Literal["summarized", "omitted", "updates"] | None = None
     block_binding: dict[str, Any] | None = None
 
 
-class EnabledThinking(_ShownThinking):
+class EnabledThinking(_DisplayedThinking):
     type: Literal["enabled"]
     budget_tokens: Annotated[int, Field(ge=1024)]
 
 
-class AdaptiveThinking(_ShownThinking):
+class AdaptiveThinking(_DisplayedThinking):
     type: Literal["adaptive"]
 
 
-class BetweenToolsThinking(Shape):
+class BetweenToolsThinking(ClosedModel):
     type: Literal["between_tools"]
 
 
-class DisabledThinking(Shape):
+class DisabledThinking(ClosedModel):
     type: Literal["disabled"]
 
 
@@ -106,18 +106,18 @@ Thinking = Annotated[
 ]
 
 
-class JsonFormat(Shape):
+class JsonFormat(ClosedModel):
     type: Literal["json_schema"]
     schema_: Annotated[dict[str, Any], Field(alias="schema")]
 
 
-class OutputConfig(Shape):
+class OutputConfig(ClosedModel):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: JsonFormat | None = None
     task_budget: dict[str, Any] | None = None
 
 
-class Metadata(Shape):
+class Metadata(ClosedModel):
     user_id: str | None = None
 
 
@@ -132,8 +132,8 @@ Token = Annotated[_Text | _Object, Discriminator(_kind_tag)]
 Fallbacks = Annotated[_Text | Annotated[list[dict[str, Any]], Tag(f"{HIDDEN}list")], Discriminator(_kind_tag)]
 
 
-class CountTokensBody(Shape):
-    """`POST /v1/messages/count_tokens`."""
+class CountTokensBody(ClosedModel):
+    """The body of `POST /v1/messages/count_tokens`."""
 
     model: str
     messages: list[Message]
@@ -152,7 +152,7 @@ class CountTokensBody(Shape):
 
 
 class MessagesBody(CountTokensBody):
-    """`POST /v1/messages`."""
+    """The body of `POST /v1/messages`."""
 
     max_tokens: Annotated[int, Field(ge=0)]
     stream: bool | None = None

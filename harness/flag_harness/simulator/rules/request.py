@@ -1,4 +1,4 @@
-"""What a rule looks at, and what it answers with."""
+"""The values that rules check, and the types of a rule and its result."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,97 +10,100 @@ import msgspec
 
 from flag_harness.models import Model
 from flag_harness.simulator.count.tokens import input_tokens
-from flag_harness.simulator.rules.shape.schema import CountTokensBody, MessagesBody
+from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
 from flag_harness.simulator.scenario.matching import blocks_of, message_blocks
 from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Headers, Request, header
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
-"""Where a refusal's words come from; `ours` where only the refusal itself is the API's, or a scenario's."""
+"""The source of an error message. `ours`: the API or a scenario refuses such requests, but the wording is our own."""
 _MODELS = "/v1/models"
-_POSTED: Mapping[str, type[CountTokensBody]] = {
+_BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
     "/v1/messages": MessagesBody,
     "/v1/messages/count_tokens": CountTokensBody,
 }
 
 
 class Signatures(Protocol):
-    """Knows the signatures of thinking blocks."""
+    """Verifies the signatures of thinking blocks."""
 
-    def fits(self, signature: str, thinking: str) -> bool:
-        """Whether this signature was issued for this thinking."""
+    def is_valid(self, signature: str, thinking: str) -> bool:
+        """Return whether `signature` was issued for this thinking text."""
         ...
 
-    def signed(self, signature: str) -> bool:
-        """Whether this signature was issued, for whatever thinking."""
+    def is_issued(self, signature: str) -> bool:
+        """Return whether `signature` was issued at all, for any thinking text."""
         ...
 
-    def issued(self, data: str) -> bool:
-        """Whether this is the data of a redacted thinking block that was issued."""
+    def is_issued_redaction(self, data: str) -> bool:
+        """Return whether `data` belongs to a redacted thinking block that was issued."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """A body as a value; or the problem with its JSON; or `endless`, nested deeper than can be read."""
+class DecodedBody:
+    """A decoded JSON body, or the reason why it cannot be decoded.
+
+    `too_deep` is true if the JSON is nested too deeply for the decoder.
+    """
 
     value: Any = None
     problem: str | None = None
-    endless: bool = False
+    too_deep: bool = False
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """One request before anything of it was judged, and what the scenario says about keys, betas and parameters."""
+class IncomingRequest:
+    """A request that has not been checked yet, with the scenario that applies to it."""
 
     request: Request
     scenario: Scenario
 
     @cached_property
     def path(self) -> str:
-        """The path without the query."""
+        """Return the path without the query."""
         return urlsplit(self.request.url).path
 
     @property
-    def shape(self) -> type[CountTokensBody] | None:
-        """The shape of what is posted to this path; None where nothing is."""
-        return _POSTED.get(self.path)
+    def body_model(self) -> type[CountTokensBody] | None:
+        """Return the Pydantic model for bodies posted to this path, or None if the path takes no body."""
+        return _BODY_MODELS.get(self.path)
 
     @cached_property
-    def listed(self) -> str | None:
-        """The name of the model that is asked for; empty for the list of all, None on other paths."""
+    def model_name(self) -> str | None:
+        """Return the requested model's id, an empty string for the list of models, or None for other paths."""
         if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
             return None
         return self.path.removeprefix(_MODELS).removeprefix("/")
 
     @property
     def key(self) -> str:
-        """The key; nothing where there is none."""
-        return key_of(self.request.headers)
+        """Return the API key, or an empty string if there is none."""
+        return api_key(self.request.headers)
 
     @cached_property
     def betas(self) -> tuple[str, ...]:
-        """The values of the anthropic-beta header."""
-        return betas_of(self.request.headers)
+        """Return the values of the `anthropic-beta` header."""
+        return beta_values(self.request.headers)
 
     def query(self, name: str) -> str:
-        """A value of the query; nothing where it has none of this name."""
+        """Return the first value of a query parameter, or an empty string if it is missing."""
         return parse_qs(urlsplit(self.request.url).query).get(name, [""])[0]
 
     @cached_property
-    def decoded(self) -> Decoded:
-        """The body."""
+    def decoded_body(self) -> DecodedBody:
+        """Return the decoded body."""
         try:
-            return Decoded(msgspec.json.decode(self.request.body))
+            return DecodedBody(msgspec.json.decode(self.request.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return Decoded(problem=str(error))
+            return DecodedBody(problem=str(error))
         except RecursionError:
-            return Decoded(endless=True)
+            return DecodedBody(too_deep=True)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request whose body has the right shape. `counting` is true for count_tokens."""
+class ParsedRequest:
+    """A request whose body has a valid shape. `counting` is true for count_tokens."""
 
     headers: Headers
     body: Mapping[str, Any]
@@ -110,27 +113,30 @@ class Asked:
 
     @cached_property
     def betas(self) -> tuple[str, ...]:
-        """The values of the anthropic-beta header."""
-        return betas_of(self.headers)
+        """Return the values of the `anthropic-beta` header."""
+        return beta_values(self.headers)
 
     @cached_property
     def input_tokens(self) -> int:
-        """The estimate of what the model reads."""
+        """Return the estimated number of input tokens."""
         return input_tokens(self.body, self.model.id)
 
     @property
     def thinking(self) -> str | None:
-        """The kind of thinking that the body asks for."""
+        """Return the requested type of thinking, or None."""
         kind: str | None = (self.body.get("thinking") or {}).get("type")
         return kind
 
     @cached_property
-    def marked(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """The blocks that carry a cache mark, in the API's order, each with its path."""
+    def marked_blocks(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return the blocks that have `cache_control`, each with its path, in the API's order."""
         return tuple((path, block) for path, block in self.blocks() if block.get("cache_control"))
 
     def blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Every block of tools, system and messages in the API's order, with its path; those in tool_results, too."""
+        """Yield every block of tools, system and messages with its path, in the API's order.
+
+        The blocks inside a tool_result come before the tool_result itself.
+        """
         for index, tool in enumerate(self.body.get("tools") or ()):
             yield f"tools.{index}", tool
         system = self.body.get("system")
@@ -144,25 +150,28 @@ class Asked:
                 yield path, block
 
 
-def betas_of(headers: Headers) -> tuple[str, ...]:
-    """The values of the anthropic-beta header, in their order."""
+def beta_values(headers: Headers) -> tuple[str, ...]:
+    """Return the values of the `anthropic-beta` header in their order."""
     return tuple(value.strip() for value in header(headers, "anthropic-beta").split(",") if value.strip())
 
 
-def key_of(headers: Headers) -> str:
-    """The key, in whichever header it is sent; nothing where it is in none."""
+def api_key(headers: Headers) -> str:
+    """Return the API key from either header that may hold it, or an empty string."""
     return header(headers, "x-api-key") or header(headers, "authorization").removeprefix("Bearer ")
 
 
-Judged = TypeVar("Judged")
+Checked = TypeVar("Checked")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(Generic[Judged]):
-    """One thing that the API refuses: `check` gives its words, or None. `since` is when that was seen or written."""
+class Rule(Generic[Checked]):
+    """One rule of the API. `check` returns the error message, or None if the request keeps the rule.
+
+    `since` is the date at which the message was recorded, documented or quoted.
+    """
 
     name: str
-    check: Callable[[Judged], str | None]
+    check: Callable[[Checked], str | None]
     provenance: Provenance
     since: str
     status: int = 400
@@ -170,8 +179,8 @@ class Rule(Generic[Judged]):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A refused request: the rule's name, and what the API answers."""
+class RefusedRequest:
+    """A request that a rule refuses, and the API's error for it."""
 
     rule: str
     status: int

@@ -1,0 +1,57 @@
+"""Decides whether a request is legal."""
+
+from dataclasses import dataclass
+
+from flag_harness.simulator import catalogue
+from flag_harness.simulator.rules import (
+    BODY_RULES,
+    HTTP_RULES,
+    PARSED_RULES,
+    IncomingRequest,
+    ParsedRequest,
+    RefusedRequest,
+    Signatures,
+    find_refusal,
+)
+from flag_harness.simulator.rules.shape.bodies import MessagesBody
+from flag_harness.simulator.scenario.scenario import Scenario
+from flag_harness.wire.timeline import Request
+
+_DEFAULT_PAGE_SIZE = 20
+"""The documented default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListRequest:
+    """A legal request for one model, or for a page of models if `model` is empty.
+
+    A page has at most `limit` models: those after the model `after`, or the last ones before the model `before`.
+    """
+
+    model: str = ""
+    limit: int = _DEFAULT_PAGE_SIZE
+    after: str = ""
+    before: str = ""
+
+
+def check_request(
+    request: Request, signatures: Signatures, scenario: Scenario
+) -> ParsedRequest | ModelListRequest | RefusedRequest:
+    """Return the parsed request if it is legal, else the API's error. Rules are checked in the API's order."""
+    incoming = IncomingRequest(request, scenario)
+    refused = find_refusal(incoming, HTTP_RULES)
+    if refused is not None:
+        return refused
+    if incoming.model_name is not None:
+        limit = int(incoming.query("limit") or _DEFAULT_PAGE_SIZE)
+        return ModelListRequest(incoming.model_name, limit, incoming.query("after_id"), incoming.query("before_id"))
+    return find_refusal(incoming, BODY_RULES) or _parse(incoming, signatures)
+
+
+def _parse(incoming: IncomingRequest, signatures: Signatures) -> ParsedRequest | RefusedRequest:
+    body = incoming.decoded_body.value
+    model = catalogue.find_model(body["model"])
+    assert model is not None
+    counting = incoming.body_model is not MessagesBody
+    parsed = ParsedRequest(incoming.request.headers, body, model, signatures, counting=counting)
+    return find_refusal(parsed, PARSED_RULES) or parsed

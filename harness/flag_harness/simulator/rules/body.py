@@ -1,0 +1,57 @@
+"""Rules for the body as a whole: JSON, nesting, shape and model."""
+
+from typing import Any
+
+from flag_harness.simulator import catalogue
+from flag_harness.simulator.rules.request import IncomingRequest
+from flag_harness.simulator.rules.shape.validation import shape_problem
+
+MAX_DEPTH = 200
+"""The deepest nesting accepted. Our own limit: deeper than any real request, and safe for everything that reads it."""
+
+
+def check_json(incoming: IncomingRequest) -> str | None:
+    """Refuse a body that is not JSON."""
+    problem = incoming.decoded_body.problem
+    return None if problem is None else f"The request body is not valid JSON: {problem}"
+
+
+def check_nesting(incoming: IncomingRequest) -> str | None:
+    """Refuse a body that is nested too deeply."""
+    if not incoming.decoded_body.too_deep and not _is_deep(incoming.decoded_body.value):
+        return None
+    return f"The request body is not valid JSON: it is nested more than {MAX_DEPTH} deep"
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value exceeds `MAX_DEPTH`. Not recursive, so that any depth is safe."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
+        level = [one for part in parts for one in part]
+        if not level:
+            return False
+    return True
+
+
+def check_object(incoming: IncomingRequest) -> str | None:
+    """Refuse a body that is not a JSON object."""
+    return None if isinstance(incoming.decoded_body.value, dict) else "Input should be a valid dictionary"
+
+
+def check_scenario_parameters(incoming: IncomingRequest) -> str | None:
+    """Refuse parameters that the scenario refuses."""
+    refused = (name for name in incoming.scenario.refused_parameters if name in incoming.decoded_body.value)
+    return next((f"{name}: Extra inputs are not permitted" for name in refused), None)
+
+
+def check_shape(incoming: IncomingRequest) -> str | None:
+    """Refuse a body with missing fields, extra fields or fields of a wrong type."""
+    assert incoming.body_model is not None
+    return shape_problem(incoming.decoded_body.value, incoming.body_model)
+
+
+def check_model(incoming: IncomingRequest) -> str | None:
+    """Refuse an unknown model."""
+    name: Any = incoming.decoded_body.value["model"]
+    return None if catalogue.find_model(name) else f"model: {name}"

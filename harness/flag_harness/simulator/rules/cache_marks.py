@@ -1,0 +1,39 @@
+"""Rules for cache marks (`cache_control`)."""
+
+from flag_harness.simulator.rules.request import ParsedRequest
+
+MAX_MARKS = 4
+
+
+def check_mark_count(request: ParsedRequest) -> str | None:
+    """Refuse more than four cache marks, the automatic one included."""
+    found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
+    if found <= MAX_MARKS:
+        return None
+    return f"A maximum of {MAX_MARKS} blocks with cache_control may be provided. Found {found}."
+
+
+def check_marks_on_empty_text(request: ParsedRequest) -> str | None:
+    """Refuse a cache mark on an empty text."""
+    for path, block in request.marked_blocks:
+        if block.get("type") == "text" and not block["text"]:
+            return f"{path}.text: cache_control cannot be set for empty text blocks"
+    return None
+
+
+def check_mark_lifetimes(request: ParsedRequest) -> str | None:
+    """Refuse a one-hour mark after a five-minute one; the automatic mark comes last."""
+    short_seen = False
+    for path, block in (*request.marked_blocks, ("", request.body)):
+        mark = block.get("cache_control")
+        if not mark:
+            continue
+        if mark.get("ttl") == "1h" and short_seen:
+            where = f"{path}.cache_control.ttl".removeprefix(".")
+            return (
+                f"{where}: a ttl='1h' cache_control block must not come after a ttl='5m' "
+                "cache_control block. Note that blocks are processed in the following order: `tools`, `system`, "
+                "`messages`."
+            )
+        short_seen = short_seen or mark.get("ttl") != "1h"
+    return None

@@ -1,0 +1,83 @@
+"""Rules for the HTTP request before its body is read: path, method, size, headers and query."""
+
+from flag_harness.simulator import catalogue
+from flag_harness.simulator.rules.betas import KNOWN_BETAS
+from flag_harness.simulator.rules.request import IncomingRequest
+from flag_harness.wire.timeline import header
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""The documented limit for /v1/messages; the API's edge servers refuse larger bodies."""
+MAX_MODELS_PER_PAGE = 1000
+"""The documented limit."""
+
+
+def check_path(incoming: IncomingRequest) -> str | None:
+    """Refuse any path but messages, count_tokens and models."""
+    return None if incoming.body_model or incoming.model_name is not None else "Not found"
+
+
+def check_method(incoming: IncomingRequest) -> str | None:
+    """Refuse any method but POST for messages and count_tokens, and GET for models."""
+    return None if incoming.request.method == ("POST" if incoming.body_model else "GET") else "Method Not Allowed"
+
+
+def check_size(incoming: IncomingRequest) -> str | None:
+    """Refuse a body over 32 MB."""
+    return None if len(incoming.request.body) <= MAX_BODY_BYTES else "Request exceeds the maximum size"
+
+
+def check_key(incoming: IncomingRequest) -> str | None:
+    """Refuse an API key that the scenario does not list, if it lists any."""
+    wrong = incoming.scenario.keys and incoming.key and incoming.key not in incoming.scenario.keys
+    return "invalid x-api-key" if wrong else None
+
+
+def check_key_present(incoming: IncomingRequest) -> str | None:
+    """Refuse a request without an API key."""
+    return None if incoming.key else "x-api-key header is required"
+
+
+def check_version(incoming: IncomingRequest) -> str | None:
+    """Refuse a request without an `anthropic-version` header; any value will do."""
+    return None if header(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"
+
+
+def check_content_type(incoming: IncomingRequest) -> str | None:
+    """Refuse a body whose content type is not JSON."""
+    kind = header(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
+    return None if not incoming.request.body or kind == "application/json" else "content-type: must be application/json"
+
+
+def check_betas(incoming: IncomingRequest) -> str | None:
+    """Refuse unknown beta values, and those that the scenario refuses."""
+    refused = incoming.scenario.refused_betas
+    unknown = [beta for beta in incoming.betas if beta not in KNOWN_BETAS or beta in refused]
+    if not unknown:
+        return None
+    names = ", ".join(f"`{beta}`" for beta in unknown)
+    return (
+        f"Unexpected value(s) {names} for the `anthropic-beta` header. Please consult our documentation at "
+        "docs.claude.com or try again without the header."
+    )
+
+
+def check_page_size(incoming: IncomingRequest) -> str | None:
+    """Refuse a page size that is not a number from 1 to 1000."""
+    limit = incoming.query("limit")
+    if not limit:
+        return None
+    if not limit.removeprefix("-").isdecimal():
+        return "limit: Input should be a valid integer, unable to parse string as an integer"
+    if int(limit) < 1:
+        return "limit: Input should be greater than or equal to 1"
+    return (
+        f"limit: Input should be less than or equal to {MAX_MODELS_PER_PAGE}"
+        if int(limit) > MAX_MODELS_PER_PAGE
+        else None
+    )
+
+
+def check_listed_models(incoming: IncomingRequest) -> str | None:
+    """Refuse a request for an unknown model, or for a page before or after one."""
+    names = (incoming.model_name, incoming.query("after_id"), incoming.query("before_id"))
+    return next((f"model: {name}" for name in names if name and not catalogue.find_model(name)), None)

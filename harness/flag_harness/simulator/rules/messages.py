@@ -1,0 +1,78 @@
+"""Rules for messages: their roles, and content that must not be empty."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flag_harness.simulator.rules.request import ParsedRequest
+from flag_harness.simulator.scenario.matching import message_blocks
+
+
+def check_messages_present(request: ParsedRequest) -> str | None:
+    """Refuse an empty list of messages."""
+    return None if request.body["messages"] else "messages: at least one message is required"
+
+
+def check_system_messages(request: ParsedRequest) -> str | None:
+    """Refuse system messages unless the model supports them (recorded: Opus 4.8 and newer)."""
+    if request.model.only_adaptive or all(message["role"] != "system" for message in request.body["messages"]):
+        return None
+    return (
+        'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '
+        "an input message role."
+    )
+
+
+def check_content(request: ParsedRequest) -> str | None:
+    """Refuse a message without content, unless it is a final assistant message or a system message with settings."""
+    messages = request.body["messages"]
+    for index, message in enumerate(messages):
+        final_assistant = index == len(messages) - 1 and message["role"] == "assistant"
+        if not message.get("content") and not final_assistant and not message.get("output_config"):
+            words = "all messages must have non-empty content except for the optional final assistant message"
+            return f"messages.{index}: {words}"
+    return None
+
+
+def check_empty_text(request: ParsedRequest) -> str | None:
+    """Refuse empty text blocks; `check_content` covers contents that are strings."""
+    system = request.body.get("system")
+    if isinstance(system, list) and any(block["text"] == "" for block in system):
+        return "system: text content blocks must be non-empty"
+    model_name = (message for message in request.body["messages"] if isinstance(message.get("content"), list))
+    blocks = (block for message in model_name for block in message_blocks(message))
+    if any(block["type"] == "text" and block["text"] == "" for block in blocks):
+        return "messages: text content blocks must be non-empty"
+    return None
+
+
+def check_whitespace_messages(request: ParsedRequest) -> str | None:
+    """Refuse a message that has nothing but white space."""
+    for message in request.body["messages"]:
+        blocks = message_blocks(message)
+        if message.get("content") and not any(block["type"] != "text" or block["text"].strip() for block in blocks):
+            return "messages: text content blocks must contain non-whitespace text"
+    return None
+
+
+def check_prefill(request: ParsedRequest) -> str | None:
+    """Refuse a final assistant message on models with adaptive thinking (documented from Claude 4.6 on)."""
+    last = request.body["messages"][-1]
+    if "adaptive" not in request.model.thinking or last["role"] != "assistant" or _has_server_calls(last):
+        return None
+    return "This model does not support assistant message prefill. The conversation must end with a user message."
+
+
+def check_prefill_whitespace(request: ParsedRequest) -> str | None:
+    """Refuse a final assistant message that ends with white space."""
+    last = request.body["messages"][-1]
+    blocks = message_blocks(last)
+    if last["role"] != "assistant" or not blocks or blocks[-1]["type"] != "text":
+        return None
+    text = blocks[-1]["text"]
+    return "messages: final assistant content cannot end with trailing whitespace" if text != text.rstrip() else None
+
+
+def _has_server_calls(message: Mapping[str, Any]) -> bool:
+    """Return whether a message has server tool calls; a turn paused at such calls is sent back to be continued."""
+    blocks = message_blocks(message)
+    return any(block["type"] in ("server_tool_use", "mcp_tool_use") for block in blocks)

@@ -1,0 +1,232 @@
+"""Rules for JSON schemas, and for those that the API compiles: strict tools and structured outputs.
+
+The limits are those that error messages of 2026-07 name; they apply to all schemas of a request together.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from flag_harness.simulator.rules.request import ParsedRequest
+
+MAX_STRICT_TOOLS = 20
+MAX_OPTIONAL_PARAMETERS = 24
+MAX_UNIONS = 16
+TOO_MANY_UNIONS_IN_ONE_SCHEMA = 16
+"""The number of unions at which one schema is refused, although 16 schemas with one union each pass (recorded).
+
+The exact limit, somewhere from 2 to 16, is not known."""
+_DEFINITIONS = ("$defs", "definitions")
+_SCHEMA_MAPPINGS = frozenset({"properties", "patternProperties", "dependentSchemas", *_DEFINITIONS})
+"""Keywords that map names to schemas."""
+_SCHEMA_LISTS = frozenset(
+    """
+    additionalProperties allOf anyOf contains else if items not oneOf prefixItems propertyNames then
+    unevaluatedItems unevaluatedProperties
+    """.split()  # noqa: SIM905 - names in columns
+)
+"""Keywords that hold a schema or a list of schemas."""
+_UNSUPPORTED: Mapping[str, frozenset[str]] = {
+    "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
+    "string": frozenset({"minLength", "maxLength"}),
+    "array": frozenset({"maxItems", "uniqueItems", "contains", "minContains", "maxContains"}),
+    "object": frozenset({"propertyNames", "patternProperties", "minProperties", "maxProperties"}),
+}
+"""Keywords that cannot be compiled, by the type of the schema (documented: JSON Schema limitations)."""
+
+
+def check_schemas(request: ParsedRequest) -> str | None:
+    """Refuse an input schema whose keywords hold values of the wrong type."""
+    for index, tool in enumerate(request.body.get("tools") or ()):
+        if not all(map(_is_valid, _subschemas(tool.get("input_schema")))):
+            return (
+                f"tools.{index}.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+                "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+                "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview."
+            )
+    return None
+
+
+def check_strict_tool_count(request: ParsedRequest) -> str | None:
+    """Refuse more than 20 strict tools."""
+    found = sum(1 for tool in request.body.get("tools") or () if tool.get("strict"))
+    if found <= MAX_STRICT_TOOLS:
+        return None
+    return (
+        f"Too many strict tools ({found}). The maximum number of strict tools supported is {MAX_STRICT_TOOLS}. Try "
+        "reducing the number of tools marked as strict."
+    )
+
+
+def check_schemas_compile(request: ParsedRequest) -> str | None:
+    """Refuse schemas with open objects, circular definitions or unsupported keywords."""
+    for path, schema in _compiled_schemas(request):
+        circle = _reference_cycle(schema)
+        if circle:
+            return (
+                f"{path}: Invalid schema: Circular reference detected in schema definitions: {' -> '.join(circle)}. "
+                "Self-referencing or mutually-referencing definitions are not supported."
+            )
+        words = next((words for part in _subschemas(schema) if (words := _subschema_problem(part))), None)
+        if words is not None:
+            return f"{path}: {words}"
+    return None
+
+
+def check_optional_parameter_count(request: ParsedRequest) -> str | None:
+    """Refuse more than 24 optional parameters."""
+    found = sum(_optional_count(schema) for _, schema in _compiled_schemas(request))
+    if found <= MAX_OPTIONAL_PARAMETERS:
+        return None
+    return (
+        f"Schemas contains too many optional parameters ({found}), which would make grammar compilation inefficient. "
+        f"Reduce the number of optional parameters in your tool schemas (limit: {MAX_OPTIONAL_PARAMETERS})."
+    )
+
+
+def check_union_parameter_count(request: ParsedRequest) -> str | None:
+    """Refuse more than 16 parameters of several types."""
+    found = sum(_union_count(schema) for _, schema in _compiled_schemas(request))
+    if found <= MAX_UNIONS:
+        return None
+    return (
+        f"Schemas contains too many parameters with union types ({found} parameters with type arrays or anyOf). This "
+        "causes exponential compilation cost. Reduce the number of nullable or union-typed parameters (limit: "
+        f"{MAX_UNIONS} parameters with unions)."
+    )
+
+
+def check_schema_complexity(request: ParsedRequest) -> str | None:
+    """Refuse a single schema with 16 union parameters or 24 optional ones."""
+    for _, schema in _compiled_schemas(request):
+        if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
+            return (
+                "Schema is too complex for compilation. Try reducing the number of tools or simplifying tool schemas."
+            )
+    return None
+
+
+def _compiled_schemas(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the schemas that the API compiles, each with its path."""
+    for index, tool in enumerate(request.body.get("tools") or ()):
+        if tool.get("strict") and isinstance(tool.get("input_schema"), dict):
+            yield f"tools.{index}.custom", tool["input_schema"]
+    if request.body.get("output_format"):
+        yield "output_format.schema", request.body["output_format"]["schema"]
+    if (request.body.get("output_config") or {}).get("format"):
+        yield "output_config.format.schema", request.body["output_config"]["format"]["schema"]
+
+
+def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the schema and every schema inside it, but not the values of `const`, `enum`, `examples` and `default`."""
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for key, value in schema.items():
+        if key in _SCHEMA_MAPPINGS and isinstance(value, dict):
+            value = list(value.values())
+        if key in _SCHEMA_MAPPINGS or key in _SCHEMA_LISTS:
+            for part in value if isinstance(value, list) else [value]:
+                yield from _subschemas(part)
+
+
+def _is_valid(part: Mapping[str, Any]) -> bool:
+    return all(value is None or holds(value) for key, holds in _KEYWORD_CHECKS.items() for value in [part.get(key)])
+
+
+def _is_schema_mapping(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(schema, (dict, bool)) for schema in value.values())
+
+
+def _is_string_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _is_schema_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(schema, (dict, bool)) for schema in value)
+
+
+_KEYWORD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("properties", *_DEFINITIONS), _is_schema_mapping),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf"), _is_schema_list),
+    "enum": lambda value: isinstance(value, list),
+    "required": _is_string_list,
+    "type": lambda value: isinstance(value, str) or _is_string_list(value),
+}
+"""Checks of keyword values. Null counts as a missing keyword, because the SDKs' types allow it."""
+
+
+def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
+    """Yield every property, preceded by whether it is required."""
+    for part in _subschemas(schema):
+        properties = part.get("properties")
+        required = part.get("required")
+        for name, value in properties.items() if isinstance(properties, dict) else ():
+            yield isinstance(required, list) and name in required, value
+
+
+def _optional_count(schema: Mapping[str, Any]) -> int:
+    return sum(1 for required, _ in _properties(schema) if not required)
+
+
+def _union_count(schema: Mapping[str, Any]) -> int:
+    return sum(
+        1
+        for _, value in _properties(schema)
+        if isinstance(value, dict) and (isinstance(value.get("type"), list) or "anyOf" in value)
+    )
+
+
+def _subschema_problem(part: Mapping[str, Any]) -> str | None:
+    kind = part.get("type")
+    if not isinstance(kind, str):
+        return None
+    if kind == "object" and part.get("additionalProperties") is not False:
+        return "For 'object' type, 'additionalProperties' must be explicitly set to false"
+    properties = part.get("properties", {})
+    unsupported = sorted(_UNSUPPORTED.get(kind, frozenset()) & part.keys())
+    if kind == "object" and not (isinstance(properties, dict) and all(map(_is_object, properties.values()))):
+        unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
+    if not unsupported:
+        return None
+    what = f"property '{unsupported[0]}' is" if len(unsupported) == 1 else f"properties {', '.join(unsupported)} are"
+    return f"For '{kind}' type, {what} not supported"
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names of definitions that form a cycle, or an empty tuple. `#` is the schema itself."""
+    if any(part.get("$ref") == "#" for part in _subschemas(schema)):
+        return ("#", "#")
+    edges = {
+        name: [ref for part in _subschemas(value) if (ref := _referenced_definition(part))]
+        for key in _DEFINITIONS
+        if isinstance(schema.get(key), dict)
+        for name, value in schema[key].items()
+    }
+    return next((circle for name in edges if (circle := _path_back(name, edges))), ())
+
+
+def _path_back(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
+    """Return a path of definitions that leads from `start` back to it, or an empty tuple."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for name in edges.get(way[-1], ()):
+            if name == start:
+                return (*way, start)
+            if name not in seen:
+                seen.add(name)
+                ways.append((*way, name))
+    return ()
+
+
+def _referenced_definition(part: Mapping[str, Any]) -> str:
+    """Return the name of the definition that `$ref` refers to, or an empty string."""
+    reference = part.get("$ref")
+    parts = reference.split("/") if isinstance(reference, str) else []
+    return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS else ""
