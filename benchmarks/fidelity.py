@@ -79,10 +79,11 @@ def _token_section(rows: Sequence[Row]) -> Iterator[str]:
         if (counted := _recorded_input_tokens(row))
     )
     yield "\n## Tokens\n"
+    median, high = errors[len(errors) // 2], errors[int(len(errors) * 0.95)]
     yield (
-        f"Token counts are estimates, because the model's tokenizer is not public. Over {len(errors)} recorded `input_tokens` "
-        f"the median error is {errors[len(errors) // 2]:.0%} and the 95th percentile is {errors[int(len(errors) * 0.95)]:.0%}; requests "
-        "whose prompt was extended by server tools are excluded. Every figure that uses the estimate is simulated."
+        f"Token counts are estimates, because the model's tokenizer is not public. Over {len(errors)} recorded "
+        f"`input_tokens` the median error is {median:.0%} and the 95th percentile is {high:.0%}; requests whose prompt "
+        "was extended by server tools are excluded. Every figure that uses the estimate is simulated."
     )
 
 

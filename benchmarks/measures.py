@@ -337,7 +337,7 @@ def _cache_difference_reason(
 
 
 def _reads_unrecorded_prefix(usage: Mapping[str, Any], prefix: Sequence[Segment], marked: Mapping[str, int]) -> bool:
-    """Return whether more was read than the recording had marked. Compares shares, because token counts are estimates."""
+    """Return whether more was read than the recording had marked. Compares shares, as token counts are estimates."""
     kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counted = [usage.get(kind) or 0 for kind in kinds]
     known = max((marked[segment.hash] for segment in prefix if segment.hash in marked), default=0)
