@@ -1,0 +1,90 @@
+"""Matrices of flags: covering arrays, one flag at a time, random samples, all rows. Row 0 has every default."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from random import Random
+
+from flag_harness.errors import FlagError
+from flag_harness.matrix.boolean import boolean_array
+from flag_harness.matrix.greedy import greedy_array
+from flag_harness.matrix.space import FlagSpace, Row
+
+STRENGTHS = (2, 3, 4)
+
+
+def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
+    """Return rows in which every possible choice of values for any `strength` flags occurs.
+
+    Up to 20 boolean flags without constraints, strengths 2 and 3 have the best known sizes. Raises `FlagError` for a
+    strength other than 2, 3 and 4.
+    """
+    if strength not in STRENGTHS:
+        raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
+    strength = min(strength, len(space.flags))
+    array = boolean_array(len(space.flags), strength) if space.is_boolean else None
+    if array is None:
+        rows = greedy_array(space, strength)
+    else:
+        rows = tuple(tuple(bit ^ default for bit, default in zip(row, space.default_row, strict=True)) for row in array)
+    rows = tuple(dict.fromkeys(rows))
+    if gap := next(uncovered_tuples(space, rows, strength), None):
+        raise AssertionError(f"the covering array of strength {strength} lacks {gap}")
+    return rows
+
+
+def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:
+    """Yield every possible choice of values (index of a flag: index of a value) that occurs in no row."""
+    for chosen in combinations(range(len(space.flags)), strength):
+        seen = {tuple([row[index] for index in chosen]) for row in rows}
+        if len(seen) == _product(space, chosen):
+            continue
+        for values in product(*(range(space.sizes[index]) for index in chosen)):
+            fixed = dict(zip(chosen, values, strict=True))
+            if values not in seen and space.is_possible(fixed):
+                yield fixed
+
+
+def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
+    """Return the base row, by default that of the defaults, and a row for each other value of each flag.
+
+    If a constraint forbids changing one flag alone, the flags that it forces change too. A value that no row can have
+    is left out.
+    """
+    base = space.default_row if base is None else base
+    values = [(index, value) for index, size in enumerate(space.sizes) for value in range(size) if value != base[index]]
+    changed = (space.nearest_row(base, {index: value}) for index, value in values)
+    return tuple(dict.fromkeys([base, *(row for row in changed if row is not None)]))
+
+
+def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
+    """Return `size` different rows, the defaults among them, or all rows if there are no more. Equal seeds, equal rows.
+
+    Without constraints every row is as likely as any other.
+    """
+    if size < 1:
+        raise FlagError(f"a random sample of {size} rows is empty; ask for at least 1")
+    if space.has_at_most(size):
+        return full_matrix(space)
+    random = Random(seed)
+    rows = {space.default_row: None}
+    while len(rows) < size:
+        row = tuple(random.randrange(options) for options in space.sizes)
+        if not space.is_allowed(row):
+            row = space.completion({}, random) or space.default_row
+        rows[row] = None
+    return tuple(rows)
+
+
+def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
+    """Return every allowed row, those with the fewest changes from the defaults first."""
+    changes = {
+        row: [index for index, value in enumerate(row) if value != space.default_row[index]] for row in space.rows()
+    }
+    return tuple(sorted(changes, key=lambda row: (len(changes[row]), changes[row], row)))
+
+
+def _product(space: FlagSpace, chosen: Sequence[int]) -> int:
+    size = 1
+    for index in chosen:
+        size *= space.sizes[index]
+    return size

@@ -1,0 +1,105 @@
+"""Covering arrays for flags with any values and constraints, one flag after another (Lei and Tai's IPO).
+
+A row under construction holds the index of a value for each flag, or `FREE`. Every row can be completed at any time.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import combinations, product
+
+from flag_harness.matrix.space import FlagSpace, Row
+
+FREE = -1
+Partial = list[int]
+
+
+def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
+    """Return rows that cover every possible tuple of `strength` flags. The first row is the row of the defaults."""
+    order = sorted(range(len(space.flags)), key=lambda index: -space.sizes[index])
+    head, tail = order[:strength], order[strength:]
+    rows: list[Partial] = [list(space.default_row)]
+    for values in product(*(range(space.sizes[index]) for index in head)):
+        fixed = dict(zip(head, values, strict=True))
+        if fixed != {index: space.default_row[index] for index in head} and space.is_possible(fixed):
+            rows.append([fixed.get(index, FREE) for index in range(len(order))])
+    for position, index in enumerate(tail):
+        earlier = order[: strength + position]
+        missing = _Missing(space, index, earlier, strength)
+        _widen(space, rows, index, missing)
+        _lengthen(space, rows, missing)
+    return tuple(_complete(space, row) for row in rows)
+
+
+class _Missing:
+    """The tuples that hold a flag and earlier ones and that no row covers yet."""
+
+    def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
+        self.index = index
+        self.sets = [tuple(sorted(chosen)) for chosen in combinations(earlier, strength - 1)]
+        self.values: list[dict[tuple[int, ...], set[tuple[int, ...]]]] = [
+            {chosen: set(product(*(range(space.sizes[flag]) for flag in chosen))) for chosen in self.sets}
+            for _ in range(space.sizes[index])
+        ]
+
+    def gain(self, row: Partial, value: int) -> int:
+        """Return how many missing tuples the row would cover with this value."""
+        missing = self.values[value]
+        return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.sets)
+
+    def cover(self, row: Partial) -> None:
+        """Remove the tuples that the row covers."""
+        missing = self.values[row[self.index]]
+        for chosen in self.sets:
+            missing[chosen].discard(tuple([row[flag] for flag in chosen]))
+
+    def __iter__(self) -> Iterator[dict[int, int]]:
+        for value, missing in enumerate(self.values):
+            for chosen, tuples in missing.items():
+                for values in sorted(tuples):
+                    yield {self.index: value, **dict(zip(chosen, values, strict=True))}
+
+
+def _widen(space: FlagSpace, rows: list[Partial], index: int, missing: _Missing) -> None:
+    """Give the flag a value in every row: the possible one that covers most."""
+    missing.cover(rows[0])
+    uses: dict[int, int] = defaultdict(int)
+    for row in rows[1:]:
+        gains = {value: missing.gain(row, value) for value in range(space.sizes[index])}
+        for value in sorted(gains, key=lambda value: (-gains[value], uses[value])):
+            if _is_open(space, row, {index: value}):
+                row[index] = value
+                uses[value] += 1
+                break
+        missing.cover(row)
+
+
+def _lengthen(space: FlagSpace, rows: list[Partial], missing: _Missing) -> None:
+    """Cover the tuples that are left: in the free flags of a row, else in a new row, unless they are impossible."""
+    added = [row for row in rows if FREE in row]
+    for fixed in missing:
+        if any(all(row[index] == value for index, value in fixed.items()) for row in added):
+            continue
+        for row in added:
+            if all(row[index] in (FREE, value) for index, value in fixed.items()) and _is_open(space, row, fixed):
+                break
+        else:
+            if not space.is_possible(fixed):
+                continue
+            row = [FREE] * len(space.flags)
+            rows.append(row)
+            added.append(row)
+        for index, value in fixed.items():
+            row[index] = value
+
+
+def _is_open(space: FlagSpace, row: Partial, fixed: dict[int, int]) -> bool:
+    """Return whether the row can be completed with these values too."""
+    if not any(space.is_constrained(index) for index in fixed):
+        return True
+    return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)
+
+
+def _complete(space: FlagSpace, row: Partial) -> Row:
+    completed = space.completion({index: value for index, value in enumerate(row) if value != FREE})
+    assert completed is not None, "a row can be completed at any time"
+    return completed

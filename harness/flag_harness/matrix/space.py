@@ -1,0 +1,246 @@
+"""The combinations that flags and their constraints allow."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import combinations, islice
+from math import prod
+from random import Random
+from typing import Protocol
+
+from flag_harness.errors import FlagError
+
+Row = tuple[int, ...]
+"""A combination: for each flag, in declared order, the index of its value in `values`."""
+
+Clause = tuple[tuple[int, int], ...]
+"""A constraint: a row must satisfy one of these (index of a flag, bit mask over the indices of its values)."""
+
+
+class HasValues(Protocol):
+    """What a flag must offer to be part of a matrix."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def values(self) -> tuple[object, ...]: ...
+    @property
+    def default(self) -> object: ...
+    @property
+    def requires(self) -> tuple[str, ...]: ...
+    @property
+    def excludes(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixFlag:
+    """A flag as a matrix sees it.
+
+    A boolean flag is on if it is True; any other flag is on if its value is not its default. If it is on, every flag
+    in `requires` is on and every flag in `excludes` is off. Both also take `name=value`.
+    """
+
+    name: str
+    values: tuple[object, ...] = (False, True)
+    default: object = False
+    requires: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+
+
+class FlagSpace:
+    """The rows that `flags` allow. In each of `groups`, exactly one flag is on.
+
+    Raises `FlagError` if a constraint names an unknown flag or value, or if the defaults break a constraint.
+    """
+
+    def __init__(self, flags: Sequence[HasValues], groups: Sequence[Sequence[str]] = ()) -> None:
+        self.flags = tuple(flags)
+        self.groups = tuple(tuple(group) for group in groups)
+        self._index = {flag.name: index for index, flag in enumerate(self.flags)}
+        self.sizes = tuple(len(flag.values) for flag in self.flags)
+        self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
+        constraints = list(self._constraints())
+        self.clauses: tuple[Clause, ...] = tuple(clause for _, clauses in constraints for clause in clauses)
+        self._clauses_of: list[list[Clause]] = [[] for _ in self.flags]
+        for clause in self.clauses:
+            for index, _ in clause:
+                self._clauses_of[index].append(clause)
+        for text, clauses in constraints:
+            if not all(_is_satisfied(clause, self.default_row) for clause in clauses):
+                raise FlagError(f"the defaults of the flags break a constraint: {text}; change a default or drop it")
+
+    @property
+    def is_boolean(self) -> bool:
+        """Return whether every flag has two values and no constraint exists."""
+        return not self.clauses and all(size == 2 for size in self.sizes)
+
+    @cached_property
+    def count(self) -> int:
+        """The number of allowed rows."""
+        if not self.clauses:
+            return prod(self.sizes)
+        constrained = [index for index, clauses in enumerate(self._clauses_of) if clauses]
+        free = prod(size for index, size in enumerate(self.sizes) if not self._clauses_of[index])
+        return free * sum(1 for _ in self._completions(self._domains({}), constrained, self.default_row))
+
+    def has_at_most(self, limit: int) -> bool:
+        """Return whether there are at most `limit` allowed rows, without counting further."""
+        if not self.clauses:
+            return self.count <= limit
+        return sum(1 for _ in islice(self.rows(), limit + 1)) <= limit
+
+    def is_constrained(self, index: int) -> bool:
+        """Return whether a constraint names the flag."""
+        return bool(self._clauses_of[index])
+
+    def is_allowed(self, row: Row) -> bool:
+        """Return whether a row satisfies every constraint."""
+        return all(_is_satisfied(clause, row) for clause in self.clauses)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every allowed row once, the row of the defaults first."""
+        for domains in self._completions(self._domains({}), range(len(self.flags)), self.default_row):
+            yield tuple(domain.bit_length() - 1 for domain in domains)
+
+    def completion(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
+        """Return an allowed row with these values (index of a flag: index of a value), or None if there is none.
+
+        The other flags have their defaults as far as possible, or values drawn by `random`.
+        """
+        return self.completion_within({index: 1 << value for index, value in fixed.items()}, self.default_row, random)
+
+    def nearest_row(self, base: Row, fixed: Mapping[int, int]) -> Row | None:
+        """Return an allowed row with these values and else, as far as possible, those of `base`; None if impossible."""
+        return self.completion_within({index: 1 << value for index, value in fixed.items()}, base)
+
+    def completion_within(self, allowed: Mapping[int, int], preferred: Row, random: Random | None = None) -> Row | None:
+        """Return an allowed row whose values lie in these bit masks (by index of a flag), or None if there is none.
+
+        The preferred values are tried first, or those that `random` draws.
+        """
+        order = list(range(len(self.flags)))
+        if random is not None:
+            random.shuffle(order)
+        for domains in self._completions(self._domains(allowed), order, preferred, random):
+            return tuple(domain.bit_length() - 1 for domain in domains)
+        return None
+
+    def is_possible(self, fixed: Mapping[int, int]) -> bool:
+        """Return whether some allowed row has these values (index of a flag: index of a value)."""
+        if not any(self._clauses_of[index] for index in fixed):
+            return True
+        return self.completion(fixed) is not None
+
+    def assignment(self, row: Row) -> dict[str, object]:
+        """Return the value of each flag by its name."""
+        return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
+
+    def row(self, assignment: Mapping[str, object]) -> Row:
+        """Return the row of an assignment; flags that it does not name have their defaults.
+
+        Raises `FlagError` for an unknown flag or value.
+        """
+        values = list(self.default_row)
+        for name, value in assignment.items():
+            index = self._flag_index(name, "the assignment")
+            values[index] = value_index(self.flags[index], value)
+        return tuple(values)
+
+    def _domains(self, allowed: Mapping[int, int]) -> list[int] | None:
+        """The values left to each flag after propagation, as bit masks; None if a constraint breaks."""
+        domains = [(1 << size) - 1 for size in self.sizes]
+        for index, mask in allowed.items():
+            domains[index] &= mask
+            if not domains[index]:
+                return None
+        return domains if self._propagate(domains, self.clauses) else None
+
+    def _propagate(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
+        """Remove values that a constraint forbids; return False if a flag is left without a value."""
+        queue = list(clauses)
+        while queue:
+            clause = queue.pop()
+            open_literals = [(index, mask) for index, mask in clause if domains[index] & mask]
+            if not open_literals:
+                return False
+            if len(open_literals) == 1:
+                index, mask = open_literals[0]
+                if domains[index] & ~mask:
+                    domains[index] &= mask
+                    queue.extend(self._clauses_of[index])
+        return True
+
+    def _completions(
+        self, domains: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
+    ) -> Iterator[list[int]]:
+        """Yield the ways to give each flag in `order` one value, preferred ones first, or in random order."""
+        if domains is None:
+            return
+        branch = next((index for index in order if domains[index] & (domains[index] - 1)), None)
+        if branch is None:
+            yield domains
+            return
+        values = [value for value in range(self.sizes[branch]) if domains[branch] >> value & 1]
+        if random is None:
+            values.sort(key=lambda value: value != preferred[branch])
+        else:
+            random.shuffle(values)
+        for value in values:
+            narrowed = domains.copy()
+            narrowed[branch] = 1 << value
+            if self._propagate(narrowed, self._clauses_of[branch]):
+                yield from self._completions(narrowed, order, preferred, random)
+
+    def _constraints(self) -> Iterator[tuple[str, list[Clause]]]:
+        for index, flag in enumerate(self.flags):
+            off = (index, ~self._on_mask(index) & (1 << self.sizes[index]) - 1)
+            for text in flag.requires:
+                other, mask = self._condition(text, f"flag {flag.name!r} requires")
+                yield f"{flag.name} requires {text}", [(off, (other, mask))]
+            for text in flag.excludes:
+                other, mask = self._condition(text, f"flag {flag.name!r} excludes")
+                yield f"{flag.name} excludes {text}", [(off, (other, ~mask & (1 << self.sizes[other]) - 1))]
+        for group in self.groups:
+            on = [(index := self._flag_index(name, "a group"), self._on_mask(index)) for name in group]
+            off_masks = [(index, ~mask & (1 << self.sizes[index]) - 1) for index, mask in on]
+            yield f"exactly one of {', '.join(group)} is on", [tuple(on), *combinations(off_masks, 2)]
+
+    def _condition(self, text: str, where: str) -> tuple[int, int]:
+        name, has_value, value = text.partition("=")
+        index = self._flag_index(name, where)
+        if not has_value:
+            return index, self._on_mask(index)
+        return index, 1 << value_index(self.flags[index], value)
+
+    def _on_mask(self, index: int) -> int:
+        flag = self.flags[index]
+        if all(isinstance(value, bool) for value in flag.values):
+            return sum(1 << position for position, value in enumerate(flag.values) if value)
+        return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
+
+    def _flag_index(self, name: str, where: str) -> int:
+        if name in self._index:
+            return self._index[name]
+        raise FlagError(f"{where} {name!r}, and no flag is called that; {_nearest(name, self._index)}")
+
+
+def value_index(flag: HasValues, value: object) -> int:
+    """Return the index of a value, which may be given as its text. Raises `FlagError` for an unknown one."""
+    for index, known in enumerate(flag.values):
+        if type(known) is type(value) and known == value:
+            return index
+    texts = [str(known).lower() if isinstance(known, bool) else str(known) for known in flag.values]
+    if isinstance(value, str) and value in texts:
+        return texts.index(value)
+    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {_nearest(str(value), texts)}")
+
+
+def _is_satisfied(clause: Clause, row: Row) -> bool:
+    return any(mask >> row[index] & 1 for index, mask in clause)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.0)
+    return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"
