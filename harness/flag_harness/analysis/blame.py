@@ -1,0 +1,220 @@
+"""Which flags broke it: the smallest conjunctions of flag values that explain the failing rows of a test."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+from operator import or_
+
+from flag_harness.analysis.conjunctions import Conjunction, Encoding, minimal_hitting_sets, single_bits
+from flag_harness.matrix.space import FlagSpace, Row
+
+Run = tuple[Row, bool]
+"""A row and whether the test passed. The same row may occur several times."""
+
+MOST_IMPLICANTS = 2_000
+MOST_STEPS = 20_000
+"""Limits of the search. An explanation beyond them is correct, but perhaps not the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Conjunctions that hold in every failing row between them, and in no passing row.
+
+    `flaky` are the rows that both passed and failed; they take no part. `is_smallest` is False if the search for a
+    smaller explanation was cut short.
+    """
+
+    conjunctions: tuple[Conjunction, ...]
+    flaky: tuple[Row, ...] = ()
+    is_smallest: bool = True
+
+    def __str__(self) -> str:
+        if not self.conjunctions:
+            return "never fails"
+        if self.conjunctions == (Conjunction(()),):
+            return "always fails"
+        return "fails when " + ", or when ".join(str(conjunction) for conjunction in self.conjunctions)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An explanation and the tests that share it."""
+
+    explanation: Explanation
+    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.explanation}: {len(self.tests)} {'test' if len(self.tests) == 1 else 'tests'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A conjunction that holds in no passing row, and the number of failing rows in which it holds."""
+
+    conjunction: Conjunction
+    failing_rows: int
+
+
+def explain_failures(space: FlagSpace, runs: Iterable[Run]) -> Explanation:
+    """Return the fewest and shortest conjunctions that hold in every failing row, and in no passing one.
+
+    A row that was not run may go either way. With all allowed rows run, this is the minimal disjunctive normal form.
+    """
+    return _Explainer(space).explain(runs)
+
+
+def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple[Finding, ...]:
+    """Return what explains the failures of each test, tests with the same explanation together, most tests first.
+
+    Tests that never fail are left out.
+    """
+    explainer = _Explainer(space)
+    groups: dict[tuple[Conjunction, ...], list[tuple[str, Explanation]]] = {}
+    for name, runs in tests.items():
+        explanation = explainer.explain(runs)
+        if explanation.conjunctions:
+            groups.setdefault(explanation.conjunctions, []).append((name, explanation))
+    findings = [
+        Finding(_joined([explanation for _, explanation in group]), tuple(name for name, _ in group))
+        for group in groups.values()
+    ]
+    return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
+
+
+def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Suspect, ...]:
+    """Return every conjunction of at most `size` literals that holds in a failing row and in no passing one.
+
+    Those that explain most failing rows come first, then the shortest.
+    """
+    encoding = Encoding(space)
+    failing, passing, _ = split_runs(runs)
+    fail_bits = [encoding.encode(row) for row in failing]
+    pass_bits = [encoding.encode(row) for row in passing]
+    found: dict[int, int] = {}
+    for row in fail_bits:
+        for excluded in _consistent(list(encoding.literals(row)), pass_bits, size):
+            if excluded not in found:
+                found[excluded] = sum(1 for other in fail_bits if not other & excluded)
+    order = sorted(found, key=lambda excluded: (-found[excluded], encoding.size(excluded), excluded))
+    return tuple(Suspect(encoding.conjunction(excluded), found[excluded]) for excluded in order)
+
+
+def split_runs(runs: Iterable[Run]) -> tuple[list[Row], list[Row], list[Row]]:
+    """Return the rows that always failed, those that always passed, and the flaky ones that did both."""
+    outcomes: dict[Row, int] = {}
+    for row, passed in runs:
+        outcomes[row] = outcomes.get(row, 0) | (2 if passed else 1)
+    rows: tuple[list[Row], list[Row], list[Row]] = ([], [], [])
+    for row, outcome in outcomes.items():
+        rows[outcome - 1].append(row)
+    return rows
+
+
+class _Explainer:
+    """Explains many tests; equal outcomes on equal rows are explained once."""
+
+    def __init__(self, space: FlagSpace) -> None:
+        self._encoding = Encoding(space)
+        self._known: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
+
+    def explain(self, runs: Iterable[Run]) -> Explanation:
+        failing, passing, flaky = split_runs(runs)
+        if not failing:
+            return Explanation((), tuple(flaky))
+        fail_bits = frozenset(map(self._encoding.encode, failing))
+        pass_bits = frozenset(map(self._encoding.encode, passing))
+        key = fail_bits, pass_bits
+        if key not in self._known:
+            chosen, smallest = self._explanation(sorted(fail_bits), sorted(pass_bits))
+            chosen.sort(key=lambda excluded: (self._encoding.size(excluded), excluded))
+            self._known[key] = tuple(map(self._encoding.conjunction, chosen)), smallest
+        conjunctions, smallest = self._known[key]
+        return Explanation(conjunctions, tuple(flaky), smallest)
+
+    def _explanation(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+        common = ~reduce(or_, failing) & self._encoding.all_bits
+        if all(common & row for row in passing):
+            single, complete = self._implicants(common, passing)
+            return [min(single, key=self._cost)], complete
+        return self._smallest_cover(failing, passing)
+
+    def _implicants(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
+        return minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
+
+    def _smallest_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+        """Return the fewest prime implicants that cover the failing rows, then those with the fewest literals."""
+        left, essential, primes, complete = list(failing), [], set[int](), True
+        for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
+            if row not in left:
+                continue
+            found, is_complete = self._implicants(~row & self._encoding.all_bits, passing)
+            complete &= is_complete
+            if len(found) == 1:
+                essential.append(found[0])
+                left = [other for other in left if other & found[0]]
+            primes.update(found)
+        covers = {prime: _mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
+        chosen, is_smallest = smallest_cover(covers, (1 << len(left)) - 1, self._cost)
+        return essential + chosen, complete and is_smallest
+
+    def _cost(self, excluded: int) -> tuple[int, int]:
+        return self._encoding.size(excluded), excluded
+
+
+def smallest_cover(
+    covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
+) -> tuple[list[int], bool]:
+    """Return the fewest keys whose masks cover everything, the cheapest such choice, and whether that is certain."""
+    best = _greedy_cover(covers, everything)
+    best_cost = (len(best), sum(cost(key)[0] for key in best))
+    steps = 0
+
+    def search(chosen: list[int], left: int, spent: int) -> None:
+        nonlocal best, best_cost, steps
+        steps += 1
+        if not left and (len(chosen), spent) < best_cost:
+            best, best_cost = chosen, (len(chosen), spent)
+        if not left or len(chosen) + 1 > best_cost[0] or steps > MOST_STEPS:
+            return
+        bit = min(single_bits(left), key=lambda bit: sum(1 for mask in covers.values() if mask & bit))
+        for key, mask in covers.items():
+            if mask & bit:
+                search([*chosen, key], left & ~mask, spent + cost(key)[0])
+
+    search([], everything, 0)
+    return best, steps <= MOST_STEPS
+
+
+def _consistent(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
+    """Yield the conjunctions of at most `size` literals, on different flags, that hold in no passing row."""
+    everything = (1 << len(passing)) - 1
+    refuted = {excluded: _mask(bool(row & excluded) for row in passing) for _, excluded in literals}
+    for count in range(size + 1):
+        for chosen in combinations(literals, count):
+            if len({index for index, _ in chosen}) == count:
+                hit = excluded_bits = 0
+                for _, excluded in chosen:
+                    hit |= refuted[excluded]
+                    excluded_bits |= excluded
+                if hit == everything:
+                    yield excluded_bits
+
+
+def _joined(explanations: Sequence[Explanation]) -> Explanation:
+    flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky)
+    smallest = all(explanation.is_smallest for explanation in explanations)
+    return Explanation(explanations[0].conjunctions, tuple(flaky), smallest)
+
+
+def _mask(conditions: Iterable[bool]) -> int:
+    return sum(1 << position for position, condition in enumerate(conditions) if condition)
+
+
+def _greedy_cover(covers: Mapping[int, int], everything: int) -> list[int]:
+    chosen, left = [], everything
+    while left:
+        key = max(covers, key=lambda key: (covers[key] & left).bit_count())
+        chosen.append(key)
+        left &= ~covers[key]
+    return chosen
