@@ -1,11 +1,20 @@
-"""The harness's own tests. Plugin tests run pytest in folders of their own."""
+"""The harness's own tests. Plugin tests run pytest in folders of their own, in forks of one warm process."""
 
 import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["pytester"]
+collect_ignore = ["warm"]
+WARM = Path(__file__).with_name("warm")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,3 +27,50 @@ def _http_libraries() -> None:
     for name in ("httpx", "httpx2", "httpcore", "httpcore2"):
         with suppress(ImportError):
             importlib.import_module(name)
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[Callable[[], str]]:
+    """Return the path of a `python` that has imported everything before; `HARNESS_TESTS_COLD=1`: the ordinary one."""
+    environ, servers = dict(os.environ), list[tuple[subprocess.Popen[bytes], Path]]()
+
+    def path() -> str:
+        if os.environ.get("HARNESS_TESTS_COLD") or not hasattr(os, "fork"):
+            return sys.executable
+        if not servers:
+            servers.append(_start_server(environ))
+        return str(servers[0][1] / "python")
+
+    yield path
+    for server, folder in servers:
+        server.communicate(timeout=60)
+        shutil.rmtree(folder)
+
+
+def _start_server(environ: dict[str, str]) -> tuple["subprocess.Popen[bytes]", Path]:
+    folder = Path(tempfile.mkdtemp(prefix="warm-python-"))
+    project = folder / "project"
+    project.mkdir()
+    python = folder / "python"
+    python.write_text(f"#!{sys.executable} -IS\n" + (WARM / "client.py").read_text())
+    python.chmod(0o755)
+    command = [sys.executable, WARM / "server.py", folder / "socket", project, python]
+    server = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert server.stdout
+    assert b"ready\n" == server.stdout.readline(), "the warm server did not start; it says why above"
+    return server, folder
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the child processes of a test import everything themselves, for tests of what is imported."""
+    monkeypatch.setenv("HARNESS_TESTS_COLD", "1")
+
+
+@pytest.fixture
+def pytester(
+    pytester: pytest.Pytester, warm_python: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """Pytest's own, whose child processes are forks of the warm Python."""
+    monkeypatch.setattr(pytester, "_getpytestargs", lambda: (warm_python(), "-mpytest"))
+    return pytester

@@ -346,6 +346,7 @@ def test_an_unknown_key_of_the_configuration_is_a_usage_error(repository: pytest
     )
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_run_that_does_not_use_the_harness_is_unchanged(repository: pytest.Pytester) -> None:
     """No table, no import of an HTTP client, fixtures with any names."""
     repository.makepyfile(

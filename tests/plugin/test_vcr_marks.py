@@ -93,6 +93,7 @@ def test_without_the_key_a_run_has_none_of_it(project: pytest.Pytester) -> None:
     _run(project, GET, "--strict-markers").stdout.fnmatch_lines(["*'vcr' not found in `markers` configuration option*"])
 
 
+@pytest.mark.usefixtures("cold")
 def test_vcrpy_is_not_needed(project: pytest.Pytester) -> None:
     """Neither it nor pytest-recording is imported."""
     source = GET + "\n    import sys\n    assert not {'vcr', 'pytest_recording'} & sys.modules.keys()\n"

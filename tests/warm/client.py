@@ -1,0 +1,32 @@
+"""Run a Python program in a fork of the warm server, as if it were a process of this one's own.
+
+Takes the arguments of `python`. The server's socket lies beside this file.
+"""
+
+import marshal
+import os
+import signal
+import socket
+import sys
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main() -> int:
+    """Send what a process starts with: arguments, folder, environment, standard streams. Return the exit status."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(os.path.join(os.path.dirname(os.path.abspath(__file__)), "socket"))
+        start = marshal.dumps((sys.argv[1:], os.getcwd(), dict(os.environ)))
+        socket.send_fds(server, [len(start).to_bytes(4, "big")], [0, 1, 2])
+        server.sendall(start)
+        pid = int.from_bytes(server.recv(4), "big")
+        for number in FORWARDED:
+            signal.signal(number, lambda number, frame: os.kill(pid, number))
+        status = int.from_bytes(server.recv(4), "big", signed=True)
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL) if -status not in (signal.SIGKILL, signal.SIGSTOP) else None
+        os.kill(os.getpid(), -status)
+    return status
+
+
+sys.exit(main())

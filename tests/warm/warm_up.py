@@ -1,0 +1,80 @@
+"""What the warm server imports before it serves: whatever a test of the plugin imports, by running some."""
+
+import contextlib
+import importlib
+import io
+import os
+import pkgutil
+from pathlib import Path
+
+LIBRARIES = ("aiohttp", "execnet.gateway_base", "execnet.multi", "httpx", "rich.console", "trio", "uvicorn", "uvloop")
+LIBRARIES += (
+    "vcr",
+    "xdist.dsession",
+    "xdist.remote",
+    "xdist.scheduler",
+    "xdist.workermanage",
+    "yaml",
+    "brotli",
+    "zstandard",
+)
+PROGRAMS = ("__main__", "conformance")
+"""Modules of the package that do something when they are imported, or belong to the cases."""
+
+SUITE = """
+import asyncio
+import anthropic
+
+ASK = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello."}]}
+
+def test_create(cassette):
+    anthropic.Anthropic(max_retries=0).messages.create(**ASK)
+
+def test_stream(cassette):
+    with anthropic.Anthropic(max_retries=0).messages.stream(**ASK) as stream:
+        stream.get_final_message()
+
+def test_async(cassette):
+    async def ask():
+        async with anthropic.AsyncAnthropic(max_retries=0) as client:
+            await client.messages.create(**ASK)
+            async with client.messages.stream(**ASK) as stream:
+                await stream.get_final_message()
+
+    asyncio.run(ask())
+
+def test_fails():
+    assert 1 == 2
+"""
+
+
+def warm_up(folder: Path) -> None:
+    """Record and play a small suite in a folder of its own, then import what is left."""
+    import pytest
+
+    folder.joinpath("test_warm_up.py").write_text(SUITE)
+    folder.joinpath("pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    here, environ = os.getcwd(), dict(os.environ)
+    os.chdir(folder)
+    try:
+        for options in (("--record-mode=rewrite", "--harness-upstream=simulator"), ()):
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                pytest.main(["-p", "no:cacheprovider", *options])
+            assert "1 failed, 3 passed" in printed.getvalue(), printed.getvalue()
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(environ)
+    _import_the_rest()
+
+
+def _import_the_rest() -> None:
+    import flag_harness
+
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for module in pkgutil.walk_packages(flag_harness.__path__, "flag_harness."):
+        if not set(module.name.split(".")) & set(PROGRAMS):
+            importlib.import_module(module.name)
