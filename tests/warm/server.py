@@ -137,7 +137,7 @@ def _out(number: int, errors: str, at_once: bool) -> Any:
 def run(arguments: list[str]) -> None:
     """Run a program as `python ARGUMENTS` would; raise what it raises."""
     if arguments[0] == "-u":
-        return run(arguments[1:])
+        arguments = arguments[1:]
     main = sys.modules["__main__"] = ModuleType("__main__")
     if arguments[0] in ("-c", "-m"):
         option, program, *rest = arguments

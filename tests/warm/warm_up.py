@@ -7,17 +7,8 @@ import os
 import pkgutil
 from pathlib import Path
 
-LIBRARIES = ("aiohttp", "execnet.gateway_base", "execnet.multi", "httpx", "rich.console", "trio", "uvicorn", "uvloop")
-LIBRARIES += (
-    "vcr",
-    "xdist.dsession",
-    "xdist.remote",
-    "xdist.scheduler",
-    "xdist.workermanage",
-    "yaml",
-    "brotli",
-    "zstandard",
-)
+LIBRARIES = ("aiohttp", "brotli", "httpx", "rich.console", "trio", "uvicorn", "uvloop", "vcr", "yaml", "zstandard")
+XDIST = ("execnet.gateway_base", "execnet.multi", "xdist.dsession", "xdist.remote", "xdist.scheduler")
 PROGRAMS = ("__main__", "conformance")
 """Modules of the package that do something when they are imported, or belong to the cases."""
 
@@ -72,7 +63,7 @@ def warm_up(folder: Path) -> None:
 def _import_the_rest() -> None:
     import flag_harness
 
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *XDIST, "xdist.workermanage"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for module in pkgutil.walk_packages(flag_harness.__path__, "flag_harness."):
