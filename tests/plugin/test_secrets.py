@@ -286,7 +286,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
             "*test_ask.json was not written, because this still looks like a key:",
             "  interaction 0, response delta 0-1 of block 0: an Anthropic key (sk-ant…)",
             "Take it out with a filter, in pyproject.toml for all tests:",
-            "  [[]tool.harness.filters]",
+            "  [[]tool.flag-harness.filters]",
             "  patterns = [[]'sk-ant-[[]A-Za-z0-9_-]{12,}']",
             "or on one test: @pytest.mark.harness_filters(patterns=[[]...]); and withdraw the key if it was a real *",
         ]

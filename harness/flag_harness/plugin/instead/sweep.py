@@ -146,7 +146,7 @@ class SweepRun:
         """Keep the result that came with the report."""
         from flag_harness.sweep import from_json
 
-        if (value := getattr(report, "harness_sweep", None)) is not None:
+        if (value := getattr(report, "flag_harness_sweep", None)) is not None:
             self._results.append(from_json(value))
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:

@@ -136,7 +136,7 @@ class Verifier:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_Status | None":
         """A word of its own for what is neither passed nor failed."""
-        if getattr(report, "harness_verified", "") != INCONCLUSIVE:
+        if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE:
             return None
         return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
 

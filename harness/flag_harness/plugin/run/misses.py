@@ -101,7 +101,7 @@ class Misses:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the misses that came with a report; leave a failure in full only where its cause is new."""
-        text = getattr(report, "harness_misses", "")
+        text = getattr(report, "flag_harness_misses", "")
         self._used |= hasattr(report, "harness") or bool(text)
         if not text:
             return

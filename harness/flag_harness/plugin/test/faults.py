@@ -168,7 +168,7 @@ class FaultRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the counts of one test."""
-        counts = () if of_subtest(report) else getattr(report, "harness_faults", ())
+        counts = () if of_subtest(report) else getattr(report, "flag_harness_faults", ())
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]
             self._awaited[number] |= awaited

@@ -69,7 +69,7 @@ class VcrSummary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test, on whichever worker it ran."""
-        if (count := getattr(report, "harness_vcr", None)) is not None and not of_subtest(report):
+        if (count := getattr(report, "flag_harness_vcr", None)) is not None and not of_subtest(report):
             self._played.append(count)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
