@@ -102,7 +102,7 @@ class Misses:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the misses that came with a report; leave a failure in full only where its cause is new."""
         text = getattr(report, "flag_harness_misses", "")
-        self._used |= hasattr(report, "harness") or bool(text)
+        self._used |= hasattr(report, "flag_harness") or bool(text)
         if not text:
             return
         import msgspec
