@@ -74,3 +74,17 @@ def pytester(
     """Pytest's own, whose child processes are forks of the warm Python."""
     monkeypatch.setattr(pytester, "_getpytestargs", lambda: (warm_python(), "-mpytest"))
     return pytester
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests are slow: those belong to `nox -s deep`, or in a fork."""
+    seconds = [
+        report.duration
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    over = {limit: sum(one > limit for one in seconds) for limit in (1, 5)}
+    terminalreporter.section("slow tests")
+    terminalreporter.write_line(f"{over[1]} over 1 s, {over[5]} over 5 s; `pytest --durations=20` names them")
