@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from flag_harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
-from flag_harness.errors import MissingExtraError, require_extra
+from flag_harness.errors import FlagError, MissingExtraError, require_extra
+from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.names import slug
 from flag_harness.reference.logs import ROOT, json_lines
+from flag_harness.reference.settings import VARIABLES, read_settings
 
 try:
     from pytest_asyncio import fixture as async_fixture
@@ -33,8 +35,17 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
-def pytest_configure() -> None:
-    """Stop the run if a library that the cases need is missing or too old."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Stop the run if a library that the cases need is missing or too old, or if `--feature` meets a bad setting."""
+    _check_libraries()
+    if config.getoption("--feature", default=None):
+        try:
+            read_settings(os.environ)
+        except FlagError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def _check_libraries() -> None:
     try:
         with require_extra("agent"):
             import pytest_asyncio  # noqa: F401
@@ -47,6 +58,14 @@ def pytest_configure() -> None:
             f"the cases need anthropic {needed} or later, and {installed} is installed: "
             f"pip install 'anthropic>={needed}' (your own tests need no newer release than they have)"
         )
+
+
+@pytest.fixture(autouse=True)
+def _unset_settings(harness_combination: Combination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset the reference agent's variables, except those that the case's combination has set."""
+    for variable in VARIABLES:
+        if harness_combination.environ.get(variable) is None:
+            monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture(autouse=True, scope="package")

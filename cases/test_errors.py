@@ -8,8 +8,8 @@ import pytest
 
 from flag_harness.conformance.stage import BUDGET_MODEL, Talk, cache_marks, transcript
 from flag_harness.faults import clean_end, overloaded, rate_limited, stream_error
-from flag_harness.flags import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from flag_harness.reference import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
+from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from flag_harness.wire.timeline import header
 
 MOST_MARKS = 4

@@ -17,9 +17,9 @@ from flag_harness.conformance.stage import (
     streamed_tokens,
     transcript,
 )
-from flag_harness.flags import MAX_TOKENS, THINKING_BUDGET
 from flag_harness.matrix import Combination
 from flag_harness.reference import AgentError, RequestUsage, TextDelta
+from flag_harness.reference.settings import MAX_TOKENS, THINKING_BUDGET
 from flag_harness.wire.timeline import header
 
 ALL = "streaming+prompt_cache+extended_output"

@@ -9,16 +9,10 @@ from flag_harness.errors import FlagError
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 """The values that turn a flag on, in any case. Everything else leaves it off."""
 
-SMALLEST_BUDGET = 1024
-"""Fewest thinking tokens that the API takes: `thinking.enabled.budget_tokens: Input should be greater than or equal to
-1024` (quoted by users; no recording holds it)."""
-
 OFF = "off"
 
 _KEY = re.compile(r"[^.\[\]]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
-"""Python reads more, 1_000 and the digits of any script, and refuses thousands of digits in words of its own."""
 _VARIABLE = re.compile(r"[^\s=\0]+")
 
 
@@ -39,94 +33,7 @@ STREAMING = Flag("streaming", "ENABLE_STREAMING")
 PROMPT_CACHE = Flag("prompt_cache", "ENABLE_PROMPT_CACHE")
 EXTENDED_OUTPUT = Flag("extended_output", "ENABLE_EXTENDED_OUTPUT")
 SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
-"""The flags of the shipped agent, in their declared order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A whole number beside the flags: its variable, and its value where the variable is unset or empty."""
-
-    env: str
-    default: int
-    smallest: int = 1
-
-    def read(self, environ: Mapping[str, str]) -> int:
-        """The number. Raises `FlagError` naming the variable, the value and the rule."""
-        text = environ.get(self.env, "").strip()
-        if not text:
-            return self.default
-        if not _WHOLE_NUMBER.fullmatch(text):
-            raise FlagError(f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}")
-        value = int(text)
-        if value < self.smallest:
-            raise FlagError(f"{self.env}={text} must be at least {self.smallest}; unset it for {self.default}")
-        return value
-
-    def shown(self, value: int) -> str:
-        """The variable and its value, and whether that is what it has where nobody sets it."""
-        return f"{self.env}={value}" + (" (its default)" if value == self.default else "")
-
-    def is_set(self, environ: Mapping[str, str]) -> bool:
-        """Whether the environment gives it a value."""
-        return bool(environ.get(self.env, "").strip())
-
-
-MAX_TOKENS = Number("MAX_TOKENS", 16384)
-THINKING_BUDGET = Number("THINKING_BUDGET", 12000, SMALLEST_BUDGET)
-ENABLE_TOOLS = "ENABLE_TOOLS"
-PROMPT_CACHE_BETA = "PROMPT_CACHE_BETA"
-"""The variable that asks for the legacy prompt-caching header and holds its value, `prompt-caching-2024-07-31`. Caching
-has needed no header since December 2024."""
-
-VARIABLES = (*(flag.env for flag in SHIPPED), MAX_TOKENS.env, THINKING_BUDGET.env, ENABLE_TOOLS, PROMPT_CACHE_BETA)
-"""Every environment variable that the shipped agent reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment asks of the shipped agent. Tokens are counted as the API counts them."""
-
-    streaming: bool = False
-    prompt_cache: bool = False
-    extended_output: bool = False
-    max_tokens: int = MAX_TOKENS.default
-    thinking_budget: int = THINKING_BUDGET.default
-    tools: bool = True
-
-    @property
-    def combination(self) -> str:
-        """The id of the flags that are on: `off`, `streaming`, `streaming+prompt_cache`, ..."""
-        return combination_id(flag.name for flag in SHIPPED if getattr(self, flag.name))
-
-
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the flags and numbers of the shipped agent, now.
-
-    Raises `FlagError` (one line) where a number is not one or is too small, or where both are set and the budget leaves
-    no token to answer with. Whether it leaves one where only one of them is set, matters to requests that hold both.
-    """
-    max_tokens, budget = MAX_TOKENS.read(environ), THINKING_BUDGET.read(environ)
-    problem = budget_problem(max_tokens, budget)
-    if problem and MAX_TOKENS.is_set(environ) and THINKING_BUDGET.is_set(environ):
-        raise FlagError(problem)
-    return Settings(
-        streaming=STREAMING.enabled(environ),
-        prompt_cache=PROMPT_CACHE.enabled(environ),
-        extended_output=EXTENDED_OUTPUT.enabled(environ),
-        max_tokens=max_tokens,
-        thinking_budget=budget,
-        tools=_is_true(environ.get(ENABLE_TOOLS) or "1"),
-    )
-
-
-def budget_problem(max_tokens: int, budget: int) -> str | None:
-    """That thinking would leave no token to answer with, in one line with the numbers to use; None: it leaves some."""
-    if budget < max_tokens:
-        return None
-    advice = f"set MAX_TOKENS to at least {budget + 1}"
-    if max_tokens > SMALLEST_BUDGET:
-        advice = f"set THINKING_BUDGET to at most {max_tokens - 1}, or MAX_TOKENS to at least {budget + 1}"
-    return f"{THINKING_BUDGET.shown(budget)} must be below {MAX_TOKENS.shown(max_tokens)}; {advice}"
+"""The flags that a project has if it declares none, in their declared order: those of the reference agent."""
 
 
 def combination_id(names: Iterable[str]) -> str:

@@ -195,8 +195,12 @@ def test_recording_disabled_goes_straight_to_the_upstream(repository: pytest.Pyt
 
 
 def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flags of the project, in stable ids; requirements are held; every other variable is unset."""
+    """The flags of the project, in stable ids; requirements are held; the variables of flags that are off are unset.
+
+    A variable that the project does not declare stays, though the reference agent reads it.
+    """
     monkeypatch.setenv("MAX_TOKENS", "9")
+    monkeypatch.setenv("ENABLE_PROMPT_CACHE", "1")
     repository.makepyprojecttoml(
         """
         [tool.flag-harness.flags]
@@ -213,7 +217,7 @@ def test_the_matrix_is_one_item_a_combination(repository: pytest.Pytester, monke
         def test_flags(flags):
             expected = ["true" if name in flags else None for name in ("streaming", "planner")]
             assert expected == [os.environ.get("ENABLE_STREAMING"), os.environ.get("PLANNER_V2")]
-            assert "MAX_TOKENS" not in os.environ
+            assert ("9", "1") == (os.environ["MAX_TOKENS"], os.environ["ENABLE_PROMPT_CACHE"])
 
         @pytest.mark.flags(streaming=True)
         def test_without_the_fixture():
@@ -303,7 +307,7 @@ def test_what_the_users_shell_says_of_the_api_is_not_played_with(
     repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its token, its host and its headers stay out of a test whose requests are answered."""
-    names = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS", "PROMPT_CACHE_BETA")
+    names = ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS")
     for name in names:
         monkeypatch.setenv(name, "x-team: blue")
     repository.makepyfile(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flag_harness.flags import Settings
 from flag_harness.models import Model, find
 from flag_harness.reference.request.limits import broken_limit
+from flag_harness.reference.settings import Settings
 
 HAIKU = find("claude-haiku-4-5")
 ADAPTIVE = find("claude-opus-4-8")

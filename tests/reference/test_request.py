@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.clock import VirtualClock
-from flag_harness.flags import Settings
 from flag_harness.reference import FeatureDropped, TurnEnded
 from flag_harness.reference.request.request import Brief, prepare, usable_tools
+from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.bash import Bash
 from flag_harness.reference.tools.tool import Toolbox
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from flag_harness.flags import read_settings
 from flag_harness.reference import Context, load, save
 from flag_harness.reference.context.heal import INTERRUPTED, NOT_RUN
+from flag_harness.reference.settings import read_settings
 from flag_harness.simulator import Turn, simulate
 from flag_harness.simulator.scenario.scenario import Call
 from flag_harness.transports.serve.server import LoopbackServer

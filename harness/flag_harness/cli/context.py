@@ -10,7 +10,7 @@ from typing import Any
 
 from flag_harness.config import read_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
-from flag_harness.flags import OFF, SHIPPED, combination_id, read_settings
+from flag_harness.flags import OFF, SHIPPED, combination_id
 
 _SAVE = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -90,6 +90,8 @@ def _save(arguments: argparse.Namespace) -> int:
 def _combination(stated: str | None) -> str:
     """The combination with this id, or that of the environment. Raises `FlagError` naming a flag that there is not."""
     if stated is None:
+        from flag_harness.reference.settings import read_settings
+
         return read_settings(os.environ).combination
     names = list(dict.fromkeys(flag.name for flag in (*read_config(Path("pyproject.toml")).flags, *SHIPPED)))
     on = [] if stated == OFF else stated.split("+")
@@ -104,6 +106,7 @@ def _combination(stated: str | None) -> str:
 def _restore(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.heal import healed, transition_prompt
     from flag_harness.reference.context.store import load
+    from flag_harness.reference.settings import read_settings
 
     saved = load(arguments.path)
     combination = read_settings(os.environ).combination

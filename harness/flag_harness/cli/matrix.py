@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from flag_harness.config import read_config
-from flag_harness.flags import SHIPPED, combination_id, read_settings
+from flag_harness.flags import SHIPPED, combination_id
 from flag_harness.matrix import Combination, matrix
 
 _EXAMPLES = """examples:
@@ -32,7 +32,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _run(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
     if config.flags == SHIPPED:
-        read_settings(os.environ)  # raises where a number beside the flags is none
+        from flag_harness.reference.settings import read_settings
+
+        read_settings(os.environ)  # raises if one of the reference agent's numbers is invalid
     selected = combination_id(flag.name for flag in config.flags if flag.enabled(os.environ))
     combinations = matrix(config.flags)
     if arguments.json:

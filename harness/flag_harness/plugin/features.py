@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.errors import HarnessError
-from flag_harness.flags import read_settings
 from flag_harness.matrix import Combination
 from flag_harness.plugin.modes import SUITE, owned
 
@@ -49,16 +47,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse an unknown name, and an environment that no agent could read its flags from."""
+    """Refuse an unknown name."""
     config.addinivalue_line("markers", MARK)
-    asked = _asked(config)
-    if unknown := [name for name in asked if SHORT.get(name, name) not in COUNTS]:
+    if unknown := [name for name in _asked(config) if SHORT.get(name, name) not in COUNTS]:
         short = ", ".join(SHORT)
         raise pytest.UsageError(
             f"--feature={unknown[0]}: no such feature; choose from {', '.join(COUNTS)} (or {short})"
         )
-    if asked:
-        _check_environment()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -133,10 +128,3 @@ def _hold_counts(items: list[pytest.Item]) -> None:
     found = Counter(name for item in items for name in (*features(item), ALL))
     if wrong := [f"{name} {found[name]} (not {count})" for name, count in COUNTS.items() if found[name] != count]:
         raise pytest.UsageError(f"the suite's cases do not add up: {', '.join(wrong)}; mend COUNTS or the cases' marks")
-
-
-def _check_environment() -> None:
-    try:
-        read_settings(os.environ)
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 from flag_harness.clock import Clock
 from flag_harness.errors import FlagError
 from flag_harness.files import remove_abandoned_parts
-from flag_harness.flags import PROMPT_CACHE_BETA, Settings, read_settings
 from flag_harness.models import DEFAULT_MODEL, find
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
@@ -24,6 +23,7 @@ from flag_harness.reference.request.limits import broken_limit
 from flag_harness.reference.request.request import Brief
 from flag_harness.reference.request.retry import RetryPolicy
 from flag_harness.reference.session import LOG, Session
+from flag_harness.reference.settings import PROMPT_CACHE_BETA, Settings, read_settings
 from flag_harness.reference.tools.tool import DELAY, OUTPUT_LIMIT, TIMEOUT, Tool, Toolbox
 from flag_harness.reference.turn import Turn
 

@@ -1,6 +1,5 @@
 """The reference agent as the sweep runs it. The sweep names this class by string."""
 
-import os
 from contextlib import aclosing
 
 from flag_harness.reference.agent import Agent
@@ -17,7 +16,7 @@ class SweepAgent:
 
         tools = [function_tool(tool.name, tool.description, tool.input_schema, tool.run) for tool in stage.tools]
         client = AsyncAnthropic(http_client=stage.http_client())
-        self._agent = Agent(client, clock=stage.clock, environ=os.environ, model=stage.model, tools=tools)
+        self._agent = Agent(client, clock=stage.clock, environ=stage.environ, model=stage.model, tools=tools)
 
     async def run(self, prompt: str) -> None:
         """One turn; its last event says how it ended."""

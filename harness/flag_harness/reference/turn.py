@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from flag_harness.flags import Settings
 from flag_harness.reference.context.conversation import Messages, with_answer, with_results
 from flag_harness.reference.context.heal import INTERRUPTED
 from flag_harness.reference.events import Event, ToolResult, ToolUse, TurnEnded
@@ -15,6 +14,7 @@ from flag_harness.reference.request.asking import Asking
 from flag_harness.reference.request.failure import Failure, TurnError
 from flag_harness.reference.request.stream import Answer
 from flag_harness.reference.session import LOG, Session
+from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 MOST_REQUESTS = 200

@@ -35,13 +35,15 @@ class Stage:
 
     `model` and `tools` are to be used in its requests. `messages` is its memory, empty at first: an agent that is a
     function keeps the conversation there. `http_client()` makes an HTTP client for `AsyncAnthropic(http_client=...)`,
-    which is cheap; a client that the agent makes itself is answered too. `clock` is that of the sweep.
+    which is cheap; a client that the agent makes itself is answered too. `clock` is that of the sweep. `environ` holds
+    the variables that the sweep has set in `os.environ`: the flags that are on, and what the fault needs.
     """
 
     model: str
     tools: tuple[StageTool, ...]
     http_client: Callable[[], Any]
     clock: Clock
+    environ: Mapping[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from unittest.mock import patch
 
 from flag_harness.faults import Fault, misleading
-from flag_harness.flags import VARIABLES
 from flag_harness.matrix import Combination
 from flag_harness.simulator import simulate
 from flag_harness.sweep.agents import Cast, Performer, Stage, StageTool, Told
@@ -84,7 +83,7 @@ class Play:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # of a garbled answer the SDK's models may warn: that is no failure
             stack.enter_context(_seeded())
-            stack.enter_context(_environment({**dict.fromkeys(VARIABLES), **_KEYS, **self._environ}))
+            stack.enter_context(_environment({**_KEYS, **self._environ}))
             stack.enter_context(intercepted(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(following(self._loop))
             stack.callback(self._close)
@@ -123,7 +122,11 @@ class Play:
     def _stage(self) -> Stage:
         tool = StageTool(TOOL, "Notes a step down.", _SCHEMA, self._note)
         return Stage(
-            MODEL, (tool,), lambda: async_http_client(self._upstream, *self._layers, clock=self._clock), self._clock
+            model=MODEL,
+            tools=(tool,),
+            http_client=lambda: async_http_client(self._upstream, *self._layers, clock=self._clock),
+            clock=self._clock,
+            environ={name: value for name, value in self._environ.items() if value is not None},
         )
 
     async def _note(self, step: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness import flags
 from flag_harness.clock import Clock
-from flag_harness.reference import Agent, AgentError, Event, TurnDiscarded
+from flag_harness.reference import Agent, AgentError, Event, TurnDiscarded, settings
 from flag_harness.reference import agent as agents
 from flag_harness.reference.request import asking, cache_marks, limits, request, retry, stream
 from flag_harness.reference.request.failure import Failure
@@ -164,13 +163,13 @@ def no_guard(patch: Patch) -> None:
 
 def no_guard_for_the_budget(patch: Patch) -> None:
     """Let the API refuse a budget that leaves nothing to answer with."""
-    for module in (flags, limits):
+    for module in (settings, limits):
         patch.setattr(module, "budget_problem", lambda *given: None)
 
 
 def a_budget_refused_without_the_number_to_use(patch: Patch) -> None:
     """The user is left to find out which budget would do."""
-    patch.setattr(flags, "budget_problem", lambda *given: "the thinking budget is too large")
+    patch.setattr(settings, "budget_problem", lambda *given: "the thinking budget is too large")
 
 
 def a_guard_that_is_off_by_one(patch: Patch) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from flag_harness.flags import Settings
 from flag_harness.reference import Agent, Event, TextDelta, turn
 from flag_harness.reference import agent as agents
 from flag_harness.reference.request import asking, attempt, limits, request, stream
 from flag_harness.reference.request.request import Brief, Prepared
+from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import ToolCall, ToolOutcome
 
 Patch = pytest.MonkeyPatch

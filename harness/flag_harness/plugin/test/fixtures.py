@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import CassetteError
-from flag_harness.flags import VARIABLES
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG, declared_flags, pinned_combination
 from flag_harness.plugin.modes import record_mode, recording_disabled
@@ -31,7 +30,7 @@ _ALLOWANCES = ("no_request", "unplayed", "misses", "network")
 
 @pytest.fixture
 def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Combination:
-    """The combination of this item, set in the environment; every other declared variable is unset.
+    """The test's combination, set in the environment; the variables of flags that are off are unset.
 
     It is a parameter under `flag_matrix`, else what the `flags` marks pin.
     """
@@ -39,7 +38,7 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     parameter = getattr(request, "param", None)
     combination = parameter if isinstance(parameter, Combination) else pinned_combination(request.node, declared)
     request.node.stash[COMBINATION] = combination
-    unset = dict.fromkeys([*VARIABLES, *(flag.env for flag in declared)])
+    unset = dict.fromkeys(flag.env for flag in declared)
     for variable, value in {**unset, **combination.environ}.items():
         if value is None:
             monkeypatch.delenv(variable, raising=False)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from flag_harness.flags import Settings
 from flag_harness.reference.events import BlockDropped, Event, FeatureDropped, RequestUsage, TurnDiscarded, Waiting
 from flag_harness.reference.logs import event as log
 from flag_harness.reference.request.attempt import Attempt, AttemptError
@@ -15,6 +14,7 @@ from flag_harness.reference.request.request import Prepared, prepare, usable_too
 from flag_harness.reference.request.retry import Attempts
 from flag_harness.reference.request.stream import Answer
 from flag_harness.reference.session import LOG, Session
+from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox
 from flag_harness.wire.usage import Usage
 

@@ -1,7 +1,7 @@
 """What the API would refuse, told before anything is sent, with the number to use."""
 
-from flag_harness.flags import Settings, budget_problem
 from flag_harness.models import Model, thinking_parameters
+from flag_harness.reference.settings import Settings, budget_problem
 
 LARGEST_UNSTREAMED = 21_333
 """Most tokens without streaming: the SDK expects 128,000 in an hour and takes at most ten minutes (`_base_client.py`,

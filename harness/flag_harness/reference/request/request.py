@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.flags import Settings
 from flag_harness.models import find, thinking_parameters
 from flag_harness.reference.request.cache_marks import MOST_MARKS, marked_tail, marked_turns
 from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
+from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox
 
 if TYPE_CHECKING:
