@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario, simulate
-from flag_harness.simulator.count.tokens import first_tokens, text_tokens
+from flag_harness.simulator.count.tokens import text_tokens, truncate_text
 
 LONG = "one two three four five six seven eight nine ten"
 
@@ -112,4 +112,4 @@ def test_max_tokens_0_only_fills_the_cache(request_for: Any, read: Any) -> None:
 
 def test_the_beginning_of_a_text_has_at_most_its_tokens() -> None:
     """Whole where it fits."""
-    assert ["", "one", "one two", LONG] == [first_tokens(LONG, count) for count in (0, 1, 2, text_tokens(LONG))]
+    assert ["", "one", "one two", LONG] == [truncate_text(LONG, count) for count in (0, 1, 2, text_tokens(LONG))]

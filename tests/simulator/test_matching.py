@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario
-from flag_harness.simulator.scenario.matching import holds, view
-from flag_harness.simulator.scenario.turn_selector import Selection
+from flag_harness.simulator.scenario.matching import is_match, request_view
+from flag_harness.simulator.scenario.turn_selector import TurnSelector
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "Linux 6"}]}
@@ -31,7 +31,7 @@ IN_LOOP: dict[str, Any] = {
         ('user = "Which kernel?"', True, False),
         ('user_contains = "kernel"', True, False),
         ('user_matches = "(?i)^WHICH"', True, False),
-        ('asked_contains = "kernel"', True, True),
+        ('prompt_contains = "kernel"', True, True),
         ('result = "Linux 6"', False, True),
         ('result_contains = "Linux"', False, True),
         ('result_matches = "\\\\d$"', False, True),
@@ -57,13 +57,16 @@ IN_LOOP: dict[str, Any] = {
 def test_condition_holds_where_it_says(condition: str, asked: bool, in_loop: bool) -> None:
     """For a first question, and for a tool's result that comes back."""
     when = parse_scenario(f'[[turn]]\nwhen = {{ {condition} }}\ntext = "a"').turns[0].when
-    assert (asked, in_loop) == (holds(when, view(ASKED)), holds(when, view(IN_LOOP, ("files-api-2025-04-14",))))
+    assert (asked, in_loop) == (
+        is_match(when, request_view(ASKED)),
+        is_match(when, request_view(IN_LOOP, ("files-api-2025-04-14",))),
+    )
 
 
 def test_all_conditions_must_hold() -> None:
     """One that does not is enough for no."""
     when = parse_scenario('[[turn]]\nwhen = { user_contains = "kernel", streaming = true }\ntext = "a"').turns[0].when
-    assert not holds(when, view(ASKED))
+    assert not is_match(when, request_view(ASKED))
 
 
 def test_an_error_among_the_results_is_seen() -> None:
@@ -73,7 +76,7 @@ def test_an_error_among_the_results_is_seen() -> None:
         "messages": [*IN_LOOP["messages"][:2], {"role": "user", "content": [{**RESULT, "is_error": True}]}],
     }
     when = parse_scenario('[[turn]]\nwhen = { result_is_error = true }\ntext = "a"').turns[0].when
-    assert holds(when, view(body))
+    assert is_match(when, request_view(body))
 
 
 def test_turns_answer_in_order_and_count_for_themselves() -> None:
@@ -83,13 +86,13 @@ def test_turns_answer_in_order_and_count_for_themselves() -> None:
         '[[turn]]\nwhen = { nth = [3, 4] }\ntext = "third, fourth"\n'
         '[[turn]]\ntext = "else"'
     ).turns
-    selection = Selection(turns)
-    chosen = [selection.choose(view(ASKED)) for _ in range(5)]
+    selection = TurnSelector(turns)
+    chosen = [selection.choose(request_view(ASKED)) for _ in range(5)]
     expected = ["else", "second", "third, fourth", "third, fourth", "else"]
     assert expected == [turn.text for turn in chosen if turn is not None]
 
 
 def test_a_request_without_a_user_says_nothing() -> None:
     """A body whose only message is the assistant's has no user text and no results."""
-    seen = view({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
-    assert ("", "", ()) == (seen.user, seen.asked, seen.results)
+    seen = request_view({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
+    assert ("", "", ()) == (seen.user, seen.last_user_text, seen.results)

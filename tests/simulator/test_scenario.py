@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
 WHEN_KEYS = (
-    "user, user_contains, user_matches, asked_contains, result, result_contains, result_matches, result_is_error, "
+    "user, user_contains, user_matches, prompt_contains, result, result_contains, result_matches, result_is_error, "
     "result_of, results, system_contains, streaming, thinking, tool, beta, model, has, lacks, nth"
 )
 
@@ -28,7 +28,7 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
     first, second, cut, blocks, error = found.turns
     call = Call(name="bash", input={"command": "uname -s"})
     assert (Block(thinking="uname tells it."), Block(text="I'll look."), Block(call=call)) == first.content
-    assert ["tool_use", "end_turn", "max_tokens"] == [turn.ends_with for turn in (first, second, cut)]
+    assert ["tool_use", "end_turn", "max_tokens"] == [turn.final_stop_reason for turn in (first, second, cut)]
     assert (Timing(first_token=2.0, per_event=0.1), 40) == (second.timing, second.output_tokens)
     assert '{"command": "cat <<EOF' == cut.calls[0].partial_json
     assert ["thinking", "redacted_thinking", "text", "call", "raw"] == [
@@ -71,24 +71,24 @@ MISTAKES = {
     ),
     "no turns": (
         'title = "x"',
-        's.toml: a scenario without turns answers nothing; a turn reads: [[turn]] when = { user_contains = "hello" } '
+        's.toml: a scenario needs at least one turn, such as: [[turn]] when = { user_contains = "hello" } '
         'text = "Hello!"',
     ),
     "a turn without an answer": (
         '[[turn]]\nname = "a"',
-        "s.toml:1: turn[0]: it answers nothing; give it text, thinking, call, block, error, or a stop_reason",
+        "s.toml:1: turn[0]: it has no answer; add text, thinking, call, block, error or stop_reason",
     ),
     "an error beside an answer": (
         '[[turn]]\ntext = "a"\nerror = { status = 500, type = "api_error", message = "x" }',
-        "s.toml:3: turn[0]: it has an error and 'text'; an error is the whole answer, make it two turns",
+        "s.toml:3: turn[0]: it has both an error and 'text'; split it into two turns",
     ),
     "blocks beside a text": (
         '[[turn]]\ntext = "a"\nblock = [{ text = "b" }]',
-        "s.toml:3: turn[0]: it has 'block' and 'text'; put 'text' among the blocks",
+        "s.toml:3: turn[0]: it has both 'block' and 'text'; move 'text' into the blocks",
     ),
     "a block of two kinds": (
         '[[turn]]\nblock = [{ text = "b", thinking = "c" }]',
-        "s.toml:2: turn[0]: block[0] must have exactly one key of thinking, redacted_thinking, text, call, raw",
+        "s.toml:2: turn[0]: block[0] must have exactly one of the keys thinking, redacted_thinking, text, call, raw",
     ),
     "a call without input": (
         '[[turn]]\ncall = [{ name = "bash" }]',
@@ -96,7 +96,8 @@ MISTAKES = {
     ),
     "a cut call that is not cut": (
         '[[turn]]\ncall = [{ name = "bash", partial_json = "{" }]',
-        "s.toml:2: turn[0]: the call of 'bash' has partial_json, a call that was cut; add stop_reason = \"max_tokens\"",
+        "s.toml:2: turn[0]: the call of 'bash' has partial_json, for a call that is cut off; add "
+        'stop_reason = "max_tokens"',
     ),
     "a broken pattern": (
         '[[turn]]\nwhen = { user_matches = "(" }\ntext = "a"',
@@ -109,7 +110,7 @@ MISTAKES = {
     ),
     "a raw block of no type": (
         "[[turn]]\nblock = [{ raw = {} }]",
-        's.toml:2: turn[0]: block[0].raw is sent as it stands, and needs a type = "..."',
+        's.toml:2: turn[0]: block[0].raw is sent unchanged and needs type = "..."',
     ),
     "a raw call without a name": (
         '[[turn]]\nblock = [{ raw = { type = "server_tool_use", id = "srvtoolu_1", input = {} } }]',
@@ -125,43 +126,43 @@ MISTAKES = {
     ),
     "a profile that is no month": (
         'profile = "banana"\n[[turn]]\ntext = "a"',
-        's.toml:1: profile = \'banana\' is no month or day, such as "2025-11" or "2026-02-06"',
+        's.toml:1: profile = \'banana\' is not a month or day such as "2025-11" or "2026-02-06"',
     ),
     "a limit below nought": (
         '[limits]\nrequests = 3\ninput_tokens = -1\n[[turn]]\ntext = "a"',
-        "s.toml:3: limits.input_tokens = -1 counts from 0",
+        "s.toml:3: limits.input_tokens = -1 must be at least 0",
     ),
     "a rhythm that is no number": (
         '[timing]\nfirst_token = nan\n[[turn]]\ntext = "a"',
-        "s.toml:2: timing.first_token = nan is no number of seconds, 0 or more",
+        "s.toml:2: timing.first_token = nan must be a number of seconds, 0 or more",
     ),
     "a turn's rhythm that goes back": (
         '[[turn]]\ntext = "a"\ntiming = { per_event = -0.5 }',
-        "s.toml:3: turn[0]: timing.per_event = -0.5 is no number of seconds, 0 or more",
+        "s.toml:3: turn[0]: timing.per_event = -0.5 must be a number of seconds, 0 or more",
     ),
     "fewer tokens than none": (
         '[[turn]]\ntext = "a"\noutput_tokens = -3',
-        "s.toml:3: turn[0]: output_tokens = -3 counts from 0",
+        "s.toml:3: turn[0]: output_tokens = -3 must be at least 0",
     ),
     "an error that is none": (
         '[[turn]]\nerror = { status = 200, type = "api_error", message = "x" }',
-        "s.toml:2: turn[0]: error.status = 200 is no error; take one from 400 to 599",
+        "s.toml:2: turn[0]: error.status = 200 is not an error; use one from 400 to 599",
     ),
     "a call that is none": (
         '[[turn]]\ntext = "a"\nstop_reason = "tool_use"',
-        's.toml:3: turn[0]: stop_reason = "tool_use", but it calls no tool; add a call, or leave it out',
+        's.toml:3: turn[0]: stop_reason = "tool_use", but the turn has no call; add one or remove stop_reason',
     ),
     "an end that is none": (
         '[[turn]]\ncall = [{ name = "bash", input = {} }]\nstop_reason = "end_turn"',
-        's.toml:3: turn[0]: stop_reason = "end_turn", but it calls a tool; leave it out, or the call',
+        's.toml:3: turn[0]: stop_reason = "end_turn", but the turn has a call; remove one of them',
     ),
     "a stop sequence that does not stop": (
         '[[turn]]\ntext = "a"\nstop_sequence = "b"',
-        "s.toml:3: turn[0]: stop_sequence = 'b' ends an answer; add stop_reason = \"stop_sequence\"",
+        "s.toml:3: turn[0]: stop_sequence = 'b' needs stop_reason = \"stop_sequence\"",
     ),
     "counting from nought": (
         '[[turn]]\nwhen = { nth = 0 }\ntext = "a"',
-        "s.toml:2: turn[0]: when.nth = 0 counts from 1",
+        "s.toml:2: turn[0]: when.nth = 0 must be at least 1",
     ),
 }
 
@@ -205,10 +206,10 @@ def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "kernel.toml").write_text("")
     with pytest.raises(ScenarioError) as near:
         load_scenario(tmp_path / "kernle.toml")
-    assert f"{tmp_path}/kernle.toml: no such scenario; the nearest there is 'kernel.toml'" == str(near.value)
+    assert f"{tmp_path}/kernle.toml: no such file; the nearest is 'kernel.toml'" == str(near.value)
     with pytest.raises(ScenarioError) as none:
         load_scenario(tmp_path / "no" / "x.toml")
-    assert f"{tmp_path}/no/x.toml: no such scenario; there is no scenario in {tmp_path}/no" == str(none.value)
+    assert f"{tmp_path}/no/x.toml: no such file; there are no scenarios in {tmp_path}/no" == str(none.value)
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:

@@ -122,8 +122,8 @@ def test_a_hooks_turn_is_judged_as_a_files_is(request_for: Any) -> None:
     simulator = simulate(hook=lambda body: Turn(text="a", stop_reason="tool_use"))
     with pytest.raises(ScenarioError) as caught:
         simulator(request_for())
-    words = 'stop_reason = "tool_use", but it calls no tool; add a call, or leave it out'
-    assert f"the hook's turn: {words}" == str(caught.value)
+    words = 'stop_reason = "tool_use", but the turn has no call; add one or remove stop_reason'
+    assert f"the turn that the hook returned: {words}" == str(caught.value)
 
 
 def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
@@ -135,7 +135,7 @@ def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
 
 def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """How often a request came is kept of the latest ones: then it is answered as at first."""
-    monkeypatch.setattr("flag_harness.simulator.simulator.REMEMBERED", 2)
+    monkeypatch.setattr("flag_harness.simulator.simulator.MAX_REMEMBERED", 2)
     simulator = simulate()
     one, two, three = (request_for(max_tokens=most) for most in (1001, 1002, 1003))
     first = body(simulator(one))
@@ -170,9 +170,9 @@ def test_headers_are_the_recorded_ones(request_for: Any) -> None:
     simulator = simulate()
     plain, streamed = simulator(request_for())[0].headers, simulator(request_for(stream=True))[0].headers
     limits = [f"{name}-{part}" for name in KINDS for part in ("limit", "remaining", "reset")]
-    identity = [*limits, "request-id", *EVERYWHERE]
-    assert ["date", "content-type", *identity] == [name for name, _ in plain]
-    assert ["date", "content-type", "cache-control", *identity] == [name for name, _ in streamed]
+    canonical_body = [*limits, "request-id", *EVERYWHERE]
+    assert ["date", "content-type", *canonical_body] == [name for name, _ in plain]
+    assert ["date", "content-type", "cache-control", *canonical_body] == [name for name, _ in streamed]
     one, other = dict(plain), dict(streamed)
     assert ("application/json", "text/event-stream; charset=utf-8") == (one["content-type"], other["content-type"])
     assert one["anthropic-organization-id"] == other["anthropic-organization-id"]
@@ -245,7 +245,7 @@ def test_without_a_scenario_the_user_is_echoed(request_for: Any, read: Any) -> N
     image = {"type": "image", "source": {"type": "url", "url": "https://a/b.png"}}
     asked = [request_for(), request_for(messages=loop), request_for(messages=[{"role": "user", "content": [image]}])]
     told = [read(simulate()(one))[1]["content"][0]["text"] for one in asked]
-    assert ["hello", "Linux", "(nothing was said)"] == told
+    assert ["hello", "Linux", "(empty message)"] == told
 
 
 def test_a_hook_answers_before_the_turns(request_for: Any, read: Any) -> None:

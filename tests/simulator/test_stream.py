@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.simulator import Scenario, Turn, simulate
-from flag_harness.simulator.scenario.scenario import Block, Call, When
+from flag_harness.simulator.scenario.scenario import Block, Call, TurnConditions
 from flag_harness.wire.timeline import Chunk, Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).parent / "grammar.py")
@@ -50,7 +50,7 @@ def asked(turn: Turn, seed: int = 0, **changes: Any) -> Any:
 @given(st.lists(BLOCKS, max_size=5), st.integers(0, 1000))
 def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
     """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""
-    turn = Turn(blocks=tuple(blocks), stop_reason="end_turn", when=When())
+    turn = Turn(blocks=tuple(blocks), stop_reason="end_turn", when=TurnConditions())
     message = grammar.assembled(body(asked(turn, seed, stream=True)))
     told: list[Any] = []
     for block in message["content"]:

@@ -1,4 +1,4 @@
-"""A Messages API that refuses, streams and counts: a pure upstream with its own state."""
+"""A simulated Messages API: an upstream that validates requests, answers from a scenario and counts tokens."""
 
 import logging
 import threading
@@ -12,193 +12,212 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import catalogue, endpoints
 from flag_harness.simulator.answer import responses
-from flag_harness.simulator.answer.headers import Sending, sending
-from flag_harness.simulator.answer.message import Answer, omits_thinking, output_tokens, thinking_tokens, written_blocks
-from flag_harness.simulator.answer.randomness import Draw, fingerprint, identity
+from flag_harness.simulator.answer.headers import ResponseHeaders, make_response_headers
+from flag_harness.simulator.answer.message import (
+    AnswerMessage,
+    build_blocks,
+    estimate_output_tokens,
+    estimate_thinking_tokens,
+    is_thinking_omitted,
+)
+from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, fingerprint
 from flag_harness.simulator.answer.signatures import SeededSignatures
-from flag_harness.simulator.answer.stream import count
-from flag_harness.simulator.answer.truncation import ending
+from flag_harness.simulator.answer.stream import count_events
+from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import ModelListRequest, check_request
-from flag_harness.simulator.count.broken_prefixes import Breaks, BrokenPrefix
-from flag_harness.simulator.count.cache import Accounting, PromptCache
+from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
+from flag_harness.simulator.count.cache import InputUsage, PromptCache
 from flag_harness.simulator.count.prefix import Segment, segments
-from flag_harness.simulator.count.rate_limits import Budgets, Exceeded
+from flag_harness.simulator.count.rate_limits import ExceededLimit, RateLimiter
 from flag_harness.simulator.rules import ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
-from flag_harness.simulator.scenario.matching import View, asks_for_thinking, thinks, view
+from flag_harness.simulator.scenario.matching import RequestView, is_thinking, is_thinking_requested, request_view
 from flag_harness.simulator.scenario.scenario import Scenario, Turn
-from flag_harness.simulator.scenario.turn_selector import Selection, echo, no_turn
+from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn, unmatched_message
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Headers, Request, Response, header
 
 logger = logging.getLogger(__name__)
-REMEMBERED = 65_536
-"""Requests of which is known how often they came; the one that came longest ago is forgotten first."""
-_WARMING = Turn(stop_reason="max_tokens", output_tokens=0)
-"""What answers `max_tokens: 0`, a request that is only to fill the cache (documented)."""
+MAX_REMEMBERED = 65_536
+"""The number of different requests whose repetitions are counted; the least recent one is forgotten first."""
+_WARMUP_TURN = Turn(stop_reason="max_tokens", output_tokens=0)
+"""Answers `max_tokens: 0`, a request that only fills the cache (documented)."""
 
 Hook: TypeAlias = Callable[[Mapping[str, Any]], Turn | None]
-"""Is given a legal body; what it returns is answered, and None leaves the answer to the turns.
+"""Receives a legal body and returns the turn to answer with, or None to use the scenario's turns.
 
-A turn that a file could not have raises `ScenarioError`.
-"""
+An invalid turn raises `ScenarioError`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unmatched:
-    """A legal request that no turn of the scenario answers, and what was said about it."""
+class UnmatchedRequest:
+    """A legal request that no turn of the scenario matches, and the error message that answered it."""
 
     request: Request
     message: str
 
 
 class Simulator:
-    """Answers requests as the Messages API does. What it keeps stands behind a lock.
+    """Answers requests as the Messages API does. It is thread-safe.
 
-    `unmatched` holds the requests that its scenario had no turn for, `broken_prefixes` what was read anew though it
-    was cached, because something before it changed (each is logged, too); both in their order.
+    `unmatched` lists the requests that no turn of the scenario matched. `broken_prefixes` lists cached prefixes that
+    were not read because something before them changed; each is logged too.
     """
 
     def __init__(self, scenario: Scenario | None, clock: Clock, seed: object, hook: Hook | None = None) -> None:
         self.scenario = scenario
         self.signatures = SeededSignatures(seed)
-        self.unmatched: list[Unmatched] = []
+        self.unmatched: list[UnmatchedRequest] = []
         self.broken_prefixes: list[BrokenPrefix] = []
         self._clock, self._seed, self._hook = clock, seed, hook
         self._settings = scenario or Scenario()
-        self._selection = Selection(self._settings.turns)
-        self._cache, self._breaks = PromptCache(), Breaks()
-        self._budgets = Budgets(self._settings.limits, clock.now())
-        self._asked: OrderedDict[str, int] = OrderedDict()
-        self._organization = Draw(seed, "organization").uuid()
+        self._turns = TurnSelector(self._settings.turns)
+        self._cache, self._broken_prefixes = PromptCache(), BrokenPrefixDetector()
+        self._rate_limiter = RateLimiter(self._settings.limits, clock.now())
+        self._request_counts: OrderedDict[str, int] = OrderedDict()
+        self._organization = SeededRandom(seed, "organization").uuid()
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
-        """The answer. Two simulators of one seed answer the same requests with the same bytes."""
+        """Return the answer. Two simulators with the same seed answer the same requests with the same bytes."""
         with self._lock:
-            draw = self._draw(request)
-            request_id = draw.identifier("req_")
-            judged = check_request(request, self.signatures, self._settings)
-            if isinstance(judged, RefusedRequest):
-                return self._refused(judged, request, request_id)
-            if isinstance(judged, ModelListRequest) or judged.counting:
-                value = endpoints.answer(judged)
-                return responses.plain(value, responses.SHORT_SECONDS, self._sent(request, request_id))
-            return self._messages(request, judged, draw, request_id)
+            random = self._random_for(request)
+            request_id = random.identifier("req_")
+            checked = check_request(request, self.signatures, self._settings)
+            if isinstance(checked, RefusedRequest):
+                return self._error_response(checked, request, request_id)
+            if isinstance(checked, ModelListRequest) or checked.counting:
+                value = endpoints.answer(checked)
+                return responses.json_response(
+                    value, responses.OTHER_RESPONSE_SECONDS, self._response_headers(request, request_id)
+                )
+            return self._answer_messages(request, checked, random, request_id)
 
     def warm(self, request: Request) -> int:
-        """Put what the request marks into the cache, as if it had been asked before; the tokens that are there now.
+        """Put the marked prefixes of a request into the cache and return the number of cached tokens.
 
-        Raises `ScenarioError` where the request is refused.
+        Raises `ScenarioError` if the request is refused.
         """
         with self._lock:
-            judged = check_request(request, self.signatures, self._settings)
-            if not isinstance(judged, ParsedRequest):
-                words = judged.message if isinstance(judged, RefusedRequest) else "it has no prompt"
-                raise ScenarioError(f"this request cannot warm the cache: {words}")
-            counted = self._account(judged, _prefix(judged))
-            return counted.read + counted.written
+            checked = check_request(request, self.signatures, self._settings)
+            if not isinstance(checked, ParsedRequest):
+                message = checked.message if isinstance(checked, RefusedRequest) else "it has no prompt"
+                raise ScenarioError(f"this request cannot warm the cache: {message}")
+            usage = self._count_input(checked, _prefix_segments(checked))
+            return usage.read + usage.written
 
-    def _draw(self, request: Request) -> Draw:
-        """Randomness that depends on what is asked and on how often that was asked before, not on anything else."""
+    def _random_for(self, request: Request) -> SeededRandom:
+        """Return randomness that depends only on the request and on how often it was sent before."""
         key = fingerprint(
-            request.method, request.path, identity(request.body), header(request.headers, "anthropic-beta")
+            request.method, request.path, canonical_body(request.body), header(request.headers, "anthropic-beta")
         )
-        self._asked[key] = self._asked.pop(key, 0) + 1
-        if len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
-        return Draw(self._seed, key, self._asked[key])
+        self._request_counts[key] = self._request_counts.pop(key, 0) + 1
+        if len(self._request_counts) > MAX_REMEMBERED:
+            self._request_counts.popitem(last=False)
+        return SeededRandom(self._seed, key, self._request_counts[key])
 
-    def _messages(self, request: Request, asked: ParsedRequest, draw: Draw, request_id: str) -> Response:
-        model, now = asked.model.id, self._clock.now()
-        prefix = _prefix(asked)
-        fresh = prefix[-1].tokens - self._cache.readable(prefix, asked.model.smallest_cacheable_prefix, now)
-        exceeded = self._budgets.take(model, fresh, now)
-        limits = self._budgets.headers(model, now)
+    def _answer_messages(
+        self, request: Request, parsed: ParsedRequest, random: SeededRandom, request_id: str
+    ) -> Response:
+        model, now = parsed.model.id, self._clock.now()
+        prefix = _prefix_segments(parsed)
+        uncached = prefix[-1].tokens - self._cache.readable_tokens(prefix, parsed.model.smallest_cacheable_prefix, now)
+        exceeded = self._rate_limiter.charge_input(model, uncached, now)
+        limits = self._rate_limiter.headers(model, now)
         if exceeded is not None:
-            again = (("retry-after", str(exceeded.seconds)), *limits)
-            return self._refused(self._too_much(exceeded, asked), request, request_id, again)
-        seen = view(asked.body, asked.betas)
-        turn = _WARMING if asked.body["max_tokens"] == 0 else self._turn(asked.body, seen)
+            retry_headers = (("retry-after", str(exceeded.seconds)), *limits)
+            return self._error_response(self._rate_limit_refusal(exceeded, parsed), request, request_id, retry_headers)
+        view = request_view(parsed.body, parsed.betas)
+        turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._choose_turn(parsed.body, view)
         if turn is None:
-            message = no_turn(seen, self._settings, asked.body)
-            self.unmatched.append(Unmatched(request, message))
-            return self._refused(RefusedRequest("turn", 404, "scenario_has_no_turn", message), request, request_id)
+            message = unmatched_message(view, self._settings, parsed.body)
+            self.unmatched.append(UnmatchedRequest(request, message))
+            return self._error_response(
+                RefusedRequest("turn", 404, "scenario_has_no_turn", message), request, request_id
+            )
         if turn.error is not None:
             error = turn.error
             refusal = RefusedRequest("scenario", error.status, error.type, error.message)
-            return self._refused(refusal, request, request_id, tuple(error.headers.items()))
-        answer = self._answer(turn, asked, prefix, draw)
-        self._budgets.spend(model, answer.output_tokens, now)
-        sent = self._sent(request, request_id, limits)
-        if seen.streaming:
-            return responses.streamed(answer, draw, sent)
-        return responses.whole(answer, sent, count(answer, draw))
+            return self._error_response(refusal, request, request_id, tuple(error.headers.items()))
+        answer = self._build_answer(turn, parsed, prefix, random)
+        self._rate_limiter.charge_output(model, answer.output_tokens, now)
+        headers = self._response_headers(request, request_id, limits)
+        if view.streaming:
+            return responses.stream_response(answer, random, headers)
+        return responses.message_response(answer, headers, count_events(answer, random))
 
-    def _refused(self, refusal: RefusedRequest, request: Request, request_id: str, headers: Headers = ()) -> Response:
-        return responses.refused(refusal, self._sent(request, request_id), headers, self._settings.profile)
+    def _error_response(
+        self, refusal: RefusedRequest, request: Request, request_id: str, headers: Headers = ()
+    ) -> Response:
+        return responses.error_response(
+            refusal, self._response_headers(request, request_id), headers, self._settings.profile
+        )
 
-    def _sent(self, request: Request, request_id: str, limits: Headers = ()) -> Sending:
-        """The headers' values; drawn apart, so that they take nothing from the answer's own randomness."""
-        date = self._budgets.date(self._clock.now())
-        return sending(Draw(self._seed, "headers", request_id), self._organization, date, request_id, limits)
+    def _response_headers(self, request: Request, request_id: str, limits: Headers = ()) -> ResponseHeaders:
+        """Return the headers, with their own randomness, so that they do not change the answer."""
+        date = self._rate_limiter.date(self._clock.now())
+        return make_response_headers(
+            SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
+        )
 
-    def _too_much(self, exceeded: Exceeded, asked: ParsedRequest) -> RefusedRequest:
-        words = (
+    def _rate_limit_refusal(self, exceeded: ExceededLimit, request: ParsedRequest) -> RefusedRequest:
+        message = (
             f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per "
-            f"minute (org: {self._organization}, model: {asked.model.id}). For details, refer to: "
+            f"minute (org: {self._organization}, model: {request.model.id}). For details, refer to: "
             "https://docs.claude.com/en/api/rate-limits. You can see the response headers for current usage. Please "
             "reduce the prompt length or the maximum tokens requested, or try again later. You may also contact sales "
             "at https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase."
         )
-        return RefusedRequest("rate limit", 429, "rate_limit_error", words)
+        return RefusedRequest("rate limit", 429, "rate_limit_error", message)
 
-    def _turn(self, body: Mapping[str, Any], seen: View) -> Turn | None:
-        hooked = self._hook(body) if self._hook is not None else None
-        if hooked is not None:
-            problem = turn_problem(hooked)
+    def _choose_turn(self, body: Mapping[str, Any], view: RequestView) -> Turn | None:
+        turn = self._hook(body) if self._hook is not None else None
+        if turn is not None:
+            problem = turn_problem(turn)
             if problem is not None:
-                raise ScenarioError(f"the hook's turn: {problem.words}")
-            return hooked
-        return echo(seen) if self.scenario is None else self._selection.choose(seen)
+                raise ScenarioError(f"the turn that the hook returned: {problem.message}")
+            return turn
+        return echo_turn(view) if self.scenario is None else self._turns.choose(view)
 
-    def _answer(self, turn: Turn, asked: ParsedRequest, prefix: tuple[Segment, ...], draw: Draw) -> Answer:
-        model, body, profile = asked.model, asked.body, self._settings.profile
-        sent = ending(turn, body, thinking=thinks(body, model))
-        omitted = omits_thinking(body, model)
-        blocks = written_blocks(sent.blocks, draw, self.signatures, profile, omitted=omitted)
-        states_thinking = asks_for_thinking(body) or model.only_adaptive
-        stated = turn.output_tokens if turn.output_tokens is not None else sent.tokens
-        return Answer(
-            id=draw.identifier("msg_"),
+    def _build_answer(
+        self, turn: Turn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
+    ) -> AnswerMessage:
+        model, body, profile = request.model, request.body, self._settings.profile
+        content = answer_content(turn, body, thinking=is_thinking(body, model))
+        omitted = is_thinking_omitted(body, model)
+        blocks = build_blocks(content.blocks, random, self.signatures, profile, omitted=omitted)
+        states_thinking = is_thinking_requested(body) or model.only_adaptive
+        output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
+        return AnswerMessage(
+            id=random.identifier("msg_"),
             model=catalogue.full_id(model),
             blocks=blocks,
-            stop_reason=sent.stop_reason,
-            stop_sequence=sent.stop_sequence,
-            input=self._account(asked, prefix),
-            output_tokens=stated if stated is not None else output_tokens(blocks),
-            thinking_tokens=thinking_tokens(blocks) if states_thinking else None,
+            stop_reason=content.stop_reason,
+            stop_sequence=content.stop_sequence,
+            input=self._count_input(request, prefix),
+            output_tokens=output_tokens if output_tokens is not None else estimate_output_tokens(blocks),
+            thinking_tokens=estimate_thinking_tokens(blocks) if states_thinking else None,
             timing=turn.timing or self._settings.timing,
             profile=profile,
         )
 
-    def _account(self, asked: ParsedRequest, prefix: tuple[Segment, ...]) -> Accounting:
+    def _count_input(self, request: ParsedRequest, prefix: tuple[Segment, ...]) -> InputUsage:
         now = self._clock.now()
-        counted = self._cache.account(prefix, asked.model.smallest_cacheable_prefix, now)
-        broken = self._breaks.see(_tenant(asked), asked.model, prefix, counted, now)
+        usage = self._cache.update(prefix, request.model.smallest_cacheable_prefix, now)
+        broken = self._broken_prefixes.detect(_tenant(request), request.model, prefix, usage, now)
         if broken is not None:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)
-        return counted
+        return usage
 
 
-def _prefix(asked: ParsedRequest) -> tuple[Segment, ...]:
-    return segments(asked.body, asked.model.id, _tenant(asked))
+def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:
+    return segments(request.body, request.model.id, _tenant(request))
 
 
-def _tenant(asked: ParsedRequest) -> str:
-    """Whose cache it is."""
-    return api_key(asked.headers)
+def _tenant(request: ParsedRequest) -> str:
+    """Return the key that separates this client's cache from others."""
+    return api_key(request.headers)
 
 
 def simulate(
@@ -208,11 +227,11 @@ def simulate(
     seed: object = 0,
     hook: Hook | None = None,
 ) -> Simulator:
-    """A simulated Messages API, as an upstream.
+    """Return a simulated Messages API as an upstream.
 
-    `scenario` is one, or the path of its file; None echoes what the user says. `clock` tells when cached prefixes end
-    (a virtual one unless given). Ids, padding and signatures follow from `seed` and the requests. Raises
-    `ScenarioError` where the file cannot be read.
+    `scenario` is a `Scenario` or the path of its file; without one, the simulator repeats what the user says. `clock`
+    decides when cached prefixes expire (default: a virtual clock). Ids, padding and signatures depend only on `seed`
+    and the requests. Raises `ScenarioError` if the file cannot be read.
     """
     if isinstance(scenario, (str, Path)):
         scenario = load_scenario(scenario)

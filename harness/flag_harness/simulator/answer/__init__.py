@@ -1,1 +1,5 @@
-"""Answers: what the model says, as bytes with their times."""
+"""Answers of the simulated API: from a turn to content blocks, events, headers and timed bytes.
+
+A new kind of content block is built in `message.py` and streamed in `stream.py`. A key that the API added at some date
+gets that date in `profiles.py`.
+"""

@@ -1,9 +1,9 @@
-"""The headers of an answer: those that recordings of 2026 hold on nearly every answer of their kind, in their order."""
+"""Response headers: those on nearly every recorded answer of 2026, in the recorded order."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from flag_harness.simulator.answer.randomness import Draw
+from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.wire.timeline import Headers
 
 _COLOS = ("EWR", "LHR", "SJC")
@@ -12,8 +12,8 @@ _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """What the headers of one answer state. `limits` are those of the rate limits, where the answer has them."""
+class ResponseHeaders:
+    """The values of one answer's headers. `limits` holds the rate-limit headers, if the answer has them."""
 
     request_id: str
     organization: str
@@ -23,7 +23,7 @@ class Sending:
     limits: Headers = ()
 
     def headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
-        """All headers; `kind` are those that only this kind of answer has, its content type first."""
+        """Return all headers. `kind` holds those of this kind of answer, content type first."""
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
             *kind,
@@ -42,9 +42,11 @@ class Sending:
         )
 
 
-def sending(draw: Draw, organization: str, date: datetime, request_id: str, limits: Headers = ()) -> Sending:
-    """The headers' values, drawn."""
-    digits = [f"{draw.below(16):x}" for _ in range(64)]
-    ray = "9" + "".join(digits[:15]) + "-" + _COLOS[draw.below(len(_COLOS))]
+def make_response_headers(
+    random: SeededRandom, organization: str, date: datetime, request_id: str, limits: Headers = ()
+) -> ResponseHeaders:
+    """Return headers with random values."""
+    digits = [f"{random.integer_below(16):x}" for _ in range(64)]
+    ray = "9" + "".join(digits[:15]) + "-" + _COLOS[random.integer_below(len(_COLOS))]
     trace = f"00-{''.join(digits[16:48])}-{''.join(digits[48:64])}-01"
-    return Sending(request_id, organization, date, ray, trace, limits)
+    return ResponseHeaders(request_id, organization, date, ray, trace, limits)

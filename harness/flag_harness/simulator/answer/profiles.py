@@ -1,12 +1,12 @@
-"""What the API's answers have held since when: a simulator can answer as it did in an earlier month."""
+"""When keys first appeared in the API's answers, so that the simulator can answer as in an earlier month."""
 
 from collections.abc import Mapping
 from typing import Any
 
 LATEST = "2026-08"
-"""The month of the last recordings that this simulator was held against."""
+"""The month of the newest recordings that the simulator was compared with."""
 
-ADDED: Mapping[str, str] = {
+FIRST_SEEN: Mapping[str, str] = {
     "cache_creation_input_tokens": "2025-01",
     "cache_read_input_tokens": "2025-01",
     "service_tier": "2025-05",
@@ -17,26 +17,26 @@ ADDED: Mapping[str, str] = {
     "stop_details": "2026-04",
     "output_tokens_details": "2026-05",
 }
-"""The first month, or day, in which a key was recorded; keys that are not here were there in 2024."""
+"""The first month or day at which a key was recorded; keys that are not listed existed in 2024."""
 _CUMULATIVE_INPUT = "2025-08"
 _MODEL_FIRST = "2025-10"
 
 
-def dated(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """The object without the keys that came after `profile`, a month or a day (`2025-11`)."""
-    return {key: item for key, item in value.items() if ADDED.get(key, "") <= profile}
+def keys_in_profile(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """Return the object without the keys that are newer than `profile`, a month or a day (`2025-11`)."""
+    return {key: item for key, item in value.items() if FIRST_SEEN.get(key, "") <= profile}
 
 
-def dated_message(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """A message of that month; before October 2025 it began with its id, and `model` came after `role`."""
-    kept = dated(message, profile)
+def message_in_profile(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """Return a message as of that month; before October 2025 it started with its id, and `model` followed `role`."""
+    kept = keys_in_profile(message, profile)
     if profile >= _MODEL_FIRST:
         return kept
     order = ("id", "type", "role", "model")
     return {key: kept[key] for key in (*order, *(key for key in kept if key not in order))}
 
 
-def dated_closing(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """The usage of `message_delta` in that month; before August 2025 it told the output alone."""
-    kept = dated(usage, profile)
+def delta_usage_in_profile(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """Return the usage of `message_delta` as of that month; before August 2025 it only had the output tokens."""
+    kept = keys_in_profile(usage, profile)
     return kept if profile >= _CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}

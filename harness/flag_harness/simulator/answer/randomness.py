@@ -1,4 +1,4 @@
-"""Numbers and ids that look random and are the same at every recording: drawn from the seed and the request."""
+"""Random-looking numbers and ids that are the same at every recording: they depend on the seed and the request."""
 
 import hashlib
 import random
@@ -12,10 +12,10 @@ _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_CHARACTERS = 24
 
 
-class Draw:
-    """A stream of numbers that depends on its `seeds` alone, on every platform and Python.
+class SeededRandom:
+    """A sequence of numbers that depends only on its `seeds`, on every platform and Python version.
 
-    >>> Draw("seed", 1).identifier("msg_") == Draw("seed", 1).identifier("msg_")
+    >>> SeededRandom("seed", 1).identifier("msg_") == SeededRandom("seed", 1).identifier("msg_")
     True
     """
 
@@ -23,22 +23,22 @@ class Draw:
         digest = hashlib.sha256("\0".join(map(str, seeds)).encode()).digest()
         self._random = random.Random(int.from_bytes(digest))
 
-    def below(self, end: int) -> int:
-        """A whole number from 0 to `end` - 1. Only `random()` is the same in every Python version."""
+    def integer_below(self, end: int) -> int:
+        """Return an integer from 0 to `end` - 1. Only `random()` gives the same numbers in every Python version."""
         return int(self._random.random() * end)
 
     def identifier(self, prefix: str) -> str:
-        """An id as the API forms them: the prefix, `01`, and 22 more of `[0-9A-Za-z]`."""
-        return prefix + "01" + "".join(_ALPHABET[self.below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))
+        """Return an id in the API's format: the prefix, `01` and 22 characters of `[0-9A-Za-z]`."""
+        return prefix + "01" + "".join(_ALPHABET[self.integer_below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))
 
     def uuid(self) -> str:
-        """A UUID of version 4."""
-        digits = "".join(string.hexdigits[self.below(16)] for _ in range(30))
+        """Return a version 4 UUID."""
+        digits = "".join(string.hexdigits[self.integer_below(16)] for _ in range(30))
         return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-{digits[18:]}"
 
 
-def identity(body: bytes) -> bytes:
-    """A body as its canonical JSON, whatever the order in which a client writes its keys; else as it is."""
+def canonical_body(body: bytes) -> bytes:
+    """Return a body as JSON with sorted keys, or unchanged if it is not JSON."""
     try:
         return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -46,7 +46,7 @@ def identity(body: bytes) -> bytes:
 
 
 def fingerprint(*parts: bytes | str) -> str:
-    """A hash of the parts in their order."""
+    """Return a hash of the parts in their order."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -55,6 +55,6 @@ def fingerprint(*parts: bytes | str) -> str:
     return digest.hexdigest()
 
 
-def canonical(value: Mapping[str, Any] | list[Any]) -> str:
-    """JSON whose keys are sorted: equal for equal values, whatever the order in which they were written."""
+def canonical_json(value: Mapping[str, Any] | list[Any]) -> str:
+    """Return JSON with sorted keys, so that equal values give equal text."""
     return msgspec.json.encode(value, order="sorted").decode()

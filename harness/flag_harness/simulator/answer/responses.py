@@ -1,52 +1,54 @@
-"""Answers as timelines: status, headers and bytes, each with its time."""
+"""Answers as timelines: status, headers and chunks, each with its time."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.answer.headers import Sending
-from flag_harness.simulator.answer.message import Answer
-from flag_harness.simulator.answer.profiles import LATEST, dated
-from flag_harness.simulator.answer.randomness import Draw
-from flag_harness.simulator.answer.stream import events
+from flag_harness.simulator.answer.headers import ResponseHeaders
+from flag_harness.simulator.answer.message import AnswerMessage
+from flag_harness.simulator.answer.profiles import LATEST, keys_in_profile
+from flag_harness.simulator.answer.randomness import SeededRandom
+from flag_harness.simulator.answer.stream import stream_events
 from flag_harness.simulator.rules import RefusedRequest
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
 
-SHORT_SECONDS = 0.1
-"""What a refusal, a count or a listing takes. No recording says; it is a setting of ours, far below any answer."""
+OTHER_RESPONSE_SECONDS = 0.1
+"""The time of an error, a count or a model list. Our own setting, shorter than any answer; recordings do not say."""
 _UNAUTHORIZED, _TOO_LARGE = 401, 413
 
 
-def streamed(answer: Answer, draw: Draw, sent: Sending) -> Response:
-    """A stream: the head and the first event after `first_token` seconds, then an event each `per_event`."""
+def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseHeaders) -> Response:
+    """Return a stream: the first event after `first_token` seconds, then one event every `per_event` seconds."""
     at, step = answer.timing.first_token, answer.timing.per_event
-    chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(events(answer, draw)))
+    chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
     kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
     return Head(at, 200, sent.headers(kind, _milliseconds(at))), *chunks, End(chunks[-1].at)
 
 
-def whole(answer: Answer, sent: Sending, events_count: int) -> Response:
-    """A plain answer: all at once, when a stream of it would have ended."""
+def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
+    """Return a non-streamed answer, sent at the time at which a stream of it would end."""
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
-    return plain(answer.message(), at, sent)
+    return json_response(answer.full_message(), at, sent)
 
 
-def plain(value: Mapping[str, Any], at: float, sent: Sending) -> Response:
-    """A 200 with a JSON body."""
-    head = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
-    return head, Chunk(at, msgspec.json.encode(value)), End(at)
+def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
+    """Return a 200 with a JSON body."""
+    start_message = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
+    return start_message, Chunk(at, msgspec.json.encode(value)), End(at)
 
 
-def refused(refusal: RefusedRequest, sent: Sending, headers: Headers = (), profile: str = LATEST) -> Response:
-    """An error in the API's shape; one of the edge (413) has neither a top-level type nor a request id.
+def error_response(
+    refusal: RefusedRequest, sent: ResponseHeaders, headers: Headers = (), profile: str = LATEST
+) -> Response:
+    """Return an error in the API's format. A 413 comes from the edge and has no request id.
 
-    `headers` are added, and take the place of those of their names.
+    `headers` are added and replace headers with the same name.
     """
-    at, status = SHORT_SECONDS, refusal.status
+    at, status = OTHER_RESPONSE_SECONDS, refusal.status
     error = {"type": refusal.type, "message": refusal.message}
-    value = dated({"type": "error", "error": error, "request_id": sent.request_id}, profile)
-    kind = (("content-type", "application/json"), ("x-should-retry", _retry(status)))
+    value = keys_in_profile({"type": "error", "error": error, "request_id": sent.request_id}, profile)
+    kind = (("content-type", "application/json"), ("x-should-retry", _should_retry(status)))
     own = sent.headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)
     named = {name.lower() for name, _ in headers}
     kept = (pair for pair in own if pair[0] not in named)
@@ -54,8 +56,8 @@ def refused(refusal: RefusedRequest, sent: Sending, headers: Headers = (), profi
     return Head(at, status, (*kept, *headers)), Chunk(at, body), End(at)
 
 
-def _retry(status: int) -> str:
-    """Recorded `false` on every 400, 401 and 404; users quote `true` on 429."""
+def _should_retry(status: int) -> str:
+    """Return the `x-should-retry` value: recorded as `false` on every 400, 401 and 404, quoted as `true` on 429."""
     return "true" if status in (408, 409, 429) or status >= 500 else "false"
 
 

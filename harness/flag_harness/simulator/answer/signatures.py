@@ -1,4 +1,4 @@
-"""Signatures of thinking: issued here, and known again without a list, also by another simulator of the same seed."""
+"""Signatures of thinking blocks, which any simulator with the same seed can verify without a list."""
 
 import base64
 import hashlib
@@ -10,9 +10,9 @@ _MAC_BYTES = 32
 
 
 class SeededSignatures:
-    """Issues signatures from a seed. `trusted` are signatures and redacted data from elsewhere that pass unjudged.
+    """Signs thinking with a key from the seed. `trusted` signatures and redacted data are accepted without a check.
 
-    Like the API's, a signature holds the thinking itself, sealed: so it is known where the thinking was left out, too.
+    As in the API, a signature contains the thinking in encrypted form, so it also verifies blocks without their text.
     """
 
     def __init__(self, seed: object, trusted: Collection[str] = ()) -> None:
@@ -20,42 +20,42 @@ class SeededSignatures:
         self._trusted = frozenset(trusted)
 
     def sign(self, thinking: str) -> str:
-        """The signature for this thinking."""
+        """Return the signature for this thinking."""
         return self._seal(b"thinking", thinking)
 
     def is_valid(self, signature: str, thinking: str) -> bool:
-        """Whether this signature was issued for this thinking, or for one that was left out."""
+        """Return whether the signature was issued for this thinking, or for any thinking if the text is empty."""
         if signature in self._trusted:
             return True
         sealed = self._unseal(b"thinking", signature)
         return sealed is not None and thinking in (sealed, "")
 
     def is_issued(self, signature: str) -> bool:
-        """Whether this signature was issued, for whatever thinking."""
+        """Return whether the signature was issued at all, for any thinking text."""
         return signature in self._trusted or self._unseal(b"thinking", signature) is not None
 
     def encrypt(self, thinking: str) -> str:
-        """The data of a redacted thinking block: opaque, and known again."""
+        """Return the data of a redacted thinking block, which can be verified later."""
         return self._seal(b"redacted", thinking)
 
     def is_issued_redaction(self, data: str) -> bool:
-        """Whether this is the data of a redacted thinking block that was issued."""
+        """Return whether `data` belongs to a redacted thinking block that was issued."""
         return data in self._trusted or self._unseal(b"redacted", data) is not None
 
     def _seal(self, kind: bytes, text: str) -> str:
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
-        return base64.b64encode(_PREFIX + mac + self._masked(mac, text.encode())).decode()
+        return base64.b64encode(_PREFIX + mac + self._apply_mask(mac, text.encode())).decode()
 
     def _unseal(self, kind: bytes, sealed: str) -> str | None:
-        """The text that was sealed; None where it was not sealed here, or altered since."""
+        """Return the encrypted text, or None if it was not issued here or has been changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
-            text = self._masked(mac, hidden).decode()
+            text = self._apply_mask(mac, hidden).decode()
         except ValueError:
             return None
         return text if self._seal(kind, text) == sealed else None
 
-    def _masked(self, mac: bytes, data: bytes) -> bytes:
+    def _apply_mask(self, mac: bytes, data: bytes) -> bytes:
         stream = hashlib.shake_256(self._key + mac).digest(len(data))
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))

@@ -1,4 +1,4 @@
-"""An answer as the server-sent events that the API writes: its grammar, its padding, its pings."""
+"""Answers as server-sent events, with the API's event order, padding and pings."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,58 +6,58 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.answer.message import Answer, Written
-from flag_harness.simulator.answer.randomness import Draw
+from flag_harness.simulator.answer.message import AnswerBlock, AnswerMessage
+from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.wire import sse
 
 PING = sse.encode("ping", '{"type": "ping"}')
-_MOST_PADDING = 15
-_SPACES = b" " * _MOST_PADDING
+_MAX_PADDING = 15
+_SPACES = b" " * _MAX_PADDING
 _TEXT_PIECE = (3, 40)
 _JSON_PIECE = (2, 14)
 
 
-def events(answer: Answer, draw: Draw) -> Iterator[bytes]:
-    """The events of the whole stream, each as its bytes."""
-    yield _event({"type": "message_start", "message": answer.head()}, draw)
+def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes]:
+    """Yield the events of the whole stream as bytes."""
+    yield _encode_event({"type": "message_start", "message": answer.start_message()}, random)
     for index, written in enumerate(answer.blocks):
-        start, deltas = _opened(written, draw)
-        yield _event({"type": "content_block_start", "index": index, "content_block": start}, draw)
+        start, deltas = _start_and_deltas(written, random)
+        yield _encode_event({"type": "content_block_start", "index": index, "content_block": start}, random)
         if index == 0:
             yield PING
         for delta in deltas:
-            yield _event({"type": "content_block_delta", "index": index, "delta": delta}, draw)
-        yield _event({"type": "content_block_stop", "index": index}, draw)
-    closing = {"type": "message_delta", "delta": answer.closing_delta(), "usage": answer.closing_usage()}
-    yield _event(closing, draw)
-    yield _event({"type": "message_stop"}, draw)
+            yield _encode_event({"type": "content_block_delta", "index": index, "delta": delta}, random)
+        yield _encode_event({"type": "content_block_stop", "index": index}, random)
+    closing = {"type": "message_delta", "delta": answer.stop_delta(), "usage": answer.delta_usage()}
+    yield _encode_event(closing, random)
+    yield _encode_event({"type": "message_stop"}, random)
 
 
-def count(answer: Answer, draw: Draw) -> int:
-    """How many events a stream of the answer would have, about: what a plain answer waits for."""
-    blocks = sum(2 + len(_opened(written, draw)[1]) for written in answer.blocks)
+def count_events(answer: AnswerMessage, random: SeededRandom) -> int:
+    """Return roughly how many events a stream of the answer would have; a non-streamed answer waits that long."""
+    blocks = sum(2 + len(_start_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)
 
 
-def _event(data: Mapping[str, Any], draw: Draw) -> bytes:
-    """One event; before the last brace of its data stand 0 to 15 spaces, as in every recording."""
-    padding = _SPACES[: draw.below(_MOST_PADDING + 1)]
+def _encode_event(data: Mapping[str, Any], random: SeededRandom) -> bytes:
+    """Return one event. Its data has 0 to 15 spaces before the last brace, as in every recording."""
+    padding = _SPACES[: random.integer_below(_MAX_PADDING + 1)]
     return b"event: %b\ndata: %b%b}\n\n" % (data["type"].encode(), msgspec.json.encode(data)[:-1], padding)
 
 
-def _opened(written: Written, draw: Draw) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What `content_block_start` carries, and the deltas that follow."""
+def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the block of `content_block_start`, and the deltas that follow it."""
     block = dict(written.block)
     kind = block["type"]
     if kind == "text":
-        pieces = _pieces(block["text"], _TEXT_PIECE, draw)
+        pieces = _split_text(block["text"], _TEXT_PIECE, random)
         cited = [{"type": "citations_delta", "citation": citation} for citation in block.get("citations") or ()]
         start = {**block, "text": ""} | ({"citations": []} if "citations" in block else {})
         return start, [*cited, *({"type": "text_delta", "text": piece} for piece in pieces)]
     if kind == "compaction":
         return {**block, "content": None}, [{"type": "compaction_delta", "content": block["content"]}]
     if kind == "thinking":
-        pieces = _pieces(block["thinking"], _TEXT_PIECE, draw)
+        pieces = _split_text(block["thinking"], _TEXT_PIECE, random)
         deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
         signature = {"type": "signature_delta", "signature": block["signature"]}
         return {**block, "thinking": "", "signature": ""}, [*deltas, signature]
@@ -65,18 +65,18 @@ def _opened(written: Written, draw: Draw) -> tuple[dict[str, Any], list[dict[str
         text = written.partial_json
         if text is None:
             text = json.dumps(block["input"], ensure_ascii=False) if block["input"] else ""
-        pieces = ["", *_pieces(text, _JSON_PIECE, draw)]
+        pieces = ["", *_split_text(text, _JSON_PIECE, random)]
         return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
     return block, []
 
 
-def _pieces(text: str, size: tuple[int, int], draw: Draw) -> list[str]:
-    """The text cut into pieces of `size` characters, at least and at most; the first is short, as a first token is."""
+def _split_text(text: str, size: tuple[int, int], random: SeededRandom) -> list[str]:
+    """Split a text into pieces of `size` (least, most) characters; the first piece is short, like a first token."""
     least, most = size
     pieces: list[str] = []
     start = 0
     while start < len(text):
-        end = start + least + (draw.below(most - least + 1) if pieces else 0)
+        end = start + least + (random.integer_below(most - least + 1) if pieces else 0)
         pieces.append(text[start:end])
         start = end
     return pieces

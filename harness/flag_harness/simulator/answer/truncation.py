@@ -1,4 +1,4 @@
-"""Where an answer ends before its turn does: at a stop sequence, or at max_tokens."""
+"""Cuts an answer off at a stop sequence or at max_tokens."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.count.tokens import call_tokens, first_tokens, text_tokens
+from flag_harness.simulator.count.tokens import call_tokens, text_tokens, truncate_text
 from flag_harness.simulator.scenario.scenario import Block, StopReason, Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What of a turn is sent, and why it ends there. `tokens` is set where max_tokens cut it."""
+class AnswerContent:
+    """The part of a turn that is sent, and its stop reason. `tokens` is set if max_tokens cut it off."""
 
     blocks: tuple[Block, ...]
     stop_reason: StopReason
@@ -21,71 +21,76 @@ class Ending:
     tokens: int | None = None
 
 
-def ending(turn: Turn, body: Mapping[str, Any], *, thinking: bool) -> Ending:
-    """The turn as it is sent to this request.
+def answer_content(turn: Turn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
+    """Return the part of the turn that answers this request.
 
-    Thinking is sent only where the model thinks (`thinking`). The first stop sequence in a text ends the answer before
-    it; what does not fit into `max_tokens` by the estimate is cut, unless the turn says how many tokens it has.
+    Thinking is sent only if the model thinks (`thinking`). A stop sequence in a text ends the answer before it. Content
+    that exceeds `max_tokens` by the estimate is cut off, unless the turn states its number of tokens.
     """
     blocks = tuple(
         block for block in turn.content if thinking or (block.thinking is None and block.redacted_thinking is None)
     )
-    whole = _stopped(blocks, body.get("stop_sequences") or ()) or Ending(blocks, turn.ends_with, turn.stop_sequence)
-    return whole if turn.output_tokens is not None else _fitted(whole, body["max_tokens"])
+    whole = _cut_at_stop_sequence(blocks, body.get("stop_sequences") or ()) or AnswerContent(
+        blocks, turn.final_stop_reason, turn.stop_sequence
+    )
+    return whole if turn.output_tokens is not None else _cut_at_max_tokens(whole, body["max_tokens"])
 
 
-def _stopped(blocks: Sequence[Block], sequences: Sequence[str]) -> Ending | None:
-    """The answer up to the stop sequence that comes first; None where none comes."""
+def _cut_at_stop_sequence(blocks: Sequence[Block], sequences: Sequence[str]) -> AnswerContent | None:
+    """Return the answer up to the first stop sequence, or None if there is none."""
     for index, block in enumerate(blocks):
         found = [(at, one) for one in sequences if one and (at := (block.text or "").find(one)) >= 0]
         if found:
             at, sequence = min(found)
             rest = (Block(text=(block.text or "")[:at]),) if at else ()
-            return Ending((*blocks[:index], *rest), "stop_sequence", sequence)
+            return AnswerContent((*blocks[:index], *rest), "stop_sequence", sequence)
     return None
 
 
-def _fitted(whole: Ending, most: int) -> Ending:
+def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
     kept: list[Block] = []
-    left = most
+    left = max_tokens
     for block in whole.blocks:
-        cost = _cost(block)
+        cost = _block_tokens(block)
         if cost > left:
-            part = _part(block, left)
-            return Ending((*kept, *(() if part is None else (part,))), "max_tokens", tokens=most)
+            part = _partial_block(block, left)
+            return AnswerContent((*kept, *(() if part is None else (part,))), "max_tokens", tokens=max_tokens)
         kept.append(block)
         left -= cost
     return whole
 
 
-def _cost(block: Block) -> int:
+def _block_tokens(block: Block) -> int:
     if block.call is not None:
-        return call_tokens(block.call.name, _input(block))
-    return text_tokens(_words(block))
+        return call_tokens(block.call.name, _input_json(block))
+    return text_tokens(_counted_text(block))
 
 
-def _part(block: Block, tokens: int) -> Block | None:
-    """What of a block fits into so many tokens; a call keeps the beginning of its input, which is no JSON any more."""
+def _partial_block(block: Block, tokens: int) -> Block | None:
+    """Return the part of a block that fits into `tokens`, or None.
+
+    A call keeps the start of its input, which is no longer valid JSON.
+    """
     if block.call is not None:
         left = tokens - call_tokens(block.call.name, "")
         if left <= 0:
             return None
-        written = first_tokens(_input(block), left)
+        written = truncate_text(_input_json(block), left)
         return Block(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
     if block.text is not None or block.thinking is not None:
-        words = first_tokens(_words(block), tokens)
+        words = truncate_text(_counted_text(block), tokens)
         return None if not words else Block(text=words) if block.text is not None else Block(thinking=words)
     return None
 
 
-def _words(block: Block) -> str:
-    """What of a block counts, as text."""
+def _counted_text(block: Block) -> str:
+    """Return the text of a block that counts as tokens."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""
 
 
-def _input(block: Block) -> str:
+def _input_json(block: Block) -> str:
     call = block.call
     assert call is not None
     return call.partial_json or json.dumps(msgspec.to_builtins(call.input or {}), ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""Broken cache prefixes: which block changed, at which byte, and what that costs at list price.
+"""Detects broken cache prefixes: the block that changed, its first changed byte, and the extra cost at list price.
 
-A request breaks a prefix where an earlier one of the same conversation wrote more than it reads. Of one conversation
-are requests that share at least half of the written blocks, or whose first changed block is for the greater part the
-old one. A new question over the same beginning breaks nothing: its last user's turn is simply another one.
+A request breaks a prefix if an earlier request of the same conversation wrote more than this one reads. Two requests
+belong to the same conversation if they share at least half of the written blocks, or if the first changed block is
+mostly the same. A new question after the same beginning breaks nothing: only its last user turn is different.
 """
 
 from collections import Counter, OrderedDict
@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flag_harness.models import Model
-from flag_harness.simulator.count.cache import LIFETIMES, Accounting
+from flag_harness.simulator.count.cache import LIFETIMES, InputUsage
 from flag_harness.simulator.count.prefix import Segment
 from flag_harness.wire.usage import Usage
 
-REMEMBERED = 32
-"""Conversations whose prefixes are kept for comparison; the oldest goes first."""
-_SHOWN = 40
-_BEFORE = 12
+MAX_REMEMBERED = 32
+"""The number of conversations whose prefixes are kept for comparison; the oldest is removed first."""
+_SHOWN_CHARACTERS = 40
+_SHOWN_BEFORE = 12
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenPrefix:
-    """`path` is the block that changed, `byte` the first that differs in its canonical JSON.
+    """A cached prefix that was not read because a block changed.
 
-    `before` and `after` show the surroundings. `tokens` (simulated) were in the cache and are read anew; `cost` is what
-    that costs more than reading them from the cache, in US dollars at list price, None where no price is known.
+    `path` is the block that changed, and `byte` the first byte that differs in its canonical JSON. `before` and `after`
+    show the text around it. `tokens` (simulated) were cached and are now processed again; `cost` is the extra cost in
+    US dollars at list price, or None if no price is known.
     """
 
     path: str
@@ -36,7 +37,7 @@ class BrokenPrefix:
     cost: float | None
 
     def __str__(self) -> str:
-        cost = "at a price that is not known" if self.cost is None else f"${self.cost:.6f} more at list price"
+        cost = "at an unknown price" if self.cost is None else f"${self.cost:.6f} more at list price"
         return (
             f"the cached prefix breaks at {self.path}, byte {self.byte}: {self.before!r} became {self.after!r}; "
             f"{self.tokens} tokens (simulated) are not read from the cache, {cost}"
@@ -44,82 +45,82 @@ class BrokenPrefix:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _StoredPrefix:
     segments: tuple[Segment, ...]
     expires: float
 
 
-class Breaks:
-    """Prefixes as they were written, by key and model. It holds no lock: its owner does."""
+class BrokenPrefixDetector:
+    """Remembers written prefixes by key and model. Not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
-        self._written: OrderedDict[tuple[str, str, str], _Written] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
 
-    def see(
-        self, tenant: str, model: Model, segments: Sequence[Segment], counted: Accounting, now: float
+    def detect(
+        self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
-        """Say whether this request breaks a prefix, and remember the one that it wrote or read."""
-        broken = self._broken(tenant, model, segments, counted, now)
+        """Return the prefix that this request breaks, or None, and remember the prefix that it wrote or read."""
+        broken = self._find_broken(tenant, model, segments, counted, now)
         marked = [index for index, segment in enumerate(segments) if segment.mark]
         if marked and (counted.read or counted.written):
             prefix = tuple(segments[: marked[-1] + 1])
             lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:
-                self._written.pop((tenant, model.id, old.hash), None)
-            self._written[tenant, model.id, prefix[-1].hash] = _Written(prefix, now + lifetime)
-            while len(self._written) > REMEMBERED:
-                self._written.popitem(last=False)
+                self._prefixes.pop((tenant, model.id, old.hash), None)
+            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime)
+            while len(self._prefixes) > MAX_REMEMBERED:
+                self._prefixes.popitem(last=False)
         return broken
 
-    def _broken(
-        self, tenant: str, model: Model, segments: Sequence[Segment], counted: Accounting, now: float
+    def _find_broken(
+        self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
         worst: BrokenPrefix | None = None
-        for (owner, name, _), written in self._written.items():
+        for (owner, name, _), written in self._prefixes.items():
             if (owner, name) != (tenant, model.id) or written.expires <= now:
                 continue
             lost = min(written.segments[-1].tokens, segments[-1].tokens if segments else 0) - counted.read
-            at = _first_change(written.segments, segments)
+            at = _first_difference(written.segments, segments)
             if at is None or lost <= 0 or (worst is not None and lost <= worst.tokens):
                 continue
-            if _continues(written.segments, segments, at):
-                worst = _told(written.segments[at], segments[at], lost, model)
+            if _is_same_conversation(written.segments, segments, at):
+                worst = _make_broken_prefix(written.segments[at], segments[at], lost, model)
         return worst
 
 
-def _first_change(old: Sequence[Segment], new: Sequence[Segment]) -> int | None:
-    """The first block of `old` that `new` has another in the place of; None where one is the beginning of the other."""
+def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | None:
+    """Return the index of the first block that differs, or None if one sequence is the beginning of the other."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((index for index, (one, other) in pairs if one.hash != other.hash), None)
 
 
-def _continues(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
+def _is_same_conversation(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
     answered = any('"role":"assistant"' in segment.text for segment in new[at:])
     if new[at].path.startswith("messages") and not answered:
         return old[at].text == new[at].text  # what stands before it changed: tool_choice or thinking
     shared = Counter(segment.text for segment in old) & Counter(segment.text for segment in new)
-    return shared.total() * 2 >= len(old) or _alike(old[at].text, new[at].text)
+    return shared.total() * 2 >= len(old) or _is_similar(old[at].text, new[at].text)
 
 
-def _alike(old: str, new: str) -> bool:
-    """Whether beginning and end that both share are the greater part of the longer one."""
-    first = _shared(old, new)
-    last = min(_shared(old[::-1], new[::-1]), min(len(old), len(new)) - first)
+def _is_similar(old: str, new: str) -> bool:
+    """Return whether the common beginning and end are more than half of the longer text."""
+    first = _common_length(old, new)
+    last = min(_common_length(old[::-1], new[::-1]), min(len(old), len(new)) - first)
     return (first + last) * 2 > max(len(old), len(new))
 
 
-def _shared(one: str, other: str) -> int:
+def _common_length(one: str, other: str) -> int:
     least = min(len(one), len(other))
     return next((index for index in range(least) if one[index] != other[index]), least)
 
 
-def _told(old: Segment, new: Segment, lost: int, model: Model) -> BrokenPrefix:
+def _make_broken_prefix(old: Segment, new: Segment, lost: int, model: Model) -> BrokenPrefix:
     written = model.cost(Usage(cache_creation_input_tokens=lost))
     read = model.cost(Usage(cache_read_input_tokens=lost))
     cost = None if written is None or read is None else written - read
     if old.text == new.text:
         return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost)
-    at = _shared(old.text, new.text)
-    start = max(0, at - _BEFORE)
-    shown = [segment.text[start : start + _SHOWN] for segment in (old, new)]
+    at = _common_length(old.text, new.text)
+    start = max(0, at - _SHOWN_BEFORE)
+    shown = [segment.text[start : start + _SHOWN_CHARACTERS] for segment in (old, new)]
     return BrokenPrefix(new.path, len(old.text[:at].encode()), shown[0], shown[1], lost, cost)

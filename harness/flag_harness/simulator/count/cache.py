@@ -1,4 +1,4 @@
-"""The prompt cache: which prefix of a request was read before, and what of it is written now."""
+"""The simulated prompt cache."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from flag_harness.simulator.count.prefix import Lifetime, Segment
 
 LIFETIMES: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
-"""Seconds; each read begins them anew."""
+"""Seconds until an entry expires; each read starts them again."""
 LOOK_BACK = 20
-"""Blocks before a breakpoint, itself included, that are looked up (documented: prompt caching)."""
+"""The number of blocks, ending with a marked one, that are looked up (documented: prompt caching)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accounting:
-    """Tokens of one request: uncached, read from the cache, and written to it by lifetime."""
+class InputUsage:
+    """Input tokens of one request: not cached, read from the cache, and written to it by lifetime."""
 
     uncached: int
     read: int = 0
@@ -22,7 +22,7 @@ class Accounting:
 
     @property
     def written(self) -> int:
-        """Tokens written, whatever their lifetime."""
+        """Return the tokens written with any lifetime."""
         return self.written_5m + self.written_1h
 
 
@@ -33,30 +33,30 @@ class _Entry:
 
 
 class PromptCache:
-    """Prefixes that were written, by their hash. It holds no lock: its owner does."""
+    """Cached prefixes by their hash. Not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._swept = 0.0
+        self._last_cleanup = 0.0
 
     def __len__(self) -> int:
-        """How many prefixes are kept, those that ended since the last look among them."""
+        """Return the number of entries, including those that expired since the last cleanup."""
         return len(self._entries)
 
-    def account(self, segments: Sequence[Segment], smallest: int, now: float) -> Accounting:
-        """Read the longest known prefix, write the marked ones that are long enough, and count the tokens of each.
+    def update(self, segments: Sequence[Segment], min_tokens: int, now: float) -> InputUsage:
+        """Read the longest cached prefix, write the marked prefixes, and return the tokens of each.
 
-        `smallest` is the model's smallest cacheable prefix in tokens, `now` is in seconds.
+        Prefixes shorter than `min_tokens`, the model's smallest cacheable prefix, are not written. `now` is in seconds.
         """
-        self._sweep(now)
+        self._remove_expired(now)
         total = segments[-1].tokens if segments else 0
-        marks = _long_enough(segments, smallest)
+        marks = _cacheable_marks(segments, min_tokens)
         if not marks:
-            return Accounting(total)
-        hit = self._longest(segments, marks, now)
+            return InputUsage(total)
+        hit = self._longest_hit(segments, marks, now)
         read = 0 if hit is None else segments[hit].tokens
         if hit is not None:
-            self._keep(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
+            self._store(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
         written = {"5m": 0, "1h": 0}
         done = read
         for index in marks:
@@ -64,39 +64,39 @@ class PromptCache:
             if hit is None or index > hit:
                 written[lifetime] += segments[index].tokens - done
                 done = segments[index].tokens
-            self._keep(segments[index].hash, lifetime, now)
-        return Accounting(total - done, read, written["5m"], written["1h"])
+            self._store(segments[index].hash, lifetime, now)
+        return InputUsage(total - done, read, written["5m"], written["1h"])
 
-    def readable(self, segments: Sequence[Segment], smallest: int, now: float) -> int:
-        """The tokens that `account` would read from the cache; nothing is read or written."""
-        hit = self._longest(segments, _long_enough(segments, smallest), now)
+    def readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
+        """Return the tokens that `update` would read from the cache, without changing the cache."""
+        hit = self._longest_hit(segments, _cacheable_marks(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 
-    def _longest(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
-        """The longest prefix that is known, looking back from each mark, the last one first."""
+    def _longest_hit(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
+        """Return the index of the longest cached prefix, or None. Looks back from each mark, starting with the last."""
         for mark in reversed(marks):
-            for index in _looked_up(segments, mark):
+            for index in _lookback_indices(segments, mark):
                 entry = self._entries.get(segments[index].hash)
                 if entry is not None and entry.expires > now:
                     return index
         return None
 
-    def _sweep(self, now: float) -> None:
-        """Forget what has ended; once in the shortest lifetime, so that nothing is gone through at every request."""
-        if now - self._swept >= min(LIFETIMES.values()):
+    def _remove_expired(self, now: float) -> None:
+        """Remove expired entries, at most once per shortest lifetime to keep requests fast."""
+        if now - self._last_cleanup >= min(LIFETIMES.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
-            self._swept = now
+            self._last_cleanup = now
 
-    def _keep(self, key: str, lifetime: Lifetime, now: float) -> None:
-        """Write a prefix, or begin its life anew; the longer lifetime stays."""
+    def _store(self, key: str, lifetime: Lifetime, now: float) -> None:
+        """Store a prefix or renew it; a longer lifetime that it already has is kept."""
         known = self._entries.get(key)
         if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
             lifetime = known.lifetime
         self._entries[key] = _Entry(now + LIFETIMES[lifetime], lifetime)
 
 
-def _looked_up(segments: Sequence[Segment], mark: int) -> Iterator[int]:
-    """The positions that are looked up for a mark, from itself backwards; what stands in a block counts with it."""
+def _lookback_indices(segments: Sequence[Segment], mark: int) -> Iterator[int]:
+    """Yield the indices to look up for a mark, from the mark backwards. A nested block counts with its parent."""
     left = LOOK_BACK
     for index in range(mark, -1, -1):
         left -= not segments[index].nested
@@ -105,6 +105,6 @@ def _looked_up(segments: Sequence[Segment], mark: int) -> Iterator[int]:
         yield index
 
 
-def _long_enough(segments: Sequence[Segment], smallest: int) -> list[int]:
-    """The positions of the marks whose prefix is long enough to be cached."""
-    return [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= smallest]
+def _cacheable_marks(segments: Sequence[Segment], min_tokens: int) -> list[int]:
+    """Return the indices of the marked segments whose prefix is long enough to be cached."""
+    return [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= min_tokens]

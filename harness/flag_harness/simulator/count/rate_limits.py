@@ -1,7 +1,7 @@
-"""Requests and tokens per minute: what is left of them, in headers and, where a scenario limits them, in refusals.
+"""Rate limits for requests and tokens per minute, in headers and, if the scenario sets limits, in errors.
 
-Each budget is a bucket that fills again at its rate (documented: rate limits, token bucket). Tokens that are read from
-the cache are free (documented: cache-aware input limits). Output is charged when it is known.
+Each limit is a token bucket that refills continuously (documented: rate limits). Tokens read from the cache are free
+(documented: cache-aware input limits). Output is charged as soon as its size is known.
 """
 
 import math
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from flag_harness.simulator.scenario.scenario import Limits
+from flag_harness.simulator.scenario.scenario import RateLimits
 from flag_harness.wire.timeline import Headers
 
-RECORDED = Limits(requests=4_000, input_tokens=2_000_000, output_tokens=400_000)
-"""What most recordings of 2026 state; headers tell them where a scenario sets no limits, and nothing is refused."""
+RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_tokens=400_000)
+"""The limits in most recordings of 2026. Headers state them if the scenario sets no limits; nothing is refused then."""
 EPOCH = datetime(2026, 9, 1, tzinfo=UTC)
-"""When the simulator's clock stood at its start: dates in headers are counted from here."""
+"""The date at the start of the simulator's clock; dates in headers are counted from it."""
 _ROUNDED = 1_000
 _KINDS = ("requests", "input_tokens", "output_tokens")
 _MINUTE = 60.0
@@ -28,76 +28,79 @@ class _Bucket:
     left: float
     filled: float
 
-    def at(self, now: float) -> "_Bucket":
-        """The bucket as it is now."""
+    def refill(self, now: float) -> "_Bucket":
+        """Refill the bucket for the time since the last call, and return it."""
         self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _MINUTE)
         self.filled = now
         return self
 
-    def wait(self, wanted: float) -> float:
-        """Seconds until there is as much as `wanted`, or all that there can be."""
+    def seconds_until(self, wanted: float) -> float:
+        """Return the seconds until the bucket holds `wanted`, or is full."""
         return max(0.0, (min(wanted, self.size) - self.left) * _MINUTE / self.size)
 
 
 @dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A budget that a request would exceed, and when to ask again."""
+class ExceededLimit:
+    """A limit that a request would exceed, and the seconds until it can be sent again."""
 
     budget: str
     limit: int
     seconds: int
 
 
-class Budgets:
-    """What is left, by model. It holds no lock: its owner does.
+class RateLimiter:
+    """The remaining requests and tokens of each model. Not thread-safe; its owner holds a lock.
 
-    Without limits each request finds its budgets full: so its answer does not depend on what else was asked.
+    Without limits, each request finds full buckets, so that its answer does not depend on other requests.
     """
 
-    def __init__(self, limits: Limits | None, start: float) -> None:
+    def __init__(self, limits: RateLimits | None, start: float) -> None:
         self._limits, self._start = limits, start
         self._buckets: dict[str, dict[str, _Bucket]] = {}
 
-    def take(self, model: str, input_tokens: int, now: float) -> Exceeded | None:
-        """Charge a request and its input, or say which budget it exceeds; then nothing is charged."""
+    def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
+        """Charge a request and its input tokens, or return the limit that it exceeds and charge nothing."""
         if self._limits is None:
             self._buckets.pop(model, None)
-        buckets, needs = self._of(model, now), {"requests": 1, "input_tokens": input_tokens, "output_tokens": 1}
+        buckets, needs = (
+            self._model_buckets(model, now),
+            {"requests": 1, "input_tokens": input_tokens, "output_tokens": 1},
+        )
         for kind, need in needs.items():
             bucket = buckets[kind]
             if self._limits is not None and need > bucket.left + _ROUNDING:
-                return Exceeded(kind.replace("_", " "), bucket.size, max(1, math.ceil(bucket.wait(need))))
+                return ExceededLimit(kind.replace("_", " "), bucket.size, max(1, math.ceil(bucket.seconds_until(need))))
         for kind in ("requests", "input_tokens"):
             buckets[kind].left -= needs[kind]
         return None
 
-    def spend(self, model: str, output_tokens: int, now: float) -> None:
-        """Charge the output of an answer."""
-        self._of(model, now)["output_tokens"].left -= output_tokens
+    def charge_output(self, model: str, output_tokens: int, now: float) -> None:
+        """Charge the output tokens of an answer."""
+        self._model_buckets(model, now)["output_tokens"].left -= output_tokens
 
     def headers(self, model: str, now: float) -> Headers:
-        """The twelve headers, in the recorded order."""
-        buckets = self._of(model, now)
+        """Return the twelve rate-limit headers in the recorded order."""
+        buckets = self._model_buckets(model, now)
         tokens = [buckets[kind] for kind in _KINDS[1:]]
         both = _Bucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
-        return tuple(header for name, bucket in named.items() for header in self._told(name, bucket, now))
+        return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
     def date(self, now: float) -> datetime:
-        """What the clock's time is as a date."""
+        """Return the date for a time of the clock."""
         return EPOCH + timedelta(seconds=now - self._start)
 
-    def _told(self, name: str, bucket: _Bucket, now: float) -> Iterator[tuple[str, str]]:
+    def _limit_headers(self, name: str, bucket: _Bucket, now: float) -> Iterator[tuple[str, str]]:
         left = max(0, int(bucket.left + _ROUNDING))
         rounded = left if name == "requests" else left // _ROUNDED * _ROUNDED
-        reset = self.date(now + bucket.wait(bucket.size))
+        reset = self.date(now + bucket.seconds_until(bucket.size))
         yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
         yield f"anthropic-ratelimit-{name}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _of(self, model: str, now: float) -> Mapping[str, _Bucket]:
-        limits = self._limits or RECORDED
+    def _model_buckets(self, model: str, now: float) -> Mapping[str, _Bucket]:
+        limits = self._limits or RECORDED_LIMITS
         if model not in self._buckets:
-            sizes = {kind: getattr(limits, kind) or getattr(RECORDED, kind) for kind in _KINDS}
+            sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _KINDS}
             self._buckets[model] = {kind: _Bucket(size, float(size), now) for kind, size in sizes.items()}
-        return {kind: bucket.at(now) for kind, bucket in self._buckets[model].items()}
+        return {kind: bucket.refill(now) for kind, bucket in self._buckets[model].items()}

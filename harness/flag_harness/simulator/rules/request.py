@@ -11,7 +11,7 @@ import msgspec
 from flag_harness.models import Model
 from flag_harness.simulator.count.tokens import input_tokens
 from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
-from flag_harness.simulator.scenario.matching import blocks_of, message_blocks
+from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Headers, Request, header
 
@@ -145,7 +145,7 @@ class ParsedRequest:
         for number, message in enumerate(self.body["messages"]):
             for index, block in enumerate(message_blocks(message)):
                 path = f"messages.{number}.content.{index}"
-                inner = blocks_of(block.get("content")) if block["type"] == "tool_result" else ()
+                inner = content_blocks(block.get("content")) if block["type"] == "tool_result" else ()
                 yield from ((f"{path}.content.{place}", part) for place, part in enumerate(inner))
                 yield path, block
 

@@ -131,7 +131,9 @@ def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_valid(part: Mapping[str, Any]) -> bool:
-    return all(value is None or holds(value) for key, holds in _KEYWORD_CHECKS.items() for value in [part.get(key)])
+    return all(
+        value is None or is_match(value) for key, is_match in _KEYWORD_CHECKS.items() for value in [part.get(key)]
+    )
 
 
 def _is_schema_mapping(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Reads scenario files. A mistake is told with file, line, key and the nearest key that exists."""
+"""Reads scenario files. Errors name the file, line, key and the nearest existing key."""
 
 import difflib
 import re
@@ -9,34 +9,33 @@ from typing import NoReturn, get_args
 import msgspec
 
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator.scenario.scenario import Scenario, StopReason, Tables
+from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario, StopReason
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
-"""Strings and comments; only those of several lines may hold what looks like a table."""
-_EXAMPLE = 'a turn reads: [[turn]] when = { user_contains = "hello" } text = "Hello!"'
+"""Strings and comments. Only multi-line strings can contain what looks like a table."""
+_EXAMPLE = '[[turn]] when = { user_contains = "hello" } text = "Hello!"'
 
 
 def load_scenario(path: Path | str) -> Scenario:
-    """Read a scenario from a TOML file, as `flag_harness.simulator.scenario.scenario` documents it.
+    """Read a scenario from a TOML file; `flag_harness.simulator.scenario.scenario` documents the format.
 
-    Raises `ScenarioError` with file, line and key where the file is missing, is not TOML, or says something that
-    scenarios do not have.
+    Raises `ScenarioError` with file, line and key if the file is missing, is not TOML, or is not a valid scenario.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        _refuse_missing(path)
+        _raise_missing_file(path)
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path}: not UTF-8 text: {error}") from None
     return parse_scenario(text, path)
 
 
 def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
-    """A scenario from TOML text; `source` is named in errors. Raises `ScenarioError`."""
+    """Read a scenario from TOML text; errors name `source`. Raises `ScenarioError`."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -44,52 +43,54 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
     try:
         scenario = msgspec.convert(document, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(_explained(str(error), text, source)) from None
+        raise ScenarioError(_error_message(str(error), text, source)) from None
     if not scenario.turns:
-        raise ScenarioError(f"{source}: a scenario without turns answers nothing; {_EXAMPLE}")
+        raise ScenarioError(f"{source}: a scenario needs at least one turn, such as: {_EXAMPLE}")
     problem = settings_problem(scenario)
     if problem is not None:
-        raise ScenarioError(f"{source}{_line(text, '', problem.key)}: {problem.words}")
+        raise ScenarioError(f"{source}{_line_suffix(text, '', problem.key)}: {problem.message}")
     for index, turn in enumerate(scenario.turns):
         problem = turn_problem(turn)
         if problem is not None:
-            raise ScenarioError(f"{source}{_line(text, f'turn[{index}]', problem.key)}: turn[{index}]: {problem.words}")
+            raise ScenarioError(
+                f"{source}{_line_suffix(text, f'turn[{index}]', problem.key)}: turn[{index}]: {problem.message}"
+            )
     return scenario
 
 
-def _refuse_missing(path: Path) -> NoReturn:
+def _raise_missing_file(path: Path) -> NoReturn:
     others = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, others, n=1, cutoff=0.0)
-    hint = f"the nearest there is {near[0]!r}" if near else f"there is no scenario in {path.parent}"
-    raise ScenarioError(f"{path}: no such scenario; {hint}")
+    hint = f"the nearest is {near[0]!r}" if near else f"there are no scenarios in {path.parent}"
+    raise ScenarioError(f"{path}: no such file; {hint}")
 
 
-def _explained(error: str, text: str, source: Path | str) -> str:
-    """msgspec's message with the line, and for an unknown key the nearest one."""
+def _error_message(error: str, text: str, source: Path | str) -> str:
+    """Return msgspec's message with the line, and the nearest key if the key is unknown."""
     at = _PATH.search(error)
     path = at["path"] if at else ""
-    words = _PATH.sub("", error)
-    unknown = _UNKNOWN.match(words)
+    message = _PATH.sub("", error)
+    unknown = _UNKNOWN.match(message)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
         hint = f" (all: {', '.join(get_args(StopReason))})" if key == "stop_reason" else ""
-        return f"{source}{_line(text, path, key)}: {path}: {words[:1].lower()}{words[1:]}{hint}"
-    table = Tables.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
+        return f"{source}{_line_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}{hint}"
+    table = TABLE_TYPES.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
     known = [field.encode_name for field in msgspec.structs.fields(table)]
     nearest = difflib.get_close_matches(unknown["key"], known, n=1, cutoff=0.0)[0]
-    line = _line(text, path, unknown["key"])
+    line = _line_suffix(text, path, unknown["key"])
     where = f"{path} has" if path else "a scenario has"
     return f"{source}{line}: {where} no key {unknown['key']!r}; the nearest is {nearest!r} (all: {', '.join(known)})"
 
 
-def _blanked(found: re.Match[str]) -> str:
-    """Nothing but the line ends of a string of several lines; other strings and comments as they are."""
+def _blank_multiline(found: re.Match[str]) -> str:
+    """Return only the line ends of a multi-line string; other strings and comments unchanged."""
     return "\n" * found[0].count("\n") or found[0]
 
 
-def _line(text: str, path: str, key: str) -> str:
-    """`:LINE` of `key` within the turn that `path` names; of that turn where the key is not found; else nothing."""
-    lines = _LONG_STRING.sub(_blanked, text).split("\n")
+def _line_suffix(text: str, path: str, key: str) -> str:
+    """Return `:LINE` of `key` in the turn named by `path`, or that of the turn itself, or an empty string."""
+    lines = _LONG_STRING.sub(_blank_multiline, text).split("\n")
     first, last = 0, len(lines)
     turn = re.match(r"turn\[(\d+)\]", path)
     if turn:

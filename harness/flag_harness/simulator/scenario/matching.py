@@ -1,4 +1,4 @@
-"""Which turn of a scenario answers a request: what the request says, and whether a turn's conditions hold for it."""
+"""Decides whether a turn's conditions match a request."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.models import Model
-from flag_harness.simulator.scenario.scenario import When
+from flag_harness.simulator.scenario.scenario import TurnConditions
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One tool_result of the last user message; `tool` is the name of the tool whose call it answers."""
+class ToolResult:
+    """A tool_result of the last user message; `tool` is the name of the tool that was called."""
 
     text: str
     is_error: bool
@@ -19,12 +19,12 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What conditions look at, read off a request's body and beta header."""
+class RequestView:
+    """The parts of a request that conditions refer to."""
 
     user: str
-    asked: str
-    results: tuple[Result, ...]
+    last_user_text: str
+    results: tuple[ToolResult, ...]
     system: str
     streaming: bool
     thinking: bool
@@ -34,22 +34,24 @@ class View:
     parameters: Collection[str]
 
 
-def view(body: Mapping[str, Any], betas: Collection[str] = ()) -> View:
-    """The view of a request that is legal."""
+def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
+    """Return the view of a legal request."""
     users = [message for message in body["messages"] if message["role"] == "user"]
-    names = _called_tools(body["messages"])
-    texts = [text_of(message.get("content")) for message in users]
-    return View(
+    names = _tool_names(body["messages"])
+    texts = [text_content(message.get("content")) for message in users]
+    return RequestView(
         user=texts[-1] if texts else "",
-        asked=next((text for text in reversed(texts) if text), ""),
+        last_user_text=next((text for text in reversed(texts) if text), ""),
         results=tuple(
-            Result(text_of(block.get("content")), bool(block.get("is_error")), names.get(block["tool_use_id"], ""))
+            ToolResult(
+                text_content(block.get("content")), bool(block.get("is_error")), names.get(block["tool_use_id"], "")
+            )
             for block in (message_blocks(users[-1]) if users else ())
             if block["type"] == "tool_result"
         ),
-        system=text_of(body.get("system")),
+        system=text_content(body.get("system")),
         streaming=bool(body.get("stream")),
-        thinking=asks_for_thinking(body),
+        thinking=is_thinking_requested(body),
         tools=frozenset(tool.get("name", "") for tool in body.get("tools") or ()),
         betas=frozenset(betas),
         model=body["model"],
@@ -57,43 +59,43 @@ def view(body: Mapping[str, Any], betas: Collection[str] = ()) -> View:
     )
 
 
-def asks_for_thinking(body: Mapping[str, Any]) -> bool:
-    """Whether the body asks for thinking, with a budget or adaptive."""
+def is_thinking_requested(body: Mapping[str, Any]) -> bool:
+    """Return whether the body requests thinking, with a budget or adaptive."""
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
-def thinks(body: Mapping[str, Any], model: Model) -> bool:
-    """Whether the model thinks before it answers: where it is asked to, and where it does so unasked."""
-    return asks_for_thinking(body) or (model.thinks_unasked and not body.get("thinking"))
+def is_thinking(body: Mapping[str, Any], model: Model) -> bool:
+    """Return whether the model thinks before it answers, on request or by default."""
+    return is_thinking_requested(body) or (model.thinks_unasked and not body.get("thinking"))
 
 
-def blocks_of(content: Any) -> Sequence[Mapping[str, Any]]:
-    """A message's, a tool result's or the system prompt's content as blocks; a string is one text block."""
+def content_blocks(content: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the content of a message, tool result or system prompt as blocks; a string becomes one text block."""
     if content is None:
         return ()
     return ({"type": "text", "text": content},) if isinstance(content, str) else content
 
 
 def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """A message's blocks; a system message that only changes settings has none."""
-    return blocks_of(message.get("content"))
+    """Return a message's blocks; a system message that only changes settings has none."""
+    return content_blocks(message.get("content"))
 
 
-def text_of(content: Any) -> str:
-    """The text blocks of a content, joined by newlines."""
-    return "\n".join(block["text"] for block in blocks_of(content) if block.get("type") == "text")
+def text_content(content: Any) -> str:
+    """Return the text blocks of a content, joined by newlines."""
+    return "\n".join(block["text"] for block in content_blocks(content) if block.get("type") == "text")
 
 
-def holds(when: When, seen: View) -> bool:
-    """Whether all conditions but `nth` hold for the request."""
+def is_match(when: TurnConditions, view: RequestView) -> bool:
+    """Return whether the request fulfils all conditions except `nth`."""
     return all(
-        condition(wanted, seen)
+        condition(expected, view)
         for name, condition in _CONDITIONS.items()
-        if (wanted := getattr(when, name)) is not None and wanted != ()
+        if (expected := getattr(when, name)) is not None and expected != ()
     )
 
 
-def _called_tools(messages: list[Mapping[str, Any]]) -> dict[str, str]:
+def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
     return {
         block["id"]: block["name"]
         for message in messages
@@ -103,31 +105,31 @@ def _called_tools(messages: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _some_result(test: Callable[[Any, Result], bool]) -> Callable[[Any, View], bool]:
-    return lambda wanted, seen: any(test(wanted, result) for result in seen.results)
+def _any_result(test: Callable[[Any, ToolResult], bool]) -> Callable[[Any, RequestView], bool]:
+    return lambda expected, view: any(test(expected, result) for result in view.results)
 
 
-def _result_is_error(wanted: bool, seen: View) -> bool:
-    return bool(seen.results) and any(result.is_error for result in seen.results) == wanted
+def _result_is_error(expected: bool, view: RequestView) -> bool:
+    return bool(view.results) and any(result.is_error for result in view.results) == expected
 
 
-_CONDITIONS: Mapping[str, Callable[[Any, View], bool]] = {
-    "user": lambda wanted, seen: bool(seen.user == wanted),
-    "user_contains": lambda wanted, seen: wanted in seen.user,
-    "user_matches": lambda wanted, seen: re.search(wanted, seen.user) is not None,
-    "asked_contains": lambda wanted, seen: wanted in seen.asked,
-    "result": _some_result(lambda wanted, result: bool(result.text == wanted)),
-    "result_contains": _some_result(lambda wanted, result: wanted in result.text),
-    "result_matches": _some_result(lambda wanted, result: re.search(wanted, result.text) is not None),
+_CONDITIONS: Mapping[str, Callable[[Any, RequestView], bool]] = {
+    "user": lambda expected, view: bool(view.user == expected),
+    "user_contains": lambda expected, view: expected in view.user,
+    "user_matches": lambda expected, view: re.search(expected, view.user) is not None,
+    "prompt_contains": lambda expected, view: expected in view.last_user_text,
+    "result": _any_result(lambda expected, result: bool(result.text == expected)),
+    "result_contains": _any_result(lambda expected, result: expected in result.text),
+    "result_matches": _any_result(lambda expected, result: re.search(expected, result.text) is not None),
     "result_is_error": _result_is_error,
-    "result_of": _some_result(lambda wanted, result: bool(result.tool == wanted)),
-    "results": lambda wanted, seen: len(seen.results) == wanted,
-    "system_contains": lambda wanted, seen: wanted in seen.system,
-    "streaming": lambda wanted, seen: seen.streaming is wanted,
-    "thinking": lambda wanted, seen: seen.thinking is wanted,
-    "tool": lambda wanted, seen: wanted in seen.tools,
-    "beta": lambda wanted, seen: wanted in seen.betas,
-    "model": lambda wanted, seen: bool(seen.model == wanted),
-    "has": lambda wanted, seen: all(key in seen.parameters for key in wanted),
-    "lacks": lambda wanted, seen: not any(key in seen.parameters for key in wanted),
+    "result_of": _any_result(lambda expected, result: bool(result.tool == expected)),
+    "results": lambda expected, view: len(view.results) == expected,
+    "system_contains": lambda expected, view: expected in view.system,
+    "streaming": lambda expected, view: view.streaming is expected,
+    "thinking": lambda expected, view: view.thinking is expected,
+    "tool": lambda expected, view: expected in view.tools,
+    "beta": lambda expected, view: expected in view.betas,
+    "model": lambda expected, view: bool(view.model == expected),
+    "has": lambda expected, view: all(key in view.parameters for key in expected),
+    "lacks": lambda expected, view: not any(key in view.parameters for key in expected),
 }

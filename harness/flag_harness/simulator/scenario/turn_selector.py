@@ -1,79 +1,83 @@
-"""Chooses the turn that answers, and says what was asked where there is none."""
+"""Selects the turn that answers a request, and describes a request that no turn matches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flag_harness.simulator.scenario.matching import View, holds
-from flag_harness.simulator.scenario.scenario import Scenario, Turn, When
+from flag_harness.simulator.scenario.matching import RequestView, is_match
+from flag_harness.simulator.scenario.scenario import Scenario, Turn, TurnConditions
 
-_SHOWN = 120
+_MAX_LENGTH = 120
 
 
-class Selection:
-    """Turns, and how often the conditions of each have held. It holds no lock: its owner does."""
+class TurnSelector:
+    """Selects turns and counts how often each matched. Not thread-safe; its owner holds a lock."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self._turns = tuple(turns)
-        self._held = [0] * len(self._turns)
+        self._match_counts = [0] * len(self._turns)
 
-    def choose(self, seen: View) -> Turn | None:
-        """The first turn whose conditions hold; turns with `nth` count each time that their other conditions do."""
+    def choose(self, view: RequestView) -> Turn | None:
+        """Return the first matching turn. A turn with `nth` counts each match of its other conditions."""
         chosen: Turn | None = None
         for index, turn in enumerate(self._turns):
-            if not holds(turn.when, seen):
+            if not is_match(turn.when, view):
                 continue
             numbers = (turn.when.nth,) if isinstance(turn.when.nth, int) else turn.when.nth
             if chosen is not None and not numbers:
                 continue
-            self._held[index] += 1
-            if chosen is None and (not numbers or self._held[index] in numbers):
+            self._match_counts[index] += 1
+            if chosen is None and (not numbers or self._match_counts[index] in numbers):
                 chosen = turn
         return chosen
 
 
-def echo(seen: View) -> Turn:
-    """Without a scenario the model repeats the tool's results, else what the user said."""
-    said = "\n".join(result.text for result in seen.results) or seen.user or seen.asked
-    return Turn(text=said or "(nothing was said)", thinking="I repeat it.")
+def echo_turn(view: RequestView) -> Turn:
+    """Return the turn that answers without a scenario: it repeats the tool results, or else what the user said."""
+    text = "\n".join(result.text for result in view.results) or view.user or view.last_user_text
+    return Turn(text=text or "(empty message)", thinking="I repeat it.")
 
 
-def no_turn(seen: View, scenario: Scenario, body: Mapping[str, Any]) -> str:
-    """What to tell where no turn fits: what was asked, which turns there are, what to add."""
-    if seen.results:
-        texts = " | ".join(result.text for result in seen.results)
-        asked, hint = f"tool results {_short(texts)}", f"when = {{ result_contains = {_short(texts, 30)} }}"
+def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
+    """Return the error message for a request that no turn matches: the request, the turns, and a turn to add."""
+    if view.results:
+        texts = " | ".join(result.text for result in view.results)
+        request, hint = f"tool results {_quote(texts)}", f"when = {{ result_contains = {_quote(texts, 30)} }}"
     else:
-        asked, hint = f"the user text {_short(seen.user)}", f"when = {{ user_contains = {_short(seen.user, 30)} }}"
+        request, hint = (
+            f"the user text {_quote(view.user)}",
+            f"when = {{ user_contains = {_quote(view.user, 30)} }}",
+        )
     turns = "; ".join(
-        f"{turn.name or f'turn[{index}]'} when {conditions(turn.when)}" for index, turn in enumerate(scenario.turns)
+        f"{turn.name or f'turn[{index}]'} when {format_conditions(turn.when)}"
+        for index, turn in enumerate(scenario.turns)
     )
     title = f" of {scenario.title!r}" if scenario.title else ""
     return (
-        f"The simulated API's scenario has no turn for message {len(body['messages'])}, {asked}. "
+        f"The simulated API's scenario has no turn for message {len(body['messages'])}, {request}. "
         f'The turns{title} are: {turns}. Add one: [[turn]] {hint} text = "..."'
     )
 
 
-def conditions(when: When) -> str:
-    """The conditions that a turn has, as its file says them."""
-    default = When()
-    said = [
-        f"{name} = {_toml(value)}"
-        for name in When.__struct_fields__
+def format_conditions(when: TurnConditions) -> str:
+    """Return the conditions of a turn as its file would state them."""
+    default = TurnConditions()
+    parts = [
+        f"{name} = {_toml_value(value)}"
+        for name in TurnConditions.__struct_fields__
         if (value := getattr(when, name)) != getattr(default, name)
     ]
-    return f"{{ {', '.join(said)} }}" if said else "anything"
+    return f"{{ {', '.join(parts)} }}" if parts else "anything"
 
 
-def _toml(value: object) -> str:
+def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return _short(value)
+        return _quote(value)
     return str(list(value)) if isinstance(value, tuple) else str(value)
 
 
-def _short(text: str, most: int = _SHOWN) -> str:
-    shown = text if len(text) <= most else f"{text[:most]}..."
+def _quote(text: str, limit: int = _MAX_LENGTH) -> str:
+    shown = text if len(text) <= limit else f"{text[:limit]}..."
     quoted = shown.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{quoted}"'
