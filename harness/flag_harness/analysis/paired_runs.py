@@ -1,0 +1,243 @@
+"""Pairs of runs of one test that differ in one flag alone, and what changes between them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.analysis.blame import explain_failures
+from flag_harness.analysis.request_changes import (
+    ABSENT,
+    Change,
+    SentRequest,
+    align_requests,
+    display_value,
+    list_changes,
+)
+from flag_harness.matrix.space import FlagSpace, Row
+
+REQUESTS = "requests"
+"""The path of an effect that adds or removes requests."""
+
+_VOLATILE_TOKEN = re.compile(
+    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
+    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"  # a date or time, ISO 8601
+    r"|\b\d\d:\d\d:\d\d\b"
+    r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"  # a hash, or a number in hexadecimal
+    r"|\b\d{6,}\b"
+    r"|\b(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}\b"  # a random token
+    r"|/(?:tmp|var/folders|private/tmp)/[^\s\"']+"  # a temporary file
+)
+_NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRun:
+    """One run of a test: its row, and the requests that it sent, simplified by `simplify_requests`."""
+
+    row: Row
+    requests: tuple[SentRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEffect:
+    """An effect of one flag in one test: `flag` and `value` are indices in the space of flags."""
+
+    flag: int
+    value: int
+    path: str
+    before: str
+    after: str
+    changed_pairs: int
+    pairs: int
+    condition: str
+    test: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two runs that differ in one flag: `base` is the row with the flag's default; `changes` are by path."""
+
+    flag: int
+    value: int
+    base: Row
+    changes: Mapping[str, tuple[Change, ...]]
+
+
+class PairedRuns:
+    """The runs of one test, compared pair by pair."""
+
+    def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
+        self._space, self._name = space, name
+        self._cache: dict[tuple[int, int], Mapping[str, tuple[Change, ...]]] = {}
+        self._unique: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
+        by_row: dict[Row, list[int]] = {}
+        for run in runs:
+            by_row.setdefault(run.row, []).append(self._identity(run.requests))
+        self._requests = [requests for _, requests in self._unique.values()]
+        self._repeated = self._paths_that_differ(ids for ids in by_row.values() if len(ids) > 1)
+        pairs = list(self._pairs({row: ids[0] for row, ids in by_row.items()}))
+        self.pair_counts = Counter(pair.flag for pair in pairs)
+        self.volatile: set[str] = set()
+        self._random_paths: dict[str, bool] = {}
+        self._recurrences = Counter(
+            _change_key(pair, change) for pair in pairs for changes in pair.changes.values() for change in changes
+        )
+        self._all_pairs = [self._without_volatile(pair, pairs) for pair in pairs]
+
+    def effects(self) -> Iterator[RunEffect]:
+        """Return the effects that this test shows, similar paths of one flag together."""
+        groups: dict[tuple[int, int], list[_Pair]] = {}
+        for pair in self._all_pairs:
+            groups.setdefault((pair.flag, pair.value), []).append(pair)
+        for (flag, value), pairs in groups.items():
+            paths = sorted({path for pair in pairs for path in pair.changes})
+            for name, members in _group_paths(paths, pairs).items():
+                changed = [pair for pair in pairs if not members.isdisjoint(pair.changes)]
+                before, after = _summarize(
+                    [one for pair in changed for path in members for one in pair.changes.get(path, ())]
+                )
+                condition = self._condition(pairs, members)
+                yield RunEffect(
+                    flag,
+                    value,
+                    name,
+                    before,
+                    after,
+                    len(changed),
+                    len(pairs),
+                    condition,
+                    self._name,
+                    tuple(sorted(members)),
+                )
+
+    def _condition(self, pairs: Sequence[_Pair], members: set[str]) -> str:
+        """Return what must hold beside the flag itself, or an empty string if the flag always has the effect."""
+        runs = [(pair.base, members.isdisjoint(pair.changes)) for pair in pairs]
+        if not any(unchanged for _, unchanged in runs):
+            return ""
+        explanation = explain_failures(self._space, runs)
+        return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
+
+    def _identity(self, requests: tuple[SentRequest, ...]) -> int:
+        key = repr(requests)
+        if key not in self._unique:
+            self._unique[key] = (len(self._unique), requests)
+        return self._unique[key][0]
+
+    def _pairs(self, runs: Mapping[Row, int]) -> Iterator[_Pair]:
+        for row, after in runs.items():
+            for index, flag in enumerate(self._space.flags):
+                default = flag.values.index(flag.default)
+                if row[index] == default:
+                    continue
+                base = (*row[:index], default, *row[index + 1 :])
+                if (before := runs.get(base)) is not None:
+                    yield _Pair(index, row[index], base, self._changes(before, after))
+
+    def _changes(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
+        if before == after:
+            return {}
+        if (before, after) not in self._cache:
+            self._cache[before, after] = _changes_by_path(self._requests[before], self._requests[after])
+        return self._cache[before, after]
+
+    def _paths_that_differ(self, repetitions: Iterable[Sequence[int]]) -> Mapping[str, bool]:
+        """Return the paths that differ between repetitions, and whether they still do with volatile words masked."""
+        paths: dict[str, bool] = {}
+        for first, *others in repetitions:
+            for other in others:
+                for path, changes in self._changes(first, other).items():
+                    differs = any(not _is_equal_masked(change) for change in changes)
+                    paths[path] = paths.get(path, False) or differs
+        return paths
+
+    def _without_volatile(self, pair: _Pair, pairs: Sequence[_Pair]) -> _Pair:
+        kept: dict[str, tuple[Change, ...]] = {}
+        for path, changes in pair.changes.items():
+            real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
+            if real:
+                kept[path] = real
+            else:
+                self.volatile.add(path)
+        return _Pair(pair.flag, pair.value, pair.base, kept)
+
+    def _is_volatile(self, change: Change, pair: _Pair, pairs: Sequence[_Pair]) -> bool:
+        if change.path in self._repeated:
+            return self._repeated[change.path] or _is_equal_masked(change)
+        if ABSENT in (change.before, change.after) or change.path == REQUESTS:
+            return False
+        if _is_equal_masked(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
+            return self._recurrences[_change_key(pair, change)] < 2 or _has_date(change)
+        if change.path not in self._random_paths:
+            self._random_paths[change.path] = self._never_recurs(change.path, pairs)
+        return self._random_paths[change.path]
+
+    def _never_recurs(self, path: str, pairs: Sequence[_Pair]) -> bool:
+        """Return whether a path changes with every flag and never takes a value twice, as a random value does."""
+        values: dict[Row, str] = {}
+        flags: set[int] = set()
+        for pair in pairs:
+            for change in pair.changes.get(path, ()):
+                if not _is_equal_masked(change):
+                    row = (*pair.base[: pair.flag], pair.value, *pair.base[pair.flag + 1 :])
+                    values[pair.base], values[row] = repr(_mask(change.before)), repr(_mask(change.after))
+                    flags.add(pair.flag)
+        return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(values) / 2
+
+
+def _changes_by_path(
+    before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
+) -> Mapping[str, tuple[Change, ...]]:
+    changes: dict[str, list[Change]] = {}
+    if len(before) != len(after):
+        changes[REQUESTS] = [Change(REQUESTS, len(before), len(after))]
+    for one, other in align_requests(before, after):
+        if one is not None and other is not None:
+            for change in list_changes(one, other):
+                changes.setdefault(change.path, []).append(change)
+    return {path: tuple(found) for path, found in changes.items()}
+
+
+def _is_equal_masked(change: Change) -> bool:
+    return repr(_mask(change.before)) == repr(_mask(change.after))
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, str):
+        return _VOLATILE_TOKEN.sub("<volatile>", value)
+    if isinstance(value, Mapping):
+        return {key: _mask(item) for key, item in value.items()}
+    return [_mask(item) for item in value] if isinstance(value, list) else value
+
+
+def _has_date(change: Change) -> bool:
+    return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))
+
+
+def _group_paths(paths: Sequence[str], pairs: Sequence[_Pair]) -> Mapping[str, set[str]]:
+    """Return the paths of one flag by the name of their effect: `*.key` for a key that is added in several places."""
+    by_key: dict[str, list[str]] = {}
+    for path in paths:
+        is_added = all(ABSENT in (one.before, one.after) for one in _changes_at({path}, pairs))
+        by_key.setdefault(path.rpartition(".")[2] if is_added and "[*]." in path else path, []).append(path)
+    return {(f"*.{key}" if len(members) > 1 else members[0]): set(members) for key, members in by_key.items()}
+
+
+def _change_key(pair: _Pair, change: Change) -> tuple[int, int, str, str, str]:
+    return pair.flag, pair.value, change.path, repr(change.before), repr(change.after)
+
+
+def _changes_at(paths: Iterable[str], pairs: Sequence[_Pair]) -> list[Change]:
+    return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]
+
+
+def _summarize(changes: Sequence[Change]) -> tuple[str, str]:
+    before = {display_value(change.before) for change in changes}
+    after = {display_value(change.after) for change in changes}
+    return (
+        before.pop() if len(before) == 1 else "various",
+        after.pop() if len(after) == 1 else "various",
+    )

@@ -1,0 +1,185 @@
+"""What differs between two requests, by path; echoes of answers and ids that the API made up are no difference."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+ABSENT = "<absent>"
+"""Stands for the value of a path that one of two requests does not have."""
+
+TEXT = "text"
+"""How a long text is called in a summary."""
+
+_LONGEST_SHOWN_VALUE = 60
+_API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
+_ALIGNMENT_KEYS = ("type", "name", "role", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """One request of a test as attribution compares it: method, path, compared headers, and the JSON body."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two requests: `path` has `[*]` for each list index; a missing value is `ABSENT`."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
+    """Return the requests with the API's own words taken out, so that only what the agent decides is compared.
+
+    `answers[i]` are the content blocks that answered `requests[i]`, or empty if they are unknown. An assistant turn
+    that repeats an answer becomes a short mark, and ids that the API made up are numbered in their order.
+    """
+    numbers: dict[str, str] = {}
+    return [
+        SentRequest(one.method, one.path, one.headers, _number_ids(_mark_echoes(one.body, answers[:index]), numbers))
+        for index, one in enumerate(requests)
+    ]
+
+
+def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
+    """Return every difference between two requests, headers first."""
+    changes = [*_changes({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})]
+    old, new = dict(before.headers), dict(after.headers)
+    changes += (
+        Change(f"header {name}", old.get(name, ABSENT), new.get(name, ABSENT))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+    return [*changes, *_changes(before.body, after.body)]
+
+
+def align_requests(
+    before: Sequence[SentRequest], after: Sequence[SentRequest]
+) -> list[tuple[SentRequest | None, SentRequest | None]]:
+    """Pair up the requests of two runs of a test, in order. A request without a partner is paired with None.
+
+    Runs of equal length are paired by index. Otherwise the pairing with the fewest differences is taken.
+    """
+    if len(before) == len(after):
+        return list(zip(before, after, strict=True))
+    costs = [[len(list_changes(one, other)) for other in after] for one in before]
+    return [
+        (None if i is None else before[i], None if j is None else after[j])
+        for i, j in _cheapest_alignment(costs, len(before), len(after))
+    ]
+
+
+def display_value(value: Any) -> str:
+    """Return a value as a summary shows it: short values as they are, long ones as `text`."""
+    if isinstance(value, str) and value == ABSENT:
+        return ABSENT
+    shown = value if isinstance(value, str) else repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN_VALUE else TEXT
+
+
+def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list[tuple[int | None, int | None]]:
+    """Align two sequences in order; the shorter one is paired completely."""
+    skip = max((max(line) for line in costs if line), default=0) + 1
+    best: dict[tuple[int, int], tuple[int, tuple[int | None, int | None] | None]] = {(0, 0): (0, None)}
+    for i in range(rows + 1):
+        for j in range(columns + 1):
+            options: list[tuple[int, tuple[int | None, int | None]]] = []
+            if i and j:
+                options.append((best[i - 1, j - 1][0] + costs[i - 1][j - 1], (i - 1, j - 1)))
+            if i:
+                options.append((best[i - 1, j][0] + skip, (i - 1, None)))
+            if j:
+                options.append((best[i, j - 1][0] + skip, (None, j - 1)))
+            if options:
+                best[i, j] = min(options, key=lambda option: option[0])
+    pairs: list[tuple[int | None, int | None]] = []
+    i, j = rows, columns
+    while (step := best[i, j][1]) is not None:
+        pairs.append(step)
+        i, j = i - (step[0] is not None), j - (step[1] is not None)
+    return pairs[::-1]
+
+
+def _changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted(before.keys() | after.keys(), key=str):
+            below = f"{path}.{key}" if path else str(key)
+            if key not in before or key not in after:
+                yield Change(below, before.get(key, ABSENT), after.get(key, ABSENT))
+            else:
+                yield from _changes(before[key], after[key], below)
+    elif isinstance(before, list) and isinstance(after, list):
+        for one, other in _align_items(before, after):
+            yield from _changes(one, other, f"{path}[*]")
+    elif type(before) is not type(after) or before != after:
+        yield Change(path, before, after)
+
+
+def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Pair up the items of two lists; what was added or removed is paired with `ABSENT`."""
+    if len(before) == len(after):
+        yield from zip(before, after, strict=True)
+        return
+    matcher = SequenceMatcher(None, [*map(_item_key, before)], [*map(_item_key, after)], autojunk=False)
+    for _, i, i_end, j, j_end in matcher.get_opcodes():
+        paired = min(i_end - i, j_end - j)
+        yield from zip(before[i : i + paired], after[j : j + paired], strict=True)
+        yield from ((item, ABSENT) for item in before[i + paired : i_end])
+        yield from ((ABSENT, item) for item in after[j + paired : j_end])
+
+
+def _item_key(item: Any) -> str:
+    """Return what identifies an item of a list, whatever else of it changes."""
+    if isinstance(item, Mapping):
+        return repr([item.get(key) for key in _ALIGNMENT_KEYS])
+    return repr(item)
+
+
+def _mark_echoes(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
+    messages = body.get("messages") if isinstance(body, Mapping) else None
+    if not isinstance(messages, list):
+        return body
+    return {**body, "messages": [_mark_echo(message, answers) for message in messages]}
+
+
+def _mark_echo(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
+    """Replace an assistant turn that repeats an answer; cache marks on it stay, and so does a block left out."""
+    if not isinstance(message, Mapping) or message.get("role") != "assistant":
+        return message
+    content = message.get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
+        return message
+    own = [*map(_block_key, blocks)]
+    for answer in reversed(answers):
+        keys = [*map(_block_key, answer)]
+        if own == keys or (own and own == [key for key in keys if key in own]):
+            left_out = sorted({key[0] for key in keys if key not in own})
+            marks = [{"cache_control": block["cache_control"]} for block in blocks if "cache_control" in block]
+            return {"role": "assistant", "content": ["<the answer>", *(f"without {kind}" for kind in left_out), *marks]}
+    return message
+
+
+def _block_key(block: Any) -> tuple[str, str]:
+    if not isinstance(block, Mapping):
+        return ("", repr(block))
+    said = [block.get(key) for key in ("id", "text", "thinking", "data", "tool_use_id")]
+    return (str(block.get("type")), repr(said))
+
+
+def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return _API_ID.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
+    if isinstance(value, Mapping):
+        return {key: _number_ids(item, numbers) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_number_ids(item, numbers) for item in value]
+    return value

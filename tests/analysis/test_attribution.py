@@ -1,0 +1,176 @@
+"""What each flag changes, learnt from pairs of runs."""
+
+import importlib.util
+import uuid
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flag_harness.analysis.attribution import Attribution, attribute_effects, generalize_path, is_same_path
+from flag_harness.analysis.paired_runs import ObservedRun
+from flag_harness.analysis.request_changes import SentRequest, simplify_requests
+from flag_harness.matrix.space import FlagSpace, MatrixFlag
+
+SPACE = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise"), MatrixFlag("model", ("haiku", "sonnet"), "haiku")])
+
+
+def _benchmark() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "attribution.py"
+    spec = importlib.util.spec_from_file_location("attribution_benchmark", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _request(body: Any, *headers: tuple[str, str]) -> SentRequest:
+    return SentRequest("POST", "/v1/messages", headers, body)
+
+
+def _attribute(agent: Any, repeats: int = 1) -> Attribution:
+    """Attribute the effects of an agent: a function of the three flags that returns its requests."""
+    runs = [ObservedRun(row, tuple(agent(*row))) for row in product((0, 1), (0, 1), (0, 1)) for _ in range(repeats)]
+    return attribute_effects(SPACE, {"test_refund": runs})
+
+
+def test_an_effect_names_the_path_the_values_and_the_pairs() -> None:
+    """One flag, one key: all four pairs show it, and the other flags are inert."""
+    attribution = _attribute(lambda s, c, m: [_request({"max_tokens": 4096, **({"stream": True} if s else {})})])
+    (effect,) = attribution.effects
+    assert ("streaming", "stream", "<absent>", "True") == (effect.flag, effect.path, effect.before, effect.after)
+    assert (4, 4, "", ("test_refund",)) == (effect.changed_pairs, effect.pairs, effect.condition, effect.tests)
+    assert {"concise": 4, "model": 4} == dict(attribution.inert)
+    assert "stream: <absent> → True (4 of 4 pairs)" == str(effect)
+
+
+def test_an_effect_of_two_flags_together_names_the_other_flag() -> None:
+    """A change that needs both flags is an effect of each, on condition of the other."""
+    attribution = _attribute(lambda s, c, m: [_request({"max_tokens": 1024 if s and c else 4096})])
+    found = {(effect.flag, effect.condition, effect.changed_pairs, effect.pairs) for effect in attribution.effects}
+    assert {("streaming", "concise", 2, 4), ("concise", "streaming", 2, 4)} == found
+
+
+def test_values_of_a_flag_that_is_not_boolean_are_named() -> None:
+    """The effect says to which value the flag was set."""
+    attribution = _attribute(lambda s, c, m: [_request({"model": ("claude-haiku-4-5", "claude-sonnet-5")[m]})])
+    (effect,) = attribution.effects
+    assert ("model", "sonnet", "model") == (effect.flag, effect.value, effect.path)
+
+
+def test_a_long_text_is_called_text() -> None:
+    """A summary does not print a system prompt."""
+    attribution = _attribute(lambda s, c, m: [_request({"system": ("Be kind. " if c else "Be brief. ") * 40})])
+    assert [("concise", "system", "text", "text")] == [
+        (effect.flag, effect.path, effect.before, effect.after) for effect in attribution.effects
+    ]
+
+
+def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:
+    """Cache marks on tools and messages are `*.cache_control`."""
+
+    def agent(s: int, c: int, m: int) -> list[SentRequest]:
+        mark = {"cache_control": {"type": "ephemeral"}} if c else {}
+        return [_request({"tools": [{"name": "x", **mark}], "system": [{"type": "text", "text": "hi", **mark}]})]
+
+    attribution = _attribute(agent)
+    assert ["*.cache_control"] == [effect.path for effect in attribution.effects]
+    assert ("system[*].cache_control", "tools[*].cache_control") == attribution.effects[0].paths
+    assert "concise" == attribution.flag_that_changes("messages[0].content[3].cache_control.type")
+
+
+def test_added_requests_headers_and_endpoints_are_effects() -> None:
+    """What the body does not show is seen too."""
+
+    def agent(s: int, c: int, m: int) -> list[SentRequest]:
+        asked = {"messages": [{"role": "user", "content": "hi"}]}
+        counted = [SentRequest("POST", "/v1/messages/count_tokens", (), asked)] if s else []
+        return [*counted, _request(asked, *([("anthropic-beta", "x-2026")] if c else []))]
+
+    found = {(effect.flag, effect.path, effect.before, effect.after) for effect in _attribute(agent).effects}
+    assert {
+        ("streaming", "requests", "1", "2"),
+        ("concise", "header anthropic-beta", "<absent>", "x-2026"),
+    } == found
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_ids_and_times_are_not_effects(repeats: int) -> None:
+    """Ids and times differ in every pair; what a flag adds to the same text is found all the same."""
+    number = iter(range(100))
+
+    def agent(s: int, c: int, m: int) -> list[SentRequest]:
+        stamp = f"2026-11-{next(number) % 28 + 1:02}T10:00:00Z"
+        text = f"It is {stamp}. {'Be brief.' if c else ''}"
+        return [_request({"metadata": {"trace": str(uuid.uuid4())}, "system": text})]
+
+    attribution = _attribute(agent, repeats)
+    assert [("concise", "system")] == [(effect.flag, effect.path) for effect in attribution.effects]
+    assert "metadata.trace" in attribution.volatile
+
+
+def test_random_numbers_are_not_effects_if_rows_are_repeated() -> None:
+    """A number that differs between two runs of the same row is nobody's effect."""
+    number = iter(range(100))
+    attribution = _attribute(lambda s, c, m: [_request({"temperature": next(number)})], repeats=2)
+    assert () == attribution.effects
+    assert ("temperature",) == attribution.volatile
+
+
+def test_a_turn_that_repeats_the_answer_is_not_an_effect() -> None:
+    """Thinking that a flag brings into the answers, and ids made from them, are the API's words, not the agent's."""
+
+    def agent(s: int, c: int, m: int) -> list[SentRequest]:
+        thinking = [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}] if s else []
+        call = f"toolu_01{'AB'[s] * 20}"
+        answer = [*thinking, {"type": "tool_use", "id": call, "name": "bash", "input": {"command": "ls"}}]
+        first = [{"role": "user", "content": "List the files."}]
+        results = [{"type": "tool_result", "tool_use_id": call, "content": "a.txt"}]
+        second = [*first, {"role": "assistant", "content": answer}, {"role": "user", "content": results}]
+        body = {"thinking": {"type": "adaptive"}} if s else {}
+        requests = [_request({**body, "messages": first}), _request({**body, "messages": second})]
+        return simplify_requests(requests, [answer, []])
+
+    assert ["thinking"] == [effect.path for effect in _attribute(agent).effects]
+
+
+def test_a_block_that_the_agent_leaves_out_of_the_answer_is_an_effect() -> None:
+    """Dropping the thinking from the turn that is sent back is the agent's doing."""
+
+    def agent(s: int, c: int, m: int) -> list[SentRequest]:
+        answer = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes."}]
+        turn = {"role": "assistant", "content": answer[1:] if s else answer}
+        return simplify_requests([_request({"messages": []}), _request({"messages": [turn]})], [answer, []])
+
+    (effect,) = _attribute(agent).effects
+    assert ("streaming", "messages[*].content[*]") == (effect.flag, effect.path)
+
+
+def test_a_flag_without_a_pair_is_said_to_be_unknown() -> None:
+    """Of a flag that was never switched alone nothing is claimed."""
+    runs = [ObservedRun((0, 0, 0), (_request({}),)), ObservedRun((1, 1, 0), (_request({"stream": True}),))]
+    attribution = attribute_effects(SPACE, {"test": runs})
+    assert ("streaming", "concise", "model") == attribution.unpaired
+    assert ((), {}) == (attribution.effects, dict(attribution.inert))
+
+
+def test_paths_below_an_effect_belong_to_it() -> None:
+    """`thinking` explains `thinking.budget_tokens`, and not `thinking_budget`."""
+    assert is_same_path("thinking", generalize_path("thinking.budget_tokens"))
+    assert is_same_path("tools", generalize_path("tools[3].name"))
+    assert not is_same_path("thinking", "thinking_budget")
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(min_value=0, max_value=100_000))
+def test_planted_effects_are_named_and_nothing_else(seed: int) -> None:
+    """Agents of six flags with effects on nested paths and pairs of flags, ids and dates mixed in."""
+    benchmark = _benchmark()
+    space, effects, runs = benchmark.planted_agent(seed, 6)
+    named = benchmark.named_effects(attribute_effects(space, {"test": runs}))
+    assert benchmark.expected_effects(effects) == named
