@@ -128,10 +128,8 @@ def main() -> int:
         if arguments.show and expected != found:
             print(seed, "missing:", sorted(expected - found), "wrong:", sorted(found - expected))
     seconds = time.process_time() - started
-    print(
     quality = f"precision {right / named:.4f}, recall {right / planted:.4f}"
     print(f"{arguments.agents} agents of 8 flags: {quality}, {seconds:.0f} CPU s")
-    )
     return 0
 
 
