@@ -18,7 +18,9 @@ def _written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("text", ["", "[tool.other]\nx = 1", "tool = 3", "[tool.flag-harness]"])
 def test_a_project_that_says_nothing_has_the_defaults(tmp_path: Path, text: str) -> None:
     """The shipped agent and flags, and the folders of the layout."""
-    expected = Config("flag_harness.reference.sweep_agent:SweepAgent", "", "recordings", "fixtures", "logs", SHIPPED)
+    expected = Config(
+        "flag_harness.reference.sweep_agent:ReferenceAgent", "", "recordings", "fixtures", "logs", SHIPPED
+    )
     assert expected == read_config(_written(tmp_path, text))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, check_flags
 
-SHIPPED_AGENT = "flag_harness.reference.sweep_agent:SweepAgent"
+SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
 FILTERS = ("headers", "query", "json", "patterns")
 """The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
 NORMALISERS = ("patterns", "json")

@@ -4,61 +4,65 @@ import inspect
 import os
 from typing import Any
 
-from flag_harness.sweep import Stage
+from flag_harness.sweep import SweepContext
 
 MAX_TOKENS = 4096
 
 
-def _client(stage: Stage) -> Any:
+def _client(context: SweepContext) -> Any:
     from anthropic import AsyncAnthropic
 
-    return AsyncAnthropic(http_client=stage.http_client())
+    return AsyncAnthropic(http_client=context.http_client())
 
 
 def _streams() -> bool:
     return os.environ.get("ENABLE_STREAMING") == "true"
 
 
-def _asked(stage: Stage) -> dict[str, Any]:
+def _arguments(context: SweepContext) -> dict[str, Any]:
     """The request's arguments under the flags as they are now."""
-    asked: dict[str, Any] = {"model": stage.model, "max_tokens": MAX_TOKENS}
+    arguments: dict[str, Any] = {"model": context.model, "max_tokens": MAX_TOKENS}
     if os.environ.get("ENABLE_EXTENDED_OUTPUT") == "true":
-        asked |= {"max_tokens": 16384, "thinking": {"type": "enabled", "budget_tokens": 12000}}
+        arguments |= {"max_tokens": 16384, "thinking": {"type": "enabled", "budget_tokens": 12000}}
     if os.environ.get("ENABLE_PROMPT_CACHE") == "true":
-        asked |= {"cache_control": {"type": "ephemeral"}}
-    return asked
+        arguments |= {"cache_control": {"type": "ephemeral"}}
+    return arguments
 
 
-async def tool_runner(prompt: str, stage: Stage) -> None:
+async def tool_runner(prompt: str, context: SweepContext) -> None:
     """`client.beta.messages.tool_runner`, as the SDK's documentation shows it; what was said is kept."""
     from anthropic import beta_async_tool
 
-    [note] = stage.tools
+    [note] = context.tools
     tool = beta_async_tool(note.run, name=note.name, description=note.description, input_schema=note.input_schema)
-    stage.messages.append({"role": "user", "content": prompt})
-    make = _client(stage).beta.messages.tool_runner
+    context.messages.append({"role": "user", "content": prompt})
+    make = _client(context).beta.messages.tool_runner
     # the simulated API keeps no conversations; SDKs before message threads have no such argument
     unthreaded = {"thread": False} if "thread" in inspect.signature(make).parameters else {}
-    runner = make(**_asked(stage), **unthreaded, tools=[tool], messages=list(stage.messages), stream=_streams())
+    runner = make(**_arguments(context), **unthreaded, tools=[tool], messages=list(context.messages), stream=_streams())
     async for answer in runner:
         message = await answer.get_final_message() if _streams() else answer
-        stage.messages.append({"role": "assistant", "content": _sent_back(message)})
+        context.messages.append({"role": "assistant", "content": _content(message)})
         if (results := await runner.generate_tool_call_response()) is not None:
-            stage.messages.append(results)
+            context.messages.append(results)
 
 
-async def create_loop(prompt: str, stage: Stage) -> None:
+async def create_loop(prompt: str, context: SweepContext) -> None:
     """Ask, run the tools, ask again: the loop of every tutorial."""
-    client, tools = _client(stage), {tool.name: tool for tool in stage.tools}
-    stage.messages.append({"role": "user", "content": prompt})
+    client, tools = _client(context), {tool.name: tool for tool in context.tools}
+    context.messages.append({"role": "user", "content": prompt})
     while True:
-        asked = {**_asked(stage), "tools": [tool.definition for tool in stage.tools], "messages": stage.messages}
+        arguments = {
+            **_arguments(context),
+            "tools": [tool.definition for tool in context.tools],
+            "messages": context.messages,
+        }
         if _streams():
-            async with client.messages.stream(**asked) as stream:
+            async with client.messages.stream(**arguments) as stream:
                 message = await stream.get_final_message()
         else:
-            message = await client.messages.create(**asked)
-        stage.messages.append({"role": "assistant", "content": _sent_back(message)})
+            message = await client.messages.create(**arguments)
+        context.messages.append({"role": "assistant", "content": _content(message)})
         calls = [block for block in message.content if block.type == "tool_use"]
         if not calls:
             return
@@ -66,8 +70,8 @@ async def create_loop(prompt: str, stage: Stage) -> None:
             {"type": "tool_result", "tool_use_id": call.id, "content": await tools[call.name].run(**call.input)}
             for call in calls
         ]
-        stage.messages.append({"role": "user", "content": results})
+        context.messages.append({"role": "user", "content": results})
 
 
-def _sent_back(message: Any) -> list[dict[str, Any]]:
+def _content(message: Any) -> list[dict[str, Any]]:
     return [block.to_dict() for block in message.content]

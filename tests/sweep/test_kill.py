@@ -32,7 +32,7 @@ STEP = "the step"
 PATIENCE = 60.0
 """Seconds after which a process hangs; the first one imports the SDK, the others take some hundredths."""
 SAVES = 6
-"""Saves in an unbroken turn: the user's text, the answer, the call begun, its outcome, the results, the last answer."""
+"""Saves in an baseline turn: the user's text, the answer, the call begun, its outcome, the results, the last answer."""
 POINTS = (
     "request:1",
     "first_delta",
@@ -155,7 +155,7 @@ def _text(words: str) -> dict[str, str]:
     return {"type": "text", "text": words}
 
 
-def _unbroken(grave: Grave, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def _baselines(grave: Grave, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     grave.begin(environ)
     assert 0 == grave.run(environ)
     assert [STEP] == grave.noted
@@ -199,8 +199,8 @@ def _result(body: Mapping[str, Any]) -> tuple[str, bool]:
 def test_the_successor_asks_what_the_unbroken_session_would_have(
     grave: Grave, environ: Mapping[str, str], point: str, next_request: int, told: tuple[str, bool] | None
 ) -> None:
-    """The next request is that of the unbroken run, byte for byte but for what the model must be told of the call."""
-    expected = _unbroken(grave, environ)[next_request]
+    """The next request is that of the baseline run, byte for byte but for what the model must be told of the call."""
+    expected = _baselines(grave, environ)[next_request]
     grave.begin(environ)
     assert -signal.SIGKILL == grave.run(environ, point)
     assert 0 == grave.run(environ)

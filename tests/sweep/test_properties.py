@@ -10,44 +10,44 @@ from hypothesis import strategies as st
 from flag_harness.faults import KINDS, Fault
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination, matrix
-from flag_harness.reference.sweep_agent import SweepAgent
-from flag_harness.sweep import Outcome, Trial, judge, play
-from flag_harness.sweep.judging import Observation
+from flag_harness.reference.sweep_agent import ReferenceAgent
+from flag_harness.sweep import Trial, TrialOutcome, judge_trial, run_trial
+from flag_harness.sweep.outcomes import Observation
 
 COMBINATIONS = matrix(SHIPPED)
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
-def _played(trial: Trial | None, combination: Combination) -> Observation:
+def _observe(trial: Trial | None, combination: Combination) -> Observation:
     with tempfile.TemporaryDirectory() as directory:
-        return play(SweepAgent, trial, combination, Path(directory))
+        return run_trial(ReferenceAgent, trial, combination, Path(directory))
 
 
 @pytest.fixture(scope="module")
-def unbroken() -> dict[str, Observation]:
+def baseline() -> dict[str, Observation]:
     """Every combination without a fault."""
-    return {combination.id: _played(None, combination) for combination in COMBINATIONS}
+    return {combination.id: _observe(None, combination) for combination in COMBINATIONS}
 
 
 @pytest.mark.parametrize("flag", ["streaming", "prompt_cache"])
-def test_how_it_is_asked_for_does_not_show_in_what_is_said(unbroken: dict[str, Observation], flag: str) -> None:
+def test_how_it_is_asked_for_does_not_show_in_what_is_said(baseline: dict[str, Observation], flag: str) -> None:
     """Streamed or not, cached or not: the same conversation, the same side effect."""
     for combination in COMBINATIONS:
         other = combination.on ^ {flag}
         [twin] = [one for one in COMBINATIONS if one.on == other]
-        assert unbroken[combination.id].conversation == unbroken[twin.id].conversation
-        assert unbroken[combination.id].effects == unbroken[twin.id].effects
+        assert baseline[combination.id].conversation == baseline[twin.id].conversation
+        assert baseline[combination.id].effects == baseline[twin.id].effects
 
 
 @few
 @given(st.integers(1, 400), st.sampled_from([one for one in COMBINATIONS if "streaming" in one]))
 def test_any_chunking_gives_the_same_conversation(
-    unbroken: dict[str, Observation], size: int, combination: Combination
+    baseline: dict[str, Observation], size: int, combination: Combination
 ) -> None:
     """Split anywhere, inside characters, lines and events."""
-    seen = _played(Trial(KINDS["trickle"].make(size=size, interval=0.001)), combination)
-    assert unbroken[combination.id].conversation == seen.conversation
-    assert unbroken[combination.id].requests == seen.requests
+    observed = _observe(Trial(KINDS["trickle"].make(size=size, interval=0.001)), combination)
+    assert baseline[combination.id].conversation == observed.conversation
+    assert baseline[combination.id].requests == observed.requests
 
 
 @st.composite
@@ -69,13 +69,13 @@ def faults(draw: st.DrawFn) -> Fault:
 @settings(few, max_examples=60)
 @given(faults(), st.sampled_from(COMBINATIONS))
 def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
-    unbroken: dict[str, Observation], fault: Fault, combination: Combination
+    baseline: dict[str, Observation], fault: Fault, combination: Combination
 ) -> None:
-    """Whatever is drawn is survived; where it was recovered from, the conversation is that of the unbroken run."""
-    seen = _played(Trial(fault), combination)
-    verdict = judge(seen, unbroken[combination.id])
+    """Whatever is drawn is survived; where it was recovered from, the conversation is that of the baseline run."""
+    observed = _observe(Trial(fault), combination)
+    verdict = judge_trial(observed, baseline[combination.id])
     assert verdict.outcome.survived, verdict
-    if verdict.outcome is Outcome.RECOVERED:
-        assert unbroken[combination.id].conversation == seen.conversation
-    if verdict.outcome is not Outcome.DOES_NOT_APPLY:
-        assert len(seen.effects) == len(unbroken[combination.id].effects)
+    if verdict.outcome is TrialOutcome.RECOVERED:
+        assert baseline[combination.id].conversation == observed.conversation
+    if verdict.outcome is not TrialOutcome.DOES_NOT_APPLY:
+        assert len(observed.effects) == len(baseline[combination.id].effects)

@@ -1,4 +1,4 @@
-"""What each agent makes of each fault: the shipped one of all of them, next to the SDK's own word and to others."""
+"""What each agent makes of each fault: the reference one of all of them, next to the SDK's own word and to others."""
 
 import importlib.util
 import random
@@ -14,14 +14,23 @@ from flag_harness.errors import HarnessError
 from flag_harness.faults import KINDS, Fault
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination, matrix, pinned
-from flag_harness.reference.sweep_agent import SweepAgent
-from flag_harness.sweep import Outcome, Stage, Sweep, Told, Trial, cast, pairs, trials
+from flag_harness.reference.sweep_agent import ReferenceAgent
+from flag_harness.sweep import (
+    AgentGaveUp,
+    Sweep,
+    SweepContext,
+    Trial,
+    TrialOutcome,
+    all_trials,
+    count_pairs,
+    load_agent,
+)
 
 ALL = matrix(SHIPPED)
 OFF, STREAMING = pinned(SHIPPED, {}), pinned(SHIPPED, {"streaming": True})
 EVERYTHING = pinned(SHIPPED, dict.fromkeys((flag.name for flag in SHIPPED), True))
-R, T, K, N = Outcome.RECOVERED, Outcome.TOLD, Outcome.ALTERED, Outcome.DOES_NOT_APPLY
-LOST, LEAKED, TWICE, HUNG = Outcome.LOST, Outcome.LEAKED, Outcome.TWICE, Outcome.HUNG
+R, T, K, N = TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED, TrialOutcome.DOES_NOT_APPLY
+LOST, LEAKED, TWICE, HUNG = TrialOutcome.LOST, TrialOutcome.LEAKED, TrialOutcome.TOOL_RAN_TWICE, TrialOutcome.HUNG
 
 
 def _loaded() -> ModuleType:
@@ -43,8 +52,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
     """Makes a sweep of an agent, a class or a function of this module, under some combinations, or all."""
 
     def make(agent: Any, *combinations: Combination) -> Sweep:
-        put = agent if isinstance(agent, type) else lambda stage: _Wrapped(agent, stage)
-        made = Sweep(put, combinations or ALL, tmp_path_factory.mktemp("sweep"))
+        make_agent = agent if isinstance(agent, type) else lambda context: _Wrapped(agent, context)
+        made = Sweep(make_agent, combinations or ALL, tmp_path_factory.mktemp("sweep"))
         made.check()
         made.patience = PATIENCE
         return made
@@ -53,28 +62,28 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sweep]:
 
 
 class _Wrapped:
-    def __init__(self, function: Any, stage: Stage) -> None:
-        self._function, self._stage = function, stage
+    def __init__(self, function: Any, context: SweepContext) -> None:
+        self._function, self._context = function, context
 
     async def run(self, prompt: str) -> None:
-        await self._function(prompt, self._stage)
+        await self._function(prompt, self._context)
 
 
-def _outcome(sweep: Sweep, fault: Fault) -> Outcome:
+def _outcome(sweep: Sweep, fault: Fault) -> TrialOutcome:
     [(_, verdict)] = sweep.result(Trial(fault)).verdicts
     return verdict.outcome
 
 
 @pytest.fixture(scope="module")
-def shipped(sweep: Callable[..., Sweep]) -> Sweep:
-    """The shipped agent under all combinations."""
-    return sweep(SweepAgent)
+def reference(sweep: Callable[..., Sweep]) -> Sweep:
+    """The reference agent under all combinations."""
+    return sweep(ReferenceAgent)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_shipped_agent_survives_everything(kind: str, shipped: Sweep) -> None:
+def test_the_reference_agent_survives_everything(kind: str, reference: Sweep) -> None:
     """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
-    results = list(shipped.results([trial for trial in trials() if trial.fault.name == kind]))
+    results = list(reference.results([trial for trial in all_trials() if trial.fault.name == kind]))
     assert [] == [(result.trial, failure) for result in results for failure in result.failures]
     never_tried = [result.trial for result in results if {N} == {verdict.outcome for _, verdict in result.verdicts}]
     assert [] == never_tried
@@ -82,13 +91,13 @@ def test_the_shipped_agent_survives_everything(kind: str, shipped: Sweep) -> Non
 
 def test_a_sweep_covers_enough() -> None:
     """Every kind; each fault once; far more than sixty pairs of a fault and a point."""
-    tried = trials()
+    tried = all_trials()
     assert set(KINDS) == {trial.fault.name for trial in tried}
     assert len(tried) == len({trial.name for trial in tried})
-    assert pairs(tried) >= 60
+    assert count_pairs(tried) >= 60
 
 
-EACH: dict[str, tuple[Outcome, Outcome]] = {
+EACH: dict[str, tuple[TrialOutcome, TrialOutcome]] = {
     **dict.fromkeys(("bad_request", "unauthorized", "forbidden", "not_found", "too_large", "refused_keyword"), (T, T)),
     **dict.fromkeys(("rate_limited", "server_error", "bad_gateway", "unavailable", "gateway_timeout"), (R, R)),
     **dict.fromkeys(("overloaded", "empty_response", "slow_start", "trickle", "missing_usage", "split_utf8"), (R, R)),
@@ -102,16 +111,18 @@ EACH: dict[str, tuple[Outcome, Outcome]] = {
     "parameter_rejected": (T, T),
     "beta_rejected": (N, N),
 }
-"""What the shipped agent makes of each kind on the first request: streamed, and plain. What the unguarded SDK makes of
-it say `Kind.streamed` and `Kind.plain`, to which tests/faults/test_sdk.py holds them."""
+"""The reference agent's outcome for each kind on the first request: streamed, and plain.
+
+The unguarded SDK's outcome is in `Kind.streamed` and `Kind.plain`, which tests/faults/test_sdk.py checks.
+"""
 
 
 @pytest.mark.parametrize("kind", faults.table(), ids=lambda kind: kind.name)
 def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.Kind, sweep: Callable[..., Sweep]) -> None:
     """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
     streamed, plain = EACH[kind.name]
-    assert streamed == _outcome(sweep(SweepAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
-    assert plain == _outcome(sweep(SweepAgent, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
+    assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
+    assert plain == _outcome(sweep(ReferenceAgent, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
 
 
 @pytest.mark.parametrize(
@@ -129,57 +140,57 @@ def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.Kind, sweep: Cal
     ids=str,
 )
 def test_what_others_make_of_it(
-    name: str, fault: Fault, combination: Combination, expected: Outcome, sweep: Callable[..., Sweep]
+    name: str, fault: Fault, combination: Combination, expected: TrialOutcome, sweep: Callable[..., Sweep]
 ) -> None:
     """The SDK's own retries help before an answer has begun, and not at all after."""
     assert expected == _outcome(sweep(getattr(AGENTS, name), combination), fault)
 
 
-async def _starts_over(prompt: str, stage: Stage) -> None:
+async def _starts_over(prompt: str, context: SweepContext) -> None:
     """Forgets the results of tools where an answer fails, and asks again from the prompt on."""
     import anthropic
 
-    start = len(stage.messages)
+    start = len(context.messages)
     while True:
         try:
-            await AGENTS.create_loop(prompt, stage)
+            await AGENTS.create_loop(prompt, context)
         except anthropic.AnthropicError:
-            del stage.messages[start:]
+            del context.messages[start:]
         else:
             return
 
 
-async def _waits_for_ever(prompt: str, stage: Stage) -> None:
+async def _waits_for_ever(prompt: str, context: SweepContext) -> None:
     import asyncio
 
     try:
-        await AGENTS.create_loop(prompt, stage)
+        await AGENTS.create_loop(prompt, context)
     except Exception:
         await asyncio.get_running_loop().create_future()
 
 
-async def _asks_for_ever(prompt: str, stage: Stage) -> None:
+async def _asks_for_ever(prompt: str, context: SweepContext) -> None:
     while True:
         try:
-            return await AGENTS.create_loop(prompt, stage)
+            return await AGENTS.create_loop(prompt, context)
         except Exception:
-            stage.messages.clear()
+            context.messages.clear()
 
 
-async def _swallows_everything(prompt: str, stage: Stage) -> None:
-    start = len(stage.messages)
+async def _swallows_everything(prompt: str, context: SweepContext) -> None:
+    start = len(context.messages)
     while True:
         try:
-            return await AGENTS.create_loop(prompt, stage)
+            return await AGENTS.create_loop(prompt, context)
         except:  # noqa: E722 - that is the point
-            del stage.messages[start:]
+            del context.messages[start:]
 
 
-async def _sleeps_through_everything(prompt: str, stage: Stage) -> None:
+async def _sleeps_through_everything(prompt: str, context: SweepContext) -> None:
     import time
 
     try:
-        await AGENTS.create_loop(prompt, stage)
+        await AGENTS.create_loop(prompt, context)
     except Exception:
         while True:
             try:
@@ -188,46 +199,46 @@ async def _sleeps_through_everything(prompt: str, stage: Stage) -> None:
                 continue
 
 
-async def _computes_for_ever(prompt: str, stage: Stage) -> None:
+async def _computes_for_ever(prompt: str, context: SweepContext) -> None:
     try:
-        await AGENTS.create_loop(prompt, stage)
+        await AGENTS.create_loop(prompt, context)
     except Exception:
         while True:
             pass
 
 
-async def _waits_for_a_lock(prompt: str, stage: Stage) -> None:
+async def _waits_for_a_lock(prompt: str, context: SweepContext) -> None:
     import threading
 
     try:
-        await AGENTS.create_loop(prompt, stage)
+        await AGENTS.create_loop(prompt, context)
     except Exception:
         threading.Event().wait()
 
 
-async def _waits_for_a_thread(prompt: str, stage: Stage) -> None:
+async def _waits_for_a_thread(prompt: str, context: SweepContext) -> None:
     import asyncio
     import threading
 
     try:
-        await AGENTS.create_loop(prompt, stage)
+        await AGENTS.create_loop(prompt, context)
     except Exception:
         await asyncio.to_thread(threading.Event().wait)
 
 
-async def _storms(prompt: str, stage: Stage) -> None:
+async def _storms(prompt: str, context: SweepContext) -> None:
     """Asks thirty times for nothing where it fails, then goes on."""
     import anthropic
 
-    start = len(stage.messages)
+    start = len(context.messages)
     try:
-        return await AGENTS.create_loop(prompt, stage)
+        return await AGENTS.create_loop(prompt, context)
     except anthropic.APIStatusError:
-        client = AGENTS._client(stage)
+        client = AGENTS._client(context)
         for _ in range(30):
-            await client.messages.create(**AGENTS._asked(stage), messages=[{"role": "user", "content": "?"}])
-        del stage.messages[start:]
-        return await AGENTS.create_loop(prompt, stage)
+            await client.messages.create(**AGENTS._arguments(context), messages=[{"role": "user", "content": "?"}])
+        del context.messages[start:]
+        return await AGENTS.create_loop(prompt, context)
 
 
 @pytest.mark.parametrize(
@@ -238,37 +249,37 @@ async def _storms(prompt: str, stage: Stage) -> None:
         (_computes_for_ever, faults.bad_request(on=1), HUNG),
         (_waits_for_a_lock, faults.bad_request(on=1), HUNG),
         (_waits_for_a_thread, faults.bad_request(on=1), HUNG),
-        (_storms, faults.bad_request(on=1), Outcome.OFTEN),
+        (_storms, faults.bad_request(on=1), TrialOutcome.TOO_MANY_REQUESTS),
         (_starts_over, faults.bad_request(on=2), TWICE),
         (_waits_for_ever, faults.bad_request(on=1), HUNG),
         (_asks_for_ever, faults.bad_request(), HUNG),
     ],
 )
-def test_the_worst_is_seen(agent: Any, fault: Fault, expected: Outcome, sweep: Callable[..., Sweep]) -> None:
+def test_the_worst_is_seen(agent: Any, fault: Fault, expected: TrialOutcome, sweep: Callable[..., Sweep]) -> None:
     """Agents that do what no agent should; the next conversation is not disturbed by them."""
     swept = sweep(agent, OFF)
     assert expected == _outcome(swept, fault)
     assert R == _outcome(swept, faults.overloaded(on=1))
 
 
-async def _is_in_a_hurry(prompt: str, stage: Stage) -> None:
+async def _is_in_a_hurry(prompt: str, context: SweepContext) -> None:
     """Gives up after half a minute by the clock for measuring, and where twenty seconds bring nothing."""
     import time
 
     from anthropic import AnthropicError, AsyncAnthropic
 
-    start, began = len(stage.messages), time.perf_counter()
-    client = AsyncAnthropic(http_client=stage.http_client(), timeout=20, max_retries=0)
+    start, began = len(context.messages), time.perf_counter()
+    client = AsyncAnthropic(http_client=context.http_client(), timeout=20, max_retries=0)
     while True:
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(AGENTS, "_client", lambda stage: client)
-                return await AGENTS.create_loop(prompt, stage)
+                patch.setattr(AGENTS, "_client", lambda context: client)
+                return await AGENTS.create_loop(prompt, context)
         except AnthropicError as error:
-            del stage.messages[start + 1 :]
+            del context.messages[start + 1 :]
             if time.perf_counter() - began > 30:
-                raise Told("half a minute has passed") from error
-            stage.messages.pop()
+                raise AgentGaveUp("half a minute has passed") from error
+            context.messages.pop()
 
 
 def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., Sweep]) -> None:
@@ -277,21 +288,21 @@ def test_time_is_virtual_for_every_clock_and_timeout(sweep: Callable[..., Sweep]
     [(_, once)] = swept.result(Trial(faults.slow_start(seconds=60, on=1))).verdicts
     [(_, always)] = swept.result(Trial(faults.slow_start(seconds=60))).verdicts
     assert (R, 4) == (once.outcome, once.requests)
-    assert (T, "Told: half a minute has passed") == (always.outcome, always.why)
+    assert (T, "AgentGaveUp: half a minute has passed") == (always.outcome, always.reason)
     assert 20 < once.seconds < 40 < always.seconds < 60
 
 
 class _Resists:
     """Does not take a cancellation for an answer."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, context: SweepContext) -> None:
+        self._context = context
 
     async def run(self, prompt: str) -> None:
         import asyncio
 
         try:
-            await AGENTS.create_loop(prompt, self._stage)
+            await AGENTS.create_loop(prompt, self._context)
         except Exception:
             while True:
                 try:
@@ -307,15 +318,15 @@ def test_an_agent_that_resists_its_end_is_ended(sweep: Callable[..., Sweep]) -> 
     assert R == _outcome(swept, faults.overloaded(on=1))
 
 
-def _one_request(prompt: str, stage: Stage) -> None:
+def _one_request(prompt: str, context: SweepContext) -> None:
     """A sync agent with a sync client that it makes itself; it runs no tool."""
     import anthropic
 
     with anthropic.Anthropic(max_retries=0) as client:
         said = [{"role": "user", "content": prompt}]
-        client.messages.create(model=stage.model, max_tokens=100, messages=said)  # type: ignore[arg-type]
-    if stage.clock.now() < 0:
-        raise Told("never")
+        client.messages.create(model=context.model, max_tokens=100, messages=said)  # type: ignore[arg-type]
+    if context.clock.now() < 0:
+        raise AgentGaveUp("never")
 
 
 def test_an_agent_that_fails_without_a_fault_is_refused(
@@ -328,25 +339,25 @@ def test_an_agent_that_fails_without_a_fault_is_refused(
 
     one_request.run = _one_request
     with pytest.raises(HarnessError) as raised:
-        Sweep(cast("one_request:run"), [OFF, STREAMING], tmp_path).result(Trial(faults.overloaded()))
+        Sweep(load_agent("one_request:run"), [OFF, STREAMING], tmp_path).result(Trial(faults.overloaded()))
     assert (
         "the agent fails though nothing goes wrong, under 2 of 2 combinations (off, streaming); under off it returned "
-        "after 2 requests, with 0 side effects of the one call (nothing was raised); mend that first (docs/agents.md)"
+        "after 2 requests, with 0 side effects of the one call (nothing was raised); fix that first (docs/agents.md)"
     ) == str(raised.value)
 
 
-async def _fails_when_streaming(prompt: str, stage: Stage) -> None:
+async def _fails_when_streaming(prompt: str, context: SweepContext) -> None:
     if AGENTS._streams():
         raise KeyError("never works")
-    await AGENTS.create_loop(prompt, stage)
+    await AGENTS.create_loop(prompt, context)
 
 
 def test_what_an_agent_raises_by_itself_is_told(tmp_path: Path) -> None:
     """With the combinations under which it does."""
     with pytest.raises(
-        HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it leaked after 0 "
+        HarnessError, match=r"under 1 of 2 combinations \(streaming\); under streaming it raised after 0 "
     ):
-        Sweep(lambda stage: _Wrapped(_fails_when_streaming, stage), [OFF, STREAMING], tmp_path).check()
+        Sweep(lambda context: _Wrapped(_fails_when_streaming, context), [OFF, STREAMING], tmp_path).check()
 
 
 def test_a_sweep_is_the_same_every_time(sweep: Callable[..., Sweep]) -> None:
@@ -380,7 +391,7 @@ def test_a_failure_says_where_and_why(sweep: Callable[..., Sweep]) -> None:
 def test_an_agent_that_is_none_is_refused(name: str, words: str) -> None:
     """The message says what to type."""
     with pytest.raises(HarnessError) as raised:
-        cast(name)
+        load_agent(name)
     assert words == str(raised.value)
 
 
@@ -389,17 +400,17 @@ def test_an_agent_whose_module_fails_is_refused(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "booms.py").write_text("raise RuntimeError('at import')\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(HarnessError) as raised:
-        cast("booms:run")
+        load_agent("booms:run")
     assert "agent 'booms:run' cannot be imported: RuntimeError: at import" == str(raised.value)
 
 
 def test_agents_are_found_by_name() -> None:
-    """A class is itself; the shipped agent has its adapter."""
-    assert SweepAgent is cast("flag_harness.reference.sweep_agent:SweepAgent")
+    """A class is itself; the reference agent has its adapter."""
+    assert ReferenceAgent is load_agent("flag_harness.reference.sweep_agent:ReferenceAgent")
 
 
 def test_the_streams_have_every_point(sweep: Callable[..., Sweep]) -> None:
     """Under all flags they think, talk and call: only what needs citations is not met."""
-    swept = sweep(SweepAgent, EVERYTHING)
+    swept = sweep(ReferenceAgent, EVERYTHING)
     met = [point for point in KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R]
     assert [point for point in KINDS["stall"].points if point != "inside_citations"] == met

@@ -1,28 +1,28 @@
-"""The reference agent as the sweep runs it. The sweep names this class by string."""
+"""The reference agent under a sweep, which loads this class by its name."""
 
 from contextlib import aclosing
 
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.events import AgentError
 from flag_harness.reference.tools.function_tool import function_tool
-from flag_harness.sweep.agents import Stage, Told
+from flag_harness.sweep.agents import AgentGaveUp, SweepContext
 
 
-class SweepAgent:
-    """The reference agent under a sweep."""
+class ReferenceAgent:
+    """Adapts the reference agent to the protocol of a sweep."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, context: SweepContext) -> None:
         from anthropic import AsyncAnthropic
 
-        tools = [function_tool(tool.name, tool.description, tool.input_schema, tool.run) for tool in stage.tools]
-        client = AsyncAnthropic(http_client=stage.http_client())
-        self._agent = Agent(client, clock=stage.clock, environ=stage.environ, model=stage.model, tools=tools)
+        tools = [function_tool(tool.name, tool.description, tool.input_schema, tool.run) for tool in context.tools]
+        client = AsyncAnthropic(http_client=context.http_client())
+        self._agent = Agent(client, clock=context.clock, environ=context.environ, model=context.model, tools=tools)
 
     async def run(self, prompt: str) -> None:
-        """One turn; its last event says how it ended."""
+        """Run one turn. Raise `AgentGaveUp` if it ends with an error."""
         last: object = None
         async with aclosing(self._agent.send(prompt)) as events:
             async for event in events:
                 last = event
         if isinstance(last, AgentError):
-            raise Told(last.message)
+            raise AgentGaveUp(last.message)

@@ -1,29 +1,29 @@
 """Sweeps: any agent under every fault, at every point of a stream, under every combination, in virtual time."""
 
-from flag_harness.sweep.agents import Cast, Performer, Stage, StageTool, Told, cast
-from flag_harness.sweep.judging import Observation, Outcome, Verdict, judge
-from flag_harness.sweep.playing import play
-from flag_harness.sweep.sweep import Result, Sweep, from_json, to_json
-from flag_harness.sweep.trials import Trial, pairs, trial, trials
+from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
+from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial
+from flag_harness.sweep.sweep import Sweep, TrialResult, result_from_json, result_to_json
+from flag_harness.sweep.trial_run import run_trial
+from flag_harness.sweep.trials import Trial, all_trials, count_pairs, make_trial
 
 __all__ = [
-    "Cast",
+    "AgentFactory",
+    "AgentGaveUp",
     "Observation",
-    "Outcome",
-    "Performer",
-    "Result",
-    "Stage",
-    "StageTool",
     "Sweep",
-    "Told",
+    "SweepContext",
+    "SweepTool",
+    "SweptAgent",
     "Trial",
-    "Verdict",
-    "cast",
-    "from_json",
-    "judge",
-    "pairs",
-    "play",
-    "to_json",
-    "trial",
-    "trials",
+    "TrialOutcome",
+    "TrialResult",
+    "TrialVerdict",
+    "all_trials",
+    "count_pairs",
+    "judge_trial",
+    "load_agent",
+    "make_trial",
+    "result_from_json",
+    "result_to_json",
+    "run_trial",
 ]

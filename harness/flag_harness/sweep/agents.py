@@ -1,4 +1,4 @@
-"""Any agent, as a sweep sees it: something that is given a prompt and a stage, and says so where it fails."""
+"""The protocol of an agent under a sweep: it gets a context and prompts, and raises `AgentGaveUp` if it fails."""
 
 import importlib
 import inspect
@@ -10,13 +10,13 @@ from flag_harness.clock import Clock
 from flag_harness.errors import ConfigError
 
 
-class Told(Exception):  # noqa: N818 - a word of the protocol: the agent says that it could not do it
-    """Raised by an agent that has given up: it has told its user so, in words, and goes on at the next prompt."""
+class AgentGaveUp(Exception):  # noqa: N818 - part of the protocol: a clean failure of the agent, no error in the sweep
+    """Raised by an agent that could not finish a prompt, said so to its user, and can go on at the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
-class StageTool:
-    """A tool that the agent under test must offer, and run when the model calls it, with the call's input."""
+class SweepTool:
+    """A tool that the agent under test must offer, and run with the call's input when the model calls it."""
 
     name: str
     description: str
@@ -25,59 +25,59 @@ class StageTool:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What stands in a request's `tools`."""
+        """The tool's entry in a request's `tools`."""
         return {"name": self.name, "description": self.description, "input_schema": dict(self.input_schema)}
 
 
 @dataclass(slots=True)
-class Stage:
-    """What an agent is given: the same for all prompts of one conversation.
+class SweepContext:
+    """What an agent gets from the sweep: one context for all prompts of a conversation.
 
-    `model` and `tools` are to be used in its requests. `messages` is its memory, empty at first: an agent that is a
-    function keeps the conversation there. `http_client()` makes an HTTP client for `AsyncAnthropic(http_client=...)`,
-    which is cheap; a client that the agent makes itself is answered too. `clock` is that of the sweep. `environ` holds
-    the variables that the sweep has set in `os.environ`: the flags that are on, and what the fault needs.
+    The agent uses `model` and `tools` in its requests. `messages` is empty at first: an agent that is a function keeps
+    its conversation there. `http_client()` makes an HTTP client for `AsyncAnthropic(http_client=...)`, which is cheap;
+    a client that the agent makes by itself is answered too. `clock` is the sweep's virtual clock. `environ` holds the
+    variables that the sweep has set in `os.environ`: the flags that are on, and what the fault needs.
     """
 
     model: str
-    tools: tuple[StageTool, ...]
+    tools: tuple[SweepTool, ...]
     http_client: Callable[[], Any]
     clock: Clock
     environ: Mapping[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Performer(Protocol):
-    """An agent on a stage. `run` ends when the agent waits for the next prompt; it raises `Told` where it gave up."""
+class SweptAgent(Protocol):
+    """An agent under a sweep. `run` returns when the turn is over, and raises `AgentGaveUp` if the agent gave up."""
 
     async def run(self, prompt: str) -> object: ...
 
 
-Cast: TypeAlias = Callable[[Stage], Performer]
-"""Puts a new agent on a stage."""
+AgentFactory: TypeAlias = Callable[[SweepContext], SweptAgent]
+"""Makes a new agent for one conversation."""
 
 
 @dataclass(slots=True)
-class _Function:
-    """An agent that is a function of the prompt and the stage."""
+class _FunctionAgent:
+    """An agent written as a function of the prompt and the context."""
 
-    function: Callable[[str, Stage], Any]
-    stage: Stage
+    function: Callable[[str, SweepContext], Any]
+    context: SweepContext
 
     async def run(self, prompt: str) -> object:
-        found = self.function(prompt, self.stage)
-        return await found if inspect.isawaitable(found) else found
+        result = self.function(prompt, self.context)
+        return await result if inspect.isawaitable(result) else result
 
 
-def cast(name: str) -> Cast:
-    """The agent that `module:attribute` names: a class made with a stage, or a function `run(prompt, stage)`.
+def load_agent(name: str) -> AgentFactory:
+    """Import `module:attribute`: a class whose constructor takes a context, or a function `run(prompt, context)`.
 
-    Raises `ConfigError` naming what cannot be found.
+    Raise `ConfigError` naming what cannot be found.
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise ConfigError(f"agent {name!r} must be spelled module:attribute, such as myapp.agent:run")
-    found: Any = _imported(name, module_name)
+    found: Any = _import_module(name, module_name)
     try:
         for part in attribute.split("."):
             found = getattr(found, part)
@@ -87,10 +87,10 @@ def cast(name: str) -> Cast:
         return found
     if not callable(found):
         raise ConfigError(f"agent {name!r} is neither a class nor a function, but {type(found).__name__}")
-    return lambda stage: _Function(found, stage)
+    return lambda context: _FunctionAgent(found, context)
 
 
-def _imported(name: str, module: str) -> Any:
+def _import_module(name: str, module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The sweep: each trial under each combination, next to what the same agent does where nothing goes wrong."""
+"""The sweep: runs each trial under each combination, and compares it with the same agent's run without a fault."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,101 +7,104 @@ from typing import Any
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
-from flag_harness.sweep.agents import Cast
-from flag_harness.sweep.judging import Observation, Outcome, Verdict, judge
-from flag_harness.sweep.playing import PATIENCE_SECONDS, play
+from flag_harness.sweep.agents import AgentFactory
+from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial
+from flag_harness.sweep.trial_run import PATIENCE_SECONDS, run_trial
 from flag_harness.sweep.trials import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one trial: a verdict for each combination, by its id."""
+class TrialResult:
+    """The verdicts of one trial, each with the id of its combination. `kind` is the name of the fault's kind."""
 
     trial: str
     kind: str
-    verdicts: tuple[tuple[str, Verdict], ...]
+    verdicts: tuple[tuple[str, TrialVerdict], ...]
 
     @property
     def applies(self) -> bool:
         """Whether the fault fired under any combination."""
-        return any(verdict.outcome is not Outcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
+        return any(verdict.outcome is not TrialOutcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """A line for each combination that was not survived."""
+        """One line for each combination that the agent did not survive."""
         return tuple(
-            f"{combination}: {verdict.outcome.value}" + (f": {verdict.why}" if verdict.why else "")
+            f"{combination}: {verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")
             for combination, verdict in self.verdicts
             if not verdict.outcome.survived
         )
 
 
-def to_json(result: Result) -> list[Any]:
-    """A result as plain values, for a worker to hand over."""
+def result_to_json(result: TrialResult) -> list[Any]:
+    """Return a result as plain JSON values, which a worker can send to its controller."""
     verdicts = [
-        [combination, verdict.outcome.value, verdict.why, verdict.requests, verdict.seconds]
+        [combination, verdict.outcome.value, verdict.reason, verdict.requests, verdict.seconds]
         for combination, verdict in result.verdicts
     ]
     return [result.trial, result.kind, verdicts]
 
 
-def from_json(value: list[Any]) -> Result:
-    """The result that `to_json` wrote."""
+def result_from_json(value: list[Any]) -> TrialResult:
+    """Return the result that `result_to_json` encoded."""
     trial, kind, verdicts = value
-    return Result(trial, kind, tuple((name, Verdict(Outcome(outcome), *rest)) for name, outcome, *rest in verdicts))
+    return TrialResult(
+        trial, kind, tuple((name, TrialVerdict(TrialOutcome(outcome), *rest)) for name, outcome, *rest in verdicts)
+    )
 
 
 @dataclass(slots=True)
 class Sweep:
-    """Sweeps one agent. `directory` is written to. A prompt that takes more than `patience` real seconds has hung."""
+    """Runs one agent through trials. `directory` gets temporary files; a prompt hangs after `patience` real seconds."""
 
-    cast: Cast
+    make_agent: AgentFactory
     combinations: Sequence[Combination]
     directory: Path
     patience: float = PATIENCE_SECONDS
-    _unbroken: dict[str, Observation] = field(default_factory=dict)
+    _baselines: dict[str, Observation] = field(default_factory=dict)
 
-    def results(self, trials: Sequence[Trial]) -> Iterator[Result]:
-        """The results, in the order of the trials."""
+    def results(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
+        """Run the trials in order, and yield the result of each."""
         return map(self.result, trials)
 
-    def result(self, trial: Trial) -> Result:
-        """One trial under every combination. Raises `HarnessError` for an agent that fails without any fault."""
+    def result(self, trial: Trial) -> TrialResult:
+        """Run one trial under every combination. Raise `HarnessError` if the agent fails without any fault."""
         verdicts = tuple((combination.id, self._verdict(trial, combination)) for combination in self.combinations)
-        return Result(trial.name, trial.fault.name, verdicts)
+        return TrialResult(trial.name, trial.fault.name, verdicts)
 
     def check(self) -> None:
-        """Raise a `HarnessError`, one for all combinations, where the agent fails though nothing goes wrong."""
-        failures = {one.id: why for one in self.combinations if (why := _failure(self._alone(one)))}
+        """Raise a `HarnessError` that names every combination under which the agent fails without a fault."""
+        failures = {one.id: why for one in self.combinations if (why := _baseline_failure(self._run_baseline(one)))}
         if failures:
             first, why = next(iter(failures.items()))
             raise HarnessError(
                 f"the agent fails though nothing goes wrong, under {len(failures)} of {len(self.combinations)} "
-                f"combinations ({', '.join(failures)}); under {first} it {why}; mend that first (docs/agents.md)"
+                f"combinations ({', '.join(failures)}); under {first} it {why}; fix that first (docs/agents.md)"
             )
 
-    def unbroken(self, combination: Combination) -> Observation:
-        """What the agent does under a combination where nothing goes wrong."""
+    def baseline(self, combination: Combination) -> Observation:
+        """Return what the agent does under a combination without a fault. Raise `HarnessError` if it fails."""
         self.check()
-        return self._alone(combination)
+        return self._run_baseline(combination)
 
-    def _alone(self, combination: Combination) -> Observation:
-        if combination.id not in self._unbroken:
-            seen = play(self.cast, None, combination, self.directory, self.patience)
-            self._unbroken[combination.id] = seen
-        return self._unbroken[combination.id]
+    def _run_baseline(self, combination: Combination) -> Observation:
+        if combination.id not in self._baselines:
+            observed = run_trial(self.make_agent, None, combination, self.directory, self.patience)
+            self._baselines[combination.id] = observed
+        return self._baselines[combination.id]
 
-    def _verdict(self, trial: Trial, combination: Combination) -> Verdict:
-        unbroken = self.unbroken(combination)
-        if not trial.may_apply(unbroken.streamed):
-            return Verdict(Outcome.DOES_NOT_APPLY)
-        return judge(play(self.cast, trial, combination, self.directory, self.patience), unbroken)
+    def _verdict(self, trial: Trial, combination: Combination) -> TrialVerdict:
+        baseline = self.baseline(combination)
+        if not trial.can_apply(baseline.streamed):
+            return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
+        return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.patience), baseline)
 
 
-def _failure(seen: Observation) -> str:
-    """What is wrong with a conversation in which nothing should be; empty where nothing is."""
-    if set(seen.endings) == {"returned"} and len(seen.effects) == 1:
+def _baseline_failure(observed: Observation) -> str:
+    """Return what went wrong in a conversation without a fault, or an empty string."""
+    if set(observed.endings) == {"returned"} and len(observed.effects) == 1:
         return ""
-    words = next(filter(None, seen.words), "nothing was raised")
-    ending = next((ending for ending in seen.endings if ending != "returned"), "returned")
-    return f"{ending} after {seen.requests} requests, with {len(seen.effects)} side effects of the one call ({words})"
+    message = next(filter(None, observed.messages), "nothing was raised")
+    ending = next((ending for ending in observed.endings if ending != "returned"), "returned")
+    effects = f"{len(observed.effects)} side effects of the one call"
+    return f"{ending} after {observed.requests} requests, with {effects} ({message})"

@@ -1,89 +1,88 @@
-"""The survival table: for a terminal, and as Markdown."""
+"""The survival table of a sweep, for a terminal and as Markdown."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from flag_harness.sweep.judging import Outcome
-from flag_harness.sweep.sweep import Result
+from flag_harness.sweep.outcomes import TrialOutcome
+from flag_harness.sweep.sweep import TrialResult
 
-SIGNS = {
-    Outcome.RECOVERED: "✓",
-    Outcome.TOLD: "told",
-    Outcome.ALTERED: "kept",
-    Outcome.OFTEN: "OFTEN",
-    Outcome.LOST: "LOST",
-    Outcome.LEAKED: "LEAKED",
-    Outcome.TWICE: "TWICE",
-    Outcome.HUNG: "HUNG",
-    Outcome.DOES_NOT_APPLY: "",
+CELLS = {
+    TrialOutcome.RECOVERED: "✓",
+    TrialOutcome.REPORTED: "reported",
+    TrialOutcome.ACCEPTED: "accepted",
+    TrialOutcome.TOO_MANY_REQUESTS: "REQUESTS",
+    TrialOutcome.LOST: "LOST",
+    TrialOutcome.LEAKED: "LEAKED",
+    TrialOutcome.TOOL_RAN_TWICE: "TWICE",
+    TrialOutcome.HUNG: "HUNG",
+    TrialOutcome.DOES_NOT_APPLY: "",
 }
-"""How an outcome stands in a cell of the long table."""
-_SHOWN = tuple(outcome for outcome in Outcome if outcome is not Outcome.DOES_NOT_APPLY)
+"""An outcome's text in a cell of the long table."""
+
+_COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
+_MAXIMA = ("most requests", "most seconds")
+"""The largest number of requests, and of virtual seconds, of one conversation."""
 
 
-_MOST = ("most requests", "most seconds")
-"""What a conversation took at most: requests at the upstream, and virtual seconds."""
-
-
-def counted(results: Iterable[Result]) -> Counter[Outcome]:
-    """How often each outcome came."""
+def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
+    """Count each outcome over all trials and combinations."""
     return Counter(verdict.outcome for result in results for _, verdict in result.verdicts)
 
 
-def terminal_lines(results: Sequence[Result]) -> Iterator[str]:
-    """A line for each kind of fault, and the sum."""
+def terminal_lines(results: Sequence[TrialResult]) -> Iterator[str]:
+    """Yield the table for a terminal: a line for each kind of fault, the total, and the summary."""
     width = max((len(result.kind) for result in results), default=0)
-    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _SHOWN), *_MOST])
+    yield f"{'fault':<{width}}  " + "  ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA])
     for kind in dict.fromkeys(result.kind for result in results):
-        yield _counts(kind, [result for result in results if result.kind == kind], width)
-    yield _counts("all", results, width)
+        yield _terminal_row(kind, [result for result in results if result.kind == kind], width)
+    yield _terminal_row("all", results, width)
     yield ""
-    yield summary(results)
+    yield summary_line(results)
 
 
-def summary(results: Sequence[Result]) -> str:
-    """One line: how much was tried."""
-    found = counted(results)
+def summary_line(results: Sequence[TrialResult]) -> str:
+    """Return one line that says how many faults and combinations were tried."""
+    counts = count_outcomes(results)
     combinations = len(results[0].verdicts) if results else 0
     return (
-        f"{len(results)} faults under {combinations} combinations: {sum(found.values())} pairs, of which "
-        f"{found[Outcome.DOES_NOT_APPLY]} do not apply (a plain answer has no stream to break)"
+        f"{len(results)} faults under {combinations} combinations: {sum(counts.values())} pairs, of which "
+        f"{counts[TrialOutcome.DOES_NOT_APPLY]} do not apply (a plain answer has no stream to break)"
     )
 
 
-def short_markdown(results: Sequence[Result]) -> Iterator[str]:
-    """A row for each kind of fault: how often each outcome came."""
-    yield "| fault | " + " | ".join([*(outcome.value for outcome in _SHOWN), *_MOST]) + " |"
-    yield "|---|" + "--:|" * len((*_SHOWN, *_MOST))
+def short_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
+    """Yield a Markdown table with a row for each kind of fault, which counts the outcomes."""
+    yield "| fault | " + " | ".join([*(outcome.value for outcome in _COLUMNS), *_MAXIMA]) + " |"
+    yield "|---|" + "--:|" * len((*_COLUMNS, *_MAXIMA))
     for kind in dict.fromkeys(result.kind for result in results):
-        yield _row(f"`{kind}`", [result for result in results if result.kind == kind])
-    yield _row("**all**", results)
+        yield _markdown_row(f"`{kind}`", [result for result in results if result.kind == kind])
+    yield _markdown_row("**all**", results)
 
 
-def long_markdown(results: Sequence[Result]) -> Iterator[str]:
-    """A row for each fault: what became of it under each combination."""
+def long_markdown(results: Sequence[TrialResult]) -> Iterator[str]:
+    """Yield a Markdown table with a row for each fault and a column for each combination."""
     names = [combination for combination, _ in results[0].verdicts]
     yield "| fault | " + " | ".join(name.replace("+", " + ") for name in names) + " |"
     yield "|---|" + "---|" * len(names)
     for result in results:
-        cells = (SIGNS[verdict.outcome] for _, verdict in result.verdicts)
+        cells = (CELLS[verdict.outcome] for _, verdict in result.verdicts)
         yield f"| `{result.trial}` | " + " | ".join(cells) + " |"
 
 
-def _counts(name: str, results: Sequence[Result], width: int) -> str:
-    headings = (*(outcome.value for outcome in _SHOWN), *_MOST)
+def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:
+    headings = (*(outcome.value for outcome in _COLUMNS), *_MAXIMA)
     cells = (f"{cell or '-':>{len(heading)}}" for heading, cell in zip(headings, _cells(results), strict=True))
     return f"{name:<{width}}  " + "  ".join(cells)
 
 
-def _row(name: str, results: Sequence[Result]) -> str:
+def _markdown_row(name: str, results: Sequence[TrialResult]) -> str:
     return f"| {name} | " + " | ".join(_cells(results)) + " |"
 
 
-def _cells(results: Sequence[Result]) -> Iterator[str]:
-    """How often each outcome came, empty for never, and what a conversation took at most."""
-    found = counted(results)
-    yield from (str(found[outcome] or "") for outcome in _SHOWN)
+def _cells(results: Sequence[TrialResult]) -> Iterator[str]:
+    """Yield the count of each outcome (empty if zero), then the maxima."""
+    counts = count_outcomes(results)
+    yield from (str(counts[outcome] or "") for outcome in _COLUMNS)
     verdicts = [verdict for result in results for _, verdict in result.verdicts]
     yield str(max((verdict.requests for verdict in verdicts), default=0) or "")
     yield f"{max((verdict.seconds for verdict in verdicts), default=0):,.0f}"

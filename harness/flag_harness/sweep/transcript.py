@@ -1,4 +1,4 @@
-"""What was said, read off the wire: lines of a conversation, without ids, thinking, and where messages begin."""
+"""Transcripts of conversations, read from requests and responses, without ids, thinking and message boundaries."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,23 +8,23 @@ from flag_harness.wire.message import received
 from flag_harness.wire.timeline import End, Response
 
 Line: TypeAlias = tuple[str, ...]
-"""Who, what kind of block, and what it says."""
+"""A content block: the role, the block's type, and its content."""
 
 
-def lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
-    """The lines of a conversation. Blank texts, which say nothing, are none."""
-    found = [_line(message["role"], block) for message in messages for block in _blocks(message["content"])]
+def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:
+    """Return a line for each block of a conversation, leaving out blank texts and thinking."""
+    found = [_block_line(message["role"], block) for message in messages for block in _blocks(message["content"])]
     return tuple(line for line in found if line is not None)
 
 
-def said(response: Response) -> tuple[Line, ...] | None:
-    """The lines of the message in a response, as it stands there; None where there is no complete one."""
-    came = received(response)
-    whole = came.complete if came.streamed else isinstance(response[-1], End)
-    if came.status != 200 or came.error is not None or not whole:
+def response_lines(response: Response) -> tuple[Line, ...] | None:
+    """Return the lines of the message in a response, or None if it holds no complete message."""
+    reply = received(response)
+    is_complete = reply.complete if reply.streamed else isinstance(response[-1], End)
+    if reply.status != 200 or reply.error is not None or not is_complete:
         return None
     try:
-        return lines([{"role": "assistant", "content": came.message["content"]}])
+        return conversation_lines([{"role": "assistant", "content": reply.message["content"]}])
     except (KeyError, TypeError):
         return None
 
@@ -33,7 +33,7 @@ def _blocks(content: Any) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _line(role: str, block: Mapping[str, Any]) -> Line | None:
+def _block_line(role: str, block: Mapping[str, Any]) -> Line | None:
     kind = block["type"]
     match kind:
         case "text":

@@ -18,7 +18,7 @@ from flag_harness.plugin.test.faults import FAULTS
 
 if TYPE_CHECKING:
     from flag_harness.faults import Fault
-    from flag_harness.sweep import Result, Sweep, Trial
+    from flag_harness.sweep import Sweep, Trial, TrialResult
 
 SWEEPS = ("faults",)
 
@@ -47,7 +47,7 @@ def configure(config: pytest.Config) -> None:
     """
     if config.getoption("--harness-sweep") is None:
         return
-    from flag_harness.sweep import Sweep, cast  # a run that sweeps nothing does not pay for its import
+    from flag_harness.sweep import Sweep, load_agent  # a run that sweeps nothing does not pay for its import
 
     is_worker = hasattr(config, "workerinput")
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
@@ -56,7 +56,7 @@ def configure(config: pytest.Config) -> None:
     root = str(config.rootpath)
     if root not in sys.path:
         sys.path.insert(0, root)
-    agent = cast(config.getoption("--harness-agent") or config.stash[CONFIG].agent)
+    agent = load_agent(config.getoption("--harness-agent") or config.stash[CONFIG].agent)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
     sweep = Sweep(agent, matrix(declared_flags(config)), Path(directory.name))
@@ -83,7 +83,7 @@ class SweepItem(pytest.Item):
     def __init__(self, *, sweep: "Sweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
         super().__init__(**options)
         self._sweep, self._trial, self._must_fire = sweep, trial, must_fire
-        self.result: Result | None = None
+        self.result: TrialResult | None = None
 
     def runtest(self) -> None:
         """Run it; what was not survived fails."""
@@ -109,7 +109,7 @@ class SweepRun:
 
     def __init__(self, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
         self._sweep, self._faults = sweep, faults
-        self._results: list[Result] = []
+        self._results: list[TrialResult] = []
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Collect no file."""
@@ -118,7 +118,7 @@ class SweepRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """The sweep's items are the run; `-k` picks among them."""
-        from flag_harness.sweep import trial, trials
+        from flag_harness.sweep import all_trials, make_trial
 
         items[:] = [
             SweepItem.from_parent(
@@ -129,25 +129,25 @@ class SweepRun:
                 trial=tried,
                 must_fire=bool(self._faults),
             )
-            for tried in (map(trial, self._faults) if self._faults else trials())
+            for tried in (map(make_trial, self._faults) if self._faults else all_trials())
         ]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the result into the report, as plain values, so that a worker can hand it over."""
-        from flag_harness.sweep import to_json
+        from flag_harness.sweep import result_to_json
 
         report = yield
         if report.when == "call" and isinstance(item, SweepItem) and item.result is not None:
-            report.flag_harness_sweep = to_json(item.result)  # type: ignore[attr-defined]
+            report.flag_harness_sweep = result_to_json(item.result)  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the result that came with the report."""
-        from flag_harness.sweep import from_json
+        from flag_harness.sweep import result_from_json
 
         if (value := getattr(report, "flag_harness_sweep", None)) is not None:
-            self._results.append(from_json(value))
+            self._results.append(result_from_json(value))
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""

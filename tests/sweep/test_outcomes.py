@@ -5,23 +5,23 @@ from typing import Any
 
 import pytest
 
-from flag_harness.sweep import Outcome, judge
-from flag_harness.sweep.judging import Observation
-from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, model
-from flag_harness.sweep.sweep import Result, Verdict, from_json, to_json
-from flag_harness.sweep.table import long_markdown, short_markdown, summary, terminal_lines
-from flag_harness.sweep.transcript import Line, lines, said
+from flag_harness.sweep import TrialOutcome, judge_trial
+from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, STEP, answer_request
+from flag_harness.sweep.outcomes import Observation
+from flag_harness.sweep.sweep import TrialResult, TrialVerdict, result_from_json, result_to_json
+from flag_harness.sweep.table import long_markdown, short_markdown, summary_line, terminal_lines
+from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
 CALL: Line = ("assistant", "tool_use", "note", "{}")
 DONE: Line = ("assistant", "text", "Done.")
 CONVERSATION: tuple[Line, ...] = (("user", "text", ASK), CALL, ("user", "tool_result", NOTED, ""), DONE)
-R = Outcome.RECOVERED
-UNBROKEN = Observation(
+R = TrialOutcome.RECOVERED
+BASELINE = Observation(
     fired=0,
     prompts=(ASK, NEXT),
     endings=("returned", "returned"),
-    words=("", ""),
+    messages=("", ""),
     requests=3,
     effects=(STEP,),
     conversation=(*CONVERSATION, ("user", "text", NEXT)),
@@ -29,71 +29,73 @@ UNBROKEN = Observation(
     streamed=True,
     seconds=3.0,
 )
-FIRED = replace(UNBROKEN, fired=1)
-FAILED = replace(FIRED, prompts=(ASK, GO_ON, NEXT), endings=("told", "returned", "returned"), words=("529", "", ""))
-TWICE = (("assistant", "text", "Done. Done."),)
+FIRED = replace(BASELINE, fired=1)
+FAILED = replace(
+    FIRED, prompts=(ASK, GO_ON, NEXT), endings=("gave up", "returned", "returned"), messages=("529", "", "")
+)
+TOOL_RAN_TWICE = (("assistant", "text", "Done. Done."),)
 
 
 def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
-    """The conversation of the unbroken run with one line less and some more."""
-    return (*(line for line in UNBROKEN.conversation if line != without), *added)
+    """The conversation of the baseline run with one line less and some more."""
+    return (*(line for line in BASELINE.conversation if line != without), *added)
 
 
 @pytest.mark.parametrize(
-    ("seen", "outcome", "why"),
+    ("observed", "outcome", "reason"),
     [
-        (UNBROKEN, Outcome.DOES_NOT_APPLY, ""),
-        (FIRED, Outcome.RECOVERED, ""),
-        (FAILED, Outcome.TOLD, "529"),
-        (replace(FAILED, conversation=changed(("user", "text", GO_ON))), Outcome.TOLD, "529"),
-        (replace(FIRED, endings=("hung",), words=("it waits",)), Outcome.HUNG, "it waits"),
-        (replace(FAILED, effects=(STEP, STEP)), Outcome.TWICE, "2 side effects of one call"),
+        (BASELINE, TrialOutcome.DOES_NOT_APPLY, ""),
+        (FIRED, TrialOutcome.RECOVERED, ""),
+        (FAILED, TrialOutcome.REPORTED, "529"),
+        (replace(FAILED, conversation=changed(("user", "text", GO_ON))), TrialOutcome.REPORTED, "529"),
+        (replace(FIRED, endings=("hung",), messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
+        (replace(FAILED, effects=(STEP, STEP)), TrialOutcome.TOOL_RAN_TWICE, "2 side effects of one call"),
         (
-            replace(FAILED, endings=("leaked", "returned", "returned"), words=("ReadError", "", "")),
-            Outcome.LEAKED,
+            replace(FAILED, endings=("raised", "returned", "returned"), messages=("ReadError", "", "")),
+            TrialOutcome.LEAKED,
             "ReadError",
         ),
         (
-            replace(FAILED, endings=("told", "told", "told"), words=("400", "400", "400")),
-            Outcome.LOST,
+            replace(FAILED, endings=("gave up", "gave up", "gave up"), messages=("400", "400", "400")),
+            TrialOutcome.LOST,
             "the next prompt failed too: 400",
         ),
         (
             replace(FAILED, conversation=changed(without=("user", "text", ASK))),
-            Outcome.LOST,
+            TrialOutcome.LOST,
             "the next request does not hold the prompt",
         ),
-        (replace(FIRED, conversation=changed(without=DONE)), Outcome.LOST, "missing: assistant text"),
-        (replace(FIRED, conversation=changed(*TWICE)), Outcome.LOST, "added: assistant text"),
-        (replace(FIRED, conversation=changed(DONE)), Outcome.LOST, "in another order, or more than once"),
+        (replace(FIRED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
+        (replace(FIRED, conversation=changed(*TOOL_RAN_TWICE)), TrialOutcome.LOST, "added: assistant text"),
+        (replace(FIRED, conversation=changed(DONE)), TrialOutcome.LOST, "in another order, or more than once"),
         (
-            replace(FIRED, conversation=changed(*TWICE, without=DONE), answers=((CALL,), TWICE)),
-            Outcome.ALTERED,
+            replace(FIRED, conversation=changed(*TOOL_RAN_TWICE, without=DONE), answers=((CALL,), TOOL_RAN_TWICE)),
+            TrialOutcome.ACCEPTED,
             "missing: assistant text",
         ),
-        (replace(FAILED, conversation=changed(without=DONE)), Outcome.LOST, "missing: assistant text"),
-        (replace(FIRED, effects=()), Outcome.LOST, "0 side effects, not 1"),
+        (replace(FAILED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
+        (replace(FIRED, effects=()), TrialOutcome.LOST, "0 side effects, not 1"),
     ],
 )
-def test_each_outcome_has_its_signs(seen: Observation, outcome: Outcome, why: str) -> None:
+def test_each_outcome_has_its_signs(observed: Observation, outcome: TrialOutcome, reason: str) -> None:
     """Worst first; what the agent says of itself counts for nothing."""
-    verdict = judge(seen, UNBROKEN)
-    assert (outcome, why) == (verdict.outcome, verdict.why)
+    verdict = judge_trial(observed, BASELINE)
+    assert (outcome, reason) == (verdict.outcome, verdict.reason)
 
 
 def test_a_verdict_says_what_it_took() -> None:
     """Requests and virtual seconds; nothing where no fault fired."""
-    assert Verdict(R, "", 23, 70.0) == judge(replace(FIRED, requests=23, seconds=70.0), UNBROKEN)
-    assert Verdict(Outcome.DOES_NOT_APPLY) == judge(UNBROKEN, UNBROKEN)
+    assert TrialVerdict(R, "", 23, 70.0) == judge_trial(replace(FIRED, requests=23, seconds=70.0), BASELINE)
+    assert TrialVerdict(TrialOutcome.DOES_NOT_APPLY) == judge_trial(BASELINE, BASELINE)
 
 
 def test_a_storm_of_requests_is_no_survival() -> None:
     """Twenty more than without the fault are enough for anyone; what is worse goes first."""
-    storm = Verdict(Outcome.OFTEN, "24 requests, not 3", 24, 3.0)
-    assert storm == judge(replace(FIRED, requests=24), UNBROKEN)
-    assert storm == judge(replace(FAILED, requests=24), UNBROKEN)
-    assert Outcome.LOST is judge(replace(FIRED, requests=24, effects=()), UNBROKEN).outcome
-    assert not Outcome.OFTEN.survived
+    storm = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, "24 requests, not 3", 24, 3.0)
+    assert storm == judge_trial(replace(FIRED, requests=24), BASELINE)
+    assert storm == judge_trial(replace(FAILED, requests=24), BASELINE)
+    assert TrialOutcome.LOST is judge_trial(replace(FIRED, requests=24, effects=()), BASELINE).outcome
+    assert not TrialOutcome.TOO_MANY_REQUESTS.survived
 
 
 def _stream(*events: str) -> Any:
@@ -121,7 +123,7 @@ STOP = '{"type":"message_stop"}'
 )
 def test_what_a_response_says_is_read_off_the_wire(response: Any, expected: Any) -> None:
     """Only what is complete says anything."""
-    assert expected == said(response)
+    assert expected == response_lines(response)
 
 
 def test_lines_have_no_ids_thinking_or_blanks() -> None:
@@ -133,7 +135,7 @@ def test_lines_have_no_ids_thinking_or_blanks() -> None:
         {"type": "novelty"},
     ]
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "no"}]}
-    found = lines(
+    found = conversation_lines(
         [{"role": "assistant", "content": content}, {"role": "user", "content": [{**result, "is_error": True}]}]
     )
     assert (
@@ -146,20 +148,20 @@ def test_lines_have_no_ids_thinking_or_blanks() -> None:
 def test_the_model_knows_only_what_it_is_sent() -> None:
     """So an agent that forgets cannot hide it; a result may be a text or blocks."""
 
-    def asked(*content: Any) -> dict[str, Any]:
+    def request(*content: Any) -> dict[str, Any]:
         return {"messages": [{"role": "user", "content": list(content) if len(content) > 1 else content[0]}]}
 
     ask, go_on = {"type": "text", "text": ASK}, {"type": "text", "text": GO_ON}
     noted = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": NOTED}]}
-    assert "Go on with what?" == model(asked(GO_ON)).text
-    assert [STEP] == [call.input["step"] for call in model(asked(ask, go_on)).calls if call.input]
-    assert () == model(asked(ask, noted)).calls
+    assert "Go on with what?" == answer_request(request(GO_ON)).text
+    assert [STEP] == [call.input["step"] for call in answer_request(request(ask, go_on)).calls if call.input]
+    assert () == answer_request(request(ask, noted)).calls
 
 
-NONE = ("off", Verdict(Outcome.DOES_NOT_APPLY))
+NONE = ("off", TrialVerdict(TrialOutcome.DOES_NOT_APPLY))
 RESULTS = (
-    Result("reset:on=1", "reset", (NONE, ("streaming", Verdict(R, "", 4, 3.6)))),
-    Result("reset", "reset", (NONE, ("streaming", Verdict(Outcome.HUNG, "why", 101, 1234.0)))),
+    TrialResult("reset:on=1", "reset", (NONE, ("streaming", TrialVerdict(R, "", 4, 3.6)))),
+    TrialResult("reset", "reset", (NONE, ("streaming", TrialVerdict(TrialOutcome.HUNG, "why", 101, 1234.0)))),
 )
 
 
@@ -172,17 +174,17 @@ def test_the_table_counts_and_shows() -> None:
     assert ["| `reset:on=1` |  | ✓ |", "| `reset` |  | HUNG |"] == list(long_markdown(RESULTS))[2:]
     assert (
         "2 faults under 2 combinations: 4 pairs, of which 2 do not apply (a plain answer has no stream to break)"
-        == summary(RESULTS)
+        == summary_line(RESULTS)
     )
-    assert "0 faults under 0 combinations: 0 pairs" == summary(()).partition(",")[0]
+    assert "0 faults under 0 combinations: 0 pairs" == summary_line(()).partition(",")[0]
 
 
 def test_a_result_crosses_from_a_worker() -> None:
     """As plain values, and comes out as it was."""
-    assert list(RESULTS) == [from_json(to_json(result)) for result in RESULTS]
+    assert list(RESULTS) == [result_from_json(result_to_json(result)) for result in RESULTS]
     assert ("streaming: hung: why",) == RESULTS[1].failures
 
 
 def test_a_result_knows_whether_its_fault_fired() -> None:
     """Under any combination at all."""
-    assert [True, False] == [RESULTS[0].applies, Result("reset", "reset", (NONE, NONE)).applies]
+    assert [True, False] == [RESULTS[0].applies, TrialResult("reset", "reset", (NONE, NONE)).applies]

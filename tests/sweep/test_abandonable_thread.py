@@ -5,43 +5,43 @@ import time
 
 import pytest
 
-from flag_harness.sweep.thread import LeavableThread
+from flag_harness.sweep.abandonable_thread import AbandonableThread
 from flag_harness.transports.virtual_time import TimeIsUp
 
 
 def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:
     """Results and exceptions come back; it is gone afterwards."""
-    thread = LeavableThread(10)
-    first, second = (thread.do(threading.current_thread) for _ in range(2))
+    thread = AbandonableThread(10)
+    first, second = (thread.run(threading.current_thread) for _ in range(2))
     assert first is second
     with pytest.raises(ZeroDivisionError):
-        thread.do(lambda: 1 // 0)
-    assert not thread.left
-    thread.end()
+        thread.run(lambda: 1 // 0)
+    assert not thread.abandoned
+    thread.stop()
     assert not first.is_alive()
 
 
 def test_a_job_that_waits_for_ever_is_left() -> None:
     """No exception reaches it."""
-    thread = LeavableThread(0.1)
+    thread = AbandonableThread(0.1)
     with pytest.raises(TimeIsUp, match=r"it takes more than 0.1 s of real time"):
-        thread.do(threading.Event().wait)
-    assert thread.left
-    thread.end()
+        thread.run(threading.Event().wait)
+    assert thread.abandoned
+    thread.stop()
 
 
 def test_a_job_that_computes_for_ever_is_ended() -> None:
     """An exception reaches it, so that it does not compute on."""
-    thread = LeavableThread(0.1)
-    worker = thread.do(threading.current_thread)
+    thread = AbandonableThread(0.1)
+    worker = thread.run(threading.current_thread)
 
     def compute() -> None:
         while True:
             pass
 
     with pytest.raises(TimeIsUp):
-        thread.do(compute)
-    thread.end()
+        thread.run(compute)
+    thread.stop()
     worker.join(10)
     assert not worker.is_alive()
 
@@ -55,23 +55,23 @@ def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: 
         while not over.is_set():
             pass
 
-    thread = LeavableThread(0.1)
+    thread = AbandonableThread(0.1)
     with pytest.raises(TimeIsUp):
-        thread.do(compute)
+        thread.run(compute)
     over.set()
-    assert thread.left
-    thread.end()
+    assert thread.abandoned
+    thread.stop()
 
 
 def test_a_job_may_say_that_it_cannot_be_ended() -> None:
     """Whoever waits for it is told at once, and it never goes on."""
-    thread = LeavableThread(60)
+    thread = AbandonableThread(60)
     went_on = []
 
     def job() -> None:
-        thread.rest()
+        thread.block_forever()
         went_on.append(1)
 
     with pytest.raises(TimeIsUp, match="it swallows that its time is up"):
-        thread.do(job)
-    assert (True, []) == (thread.left, went_on)
+        thread.run(job)
+    assert (True, []) == (thread.abandoned, went_on)

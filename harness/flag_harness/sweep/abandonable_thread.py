@@ -1,0 +1,83 @@
+"""A worker thread that can be abandoned: its job may swallow every exception, or block where none reaches it."""
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from flag_harness.transports.virtual_time import TimeIsUp
+
+T = TypeVar("T")
+
+SAMPLE_SECONDS = 0.1
+"""Real seconds over which a thread's CPU time is measured; it is busy if it uses over a hundredth of them."""
+GRACE_SECONDS = 0.2
+"""Real seconds that a busy job gets to end after `TimeIsUp` was raised in it."""
+
+
+class AbandonableThread:
+    """Runs one job after another. An abandoned thread is not waited for, and does not keep the process alive."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        self._result: Future[Any] = Future()
+        self._thread = threading.Thread(target=self._work, name="sweep", daemon=True)
+        self._thread.start()
+        self.abandoned = False
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Return or raise what the job does. Abandon the thread and raise `TimeIsUp` if that takes too long."""
+        result: Future[T] = Future()
+        self._result = result
+        self._jobs.put((job, result))
+        wait([result], self._patience)
+        if not result.done():
+            self.abandoned = True
+            if _is_busy(self._thread):
+                _raise_in(self._thread)
+                wait([result], GRACE_SECONDS)
+            raise TimeIsUp(f"it takes more than {self._patience:g} s of real time")
+        return result.result()
+
+    def block_forever(self) -> None:
+        """Abandon the thread from inside a job that cannot be ended: `run` raises `TimeIsUp`, the job never goes on."""
+        self.abandoned = True
+        self._result.set_exception(TimeIsUp("it swallows that its time is up"))
+        threading.Event().wait()
+
+    def stop(self) -> None:
+        """Take no more jobs, and wait for the thread unless it was abandoned."""
+        self._jobs.put(None)
+        if not self.abandoned:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            job, result = item
+            try:
+                result.set_result(job())
+            except BaseException as error:  # `run` raises it in the caller's thread
+                result.set_exception(error)
+
+
+def _is_busy(thread: threading.Thread) -> bool:
+    """Return whether a live thread uses the CPU, or False if the system cannot tell (macOS and Windows)."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return False
+    clock = time.pthread_getcpuclockid(thread.ident or 0)
+    before = time.clock_gettime(clock)
+    threading.Event().wait(SAMPLE_SECONDS)
+    return time.clock_gettime(clock) - before > SAMPLE_SECONDS / 100
+
+
+def _raise_in(thread: threading.Thread) -> None:
+    """Raise `TimeIsUp` in a thread as soon as it runs Python code again.
+
+    Only for a busy thread: until the exception is raised, CPython 3.11 blocks other threads that are traced, as under
+    coverage.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeIsUp))

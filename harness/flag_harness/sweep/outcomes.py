@@ -1,0 +1,148 @@
+"""The outcome of a conversation under a fault, judged by requests, side effects and transcripts, not by the agent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from flag_harness.sweep.model import ASK, GO_ON
+from flag_harness.sweep.transcript import Line
+
+Ending: TypeAlias = Literal["returned", "gave up", "raised", "hung"]
+"""How the agent's `run` ended: it returned, raised `AgentGaveUp` or an SDK error, raised anything else, or hung."""
+
+
+class TrialOutcome(Enum):
+    """The outcome of one trial under one combination, worst last."""
+
+    DOES_NOT_APPLY = "does not apply"
+    RECOVERED = "recovered"
+    REPORTED = "reported clearly"
+    ACCEPTED = "accepted what came"
+    TOO_MANY_REQUESTS = "too many requests"
+    LOST = "lost the turn"
+    LEAKED = "leaked an exception"
+    TOOL_RAN_TWICE = "ran a tool twice"
+    HUNG = "hung"
+
+    @property
+    def survived(self) -> bool:
+        """Whether the agent lost nothing that it could have kept."""
+        return self in _SURVIVED
+
+
+MAX_EXTRA_REQUESTS = 20
+"""How many requests more than the baseline an agent may send. The SDK's two retries add four at most, and so do those
+of the reference agent."""
+
+_SURVIVED = frozenset(
+    {TrialOutcome.DOES_NOT_APPLY, TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the sweep observed of one conversation.
+
+    `endings` belong to `prompts`, in order; the fault is active during the first prompt only. `messages` are those of
+    the exceptions that the agent raised, for people. `fired` counts the responses that the fault changed, `requests`
+    the requests sent. `effects` are the lines that the tool wrote. `conversation` is the content of the last request;
+    `answers` are the lines of each message that arrived complete. `streamed` is true if any response was a stream.
+    `seconds` are virtual.
+    """
+
+    fired: int
+    prompts: tuple[str, ...]
+    endings: tuple[Ending, ...]
+    messages: tuple[str, ...]
+    requests: int
+    effects: tuple[str, ...]
+    conversation: tuple[Line, ...]
+    answers: tuple[tuple[Line, ...], ...]
+    streamed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialVerdict:
+    """An outcome and a short reason (empty if the agent recovered), with the requests and virtual seconds it took."""
+
+    outcome: TrialOutcome
+    reason: str = ""
+    requests: int = 0
+    seconds: float = 0.0
+
+
+def judge_trial(observed: Observation, baseline: Observation) -> TrialVerdict:
+    """Judge a conversation by comparing it with `baseline`, the same agent's conversation without a fault."""
+    if not observed.fired:
+        return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
+    verdict = _judge_endings(observed, baseline)
+    if verdict.outcome.survived and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
+        reason = f"{observed.requests} requests, not {baseline.requests}"
+        verdict = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, reason)
+    return replace(verdict, requests=observed.requests, seconds=observed.seconds)
+
+
+def _judge_endings(observed: Observation, baseline: Observation) -> TrialVerdict:
+    if "hung" in observed.endings:
+        return TrialVerdict(TrialOutcome.HUNG, _first_message(observed, "hung"))
+    if len(set(observed.effects)) < len(observed.effects):
+        return TrialVerdict(TrialOutcome.TOOL_RAN_TWICE, f"{len(observed.effects)} side effects of one call")
+    if "raised" in observed.endings:
+        return TrialVerdict(TrialOutcome.LEAKED, _first_message(observed, "raised"))
+    return _judge_conversation(observed, baseline)
+
+
+def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVerdict:
+    expected, found = _without_go_on(baseline.conversation), _without_go_on(observed.conversation)
+    gave_up = observed.endings[0] == "gave up"
+    if observed.endings[-1] != "returned":
+        reason = f"the next prompt failed too: {_first_message(observed, 'gave up')}"
+        return TrialVerdict(TrialOutcome.LOST, reason)
+    if found == expected and observed.effects == baseline.effects:
+        if gave_up:
+            return TrialVerdict(TrialOutcome.REPORTED, _first_message(observed, "gave up"))
+        return TrialVerdict(TrialOutcome.RECOVERED)
+    if ("user", "text", ASK) not in found:
+        return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
+    if len(observed.effects) != len(baseline.effects):
+        reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
+        return TrialVerdict(TrialOutcome.LOST, reason)
+    outcome = TrialOutcome.ACCEPTED if not gave_up and _holds_what_came(observed) else TrialOutcome.LOST
+    return TrialVerdict(outcome, _first_difference(found, expected))
+
+
+def _holds_what_came(observed: Observation) -> bool:
+    """Return whether each model turn that the agent sent back arrived like that, complete, and the last has no call."""
+    sent_back = Counter(_model_turns(observed.conversation))
+    arrived = Counter(observed.answers)
+    last = next(reversed(sent_back), ())
+    return sent_back <= arrived and bool(last) and not any(line[1] == "tool_use" for line in last)
+
+
+def _model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
+    """Yield each run of assistant lines between the user's lines."""
+    for role, group in groupby(conversation, key=lambda line: line[0]):
+        if role == "assistant":
+            yield tuple(group)
+
+
+def _without_go_on(conversation: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Return the conversation without the prompt that the sweep sends after a failure."""
+    return tuple(line for line in conversation if line != ("user", "text", GO_ON))
+
+
+def _first_difference(found: tuple[Line, ...], expected: tuple[Line, ...]) -> str:
+    missing = [line for line in expected if line not in found]
+    if missing:
+        return f"missing: {' '.join(missing[0][:2])}"
+    added = [line for line in found if line not in expected]
+    return f"added: {' '.join(added[0][:2])}" if added else "in another order, or more than once"
+
+
+def _first_message(observed: Observation, ending: Ending) -> str:
+    pairs = zip(observed.messages, observed.endings, strict=True)
+    return next((message for message, how in pairs if how == ending), "")

@@ -1,0 +1,225 @@
+"""One conversation of an agent with the simulated API, with or without a fault, in virtual time."""
+
+import asyncio
+import json
+import math
+import os
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from flag_harness.faults import Fault, misleading
+from flag_harness.matrix import Combination
+from flag_harness.simulator import simulate
+from flag_harness.sweep.abandonable_thread import AbandonableThread
+from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent
+from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, answer_request
+from flag_harness.sweep.outcomes import Ending, Observation
+from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
+from flag_harness.sweep.trials import Trial
+from flag_harness.transports import async_http_client, intercepted
+from flag_harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
+from flag_harness.wire.message import received
+from flag_harness.wire.tap import Tap
+from flag_harness.wire.timeline import Edit, End, Layer, Request, Response
+
+MODEL = "claude-haiku-4-5"
+MAX_VIRTUAL_SECONDS = 7200.0
+"""A prompt has hung after this many virtual seconds; three attempts that each hit the SDK's read timeout take 1800."""
+MAX_REQUESTS = 100
+"""A conversation has hung after this many requests; one without a fault takes three."""
+PATIENCE_SECONDS = 10.0
+"""A prompt has hung after this many real seconds; it usually takes a few hundredths."""
+
+_SCHEMA = {"type": "object", "properties": {"step": {"type": "string"}}, "required": ["step"]}
+_API_VARIABLES: Mapping[str, str | None] = {
+    "ANTHROPIC_API_KEY": "offline",
+    "ANTHROPIC_AUTH_TOKEN": None,
+    "ANTHROPIC_BASE_URL": None,
+}
+
+
+class TrialRun:
+    """One conversation. `run` holds it, once; the tool writes its side effects to a file in `directory`.
+
+    The agent runs in a thread of its own, which is abandoned if the agent cannot be ended.
+    """
+
+    def __init__(
+        self, make_agent: AgentFactory, trial: Trial | None, combination: Combination, directory: Path, patience: float
+    ) -> None:
+        self._make_agent = make_agent
+        self._environ = {**combination.environ, **(trial.environ if trial else {})}
+        self._fault = trial.fault.arm(combination.id) if trial else None
+        self._effects = directory / "effects.txt"
+        self._effects.write_text("")
+        self._loop, self._tap, self._thread = VirtualLoop(), Tap(), AbandonableThread(patience)
+        self._loop.swallowed = self._thread.block_forever
+        self._patience, self._clock = patience, LoopClock(self._loop)
+        self._fault_is_active, self._requests = False, 0
+        self._upstream = simulate(clock=self._clock, hook=answer_request)
+        self._layers: tuple[Layer, ...] = (self._tap, self._limit_requests, self._apply_fault)
+        self._agent: SweptAgent | None = None
+        self._turns: list[tuple[str, Ending, str]] = []
+
+    def run(self) -> Observation:
+        """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
+        with self._environment():
+            self._send(ASK, self._fault)
+            if self._turns[-1][1] != "returned":
+                self._send(GO_ON)
+            self._send(NEXT)
+        return self._observation()
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        """Set up the event loop, variables, virtual time and upstream; take all of it down afterwards."""
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")  # the SDK's models may warn of a garbled answer: that is no failure
+            stack.enter_context(_seed_random())
+            stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
+            stack.enter_context(intercepted(self._upstream, *self._layers, clock=self._clock))
+            stack.enter_context(following(self._loop))
+            stack.callback(self._close)
+            self._loop.set_exception_handler(lambda loop, context: None)
+            yield
+
+    def _send(self, prompt: str, fault: Fault | None = None) -> None:
+        if self._turns and self._turns[-1][1] == "hung":
+            return
+        self._restart_deadline()
+        self._fault_is_active = fault is not None
+        with misleading(fault) if fault else nullcontext():
+            ending, message = self._ending_of(lambda: self._run_agent(prompt))
+        self._turns.append((prompt, ending, message))
+
+    def _restart_deadline(self) -> None:
+        self._loop.deadline, self._loop.patience = self._loop.time() + MAX_VIRTUAL_SECONDS, self._patience / 2
+
+    async def _run_agent(self, prompt: str) -> None:
+        if self._agent is None:
+            self._agent = self._make_agent(self._context())
+        await self._agent.run(prompt)
+
+    def _ending_of(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
+        """Run a turn; return how it ended, and the message of the exception that it raised, if any."""
+        from anthropic import AnthropicError
+
+        ending: Ending = "returned"
+        message = ""
+        try:
+            self._thread.run(lambda: self._runner.run(turn()))
+        except TimeIsUp as error:
+            ending, message = "hung", str(error)
+        except (AgentGaveUp, AnthropicError) as error:
+            ending, message = "gave up", _describe(error)
+        except (Exception, asyncio.CancelledError) as error:
+            ending, message = "raised", _describe(error)
+        return ("hung", self._loop.overdue) if self._loop.overdue else (ending, message)
+
+    def _context(self) -> SweepContext:
+        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._note)
+        return SweepContext(
+            model=MODEL,
+            tools=(tool,),
+            http_client=lambda: async_http_client(self._upstream, *self._layers, clock=self._clock),
+            clock=self._clock,
+            environ={name: value for name, value in self._environ.items() if value is not None},
+        )
+
+    async def _note(self, step: str) -> str:
+        """Run the tool: its side effect is a line in a file, so the agent cannot hide it."""
+        with self._effects.open("a", encoding="utf-8") as file:
+            file.write(f"{step}\n")
+        return NOTED
+
+    def _apply_fault(self, request: Request) -> Response | Edit | None:
+        """Apply the fault during the first prompt; a layer."""
+        return self._fault(request) if self._fault and self._fault_is_active else None
+
+    def _limit_requests(self, request: Request) -> Response | None:
+        """End a conversation with too many requests, and answer none after that; a layer."""
+        self._requests += 1
+        if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
+            return (End(math.inf),)
+        if self._requests > MAX_REQUESTS:
+            raise self._loop.end(f"it sends more than {MAX_REQUESTS} requests")
+        return None
+
+    def _close(self) -> None:
+        """End what the agent has left running, even if that resists."""
+        self._restart_deadline()
+        self._loop.overdue = ""
+        if not self._thread.abandoned:
+            with suppress(TimeIsUp):
+                self._thread.run(self._runner.close)
+        self._loop.abandon()
+        self._thread.stop()
+
+    def _observation(self) -> Observation:
+        exchanges = self._tap.exchanges
+        prompts, endings, messages = zip(*self._turns, strict=True)
+        return Observation(
+            fired=self._fault.fired if self._fault else 0,
+            prompts=prompts,
+            endings=endings,
+            messages=messages,
+            requests=len(exchanges),
+            effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
+            conversation=_request_lines(exchanges[-1][0]) if exchanges else (),
+            answers=tuple(lines for _, response in exchanges if (lines := response_lines(response)) is not None),
+            streamed=any(received(response).streamed for _, response in exchanges),
+            seconds=self._loop.time(),
+        )
+
+
+def run_trial(
+    make_agent: AgentFactory,
+    trial: Trial | None,
+    combination: Combination,
+    directory: Path,
+    patience: float = PATIENCE_SECONDS,
+) -> Observation:
+    """Run one conversation with a new agent and return what was observed; `directory` gets the tool's file.
+
+    A prompt that takes more than `patience` real seconds has hung.
+    """
+    return TrialRun(make_agent, trial, combination, directory, patience).run()
+
+
+def _request_lines(request: Request) -> tuple[Line, ...]:
+    return conversation_lines(json.loads(request.body)["messages"])
+
+
+def _describe(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text:.200}" if text else type(error).__name__
+
+
+@contextmanager
+def _seed_random() -> Iterator[None]:
+    """Seed `random`, so that an agent draws the same numbers (such as its waits) in every sweep."""
+    before = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextmanager
+def _set_variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, and unset those whose value is None."""
+    with patch.dict(os.environ):
+        for name, value in values.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        yield
