@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flag_harness.analysis.comparison import Pair, as_json, compared
+from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -23,7 +23,7 @@ def _cassette(*pairs: tuple[Any, Response]) -> Cassette:
     return Cassette(Envelope("live", ""), tuple(interactions))
 
 
-def _changed(pair: Pair) -> tuple[list[str], list[str]]:
+def _changed(pair: InteractionPair) -> tuple[list[str], list[str]]:
     return [one.path for one in pair.request], [one.path for one in pair.answer]
 
 
@@ -36,7 +36,7 @@ def test_ids_and_signatures_take_no_part() -> None:
         second = {"messages": [call, result]}
         return _cassette(({"a": 1}, _plain({"id": f"msg_{number}", "content": [call]})), (second, _plain({})))
 
-    assert [False, False] == [pair.differs for pair in compared(talk(1), talk(2))]
+    assert [False, False] == [pair.is_different for pair in compare_cassettes(talk(1), talk(2))]
 
 
 def test_differences_are_told_by_path() -> None:
@@ -45,10 +45,10 @@ def test_differences_are_told_by_path() -> None:
     second = _cassette(
         ({"model": "m", "max_tokens": 2}, _plain({"content": [{"type": "text", "text": "Ho"}], "x": [1]}))
     )
-    (pair,) = compared(first, second)
+    (pair,) = compare_cassettes(first, second)
     assert (["max_tokens"], ["content[0].text", "x"]) == _changed(pair)
-    assert {"path": "max_tokens", "before": 1, "after": 2, "absent": []} == as_json(pair.request[0])
-    assert {"path": "x", "before": None, "after": [1], "absent": ["before"]} == as_json(pair.answer[1])
+    assert {"path": "max_tokens", "before": 1, "after": 2, "absent": []} == difference_to_json(pair.request[0])
+    assert {"path": "x", "before": None, "after": [1], "absent": ["before"]} == difference_to_json(pair.answer[1])
 
 
 def test_equal_requests_stand_side_by_side() -> None:
@@ -56,16 +56,16 @@ def test_equal_requests_stand_side_by_side() -> None:
     answer = _plain({})
     first = _cassette(({"a": 1}, answer), ({"a": 2}, answer))
     second = _cassette(({"a": 1}, answer), ({"b": 1}, answer), ({"a": 2}, answer))
-    assert [(0, 0), (None, 1), (1, 2)] == [(pair.before, pair.after) for pair in compared(first, second)]
-    assert [(0, 0), (1, None), (2, 1)] == [(pair.before, pair.after) for pair in compared(second, first)]
-    assert [False, True, False] == [pair.differs for pair in compared(first, second)]
+    assert [(0, 0), (None, 1), (1, 2)] == [(pair.before, pair.after) for pair in compare_cassettes(first, second)]
+    assert [(0, 0), (1, None), (2, 1)] == [(pair.before, pair.after) for pair in compare_cassettes(second, first)]
+    assert [False, True, False] == [pair.is_different for pair in compare_cassettes(first, second)]
 
 
 def test_how_an_answer_came_is_compared_too() -> None:
     """Its status, whether it was streamed, how it ended, and the error in it."""
     error = {"type": "error", "error": {"type": "overloaded_error"}}
     first, second = _cassette(({}, _plain([1], 500))), _cassette(({}, _stream(error)))
-    (pair,) = compared(first, second)
+    (pair,) = compare_cassettes(first, second)
     assert ["status", "streamed", "ended", "body", "error"] == _changed(pair)[1]
 
 
@@ -74,5 +74,7 @@ def test_a_set_of_betas_is_a_list_for_scripts() -> None:
     header = (("anthropic-beta", "b,a"),)
     request = Request("POST", "/v1/messages", header, b"{}")
     second = Cassette(Envelope("live", ""), (Interaction(request, _plain({})),))
-    (pair,) = compared(_cassette(({}, _plain({}))), second)
-    assert {"path": "anthropic-beta", "before": [], "after": ["a", "b"], "absent": []} == as_json(pair.request[0])
+    (pair,) = compare_cassettes(_cassette(({}, _plain({}))), second)
+    assert {"path": "anthropic-beta", "before": [], "after": ["a", "b"], "absent": []} == difference_to_json(
+        pair.request[0]
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.drift import Drift, Verdict, cannot_be_asked, judged
+from flag_harness.analysis.drift import Drift, DriftResult, compare_answers, unverifiable_reason
 from flag_harness.cassette import Envelope, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
@@ -48,7 +48,7 @@ def _error(kind: str, status: int) -> Response:
 
 
 def _lines(recorded: Response, now: Response) -> Sequence[str]:
-    verdict = judged(recorded, now)
+    verdict = compare_answers(recorded, now)
     assert "" == verdict.inconclusive
     return [str(drift) for drift in verdict.drifts]
 
@@ -58,8 +58,8 @@ def test_words_numbers_ids_and_inputs_are_the_models_own() -> None:
     other = {**CALL, "id": "toolu_2", "input": {"path": ["x"]}}
     usage = {"input_tokens": 9, "output_tokens": 4.0, "cache_creation": {"ephemeral_5m_input_tokens": 7}}
     now = _message({"type": "text", "text": "Bye"}, other, id="msg_2", usage=usage)
-    assert Verdict() == judged(_plain(_message(TEXT, CALL)), _plain(now))
-    assert Verdict() == judged(_stream(*_events("Hi")), _stream(*_events("Bye, bye")))
+    assert DriftResult() == compare_answers(_plain(_message(TEXT, CALL)), _plain(now))
+    assert DriftResult() == compare_answers(_stream(*_events("Hi")), _stream(*_events("Bye, bye")))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_another_status_is_all_there_is_to_say() -> None:
     now = _error("invalid_request_error", 400)
     expected = "status: recorded 200, now 400 invalid_request_error: No."
     assert [expected] == _lines(_plain(_message()), now)
-    assert [Drift("status", 400, 200)] == list(judged(now, _plain(_message())).drifts)
+    assert [Drift("status", 400, 200)] == list(compare_answers(now, _plain(_message())).drifts)
 
 
 def test_an_error_is_compared_by_its_type() -> None:
@@ -129,20 +129,20 @@ def test_an_error_is_compared_by_its_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "reason", "ends"),
+    ("now", "reason", "is_final"),
     [
-        ((Cut(0.1, "refused"),), "no answer came (refused)", True),
+        ((Cut(0.1, "refused"),), "there was no answer (refused)", True),
         (_error("rate_limit_error", 429), "it was answered with 429 rate_limit_error: No.", True),
         ((Head(0.0, 503, ()), End(0.1)), "it was answered with 503", True),
         (_stream({"type": "error", "error": {"type": "overloaded_error", "message": "O"}}),
          "it was answered with 200 overloaded_error: O", True),
-        (_stream(*_events()[:4], last=Cut(0.3, "reset")), "the answer broke off (reset)", False),
+        (_stream(*_events()[:4], last=Cut(0.3, "reset")), "the answer was incomplete (reset)", False),
         (_error("scenario_has_no_turn", 404), "the simulator's scenario has no turn for it", False),
     ],
 )  # fmt: skip
-def test_what_tells_of_the_moment_alone_is_inconclusive(now: Response, reason: str, ends: bool) -> None:
+def test_what_tells_of_the_moment_alone_is_inconclusive(now: Response, reason: str, is_final: bool) -> None:
     """It is no drift, and it has not passed."""
-    assert Verdict(inconclusive=reason, ends=ends) == judged(_plain(_message()), now)
+    assert DriftResult(inconclusive=reason, is_final=is_final) == compare_answers(_plain(_message()), now)
 
 
 def _interaction(body: Any, response: Response, method: str = "POST", path: str = "/v1/messages") -> Interaction:
@@ -160,42 +160,42 @@ THOUGHT = {"messages": [{"role": "assistant", "content": [{"type": "thinking", "
         (_interaction({}, _plain({}), path="/v1/messages/count_tokens?beta=true"), ""),
         (
             _interaction({}, _plain({}), path="/v1/messages/batches"),
-            "POST /v1/messages/batches would change something at the upstream: it is not sent",
+            "POST /v1/messages/batches would change something at the upstream, so it is not sent",
         ),
-        (_interaction({}, (Cut(0.0, "refused"),)), "no answer was recorded that another could be compared with"),
+        (_interaction({}, (Cut(0.0, "refused"),)), "no answer was recorded to compare with"),
         (
             _interaction({}, _error("overloaded_error", 529)),
-            "a passing 529 overloaded_error: No. was recorded, and cannot be asked for",
+            "a temporary error (529 overloaded_error: No.) was recorded, which cannot be requested again",
         ),
         (
             _interaction({"metadata": "REDACTED"}, _plain({})),
-            "a filter took something out of the recorded request: what was sent is not known",
+            "a filter removed part of the recorded request, so what was sent is not known",
         ),
         (
             _interaction(THOUGHT, _plain({})),
-            "it holds a thinking block sealed by the simulator, which the live upstream would refuse",
+            "it contains a thinking block signed by the simulator, which the live upstream would refuse",
         ),
     ],
 )
 def test_a_request_that_cannot_be_verified_is_not_sent(interaction: Interaction, reason: str) -> None:
     """Each with its reason."""
-    assert reason == cannot_be_asked(interaction, Envelope("simulator", ""), "live")
+    assert reason == unverifiable_reason(interaction, Envelope("simulator", ""), "live")
 
 
 def test_sealed_blocks_go_back_where_they_came_from() -> None:
     """What was imported is the live API's; a block without a seal may go anywhere."""
     interaction = _interaction(THOUGHT, _plain({}))
-    assert "" == cannot_be_asked(interaction, Envelope("simulator", ""), "simulator")
-    assert "" == cannot_be_asked(interaction, Envelope("imported", ""), "live")
-    expected = "it holds a thinking block sealed by the live API, which the simulator upstream would refuse"
-    assert expected == cannot_be_asked(interaction, Envelope("live", ""), "simulator")
+    assert "" == unverifiable_reason(interaction, Envelope("simulator", ""), "simulator")
+    assert "" == unverifiable_reason(interaction, Envelope("imported", ""), "live")
+    expected = "it contains a thinking block signed by the live API, which the simulator upstream would refuse"
+    assert expected == unverifiable_reason(interaction, Envelope("live", ""), "simulator")
     unsealed = {"messages": [{"type": "thinking", "signature": ""}, {"type": ["odd"]}]}
-    assert "" == cannot_be_asked(_interaction(unsealed, _plain({})), Envelope("simulator", ""), "live")
+    assert "" == unverifiable_reason(_interaction(unsealed, _plain({})), Envelope("simulator", ""), "live")
 
 
 def test_an_answer_that_is_no_object_has_no_shape() -> None:
     """And so no drift of it."""
-    assert Verdict() == judged(_plain([1]), _plain([2]))
+    assert DriftResult() == compare_answers(_plain([1]), _plain([2]))
 
 
 BARE = Interaction(Request("POST", "/v1/messages", (), b""), _plain({}))
@@ -205,26 +205,26 @@ PACKED = (Head(0.0, 200, (("content-encoding", "br"),)), Chunk(0.1, b"\x0b\x05")
 @pytest.mark.parametrize(
     ("interaction", "word", "reason"),
     [
-        (BARE, "request-body-missing", "the request's body was not kept: what was sent is not known"),
+        (BARE, "request-body-missing", "did not keep the request body"),
         (
             BARE,
             "request-headers-dropped",
-            "no headers of the request were kept: which betas it asked for is not known",
+            "did not keep the request headers, so its betas are not known",
         ),
-        (_interaction({}, PACKED), "still-encoded", "the answer was kept compressed in a way that is not read here"),
+        (_interaction({}, PACKED), "still-encoded", "kept the answer in a compression that cannot be read"),
     ],
 )
 def test_what_its_source_left_out_cannot_be_verified(interaction: Interaction, word: str, reason: str) -> None:
     """It would be drift that is none. What is whole beside it can."""
     recording = Envelope("imported", "", fidelity=("timing-invented", word))
-    assert f"where it was imported from, {reason}" == cannot_be_asked(interaction, recording, "live")
+    assert f"it was imported from a source that {reason}" == unverifiable_reason(interaction, recording, "live")
     whole = Interaction(Request("POST", "/v1/messages", (("anthropic-beta", "x"),), b"{}"), _plain({}))
-    assert "" == cannot_be_asked(whole, recording, "live")
-    assert "" == cannot_be_asked(BARE, Envelope("imported", "", fidelity=("timing-invented",)), "live")
+    assert "" == unverifiable_reason(whole, recording, "live")
+    assert "" == unverifiable_reason(BARE, Envelope("imported", "", fidelity=("timing-invented",)), "live")
 
 
 def test_a_request_without_a_body_that_needs_none_is_sent() -> None:
     """Where others of its cassette have lost theirs."""
     listing = Interaction(Request("GET", "/v1/models", (), b""), _plain({}))
     recording = Envelope("imported", "", fidelity=("request-body-missing",))
-    assert "" == cannot_be_asked(listing, recording, "live")
+    assert "" == unverifiable_reason(listing, recording, "live")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.metrics import first_token, is_whole, measured, model_of, stated_usage
+from flag_harness.analysis.metrics import first_token, is_successful, measure_traffic, reported_usage, requested_model
 from flag_harness.wire.message import received
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 from flag_harness.wire.usage import Usage
@@ -38,7 +38,7 @@ def test_a_stream_and_a_plain_answer_add_up() -> None:
     """Tokens of a stream are those of its end, once; the first token is that of the first stream."""
     stream = (Head(0.1, 200, STREAM), Chunk(0.2, START), Chunk(0.3, DELTA), Chunk(0.4, USED + STOP), End(0.5))
     plain = _plain({"usage": {"input_tokens": 10, "output_tokens": 2}})
-    metrics = measured([(_request({"model": MODEL}), plain), (_request({"model": MODEL}), stream)])
+    metrics = measure_traffic([(_request({"model": MODEL}), plain), (_request({"model": MODEL}), stream)])
     assert (2, 0) == (metrics.requests, metrics.errors)
     assert Usage(input_tokens=110, output_tokens=11, cache_read_input_tokens=1000) == metrics.usage
     assert pytest.approx((110 + 5 * 11 + 0.1 * 1000) / 1e6) == metrics.cost
@@ -47,7 +47,7 @@ def test_a_stream_and_a_plain_answer_add_up() -> None:
 
 def test_nothing_measured_is_nothing_spent() -> None:
     """No request at all."""
-    metrics = measured([])
+    metrics = measure_traffic([])
     assert (0, 0, Usage(), 0, None, 0) == (
         metrics.requests, metrics.errors, metrics.usage, metrics.cost, metrics.first_token, metrics.seconds
     )  # fmt: skip
@@ -64,20 +64,20 @@ def test_nothing_measured_is_nothing_spent() -> None:
 )
 def test_what_is_no_whole_200_is_an_error(response: Response) -> None:
     """It adds no tokens."""
-    metrics = measured([(_request({"model": MODEL}), response)])
+    metrics = measure_traffic([(_request({"model": MODEL}), response)])
     assert (1, Usage(), 0) == (metrics.errors, metrics.usage, metrics.cost)
 
 
 @pytest.mark.parametrize("usage", [None, "much", {"input_tokens": "many"}])
 def test_an_answer_may_state_no_usage(usage: Any) -> None:
     """Such as a count of tokens: it is no error."""
-    metrics = measured([(_request({"model": MODEL}), _plain({"usage": usage}))])
+    metrics = measure_traffic([(_request({"model": MODEL}), _plain({"usage": usage}))])
     assert (0, Usage(), 0) == (metrics.errors, metrics.usage, metrics.cost)
 
 
 def test_without_a_price_there_is_no_cost() -> None:
     """The tokens are known all the same."""
-    metrics = measured([(_request({"model": "claude-unheard-of"}), _plain({"usage": {"input_tokens": 1}}))])
+    metrics = measure_traffic([(_request({"model": "claude-unheard-of"}), _plain({"usage": {"input_tokens": 1}}))])
     assert (None, 1) == (metrics.cost, metrics.usage.input_tokens)
 
 
@@ -85,7 +85,7 @@ def test_a_compressed_answer_is_read() -> None:
     """As some imported recordings hold them."""
     body = gzip.compress(json.dumps({"usage": {"input_tokens": 5}}).encode())
     response = (Head(0.1, 200, (("content-encoding", "gzip"),)), Chunk(0.2, body), End(0.3))
-    assert 5 == measured([(_request({"model": MODEL}), response)]).usage.input_tokens
+    assert 5 == measure_traffic([(_request({"model": MODEL}), response)]).usage.input_tokens
 
 
 @pytest.mark.parametrize("cut", [1, 20, 40, len(START) + 5, len(START) + 25])
@@ -102,11 +102,11 @@ def test_the_first_token_is_found_wherever_chunks_are_cut(cut: int) -> None:
 )
 def test_the_model_is_that_of_the_request(body: Any, model: str) -> None:
     """Empty where it names none."""
-    assert model == model_of(_request(body))
+    assert model == requested_model(_request(body))
 
 
 def test_a_stream_that_goes_on_states_its_usage_so_far() -> None:
     """It is not whole."""
     answer = received((Head(0.1, 200, STREAM), Chunk(0.2, START), Cut(0.3, "reset")))
-    assert not is_whole(answer)
-    assert Usage(input_tokens=100, output_tokens=1) == stated_usage(answer)
+    assert not is_successful(answer)
+    assert Usage(input_tokens=100, output_tokens=1) == reported_usage(answer)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.spending import Budget, expected_cost, real_cost
+from flag_harness.analysis.spending import Budget, actual_cost, expected_cost
 from flag_harness.cassette import Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -56,32 +56,32 @@ def test_a_request_is_expected_to_cost_what_it_did(interaction: Interaction, dol
 def test_an_answer_costs_what_it_states() -> None:
     """`None` where it states nothing."""
     interaction = _asked(_response(USAGE))
-    assert 0.0015 == pytest.approx(real_cost(interaction.request, interaction.response))
-    assert None is real_cost(interaction.request, _response({}))
-    assert None is real_cost(interaction.request, (Cut(0.0, "reset"),))
+    assert 0.0015 == pytest.approx(actual_cost(interaction.request, interaction.response))
+    assert None is actual_cost(interaction.request, _response({}))
+    assert None is actual_cost(interaction.request, (Cut(0.0, "reset"),))
 
 
 def test_what_is_refused_costs_nothing() -> None:
     """Whatever it states."""
-    assert 0.0 == real_cost(_asked(STREAM).request, _response(USAGE, 400))
+    assert 0.0 == actual_cost(_asked(STREAM).request, _response(USAGE, 400))
 
 
 def test_a_budget_is_asked_first() -> None:
     """What an answer stated counts; where it stated nothing, what was expected."""
     budget = Budget(0.01)
-    assert "" == budget.refusal(0.01)
-    budget.spend(0.004, None)
-    budget.spend(0.001, 0.003)
-    budget.spend(None, None)
+    assert "" == budget.refusal_reason(0.01)
+    budget.record(0.004, None)
+    budget.record(0.001, 0.003)
+    budget.record(None, None)
     assert 0.007 == pytest.approx(budget.spent)
-    assert "" == budget.refusal(0.003)
-    assert "it would cost about $0.0040; $0.0070 of $0.01 are spent" == budget.refusal(0.004)
-    assert "no list price is known for its model: nobody could say what it would cost" == budget.refusal(None)
+    assert "" == budget.refusal_reason(0.003)
+    assert "it would cost about $0.0040; $0.0070 of $0.01 are spent" == budget.refusal_reason(0.004)
+    assert "no list price is known for its model, so its cost cannot be estimated" == budget.refusal_reason(None)
 
 
 def test_a_budget_that_is_spent_lets_nothing_out() -> None:
     """Not even what is expected to cost nothing: nobody knows that it will."""
-    assert "it would cost about $0.0000; $0.0000 of $0.00 are spent" == Budget(0.0).refusal(0.0)
+    assert "it would cost about $0.0000; $0.0000 of $0.00 are spent" == Budget(0.0).refusal_reason(0.0)
     budget = Budget(0.01)
-    budget.spend(0.01, None)
-    assert "it would cost about $0.0000; $0.0100 of $0.01 are spent" == budget.refusal(0.0)
+    budget.record(0.01, None)
+    assert "it would cost about $0.0000; $0.0100 of $0.01 are spent" == budget.refusal_reason(0.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.conversation import exchanges
+from flag_harness.analysis.conversation import conversation_steps
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.file.format import encode_file
 from flag_harness.cli import main
@@ -204,7 +204,7 @@ def test_scripts_get_everything(capsys: pytest.CaptureFixture[str]) -> None:
         one[name] for name in ("number", "follows", "status", "streamed", "complete", "ended")
     )
     assert "I counted the lines of the plan" in one["answer"]["content"][0]["text"]
-    assert ["tool_result"] == [said["block"]["type"] for said in one["said"]]
+    assert ["tool_result"] == [new_content["block"]["type"] for new_content in one["said"]]
     assert 1512 == one["usage"]["cache_read_input_tokens"]
     assert one["first_token"] < one["seconds"]
 
@@ -242,5 +242,5 @@ def test_system_and_tools_are_told_when_they_change() -> None:
         {"system": "One.", "tools": [tool], "messages": [USER]},
         {"system": "Two.", "tools": [{**tool, "cache_control": {"type": "ephemeral"}}], "messages": [USER]},
     ]
-    found = list(exchanges(Cassette(Envelope("live", ""), tuple(_asked(body, _plain({})) for body in bodies))))
-    assert [["system", "tools", "user"], ["system"]] == [[role for role, _ in one.said] for one in found]
+    found = list(conversation_steps(Cassette(Envelope("live", ""), tuple(_asked(body, _plain({})) for body in bodies))))
+    assert [["system", "tools", "user"], ["system"]] == [[role for role, _ in one.new_content] for one in found]

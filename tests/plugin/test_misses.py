@@ -121,7 +121,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
         assert [(changed[0][1].replace("helpful", "careful"), changed[0][1])] == changed
     green = pytester.runpytest_subprocess("-q", *workers)
     green.assert_outcomes(passed=TESTS)
-    green.stdout.fnmatch_lines(["rebased, not verified: 400 cassettes, until recorded anew"])
+    green.stdout.fnmatch_lines(["rebased, not verified: 400 cassettes, until they are recorded again"])
     assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
 
 

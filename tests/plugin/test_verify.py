@@ -190,7 +190,7 @@ def test_a_refused_connection_is_inconclusive(
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")
     code, output = repository.verify(*LIVE)
     assert 1 == code
-    assert "inconclusive: no answer came (refused)" in output
+    assert "inconclusive: there was no answer (refused)" in output
 
 
 def test_without_a_key_nothing_is_sent(repository: Repository, live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_a_model_without_a_price_is_not_asked(repository: Repository, live: Any)
     repository.cassette.write_text(text)
     code, output = repository.verify(*LIVE)
     assert 1 == code
-    assert "inconclusive: no list price is known for its model: nobody could say what it would cost" in output
+    assert "inconclusive: no list price is known for its model, so its cost cannot be estimated" in output
     assert [] == upstream.requests
 
 
@@ -251,7 +251,7 @@ def test_thinking_that_the_simulator_signed_is_not_sent_to_the_live_api(reposito
     upstream = live(simulate(repository.path / "fixtures" / "scenarios" / "talk.toml"))
     code, output = repository.verify(*LIVE)
     assert 1 == code
-    sealed = "it holds a thinking block sealed by the simulator, which the live upstream would refuse"
+    sealed = "it contains a thinking block signed by the simulator, which the live upstream would refuse"
     assert f"interaction 1, POST /v1/messages: inconclusive: {sealed}" in output
     assert "interaction 0" not in output
     assert 1 == len(upstream.requests)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.report.table import aligned, by_combination, closing_lines, recordings_line
+from flag_harness.report.table import align_columns, group_by_combination, recordings_line, summary_lines
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -48,24 +48,24 @@ def test_the_table_sums_up_each_combination() -> None:
         "",
         "-: not measured (nothing was streamed, or no price is known). first token: median seconds.",
         "recordings: 0 simulated, 5 live; oldest 2 days old",
-    ] == list(closing_lines(rows, NOW))
+    ] == list(summary_lines(rows, NOW))
 
 
 @pytest.mark.parametrize("changes", [{"played": "simulator"}, {"played": None, "asked": "simulator"}])
 def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
     """Played or asked now."""
     expected = "simulated: tokens are the simulator's estimate and times its settings, not the API's."
-    assert expected in list(closing_lines([_row(**changes)], NOW))
-    assert expected not in list(closing_lines([_row()], NOW))
+    assert expected in list(summary_lines([_row(**changes)], NOW))
+    assert expected not in list(summary_lines([_row()], NOW))
 
 
 def test_rebased_cassettes_are_counted_once_each() -> None:
     """They are not verified."""
     one = [_row(rebased="a.json"), _row(rebased="a.json")]
-    assert "rebased, not verified: 1 cassette, until recorded anew" == list(closing_lines(one, NOW))[-1]
+    assert "rebased, not verified: 1 cassette, until they are recorded again" == list(summary_lines(one, NOW))[-1]
     assert (
-        "rebased, not verified: 2 cassettes, until recorded anew"
-        == [*closing_lines([*one, _row(rebased="b.json")], NOW)][-1]
+        "rebased, not verified: 2 cassettes, until they are recorded again"
+        == [*summary_lines([*one, _row(rebased="b.json")], NOW)][-1]
     )
 
 
@@ -73,7 +73,7 @@ def test_combinations_with_fewer_flags_come_first() -> None:
     """Then by name; rows keep their order."""
     names = ["b+a", "b", "off", "a", "off"]
     rows = [_row(combination=name, requests=number) for number, name in enumerate(names)]
-    found = [(name, [row["requests"] for row in members]) for name, members in by_combination(rows)]
+    found = [(name, [row["requests"] for row in members]) for name, members in group_by_combination(rows)]
     assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
 
 
@@ -100,6 +100,6 @@ def test_where_the_answers_came_from(rows: list[dict[str, Any]], line: str) -> N
 @given(st.lists(st.tuples(*[st.text("ab", max_size=6)] * 3), min_size=1, max_size=5))
 def test_columns_are_aligned(rows: list[tuple[str, ...]]) -> None:
     """All lines are as long, the first column begins each, and every other ends where its widest cell does."""
-    lines = list(aligned(rows))
+    lines = list(align_columns(rows))
     assert 1 == len({len(line) for line in lines})
     assert all(line.startswith(row[0]) and line.endswith(row[-1]) for line, row in zip(lines, rows, strict=True))

@@ -1,7 +1,7 @@
-"""A cassette as a conversation: of each interaction what is new in its request, and what its answer says.
+"""A cassette as a conversation: for each interaction, what is new in its request, and its answer.
 
-A request of a tool loop repeats everything before it. What is new is what no earlier request said and no earlier answer
-did: the request is laid beside the one whose messages it goes on from.
+Each request of a tool loop repeats the earlier ones. To find the new part, a request is compared with the earlier
+request whose messages it continues.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from flag_harness import models
-from flag_harness.analysis.metrics import first_token, model_of, stated_usage
+from flag_harness.analysis.metrics import first_token, reported_usage, requested_model
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.matching import BETA_HEADER, betas
 from flag_harness.wire.compression import uncompressed
@@ -21,29 +21,29 @@ from flag_harness.wire.message import Received, received
 from flag_harness.wire.timeline import Cut, End
 from flag_harness.wire.usage import Usage
 
-_SAID = ("messages", "system", "tools")
-"""Parts of a request that are shown as what is said, not as parameters."""
-_UNMARKED = "cache_control"
-"""Moves along as a conversation grows, and makes no message another one."""
+_CONTENT_KEYS = ("messages", "system", "tools")
+"""Keys of a request that are shown as content, not as parameters."""
+_CACHE_MARK = "cache_control"
+"""Ignored in comparisons, because marks move as a conversation grows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """One interaction, for a reader.
+class ConversationStep:
+    """One interaction, prepared for display.
 
     Attributes:
-        number: its place in the cassette.
+        number: index in the cassette.
         method, path: of the request.
-        follows: the interaction whose messages it goes on from, `None` where it begins anew.
-        model: the one asked for; empty where the request names none.
-        parameters: those of the body, and the betas, that the one it follows did not have, or had otherwise; `None`
-            for one left out.
-        said: `(role, content block)` of all that is new; the roles `system` and `tools` stand for those parts.
-        answer: what came.
-        ended: `end`, `abandoned`, or how the connection was cut.
-        usage: tokens as stated, `None` where none are.
-        cost: US dollars at list price, `None` where the usage or the price is not known.
-        first_token: seconds to the first content of a stream. seconds: to the end.
+        follows: index of the interaction whose messages it continues, or None.
+        model: the requested model, or an empty string.
+        parameters: parameters and betas that are new or changed since `follows`; None if one was removed.
+        new_content: `(role, content block)` for all new content; the roles include `system` and `tools`.
+        answer: the answer.
+        ending: `end`, `abandoned`, or how the connection was cut.
+        usage: reported tokens, or None.
+        cost: US dollars at list price, or None if the usage or price is not known.
+        first_token: seconds to the first content of a stream.
+        seconds: seconds to the end of the answer.
     """
 
     number: int
@@ -52,49 +52,51 @@ class Exchange:
     follows: int | None
     model: str
     parameters: Mapping[str, Any]
-    said: tuple[tuple[str, Mapping[str, Any]], ...]
+    new_content: tuple[tuple[str, Mapping[str, Any]], ...]
     answer: Received
-    ended: str
+    ending: str
     usage: Usage | None
     cost: float | None
     first_token: float | None
     seconds: float
 
 
-def exchanges(cassette: Cassette) -> Iterator[Exchange]:
-    """The interactions of a cassette, in their order."""
-    met: dict[bytes, int] = {}
+def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
+    """Yield the interactions of a cassette as steps of a conversation."""
+    first_seen: dict[bytes, int] = {}
     answers: list[Received] = []
     for number, interaction in enumerate(cassette.interactions):
         body = interaction.value if isinstance(interaction.value, dict) else {}
         prefixes = _prefixes(_messages(body))
-        common, follows = next(((count, met[key]) for count, key in reversed(prefixes) if key in met), (0, None))
+        common, follows = next(
+            ((count, first_seen[key]) for count, key in reversed(prefixes) if key in first_seen), (0, None)
+        )
         earlier = cassette.interactions[follows].value if follows is not None else {}
         new = _messages(body)[common:]
-        if follows is not None and new and _repeats(new[0], answers[follows]):
+        if follows is not None and new and _is_answer(new[0], answers[follows]):
             new = new[1:]
         answers.append(received(uncompressed(interaction.response)))
-        met.update((key, number) for _, key in prefixes)
-        said = (*_changed_parts(body, earlier), *_blocks(new), *_other(interaction, body))
+        first_seen.update((key, number) for _, key in prefixes)
+        new_content = (*_changed_parts(body, earlier), *_blocks(new), *_raw_body(interaction, body))
         before = cassette.interactions[follows] if follows is not None else None
-        parameters = _parameters(body, earlier) | _betas(interaction, before)
-        yield _exchange(number, interaction, answers[-1], (follows, parameters, said))
+        parameters = _changed_parameters(body, earlier) | _changed_betas(interaction, before)
+        yield _build_step(number, interaction, answers[-1], (follows, parameters, new_content))
 
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
-    """US dollars for one answer; `None` where it states no usage, or no price is known."""
+    """Return the US dollars for one answer, or None if its usage or price is not known."""
     return None if usage is None else models.shipped().find(model).cost(usage)
 
 
-def ending(last: object) -> str:
-    """How an answer ended: `end`, `abandoned`, or how the connection was cut."""
+def answer_ending(last: object) -> str:
+    """Return how an answer ended: `end`, `abandoned`, or how the connection was cut."""
     if isinstance(last, Cut):
         return last.how
     return "abandoned" if isinstance(last, End) and last.abandoned else "end"
 
 
 def days_since(recorded_at: str, now: datetime) -> int | None:
-    """Whole days since a moment in ISO 8601; `None` where it is none."""
+    """Return the whole days since an ISO 8601 time, or None if it is not one."""
     try:
         moment = datetime.fromisoformat(recorded_at)
     except ValueError:
@@ -102,25 +104,25 @@ def days_since(recorded_at: str, now: datetime) -> int | None:
     return (now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).days
 
 
-def _exchange(
+def _build_step(
     number: int,
     interaction: Interaction,
     answer: Received,
     new: tuple[int | None, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
-) -> Exchange:
-    request, response, model = interaction.request, interaction.response, model_of(interaction.request)
-    usage = stated_usage(answer)
-    follows, parameters, said = new
-    return Exchange(
+) -> ConversationStep:
+    request, response, model = interaction.request, interaction.response, requested_model(interaction.request)
+    usage = reported_usage(answer)
+    follows, parameters, new_content = new
+    return ConversationStep(
         number=number,
         method=request.method,
         path=request.path,
         follows=follows,
         model=model,
         parameters=parameters,
-        said=said,
+        new_content=new_content,
         answer=answer,
-        ended=ending(response[-1]),
+        ending=answer_ending(response[-1]),
         usage=usage,
         cost=cost_at_list_price(model, usage),
         first_token=first_token(response),
@@ -134,7 +136,7 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _prefixes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
-    """How many messages, and what all of them say, for each beginning of a conversation; longest last."""
+    """Return the length and a hash of each beginning of a conversation, the longest last."""
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
         parts = _fingerprint(parts, message)
@@ -147,37 +149,37 @@ def _fingerprint(before: bytes, message: Any) -> bytes:
 
 
 def _comparable(value: Any) -> Any:
-    """A message without what may change when it is sent again: cache marks, and a text's two ways of being written."""
+    """Return a message without cache marks, and with text in a single form."""
     if isinstance(value, dict):
-        members = {key: _comparable(member) for key, member in value.items() if key != _UNMARKED}
+        members = {key: _comparable(member) for key, member in value.items() if key != _CACHE_MARK}
         if isinstance(members.get("content"), str):
             members["content"] = [{"type": "text", "text": members["content"]}]
         return members
     return [_comparable(member) for member in value] if isinstance(value, list) else value
 
 
-def _repeats(message: Any, answer: Received) -> bool:
-    """Whether a message is the answer, sent back: the same blocks of the same words; other members may be left out."""
+def _is_answer(message: Any, answer: Received) -> bool:
+    """Return whether a message is the answer sent back, with the same blocks and text; other keys may be missing."""
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
-    sent = [_words(block) for _, block in _blocks([message])]
-    return sent == [_words(block) for block in answer.blocks]
+    sent = [_block_text(block) for _, block in _blocks([message])]
+    return sent == [_block_text(block) for block in answer.blocks]
 
 
-def _words(block: Mapping[str, Any]) -> tuple[Any, ...]:
+def _block_text(block: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(block.get(key) for key in ("type", "text", "thinking", "name", "id", "input", "tool_use_id"))
 
 
 def _blocks(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Role and block of each content block; what is no message of the API is a block of no known type."""
+    """Yield the role and block of each content block; other values become text blocks."""
     for message in messages:
         role = message.get("role") if isinstance(message, dict) else None
         content = message.get("content") if isinstance(message, dict) else message
         for block in content if isinstance(content, list) else [content]:
-            yield str(role or "?"), block if isinstance(block, dict) else _text(block)
+            yield str(role or "?"), block if isinstance(block, dict) else _text_block(block)
 
 
-def _text(value: Any) -> Mapping[str, Any]:
+def _text_block(value: Any) -> Mapping[str, Any]:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"type": "text", "text": text}
 
@@ -190,19 +192,19 @@ def _changed_parts(body: Mapping[str, Any], earlier: Any) -> Iterator[tuple[str,
             yield from ((part, block) for _, block in _blocks([{"role": part, "content": value}]))
 
 
-def _parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]:
+def _changed_parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]:
     before = earlier if isinstance(earlier, dict) else {}
-    changed = {key: value for key, value in body.items() if key not in _SAID and value != before.get(key)}
-    return changed | {key: None for key in before if key not in body and key not in _SAID}
+    changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != before.get(key)}
+    return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 
 
-def _other(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A body that is not that of a Messages request, as it stands."""
+def _raw_body(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the body as text if it is not a Messages request."""
     if not body and interaction.request.body:
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}
 
 
-def _betas(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
+def _changed_betas(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
     asked = betas(interaction.request.headers)
     before = betas(earlier.request.headers) if earlier else ()
     return {} if asked == before else {BETA_HEADER: ",".join(asked) or None}

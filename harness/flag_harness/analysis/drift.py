@@ -1,15 +1,15 @@
-"""Drift: whether an upstream still answers a recorded request as it did when it was recorded. Pure; it sends nothing.
+"""Drift: whether an upstream still answers a recorded request in the same way. Pure; it sends nothing.
 
-Compared is what must not vary from answer to answer: the status, the shapes (which members an object has, and of which
-kind of JSON each is, a stream's event by event), the types of content blocks, and the values that the API declares.
-Words, numbers of tokens, ids and the inputs of tools are the model's own, and take no part.
+Compared are the parts that should not vary: the status, the shape (the keys of each object and their JSON types, event
+by event for streams), the types of content blocks, and the values in `COMPARED_VALUES`. Text, token counts, ids and
+tool inputs vary by nature and are ignored.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.conversation import ending
+from flag_harness.analysis.conversation import answer_ending
 from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
@@ -17,128 +17,128 @@ from flag_harness.wire.compression import uncompressed
 from flag_harness.wire.message import Received, received
 from flag_harness.wire.timeline import Response
 
-DECLARED = ("type", "role", "model", "stop_reason")
-"""Members of a message whose values are words of the API's own."""
-PASSING = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
-"""Statuses that tell of the key, the account or the moment, not of the request."""
-PASSING_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
-"""Errors inside a stream that tell the same."""
+COMPARED_VALUES = ("type", "role", "model", "stop_reason")
+"""Keys of a message whose values must not change."""
+TEMPORARY_STATUSES = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
+"""Statuses caused by the key, the account or the current load, not by the request."""
+TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
+"""Errors inside a stream with the same causes."""
 NO_TURN = "scenario_has_no_turn"
-"""What the simulator says where its scenario answers a request not at all."""
+"""The simulator's error type for a request that no turn of its scenario matches."""
 
 _OPAQUE = frozenset({"input"})
-"""Members whose insides are the model's own."""
-_SEALED = {"thinking": "signature", "redacted_thinking": "data"}
-"""Blocks that only the upstream which made them takes back, and the member that proves it."""
+"""Keys whose contents the model chooses."""
+_SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
+"""Blocks that only the upstream that made them accepts, each with the key that holds its signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A place in which the answer has changed: `path` as `usage.cache_creation`."""
+    """A part of the answer that has changed; `path` is like `usage.cache_creation`."""
 
     path: str
     recorded: Any
     now: Any
 
     def __str__(self) -> str:
-        return f"{self.path}: recorded {_shown(self.recorded)}, now {_shown(self.now)}"
+        return f"{self.path}: recorded {_format_value(self.recorded)}, now {_format_value(self.now)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What came of one interaction. With `inconclusive`, the reason why nothing could be learnt; it never passed.
+class DriftResult:
+    """The result for one interaction. `inconclusive` is the reason if nothing could be compared.
 
-    `ends` says that the requests after it would fare no better.
+    `is_final` means that the requests after it would have the same result.
     """
 
     drifts: tuple[Drift, ...] = ()
     inconclusive: str = ""
-    ends: bool = False
+    is_final: bool = False
 
 
-def cannot_be_asked(interaction: Interaction, recording: Envelope, upstream: str) -> str:
-    """Why a recorded request cannot be verified at an upstream; empty where it can."""
+def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
+    """Return why a recorded request cannot be verified with an upstream, or an empty string."""
     request, answer = interaction.request, received(uncompressed(interaction.response))
     path = request.path.partition("?")[0]
     if request.method != "GET" and path not in ("/v1/messages", "/v1/messages/count_tokens"):
-        return f"{request.method} {path} would change something at the upstream: it is not sent"
+        return f"{request.method} {path} would change something at the upstream, so it is not sent"
     if answer.status is None:
-        return "no answer was recorded that another could be compared with"
-    if _is_passing(answer):
-        return f"a passing {_named(answer)} was recorded, and cannot be asked for"
+        return "no answer was recorded to compare with"
+    if _is_temporary_error(answer):
+        return f"a temporary error ({_describe_status(answer)}) was recorded, which cannot be requested again"
     if REDACTED.encode() in request.body:
-        return "a filter took something out of the recorded request: what was sent is not known"
-    if reason := _lost(interaction, answer, recording.fidelity):
-        return f"where it was imported from, {reason}"
+        return "a filter removed part of the recorded request, so what was sent is not known"
+    if reason := _missing_information(interaction, answer, recording.fidelity):
+        return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
-    if maker != upstream and (sealed := next(_sealed(interaction.value), None)):
-        where = "the simulator" if maker == "simulator" else "the live API"
-        return f"it holds a {sealed} block sealed by {where}, which the {upstream} upstream would refuse"
+    if maker != upstream and (signed := next(_signed_blocks(interaction.value), None)):
+        maker_name = "the simulator" if maker == "simulator" else "the live API"
+        return f"it contains a {signed} block signed by {maker_name}, which the {upstream} upstream would refuse"
     return ""
 
 
-def _lost(interaction: Interaction, answer: Received, fidelity: Collection[str]) -> str:
-    """What the source of an imported interaction left out that must be known."""
+def _missing_information(interaction: Interaction, answer: Received, fidelity: Collection[str]) -> str:
+    """Return what the source of an imported interaction left out, if it is needed, or an empty string."""
     if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
-        return "the request's body was not kept: what was sent is not known"
+        return "did not keep the request body"
     if REQUEST_HEADERS_DROPPED in fidelity and not interaction.request.headers:
-        return "no headers of the request were kept: which betas it asked for is not known"
+        return "did not keep the request headers, so its betas are not known"
     if STILL_ENCODED in fidelity and answer.value is None:
-        return "the answer was kept compressed in a way that is not read here"
+        return "kept the answer in a compression that cannot be read"
     return ""
 
 
-def judged(recorded: Response, now: Response) -> Verdict:
-    """The drift between a recorded answer and one that came now, or why that cannot be told."""
+def compare_answers(recorded: Response, now: Response) -> DriftResult:
+    """Return the drift between a recorded answer and a new one, or why they cannot be compared."""
     before, after = received(uncompressed(recorded)), received(uncompressed(now))
     if after.status is None:
-        return Verdict(inconclusive=f"no answer came ({ending(now[-1])})", ends=True)
-    if _is_passing(after):
-        return Verdict(inconclusive=f"it was answered with {_named(after)}", ends=True)
+        return DriftResult(inconclusive=f"there was no answer ({answer_ending(now[-1])})", is_final=True)
+    if _is_temporary_error(after):
+        return DriftResult(inconclusive=f"it was answered with {_describe_status(after)}", is_final=True)
     if after.status == before.status and not after.complete:
-        return Verdict(inconclusive=f"the answer broke off ({ending(now[-1])})")
+        return DriftResult(inconclusive=f"the answer was incomplete ({answer_ending(now[-1])})")
     if _error_type(after) == NO_TURN and _error_type(before) != NO_TURN:
-        return Verdict(inconclusive="the simulator's scenario has no turn for it")
-    return Verdict(tuple(_drifts(before, after)))
+        return DriftResult(inconclusive="the simulator's scenario has no turn for it")
+    return DriftResult(tuple(_find_drifts(before, after)))
 
 
-def _is_passing(answer: Received) -> bool:
-    return answer.status in PASSING or (answer.status == 200 and _error_type(answer) in PASSING_ERRORS)
+def _is_temporary_error(answer: Received) -> bool:
+    return answer.status in TEMPORARY_STATUSES or (answer.status == 200 and _error_type(answer) in TEMPORARY_ERRORS)
 
 
-def _named(answer: Received) -> str:
+def _describe_status(answer: Received) -> str:
     if answer.error is None:
         return str(answer.status)
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"
 
 
-def _sealed(value: Any) -> Iterator[str]:
-    """The types of the blocks in a request that prove who made them."""
-    for member in _members(value):
+def _signed_blocks(value: Any) -> Iterator[str]:
+    """Yield the types of the signed blocks in a request."""
+    for member in _children(value):
         kind = member.get("type") if isinstance(member, dict) else None
-        if isinstance(kind, str) and member.get(_SEALED.get(kind, "")):
+        if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
             yield kind
-        yield from _sealed(member)
+        yield from _signed_blocks(member)
 
 
-def _members(value: Any) -> Sequence[Any]:
+def _children(value: Any) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _drifts(before: Received, after: Received) -> Iterator[Drift]:
+def _find_drifts(before: Received, after: Received) -> Iterator[Drift]:
     if before.status != after.status:
-        yield Drift("status", before.status, _named(after) if after.error is not None else after.status)
+        yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
     if before.streamed != after.streamed:
-        yield Drift("content-type", _kind_of_answer(before), _kind_of_answer(after))
+        yield Drift("content-type", _answer_kind(before), _answer_kind(after))
         return
-    yield from _declared(before, after)
+    yield from _value_drifts(before, after)
     yield from _shape_drifts(_shape(before), _shape(after), whole=before.complete)
 
 
-def _declared(before: Received, after: Received) -> Iterator[Drift]:
-    """Values and block types; of a recording that broke off, those that had come."""
-    for name in DECLARED:
+def _value_drifts(before: Received, after: Received) -> Iterator[Drift]:
+    """Yield changed values and block types. An incomplete recording is compared as far as it goes."""
+    for name in COMPARED_VALUES:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
         if ours != theirs and (before.complete or ours not in (ABSENT, None)):
             yield Drift(name, ours, theirs)
@@ -150,7 +150,7 @@ def _declared(before: Received, after: Received) -> Iterator[Drift]:
 
 
 def _block_types(answer: Received) -> list[str]:
-    """The types of the blocks, with the names of the tools that are called."""
+    """Return the block types, with the names of called tools."""
     return [":".join(str(block[key]) for key in ("type", "name") if key in block) for block in answer.blocks]
 
 
@@ -158,39 +158,39 @@ def _error_type(answer: Received) -> Any:
     return answer.error.get("type") if answer.error is not None else None
 
 
-def _kind_of_answer(answer: Received) -> str:
+def _answer_kind(answer: Received) -> str:
     return "a stream" if answer.streamed else "a plain answer"
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """The objects of an answer, and for each place the object that it stands in and the kinds of JSON found there."""
+    """The objects of an answer, and for each path its object and the JSON types found there."""
 
     objects: set[str]
     places: dict[str, tuple[str, set[str]]]
 
 
 def _shape(answer: Received) -> _Shape:
-    """Objects that name their type are told apart by it, so that a block is only compared with one of its type."""
+    """Return the shape of an answer. Objects with a `type` are kept apart by it."""
     shape = _Shape(set(), {})
     for event in answer.events:
         if event.get("type") != "ping":
-            _walk(event, str(event.get("type")), shape)
+            _collect_shape(event, str(event.get("type")), shape)
     if not answer.streamed and isinstance(answer.value, dict):
-        _walk(answer.value, "", shape)
+        _collect_shape(answer.value, "", shape)
     return shape
 
 
-def _walk(value: Mapping[str, Any], node: str, shape: _Shape) -> None:
+def _collect_shape(value: Mapping[str, Any], node: str, shape: _Shape) -> None:
     shape.objects.add(node)
     for key, member in value.items():
         path = f"{node}.{key}" if node else key
-        shape.places.setdefault(path, (node, set()))[1].add(_kind(member))
-        for inner, name in () if key in _OPAQUE else _objects(member, path):
-            _walk(inner, name, shape)
+        shape.places.setdefault(path, (node, set()))[1].add(_json_type(member))
+        for inner, name in () if key in _OPAQUE else _nested_objects(member, path):
+            _collect_shape(inner, name, shape)
 
 
-def _objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _nested_objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     if isinstance(value, dict):
         kind = value.get("type")
         yield value, f"{path}({kind})" if isinstance(kind, str) and kind != "message" else path
@@ -199,29 +199,29 @@ def _objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
 
 
 def _shape_drifts(before: _Shape, after: _Shape, *, whole: bool) -> Iterator[Drift]:
-    """What was left out, added, or is of another kind; null may stand for any kind. `whole`: nothing was missing."""
+    """Yield missing keys, changed types and, if the recording is `whole`, added keys. Null fits any type."""
     for path, (node, kinds) in before.places.items():
         if node not in after.objects:
             continue
         if path not in after.places:
-            yield Drift(path, _listed(kinds), ABSENT)
+            yield Drift(path, _join_types(kinds), ABSENT)
         elif (now := after.places[path][1]) - {"null"} and kinds - {"null"} and not now & kinds - {"null"}:
-            yield Drift(path, _listed(kinds), _listed(now))
+            yield Drift(path, _join_types(kinds), _join_types(now))
     for path, (node, kinds) in after.places.items():
         if whole and node in before.objects and path not in before.places:
-            yield Drift(path, ABSENT, _listed(kinds))
+            yield Drift(path, ABSENT, _join_types(kinds))
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     if value is None:
         return "null"
     kinds = ((bool, "true or false"), ((int, float), "a number"), (str, "text"), (list, "a list"))
     return next((name for kind, name in kinds if isinstance(value, kind)), "an object")
 
 
-def _listed(kinds: set[str]) -> str:
+def _join_types(kinds: set[str]) -> str:
     return " or ".join(sorted(kinds))
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""What traffic says of itself: requests, tokens, cost, time to the first token. Read off the wire, for any agent."""
+"""Metrics of recorded traffic: requests, tokens, cost and time to the first token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _DELTA = b"content_block_delta"
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The sums over some exchanges. `None` stands for what could not be measured.
+    """The metrics of some requests. `None` means that a figure could not be measured.
 
     Attributes:
-        requests: requests sent, retried ones included.
-        errors: those that were not answered with a complete 200.
-        usage: tokens, over all answers that state them.
+        requests: number of requests, retries included.
+        errors: number of requests without a complete 200 answer.
+        usage: tokens, added up over all answers that report them.
         cost: US dollars at list price.
-        first_token: seconds from the first request to the first content delta; of streams only.
+        first_token: seconds from the first request to the first content delta, for streams only.
         seconds: from each request to the end of its answer, added up.
     """
 
@@ -36,11 +36,11 @@ class Metrics:
     seconds: float
 
 
-def measured(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
-    """Measure exchanges as a client saw them."""
-    answers = [(model_of(request), received(uncompressed(response))) for request, response in exchanges]
-    whole = [(model, answer) for model, answer in answers if is_whole(answer)]
-    usages = [(model, usage) for model, answer in whole if (usage := stated_usage(answer)) is not None]
+def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
+    """Return the metrics of requests and answers as a client saw them."""
+    answers = [(requested_model(request), received(uncompressed(response))) for request, response in exchanges]
+    whole = [(model, answer) for model, answer in answers if is_successful(answer)]
+    usages = [(model, usage) for model, answer in whole if (usage := reported_usage(answer)) is not None]
     costs = [models.find(model).cost(usage) for model, usage in usages]
     firsts = [moment for _, response in exchanges if (moment := first_token(response)) is not None]
     return Metrics(
@@ -54,7 +54,7 @@ def measured(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
 
 
 def first_token(response: Response) -> float | None:
-    """Seconds until the first content delta of a stream; `None` for an answer without one."""
+    """Return the seconds until the first content delta of a stream, or None for an answer without one."""
     before = b""
     for piece in response:
         if isinstance(piece, Chunk):
@@ -64,8 +64,8 @@ def first_token(response: Response) -> float | None:
     return None
 
 
-def model_of(request: Request) -> str:
-    """The model that a request asks for; empty where it names none."""
+def requested_model(request: Request) -> str:
+    """Return the model that a request names, or an empty string."""
     try:
         asked: Any = msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -74,8 +74,8 @@ def model_of(request: Request) -> str:
     return model if isinstance(model, str) else ""
 
 
-def stated_usage(answer: Received) -> Usage | None:
-    """The usage that an answer states so far; `None` where it states none that can be read."""
+def reported_usage(answer: Received) -> Usage | None:
+    """Return the usage that an answer reports so far, or None if there is none or it is invalid."""
     if answer.usage is None:
         return None
     try:
@@ -84,6 +84,6 @@ def stated_usage(answer: Received) -> Usage | None:
         return None
 
 
-def is_whole(answer: Received) -> bool:
-    """Whether it is a 200 that came to its end, with no error in its stream."""
+def is_successful(answer: Received) -> bool:
+    """Return whether an answer is a complete 200 without an error in its stream."""
     return answer.status == 200 and answer.complete and answer.error is None

@@ -1,66 +1,66 @@
-"""Spending: what a recorded request would cost if it was sent again, and a cap that is asked first."""
+"""Costs of sending recorded requests again, and a budget for them."""
 
 from dataclasses import replace
 
 from flag_harness.analysis.conversation import cost_at_list_price
-from flag_harness.analysis.metrics import is_whole, model_of, stated_usage
+from flag_harness.analysis.metrics import is_successful, reported_usage, requested_model
 from flag_harness.cassette import Interaction
 from flag_harness.wire.compression import uncompressed
 from flag_harness.wire.message import received
 from flag_harness.wire.timeline import Request, Response
 from flag_harness.wire.usage import Usage
 
-BYTES_A_TOKEN = 2
-"""What a token of input counts where none were stated: English has four bytes and more, so it is rarely fewer."""
+BYTES_PER_TOKEN = 2
+"""Assumed for requests without a reported usage. English has four or more, so the estimate is rarely too low."""
 
 
 def expected_cost(interaction: Interaction) -> float | None:
-    """US dollars at list price by the recorded usage; `None` where no price is known.
+    """Return the expected US dollars at list price for sending a request again, or None if no price is known.
 
-    Only Messages requests cost anything. Where the recorded answer states no usage, or was refused, which it may not be
-    again, a token for every two bytes of the request is counted, and all of `max_tokens`; of an answer that was not
-    recorded whole, all of `max_tokens` too. What a document behind a URL or a server's tool adds is not known.
+    Only Messages requests cost anything. The recorded usage counts. If there is none, or the request was refused, the
+    input is estimated from the size of the request and the output as `max_tokens`; an incomplete answer counts as
+    `max_tokens` too. The cost of documents behind a URL and of server tools is not known.
     """
     if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
     answer = received(uncompressed(interaction.response))
-    usage = stated_usage(answer) if answer.status == 200 else None
-    if usage is None or not is_whole(answer):
-        known = usage or Usage(input_tokens=len(interaction.request.body) // BYTES_A_TOKEN)
-        usage = replace(known, output_tokens=max(known.output_tokens, _most(interaction)))
-    return cost_at_list_price(model_of(interaction.request), usage)
+    usage = reported_usage(answer) if answer.status == 200 else None
+    if usage is None or not is_successful(answer):
+        known = usage or Usage(input_tokens=len(interaction.request.body) // BYTES_PER_TOKEN)
+        usage = replace(known, output_tokens=max(known.output_tokens, _max_tokens(interaction)))
+    return cost_at_list_price(requested_model(interaction.request), usage)
 
 
-def real_cost(request: Request, response: Response) -> float | None:
-    """US dollars at list price by the usage that an answer states; `None` where it states none that has a price.
+def actual_cost(request: Request, response: Response) -> float | None:
+    """Return the US dollars at list price for an answer's usage, or None if it reports no usage with a known price.
 
-    What was refused costs nothing.
+    A refused request costs nothing.
     """
     answer = received(uncompressed(response))
     if answer.status not in (200, None):
         return 0.0
-    return cost_at_list_price(model_of(request), stated_usage(answer))
+    return cost_at_list_price(requested_model(request), reported_usage(answer))
 
 
-def _most(interaction: Interaction) -> int:
-    most = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
-    return most if isinstance(most, int) else 0
+def _max_tokens(interaction: Interaction) -> int:
+    max_tokens = interaction.value.get("max_tokens") if isinstance(interaction.value, dict) else None
+    return max_tokens if isinstance(max_tokens, int) else 0
 
 
 class Budget:
-    """US dollars that may be spent. What was spent is what answers stated, or else what was expected."""
+    """A limit in US dollars. The amount spent is what answers reported, or else what was expected."""
 
     def __init__(self, limit: float) -> None:
         self.limit, self.spent = limit, 0.0
 
-    def refusal(self, expected: float | None) -> str:
-        """Why a request that is expected to cost so much must not be sent; empty where it may."""
+    def refusal_reason(self, expected: float | None) -> str:
+        """Return why a request with this expected cost must not be sent, or an empty string."""
         if expected is None:
-            return "no list price is known for its model: nobody could say what it would cost"
+            return "no list price is known for its model, so its cost cannot be estimated"
         if self.spent >= self.limit or self.spent + expected > self.limit:
             return f"it would cost about ${expected:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
         return ""
 
-    def spend(self, expected: float | None, real: float | None) -> None:
-        """Count a request that was sent."""
-        self.spent += real if real is not None else expected or 0.0
+    def record(self, expected: float | None, actual: float | None) -> None:
+        """Add the cost of a request that was sent."""
+        self.spent += actual if actual is not None else expected or 0.0

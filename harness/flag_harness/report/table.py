@@ -1,4 +1,4 @@
-"""The closing table: combinations by outcome, requests, tokens and latency; and what answered."""
+"""The summary table of a run: combinations with their outcomes, requests, tokens and latency."""
 
 import statistics
 from collections import Counter
@@ -7,39 +7,39 @@ from datetime import UTC, datetime
 from typing import Any
 
 Row = Mapping[str, Any]
-"""One test of the run's record."""
+"""One test of the run record."""
 
 NOT_MEASURED = "-"
 HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
-def closing_lines(rows: Sequence[Row], now: datetime) -> Iterator[str]:
-    """The lines of the table, and of what is said beneath it."""
-    cells = [HEADINGS, *(_cells(combination, members) for combination, members in by_combination(rows))]
-    yield from aligned(cells)
+def summary_lines(rows: Sequence[Row], now: datetime) -> Iterator[str]:
+    """Yield the lines of the table and the notes below it."""
+    cells = [HEADINGS, *(_table_row(combination, members) for combination, members in group_by_combination(rows))]
+    yield from align_columns(cells)
     yield ""
     yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
     if any("simulator" in (row["played"], row["asked"]) for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
     if rebased := len({path for row in rows if (path := row.get("rebased"))}):
-        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until recorded anew"
+        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
 
 
-def by_combination(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """The rows of each combination, those with fewest flags first."""
+def group_by_combination(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each combination, those with the fewest flags first."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["combination"], []).append(row)
-    return sorted(groups.items(), key=lambda group: (_flags_on(group[0]), group[0]))
+    return sorted(groups.items(), key=lambda group: (_flag_count(group[0]), group[0]))
 
 
 def recordings_line(rows: Sequence[Row], now: datetime) -> str:
-    """Where the answers came from, and how old the oldest recording is."""
+    """Return a line with the sources of the answers and the age of the oldest recording."""
     played, asked = Counter(row["played"] for row in rows), Counter(row["asked"] for row in rows)
     parts = [f"{played['simulator']} simulated, {played['live']} live"]
     parts += [f"{played['imported']} imported"] if played["imported"] else []
-    parts += [f"{asked[name]} answered by the {label}" for name, label in _ASKED.items() if asked[name]]
+    parts += [f"{asked[name]} answered by the {label}" for name, label in _UPSTREAM_NAMES.items() if asked[name]]
     unanswered = [row for row in rows if row["played"] is None and row["asked"] is None]
     if without := sum(row["outcome"] != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
@@ -48,18 +48,18 @@ def recordings_line(rows: Sequence[Row], now: datetime) -> str:
     return "recordings: " + "; ".join([", ".join(parts), *oldest])
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns under each other: the first to the left, the others to the right."""
+def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield lines with aligned columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         right = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
         yield "  ".join([first.ljust(widths[0]), *right])
 
 
-_ASKED = {"simulator": "simulator", "live": "live API"}
+_UPSTREAM_NAMES = {"simulator": "simulator", "live": "live API"}
 
 
-def _cells(combination: str, rows: Sequence[Row]) -> tuple[str, ...]:
+def _table_row(combination: str, rows: Sequence[Row]) -> tuple[str, ...]:
     firsts = [row["first_token"] for row in rows if row["first_token"] is not None]
     costs = [row["cost"] for row in rows]
     sums = (
@@ -80,7 +80,7 @@ def _outcomes(rows: Sequence[Row]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
 
 
-def _flags_on(combination: str) -> int:
+def _flag_count(combination: str) -> int:
     return 0 if combination == "off" else combination.count("+") + 1
 
 

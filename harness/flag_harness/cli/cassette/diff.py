@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.analysis.comparison import Pair, as_json, compared
+from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.difference import LONGEST, Difference, changed_words, shortened
 from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled
@@ -40,8 +40,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    pairs = list(compared(Cassette.load(arguments.before), Cassette.load(arguments.after)))
-    different = [pair for pair in pairs if pair.differs]
+    pairs = list(compare_cassettes(Cassette.load(arguments.before), Cassette.load(arguments.after)))
+    different = [pair for pair in pairs if pair.is_different]
     if arguments.json:
         report = {
             "before": str(arguments.before),
@@ -57,14 +57,14 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if different else 0
 
 
-def _lines(pairs: Sequence[Pair], different: Sequence[Pair]) -> Iterator["Text"]:
+def _lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair]) -> Iterator["Text"]:
     for pair in different:
         yield from _of_pair(pair)
     count = f"{len(pairs)} interaction{'s' if len(pairs) != 1 else ''} compared"
     yield styled(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
 
 
-def _of_pair(pair: Pair) -> Iterator["Text"]:
+def _of_pair(pair: InteractionPair) -> Iterator["Text"]:
     where = f"{pair.method} {pair.path}"
     if pair.after is None:
         yield styled(f"- {pair.before} {where}: only in the first", "bold red")
@@ -87,12 +87,12 @@ def _difference(difference: Difference) -> Iterator["Text"]:
     yield from (styled(before, "red"), styled(" → ", "dim"), styled(after, "green"))
 
 
-def _as_json(pair: Pair) -> dict[str, Any]:
+def _as_json(pair: InteractionPair) -> dict[str, Any]:
     return {
         "before": pair.before,
         "after": pair.after,
         "method": pair.method,
         "path": pair.path,
-        "request": [as_json(one) for one in pair.request],
-        "answer": [as_json(one) for one in pair.answer],
+        "request": [difference_to_json(one) for one in pair.request],
+        "answer": [difference_to_json(one) for one in pair.answer],
     }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.analysis.conversation import Exchange, days_since, exchanges
+from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled, wrapped
 
@@ -62,7 +62,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _run(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
-    found = list(exchanges(cassette))
+    found = list(conversation_steps(cassette))
     if arguments.json:
         print(json.dumps(_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
         return 0
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _parts(
-    path: Path, envelope: Envelope, found: Sequence[Exchange], screen: "Console", *, full: bool
+    path: Path, envelope: Envelope, found: Sequence[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield styled(str(path), "bold")
     yield styled(_provenance(envelope), "dim")
@@ -92,7 +92,7 @@ def _provenance(envelope: Envelope) -> str:
     return _JOINT.join(filter(None, [*parts, *envelope.fidelity]))
 
 
-def _rule(exchange: Exchange, screen: "Console") -> Iterator["Text"]:
+def _rule(exchange: ConversationStep, screen: "Console") -> Iterator["Text"]:
     """The line above an interaction: its number, and what it asks for beside words; a second one where that is long."""
     path = "" if (exchange.method, exchange.path) == ("POST", "/v1/messages") else f"{exchange.method} {exchange.path}"
     away = exchange.follows is not None and exchange.follows != exchange.number - 1
@@ -119,7 +119,7 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _body(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Text"]:
+def _body(exchange: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
     """Each text beside its label, and in the end what came of it."""
     for label, text in (*_said(exchange), *_answered(exchange)):
         most = None if full else _MOST_THINKING if label == "thinking" else _MOST_LINES
@@ -127,8 +127,8 @@ def _body(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Tex
         width = screen.width - _LABEL - 2
         content = wrapped(text, _content_style(label), width=width, most=most, console=screen)
         yield from _beside(styled(label, style), content)
-    measured = [styled(line, "dim") for line in _joined(_measured(exchange), screen.width - _LABEL - 2)]
-    yield from _beside(styled(_status(exchange), _status_style(exchange)), measured)
+    measure_traffic = [styled(line, "dim") for line in _joined(_measured(exchange), screen.width - _LABEL - 2)]
+    yield from _beside(styled(_status(exchange), _status_style(exchange)), measure_traffic)
 
 
 def _beside(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
@@ -141,15 +141,15 @@ def _content_style(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
 
 
-def _said(exchange: Exchange) -> Iterator[tuple[str, str]]:
+def _said(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
     """Label and text of what is new in the request; tools stand on one line."""
-    tools = [_tool(block) for role, block in exchange.said if role == "tools"]
-    said = [_block(role, block) for role, block in exchange.said if role != "tools"]
-    before = [one for one in said if one[0] == "system"]
+    tools = [_tool(block) for role, block in exchange.new_content if role == "tools"]
+    new_content = [_block(role, block) for role, block in exchange.new_content if role != "tools"]
+    before = [one for one in new_content if one[0] == "system"]
     yield from before
     if tools:
         yield "tools", ", ".join(tools)
-    yield from (one for one in said if one[0] != "system")
+    yield from (one for one in new_content if one[0] != "system")
 
 
 def _tool(definition: Mapping[str, Any]) -> str:
@@ -158,7 +158,7 @@ def _tool(definition: Mapping[str, Any]) -> str:
     return name if kind in (None, "custom", name) else f"{name} ({kind})"
 
 
-def _answered(exchange: Exchange) -> Iterator[tuple[str, str]]:
+def _answered(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
     answer = exchange.answer
     yield from (_block("assistant", block) for block in answer.blocks)
     if answer.error is not None:
@@ -203,19 +203,19 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _status(exchange: Exchange) -> str:
+def _status(exchange: ConversationStep) -> str:
     answer = exchange.answer
     if answer.status is None:
-        return exchange.ended
-    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {exchange.ended}"[:_LABEL]
+        return exchange.ending
+    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {exchange.ending}"[:_LABEL]
 
 
-def _status_style(exchange: Exchange) -> str:
+def _status_style(exchange: ConversationStep) -> str:
     answer = exchange.answer
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _measured(exchange: Exchange) -> list[str]:
+def _measured(exchange: ConversationStep) -> list[str]:
     parts = [str(reason)] if (reason := exchange.answer.message.get("stop_reason")) else []
     if usage := exchange.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
@@ -240,7 +240,7 @@ def _joined(parts: Sequence[str], width: int) -> Iterator[str]:
     yield line
 
 
-def _totals(found: Sequence[Exchange]) -> str:
+def _totals(found: Sequence[ConversationStep]) -> str:
     costs = [exchange.cost for exchange in found if exchange.usage is not None]
     tokens = [exchange.usage for exchange in found if exchange.usage is not None]
     count = f"{len(found)} interaction{'s' if len(found) != 1 else ''}"
@@ -256,7 +256,7 @@ def _sum(costs: Iterable[float | None]) -> float:
     return sum(cost for cost in costs if cost is not None)
 
 
-def _report(path: Path, envelope: Envelope, found: Sequence[Exchange]) -> dict[str, Any]:
+def _report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -> dict[str, Any]:
     return {
         "path": str(path),
         "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},
@@ -264,7 +264,7 @@ def _report(path: Path, envelope: Envelope, found: Sequence[Exchange]) -> dict[s
     }
 
 
-def _interaction(exchange: Exchange) -> dict[str, Any]:
+def _interaction(exchange: ConversationStep) -> dict[str, Any]:
     """An interaction as JSON: the fields of `Exchange`, the answer's in their place."""
     answer = exchange.answer
     return {
@@ -274,11 +274,11 @@ def _interaction(exchange: Exchange) -> dict[str, Any]:
         "follows": exchange.follows,
         "model": exchange.model,
         "parameters": exchange.parameters,
-        "said": [{"role": role, "block": block} for role, block in exchange.said],
+        "said": [{"role": role, "block": block} for role, block in exchange.new_content],
         "status": answer.status,
         "streamed": answer.streamed,
         "complete": answer.complete,
-        "ended": exchange.ended,
+        "ended": exchange.ending,
         "answer": answer.value,
         "error": answer.error,
         "usage": asdict(exchange.usage) if exchange.usage else None,

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.conversation import days_since, exchanges
-from flag_harness.analysis.metrics import is_whole
+from flag_harness.analysis.conversation import conversation_steps, days_since
+from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
 from flag_harness.cli.terminal import add_output_options, console, styled
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, HarnessError
-from flag_harness.report.table import aligned
+from flag_harness.report.table import align_columns
 from flag_harness.wire.usage import Usage
 
 _EXAMPLES = """examples:
@@ -103,7 +103,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _stat(path: Path, now: datetime) -> _Stat:
     cassette = Cassette.load(path)
-    found = list(exchanges(cassette))
+    found = list(conversation_steps(cassette))
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _Stat(
         path=str(path),
@@ -112,7 +112,7 @@ def _stat(path: Path, now: datetime) -> _Stat:
         days=days_since(cassette.envelope.recorded_at, now),
         size=path.stat().st_size,
         interactions=len(found),
-        errors=sum(not is_whole(exchange.answer) for exchange in found),
+        errors=sum(not is_successful(exchange.answer) for exchange in found),
         streams=sum(exchange.answer.streamed for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum(exchange.cost for exchange in stated),
@@ -144,7 +144,7 @@ def _sum(costs: Iterable[float | None]) -> float | None:
 def _lines(stats: Sequence[_Stat], total: _Stat) -> Iterator[tuple[str, str]]:
     rows = [_HEADINGS, *map(_cells, stats), _cells(total)]
     styles = ["bold", *([""] * len(stats)), "bold"]
-    yield from zip(aligned(rows), styles, strict=True)
+    yield from zip(align_columns(rows), styles, strict=True)
     models = ", ".join(f"{name} ({count})" for name, count in total.models.most_common())
     yield f"models: {models or 'none'}", "dim"
 

@@ -19,7 +19,7 @@ from flag_harness.plugin.run.claims import LIFE
 from flag_harness.plugin.test.rows import measured_row
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.drift import Verdict
+    from flag_harness.analysis.drift import DriftResult
     from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
     from flag_harness.wire.timeline import Request, Response, Upstream
 
@@ -177,35 +177,37 @@ class Verifier:
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
-    def _verdicts(self, cassette: "Cassette", one: Verification) -> "Mapping[int, Verdict]":
+    def _verdicts(self, cassette: "Cassette", one: Verification) -> "Mapping[int, DriftResult]":
         """What came of each interaction; after one that ends it, the others are not asked."""
-        from flag_harness.analysis.drift import Verdict
+        from flag_harness.analysis.drift import DriftResult
 
-        upstream, verdicts = _Asking(self._upstream, one.scenario), dict[int, Verdict]()
+        upstream, verdicts = _Asking(self._upstream, one.scenario), dict[int, DriftResult]()
         for number, interaction in enumerate(cassette.interactions):
             verdicts[number] = self._verdict(interaction, cassette.envelope, upstream, one)
-            if verdicts[number].ends:
+            if verdicts[number].is_final:
                 break
         return verdicts
 
     def _verdict(
         self, interaction: "Interaction", recording: "Envelope", upstream: "_Asking", one: Verification
-    ) -> "Verdict":
-        from flag_harness.analysis.drift import Verdict, cannot_be_asked, judged
-        from flag_harness.analysis.spending import expected_cost, real_cost
+    ) -> "DriftResult":
+        from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
+        from flag_harness.analysis.spending import actual_cost, expected_cost
 
-        if reason := cannot_be_asked(interaction, recording, self._upstream):
-            return Verdict(inconclusive=reason)
+        if reason := unverifiable_reason(interaction, recording, self._upstream):
+            return DriftResult(inconclusive=reason)
         if upstream.missing:
-            return Verdict(inconclusive=upstream.missing, ends=True)
+            return DriftResult(inconclusive=upstream.missing, is_final=True)
         expected = 0.0 if self._upstream == "simulator" else expected_cost(interaction)
-        if refusal := self._budget.refusal(expected):
-            return Verdict(inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", ends=True)
+        if refusal := self._budget.refusal_reason(expected):
+            return DriftResult(
+                inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
+            )
         request, response = upstream.ask(interaction)
         one.exchanges.append((request, response))
         if self._upstream == "live":
-            self._budget.spend(expected, real_cost(request, response))
-        return judged(interaction.response, response)
+            self._budget.record(expected, actual_cost(request, response))
+        return compare_answers(interaction.response, response)
 
 
 class _Asking:
@@ -241,7 +243,7 @@ def _uses_cassette(item: pytest.Item) -> bool:
     return "harness_cassette" in item.fixturenames
 
 
-def _lines(cassette: "Cassette", verdicts: "Mapping[int, Verdict]") -> Generator[str]:
+def _lines(cassette: "Cassette", verdicts: "Mapping[int, DriftResult]") -> Generator[str]:
     for number, verdict in verdicts.items():
         request = cassette.interactions[number].request
         where = f"interaction {number}, {request.method} {request.path}"

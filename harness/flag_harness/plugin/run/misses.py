@@ -83,11 +83,11 @@ def _cut(text: str) -> str:
 
 def _cost(session: "Session") -> float | None:
     """What recording the test's cassette anew costs at list price, if the usage is what it was."""
-    from flag_harness.analysis.metrics import measured
+    from flag_harness.analysis.metrics import measure_traffic
 
     if session.cassette is None:
         return None
-    return measured([(one.request, one.response) for one in session.cassette.interactions]).cost
+    return measure_traffic([(one.request, one.response) for one in session.cassette.interactions]).cost
 
 
 class Misses:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.run.age import MaxAge, old_lines
-from flag_harness.report.table import closing_lines
+from flag_harness.report.table import summary_lines
 
 
 class Summary:
@@ -30,7 +30,7 @@ class Summary:
             return
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in closing_lines(sorted(self.rows, key=lambda row: str(row["case"])), now):
+        for line in summary_lines(sorted(self.rows, key=lambda row: str(row["case"])), now):
             terminalreporter.write_line(line)
         for line in old_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

@@ -29,9 +29,9 @@ def measured_row(
     case: str, combination: str, outcome: str, exchanges: "Sequence[tuple[Request, Response]]"
 ) -> dict[str, Any]:
     """What a row says of a test's traffic; who answered it is yet to be added."""
-    from flag_harness.analysis.metrics import measured  # a run that uses no cassette does not pay for its import
+    from flag_harness.analysis.metrics import measure_traffic  # a run that uses no cassette does not pay for its import
 
-    metrics = measured(exchanges)
+    metrics = measure_traffic(exchanges)
     return {
         "case": case,
         "combination": combination,
