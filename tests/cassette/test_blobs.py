@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.blobs import SMALLEST, BlobsBeside, holds_block, lifted, put_back
+from flag_harness.cassette.file.blobs import SMALLEST, BlobFolderReader, extract_blobs, has_blob, insert_blobs
 from flag_harness.cassette.file.format import decode_file, encode_files
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request
@@ -74,7 +74,7 @@ def test_blobs_stand_beside_the_cassette_unless_said_otherwise(tmp_path: Path) -
 )
 def test_what_is_small_or_no_plain_base64_stays_where_it_is(tmp_path: Path, text: str) -> None:
     """Words, other alphabets, and what would not be written the same way again."""
-    assert not holds_block({"data": [text]})
+    assert not has_blob({"data": [text]})
     _cassette(text).save(tmp_path / "x.json")
     assert ["x.json"] == [path.name for path in tmp_path.iterdir()]
     assert _cassette(text).interactions == Cassette.load(tmp_path / "x.json").interactions
@@ -100,8 +100,8 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dic
 def test_whatever_is_lifted_is_put_back(value: Any) -> None:
     """Also objects that look like references, at any depth."""
     blocks: dict[str, bytes] = {}
-    assert value == put_back(lifted(value, blocks), blocks.__getitem__)
-    assert holds_block(value) == bool(blocks)
+    assert value == insert_blobs(extract_blobs(value, blocks), blocks.__getitem__)
+    assert has_blob(value) == bool(blocks)
 
 
 def _only_blob(folder: Path) -> Path:
@@ -118,15 +118,17 @@ def test_a_missing_blob_is_named_with_its_cassette(tmp_path: Path) -> None:
         Cassette.load(tmp_path / "x.json")
     assert (
         f"{tmp_path / 'x.json'}: cannot be read as a cassette: interaction 0: its blob {file} cannot be read: No such "
-        "file or directory; take it from version control, or record the test anew"
+        "file or directory; restore it from version control, or record the test again"
     ) == str(raised.value)
 
 
 def test_a_blob_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
     """Reading a pipe may never end."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match=r"its blob .*/pipe cannot be read: is no regular file; take it from version"):
-        BlobsBeside(tmp_path / "x.json")(".", "pipe")
+    with pytest.raises(
+        ValueError, match=r"its blob .*/pipe cannot be read: is no regular file; restore it from version"
+    ):
+        BlobFolderReader(tmp_path / "x.json")(".", "pipe")
 
 
 def test_an_altered_blob_is_named_with_its_cassette_and_is_mended_by_a_recording(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_an_altered_blob_is_named_with_its_cassette_and_is_mended_by_a_recording
         Cassette.load(tmp_path / "x.json")
     assert (
         f"{tmp_path / 'x.json'}: cannot be read as a cassette: interaction 0: its blob {file} was altered (its SHA-256 "
-        f"is now {hashlib.sha256(b'other').hexdigest()}); take it from version control, or record the test anew"
+        f"is now {hashlib.sha256(b'other').hexdigest()}); restore it from version control, or record the test again"
     ) == str(raised.value)
     assert _cassette(_block()).save(tmp_path / "x.json")
     assert IMAGE == file.read_bytes()
@@ -154,7 +156,7 @@ def test_a_reference_that_is_no_hash_is_refused(tmp_path: Path, name: Any) -> No
     with pytest.raises(CassetteError) as raised:
         Cassette.load(tmp_path / "x.json")
     assert (
-        f"{tmp_path / 'x.json'}: cannot be read as a cassette: interaction 0: $blob must be a SHA-256 in 64 small "
+        f"{tmp_path / 'x.json'}: cannot be read as a cassette: interaction 0: $blob must be a SHA-256 of 64 lower-case "
         f"hexadecimal digits, not {name!r}"
     ) == str(raised.value)
 
@@ -165,9 +167,9 @@ def test_bytes_alone_cannot_give_what_stands_in_another_file() -> None:
     with pytest.raises(ValueError, match="interaction 0: its blob blobs/") as raised:
         decode_file(data)
     (name,) = blocks
-    assert (
-        f"interaction 0: its blob blobs/{name} stands in another file; read the cassette from where it stands"
-    ) == str(raised.value)
+    assert (f"interaction 0: its blob blobs/{name} is another file; read the cassette from its own path") == str(
+        raised.value
+    )
 
 
 def test_a_blob_is_written_before_its_cassette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,4 +179,4 @@ def test_a_blob_is_written_before_its_cassette(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "replace", lambda self, target: (written.append(target.name), real(self, target))[1])
     _cassette(_block()).save(tmp_path / "x.json")
     assert [_only_blob(tmp_path).name, "x.json"] == written
-    assert IMAGE == BlobsBeside(tmp_path / "x.json")("blobs", written[0])
+    assert IMAGE == BlobFolderReader(tmp_path / "x.json")("blobs", written[0])

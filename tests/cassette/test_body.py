@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.file.body import Stored, restored, stored, stored_text
+from flag_harness.cassette.file.body import EncodedBody, decode_body, encode_body, encode_chunk
 
 JSON_BYTES = st.text('[]{}",:\\u0123456789.eE+-truefalsn \n', max_size=20).map(str.encode)
 
@@ -25,43 +25,43 @@ JSON_BYTES = st.text('[]{}",:\\u0123456789.eE+-truefalsn \n', max_size=20).map(s
 @example(b"[" * 100_000)
 def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
     """Whole bodies, and parts of one."""
-    for form in (stored(data), stored_text(data)):
-        assert data == restored(form.kind, form.value)
+    for form in (encode_body(data), encode_chunk(data)):
+        assert data == decode_body(form.form, form.value)
 
 
 @pytest.mark.parametrize(
     ("data", "form"),
     [
-        (b'{"b":1,"a":[null,"\xc3\xa9"]}', Stored("json", {"b": 1, "a": [None, "é"]})),
-        (b"null", Stored("json", None)),
-        (b'{"b": 1}', Stored("text", '{"b": 1}')),
-        (b"event: ping\n\n", Stored("text", "event: ping\n\n")),
-        (b"", Stored("text", "")),
-        (b"\xff\x00", Stored("base64", "/wA=")),
+        (b'{"b":1,"a":[null,"\xc3\xa9"]}', EncodedBody("json", {"b": 1, "a": [None, "é"]})),
+        (b"null", EncodedBody("json", None)),
+        (b'{"b": 1}', EncodedBody("text", '{"b": 1}')),
+        (b"event: ping\n\n", EncodedBody("text", "event: ping\n\n")),
+        (b"", EncodedBody("text", "")),
+        (b"\xff\x00", EncodedBody("base64", "/wA=")),
     ],
 )
-def test_the_most_readable_form_is_chosen(data: bytes, form: Stored) -> None:
+def test_the_most_readable_form_is_chosen(data: bytes, form: EncodedBody) -> None:
     """JSON where writing it again gives the same bytes, else text, else base64."""
-    assert form == stored(data)
+    assert form == encode_body(data)
 
 
 @pytest.mark.parametrize(("levels", "kind"), [(100, "json"), (101, "text")])
 def test_what_is_too_deep_is_text(levels: int, kind: str) -> None:
     """Laying it out would exhaust the stack."""
-    assert kind == stored(b"[" * levels + b"]" * levels).kind
+    assert kind == encode_body(b"[" * levels + b"]" * levels).form
 
 
 @given(st.recursive(st.none() | st.integers(-9, 9) | st.text(), lambda inner: st.lists(inner), max_leaves=5))
 def test_a_part_of_something_is_never_json(value: object) -> None:
     """A chunk of a stream stands as the text that it is."""
-    assert "text" == stored_text(repr(value).encode()).kind
+    assert "text" == encode_chunk(repr(value).encode()).form
 
 
 def test_json_too_deep_to_be_laid_out_stays_text() -> None:
     """A hundred levels are laid out, more are kept as they came."""
-    assert "json" == stored(b"[" * 100 + b"]" * 100).kind
-    assert "text" == stored(b"[" * 101 + b"]" * 101).kind
-    assert "text" == stored(b'{"a":' * 101 + b"1" + b"}" * 101).kind
+    assert "json" == encode_body(b"[" * 100 + b"]" * 100).form
+    assert "text" == encode_body(b"[" * 101 + b"]" * 101).form
+    assert "text" == encode_body(b'{"a":' * 101 + b"1" + b"}" * 101).form
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_json_too_deep_to_be_laid_out_stays_text() -> None:
 def test_what_is_not_of_its_kind_is_refused(kind: object, value: object, message: str) -> None:
     """In words that a person who edited the file can use."""
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        restored(kind, value)  # type: ignore[arg-type]
+        decode_body(kind, value)  # type: ignore[arg-type]

@@ -177,7 +177,7 @@ def _edited(**response: object) -> bytes:
         (b"{}", "Object missing required field `envelope`"),
         (
             FILE.replace('"format": 1', '"format": 2').encode(),
-            "format 2 is not known here (this version reads format 1)",
+            "format 2 is unknown (this version reads format 1)",
         ),
         (
             FILE.replace('"simulator"', '"nobody"').encode(),
@@ -189,7 +189,7 @@ def _edited(**response: object) -> bytes:
         ),
         (
             FILE.replace('"word"', '"longer"').encode(),
-            "interaction 1: the chunks hold 15 bytes, the JSON body 17: it was edited; fix the lengths",
+            "interaction 1: the chunks hold 15 bytes, the JSON body 17: the file was edited; correct the lengths",
         ),
         (
             FILE.replace("/w==", "/w=").encode(),
@@ -199,7 +199,7 @@ def _edited(**response: object) -> bytes:
             _edited(json={}, chunks=[[0.5, "{}"]]),
             "interaction 0: a chunk of a JSON body must be its length in bytes, not '{}'",
         ),
-        (_edited(chunks=[[0.5, 2]]), "interaction 0: chunk length 2 stands without a JSON body"),
+        (_edited(chunks=[[0.5, 2]]), "interaction 0: chunk length 2 has no JSON body to refer to"),
         (_edited(end=[0.5, "nothing"]), "interaction 0: Invalid enum value 'nothing' - at `$.response.end[1]`"),
     ],
 )

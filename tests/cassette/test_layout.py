@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.file.layout import laid_out
+from flag_harness.cassette.file.layout import format_json
 
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -19,7 +19,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_any_json_reads_back_as_it_was(value: object) -> None:
     """Key order included, judged by another library's reader."""
-    again = json.loads(laid_out(value))
+    again = json.loads(format_json(value))
     assert value == again
     assert json.dumps(value) == json.dumps(again)
 
@@ -39,7 +39,7 @@ def test_a_list_of_plain_values_stands_on_one_line_and_all_else_on_lines_of_its_
       "k\\n": true
     }
   }
-}""" == laid_out(value)
+}""" == format_json(value)
 
 
 @given(st.lists(st.text(), min_size=1), st.data())
@@ -47,5 +47,5 @@ def test_one_changed_value_is_one_changed_line(words: list[str], data: st.DataOb
     """Whatever the words are."""
     place = data.draw(st.integers(0, len(words) - 1))
     other = [*words[:place], words[place] + "!", *words[place + 1 :]]
-    old, new = (laid_out([{"text": word} for word in texts]).split("\n") for texts in (words, other))
+    old, new = (format_json([{"text": word} for word in texts]).split("\n") for texts in (words, other))
     assert 1 == sum(one != two for one, two in zip(old, new, strict=True))

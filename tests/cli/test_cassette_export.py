@@ -40,7 +40,7 @@ def test_what_cannot_be_exported_is_named_and_the_rest_is(room: Path, capsys: py
     """Exit code 1, and no file for the one that failed."""
     _save("in/broken.json", Cut(0.0, "reset"))
     _save("in/fine.json", End(0.0))
-    why = "interaction 0: its connection broke, which vcrpy cannot tell; export a cassette without it"
+    why = "interaction 0: its connection broke, which vcrpy cannot represent; export a cassette without it"
     expected = (1, "1 of 2 cassettes exported to out\n", f"in/broken.json: {why}\n")
     assert expected == _run(capsys, "in")
     assert ["fine.yaml"] == [path.name for path in Path("out").iterdir()]

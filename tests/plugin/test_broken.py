@@ -45,7 +45,10 @@ def _lengthened(text: str) -> str:
     [
         (lambda text: "{", "Input data was truncated"),
         (lambda text: CONFLICT + text, "JSON is malformed: invalid character (byte 0)"),
-        (_lengthened, "interaction 0: the chunks hold * bytes, the JSON body *: it was edited; fix the lengths"),
+        (
+            _lengthened,
+            "interaction 0: the chunks hold * bytes, the JSON body *: the file was edited;*",
+        ),
     ],
     ids=["truncated", "conflict", "edited"],
 )

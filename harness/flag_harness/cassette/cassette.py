@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from flag_harness.cassette.file.blobs import FOLDER, BlobsBeside, relative, write_blobs
+from flag_harness.cassette.file.blobs import FOLDER, BlobFolderReader, relative_folder, write_blobs
 from flag_harness.cassette.file.format import decode_file, encode_files
 from flag_harness.cassette.interaction import Envelope, Interaction, same_but_for_times
 from flag_harness.cassette.match.index import Index
@@ -31,7 +31,7 @@ class Cassette:
     def load(cls, path: str | Path) -> "Cassette":
         """Read a cassette. Raises `CassetteError` naming the file and the place that cannot be understood."""
         path = Path(path)
-        reader = BlobsBeside(path)
+        reader = BlobFolderReader(path)
         try:
             envelope, interactions = decode_file(read_regular(path, LARGEST), reader)
         except (OSError, ValueError, RecursionError) as error:
@@ -72,7 +72,7 @@ class Cassette:
         return Index(self.interactions, self.envelope.match_on)
 
     def _write(self, path: Path, folder: Path) -> None:
-        data, blocks = encode_files(self.envelope, self.interactions, relative(folder, path.parent))
+        data, blocks = encode_files(self.envelope, self.interactions, relative_folder(folder, path.parent))
         write_blobs(folder, blocks)
         write_whole(path, data)
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from flag_harness.cassette.cassette import LARGEST
-from flag_harness.cassette.file.blobs import FOLDER, SHA256, references
+from flag_harness.cassette.file.blobs import FOLDER, SHA256, blob_references
 from flag_harness.files import read_regular
 
 SUFFIX = ".json"
@@ -65,7 +65,7 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
     for path in sorted(recordings.rglob(f"*{SUFFIX}")):
         if path not in removed:
             try:
-                used.update(references(msgspec.json.decode(read_regular(path, LARGEST))))
+                used.update(blob_references(msgspec.json.decode(read_regular(path, LARGEST))))
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} cannot be read, and may need any blob: {error}") from None
     return [path for path in blobs if path.name not in used]

@@ -1,1 +1,1 @@
-"""The cassette's file: its format, blobs, lock and export."""
+"""Private: the cassette file, its format, blobs, lock and export."""

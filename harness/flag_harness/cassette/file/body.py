@@ -1,4 +1,4 @@
-"""Bytes as they stand in a cassette: JSON where encoding it again gives the same bytes, else text, else base64."""
+"""Bodies in a cassette file: JSON if encoding it again gives the same bytes, else text, else base64."""
 
 import base64
 from dataclasses import dataclass
@@ -8,41 +8,41 @@ import msgspec
 
 from flag_harness.wire.depth import is_too_deep
 
-Kind = Literal["json", "text", "base64"]
+BodyForm = Literal["json", "text", "base64"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """Bytes in the most readable form that loses nothing."""
+class EncodedBody:
+    """The most readable lossless form of some bytes."""
 
-    kind: Kind
+    form: BodyForm
     value: Any
 
 
-def stored(data: bytes) -> Stored:
-    """The readable form of some bytes."""
-    found, value = _as_json(data)
-    return Stored("json", value) if found else stored_text(data)
+def encode_body(data: bytes) -> EncodedBody:
+    """Encode a whole body: as JSON if that is lossless, else as text or base64."""
+    found, value = _decode_lossless_json(data)
+    return EncodedBody("json", value) if found else encode_chunk(data)
 
 
-def stored_text(data: bytes) -> Stored:
-    """The readable form of bytes that are a part of something, such as a chunk of a stream."""
+def encode_chunk(data: bytes) -> EncodedBody:
+    """Encode a part of a body, such as a chunk of a stream: as text, or base64 if it is not UTF-8."""
     try:
-        return Stored("text", data.decode("utf-8"))
+        return EncodedBody("text", data.decode("utf-8"))
     except UnicodeDecodeError:
-        return Stored("base64", base64.b64encode(data).decode("ascii"))
+        return EncodedBody("base64", base64.b64encode(data).decode("ascii"))
 
 
-def restored(kind: Kind, value: Any) -> bytes:
-    """The very bytes that were stored. Raises `ValueError` where the value is not of its kind."""
-    if kind == "json":
+def decode_body(form: BodyForm, value: Any) -> bytes:
+    """Return the original bytes. Raise `ValueError` if the value does not fit its form."""
+    if form == "json":
         return msgspec.json.encode(value)
     if not isinstance(value, str):
-        raise ValueError(f"{kind} must be a string, not {value!r:.40}")  # noqa: TRY004 - a value read from a file
-    return value.encode("utf-8") if kind == "text" else base64.b64decode(value, validate=True)
+        raise ValueError(f"{form} must be a string, not {value!r:.40}")  # noqa: TRY004 - a value read from a file
+    return value.encode("utf-8") if form == "text" else base64.b64decode(value, validate=True)
 
 
-def _as_json(data: bytes) -> tuple[bool, Any]:
+def _decode_lossless_json(data: bytes) -> tuple[bool, Any]:
     try:
         value = msgspec.json.decode(data)
         return msgspec.json.encode(value) == data and not is_too_deep(data, value), value

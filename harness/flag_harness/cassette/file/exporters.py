@@ -1,4 +1,4 @@
-"""Our cassettes as those of others: vcrpy's YAML."""
+"""Export cassettes to foreign formats: vcrpy's YAML."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -9,47 +9,47 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.errors import CassetteError, require_extra
 from flag_harness.wire.timeline import End, Head, Headers, body
 
-Export = Callable[[Cassette, str], bytes]
-"""A cassette and the base URL to give its requests, as the bytes of a foreign file."""
+Exporter = Callable[[Cassette, str], bytes]
+"""Turns a cassette into the bytes of a foreign file; its requests get the given base URL."""
 
 OVERLOADED = 529
-"""The API's own status, which HTTP has no phrase for."""
+"""The API's own status code, for which HTTP has no reason phrase."""
 
 
-def vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
-    """The cassette as stock vcrpy reads it. Chunks and times are lost; hosts are not kept, so all get `base_url`.
+def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
+    """Return the cassette as YAML for stock vcrpy. Chunks and times are lost; every request gets `base_url`.
 
-    Raises `CassetteError` naming an interaction that vcrpy has no words for: one whose connection broke, or whose
-    response the client did not read to its end.
+    Raise `CassetteError` if vcrpy cannot represent an interaction: its connection broke, or the client stopped reading
+    the response.
     """
     with require_extra("vcr"):
         import yaml
 
-    rows = [_row(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
+    rows = [_interaction_row(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
     document = {"interactions": rows, "version": 1}
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: bytes = yaml.dump(document, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
     return text
 
 
-FORMATS: Mapping[str, Export] = {"vcrpy": vcrpy_yaml}
-"""What can be exported to, by the name that `--format` takes."""
+FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}
+"""The export formats, by their name for `--format`."""
 
 
-def _row(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
+def _interaction_row(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
     one = cassette.interactions[number]
     head = _head(one, f"{cassette.path or 'the cassette'}: interaction {number}")
     return {
         "request": {
             "method": one.request.method,
             "uri": base_url + one.request.path,
-            "headers": _headers(one.request.headers),
-            "body": _text(one.request.body),
+            "headers": _header_lists(one.request.headers),
+            "body": _text_or_bytes(one.request.body),
         },
         "response": {
-            "status": {"code": head.status, "message": _phrase(head.status)},
-            "headers": _headers(head.headers),
-            "body": {"string": _text(body(one.response))},
+            "status": {"code": head.status, "message": _reason_phrase(head.status)},
+            "headers": _header_lists(head.headers),
+            "body": {"string": _text_or_bytes(body(one.response))},
         },
     }
 
@@ -57,28 +57,30 @@ def _row(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
 def _head(one: Interaction, name: str) -> Head:
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
-        raise CassetteError(f"{name}: its connection broke, which vcrpy cannot tell; export a cassette without it")
+        raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
     if end.abandoned:
-        raise CassetteError(f"{name}: the client stopped reading it, which vcrpy cannot tell; record it to its end")
+        raise CassetteError(
+            f"{name}: the client stopped reading it, which vcrpy cannot represent; record it to its end"
+        )
     return head
 
 
-def _headers(headers: Headers) -> dict[str, list[str]]:
+def _header_lists(headers: Headers) -> dict[str, list[str]]:
     lists: dict[str, list[str]] = {}
     for name, value in headers:
         lists.setdefault(name, []).append(value)
     return lists
 
 
-def _text(data: bytes) -> str | bytes:
-    """Text where a YAML file can hold it as such, else the bytes, which become `!!binary`."""
+def _text_or_bytes(data: bytes) -> str | bytes:
+    """Decode UTF-8, or return the bytes, which YAML writes as `!!binary`."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data
 
 
-def _phrase(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     if status == OVERLOADED:
         return "Overloaded"
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""

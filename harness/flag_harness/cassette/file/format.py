@@ -1,13 +1,13 @@
-"""The cassette's file: indented JSON in which one changed word is one changed line, and each chunk stands on its own.
+"""The cassette file: indented JSON, so that a changed word is a changed line; each chunk has a line of its own.
 
     {"envelope": {"format": 1, "recorded_at": "...", "upstream": "simulator", ...},
      "interactions": [
        {"request":  {"method": "POST", "path": "/v1/messages", "headers": [["content-type", "..."]], "json": {...}},
         "response": {"head": [0.31, 200], "headers": [...], "chunks": [[0.31, "event: ..."]], "end": [1.2, "end"]}}]}
 
-A body stands under `json`, `text` or `base64`. A response body that is JSON stands whole under `json`, and its chunks
-give their lengths in bytes; any other stands in the chunks, as text or as `{"base64": "..."}`. Large blocks of JSON
-bodies may be kept apart: see `blobs.py`.
+A request body is stored under `json`, `text` or `base64`. A JSON response body is stored whole under `json`, and its
+chunks hold their lengths in bytes; any other response body is stored in the chunks, as text or `{"base64": "..."}`.
+Large base64 strings may be stored in files of their own: see `blobs.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from flag_harness.cassette.file.blobs import BlobReader, holds_block, lifted, put_back
-from flag_harness.cassette.file.body import Kind, Stored, restored, stored, stored_text
-from flag_harness.cassette.file.layout import laid_out
+from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob, insert_blobs
+from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, encode_body, encode_chunk
+from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.interaction import Envelope, Interaction, UpstreamName
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
@@ -71,7 +71,7 @@ class InteractionRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class File(Struct, forbid_unknown_fields=True):
     envelope: EnvelopeRow
     interactions: list[msgspec.Raw]
-    """Decoded one by one: the values of all bodies at once would keep the garbage collector busy."""
+    """Decoded one by one: decoding all bodies at once would keep the garbage collector busy."""
 
 
 _DECODER = msgspec.json.Decoder(File)
@@ -80,37 +80,39 @@ _OMITTED_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
-    """The bytes of a cassette's file that holds its large blocks itself."""
-    return _encoded(envelope, _rows(interactions), "")
+    """Encode a cassette as one self-contained file, without separate blobs."""
+    return _encode(envelope, _rows(interactions), "")
 
 
 def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs: str) -> tuple[bytes, dict[str, bytes]]:
-    """The bytes of a cassette's file, and those of the blocks kept apart, by SHA-256, in the folder `blobs`.
+    """Encode a cassette as a file and its blobs by SHA-256, which go to the folder `blobs`.
 
-    `blobs` is relative to the cassette's own folder. It is named only where there are such blocks.
+    `blobs` is relative to the cassette's folder. The file names it only if there are blobs.
     """
     rows = _rows(interactions)
     bodies = (side for row in rows for side in (row.request, row.response) if side.json is not UNSET)
     with_json = [side for side in bodies if isinstance(side.json, (dict, list, str))]
     blocks: dict[str, bytes] = {}
-    if not any(holds_block(side.json) for side in with_json):
-        return _encoded(envelope, rows, ""), blocks
+    if not any(has_blob(side.json) for side in with_json):
+        return _encode(envelope, rows, ""), blocks
     for side in with_json:
-        side.json = lifted(side.json, blocks)
-    return _encoded(envelope, rows, blobs), blocks
+        side.json = extract_blobs(side.json, blocks)
+    return _encode(envelope, rows, blobs), blocks
 
 
 def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
-    """What a cassette's file holds. Raises `ValueError` saying where and why it cannot be understood.
+    """Decode a cassette file. Raise `ValueError` naming the interaction and the reason if it is invalid.
 
-    `read_blob` gives the blocks that are kept apart: see `blobs.beside`.
+    `read_blob` reads the blobs that the file refers to: see `blobs.BlobFolderReader`.
     """
     file = _DECODER.decode(data)
     if file.envelope.format != FORMAT:
-        raise ValueError(f"format {file.envelope.format} is not known here (this version reads format {FORMAT})")
+        raise ValueError(f"format {file.envelope.format} is unknown (this version reads format {FORMAT})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
     blobs = file.envelope.blobs
-    return envelope, [_interaction(number, raw, blobs, read_blob) for number, raw in enumerate(file.interactions)]
+    return envelope, [
+        _decode_interaction(number, raw, blobs, read_blob) for number, raw in enumerate(file.interactions)
+    ]
 
 
 def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:
@@ -120,31 +122,31 @@ def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:
     ]
 
 
-def _encoded(envelope: Envelope, rows: list[InteractionRow], blobs: str) -> bytes:
+def _encode(envelope: Envelope, rows: list[InteractionRow], blobs: str) -> bytes:
     fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
     row = EnvelopeRow(FORMAT, blobs=blobs, **fields)
     known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_EMPTY or value}
     document = {"envelope": dict(sorted(known.items())), "interactions": msgspec.to_builtins(rows)}
-    return laid_out(document).encode("utf-8") + b"\n"
+    return format_json(document).encode("utf-8") + b"\n"
 
 
-def _put_back(row: InteractionRow, folder: str, read_blob: BlobReader | None) -> None:
-    """Put the blocks back into an interaction."""
+def _insert_blobs(row: InteractionRow, folder: str, read_blob: BlobReader | None) -> None:
+    """Replace the blob references in an interaction by the blobs."""
 
     def read(name: str) -> bytes:
         if read_blob is None:
-            raise ValueError(f"its blob {folder}/{name} stands in another file; read the cassette from where it stands")
+            raise ValueError(f"its blob {folder}/{name} is another file; read the cassette from its own path")
         return read_blob(folder, name)
 
     for side in (row.request, row.response):
-        side.json = put_back(side.json, read)
+        side.json = insert_blobs(side.json, read)
 
 
 def _request_row(request: Request) -> RequestRow:
     row = RequestRow(request.method, request.path, list(request.headers))
     if request.body:
-        body_row = stored(request.body)
-        setattr(row, body_row.kind, body_row.value)
+        body_row = encode_body(request.body)
+        setattr(row, body_row.form, body_row.value)
     return row
 
 
@@ -152,19 +154,19 @@ def _response_row(response: Response) -> ResponseRow:
     head = response[0] if isinstance(response[0], Head) else None
     row = ResponseRow((head.at, head.status) if head else None, list(head.headers) if head else [])
     chunks = [piece for piece in response if isinstance(piece, Chunk)]
-    whole = stored(body(response)) if chunks else Stored("text", "")
-    if whole.kind == "json":
+    whole = encode_body(body(response)) if chunks else EncodedBody("text", "")
+    if whole.form == "json":
         row.json = whole.value
         row.chunks = [(chunk.at, len(chunk.data)) for chunk in chunks]
     else:
-        row.chunks = [(chunk.at, _part(chunk.data)) for chunk in chunks]
+        row.chunks = [(chunk.at, _encode_part(chunk.data)) for chunk in chunks]
     row.end = _end_row(response[-1])
     return row
 
 
-def _part(data: bytes) -> str | EncodedBytes:
-    part = stored_text(data)
-    return part.value if part.kind == "text" else EncodedBytes(part.value)
+def _encode_part(data: bytes) -> str | EncodedBytes:
+    part = encode_chunk(data)
+    return part.value if part.form == "text" else EncodedBytes(part.value)
 
 
 def _end_row(piece: Piece) -> tuple[float, Any]:
@@ -173,34 +175,34 @@ def _end_row(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def _interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReader | None) -> Interaction:
+def _decode_interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReader | None) -> Interaction:
     try:
         row = _ROW_DECODER.decode(raw)
         if blobs:
-            _put_back(row, blobs, read_blob)
-        asked = row.request
-        body_bytes = next((restored(kind, value) for kind, value in _bodies(asked)), b"")
-        request = Request(asked.method, asked.path, tuple(asked.headers), body_bytes)
-        return Interaction(request, tuple(_pieces(row.response)), row.case, row.late)
+            _insert_blobs(row, blobs, read_blob)
+        request_row = row.request
+        body_bytes = next((decode_body(form, value) for form, value in _body_forms(request_row)), b"")
+        request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)
+        return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.late)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 
 
-def _bodies(row: RequestRow) -> Iterator[tuple[Kind, Any]]:
-    kinds: tuple[Kind, ...] = ("json", "text", "base64")
-    return ((kind, value) for kind in kinds if (value := getattr(row, kind)) is not UNSET)
+def _body_forms(row: RequestRow) -> Iterator[tuple[BodyForm, Any]]:
+    forms: tuple[BodyForm, ...] = ("json", "text", "base64")
+    return ((form, value) for form in forms if (value := getattr(row, form)) is not UNSET)
 
 
-def _pieces(row: ResponseRow) -> Iterator[Piece]:
+def _decode_pieces(row: ResponseRow) -> Iterator[Piece]:
     if row.head is not None:
         yield Head(*row.head, tuple(row.headers))
-    yield from _whole_chunks(row) if row.json is not UNSET else _text_chunks(row)
+    yield from _json_chunks(row) if row.json is not UNSET else _text_chunks(row)
     at, how = row.end
     yield End(at, how == "abandoned") if how == "end" or how == "abandoned" else Cut(at, how)
 
 
-def _whole_chunks(row: ResponseRow) -> Iterator[Chunk]:
-    data = restored("json", row.json)
+def _json_chunks(row: ResponseRow) -> Iterator[Chunk]:
+    data = decode_body("json", row.json)
     starts = [0]
     for _, length in row.chunks:
         if not isinstance(length, int):
@@ -208,7 +210,7 @@ def _whole_chunks(row: ResponseRow) -> Iterator[Chunk]:
         starts.append(starts[-1] + length)
     if starts[-1] != len(data):
         raise ValueError(
-            f"the chunks hold {starts[-1]} bytes, the JSON body {len(data)}: it was edited; fix the lengths"
+            f"the chunks hold {starts[-1]} bytes, the JSON body {len(data)}: the file was edited; correct the lengths"
         )
     return (Chunk(at, data[start:stop]) for (at, _), (start, stop) in zip(row.chunks, pairwise(starts), strict=True))
 
@@ -216,5 +218,5 @@ def _whole_chunks(row: ResponseRow) -> Iterator[Chunk]:
 def _text_chunks(row: ResponseRow) -> Iterator[Chunk]:
     for at, part in row.chunks:
         if isinstance(part, int):
-            raise ValueError(f"chunk length {part} stands without a JSON body")  # noqa: TRY004 - a value from a file
-        yield Chunk(at, part.encode("utf-8") if isinstance(part, str) else restored("base64", part.base64))
+            raise ValueError(f"chunk length {part} has no JSON body to refer to")  # noqa: TRY004 - a value from a file
+        yield Chunk(at, part.encode("utf-8") if isinstance(part, str) else decode_body("base64", part.base64))

@@ -1,27 +1,27 @@
-"""Indented JSON for people: a list of plain values stands on one line, everything else on lines of its own."""
+"""Indented JSON for people: a list of plain values takes one line, everything else lines of its own."""
 
 from typing import Any
 
 import msgspec
 
 
-def laid_out(value: Any) -> str:
-    """The JSON text. Keys keep their order; non-ASCII characters stand as themselves."""
-    return "".join(_parts(value, "\n"))
+def format_json(value: Any) -> str:
+    """Return the JSON text. Keys keep their order; non-ASCII characters are not escaped."""
+    return "".join(_format_parts(value, "\n"))
 
 
-def _parts(value: Any, newline: str) -> list[str]:
+def _format_parts(value: Any, newline: str) -> list[str]:
     if isinstance(value, dict) and value:
-        members = [[_plain(key), ": ", *_parts(member, newline + "  ")] for key, member in value.items()]
-        return _block("{", members, "}", newline)
+        members = [[_format_plain(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()]
+        return _format_block("{", members, "}", newline)
     if isinstance(value, (list, tuple)) and any(_is_nested(member) for member in value):
-        return _block("[", [_parts(member, newline + "  ") for member in value], "]", newline)
+        return _format_block("[", [_format_parts(member, newline + "  ") for member in value], "]", newline)
     if isinstance(value, (list, tuple)):
-        return ["[", ", ".join(map(_plain, value)), "]"]
-    return [_plain(value)]
+        return ["[", ", ".join(map(_format_plain, value)), "]"]
+    return [_format_plain(value)]
 
 
-def _block(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
+def _format_block(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
     inner = newline + "  "
     parts = [start]
     for number, member in enumerate(members):
@@ -34,5 +34,5 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, (dict, list, tuple)) and bool(value)
 
 
-def _plain(value: Any) -> str:
+def _format_plain(value: Any) -> str:
     return msgspec.json.encode(value).decode("utf-8")

@@ -1,4 +1,4 @@
-"""A lock on a cassette, so that of several that write one at the same time none undoes another's work."""
+"""A lock on a cassette's folder, so that concurrent writers do not overwrite each other's work."""
 
 import contextlib
 import os
@@ -7,38 +7,38 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOCK_FILE = ".harness.lock"
-"""The file that is the lock where directories cannot be locked."""
+"""The lock file, used if the file system cannot lock folders."""
 STALE_SECONDS = 60.0
-"""Age from which a lock file is one that a killed process left: writing a cassette takes milliseconds."""
+"""An older lock file was left by a killed process: writing a cassette takes milliseconds."""
 _PAUSE_SECONDS = 0.005
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock on the folder of `path`, which is made where there is none, against every thread and process.
+def lock_folder(path: Path) -> Iterator[None]:
+    """Hold a lock on the folder of `path` against every other thread and process; create the folder if needed.
 
-    The folder itself is locked (`flock`): nothing is left behind, and the lock ends with its holder however that ends.
-    Where folders cannot be locked (Windows, some network file systems), a file in it is the lock.
+    The folder itself is locked (`flock`): no file is left behind, and the lock ends with the process that holds it. If
+    folders cannot be locked (Windows, some network file systems), a file in the folder serves as the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        if not _locked_folder(path.parent, stack):
-            stack.enter_context(_lock_file(path.with_name(LOCK_FILE)))
+        if not _try_flock(path.parent, stack):
+            stack.enter_context(_hold_lock_file(path.with_name(LOCK_FILE)))
         yield
 
 
 @contextlib.contextmanager
-def all_locked(paths: Iterable[Path]) -> Iterator[None]:
-    """Hold the locks of several paths: one a folder, always in the same order, so that no two wait for each other."""
+def lock_folders(paths: Iterable[Path]) -> Iterator[None]:
+    """Hold one lock per folder of the paths, always in the same order, so that two callers cannot deadlock."""
     folders = {path.parent.resolve(): path for path in paths}
     with contextlib.ExitStack() as stack:
         for _, path in sorted(folders.items()):
-            stack.enter_context(locked(path))
+            stack.enter_context(lock_folder(path))
         yield
 
 
-def _locked_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
-    """Whether the folder could be locked; the stack unlocks it."""
+def _try_flock(folder: Path, stack: contextlib.ExitStack) -> bool:
+    """Lock the folder until the stack closes; return whether that worked."""
     try:
         import fcntl  # not on Windows
 
@@ -51,12 +51,12 @@ def _locked_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
 
 
 @contextlib.contextmanager
-def _lock_file(file: Path) -> Iterator[None]:
+def _hold_lock_file(file: Path) -> Iterator[None]:
     while True:
         try:
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             break
-        except (FileExistsError, PermissionError):  # Windows says the latter of a file that is being deleted
+        except (FileExistsError, PermissionError):  # Windows raises the latter if the file is being deleted
             _remove_stale(file)
             time.sleep(_PAUSE_SECONDS)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from flag_harness.cassette.file.blobs import decoded
+from flag_harness.cassette.file.blobs import decode_exact_base64
 
 UTF8 = ("utf-8", "surrogateescape")
 """Encoding and error handler under which any bytes become text and the same bytes again."""
@@ -117,7 +117,7 @@ def texts(body: str) -> list[Text]:
 
 def in_base64(text: str) -> str | None:
     """What a text says that is base64, such as a document's; `None` where it is none, or is short."""
-    block = decoded(text) if len(text) >= SHORTEST_BASE64 else None
+    block = decode_exact_base64(text) if len(text) >= SHORTEST_BASE64 else None
     return None if block is None else block.decode(*UTF8)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from flag_harness.cassette.cassette import LARGEST
-from flag_harness.cassette.file.blobs import BlobsBeside
+from flag_harness.cassette.file.blobs import BlobFolderReader
 from flag_harness.cassette.file.format import decode_file
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.filters import Filters
@@ -102,7 +102,7 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
 def _checked(version: _Version, filters: Filters) -> _Checked:
     """What looks like a key in a version, or is filtered by now; a file that is no cassette is searched as it is."""
     try:
-        envelope, interactions = decode_file(version.data, BlobsBeside(Path(version.path)))
+        envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
         return _Checked(version, [*scan_cassette(envelope, interactions), *_unfiltered(interactions, filters)])
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"

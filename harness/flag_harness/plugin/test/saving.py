@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
-from flag_harness.cassette.file.lock import locked
+from flag_harness.cassette.file.lock import lock_folder
 from flag_harness.cassette.merge import merged
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import Plan
@@ -25,7 +25,7 @@ def envelope_of(plan: Plan) -> Envelope:
 
 def save(plan: Plan, recorded: Sequence[Interaction]) -> bool:
     """Write what was recorded. Returns whether that took the place of a file that could not be read."""
-    with locked(plan.path):
+    with lock_folder(plan.path):
         old, broken = _old(plan)
         new = Cassette(envelope_of(plan), tuple(recorded))
         known = _filtered(old, plan.filters) if old else None
