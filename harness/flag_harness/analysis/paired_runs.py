@@ -94,7 +94,7 @@ class PairedRuns:
             groups.setdefault((pair.flag, pair.value), []).append(pair)
         for (flag, value), pairs in groups.items():
             paths = sorted({path for pair in pairs for path in pair.changes})
-            for name, members in _group_paths(paths, pairs).items():
+            for name, members in _group_paths(paths, pairs):
                 changed = [pair for pair in pairs if not members.isdisjoint(pair.changes)]
                 before, after = _summarize(
                     [one for pair in changed for path in members for one in pair.changes.get(path, ())]
@@ -217,13 +217,16 @@ def _has_date(change: Change) -> bool:
     return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))
 
 
-def _group_paths(paths: Sequence[str], pairs: Sequence[_Pair]) -> Mapping[str, set[str]]:
-    """Return the paths of one flag by the name of their effect: `*.key` for a key that is added in several places."""
-    by_key: dict[str, list[str]] = {}
+def _group_paths(paths: Sequence[str], pairs: Sequence[_Pair]) -> Iterator[tuple[str, set[str]]]:
+    """Yield the name of each effect and its paths: `*.key` for a key that is added in several places together."""
+    groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
         is_added = all(ABSENT in (one.before, one.after) for one in _changes_at({path}, pairs))
-        by_key.setdefault(path.rpartition(".")[2] if is_added and "[*]." in path else path, []).append(path)
-    return {(f"*.{key}" if len(members) > 1 else members[0]): set(members) for key, members in by_key.items()}
+        key = path.rpartition(".")[2] if is_added and "[*]." in path else path
+        seen_in = frozenset(index for index, pair in enumerate(pairs) if path in pair.changes)
+        groups.setdefault((key, seen_in), []).append(path)
+    for (key, _), members in groups.items():
+        yield (f"*.{key}" if len(members) > 1 else members[0]), set(members)
 
 
 def _change_key(pair: _Pair, change: Change) -> tuple[int, int, str, str, str]:
