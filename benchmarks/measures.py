@@ -11,7 +11,7 @@ from recorded import COUNT, MESSAGES, Row, conversations, thinking_signatures, w
 from recorded_grammar import WrongStreamError, message
 
 from flag_harness.clock import VirtualClock
-from flag_harness.simulator import Scenario, Turn, catalogue, simulate
+from flag_harness.simulator import Scenario, ScenarioTurn, catalogue, simulate
 from flag_harness.simulator.answer.profiles import LATEST
 from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.count.prefix import Segment, segments
@@ -92,10 +92,12 @@ def measure_all(rows: Sequence[Row]) -> list[Comparison]:
 
 
 def _simulator(
-    trusted: set[str], hook: Callable[[Any], Turn | None] | None = None, profile: str = "", clock: Any = None
+    trusted: set[str], hook: Callable[[Any], ScenarioTurn | None] | None = None, profile: str = "", clock: Any = None
 ) -> Simulator:
     """Return a simulated API that accepts the recorded signatures."""
-    simulator = simulate(Scenario(profile=profile or LATEST), hook=hook or (lambda body: Turn(text="ok")), clock=clock)
+    simulator = simulate(
+        Scenario(profile=profile or LATEST), hook=hook or (lambda body: ScenarioTurn(text="ok")), clock=clock
+    )
     simulator.signatures = SeededSignatures(0, trusted)
     return simulator
 
@@ -142,7 +144,7 @@ def _difference_reason(row: Row) -> str:
     return f"not refused with: {without_ids(row.error['message'])[:100]}"
 
 
-def _turn(recorded: Mapping[str, Any]) -> Turn:
+def _turn(recorded: Mapping[str, Any]) -> ScenarioTurn:
     """Return a turn with the recorded answer."""
     blocks = []
     for block in recorded["content"]:
@@ -151,7 +153,7 @@ def _turn(recorded: Mapping[str, Any]) -> Turn:
         else:
             blocks.append(Block(raw=dict(block)))
     usage = recorded.get("usage") or {}
-    return Turn(
+    return ScenarioTurn(
         blocks=tuple(blocks),
         stop_reason=recorded["stop_reason"],
         stop_sequence=recorded.get("stop_sequence"),

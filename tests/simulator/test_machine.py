@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flag_harness.clock import VirtualClock
-from flag_harness.simulator import Turn, simulate
+from flag_harness.simulator import ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Call
 from flag_harness.wire.timeline import Head, Request, body
 
@@ -46,9 +46,9 @@ class Conversation(RuleBasedStateMachine):
         self.base |= {"stream": True} if streams else {}
         self.user_speaks("Hello.", calls)
 
-    def _turn(self) -> Turn:
+    def _turn(self) -> ScenarioTurn:
         calls = tuple(Call(name="bash", input={"number": number}) for number in range(self.calls))
-        return Turn(thinking="Let me see.", text="Well.", calls=calls)
+        return ScenarioTurn(thinking="Let me see.", text="Well.", calls=calls)
 
     def ask(self, headers: Any = HEADERS, **changes: Any) -> tuple[int, Any]:
         """Status, and the message or the error."""

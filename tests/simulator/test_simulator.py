@@ -9,7 +9,7 @@ import anthropic
 import pytest
 
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator import Turn, parse_scenario, simulate
+from flag_harness.simulator import ScenarioTurn, parse_scenario, simulate
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Request, body
 
@@ -119,7 +119,7 @@ def test_the_sdk_runs_its_tool_runner() -> None:
 
 def test_a_hooks_turn_is_judged_as_a_files_is(request_for: Any) -> None:
     """What no file could say is told before anything is sent."""
-    simulator = simulate(hook=lambda body: Turn(text="a", stop_reason="tool_use"))
+    simulator = simulate(hook=lambda body: ScenarioTurn(text="a", stop_reason="tool_use"))
     with pytest.raises(ScenarioError) as caught:
         simulator(request_for())
     words = 'stop_reason = "tool_use", but the turn has no call; add one or remove stop_reason'
@@ -251,8 +251,8 @@ def test_without_a_scenario_the_user_is_echoed(request_for: Any, read: Any) -> N
 def test_a_hook_answers_before_the_turns(request_for: Any, read: Any) -> None:
     """What it returns is answered; None leaves the answer to the turns."""
 
-    def hook(asked: Any) -> Turn | None:
-        return Turn(text=f"{asked['max_tokens']} tokens") if asked["max_tokens"] < 10 else None
+    def hook(asked: Any) -> ScenarioTurn | None:
+        return ScenarioTurn(text=f"{asked['max_tokens']} tokens") if asked["max_tokens"] < 10 else None
 
     simulator = simulate(parse_scenario('[[turn]]\ntext = "turn"'), hook=hook)
     told = [read(simulator(request_for(max_tokens=most)))[1]["content"][0]["text"] for most in (9, 10)]

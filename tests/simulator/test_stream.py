@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.simulator import Scenario, Turn, simulate
+from flag_harness.simulator import Scenario, ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Block, Call, TurnConditions
 from flag_harness.wire.timeline import Chunk, Head, Request, body
 
@@ -34,7 +34,7 @@ BLOCKS = st.one_of(
 )
 
 
-def asked(turn: Turn, seed: int = 0, **changes: Any) -> Any:
+def asked(turn: ScenarioTurn, seed: int = 0, **changes: Any) -> Any:
     value = {
         "model": "claude-haiku-4-5",
         "max_tokens": 8000,
@@ -50,7 +50,7 @@ def asked(turn: Turn, seed: int = 0, **changes: Any) -> Any:
 @given(st.lists(BLOCKS, max_size=5), st.integers(0, 1000))
 def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
     """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""
-    turn = Turn(blocks=tuple(blocks), stop_reason="end_turn", when=TurnConditions())
+    turn = ScenarioTurn(blocks=tuple(blocks), stop_reason="end_turn", when=TurnConditions())
     message = grammar.assembled(body(asked(turn, seed, stream=True)))
     told: list[Any] = []
     for block in message["content"]:
@@ -69,7 +69,7 @@ def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int)
 
 def test_a_stream_tells_what_the_plain_answer_tells() -> None:
     """Same blocks, same stop reason, same totals; a plain body is not padded."""
-    turn = Turn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))
+    turn = ScenarioTurn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))
     streamed = grammar.assembled(body(asked(turn, stream=True)))
     plain_bytes = body(asked(turn))
     plain = json.loads(plain_bytes)
@@ -83,7 +83,7 @@ def test_a_stream_tells_what_the_plain_answer_tells() -> None:
 
 def test_padding_is_even_from_0_to_15() -> None:
     """As in the recordings: every width about as often as every other."""
-    stream = body(asked(Turn(text="word " * 60_000), stream=True))
+    stream = body(asked(ScenarioTurn(text="word " * 60_000), stream=True))
     widths = Counter(
         len(found["padding"])
         for match in grammar.EVENT.finditer(stream)
@@ -96,7 +96,7 @@ def test_padding_is_even_from_0_to_15() -> None:
 
 def test_thinking_may_be_left_out_of_sight() -> None:
     """Display "omitted": the signature alone, which is known when it comes back."""
-    turn = Turn(thinking="secret", text="Done.")
+    turn = ScenarioTurn(thinking="secret", text="Done.")
     omitted = {"type": "enabled", "budget_tokens": 2000, "display": "omitted"}
     message = grammar.assembled(body(asked(turn, stream=True, thinking=omitted)))
     thinking = message["content"][0]
@@ -113,7 +113,7 @@ def test_thinking_may_be_left_out_of_sight() -> None:
 
 def test_thinking_is_sent_only_where_the_model_thinks() -> None:
     """On a model that waits to be asked it stays away otherwise, and its tokens are not stated."""
-    turn = Turn(thinking="secret", text="Done.")
+    turn = ScenarioTurn(thinking="secret", text="Done.")
     message = json.loads(body(asked(turn, thinking={"type": "disabled"})))
     assert [{"type": "text", "text": "Done."}] == message["content"]
     assert "output_tokens_details" not in message["usage"]
@@ -135,10 +135,10 @@ def test_thinking_is_sent_only_where_the_model_thinks() -> None:
 @pytest.mark.parametrize("raw", [False, True])
 def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, expected: list[str], raw: bool) -> None:
     """As recorded of Opus 4.7 and later; what was thought is counted all the same."""
-    turn = Turn(thinking="One two.", text="Done.")
+    turn = ScenarioTurn(thinking="One two.", text="Done.")
     if raw:
         blocks = ({"type": "thinking", "thinking": expected[0], "signature": "s"}, {"type": "text", "text": "Done."})
-        turn = Turn(blocks=tuple(Block(raw=block) for block in blocks[2 - len(expected) :]))
+        turn = ScenarioTurn(blocks=tuple(Block(raw=block) for block in blocks[2 - len(expected) :]))
     message = json.loads(body(asked(turn, model=model, thinking=thinking)))
     assert expected == [block.get("thinking", block.get("text")) for block in message["content"]]
     counted = message["usage"].get("output_tokens_details", {}).get("thinking_tokens")
@@ -150,7 +150,7 @@ def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
     """The stream holds half of the input's JSON; the plain answer holds an empty input."""
-    turn = Turn(calls=(Call(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens")
+    turn = ScenarioTurn(calls=(Call(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens")
     answer = body(asked(turn, stream=stream))
     if stream:
         assert '{"command": "cat <<EOF' == grammar.assembled(answer)["content"][0]["partial_json"]
@@ -161,7 +161,7 @@ def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
 def test_raw_blocks_are_sent_as_they_stand() -> None:
     """What the encoder does not know is carried whole by its start event."""
     raw = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": []}
-    stream = body(asked(Turn(blocks=(Block(raw=raw),)), stream=True))
+    stream = body(asked(ScenarioTurn(blocks=(Block(raw=raw),)), stream=True))
     told = [data for name, data in grammar.events(stream) if name.startswith("content_block")]
     assert [raw] == [data["content_block"] for data in told if data["type"] == "content_block_start"]
     assert 2 == len(told)
@@ -169,7 +169,7 @@ def test_raw_blocks_are_sent_as_they_stand() -> None:
 
 def test_times_are_data() -> None:
     """The head after the first token's time, then an event each step; a plain answer waits for all of them."""
-    turn = msgspec.convert({"text": "Hi", "timing": {"first_token": 2.0, "per_event": 0.5}}, Turn)
+    turn = msgspec.convert({"text": "Hi", "timing": {"first_token": 2.0, "per_event": 0.5}}, ScenarioTurn)
     streamed, plain = asked(turn, stream=True), asked(turn)
     assert [2.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.0] == [piece.at for piece in streamed]
     assert [5.0] * 3 == [piece.at for piece in plain]

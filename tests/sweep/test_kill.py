@@ -20,7 +20,7 @@ import pytest
 from flag_harness.reference import Context, load, save
 from flag_harness.reference.context.heal import INTERRUPTED, NOT_RUN
 from flag_harness.reference.settings import read_settings
-from flag_harness.simulator import Turn, simulate
+from flag_harness.simulator import ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Call
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Request, Response, header
@@ -51,16 +51,18 @@ ENVIRONMENTS: tuple[dict[str, str], ...] = (
 )
 
 
-def model(body: Mapping[str, Any]) -> Turn:
+def model(body: Mapping[str, Any]) -> ScenarioTurn:
     """A careful model: where a call may or may not have taken effect, it looks before it calls again."""
     content = body["messages"][-1]["content"]
     results = [block for block in content if block["type"] == "tool_result"]
     said = str(results[-1]["content"]) if results else ""
     if said == INTERRUPTED:
-        return Turn(thinking="Did it run?", text="Let me look first.", calls=(Call(name="look", input={}),))
+        return ScenarioTurn(thinking="Did it run?", text="Let me look first.", calls=(Call(name="look", input={}),))
     if said == "noted" or STEP in said:
-        return Turn(text="It is noted.")
-    return Turn(thinking="One call will do.", text="I note it down.", calls=(Call(name="note", input={"step": STEP}),))
+        return ScenarioTurn(text="It is noted.")
+    return ScenarioTurn(
+        thinking="One call will do.", text="I note it down.", calls=(Call(name="note", input={"step": STEP}),)
+    )
 
 
 class Grave:

@@ -7,7 +7,7 @@ rate limits).
 
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix
 from flag_harness.simulator.scenario.loading import load_scenario, parse_scenario
-from flag_harness.simulator.scenario.scenario import Block, Call, RateLimits, Scenario, Timing, Turn
+from flag_harness.simulator.scenario.scenario import Block, Call, RateLimits, Scenario, ScenarioTurn, Timing
 from flag_harness.simulator.simulator import Hook, Simulator, UnmatchedRequest, simulate
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "Hook",
     "RateLimits",
     "Scenario",
+    "ScenarioTurn",
     "Simulator",
     "Timing",
-    "Turn",
     "UnmatchedRequest",
     "load_scenario",
     "parse_scenario",

@@ -32,7 +32,7 @@ from flag_harness.simulator.count.rate_limits import ExceededLimit, RateLimiter
 from flag_harness.simulator.rules import ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import RequestView, is_thinking, is_thinking_requested, request_view
-from flag_harness.simulator.scenario.scenario import Scenario, Turn
+from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn, unmatched_message
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Headers, Request, Response, header
@@ -40,10 +40,10 @@ from flag_harness.wire.timeline import Headers, Request, Response, header
 logger = logging.getLogger(__name__)
 MAX_REMEMBERED = 65_536
 """The number of different requests whose repetitions are counted; the least recent one is forgotten first."""
-_WARMUP_TURN = Turn(stop_reason="max_tokens", output_tokens=0)
+_WARMUP_TURN = ScenarioTurn(stop_reason="max_tokens", output_tokens=0)
 """Answers `max_tokens: 0`, a request that only fills the cache (documented)."""
 
-Hook: TypeAlias = Callable[[Mapping[str, Any]], Turn | None]
+Hook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
 """Receives a legal body and returns the turn to answer with, or None to use the scenario's turns.
 
 An invalid turn raises `ScenarioError`."""
@@ -170,7 +170,7 @@ class Simulator:
         )
         return RefusedRequest("rate limit", 429, "rate_limit_error", message)
 
-    def _choose_turn(self, body: Mapping[str, Any], view: RequestView) -> Turn | None:
+    def _choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         turn = self._hook(body) if self._hook is not None else None
         if turn is not None:
             problem = turn_problem(turn)
@@ -180,7 +180,7 @@ class Simulator:
         return echo_turn(view) if self.scenario is None else self._turns.choose(view)
 
     def _build_answer(
-        self, turn: Turn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
+        self, turn: ScenarioTurn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
     ) -> AnswerMessage:
         model, body, profile = request.model, request.body, self._settings.profile
         content = answer_content(turn, body, thinking=is_thinking(body, model))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from flag_harness.simulator import Turn
+from flag_harness.simulator import ScenarioTurn
 from flag_harness.simulator.scenario.scenario import Call
 
 TOOL = "note"
@@ -15,19 +15,21 @@ GO_ON = "Go on."
 NEXT = "Thank you. Is there anything left to do?"
 
 
-def answer_request(body: Mapping[str, Any]) -> Turn:
+def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
     """Return the model's turn, which depends on the request alone: the model does not know what the agent left out.
 
     The model repeats a call that failed.
     """
     texts = set(_user_texts(body["messages"]))
     if NEXT in texts:
-        return Turn(thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé.")
+        return ScenarioTurn(thinking="Nothing comes to mind.", text="Nothing that I know of: tout est réglé.")
     if ASK not in texts:
-        return Turn(text="Go on with what?")
+        return ScenarioTurn(text="Go on with what?")
     if any(block.get("content") == NOTED or _is_noted(block) for block in _tool_results(body["messages"])):
-        return Turn(thinking="The tool has answered; that was all.", text="It is done: the würfel is on record.")
-    return Turn(
+        return ScenarioTurn(
+            thinking="The tool has answered; that was all.", text="It is done: the würfel is on record."
+        )
+    return ScenarioTurn(
         thinking="The step is short; one call of the tool will do.",
         text="I note it down, das Wörtchen für Wörtchen.",
         calls=(Call(name=TOOL, input={"step": STEP}),),

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from flag_harness.simulator.count.tokens import call_tokens, text_tokens, truncate_text
-from flag_harness.simulator.scenario.scenario import Block, StopReason, Turn
+from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn, StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class AnswerContent:
     tokens: int | None = None
 
 
-def answer_content(turn: Turn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
+def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
     """Return the part of the turn that answers this request.
 
     Thinking is sent only if the model thinks (`thinking`). A stop sequence in a text ends the answer before it. Content

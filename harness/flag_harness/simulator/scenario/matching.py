@@ -10,7 +10,7 @@ from flag_harness.simulator.scenario.scenario import TurnConditions
 
 
 @dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResultView:
     """A tool_result of the last user message; `tool` is the name of the tool that was called."""
 
     text: str
@@ -24,7 +24,7 @@ class RequestView:
 
     user: str
     last_user_text: str
-    results: tuple[ToolResult, ...]
+    results: tuple[ToolResultView, ...]
     system: str
     streaming: bool
     thinking: bool
@@ -43,7 +43,7 @@ def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> Reques
         user=texts[-1] if texts else "",
         last_user_text=next((text for text in reversed(texts) if text), ""),
         results=tuple(
-            ToolResult(
+            ToolResultView(
                 text_content(block.get("content")), bool(block.get("is_error")), names.get(block["tool_use_id"], "")
             )
             for block in (message_blocks(users[-1]) if users else ())
@@ -105,7 +105,7 @@ def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _any_result(test: Callable[[Any, ToolResult], bool]) -> Callable[[Any, RequestView], bool]:
+def _any_result(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
     return lambda expected, view: any(test(expected, result) for result in view.results)
 
 

@@ -169,7 +169,7 @@ class TurnConditions(_FrozenStruct, frozen=True):
     nth: int | tuple[int, ...] = ()
 
 
-class Turn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks": "block"}):
+class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks": "block"}):
     """The answer to the requests that `when` describes."""
 
     name: str = ""
@@ -204,7 +204,7 @@ class Turn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks": "block
 class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
     """What one simulated API answers and refuses. `title` is shown in error messages."""
 
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[ScenarioTurn, ...] = ()
     title: str = ""
     commands: tuple[str, ...] = ()
     refused_betas: tuple[str, ...] = ()
@@ -216,7 +216,7 @@ class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
 
 
 TABLE_TYPES: Mapping[str, type[msgspec.Struct]] = {
-    "turn": Turn,
+    "turn": ScenarioTurn,
     "when": TurnConditions,
     "call": Call,
     "block": Block,

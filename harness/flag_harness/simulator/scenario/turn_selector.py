@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flag_harness.simulator.scenario.matching import RequestView, is_match
-from flag_harness.simulator.scenario.scenario import Scenario, Turn, TurnConditions
+from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, TurnConditions
 
 _MAX_LENGTH = 120
 
@@ -12,13 +12,13 @@ _MAX_LENGTH = 120
 class TurnSelector:
     """Selects turns and counts how often each matched. Not thread-safe; its owner holds a lock."""
 
-    def __init__(self, turns: Sequence[Turn]) -> None:
+    def __init__(self, turns: Sequence[ScenarioTurn]) -> None:
         self._turns = tuple(turns)
         self._match_counts = [0] * len(self._turns)
 
-    def choose(self, view: RequestView) -> Turn | None:
+    def choose(self, view: RequestView) -> ScenarioTurn | None:
         """Return the first matching turn. A turn with `nth` counts each match of its other conditions."""
-        chosen: Turn | None = None
+        chosen: ScenarioTurn | None = None
         for index, turn in enumerate(self._turns):
             if not is_match(turn.when, view):
                 continue
@@ -31,10 +31,10 @@ class TurnSelector:
         return chosen
 
 
-def echo_turn(view: RequestView) -> Turn:
+def echo_turn(view: RequestView) -> ScenarioTurn:
     """Return the turn that answers without a scenario: it repeats the tool results, or else what the user said."""
     text = "\n".join(result.text for result in view.results) or view.user or view.last_user_text
-    return Turn(text=text or "(empty message)", thinking="I repeat it.")
+    return ScenarioTurn(text=text or "(empty message)", thinking="I repeat it.")
 
 
 def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:

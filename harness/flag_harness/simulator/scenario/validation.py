@@ -13,9 +13,9 @@ from flag_harness.simulator.scenario.scenario import (
     Error,
     RateLimits,
     Scenario,
+    ScenarioTurn,
     StopReason,
     Timing,
-    Turn,
     TurnConditions,
 )
 
@@ -46,7 +46,7 @@ def settings_problem(scenario: Scenario) -> ScenarioProblem | None:
     return _timing_problem(scenario.timing) or _limits_problem("limits", scenario.limits)
 
 
-def turn_problem(turn: Turn) -> ScenarioProblem | None:
+def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     """Return the first mistake in a turn, or None."""
     return (
         _answer_problem(turn)
@@ -59,7 +59,7 @@ def turn_problem(turn: Turn) -> ScenarioProblem | None:
     )
 
 
-def _answer_problem(turn: Turn) -> ScenarioProblem | None:
+def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
     if turn.error is not None and (flat or turn.blocks):
         beside = (flat or ["block"])[0]
@@ -83,7 +83,7 @@ def _when_problem(when: TurnConditions) -> ScenarioProblem | None:
     return None
 
 
-def _blocks_problem(turn: Turn) -> ScenarioProblem | None:
+def _blocks_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     for index, block in enumerate(turn.content):
         if sum(value is not None for value in msgspec.structs.astuple(block)) != 1:
             return ScenarioProblem(
@@ -127,7 +127,7 @@ def _raw_problem(index: int, raw: Mapping[str, Any]) -> ScenarioProblem | None:
 _PLACEHOLDERS: Mapping[type, str] = {str: '"..."', dict: "{...}"}
 
 
-def _stop_reason_problem(turn: Turn) -> ScenarioProblem | None:
+def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     calls = any(block.call is not None or (block.raw or {}).get("type") == "tool_use" for block in turn.content)
     reason: StopReason = turn.final_stop_reason
     if reason == "tool_use" and not calls:
