@@ -94,7 +94,7 @@ def _check_wire(flags: Combination, body: Mapping[str, Any]) -> None:
 
 def _check_transcript(flags: Combination, cassette: Any, conversation: Talk) -> None:
     """A reader sees what they would see with every flag off; a live model's words are its own."""
-    words = not cassette.live
+    words = not cassette.is_live
     expected = expected_transcript()[: None if flags.id == ALL else FIRST_LINES]
     lines = transcript(conversation.agent.context.messages, words=words)
     if words:
@@ -118,7 +118,7 @@ def _streaming(cassette: Any, conversation: Talk) -> None:
     said = [line[2] for line in transcript(messages) if line[:2] == ["assistant", "text"]]
     assert "".join(said) == "".join(shown), "the deltas join to the final text"
     assert len(said) < len(shown), "the text comes in more than one delta"
-    tolerance = 1e-6 if cassette.virtual else SCHEDULING
+    tolerance = 1e-6 if cassette.is_virtual else SCHEDULING
     for (_, response), event in zip(cassette.exchanges, conversation.of(RequestUsage), strict=True):
         timeline = pytest.approx(first_token(response), abs=tolerance)
         assert timeline == event.first_token, "the agent's first-token time equals the timeline's"
@@ -151,7 +151,7 @@ def _prompt_cache_extended_output(cassette: Any, conversation: Talk) -> None:
 
 def _all(cassette: Any, conversation: Talk) -> None:
     _streaming_prompt_cache(cassette, conversation)
-    words = not cassette.live
+    words = not cassette.is_live
     both = (expected_transcript(), transcript(conversation.agent.context.messages))
     expected, done = ([line[2] for line in lines if line[1] == "tool_result"] for lines in both)
     assert expected == done if words else len(expected) <= len(done), "both tool turns are played"

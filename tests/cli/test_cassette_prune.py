@@ -32,7 +32,7 @@ def _save(path: str, *blocks: bytes, case: str = "test_it.py::test_it", at: floa
 def _note(**changes: Any) -> None:
     """What a whole run has noted."""
     row = {
-        "narrowed": "",
+        "partial_reason": "",
         "finished": PAST + 60,
         "recordings": "recordings",
         "claimed": ["recordings/used.json"],
@@ -168,11 +168,11 @@ def test_without_blobs_no_cassette_is_read_for_them() -> None:
         ),
         ("{}", f"{CLAIMS}: cannot be read ('claimed'); run the whole suite first: pytest"),
         (
-            '{"claimed": [], "files": [], "narrowed": "it ran with --lf", "finished": 1}',
+            '{"claimed": [], "files": [], "partial_reason": "it ran with --lf", "finished": 1}',
             "the last run was not a whole one (it ran with --lf); run the whole suite first: pytest",
         ),
     ],
-    ids=["none", "broken", "narrowed"],
+    ids=["none", "broken", "partial"],
 )
 def test_without_a_whole_run_nothing_is_removed(
     text: str | None, message: str, capsys: pytest.CaptureFixture[str]

@@ -30,8 +30,8 @@ def _miss(cassette: str, old: str = "old", new: str = "new", **fields: Any) -> d
     row = {
         "test": "test_x.py::test_x",
         "cassette": cassette,
-        "place": 0,
-        "what": what,
+        "index": 0,
+        "differences": what,
         "changes": [change],
         "played": [],
     }

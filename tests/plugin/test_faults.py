@@ -136,11 +136,11 @@ def test_marked({cassette}):
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        ("faults()", "it takes faults, one at least: @pytest.mark.faults(overloaded(on=2))"),
-        ("faults(overloaded(), on=2)", "it takes faults, one at least: @pytest.mark.faults(overloaded(on=2))"),
+        ("faults()", "it takes at least one fault: @pytest.mark.faults(overloaded(on=2))"),
+        ("faults(overloaded(), on=2)", "it takes at least one fault: @pytest.mark.faults(overloaded(on=2))"),
         (
             "faults(3)",
-            "3 is no fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'",
+            "3 is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'",
         ),
         ("faults('overloaded:on=0')", "overloaded: on=0: must be a whole number from 1 up, or a collection of them"),
         (
@@ -202,8 +202,8 @@ def test_a_mark_without_traffic_fails(repository: pytest.Pytester) -> None:
     run.stdout.fnmatch_lines(
         [
             "E       assert 1 == 2",
-            "@pytest.mark.faults(overloaded:on=1): nothing could go wrong, since the test does not use the `cassette` "
-            "fixture; let the test take it",
+            "@pytest.mark.faults(overloaded:on=1): no fault can fire, since the test does not use the `cassette` "
+            "fixture; add the fixture to its arguments",
         ]
     )
 
@@ -213,7 +213,7 @@ def test_a_mark_without_traffic_fails(repository: pytest.Pytester) -> None:
     [
         (
             "streaming",
-            "fault overloaded:combination=streaming never fired: no test ran under the combination that it is bound to",
+            "fault overloaded:combination=streaming never fired: no test ran under the combination that it needs",
         ),
         ("off,on=9", "fault overloaded:combination=off,on=9 never fired: it saw 2 requests, of which none was due"),
     ],
@@ -315,7 +315,7 @@ def test_a_sweep_takes_no_tests(repository: pytest.Pytester, argument: str, faul
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(
         [
-            f"ERROR: --harness-sweep runs no tests, so {argument} has no place here; to sweep some faults: "
+            f"ERROR: --harness-sweep runs no tests, so it cannot take {argument}; to sweep some faults: "
             f"--harness-fault={fault} (repeatable), or -k with a part of their names"
         ]
     )

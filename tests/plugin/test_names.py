@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination
-from flag_harness.plugin.run.names import LONGEST, cassette_name, same_names, slug
+from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, duplicate_names, slug
 
 
 class Colour(enum.Enum):
@@ -101,12 +101,14 @@ def test_tests_that_differ_in_case_have_names_that_differ_in_more() -> None:
     assert re.fullmatch("test_GET-[0-9a-f]{8}", cassette_name([], "test_GET", {}, {}))
 
 
-@pytest.mark.parametrize("text", ["con", "NUL", "aux.py", "x" * (LONGEST + 1), "a:b", "ends.", "ümlaut", "a\nb"])
+@pytest.mark.parametrize(
+    "text", ["con", "NUL", "aux.py", "x" * (MAX_NAME_LENGTH + 1), "a:b", "ends.", "ümlaut", "a\nb"]
+)
 def test_a_name_that_some_file_system_refuses_has_a_hash(text: str) -> None:
     """And is short, of plain characters, and not what Windows keeps to itself."""
     name = slug(text)
     assert re.fullmatch(r"[A-Za-z0-9_.,=+\-\[\]]*-[0-9a-f]{8}", name)
-    assert len(name) <= LONGEST + 9
+    assert len(name) <= MAX_NAME_LENGTH + 9
 
 
 VALUES = st.recursive(
@@ -120,10 +122,10 @@ def test_no_two_values_have_the_same_name(values: list[Any]) -> None:
     """As a file system sees them that ignores case; and every name is legal on all."""
     names = {_named(value).casefold() for value in values}
     assert len(values) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9_.,=+\-\[\]]+", name) and len(name) <= LONGEST + 9 for name in names)
+    assert all(re.fullmatch(r"[a-z0-9_.,=+\-\[\]]+", name) and len(name) <= MAX_NAME_LENGTH + 9 for name in names)
 
 
 def test_owners_of_the_same_name_are_found() -> None:
     """Whatever the case; the first is named with each other."""
     names = [("a", "x.json"), ("b", "y.json"), ("c", "X.json"), ("a", "x.json"), ("d", "x.json")]
-    assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(same_names(names))
+    assert [("a", "c", "X.json"), ("a", "d", "x.json")] == list(duplicate_names(names))

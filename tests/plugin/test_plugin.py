@@ -270,7 +270,7 @@ def test_the_matrix_sets_the_environment_of_tests_that_ask_for_no_fixture(reposi
         ),
         (
             'flags("streaming")',
-            "test_it.py::test_it: @pytest.mark.flags: 'streaming' says neither on nor off; "
+            "test_it.py::test_it: @pytest.mark.flags: 'streaming' is neither on nor off; "
             "pin by name: flags(streaming=True)",
         ),
         (

@@ -18,7 +18,7 @@ import brotli
 import pytest
 
 import flag_harness.plugin.test.traffic  # noqa: F401 - as above
-from flag_harness.plugin.redact.secrets import hidden_in_logs, hide_in_record
+from flag_harness.plugin.redact.secrets import mask_log_record, mask_logs
 
 SECRET = "hunter2-planted-5f1c9e"
 API_KEY = "sk-ant-api03-notarealkeynotarealkey0000"
@@ -312,7 +312,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
         (
             "",
             "@pytest.fixture(scope='session')\ndef harness_filters(): return ['x']\n",
-            "*test_a: the fixture harness_filters must return flag_harness.cassette.Filters: [[]'x']",
+            "*test_a: the fixture harness_filters must return flag_harness.Filters, not [[]'x']",
         ),
     ],
 )
@@ -405,7 +405,7 @@ def test_log_records_that_have_nothing_to_hide_are_left_as_they_are() -> None:
     given = {"plain": {"a": (1, "b")}, "number": 2.5, "nothing": None}
     hidden = {"keyed": {"hunter2": ("hunter2", 1)}, "named": Named()}
     record = logging.makeLogRecord({**given, **hidden, "msg": "%s", "args": ("fine",)})
-    hide_in_record(record, shown)
+    mask_log_record(record, shown)
     assert ("%s", ("fine",)) == (record.msg, record.args)
     assert all(value is record.__dict__[name] for name, value in given.items())
     assert ({"REDACTED": ["REDACTED", 1]}, "<REDACTED>") == (record.__dict__["keyed"], record.__dict__["named"])
@@ -414,11 +414,11 @@ def test_log_records_that_have_nothing_to_hide_are_left_as_they_are() -> None:
 def test_a_log_record_that_cannot_be_formatted_is_left_to_its_handler(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever logs it wrongly hears of it as ever; records after the context are made as before."""
     logger = logging.getLogger("test")
-    with hidden_in_logs(lambda text: text.replace("hunter2", "REDACTED")):
+    with mask_logs(lambda text: text.replace("hunter2", "REDACTED")):
         logger.warning("%s hunter2", "a")
         logger.warning("nothing %s", "here")
         record = logger.makeRecord("test", logging.WARNING, "", 0, "%d hunter2", ("x",), None)
-        hide_in_record(record, lambda text: text.replace("hunter2", "REDACTED"))
+        mask_log_record(record, lambda text: text.replace("hunter2", "REDACTED"))
     logger.warning("%s hunter2", "b")
     assert ("%d hunter2", ("x",)) == (record.msg, record.args)
     assert ["a REDACTED", "nothing here", "b hunter2"] == caplog.messages

@@ -130,7 +130,7 @@ def test_a_miss_says_what_differs_and_what_to_type(project: pytest.Pytester) -> 
                 "To record it with pytest-recording: pytest test_it.py::test_get --record-mode=new_episodes "
                 "-p no:flag_harness",
                 "To record it here: flag-harness cassette import cassettes/test_it/test_get.yaml --to recordings, "
-                "and take the cassette fixture for the mark",
+                "and use the cassette fixture instead of the mark",
             ],
             consecutive=True,
         )
@@ -271,7 +271,7 @@ def test_the_mark_and_the_cassette_fixture_exclude_each_other(project: pytest.Py
     """Two would answer."""
     run = _run(project, GET.replace("test_get()", "test_get(cassette)"))
     run.assert_outcomes(errors=1)
-    run.stdout.fnmatch_lines(["E*test_get: take either @pytest.mark.vcr or the cassette fixture, not both"])
+    run.stdout.fnmatch_lines(["E*test_get: use either @pytest.mark.vcr or the cassette fixture, not both"])
 
 
 REACH = """

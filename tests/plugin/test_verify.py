@@ -200,7 +200,7 @@ def test_without_a_key_nothing_is_sent(repository: Repository, live: Any, monkey
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     code, output = repository.verify(*LIVE)
     assert 1 == code
-    assert "inconclusive: there is no key to ask the live API with: set ANTHROPIC_API_KEY" in output
+    assert "inconclusive: there is no key for the live API: set ANTHROPIC_API_KEY" in output
     assert [] == upstream.requests
 
 
@@ -281,7 +281,7 @@ def test_tests_without_a_cassette_are_left_out_and_missing_ones_are_inconclusive
     assert 1 == code
     assert {"2 deselected", "2 inconclusive"} <= set(re.split(", | in ", output.splitlines()[-1].strip("= ")))
     assert "TestAll::test_it[1] INCONCLUSIVE" in output
-    assert ": nothing was recorded that could be verified" in output
+    assert ": nothing is recorded that could be verified" in output
 
 
 def test_a_cassette_that_cannot_be_read_is_inconclusive(repository: Repository) -> None:

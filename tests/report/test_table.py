@@ -3,34 +3,31 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.report.table import align_columns, group_by_combination, recordings_line, summary_lines
+from flag_harness.record import RequestRow, RunRow
+from flag_harness.report.table import aligned, by_combination, closing_lines, recordings_line
+from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def _row(**changes: Any) -> dict[str, Any]:
-    return {
-        "case": "test_a.py::test_a",
-        "combination": "off",
-        "outcome": "passed",
-        "requests": 2,
-        "errors": 0,
-        "input_tokens": 1200,
-        "output_tokens": 30,
-        "cache_read_input_tokens": 0,
-        "cost": 0.01,
-        "first_token": None,
-        "seconds": 1.0,
-        "played": "live",
-        "recorded_at": "2026-11-20T12:00:00Z",
-        "asked": None,
-        "rebased": None,
-        **changes,
-    }
+def _row(**changes: Any) -> RunRow:
+    row = RunRow(
+        case="test_a.py::test_a",
+        combination="off",
+        outcome="passed",
+        requests=2 * (RequestRow("POST", "/v1/messages", 200, ""),),
+        usage=Usage(input_tokens=1200, output_tokens=30),
+        cost=0.01,
+        seconds=1.0,
+        recorded_from="live",
+        recorded_at="2026-11-20T12:00:00Z",
+    )
+    return msgspec.structs.replace(row, **changes)
 
 
 def test_the_table_sums_up_each_combination() -> None:
@@ -51,7 +48,9 @@ def test_the_table_sums_up_each_combination() -> None:
     ] == list(summary_lines(rows, NOW))
 
 
-@pytest.mark.parametrize("changes", [{"played": "simulator"}, {"played": None, "asked": "simulator"}])
+@pytest.mark.parametrize(
+    "changes", [{"recorded_from": "simulator"}, {"recorded_from": None, "answered_by": "simulator"}]
+)
 def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
     """Played or asked now."""
     expected = "simulated: tokens are the simulator's estimate and times its settings, not the API's."
@@ -61,38 +60,38 @@ def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
 
 def test_rebased_cassettes_are_counted_once_each() -> None:
     """They are not verified."""
-    one = [_row(rebased="a.json"), _row(rebased="a.json")]
-    assert "rebased, not verified: 1 cassette, until they are recorded again" == list(summary_lines(one, NOW))[-1]
+    one = [_row(cassette="a.json", rebased=True), _row(cassette="a.json", rebased=True)]
+    assert "rebased, not verified: 1 cassette, until recorded anew" == list(closing_lines(one, NOW))[-1]
     assert (
-        "rebased, not verified: 2 cassettes, until they are recorded again"
-        == [*summary_lines([*one, _row(rebased="b.json")], NOW)][-1]
+        "rebased, not verified: 2 cassettes, until recorded anew"
+        == [*closing_lines([*one, _row(cassette="b.json", rebased=True)], NOW)][-1]
     )
 
 
 def test_combinations_with_fewer_flags_come_first() -> None:
     """Then by name; rows keep their order."""
     names = ["b+a", "b", "off", "a", "off"]
-    rows = [_row(combination=name, requests=number) for number, name in enumerate(names)]
-    found = [(name, [row["requests"] for row in members]) for name, members in group_by_combination(rows)]
+    rows = [_row(combination=name, errors=number) for number, name in enumerate(names)]
+    found = [(name, [row.errors for row in members]) for name, members in by_combination(rows)]
     assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
 
 
-NOTHING = {"played": None, "recorded_at": None}
+NOTHING = {"recorded_from": None, "recorded_at": None}
 
 
 @pytest.mark.parametrize(
     ("rows", "line"),
     [
         ([_row(recorded_at="2026-11-21T11:00:00Z")], "0 simulated, 1 live; oldest 1 day old"),
-        ([_row(played="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
-        ([_row(**NOTHING, asked="live")], "0 simulated, 0 live, 1 answered by the live API"),
-        ([_row(**NOTHING, asked="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),
+        ([_row(recorded_from="imported")], "0 simulated, 0 live, 1 imported; oldest 2 days old"),
+        ([_row(**NOTHING, answered_by="live")], "0 simulated, 0 live, 1 answered by the live API"),
+        ([_row(**NOTHING, answered_by="simulator")], "0 simulated, 0 live, 1 answered by the simulator"),
         ([_row(**NOTHING)], "0 simulated, 0 live, 1 case without a cassette"),
         ([_row(**NOTHING), _row(**NOTHING)], "0 simulated, 0 live, 2 cases without a cassette"),
         ([_row(**NOTHING, outcome="inconclusive")], "0 simulated, 0 live"),
     ],
 )
-def test_where_the_answers_came_from(rows: list[dict[str, Any]], line: str) -> None:
+def test_where_the_answers_came_from(rows: list[RunRow], line: str) -> None:
     """And how old the oldest recording is."""
     assert f"recordings: {line}" == recordings_line(rows, NOW)
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: options, marks, the `cassette` and `flags` fixtures, honesty at the end of a test, the table."""
+"""The pytest plugin: its hooks and fixtures. The submodules are private; docs/api.md lists what tests may use."""
 
 from flag_harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
 from flag_harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
@@ -20,7 +20,7 @@ from flag_harness.plugin.test.fixtures import (
     harness_scenarios,
 )
 from flag_harness.plugin.test.respx_routes import harness_respx
-from flag_harness.plugin.test.server import cassette_server
+from flag_harness.plugin.test.server import cassette_server, harness_cassette_server
 
 __all__ = [
     "cassette",
@@ -28,6 +28,7 @@ __all__ = [
     "flags",
     "harness_cassette",
     "harness_cassette_path",
+    "harness_cassette_server",
     "harness_combination",
     "harness_filters",
     "harness_normalisers",

@@ -26,12 +26,12 @@ def record_mode(config: pytest.Config) -> RecordMode:
     return cast(RecordMode, mode) if mode in RECORD_MODES else "none"
 
 
-def recording_disabled(config: pytest.Config) -> bool:
+def is_recording_disabled(config: pytest.Config) -> bool:
     """Whether cassettes are left alone."""
     return bool(config.getoption("--disable-recording", default=False))
 
 
-def owned(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
+def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
     """Whether another installed plugin that is not blocked registers the option."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
     return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])

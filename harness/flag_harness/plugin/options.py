@@ -1,80 +1,83 @@
-"""Command-line options and configuration. Options of another recorder that is installed are used, not added again."""
+"""The command-line options and the set-up of the plugin. Options that another installed recorder adds are shared."""
 
 import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.instead import sweep, verify
+from flag_harness.plugin.instead.sweep import add_sweep_options, configure_sweep
+from flag_harness.plugin.instead.verify import add_verify_options, configure_verify
 from flag_harness.plugin.marks import CONFIG, MARKS
-from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, owned
+from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
-from flag_harness.plugin.redact.secrets import HIDDEN, Hidden, configured_filters
-from flag_harness.plugin.run import age
-from flag_harness.plugin.run.claims import LIFE, Life
-from flag_harness.plugin.run.misses import Misses
-from flag_harness.plugin.run.summary import Summary
-from flag_harness.plugin.test import faults
-from flag_harness.plugin.vcr import options as vcr_options
+from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
+from flag_harness.plugin.run.age import add_age_option, max_age
+from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
+from flag_harness.plugin.run.misses import MissCollector
+from flag_harness.plugin.run.rivals import FixtureRivals
+from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.test.faults import add_fault_options, configure_faults
+from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, is_vcr_enabled
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the harness's options."""
+    """Add the options of the harness."""
     group = parser.getgroup("harness", "flag harness")
-    if not owned("--record-mode", pluginmanager):
+    if not is_registered_elsewhere("--record-mode", pluginmanager):
         group.addoption(
             "--record-mode",
             choices=RECORD_MODES,
             default=None,
-            help="none: play cassettes only (default); once: record where there is none; new_episodes: record what is "
-            "not in it; all: record everything, beside what is there; rewrite: record everything anew",
+            help="none: play cassettes only (default); once: record if there is no recording; new_episodes: record "
+            "what it does not hold; all: record everything and keep the old; rewrite: record everything anew",
         )
-    if not owned("--disable-recording", pluginmanager):
+    if not is_registered_elsewhere("--disable-recording", pluginmanager):
         group.addoption(
             "--disable-recording",
             action="store_true",
             default=False,
-            help="go straight to the upstream; read and write no cassette",
+            help="send requests straight to the upstream; neither read nor write cassettes",
         )
     group.addoption(
         "--harness-upstream",
         choices=UPSTREAMS,
         default="live",
-        help="who answers what is not played from a cassette: the live API (default) or the simulator",
+        help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
-    age.add_option(group)
-    if vcr_options.wanted(pluginmanager) and not owned("--block-network", pluginmanager):
-        vcr_options.add_options(parser, pluginmanager)
-    faults.add_options(group)
-    sweep.add_options(group)
-    verify.add_options(group)
+    add_age_option(group)
+    if is_vcr_enabled(pluginmanager) and not is_registered_elsewhere("--block-network", pluginmanager):
+        add_vcr_options(parser, pluginmanager)
+    add_fault_options(group)
+    add_sweep_options(group)
+    add_verify_options(group)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Add `--feature` where the installed cases are named: `pytest --pyargs flag_harness.conformance --feature=all`."""
+    """Add `--feature` if the installed cases are run: `pytest --pyargs flag_harness.conformance --feature=all`."""
     if any(argument.startswith(SUITE) for argument in args):
         early_config.pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read `[tool.flag-harness]` and register the marks."""
+    """Read `[tool.flag-harness]`, and register the marks and the parts of the plugin."""
     try:
         config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
         if config.stash[CONFIG].filters:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
-        faults.configure(config)
-        sweep.configure(config)
-        verify.configure(config)
+        configure_faults(config)
+        configure_sweep(config)
+        configure_verify(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
-    config.stash[LIFE] = Life(config)
-    config.pluginmanager.register(config.stash[LIFE], "flag-harness-life")
-    config.stash[HIDDEN] = Hidden()
-    config.pluginmanager.register(config.stash[HIDDEN], "flag-harness-secrets")
-    config.pluginmanager.register(Summary(age.max_age(config)), "flag-harness-summary")
+    config.stash[CLAIM_TRACKER] = ClaimTracker(config)
+    config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
+    config.stash[REPORT_MASK] = ReportMask()
+    config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
+    config.pluginmanager.register(RunSummary(max_age(config)), "flag-harness-summary")
     if config.stash[CONFIG].vcr_marks:
-        vcr_options.configure(config)
-    config.pluginmanager.register(Misses(config), "flag-harness-misses")
+        configure_vcr(config)
+    config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
+    config.pluginmanager.register(FixtureRivals(config), "flag-harness-fixture-rivals")

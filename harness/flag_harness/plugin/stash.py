@@ -9,11 +9,11 @@ from flag_harness.errors import Refusal
 from flag_harness.matrix import Combination
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.test.traffic import Session
+    from flag_harness.plugin.test.traffic import CassetteTraffic
 
-    SessionKey: TypeAlias = pytest.StashKey[Session]
+    TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
 
-SESSION: "SessionKey" = pytest.StashKey()
+TRAFFIC: "TrafficKey" = pytest.StashKey()
 """The traffic of the test item, where it uses the `cassette` fixture."""
 
 COMBINATION = pytest.StashKey[Combination]()

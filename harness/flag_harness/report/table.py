@@ -2,48 +2,49 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-Row = Mapping[str, Any]
-"""One test of the run record."""
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
 
 NOT_MEASURED = "-"
 HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
-def summary_lines(rows: Sequence[Row], now: datetime) -> Iterator[str]:
-    """Yield the lines of the table and the notes below it."""
-    cells = [HEADINGS, *(_table_row(combination, members) for combination, members in group_by_combination(rows))]
-    yield from align_columns(cells)
+def closing_lines(rows: "Sequence[RunRow]", now: datetime) -> Iterator[str]:
+    """The lines of the table, and of what is said beneath it."""
+    cells = [HEADINGS, *(_cells(combination, members) for combination, members in by_combination(rows))]
+    yield from aligned(cells)
     yield ""
     yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
-    if any("simulator" in (row["played"], row["asked"]) for row in rows):
+    if any("simulator" in (row.recorded_from, row.answered_by) for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
-    if rebased := len({path for row in rows if (path := row.get("rebased"))}):
-        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
+    if rebased := len({row.cassette for row in rows if row.rebased}):
+        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until recorded anew"
 
 
-def group_by_combination(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """Return the rows of each combination, those with the fewest flags first."""
-    groups: dict[str, list[Row]] = {}
+def by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
+    """The rows of each combination, those with fewest flags first."""
+    groups: dict[str, list[RunRow]] = {}
     for row in rows:
-        groups.setdefault(row["combination"], []).append(row)
-    return sorted(groups.items(), key=lambda group: (_flag_count(group[0]), group[0]))
+        groups.setdefault(row.combination, []).append(row)
+    return sorted(groups.items(), key=lambda group: (_flags_on(group[0]), group[0]))
 
 
-def recordings_line(rows: Sequence[Row], now: datetime) -> str:
-    """Return a line with the sources of the answers and the age of the oldest recording."""
-    played, asked = Counter(row["played"] for row in rows), Counter(row["asked"] for row in rows)
+def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
+    """Where the answers came from, and how old the oldest recording is."""
+    played = Counter(row.recorded_from for row in rows)
+    answered = Counter(row.answered_by for row in rows)
     parts = [f"{played['simulator']} simulated, {played['live']} live"]
     parts += [f"{played['imported']} imported"] if played["imported"] else []
-    parts += [f"{asked[name]} answered by the {label}" for name, label in _UPSTREAM_NAMES.items() if asked[name]]
-    unanswered = [row for row in rows if row["played"] is None and row["asked"] is None]
-    if without := sum(row["outcome"] != "inconclusive" for row in unanswered):
+    parts += [f"{answered[name]} answered by the {label}" for name, label in _UPSTREAM_NAMES.items() if answered[name]]
+    unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
+    if without := sum(row.outcome != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
-    moments = [row["recorded_at"] for row in rows if row["recorded_at"]]
+    moments = [row.recorded_at for row in rows if row.recorded_at]
     oldest = [f"oldest {_age(min(moments), now)}"] if moments else []
     return "recordings: " + "; ".join([", ".join(parts), *oldest])
 
@@ -59,24 +60,27 @@ def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 _UPSTREAM_NAMES = {"simulator": "simulator", "live": "live API"}
 
 
-def _table_row(combination: str, rows: Sequence[Row]) -> tuple[str, ...]:
-    firsts = [row["first_token"] for row in rows if row["first_token"] is not None]
-    costs = [row["cost"] for row in rows]
+def _cells(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:
+    firsts = [row.first_token for row in rows if row.first_token is not None]
+    costs = [row.cost for row in rows]
     sums = (
-        sum(row[name] for row in rows)
-        for name in ("requests", "errors", "input_tokens", "output_tokens", "cache_read_input_tokens")
+        sum(len(row.requests) for row in rows),
+        sum(row.errors for row in rows),
+        sum(row.usage.total_input for row in rows),
+        sum(row.usage.output_tokens for row in rows),
+        sum(row.usage.cache_read_input_tokens for row in rows),
     )
     return (
         combination,
         _outcomes(rows),
         *(f"{number:,}" for number in sums),
         f"{statistics.median(firsts):.2f} s" if firsts else NOT_MEASURED,
-        NOT_MEASURED if None in costs else f"${sum(costs):.4f}",
+        NOT_MEASURED if None in costs else f"${sum(cost for cost in costs if cost is not None):.4f}",
     )
 
 
-def _outcomes(rows: Sequence[Row]) -> str:
-    counts = Counter(row["outcome"] for row in rows)
+def _outcomes(rows: "Sequence[RunRow]") -> str:
+    counts = Counter(row.outcome for row in rows)
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
 
 

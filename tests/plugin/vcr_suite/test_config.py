@@ -7,7 +7,7 @@ import pytest
 API = "https://api.anthropic.com/v1"
 
 
-def shortened(response):
+def shorten_vcr_name(response):
     response["body"]["string"] = response["body"]["string"].replace(b"You said: ", b"")
     return response
 
@@ -85,7 +85,7 @@ def test_fails_registered_matcher(client):
     ask(client, model="claude-opus-4-6")
 
 
-@pytest.mark.vcr(before_record_response=shortened)
+@pytest.mark.vcr(before_record_response=shorten_vcr_name)
 @pytest.mark.default_cassette("test_body_filtered.yaml")
 def test_response_changed(client):
     assert ask(client).json()["content"][0]["text"] == "Hello."

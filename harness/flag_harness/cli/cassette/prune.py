@@ -90,7 +90,7 @@ def _last_run(file: Path) -> _Run:
     try:
         row = json.loads(file.read_bytes())
         claims = Claims(frozenset(row["claimed"]), frozenset(row["files"]))
-        return _Run(str(row["narrowed"]), float(row["finished"]), claims)
+        return _Run(str(row["partial_reason"]), float(row["finished"]), claims)
     except FileNotFoundError:
         raise CassetteError(
             f"{file}: no run has noted which cassettes its tests claim; {_RUN} (with its cache, in this directory)"

@@ -121,10 +121,12 @@ def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[Plan], list
 
 def _plan(path: Path, shown: str, rows: Sequence[dict[str, Any]]) -> Plan:
     old = Cassette.load(path)
-    rewrites = [Rewrite(row["place"], tuple(map(Change.of_row, row["changes"]))) for row in rows]
+    rewrites = [Rewrite(row["index"], tuple(map(Change.of_row, row["changes"]))) for row in rows]
     new = rebased(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_keys(path, new.envelope, new.interactions)
-    return Plan(path, shown, old, new, tuple(dict.fromkeys(what for row in rows for what in row["what"])))
+    return Plan(
+        path, shown, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
+    )
 
 
 def _write(plans: Sequence[Plan]) -> None:
@@ -213,5 +215,5 @@ def _document(
             for plan in plans
         ],
         "refusals": list(refusals),
-        "to_record": [{"test": row["test"], "what": row["what"]} for row in left],
+        "to_record": [{"test": row["test"], "differences": row["differences"]} for row in left],
     }

@@ -1,6 +1,6 @@
-"""`--harness-sweep=faults`: one test item a fault, each run under every combination, and the survival table.
+"""`--harness-sweep=faults`: instead of the tests, run the agent under each fault and combination.
 
-`--harness-fault` says which faults; without it all are tried, at every point.
+Each fault is one test item. `--harness-fault` selects faults; without it, all are tried, at every point of a stream.
 """
 
 import sys
@@ -14,7 +14,7 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import matrix
 from flag_harness.plugin.marks import CONFIG, declared_flags
-from flag_harness.plugin.test.faults import FAULTS
+from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 
 if TYPE_CHECKING:
     from flag_harness.faults import Fault
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SWEEPS = ("faults",)
 
 
-def add_options(group: pytest.OptionGroup) -> None:
-    """Add the sweep's options."""
+def add_sweep_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-sweep` and `--harness-agent`."""
     group.addoption(
         "--harness-sweep",
         choices=SWEEPS,
         default=None,
-        help="in place of tests, run the agent under every fault, at every point of a stream, under every combination; "
-        "with --harness-fault: under those faults",
+        help="instead of tests, run the agent under every fault, at every point of a stream, under every combination; "
+        "with --harness-fault: under those faults only",
     )
     group.addoption(
         "--harness-agent",
@@ -40,18 +40,18 @@ def add_options(group: pytest.OptionGroup) -> None:
     )
 
 
-def configure(config: pytest.Config) -> None:
-    """Prepare the sweep where one is asked for.
+def configure_sweep(config: pytest.Config) -> None:
+    """Register the sweep if the command line asks for it.
 
-    Raises `HarnessError` for an agent that cannot be found, or that fails by itself, and for tests that are named.
+    Raises `HarnessError` if the agent cannot be found, fails without any fault, or if tests are named as well.
     """
     if config.getoption("--harness-sweep") is None:
         return
-    from flag_harness.sweep import Sweep, load_agent  # a run that sweeps nothing does not pay for its import
+    from flag_harness.sweep import Sweep, cast  # imported here: other runs do not need it
 
     is_worker = hasattr(config, "workerinput")
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
-        _refuse(config.args)
+        _refuse_test_arguments(config.args)
 
     root = str(config.rootpath)
     if root not in sys.path:
@@ -62,23 +62,23 @@ def configure(config: pytest.Config) -> None:
     sweep = Sweep(agent, matrix(declared_flags(config)), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check()
-    config.pluginmanager.register(SweepRun(sweep, config.stash[FAULTS]), "flag-harness-sweep")
+    config.pluginmanager.register(SweepRun(sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
 
 
-def _refuse(arguments: Sequence[str]) -> None:
+def _refuse_test_arguments(arguments: Sequence[str]) -> None:
     fault = arguments[0].removeprefix("sweep::") if arguments[0].startswith("sweep::") else "overloaded:on=1"
     raise HarnessError(
-        f"--harness-sweep runs no tests, so {' '.join(arguments)} has no place here; to sweep some faults: "
+        f"--harness-sweep runs no tests, so it cannot take {' '.join(arguments)}; to sweep some faults: "
         f"--harness-fault={fault} (repeatable), or -k with a part of their names"
     )
 
 
 class NotSurvivedError(Exception):
-    """A fault was not survived under some combination, or fired under none though it was asked for."""
+    """The agent did not survive a fault, or a fault from the command line never fired."""
 
 
 class SweepItem(pytest.Item):
-    """One fault under every combination."""
+    """One fault, run under every combination."""
 
     def __init__(self, *, sweep: "Sweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -86,7 +86,7 @@ class SweepItem(pytest.Item):
         self.result: TrialResult | None = None
 
     def runtest(self) -> None:
-        """Run it; what was not survived fails."""
+        """Run the fault; fail if the agent does not survive it under some combination."""
         self.result = self._sweep.result(self._trial)
         if self._must_fire and not self.result.applies:
             raise NotSurvivedError("it never fired, under no combination")
@@ -94,18 +94,18 @@ class SweepItem(pytest.Item):
             raise NotSurvivedError("\n".join(self.result.failures))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The combinations and why; a traceback would show the sweep."""
+        """Return the combinations that failed, with the reasons, instead of a traceback of the sweep itself."""
         if isinstance(excinfo.value, (NotSurvivedError, HarnessError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """The fault, as the command line spells it."""
+        """Return the fault as the command line spells it."""
         return self.config.rootpath, None, self._trial.name
 
 
 class SweepRun:
-    """Puts the sweep in place of what pytest would collect, and prints its table."""
+    """Replaces the collected tests by the items of the sweep, and prints its table."""
 
     def __init__(self, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
         self._sweep, self._faults = sweep, faults
@@ -117,8 +117,8 @@ class SweepRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """The sweep's items are the run; `-k` picks among them."""
-        from flag_harness.sweep import all_trials, make_trial
+        """Make the sweep's items the only ones of the run; `-k` selects among them."""
+        from flag_harness.sweep import trial, trials
 
         items[:] = [
             SweepItem.from_parent(
@@ -134,8 +134,8 @@ class SweepRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the result into the report, as plain values, so that a worker can hand it over."""
-        from flag_harness.sweep import result_to_json
+        """Attach the result to the report as plain values, which workers can send."""
+        from flag_harness.sweep import to_json
 
         report = yield
         if report.when == "call" and isinstance(item, SweepItem) and item.result is not None:
@@ -143,8 +143,8 @@ class SweepRun:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the result that came with the report."""
-        from flag_harness.sweep import result_from_json
+        """Collect the result of a report."""
+        from flag_harness.sweep import from_json
 
         if (value := getattr(report, "flag_harness_sweep", None)) is not None:
             self._results.append(result_from_json(value))

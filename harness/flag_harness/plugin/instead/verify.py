@@ -1,6 +1,6 @@
-"""`--harness-verify`: in place of each test, its recorded requests are sent again, and the answers compared.
+"""`--harness-verify`: instead of running the tests, send their recorded requests again and compare the answers.
 
-Nothing is written. A test of which nothing could be learnt is `inconclusive`: it did not pass.
+It writes nothing. A test is `inconclusive` if its recording could not be verified; that is not a pass.
 """
 
 import os
@@ -14,30 +14,31 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
-from flag_harness.plugin.redact.secrets import filters_of
-from flag_harness.plugin.run.claims import LIFE
-from flag_harness.plugin.test.rows import measured_row
+from flag_harness.plugin.redact.secrets import collect_filters
+from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.test.rows import attach_row, request_rows, traffic_row
 
 if TYPE_CHECKING:
     from flag_harness.analysis.drift import DriftResult
     from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+    from flag_harness.record import Outcome, RunRow
     from flag_harness.wire.timeline import Request, Response, Upstream
 
 DEFAULT_BUDGET = 0.50
-"""US dollars: some three times what all recordings that ship would cost at list price."""
+"""US dollars: about three times the list price of all recordings that ship."""
 FIXTURE = "_harness_verification"
 INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 OFFLINE_KEY = "offline"
-"""The key that the simulator is shown."""
+"""The key that is sent to the simulator."""
 
-Outcome = Literal["passed", "failed", "inconclusive"]
+VerifyOutcome = Literal["passed", "failed", "inconclusive"]
 _Status: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a test's cassette is verified with, and in the end what was sent."""
+    """What the verification of one test needs, and the exchanges that it made."""
 
     path: Path
     scenario: Path | None
@@ -47,32 +48,32 @@ class Verification:
 
 
 VERIFICATION = pytest.StashKey[Verification]()
-OUTCOME = pytest.StashKey[Outcome]()
+OUTCOME = pytest.StashKey[VerifyOutcome]()
 
 
-def add_options(group: pytest.OptionGroup) -> None:
-    """Add the options of verifying."""
+def add_verify_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-verify` and its budget."""
     group.addoption(
         "--harness-verify",
         action="store_true",
         default=False,
-        help="in place of tests, send their recorded requests to the upstream (--harness-upstream) and report where "
-        "its answers have drifted; nothing is written",
+        help="instead of running tests, send their recorded requests to the upstream (--harness-upstream) and report "
+        "how its answers have changed; nothing is written",
     )
     group.addoption(
         "--harness-verify-budget",
         type=float,
         default=DEFAULT_BUDGET,
         metavar="DOLLARS",
-        help="what verifying may cost at list price, asked before each request that goes to the live API: none is sent "
-        "that would pass it. Counted is the recorded usage; where none was recorded, or not all of an answer, a token "
-        "for every two bytes of the request and all of max_tokens. An answer that grows longer than its recording can "
-        "pass the budget by its own max_tokens, once in each worker (default: %(default)s)",
+        help="the list price that verifying on the live API may cost. A request that would exceed it is not sent. "
+        "Its cost is that of the recorded usage; if the recording has none, or is incomplete, one token for every two "
+        "bytes of the request and all of max_tokens. An answer that grows longer than its recording can exceed the "
+        "budget by its own max_tokens, once in each worker (default: %(default)s)",
     )
 
 
-def configure(config: pytest.Config) -> None:
-    """Prepare verifying where it is asked for. Raises `HarnessError` for a budget that is none."""
+def configure_verify(config: pytest.Config) -> None:
+    """Register the verifier if the command line asks for it. Raises `HarnessError` if the budget is invalid."""
     if not config.getoption("--harness-verify"):
         return
     budget = config.getoption("--harness-verify-budget")
@@ -83,23 +84,23 @@ def configure(config: pytest.Config) -> None:
 
 
 class Verifier:
-    """Verifies the cassettes of a run. Workers share the budget evenly."""
+    """Verifies the cassettes of a run. Workers share the budget equally."""
 
     def __init__(self, dollars: float, upstream: str) -> None:
-        from flag_harness.analysis.spending import Budget  # a run that verifies nothing does not pay for its import
+        from flag_harness.analysis.spending import Budget  # imported here: other runs do not need it
 
         self._budget, self._upstream = Budget(dollars), upstream
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the tests that use a cassette; none of their code, and of their fixtures only what names it, is run."""
+        """Keep the tests that use a cassette. Run none of their code, and only those fixtures that locate it."""
         verified = [item for item in items if _uses_cassette(item)]
         kept = {id(item) for item in verified}
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         items[:] = verified
         for item in verified:
             item.fixturenames[:] = [FIXTURE]  # type: ignore[attr-defined]
-            item.runtest = self._body(item)  # type: ignore[method-assign]
+            item.runtest = self._make_runtest(item)  # type: ignore[method-assign]
 
     @pytest.fixture
     def _harness_verification(
@@ -109,48 +110,55 @@ class Verifier:
         harness_cassette_path: Path,
         harness_scenarios: Path,
     ) -> None:
-        """What the test would have played, and with what it would have been recorded."""
+        """Collect what the verification of the test needs."""
         node: pytest.Item = request.node
-        request.config.stash[LIFE].claim(node, harness_cassette_path)
+        request.config.stash[CLAIM_TRACKER].claim(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
         scenario = harness_scenarios / f"{mark.args[0]}.toml" if mark else None
-        filters = filters_of(request)
+        filters = collect_filters(request)
         node.stash[VERIFICATION] = Verification(harness_cassette_path, scenario, harness_combination, filters, [])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the row of the run's record into the report, and whether anything could be learnt."""
+        """Attach the row of the run record and the outcome of the verification to the report."""
         report = yield
         if report.when == "call" and (one := item.stash.get(VERIFICATION, None)) is not None:
             outcome = item.stash.get(OUTCOME, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
-            asked = self._upstream if one.exchanges else None
-            source = {"played": None, "recorded_at": None, "asked": asked, "rebased": None}
-            report.flag_harness = {  # type: ignore[attr-defined]
-                **measured_row(item.nodeid, one.combination.id, outcome, one.exchanges),
-                **source,
-            }
+            attach_row(report, self._row(item, one, outcome))
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_Status | None":
-        """A word of its own for what is neither passed nor failed."""
+        """Count inconclusive tests on their own, as neither passed nor failed."""
         if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE:
             return None
         return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Say why nothing could be learnt."""
+        """Print why tests were inconclusive."""
         if reports := terminalreporter.stats.get(INCONCLUSIVE):
             terminalreporter.section(INCONCLUSIVE)
             for report in reports:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
-    def _body(self, item: pytest.Item) -> Callable[[], None]:
+    def _row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
+        from flag_harness.analysis.metrics import measured
+
+        return traffic_row(
+            item,
+            one.combination.id,
+            outcome,
+            measured(one.exchanges),
+            request_rows(one.exchanges, one.filters),
+            answered_by=self._upstream if one.exchanges else None,
+        )
+
+    def _make_runtest(self, item: pytest.Item) -> Callable[[], None]:
         def verify() -> None:
             one = item.stash[VERIFICATION]
-            outcome, lines = self._verified(item.nodeid, one)
+            outcome, lines = self._verify_test(item.nodeid, one)
             item.stash[OUTCOME] = outcome
             if lines:
                 from flag_harness.cassette.redact.scan import without_keys
@@ -159,15 +167,15 @@ class Verifier:
 
         return verify
 
-    def _verified(self, nodeid: str, one: Verification) -> tuple[Outcome, list[str]]:
-        """The outcome of a test, and what there is to say of it, if it did not pass."""
+    def _verify_test(self, nodeid: str, one: Verification) -> tuple[VerifyOutcome, list[str]]:
+        """Return the outcome of a test, and the lines of its message if it did not pass."""
         from flag_harness.cassette import Cassette
 
         if not one.path.exists():
-            return INCONCLUSIVE, [f"  there is no {one.path}: nothing was recorded that could be verified"]
+            return INCONCLUSIVE, [f"  there is no {one.path}: nothing is recorded that could be verified"]
         try:
             cassette = Cassette.load(one.path)
-            verdicts = self._verdicts(cassette, one)
+            verdicts = self._verify_interactions(cassette, one)
         except HarnessError as error:
             return INCONCLUSIVE, [f"  {error}"]
         lines = list(_lines(cassette, verdicts))
@@ -177,51 +185,49 @@ class Verifier:
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
-    def _verdicts(self, cassette: "Cassette", one: Verification) -> "Mapping[int, DriftResult]":
-        """What came of each interaction; after one that ends it, the others are not asked."""
-        from flag_harness.analysis.drift import DriftResult
+    def _verify_interactions(self, cassette: "Cassette", one: Verification) -> "Mapping[int, Verdict]":
+        """Return the verdict on each interaction, up to the first that makes the others pointless."""
+        from flag_harness.analysis.drift import Verdict
 
-        upstream, verdicts = _Asking(self._upstream, one.scenario), dict[int, DriftResult]()
+        upstream, verdicts = _VerificationClient(self._upstream, one.scenario), dict[int, Verdict]()
         for number, interaction in enumerate(cassette.interactions):
-            verdicts[number] = self._verdict(interaction, cassette.envelope, upstream, one)
-            if verdicts[number].is_final:
+            verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, one)
+            if verdicts[number].ends:
                 break
         return verdicts
 
-    def _verdict(
-        self, interaction: "Interaction", recording: "Envelope", upstream: "_Asking", one: Verification
-    ) -> "DriftResult":
-        from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
-        from flag_harness.analysis.spending import actual_cost, expected_cost
+    def _verify_interaction(
+        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", one: Verification
+    ) -> "Verdict":
+        from flag_harness.analysis.drift import Verdict, cannot_be_asked, judged
+        from flag_harness.analysis.spending import expected_cost, real_cost
 
-        if reason := unverifiable_reason(interaction, recording, self._upstream):
-            return DriftResult(inconclusive=reason)
-        if upstream.missing:
-            return DriftResult(inconclusive=upstream.missing, is_final=True)
+        if reason := cannot_be_asked(interaction, recording, self._upstream):
+            return Verdict(inconclusive=reason)
+        if upstream.missing_key:
+            return Verdict(inconclusive=upstream.missing_key, ends=True)
         expected = 0.0 if self._upstream == "simulator" else expected_cost(interaction)
-        if refusal := self._budget.refusal_reason(expected):
-            return DriftResult(
-                inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
-            )
-        request, response = upstream.ask(interaction)
+        if refusal := self._budget.refusal(expected):
+            return Verdict(inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", ends=True)
+        request, response = upstream.send(interaction)
         one.exchanges.append((request, response))
         if self._upstream == "live":
             self._budget.record(expected, actual_cost(request, response))
         return compare_answers(interaction.response, response)
 
 
-class _Asking:
-    """One upstream for one cassette. `missing` says what is not there to ask it with."""
+class _VerificationClient:
+    """Sends recorded requests to one upstream. `missing_key` says which key it needs, or is empty."""
 
     def __init__(self, name: str, scenario: Path | None) -> None:
         from flag_harness.simulator import simulate
 
         self._simulator: Upstream | None = simulate(scenario) if name == "simulator" else None
         has_key = self._simulator is not None or any(os.environ.get(key) for key in KEYS)
-        self.missing = "" if has_key else f"there is no key to ask the live API with: set {KEYS[0]}"
+        self.missing_key = "" if has_key else f"there is no key for the live API: set {KEYS[0]}"
 
-    def ask(self, interaction: "Interaction") -> "tuple[Request, Response]":
-        """Send a recorded request, with the headers that the installed SDK would add, and the answer to it."""
+    def send(self, interaction: "Interaction") -> "tuple[Request, Response]":
+        """Send a recorded request with the headers that the installed SDK would add; return it and its answer."""
         import anthropic
 
         from flag_harness.transports.sending import sent

@@ -1,4 +1,4 @@
-"""Normalisers of a test: those of the configuration and those of the fixture."""
+"""Collects the normalisers of a test: those of the configuration and those of the fixture."""
 
 from typing import TYPE_CHECKING
 
@@ -14,26 +14,26 @@ FIXTURE = "harness_normalisers"
 
 @pytest.fixture(scope="session")
 def harness_normalisers() -> "Normalisers":
-    """More normalisers for every test in reach, beside `[tool.flag-harness.normalise]`. Override it to add some."""
-    from flag_harness.cassette import Normalisers  # a run that uses no cassette does not pay for its import
+    """Return more normalisers, in addition to `[tool.flag-harness.normalise]`. Override it to add some."""
+    from flag_harness.cassette import Normalisers  # imported here: a run that uses no cassette does not need it
 
     return Normalisers()
 
 
 def configured_normalisers(config: pytest.Config) -> "Normalisers":
-    """The normalisers of `[tool.flag-harness.normalise]`. Raises `ConfigError` where a JSON path is none."""
+    """Return the normalisers of `[tool.flag-harness.normalise]`. Raises `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Normalisers
 
     return Normalisers(**config.stash[CONFIG].normalise)
 
 
-def normalisers_of(request: pytest.FixtureRequest) -> "Normalisers":
-    """All normalisers of a test."""
+def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
+    """Return all normalisers of a test, added up."""
     from flag_harness.cassette import Normalisers
 
     fixture = request.getfixturevalue(FIXTURE)
     if not isinstance(fixture, Normalisers):
         raise pytest.UsageError(
-            f"{request.node.nodeid}: the fixture {FIXTURE} must return flag_harness.cassette.Normalisers: {fixture!r}"
+            f"{request.node.nodeid}: the fixture {FIXTURE} must return flag_harness.Normalisers, not {fixture!r}"
         )
     return configured_normalisers(request.config) + fixture

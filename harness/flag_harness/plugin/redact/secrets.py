@@ -1,4 +1,4 @@
-"""Secrets: the filters of a test, and its reports and log records without what the filters name."""
+"""Keeps secrets out of recordings, reports and logs: collects a test's filters, and masks what pytest prints."""
 
 import difflib
 import logging
@@ -12,42 +12,40 @@ import pytest
 from flag_harness.config import FILTERS
 from flag_harness.errors import ConfigError
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.test.rows import of_subtest
+from flag_harness.plugin.test.rows import is_subtest_report
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
 
 MARK = "harness_filters"
-_OF_ANY_RECORD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-"""The attributes of a log record that has come with none of its own."""
+_STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+"""The attributes that every log record has."""
 
 
 @pytest.fixture(scope="session")
 def harness_filters() -> "Filters":
-    """Return more filters, added to `[tool.flag-harness.filters]`. Override it for what only code can find."""
-    from flag_harness.cassette import Filters  # a run that uses no cassette does not pay for its import
+    """Return more filters, in addition to `[tool.flag-harness.filters]`. Override it for what needs code."""
+    from flag_harness.cassette import Filters  # imported here: a run that uses no cassette does not need it
 
     return Filters()
 
 
 def configured_filters(config: pytest.Config) -> "Filters":
-    """The filters of `[tool.flag-harness.filters]`. Raises `ConfigError` where a JSON path is none."""
+    """Return the filters of `[tool.flag-harness.filters]`. Raises `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Filters
 
     return Filters(**config.stash[CONFIG].filters)
 
 
-def filters_of(request: pytest.FixtureRequest) -> "Filters":
-    """All filters of a test: of the configuration, of the fixture, and of its marks. None takes another away."""
+def collect_filters(request: pytest.FixtureRequest) -> "Filters":
+    """Return all filters of a test, added up: of the configuration, the fixture and the marks."""
     from flag_harness.cassette import Filters
 
     node: pytest.Item = request.node
     total = configured_filters(request.config)
     fixture = request.getfixturevalue(MARK)
     if not isinstance(fixture, Filters):
-        raise pytest.UsageError(
-            f"{node.nodeid}: the fixture {MARK} must return flag_harness.cassette.Filters: {fixture!r}"
-        )
+        raise pytest.UsageError(f"{node.nodeid}: the fixture {MARK} must return flag_harness.Filters, not {fixture!r}")
     total += fixture
     for mark in node.iter_markers(MARK):
         if unknown := [name for name in mark.kwargs if name not in FILTERS] or list(mark.args):
@@ -63,89 +61,90 @@ def filters_of(request: pytest.FixtureRequest) -> "Filters":
     return total
 
 
-class Hidden:
-    """Takes what must not be shown out of what pytest tells of the test that runs, beside its reports."""
+class ReportMask:
+    """Masks secrets in what pytest prints about the current test outside of its reports."""
 
     def __init__(self) -> None:
         self._nodeid = ""
-        self._shown: Callable[[str], str] = str
+        self._mask: Callable[[str], str] = str
 
-    def follow(self, nodeid: str, shown: Callable[[str], str]) -> None:
-        """A test begins to send; `shown` gives a text as it may be shown."""
-        self._nodeid, self._shown = nodeid, shown
+    def follow(self, nodeid: str, mask: Callable[[str], str]) -> None:
+        """Use `mask` for the test with this node id from now on."""
+        self._nodeid, self._mask = nodeid, mask
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
-        """Warnings are told at the end of the run, where nobody knows the test's filters any more."""
+        """Mask a warning now: it is printed at the end of the run, when the test's filters are no longer known."""
         text = str(warning_message.message)
-        if nodeid == self._nodeid and (hidden := self._shown(text)) != text:
-            warning_message.message = hidden
+        if nodeid == self._nodeid and (masked := self._mask(text)) != text:
+            warning_message.message = masked
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """What a subtest printed is added to its report when that has been made."""
-        if of_subtest(report) and report.nodeid == self._nodeid:
-            hide_in_report(report, self._shown)
+        """Mask the report of a subtest, to which its output was added after it was made."""
+        if is_subtest_report(report) and report.nodeid == self._nodeid:
+            mask_report(report, self._mask)
 
 
-HIDDEN = pytest.StashKey[Hidden]()
-"""The run's."""
+REPORT_MASK = pytest.StashKey[ReportMask]()
+"""The mask of the run."""
 
 
-def hide_in_report(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
-    """Take out of a report, of the output it captured and of what the test recorded, what must not be shown."""
-    report.sections = [(title, shown(content)) for title, content in report.sections]
-    report.user_properties = [(name, _hidden(value, shown)) for name, value in report.user_properties]
+def mask_report(report: pytest.TestReport, mask: Callable[[str], str]) -> None:
+    """Mask secrets in a report, in the output that it captured, and in the properties that the test recorded."""
+    report.sections = [(title, mask(content)) for title, content in report.sections]
+    report.user_properties = [(name, _mask_value(value, mask)) for name, value in report.user_properties]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
-        report.longrepr = (path, line, shown(reason))
-    elif report.longrepr is not None and (hidden := shown(report.longreprtext)) != report.longreprtext:
-        report.longrepr = hidden
+        report.longrepr = (path, line, mask(reason))
+    elif report.longrepr is not None and (masked := mask(report.longreprtext)) != report.longreprtext:
+        report.longrepr = masked
 
 
 @contextmanager
-def hidden_in_logs(shown: Callable[[str], str]) -> Iterator[None]:
-    """Take out of every log record, while the context lasts, what must not be shown, whoever logs and wherever to."""
+def mask_logs(mask: Callable[[str], str]) -> Iterator[None]:
+    """Mask secrets in every log record inside the context, whichever logger and handlers it passes."""
     handle = logging.Logger.handle
 
-    def handle_hidden(logger: logging.Logger, record: logging.LogRecord) -> None:
-        hide_in_record(record, shown)
+    def handle_masked(logger: logging.Logger, record: logging.LogRecord) -> None:
+        mask_log_record(record, mask)
         handle(logger, record)
 
-    logging.Logger.handle = handle_hidden  # type: ignore[assignment,method-assign]
+    logging.Logger.handle = handle_masked  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
         logging.Logger.handle = handle  # type: ignore[method-assign]
 
 
-def hide_in_record(record: logging.LogRecord, shown: Callable[[str], str]) -> None:
-    """Take out of a log record's message, of its exception and of what came with it, what must not be shown."""
-    with suppress(TypeError, ValueError):  # of a message that cannot be made: its handler says what is wrong with it
+def mask_log_record(record: logging.LogRecord, mask: Callable[[str], str]) -> None:
+    """Mask secrets in the message of a log record, in its exception and in its extra attributes."""
+    # a message whose arguments do not fit is left to its handler, which reports the mistake
+    with suppress(TypeError, ValueError):
         message = record.getMessage()
-        if (text := shown(message)) != message:
+        if (text := mask(message)) != message:
             record.msg, record.args = text, None
     if record.exc_info:
-        told = logging.Formatter().formatException(record.exc_info)
-        if (text := shown(told)) != told:
+        traceback = logging.Formatter().formatException(record.exc_info)
+        if (text := mask(traceback)) != traceback:
             record.exc_info, record.exc_text = None, text
     if record.stack_info:
-        record.stack_info = shown(record.stack_info)
-    for name in record.__dict__.keys() - _OF_ANY_RECORD:
-        record.__dict__[name] = _hidden(record.__dict__[name], shown)
+        record.stack_info = mask(record.stack_info)
+    for name in record.__dict__.keys() - _STANDARD_ATTRIBUTES:
+        record.__dict__[name] = _mask_value(record.__dict__[name], mask)
 
 
-def _hidden(value: Any, shown: Callable[[str], str]) -> Any:
-    """A value, at any depth without what must not be shown: itself, where there is no such thing in it."""
+def _mask_value(value: Any, mask: Callable[[str], str]) -> Any:
+    """Return the value with secrets masked at any depth, or the value itself if there are none."""
     if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, str):
-        return shown(value)
-    hidden: Any = shown(text := repr(value))
-    if hidden == text:
+        return mask(value)
+    masked: Any = mask(text := repr(value))
+    if masked == text:
         return value
     if isinstance(value, Mapping):
-        return {_hidden(key, shown): _hidden(one, shown) for key, one in value.items()}
+        return {_mask_value(key, mask): _mask_value(one, mask) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_hidden(one, shown) for one in value]
-    return hidden
+        return [_mask_value(one, mask) for one in value]
+    return masked

@@ -1,70 +1,71 @@
-"""`--harness-max-age`: recordings that are older than that are named, or fail their tests. Nothing is ever recorded."""
+"""`--harness-max-age`: names tests that play recordings older than a limit, or fails them. It records nothing."""
 
 import argparse
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.test.traffic import Session
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import RunRow
 
 OPTION = "--harness-max-age"
 SHOWN = 5
-"""Tests that the summary names before it only counts."""
+"""The number of tests that the summary names; it only counts the others."""
 _UNITS = {"w": "weeks", "d": "days", "h": "hours"}
 _AGE = re.compile(r"([1-9][0-9]{0,5})([wdh])(?::(fail|error))?")
 
 
 class MaxAge(NamedTuple):
-    """The most that a recording may have aged, and whether an older one fails its test."""
+    """The age above which a recording is too old, and whether such a recording fails its test."""
 
     text: str
-    most: timedelta
+    limit: timedelta
     fails: bool
 
-    def exceeded(self, recorded_at: str | None, now: datetime) -> timedelta | None:
-        """How old a recording is that is too old; `None` where it is not, or does not say when it was made."""
+    def excess_age(self, recorded_at: str | None, now: datetime) -> timedelta | None:
+        """Return the age of a recording that is too old, or None if it is not or if its age is unknown."""
         try:
             age = now - datetime.fromisoformat(recorded_at or "").astimezone(UTC)
         except ValueError:
             return None
-        return age if age > self.most else None
+        return age if age > self.limit else None
 
 
-def add_option(group: pytest.OptionGroup) -> None:
-    """Add the option."""
+def add_age_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-max-age`."""
     group.addoption(
         OPTION,
-        type=_checked,
+        type=_age_text,
         metavar="AGE[:fail]",
         help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
     )
 
 
 def max_age(config: pytest.Config) -> MaxAge | None:
-    """The age asked for."""
+    """Return the limit of the command line, or None if it sets none."""
     text: str | None = config.getoption(OPTION, default=None)
-    return _parsed(text) if text else None
+    return _parse_age(text) if text else None
 
 
-def too_old(config: pytest.Config, session: "Session") -> Iterator[str]:
-    """What is wrong with a test that plays a recording older than may be."""
-    limit, cassette = max_age(config), session.cassette
-    if limit is None or not limit.fails or not session.plan.plays or cassette is None:
+def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
+    """Yield a message if the test plays a recording that is too old and must fail for it."""
+    limit, cassette = max_age(config), traffic.cassette
+    if limit is None or not limit.fails or not traffic.plan.is_playing or cassette is None:
         return
-    if age := limit.exceeded(cassette.envelope.recorded_at, datetime.now(UTC)):
+    if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
-            f"{session.plan.path} was recorded {_days(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
-            f"To record it anew: {session.command}"
+            f"{traffic.plan.path} was recorded {_days(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
+            f"To record it anew: {traffic.command}"
         )
 
 
-def old_lines(limit: MaxAge, rows: Iterable[dict[str, Any]], now: datetime) -> Iterator[str]:
-    """What the summary says of tests that played recordings older than may be."""
-    ages = {row["case"]: age for row in rows if (age := limit.exceeded(row["recorded_at"], now))}
+def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
+    """Yield the line of the summary about tests that played recordings that are too old."""
+    ages = {row.case: age for row in rows if (age := limit.excess_age(row.recorded_at, now))}
     if not ages:
         return
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
@@ -74,17 +75,17 @@ def old_lines(limit: MaxAge, rows: Iterable[dict[str, Any]], now: datetime) -> I
     yield f"{plays} recordings older than {OPTION}={limit.text}: {named}{more}"
 
 
-def _checked(text: str) -> str:
-    """The text itself, if it is an age: a worker is handed options as plain values."""
-    if _parsed(text) is None:
+def _age_text(text: str) -> str:
+    """Return the text if it is a valid age: options must be plain values, so that workers can receive them."""
+    if _parse_age(text) is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it to "
-            "fail tests instead of naming them"
+            f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "
+            "to fail tests instead of naming them"
         )
     return text
 
 
-def _parsed(text: str) -> MaxAge | None:
+def _parse_age(text: str) -> MaxAge | None:
     found = _AGE.fullmatch(text)
     return found and MaxAge(text, timedelta(**{_UNITS[found[2]]: int(found[1])}), bool(found[3]))
 

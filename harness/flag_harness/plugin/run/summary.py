@@ -1,28 +1,36 @@
-"""The closing table in the terminal, made from the reports of this process or of its workers."""
+"""Prints the closing table from the rows of the run record, of this process or of its workers."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.run.age import MaxAge, old_lines
-from flag_harness.report.table import summary_lines
+from flag_harness.plugin.run.age import MaxAge, age_lines
+from flag_harness.plugin.test.rows import attached_row
+from flag_harness.report.table import closing_lines
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
 
 
-class Summary:
-    """Collects the rows of the run's record and prints the table; a run without any prints nothing."""
+class RunSummary:
+    """Collects the rows of the run record and prints the table. It prints nothing if there are no rows."""
 
     def __init__(self, limit: MaxAge | None = None) -> None:
         self._limit = limit
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[RunRow] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the row that came with the report; what was torn down in vain has failed after all."""
-        if (row := getattr(report, "flag_harness", None)) is not None:
+        """Collect the row of a report. A test whose teardown fails has failed, whatever its row said before."""
+        if (row := attached_row(report)) is not None:
             self.rows.append(row)
-        if report.when == "teardown" and report.failed:
-            for row in (row for row in self.rows if row["case"] == report.nodeid):
-                row["outcome"] = "failed"
+        if report.when == "teardown" and report.failed and self.rows:
+            import msgspec
+
+            self.rows = [
+                msgspec.structs.replace(row, outcome="failed", phase="teardown") if row.case == report.nodeid else row
+                for row in self.rows
+            ]
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""
@@ -30,7 +38,7 @@ class Summary:
             return
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in summary_lines(sorted(self.rows, key=lambda row: str(row["case"])), now):
+        for line in closing_lines(sorted(self.rows, key=lambda row: row.case), now):
             terminalreporter.write_line(line)
-        for line in old_lines(self._limit, self.rows, now) if self._limit else ():
+        for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

@@ -1,7 +1,8 @@
-"""The end of a test: what it swallowed or left undone fails it; what it recorded is written, if it passed.
+"""Checks at the end of each phase of a test, and saves its recording.
 
-A refusal that escapes or was swallowed is told with the phase in which it came: setup, call or teardown. What a test
-recorded is written when its fixtures have been torn down, for they may send, too.
+A test fails if it caught a miss or a refused connection, sent nothing, or left interactions unplayed. The failure names
+the phase in which it happened: setup, call or teardown. A recording is saved after the teardown of the fixtures, since
+they may send requests too, and only if the test passed.
 """
 
 from collections.abc import Generator, Iterator
@@ -11,112 +12,120 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError, Refusal
-from flag_harness.plugin.redact.secrets import hide_in_report
-from flag_harness.plugin.run.age import too_old
-from flag_harness.plugin.run.claims import LIFE
-from flag_harness.plugin.run.misses import miss_rows
-from flag_harness.plugin.stash import REFUSALS, SESSION
-from flag_harness.plugin.test.rows import run_row
+from flag_harness.plugin.redact.secrets import mask_report
+from flag_harness.plugin.run.age import age_problems
+from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.misses import encode_misses
+from flag_harness.plugin.stash import REFUSALS, TRAFFIC
+from flag_harness.plugin.test.rows import attach_row, run_row
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.test.traffic import Session
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import Outcome
 
-_USING = frozenset({"harness_cassette", "vcr"})
-"""The fixtures that answer what a test sends."""
-_PHASES = pytest.StashKey[dict[str, str]]()
-"""What came of the phases that the test item has been through."""
-_UNFINISHED = pytest.StashKey[ExitStack]()
-"""Finishes those fixtures of the test item that pytest has not."""
-_RUNNING = pytest.StashKey[bool]()
-"""Whether the test's own code runs: a report that is made meanwhile is that of a subtest."""
-_PART_FAILED = pytest.StashKey[bool]()
-"""Whether a subtest of the test item has failed: pytest says so of the test where it prints its report."""
-_TOLD = pytest.StashKey[int]()
-"""How many misses the reports of earlier phases have told."""
+_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr"})
+"""The fixtures that answer the requests of a test."""
+_OUTCOMES = pytest.StashKey["dict[str, Outcome]"]()
+"""The outcome of each phase that the item has been through."""
+_FIXTURE_FINALIZERS = pytest.StashKey[ExitStack]()
+"""Finishes the item's fixtures, even if pytest does not."""
+_CALL_IS_RUNNING = pytest.StashKey[bool]()
+"""True while the test's own code runs: a report that is made in that time is a subtest's."""
+_SUBTEST_FAILED = pytest.StashKey[bool]()
+"""True if a subtest of the item has failed."""
+_REPORTED_MISSES = pytest.StashKey[int]()
+"""The number of misses in the reports of earlier phases."""
+_KEYS: tuple[pytest.StashKey[Any], ...] = (
+    TRAFFIC,
+    REFUSALS,
+    _FIXTURE_FINALIZERS,
+    _CALL_IS_RUNNING,
+    _SUBTEST_FAILED,
+    _REPORTED_MISSES,
+)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Begin anew, also where the item has run before; tell of refusals with a failure."""
-    keys: tuple[pytest.StashKey[Any], ...] = (SESSION, REFUSALS, _UNFINISHED, _RUNNING, _PART_FAILED, _TOLD)
-    for key in keys:
+    """Forget what an earlier run of the same item left; add swallowed refusals to a failure of the setup."""
+    for key in _KEYS:
         if key in item.stash:
             del item.stash[key]
-    item.stash[_PHASES] = {}
-    if not _USING.isdisjoint(getattr(item, "fixturenames", ())):
-        item.stash[_UNFINISHED] = ExitStack()
-    with _telling(item):
+    item.stash[_OUTCOMES] = {}
+    if not _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        item.stash[_FIXTURE_FINALIZERS] = ExitStack()
+    with _report_refusals(item):
         yield
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    """See to it that a test's fixtures are finished, whatever one of them raises.
+    """Finish the fixtures of a test even if one of them raises a `BaseException`.
 
-    pytest goes on after an `Exception` only. After an `asyncio.CancelledError` the next test would be given the
-    fixtures of this one: its recording, its environment.
+    pytest itself stops after anything but an `Exception`. After an `asyncio.CancelledError` the next test would get the
+    fixtures of this one, with its recording and its environment.
     """
-    if fixturedef.scope == "function" and (unfinished := request.node.stash.get(_UNFINISHED, None)) is not None:
-        unfinished.callback(fixturedef.finish, request)
+    if fixturedef.scope == "function" and (finalizers := request.node.stash.get(_FIXTURE_FINALIZERS, None)) is not None:
+        finalizers.callback(fixturedef.finish, request)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test whose traffic is not in order when its own code has ended."""
-    item.stash[_RUNNING] = True
+    """Fail a test whose traffic has problems when its own code has ended."""
+    item.stash[_CALL_IS_RUNNING] = True
     try:
-        with _telling(item):
+        with _report_refusals(item):
             yield
     finally:
-        item.stash[_RUNNING] = False
-    _complain(item, item.stash.get(SESSION, None))
-    if (session := item.stash.get(SESSION, None)) is not None:
-        session.end()
+        item.stash[_CALL_IS_RUNNING] = False
+    _fail_on_problems(item, item.stash.get(TRAFFIC, None))
+    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+        traffic.mark_test_end()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Finish all fixtures; then judge what came since, and write what a test recorded that has passed."""
+    """Finish all fixtures, check what they sent, and save the recording of a test that passed."""
     try:
-        with _telling(item):
+        with _report_refusals(item):
             yield
     finally:
-        item.stash.get(_UNFINISHED, ExitStack()).close()
-    if not _failed(item):
-        passed = _phases(item).get("call") in ("passed", "xpassed")
-        session = item.stash.get(SESSION, None) if passed else None
-        _complain(item, session)
-        _save(item, session)
+        item.stash.get(_FIXTURE_FINALIZERS, ExitStack()).close()
+    if not _has_failed(item):
+        passed = _outcomes_by_phase(item).get("call") in ("passed", "xpassed")
+        traffic = item.stash.get(TRAFFIC, None) if passed else None
+        _fail_on_problems(item, traffic)
+        _save_recording(item, traffic)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the row of the run's record into the report, from which the closing table is made on any worker's behalf."""
+    """Attach the row of the run record and the misses to the report, on whichever worker it is made."""
     report = yield
-    session = item.stash.get(SESSION, None)
-    if item.stash.get(_RUNNING, False):
-        item.stash[_PART_FAILED] = report.failed or item.stash.get(_PART_FAILED, False)
+    traffic = item.stash.get(TRAFFIC, None)
+    if item.stash.get(_CALL_IS_RUNNING, False):
+        item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
     else:
-        _judge_excuse(item, report)
-        outcome = "failed" if item.stash.get(_PART_FAILED, False) else _outcome(report)
-        _phases(item)[str(report.when)] = outcome
+        _reject_excuse(item, report)
+        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome(report)
+        _outcomes_by_phase(item)[str(report.when)] = outcome
         if report.when == "call" and (row := run_row(item, outcome)) is not None:
-            report.flag_harness = row  # type: ignore[attr-defined]
-        if session is not None:
+            attach_row(report, row)
+        if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""
-            told = item.stash.get(_TOLD, 0)
-            report.flag_harness_misses = miss_rows(item, session, failure, told)  # type: ignore[attr-defined]
-            item.stash[_TOLD] = len(session.missed)
-    if session is not None:
-        hide_in_report(report, session.shown)
+            reported = item.stash.get(_REPORTED_MISSES, 0)
+            report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
+            item.stash[_REPORTED_MISSES] = len(traffic.misses)
+    if traffic is not None:
+        mask_report(report, traffic.mask)
     return report
 
 
 @contextmanager
-def _telling(item: pytest.Item) -> Iterator[None]:
-    """Turn a refusal that escapes into a failure; with another failure, show those that were swallowed on the way."""
+def _report_refusals(item: pytest.Item) -> Iterator[None]:
+    """Turn a refusal that escapes into a failure; add the refusals that the test swallowed to any other failure."""
     try:
         yield
     except Refusal as refusal:
@@ -124,27 +133,27 @@ def _telling(item: pytest.Item) -> Iterator[None]:
     except BaseExceptionGroup as group:
         refused, others = group.split(Refusal)
         if refused is None:
-            _note(group, _refused(item))
+            _add_note(group, _refusals(item))
             raise
         if others is None:
-            raise pytest.fail.Exception(_together(_leaves(refused)), pytrace=False) from None
-        _note(others, [*_leaves(refused), *_refused(item)])
+            raise pytest.fail.Exception(_join_messages(_leaves(refused)), pytrace=False) from None
+        _add_note(others, [*_leaves(refused), *_refusals(item)])
         raise others from None
     except (Exception, pytest.fail.Exception) as error:
-        if not (swallowed := _refused(item)):
+        if not (swallowed := _refusals(item)):
             raise
-        if not getattr(error, "pytrace", True):  # pytest shows its message alone, without notes
-            raise pytest.fail.Exception(f"{error}\n\n{_together(swallowed)}", pytrace=False) from None
-        _note(error, swallowed)
+        if not getattr(error, "pytrace", True):  # pytest shows only its message, without notes
+            raise pytest.fail.Exception(f"{error}\n\n{_join_messages(swallowed)}", pytrace=False) from None
+        _add_note(error, swallowed)
         raise
 
 
-def _note(error: BaseException, refusals: list[BaseException]) -> None:
+def _add_note(error: BaseException, refusals: list[BaseException]) -> None:
     if refusals:
-        error.add_note(f"\n{_together(refusals)}")
+        error.add_note(f"\n{_join_messages(refusals)}")
 
 
-def _together(refusals: list[BaseException]) -> str:
+def _join_messages(refusals: list[BaseException]) -> str:
     return "\n\n".join(dict.fromkeys(map(str, refusals)))
 
 
@@ -154,50 +163,53 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _refused(item: pytest.Item) -> list[BaseException]:
-    """What was refused to the test, unless a phase has failed, which told it."""
-    return [] if REFUSALS not in item.stash or _failed(item) else [*item.stash[REFUSALS]()]
+def _refusals(item: pytest.Item) -> list[BaseException]:
+    """Return the refusals of the item so far, or an empty list if a failed phase has already reported them."""
+    return [] if REFUSALS not in item.stash or _has_failed(item) else [*item.stash[REFUSALS]()]
 
 
-def _failed(item: pytest.Item) -> bool:
-    return "failed" in _phases(item).values()
+def _has_failed(item: pytest.Item) -> bool:
+    return "failed" in _outcomes_by_phase(item).values()
 
 
-def _phases(item: pytest.Item) -> dict[str, str]:
-    return item.stash.setdefault(_PHASES, {})
+def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
+    return item.stash.setdefault(_OUTCOMES, {})
 
 
-def _complain(item: pytest.Item, session: "Session | None") -> None:
-    """Fail the test where something was refused to it, or where what `session` has seen is not in order."""
-    complaints = list(map(str, _refused(item)))
-    if session is not None:
-        complaints += [*session.complaints(), *too_old(item.config, session)]
-    if complaints:
-        pytest.fail("\n\n".join(dict.fromkeys(complaints)), pytrace=False)
+def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
+    """Fail the test if something was refused to it, or if `traffic` has problems."""
+    problems = list(map(str, _refusals(item)))
+    if traffic is not None:
+        problems += [*traffic.problems(), *age_problems(item.config, traffic)]
+    if problems:
+        pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
 
 
-def _judge_excuse(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Neither a skip nor an expected failure excuses a refusal: what the test was to show was not seen."""
-    if not report.skipped or not (refused := _refused(item)):
+def _reject_excuse(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Turn a skip or an expected failure that came after a refusal into a failure."""
+    if not report.skipped or not (refused := _refusals(item)):
         return
     excuse = "an expected failure" if hasattr(report, "wasxfail") else "a skip"
     report.outcome = "failed"
-    report.longrepr = f"{_together(refused)}\n\nWhat came after it, {excuse}, is no excuse for that."
+    report.longrepr = f"{_join_messages(refused)}\n\nWhat came after it, {excuse}, is no excuse for that."
     if hasattr(report, "wasxfail"):
         del report.wasxfail
 
 
-def _outcome(report: pytest.TestReport) -> str:
-    """The outcome as pytest counts it."""
-    return f"x{report.outcome.replace('skipped', 'failed')}" if hasattr(report, "wasxfail") else report.outcome
+def _outcome(report: pytest.TestReport) -> "Outcome":
+    """Return the outcome as pytest counts it."""
+    if not hasattr(report, "wasxfail"):
+        return report.outcome
+    return "xpassed" if report.passed else "xfailed"
 
 
-def _save(item: pytest.Item, session: "Session | None") -> None:
-    """Write what a test recorded that has passed."""
-    if session is None:
+def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
+    """Save the recording of a test that passed."""
+    if traffic is None:
         return
     try:
-        broken = session.save()
+        replaced_broken_file = traffic.save()
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    item.config.stash[LIFE].note_recorded(item, session.plan.path if broken else None)
+    tracker = item.config.stash[CLAIM_TRACKER]
+    tracker.note_recorded(item, traffic.plan.path if replaced_broken_file else None)

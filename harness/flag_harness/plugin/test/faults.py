@@ -1,4 +1,4 @@
-"""What goes wrong: in one test, by its `faults` mark; in all, by `--harness-fault`. What never fired is an error."""
+"""Faults in tests: of the `faults` mark for one test, of `--harness-fault` for all. A fault that never fires fails."""
 
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.marks import all_flags, combinations_of
-from flag_harness.plugin.stash import SESSION
-from flag_harness.plugin.test.rows import of_subtest
+from flag_harness.plugin.marks import all_flags, item_combinations
+from flag_harness.plugin.stash import TRAFFIC
+from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
 
 if TYPE_CHECKING:
     from flag_harness.faults import Fault
 
-FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
-ARMED = pytest.StashKey[tuple["Fault", ...]]()
-"""Those same faults as one test item has met them."""
-MARKED = pytest.StashKey[tuple["Fault", ...]]()
-"""The faults of a test item's marks, as it has met them."""
+ARMED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+"""The command line's faults, armed for one test item: they count its requests alone."""
+MARKED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
+"""The faults of the item's marks, armed for it."""
 _MARK = "@pytest.mark.faults"
 
 
-def add_options(group: pytest.OptionGroup) -> None:
+def add_fault_options(group: pytest.OptionGroup) -> None:
     """Add `--harness-fault`."""
     group.addoption(
         "--harness-fault",
@@ -30,125 +30,129 @@ def add_options(group: pytest.OptionGroup) -> None:
         default=[],
         dest="harness_faults",
         metavar="NAME:ARGUMENTS",
-        help="what goes wrong in each test that uses the cassette fixture (repeatable): overloaded:on=2, "
+        help="a fault for every test that uses the cassette fixture (repeatable): overloaded:on=2, "
         "stream_error:kind=api_error,at=mid_partial_json",
     )
 
 
-def configure(config: pytest.Config) -> None:
-    """Read the faults. Raises `FaultError`, which names the option, the fault and the argument."""
+def configure_faults(config: pytest.Config) -> None:
+    """Read `--harness-fault`. Raises `FaultError` that names the option, the fault and the argument."""
     texts = config.getoption("harness_faults")
-    config.stash[FAULTS] = ()
-    config.pluginmanager.register(FaultMarks(), "flag-harness-fault-marks")
+    config.stash[COMMAND_LINE_FAULTS] = ()
+    config.pluginmanager.register(FaultMarkChecker(), "flag-harness-fault-marks")
     if not texts:
         return
-    from flag_harness.faults import FaultError, parse  # a run without faults does not pay for their import
+    from flag_harness.faults import FaultError, parse  # imported here: a run without faults does not need it
 
     found = []
     for text in texts:
         try:
-            found.append(_possible(parse(text), config))
+            found.append(_check_fault(parse(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
-    config.stash[FAULTS] = tuple(found)
+    config.stash[COMMAND_LINE_FAULTS] = tuple(found)
     if config.getoption("--harness-sweep") is None:
-        config.pluginmanager.register(FaultRun(config.stash[FAULTS]), "flag-harness-faults")
+        config.pluginmanager.register(FaultTotals(config.stash[COMMAND_LINE_FAULTS]), "flag-harness-faults")
 
 
-def _possible(fault: "Fault", config: pytest.Config) -> "Fault":
-    """The fault, where the project's flags and the installed SDK let it fire. Raises `FaultError` where they do not."""
+def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
+    """Return the fault. Raises `FaultError` if the project's flags or the installed SDK can never let it fire."""
     from flag_harness.faults import check_combinations, misleading
 
     check_combinations(fault, [flag.name for flag in all_flags(config)])
-    if "keyword" in dict(fault.arguments):  # the one that stands where none is given is one that no SDK has taken
+    # the default keyword is unknown to every SDK release, so only an explicit one is checked
+    if "keyword" in dict(fault.arguments):
         with misleading(fault):
             pass
     return fault
 
 
-def armed(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
-    """The command line's faults, counting from nothing for one test."""
-    item.stash[ARMED] = tuple(fault.arm(combination) for fault in item.config.stash[FAULTS])
-    return item.stash[ARMED]
+def arm_command_line_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+    """Return the command line's faults, armed for one test."""
+    item.stash[ARMED_FAULTS] = tuple(fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS])
+    return item.stash[ARMED_FAULTS]
 
 
-def marked(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
-    """The faults of a test's marks, counting from nothing. A mark that is wrong fails the test."""
+def arm_marked_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+    """Return the faults of a test's marks, armed for it. Fails the test if a mark is wrong."""
     try:
-        item.stash[MARKED] = tuple(fault.arm(combination) for fault in _marked(item))
+        item.stash[MARKED_FAULTS] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
     except HarnessError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    return item.stash[MARKED]
+    return item.stash[MARKED_FAULTS]
 
 
-def _marked(node: pytest.Item) -> "Iterator[Fault]":
-    """What the marks name, nearest first. Raises `HarnessError` that begins with the test and the mark."""
+def _faults_of_marks(node: pytest.Item) -> "Iterator[Fault]":
+    """Return the faults of the marks, nearest mark first. Raises `HarnessError` that begins with test and mark."""
     for mark in node.iter_markers("faults"):
         try:
-            yield from [_checked(node, given) for given in _given(mark)]
+            yield from [_read_fault(node, given) for given in _mark_arguments(mark)]
         except HarnessError as error:
             raise HarnessError(f"{node.nodeid}: {_MARK}: {error}") from None
 
 
-def _given(mark: pytest.Mark) -> tuple[object, ...]:
+def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
     if not mark.args or mark.kwargs:
-        raise HarnessError(f"it takes faults, one at least: {_MARK}(overloaded(on=2))")
+        raise HarnessError(f"it takes at least one fault: {_MARK}(overloaded(on=2))")
     return mark.args
 
 
-def _checked(node: pytest.Item, given: object) -> "Fault":
+def _read_fault(node: pytest.Item, given: object) -> "Fault":
+    """Return the fault of one argument of a mark: a `Fault`, or its spelling on the command line."""
     from flag_harness.faults import Fault, FaultError, parse
 
     fault = parse(given) if isinstance(given, str) else given
     if not isinstance(fault, Fault):
-        raise FaultError(f"{given!r} is no fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
-    _possible(fault, node.config)
-    ids = [combination.id for combination in combinations_of(node)]
+        raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
+    _check_fault(fault, node.config)
+    ids = [combination.id for combination in item_combinations(node)]
     if not any(map(fault.when.under, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
     return fault
 
 
-class FaultMarks:
-    """Holds each test to its `faults` marks: they are right, and there is traffic for them to spoil."""
+class FaultMarkChecker:
+    """Checks that the `faults` marks of each test are right, and that the test has traffic for them."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Refuse a mark that is wrong before anything runs."""
+        """Report a wrong mark at collection."""
         try:
-            for _ in _marked(metafunc.definition):
+            for _ in _faults_of_marks(metafunc.definition):
                 pass
         except HarnessError as error:
             raise pytest.Collector.CollectError(str(error)) from None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Fail a test that has passed without traffic that its faults could have spoiled."""
+        """Fail a test that passed but has no traffic for its faults."""
         yield
-        if item.stash.get(SESSION, None) is None and (mark := item.get_closest_marker("faults")):
+        if item.stash.get(TRAFFIC, None) is None and (mark := item.get_closest_marker("faults")):
             named = ", ".join(map(str, mark.args))
             pytest.fail(
-                f"{_MARK}({named}): nothing could go wrong, since the test does not use the `cassette` fixture; "
-                "let the test take it",
+                f"{_MARK}({named}): no fault can fire, since the test does not use the `cassette` fixture; "
+                "add the fixture to its arguments",
                 pytrace=False,
             )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Name the faults that fired: in the test's row of the run's record, and with its failure."""
+        """Name the faults that fired in the test's row of the run record and in its failure."""
         report = yield
-        met = (*item.stash.get(MARKED, ()), *item.stash.get(ARMED, ()))
+        met = (*item.stash.get(MARKED_FAULTS, ()), *item.stash.get(ARMED_FAULTS, ()))
         if report.when != "call" or not (fired := [fault for fault in met if fault.fired]):
             return report
-        if (row := getattr(report, "flag_harness", None)) is not None:
-            row["faults"] = [str(fault) for fault in fired]
+        if (row := attached_row(report)) is not None:
+            import msgspec
+
+            attach_row(report, msgspec.structs.replace(row, faults=tuple(map(str, fired))))
         if report.failed:
             times = (f"{fault}: {fault.fired} time{'s' if fault.fired > 1 else ''}" for fault in fired)
             report.sections.append(("faults that fired", "\n".join(times)))
         return report
 
 
-class FaultRun:
-    """Adds up what the faults have done in all tests, on whichever worker."""
+class FaultTotals:
+    """Adds up the counts of the command line's faults over all tests and workers."""
 
     def __init__(self, faults: "tuple[Fault, ...]") -> None:
         self._faults = [fault.arm(min(fault.when.combination or (), default=None)) for fault in faults]
@@ -156,9 +160,9 @@ class FaultRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the counts into the report."""
+        """Attach the counts of one test to its report."""
         report = yield
-        if report.when == "call" and (met := item.stash.get(ARMED, ())):
+        if report.when == "call" and (met := item.stash.get(ARMED_FAULTS, ())):
             report.flag_harness_faults = [  # type: ignore[attr-defined]
                 [fault.awaited, count.seen, count.due, count.fired, list(count.reasons)]
                 for fault in met
@@ -168,7 +172,7 @@ class FaultRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the counts of one test."""
-        counts = () if of_subtest(report) else getattr(report, "flag_harness_faults", ())
+        counts = () if is_subtest_report(report) else getattr(report, "flag_harness_faults", ())
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]
             self._awaited[number] |= awaited
@@ -180,24 +184,25 @@ class FaultRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A run that only seems to have passed has failed."""
-        if self._never_fired(session.config) and exitstatus == pytest.ExitCode.OK:
+        """Fail a run that passed although a fault never fired."""
+        if self._problems(session.config) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Say which faults never fired, and why."""
-        if complaints := self._never_fired(config):
+        if problems := self._problems(config):
             terminalreporter.section("faults", red=True)
-            for line in complaints:
+            for line in problems:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
-    def _never_fired(self, config: pytest.Config) -> list[str]:
+    def _problems(self, config: pytest.Config) -> list[str]:
+        """Return a message for each fault that never fired. Workers and `--collect-only` do not judge."""
         from flag_harness.faults import never_fired
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):
             return []
         return [
-            why if awaited else f"fault {fault} never fired: no test ran under the combination that it is bound to"
+            why if awaited else f"fault {fault} never fired: no test ran under the combination that it needs"
             for fault, awaited in zip(self._faults, self._awaited, strict=True)
             for why in never_fired([fault])
         ]

@@ -10,29 +10,30 @@ import pytest
 from flag_harness.errors import CassetteError
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG, declared_flags, pinned_combination
-from flag_harness.plugin.modes import record_mode, recording_disabled
-from flag_harness.plugin.redact.normalisers import normalisers_of
-from flag_harness.plugin.redact.secrets import HIDDEN, filters_of, hidden_in_logs
+from flag_harness.plugin.modes import is_recording_disabled, record_mode
+from flag_harness.plugin.redact.normalisers import collect_normalisers
+from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mask_logs
 from flag_harness.plugin.run.age import max_age
-from flag_harness.plugin.run.claims import LIFE, default_path
-from flag_harness.plugin.stash import COMBINATION, REFUSALS, SESSION
-from flag_harness.plugin.test.faults import armed, marked
+from flag_harness.plugin.run.claims import CLAIM_TRACKER, default_cassette_path
+from flag_harness.plugin.stash import COMBINATION, REFUSALS, TRAFFIC
+from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
 
 if TYPE_CHECKING:
-    from flag_harness.plugin.test.plan import Plan
-    from flag_harness.plugin.test.traffic import Session
+    from flag_harness.plugin.test.plan import TrafficPlan
+    from flag_harness.plugin.test.traffic import CassetteTraffic
 
 OFFLINE_KEY = "offline"
-"""What `ANTHROPIC_API_KEY` holds while a test plays recordings or the simulator: no key is used, and none can leak."""
+"""The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
 
 _ALLOWANCES = ("no_request", "unplayed", "misses", "network")
+"""The checks that a mark `harness_<name>` switches off."""
 
 
 @pytest.fixture
 def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Combination:
-    """The test's combination, set in the environment; the variables of flags that are off are unset.
+    """Set the variables of this test's flags, unset those of flags that are off, and return the combination.
 
-    It is a parameter under `flag_matrix`, else what the `flags` marks pin.
+    The combination is the parameter of `flag_matrix`, or else the one that the `flags` marks pin.
     """
     declared = declared_flags(request.config)
     parameter = getattr(request, "param", None)
@@ -49,22 +50,22 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def flags(harness_combination: Combination) -> Combination:
-    """The flags that the test runs under: `"streaming" in flags`, `flags.id`."""
+    """Return the flags that the test runs under: `"streaming" in flags`, `flags.id`."""
     return harness_combination
 
 
 @pytest.fixture
 def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
-    """Where the test's cassette is: `<recordings>/<module>/<test>.json`. Override it to keep cassettes elsewhere.
+    """Return the path of the test's cassette. Override it to keep cassettes elsewhere.
 
-    Tests that are given the same path share one file, in which each has what it recorded.
+    The default is `<recordings>/<module>/<test>.json`. Tests with the same path share a file; each plays its own part.
     """
-    return default_path(request.node)
+    return default_cassette_path(request.node)
 
 
 @pytest.fixture
 def harness_scenarios(request: pytest.FixtureRequest) -> Path:
-    """The folder of the simulator's scenarios: `<fixtures>/scenarios`. Override it to keep them elsewhere."""
+    """Return the folder of the simulator's scenarios, `<fixtures>/scenarios`. Override it to keep them elsewhere."""
     config: pytest.Config = request.config
     return config.rootpath / config.stash[CONFIG].fixtures / "scenarios"
 
@@ -76,56 +77,65 @@ def harness_cassette(
     harness_scenarios: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> "Iterator[Session]":
-    """The test's traffic: played from its cassette, recorded, simulated or live, as the options say."""
-    from flag_harness.plugin.test.traffic import Session  # a run that uses no cassette does not pay for its import
+) -> "Iterator[CassetteTraffic]":
+    """Answer the test's requests from its cassette, the simulator or the live API, as the options say.
 
-    request.config.stash[LIFE].claim(request.node, harness_cassette_path)
-    plan = _plan(request, harness_combination, harness_cassette_path, harness_scenarios)
-    faults = marked(request.node, harness_combination.id)
-    session = Session(plan, *faults, everywhere=armed(request.node, harness_combination.id))
-    with hidden_in_logs(session.shown), session.open():
-        request.node.stash[SESSION], request.node.stash[REFUSALS] = session, session.refusals
-        request.config.stash[HIDDEN].follow(request.node.nodeid, session.shown)
-        if plan.upstream == "simulator" or not (plan.records or plan.disabled):
+    Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
+    """
+    # imported here: a run that uses no cassette does not need it
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+
+    request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
+    plan = _make_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
+    faults = arm_marked_faults(request.node, harness_combination.id)
+    traffic = CassetteTraffic(plan, *faults, everywhere=arm_command_line_faults(request.node, harness_combination.id))
+    with mask_logs(traffic.mask), traffic.open():
+        request.node.stash[TRAFFIC], request.node.stash[REFUSALS] = traffic, traffic.refusals
+        request.config.stash[REPORT_MASK].follow(request.node.nodeid, traffic.mask)
+        if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):
             monkeypatch.setenv("ANTHROPIC_API_KEY", OFFLINE_KEY)
             monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
             monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
-            monkeypatch.delenv("ANTHROPIC_CUSTOM_HEADERS", raising=False)  # the SDK sends them with every request
-        yield session
+            monkeypatch.delenv("ANTHROPIC_CUSTOM_HEADERS", raising=False)  # the SDK adds them to every request
+        yield traffic
 
 
 @pytest.fixture
-def cassette(harness_cassette: "Session") -> "Session":
-    """The test's traffic: what its clients send is answered by its cassette, recorded, simulated or live."""
+def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
+    """Answer the test's requests from its cassette, the simulator or the live API, and return a `CassetteTraffic`.
+
+    The most useful attributes: `bodies` (decoded request bodies), `exchanges` (requests with responses), `usage`,
+    `cost`, `played`, `clock`, `http_client()`, `async_http_client()`.
+    """
     return harness_cassette
 
 
-def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "Plan":
+def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "TrafficPlan":
     from flag_harness.cassette.file.blobs import FOLDER
-    from flag_harness.plugin.test.plan import Plan, cassette_of
+    from flag_harness.plugin.test.plan import TrafficPlan, load_cassette
 
     config: pytest.Config = request.config
     node: pytest.Item = request.node
     scenario = node.get_closest_marker("scenario")
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
-    mode, disabled = record_mode(config), recording_disabled(config)
+    mode, disabled = record_mode(config), is_recording_disabled(config)
     command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
     upstream = config.getoption("--harness-upstream")
     try:
-        cassette = cassette_of(path, mode, disabled)
+        cassette = load_cassette(path, mode, disabled)
     except CassetteError as error:
-        shared = "" if path == default_path(node) else "\nOther tests may have recorded in it: record those anew, too."
+        is_shared = path != default_cassette_path(node)
+        shared = "\nOther tests may have recorded in it: record those anew, too." if is_shared else ""
         message = f"{error}\nTo record it anew: {command} --harness-upstream={upstream}{shared}"
         raise pytest.fail.Exception(message, pytrace=False) from None
-    return Plan(
+    return TrafficPlan(
         path=path,
         mode=mode,
         cassette=cassette,
         blobs=recordings / FOLDER if path.is_relative_to(recordings) else None,
-        gone=config.stash[LIFE].is_gone,
-        anew=config.stash[LIFE].is_recorded,
-        most_age=limit and limit.most,
+        is_gone=config.stash[CLAIM_TRACKER].is_gone,
+        is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
+        max_age_limit=limit and limit.limit,
         disabled=disabled,
         upstream=upstream,
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
@@ -133,7 +143,7 @@ def _plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenar
         combination=flags.id,
         flags=declared_flags(config),
         command=command,
-        filters=filters_of(request),
-        normalisers=normalisers_of(request),
+        filters=collect_filters(request),
+        normalisers=collect_normalisers(request),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )

@@ -1,4 +1,4 @@
-"""How the requests of one test are to be answered, as options, marks and configuration say."""
+"""`TrafficPlan`: how the requests of one test are answered, according to options, marks and configuration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,28 @@ UpstreamChoice = Literal["live", "simulator"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a test's requests are to be answered. `command` records its cassette, once an upstream is added."""
+class TrafficPlan:
+    """How the requests of one test are answered.
+
+    Attributes:
+        path: the cassette file, which need not exist.
+        mode: the record mode.
+        disabled: True under `--disable-recording`.
+        upstream: who answers what is not played.
+        scenario: the simulator's scenario, or None for an echo.
+        case: the node id of the test.
+        combination: the id of the flags that the test runs under.
+        flags: the flags that the project declares.
+        command: the pytest command that records the cassette, without `--harness-upstream`.
+        filters: what must not be recorded or shown.
+        normalisers: what takes no part in matching.
+        allowed: the checks that the test's marks switch off, such as `unplayed`.
+        cassette: the existing recording that is played or added to, or None.
+        blobs: the folder for large bodies, or None to keep them in the cassette.
+        is_gone: returns True if the test of this node id no longer exists.
+        is_recorded_now: returns True if the test of this node id has been recorded in this run.
+        max_age_limit: the age at which a recording is too old, or None.
+    """
 
     path: Path
     mode: RecordMode = "none"
@@ -28,63 +48,64 @@ class Plan:
     case: str = ""
     combination: str = ""
     flags: tuple[Flag, ...] = SHIPPED
-    """The flags that the project declares."""
     command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
     allowed: frozenset[str] = frozenset()
     cassette: Cassette | None = None
-    """What was recorded before, where that is played or added to."""
     blobs: Path | None = None
-    gone: Callable[[str], bool] = lambda case: False
-    """Whether a test, by its name, does not exist any more."""
-    anew: Callable[[str], bool] = lambda case: False
-    """Whether a test, by its name, has been recorded in this run."""
-    most_age: timedelta | None = None
-    """The most that a recording may have aged, where there is a limit."""
+    is_gone: Callable[[str], bool] = lambda case: False
+    is_recorded_now: Callable[[str], bool] = lambda case: False
+    max_age_limit: timedelta | None = None
 
     @property
-    def records(self) -> bool:
-        """Whether what is not played will be recorded; under `once`, where nothing is this test's own."""
+    def is_recording(self) -> bool:
+        """True if requests that are not played will be recorded. `once` records if the test has no recording yet."""
         if self.disabled or self.mode == "none":
             return False
         return self.mode != "once" or self.cassette is None or not holds_recording_of(self.cassette, self.case)
 
     @property
-    def plays(self) -> bool:
-        """Whether recorded answers are played."""
-        return not self.disabled and (not self.records or self.mode == "new_episodes")
+    def is_playing(self) -> bool:
+        """True if recorded answers are played."""
+        return not self.disabled and (not self.is_recording or self.mode == "new_episodes")
 
     @property
-    def asks_upstream(self) -> bool:
-        """Whether a request may reach the upstream."""
-        return self.records or self.disabled
+    def can_reach_upstream(self) -> bool:
+        """True if a request may reach the upstream."""
+        return self.is_recording or self.disabled
 
     @property
-    def mixes(self) -> bool:
-        """Whether what is recorded now would be added to what another upstream has answered."""
-        added = self.cassette if self.records and self.mode != "rewrite" else None
-        return added is not None and not can_add(added, self.upstream)
+    def is_mixing_upstreams(self) -> bool:
+        """True if the new recording would be added to a cassette of another upstream."""
+        existing = self.cassette if self.is_recording and self.mode != "rewrite" else None
+        return existing is not None and not can_add(existing, self.upstream)
 
     @property
-    def rewrite(self) -> str:
+    def rewrite_command(self) -> str:
         """The command that records the cassette anew from the upstream of this run."""
         return f"{self.command} --harness-upstream={self.upstream}"
 
     @property
-    def answers(self) -> str:
-        """Who answers, or answered: also of what is yet to be recorded, where the test names a scenario."""
-        if self.cassette and not self.records:
-            return self.cassette.envelope.upstream
-        return "simulator" if self.scenario and not self.asks_upstream else self.upstream
+    def recording_upstream(self) -> UpstreamChoice:
+        """The upstream to name in commands that record the cassette: the one that it was recorded from, if known.
+
+        If nothing is recorded yet, a test that names a scenario is recorded from the simulator.
+        """
+        if self.cassette and not self.is_recording:
+            return "simulator" if self.cassette.envelope.upstream == "simulator" else "live"
+        return "simulator" if self.scenario and not self.can_reach_upstream else self.upstream
 
     def clock(self) -> Clock:
-        """Return a virtual clock for recorded and simulated answers, the system's for the live API."""
-        return SystemClock() if self.asks_upstream and self.upstream == "live" else VirtualClock()
+        """Return a virtual clock for recorded and simulated answers, and the system's for the live API."""
+        return SystemClock() if self.can_reach_upstream and self.upstream == "live" else VirtualClock()
 
 
-def cassette_of(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
-    """The recording that a test plays or adds to. A rewrite does neither. Raises `CassetteError` for a broken file."""
+def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
+    """Return the recording that a test plays or adds to, or None. Raises `CassetteError` if it cannot be read.
+
+    The mode `rewrite` neither plays nor adds, so it does not read the file.
+    """
     if disabled or mode == "rewrite" or not path.exists():
         return None
     return Cassette.load(path)

@@ -1,7 +1,7 @@
-"""Refusals that pytest takes for failures: raised in a fixture, they leave its own order whole.
+"""Refusals that pytest treats as failures of the test.
 
-pytest goes on tearing down after a failure and after an `Exception`; after any other `BaseException` it leaves the
-fixtures that are still open as they are, for all tests that follow. Neither class is an `Exception`: see `Refusal`.
+After a failure or an `Exception`, pytest tears down the fixtures; after any other `BaseException` it leaves them open
+for all tests that follow. These classes are failures, but not `Exception`s, so that agents cannot swallow them.
 """
 
 import pytest
@@ -9,16 +9,16 @@ import pytest
 from flag_harness.errors import CassetteMiss, NetworkRefused
 
 
-class _Failed(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """A failure that is told without a traceback."""
+class _Failure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+    """A failure that is reported without a traceback."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, pytrace=False)
 
 
-class FailedMiss(CassetteMiss, _Failed):
-    """A miss in a test's own traffic."""
+class MissFailure(CassetteMiss, _Failure):
+    """A request of the test was not in its cassette."""
 
 
-class FailedNetwork(NetworkRefused, _Failed):
-    """An attempt of a test to reach the network."""
+class NetworkFailure(NetworkRefused, _Failure):
+    """The test tried to reach the network."""

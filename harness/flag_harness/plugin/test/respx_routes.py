@@ -1,16 +1,20 @@
 """The fixture `harness_respx`: respx routes for the HTTP library of the installed SDK."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from respx import MockRouter
+
 
 @pytest.fixture
-def harness_respx(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A respx router whose routes answer clients of the installed SDK: httpx2 since anthropic 1.0, httpx before.
+def harness_respx(request: pytest.FixtureRequest) -> "Iterator[MockRouter]":
+    """Return a respx router whose routes answer the installed SDK: on httpx2 since anthropic 1.0, on httpx before.
 
-    It takes the arguments of respx's own mark: `@pytest.mark.respx(base_url="https://api.anthropic.com")`.
+    Use it instead of `respx_mock`, which does not know httpx2. `@pytest.mark.respx(base_url="https://api.anthropic.com")`
+    sets the options of the router, as it does for `respx_mock`. The test is skipped if respx is not installed.
     """
     respx = pytest.importorskip("respx", reason="the fixture harness_respx needs respx: pip install respx")
 

@@ -1,4 +1,4 @@
-"""Writing what a test recorded, into what others may have written meanwhile."""
+"""Writes the recording of a test, and keeps what other tests have written to the same file in the meantime."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,12 +8,12 @@ from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.file.lock import lock_folder
 from flag_harness.cassette.merge import merged
 from flag_harness.errors import CassetteError
-from flag_harness.plugin.test.plan import Plan
+from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
 
 
-def envelope_of(plan: Plan) -> Envelope:
-    """The envelope of what is recorded now."""
+def new_envelope(plan: TrafficPlan) -> Envelope:
+    """Return the envelope of a recording that is made now."""
     return Envelope(
         upstream=plan.upstream,
         recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -23,19 +23,20 @@ def envelope_of(plan: Plan) -> Envelope:
     )
 
 
-def save(plan: Plan, recorded: Sequence[Interaction]) -> bool:
-    """Write what was recorded. Returns whether that took the place of a file that could not be read."""
-    with lock_folder(plan.path):
-        old, broken = _old(plan)
-        new = Cassette(envelope_of(plan), tuple(recorded))
-        known = _filtered(old, plan.filters) if old else None
-        both = merged(known, new, keeps_own=plan.mode != "rewrite", gone=plan.gone, anew=plan.anew)
-        both.save(plan.path, plan.blobs, instead_of=old, most_age=plan.most_age)
-    return broken
+def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
+    """Write the recording. Return True if it replaced a file that could not be read."""
+    with locked(plan.path):
+        existing, is_broken = _load_existing(plan)
+        new = Cassette(new_envelope(plan), tuple(recording))
+        known = _apply_filters(existing, plan.filters) if existing else None
+        keeps_own = plan.mode != "rewrite"
+        both = merged(known, new, keeps_own=keeps_own, gone=plan.is_gone, anew=plan.is_recorded_now)
+        both.save(plan.path, plan.blobs, instead_of=existing, most_age=plan.max_age_limit)
+    return is_broken
 
 
-def _old(plan: Plan) -> tuple[Cassette | None, bool]:
-    """What is there, and whether it cannot be read: a rewrite need not."""
+def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
+    """Return the cassette on disk, and whether the file is broken. Only a rewrite may replace a broken file."""
     if not plan.path.exists():
         return None, False
     try:
@@ -46,5 +47,5 @@ def _old(plan: Plan) -> tuple[Cassette | None, bool]:
         return None, True
 
 
-def _filtered(cassette: Cassette, filters: Filters) -> Cassette:
+def _apply_filters(cassette: Cassette, filters: Filters) -> Cassette:
     return replace(cassette, interactions=tuple(map(filters.interaction, cassette.interactions)))

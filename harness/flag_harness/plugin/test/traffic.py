@@ -1,12 +1,10 @@
-"""One test's traffic: who answers it, what is recorded of it, and what is wrong with it in the end."""
+"""`CassetteTraffic`, the object behind the fixture `cassette`: answers, records and checks a test's requests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.cassette.redact.scan import refuse_keys
@@ -15,11 +13,12 @@ from flag_harness.errors import CassetteError, CassetteMiss, Refusal
 from flag_harness.faults.fault import Fault, never_fired
 from flag_harness.faults.kinds.clients import misleading
 from flag_harness.flags import explaining_flag
-from flag_harness.plugin.redact.hiding import Hiding
-from flag_harness.plugin.test import saving
-from flag_harness.plugin.test.plan import Plan
-from flag_harness.plugin.test.refusals import FailedMiss, FailedNetwork
-from flag_harness.plugin.test.requeue import given_back
+from flag_harness.plugin.redact.masking import TrafficMask
+from flag_harness.plugin.test.exchanges import ExchangeLog
+from flag_harness.plugin.test.plan import TrafficPlan
+from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
+from flag_harness.plugin.test.requeueing import make_requeueing_layer
+from flag_harness.plugin.test.saving import new_envelope, save_recording
 from flag_harness.transports import (
     PLAYING,
     SIMULATING,
@@ -34,30 +33,48 @@ from flag_harness.wire.tap import Tap
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 
 if TYPE_CHECKING:
+    from flag_harness.analysis.metrics import Metrics
     from flag_harness.cassette import Interaction
     from flag_harness.simulator import Simulator
+    from flag_harness.transports.client_types import AsyncClient, Client
+    from flag_harness.wire.usage import Usage
 
 
-class Session:
-    """The traffic of one test. What the test sends is answered as the plan says, whichever client sends it."""
+class CassetteTraffic:
+    """The requests of one test and their answers. The fixture `cassette` returns it.
 
-    def __init__(self, plan: Plan, *faults: Fault, everywhere: Sequence[Fault] = ()) -> None:
+    It answers whatever the test sends, from whichever client of httpx2 or httpx. Tests may use:
+
+    Attributes:
+        bodies: the decoded JSON bodies of the requests, in the order in which they were sent.
+        exchanges: pairs of request and response, as the clients saw them.
+        usage: the tokens of all answers, added up.
+        cost: US dollars at list price, or None if the price of a model is unknown.
+        played: the indices of the recorded interactions that were played.
+        cassette: the recording that is played, or None.
+        clock: the clock of the test; virtual unless requests go to a live API.
+        is_virtual: True if nobody really waits, so that latencies are exact.
+        is_live: True if the live API gives the answers, or gave them when they were recorded.
+
+    `http_client()` and `async_http_client()` make clients for code that takes one. The other names serve the plugin.
+    """
+
+    def __init__(self, plan: TrafficPlan, *faults: Fault, everywhere: Sequence[Fault] = ()) -> None:
         self.plan = plan
-        self._awaited, faults = faults, (*faults, *everywhere)
         self.clock: Clock = plan.clock()
+        self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
+        self._own_faults, self._faults = faults, (*faults, *everywhere)
         self._tap, self._recorder = Tap(), Recorder(plan.filters)
-        self.shown = Hiding(plan.filters, self._tap)
-        self._faults = faults
-        self.command = f"{plan.command} --harness-upstream={'simulator' if plan.answers == 'simulator' else 'live'}"
-        self._replay = self._player() if plan.plays else None
-        spoiling = (given_back(fault, self._replay) for fault in faults) if self._replay else faults
-        self._layers: tuple[Layer, ...] = (self._tap, *spoiling)
-        self._simulator = _simulated(plan) if plan.upstream == "simulator" and plan.asks_upstream else None
-        self._refused: list[Any] = []
-        self._mixed: list[CassetteMiss] = []
-        self._ended_at: int | None = None
+        self._log = ExchangeLog(self._tap)
+        self.mask = TrafficMask(plan.filters, self._tap)
+        self._replay = self._make_replay() if plan.is_playing else None
+        self._layers: tuple[Layer, ...] = (self._tap, *self._fault_layers())
+        self._simulator = _make_simulator(plan) if plan.upstream == "simulator" and plan.can_reach_upstream else None
+        self._network_refusals: list[Any] = []
+        self._mixing_refusals: list[CassetteMiss] = []
+        self._recorded_by_test: int | None = None
 
-    def _player(self) -> Replay:
+    def _make_replay(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
             self.plan.cassette or empty,
@@ -66,145 +83,170 @@ class Session:
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
             case=self.plan.case,
-            refusal=FailedMiss,
+            refusal=MissFailure,
         )
 
+    def _fault_layers(self) -> list[Layer]:
+        replay = self._replay
+        return [make_requeueing_layer(fault, replay) if replay else fault for fault in self._faults]
+
     @contextmanager
-    def open(self) -> Iterator["Session"]:
-        """Answer requests while the context lasts."""
+    def open(self) -> Iterator["CassetteTraffic"]:
+        """Answer requests inside the context."""
         with ExitStack() as stack:
-            offline = self.plan.upstream == "simulator" or not self.plan.asks_upstream
+            offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
-                doing = SIMULATING if self.plan.asks_upstream else PLAYING
-                self._refused = stack.enter_context(network_refused(doing, FailedNetwork))
+                doing = SIMULATING if self.plan.can_reach_upstream else PLAYING
+                self._network_refusals = stack.enter_context(network_refused(doing, NetworkFailure))
             stack.enter_context(misleading(*self._faults))
-            stack.enter_context(intercepted(self._upstream, *self._all_layers, clock=self.clock))
+            stack.enter_context(intercepted(self._local_upstream, *self._all_layers, clock=self.clock))
             yield self
 
     @property
-    def _upstream(self) -> Upstream | None:
-        """Return who answers in this process, or None if requests go on to the network."""
-        if self.plan.records:
+    def _local_upstream(self) -> Upstream | None:
+        """The upstream in this process, or None if requests go to the network."""
+        if self.plan.is_recording:
             return self._simulator
         return self._replay or self._simulator
 
     @property
-    def answering(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
-        """Return who answers in this process (None if requests go on to the network), and the layers before."""
-        return self._upstream, self._all_layers
+    def upstream_and_layers(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
+        """The upstream in this process, or None if requests go to the network; and the layers before it."""
+        return self._local_upstream, self._all_layers
 
     @property
     def _all_layers(self) -> tuple[Layer, ...]:
-        if not self.plan.records:
+        if not self.plan.is_recording:
             return self._layers
-        played: tuple[Layer, ...] = (self._recorded,) if self._replay else ()
-        unmixed: tuple[Layer, ...] = (self._unmixed,) if self.plan.mixes else ()
-        return (*self._layers, *played, *unmixed, self._recorder)
+        playing: tuple[Layer, ...] = (self._answer_from_cassette,) if self._replay else ()
+        refusing: tuple[Layer, ...] = (self._refuse_mixing,) if self.plan.is_mixing_upstreams else ()
+        return (*self._layers, *playing, *refusing, self._recorder)
 
-    def _recorded(self, request: Request) -> Response | None:
-        """A layer that answers what the cassette holds (record mode `new_episodes`)."""
+    def _answer_from_cassette(self, request: Request) -> Response | None:
+        """Answer what the cassette holds (record mode `new_episodes`)."""
         assert self._replay is not None
         return self._replay.find(request)
 
-    def _unmixed(self, request: Request) -> Response | None:
-        """A layer that lets nothing reach an upstream whose answers the cassette cannot take."""
+    def _refuse_mixing(self, request: Request) -> Response | None:
+        """Refuse to add the answers of another upstream to the cassette."""
         plan = self.plan
         assert plan.cassette is not None
-        self._mixed.append(
-            FailedMiss(
-                f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
-                f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
-                f"{plan.upstream}. A cassette tells of one upstream.\nTo record it anew: {plan.rewrite}"
-            )
+        refusal = MissFailure(
+            f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
+            f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
+            f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
         )
-        raise self._mixed[-1]
+        self._mixing_refusals.append(refusal)
+        raise refusal
 
-    def http_client(self) -> Any:
-        """A sync client of the SDK's HTTP library whose requests this session answers."""
-        if self._upstream is None:
-            return own_http_client()
-        return http_client(self._upstream, *self._all_layers, clock=self.clock)
+    def http_client(self) -> "Client":
+        """Return a sync client of the SDK's HTTP library, for `anthropic.Anthropic(http_client=...)`."""
+        upstream, layers = self.upstream_and_layers
+        found: Client = http_client(upstream, *layers, clock=self.clock) if upstream else own_http_client()
+        return found
 
-    def async_http_client(self) -> Any:
-        """The async twin of `http_client`."""
-        if self._upstream is None:
-            return own_async_http_client()
-        return async_http_client(self._upstream, *self._all_layers, clock=self.clock)
+    def async_http_client(self) -> "AsyncClient":
+        """Return an async client of the SDK's HTTP library, for `anthropic.AsyncAnthropic(http_client=...)`."""
+        upstream, layers = self.upstream_and_layers
+        client: AsyncClient = (
+            async_http_client(upstream, *layers, clock=self.clock) if upstream else own_async_http_client()
+        )
+        return client
 
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
-        """What the test's clients sent and saw, faults included, in the order in which requests were sent."""
-        return self._tap.exchanges
+        """Requests in the order in which they were sent, each with the response that its client saw, faults included.
+
+        A response that is still open, or that its client stopped reading, ends with `End(abandoned=True)`.
+        """
+        return self._log.exchanges
 
     @property
     def bodies(self) -> tuple[Any, ...]:
-        """The JSON bodies of the requests: `None` where one has none, and the bytes where it is no JSON."""
-        return tuple(_decoded(request.body) for request, _ in self.exchanges)
+        """The JSON bodies of the requests: None for an empty body, bytes for a body that is not JSON."""
+        return self._log.bodies
 
     @property
-    def virtual(self) -> bool:
-        """Whether time is data: nobody waits, and latencies are exact."""
+    def metrics(self) -> "Metrics":
+        """All figures of the exchanges: requests, errors, usage, cost and times."""
+        return self._log.metrics
+
+    @property
+    def usage(self) -> "Usage":
+        """The tokens of all complete answers, added up."""
+        return self.metrics.usage
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars at list price for `usage`, or None if the price of a model is unknown."""
+        return self.metrics.cost
+
+    @property
+    def is_virtual(self) -> bool:
+        """True if time is virtual: nobody really waits, and latencies are exact."""
         return isinstance(self.clock, VirtualClock)
 
     @property
-    def live(self) -> bool:
-        """Whether the answers are, or were when they were recorded, those of the live API."""
-        played = self.plan.cassette if self.plan.plays else None
+    def is_live(self) -> bool:
+        """True if the live API gives the answers, or gave them when they were recorded."""
+        played = self.plan.cassette if self.plan.is_playing else None
         return (played.envelope.upstream if played else self.plan.upstream) == "live"
 
     @property
     def cassette(self) -> Cassette | None:
-        """The cassette that is played, where there is one."""
+        """The recording that the test plays or adds to, or None if there is none."""
         return self.plan.cassette
 
     @property
-    def missed(self) -> tuple[Miss, ...]:
-        """The misses that the test's marks do not allow, with their parts."""
+    def played(self) -> tuple[int, ...]:
+        """The indices of the recorded interactions that were played."""
+        unplayed = self._replay.unplayed if self._replay else ()
+        count = len(self.plan.cassette.interactions) if self.plan.cassette else 0
+        return tuple(index for index in range(count) if index not in unplayed)
+
+    @property
+    def misses(self) -> tuple[Miss, ...]:
+        """The misses that no mark of the test allows."""
         return tuple(self._replay.reports) if self._replay and "misses" not in self.plan.allowed else ()
 
     @property
-    def missed_texts(self) -> frozenset[str]:
-        """What a test that has otherwise passed is told of its misses alone, with what they left unplayed or not."""
-        messages = [miss.message for miss in self.missed]
-        unplayed = self._unplayed(False), self._unplayed(True)
-        together = {"\n\n".join(dict.fromkeys([*messages, *more])) for more in ([], *unplayed)}
-        return frozenset(together.union(messages))
-
-    @property
-    def played(self) -> tuple[int, ...]:
-        """The positions of the interactions that were played."""
-        unplayed = self._replay.unplayed if self._replay else ()
-        count = len(self.plan.cassette.interactions) if self.plan.cassette else 0
-        return tuple(place for place in range(count) if place not in unplayed)
+    def miss_messages(self) -> frozenset[str]:
+        """Every message with which the test can fail because of its misses alone."""
+        messages = [miss.message for miss in self.misses]
+        unplayed = self._unplayed_problems(False), self._unplayed_problems(True)
+        joined = {"\n\n".join(dict.fromkeys([*messages, *more])) for more in ([], *unplayed)}
+        return frozenset(joined.union(messages))
 
     def refusals(self) -> list[Refusal]:
-        """The misses and refused attempts to reach the network that the test's marks do not allow."""
+        """Return the misses and the refused network connections that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
-        return [*misses, *self._mixed, *self._refused]
+        return [*misses, *self._mixing_refusals, *self._network_refusals]
 
-    def complaints(self) -> list[str]:
-        """What is wrong with a test that has otherwise passed, a line or a few each, beside its refusals.
+    def problems(self) -> list[str]:
+        """Return why a test that passed must fail nevertheless, apart from its refusals.
 
-        Asked when its own code has ended, and again when its fixtures have been torn down.
+        Called when the test's own code has ended, and again when its fixtures have been torn down.
         """
-        found = never_fired(self._awaited)
+        found = never_fired(self._own_faults)
         if self._simulator and self._simulator.unmatched:
-            found += [f"{self.plan.scenario}: no turn answers: {asked}" for asked in self._simulator.unmatched]
+            found += [f"{self.plan.scenario}: no turn answers: {request}" for request in self._simulator.unmatched]
         if not self.exchanges and "no_request" not in self.plan.allowed:
             found.append(
                 "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
                 "if not, its client is not one of httpx2 or httpx, or was never called."
             )
-        elif not self.plan.records:
-            found += self._unplayed(self._ended_at is not None)
-        return [*found, *self._keys()]
+        elif not self.plan.is_recording:
+            found += self._unplayed_problems(self._recorded_by_test is not None)
+        return [*found, *self._key_problems()]
 
-    def _unplayed(self, late: bool) -> list[str]:
-        """What was not played, if that is a complaint; also what fixtures send late, once they have had their turn."""
+    def _unplayed_problems(self, in_teardown: bool) -> list[str]:
+        """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
         own, recorded = frozenset(self._replay.own), self._replay.cassette.interactions
-        unplayed = [place for place in self._replay.unplayed if place in own and (late or not recorded[place].late)]
+        unplayed = [
+            index for index in self._replay.unplayed if index in own and (in_teardown or not recorded[index].late)
+        ]
         if not unplayed:
             return []
         which = ", ".join(map(str, sorted(unplayed)))
@@ -213,43 +255,36 @@ class Session:
             f"To record what the test does now: {self.command}"
         ]
 
-    def _keys(self) -> list[str]:
-        """Why what was recorded will not be written, where it looks like a key."""
-        recorded = self._recorded_now
+    def _key_problems(self) -> list[str]:
+        """Return a message if the recording cannot be written because it seems to hold a key."""
+        recording = self._recording
         try:
-            if recorded:
-                refuse_keys(self.plan.path, saving.envelope_of(self.plan), recorded)
+            if recording:
+                refuse_keys(self.plan.path, new_envelope(self.plan), recording)
         except CassetteError as error:
             return [str(error)]
         return []
 
     @property
-    def _recorded_now(self) -> "tuple[Interaction, ...]":
-        if not self.plan.records:
+    def _recording(self) -> "tuple[Interaction, ...]":
+        """What this test recorded; interactions of fixture teardown are marked as late."""
+        if not self.plan.is_recording:
             return ()
         recorded = self._recorder.interactions
-        ended = len(recorded) if self._ended_at is None else self._ended_at
-        return (*recorded[:ended], *(replace(one, late=True) for one in recorded[ended:]))
+        own = len(recorded) if self._recorded_by_test is None else self._recorded_by_test
+        return (*recorded[:own], *(replace(one, late=True) for one in recorded[own:]))
 
-    def end(self) -> None:
-        """The test's own code has ended: what is sent from here on is sent by what tears its fixtures down."""
-        self._ended_at = len(self._recorder.exchanges)
+    def mark_test_end(self) -> None:
+        """Note that the test's own code has ended: later requests come from the teardown of fixtures."""
+        self._recorded_by_test = len(self._recorder.exchanges)
 
     def save(self) -> bool:
-        """Write what was recorded, if this test was to record. Returns whether a file was replaced that was broken."""
-        recorded = self._recorded_now
-        return bool(recorded) and saving.save(self.plan, recorded)
+        """Write the recording, if there is one. Return True if it replaced a file that could not be read."""
+        recording = self._recording
+        return bool(recording) and save_recording(self.plan, recording)
 
 
-def _simulated(plan: Plan) -> "Simulator":
-    """The simulated API of the test's scenario. A run that plays cassettes does not pay for its import."""
-    from flag_harness.simulator import simulate
+def _make_simulator(plan: TrafficPlan) -> "Simulator":
+    from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
     return simulate(plan.scenario)
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data) if data else None
-    except msgspec.DecodeError:
-        return data

@@ -1,4 +1,4 @@
-"""What a suite of pytest-recording says of its cassettes: marks, `vcr_config`, the hook; and where they lie."""
+"""Reads what a suite of pytest-recording configures: marks, `vcr_config` and the hook, and where its cassettes are."""
 
 import copy
 import os
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.run.names import shortened
+from flag_harness.plugin.run.names import shorten_vcr_name
 from flag_harness.vcr.matchers import Matcher
 from flag_harness.vcr.settings import VcrSettings, settings_of
 
@@ -49,7 +49,7 @@ class Vcr:
             raise AttributeError(f"vcr_marks: vcr.{name} has not been set") from None
 
 
-def merged(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
+def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
     """`vcr_config` with what the `vcr` marks say, the nearest mark winning."""
     options = dict(copy.deepcopy(config))
     for mark in reversed(marks):
@@ -57,8 +57,8 @@ def merged(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str,
     return options
 
 
-def settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
-    """How the cassette of a test is played. Raises `UsageError` naming what is not supported."""
+def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
+    """Return the settings of a test's cassette. Raises `UsageError` that names an unsupported one."""
     vcr = Vcr()
     try:
         node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
@@ -67,9 +67,9 @@ def settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) ->
         raise pytest.UsageError(f"{node.nodeid}: vcr_config or @pytest.mark.vcr: {error}") from None
 
 
-def cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
-    """Where the cassette of that name lies; one too long for a file is shortened as pytest-recording does."""
-    name = shortened(name, options.get("serializer", ".yaml"))
+def vcr_cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
+    """Return the path of the cassette with that name, shortened as pytest-recording does if it is too long."""
+    name = shorten_vcr_name(name, options.get("serializer", ".yaml"))
     if transform := options.get("path_transformer"):
         name = transform(name)
     else:
@@ -80,5 +80,5 @@ def cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
 
 
 def extra_paths(marks: Sequence[pytest.Mark], folder: str) -> list[Path]:
-    """The cassettes that the marks name beside the test's own, relative ones in its folder."""
+    """Return the paths of the additional cassettes that the marks name, relative to `folder`."""
     return [Path(folder, name) for mark in marks for name in mark.args]

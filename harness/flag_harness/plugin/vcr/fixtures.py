@@ -1,4 +1,4 @@
-"""The fixtures of pytest-recording that suites override. Where it is installed, its own are used: they are the same."""
+"""The fixtures of pytest-recording that suites override. If it is installed, its own are used instead."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,31 +10,31 @@ from flag_harness.plugin.run.names import vcr_name
 
 @pytest.fixture(scope="session")
 def record_mode(request: pytest.FixtureRequest) -> str:
-    """The record mode of the command line."""
+    """Return the record mode of the command line."""
     return str(request.config.getoption("--record-mode") or "none")
 
 
 @pytest.fixture(scope="session")
 def disable_recording(request: pytest.FixtureRequest) -> bool:
-    """Whether cassettes are left alone."""
+    """Return True under `--disable-recording`."""
     return bool(request.config.getoption("--disable-recording"))
 
 
 @pytest.fixture
 def vcr_config() -> dict[str, Any]:
-    """Settings of vcrpy for every test in reach. Override it."""
+    """Return settings of vcrpy for all tests in scope. Override it."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
-    """Where the cassettes of a module lie: `cassettes/<module>` beside it. Override it to keep them elsewhere."""
+    """Return the folder of a module's cassettes, `cassettes/<module>`. Override it to keep them elsewhere."""
     return str(request.path.parent / "cassettes" / request.path.stem)
 
 
 @pytest.fixture
 def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The name of the test's own cassette: that of its `default_cassette` mark, else its own."""
+    """Return the name in the test's `default_cassette` mark, or else the test's own name."""
     mark = request.node.get_closest_marker("default_cassette")
     if mark is None:
         return vcr_name(request.cls, request.node.name)
@@ -45,7 +45,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str] | None:
-    """The hosts that may be reached while the network is blocked: of the mark, the command line, or `vcr_config`."""
+    """Return the hosts that stay reachable: of the mark, the command line or `vcr_config`; None if unset."""
     mark = request.node.get_closest_marker("block_network")
     hosts = (
         (mark.kwargs.get("allowed_hosts") if mark else None)
@@ -57,5 +57,5 @@ def allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str] | None:
 
 @pytest.fixture
 def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
-    """The `vcr` marks of the test, the nearest first."""
+    """Return the `vcr` marks of the test, nearest first."""
     return list(request.node.iter_markers("vcr"))

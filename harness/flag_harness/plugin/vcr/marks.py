@@ -1,4 +1,4 @@
-"""The marks of pytest-recording, served: `vcr` plays a cassette of vcrpy, `block_network` blocks."""
+"""The marks of pytest-recording: `vcr` plays a cassette of vcrpy, `block_network` blocks the network."""
 
 import os
 import shlex
@@ -13,22 +13,22 @@ from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.stash import REFUSALS
-from flag_harness.plugin.test.refusals import FailedMiss, FailedNetwork
-from flag_harness.plugin.test.rows import of_subtest
-from flag_harness.plugin.vcr.config import cassette_path, extra_paths, merged, settings
+from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
+from flag_harness.plugin.test.rows import is_subtest_report
+from flag_harness.plugin.vcr.config import extra_paths, merge_settings, vcr_cassette_path, vcr_settings
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette
 
-PLAYED = pytest.StashKey["VcrCassette"]()
+VCR_CASSETTE = pytest.StashKey["VcrCassette"]()
 """The cassette that a test plays."""
 _RECORDING = ("all", "rewrite")
 
 
 @pytest.fixture(autouse=True)
 def block_network(request: pytest.FixtureRequest, record_mode: str, vcr_markers: list[pytest.Mark]) -> Iterator[None]:
-    """Block the network where the mark or the command line says so, unless the test is to record."""
-    if not _blocked(request, record_mode, vcr_markers):
+    """Block the network if the mark or the command line says so, unless the test records."""
+    if not _is_network_blocked(request, record_mode, vcr_markers):
         yield
         return
     from flag_harness.transports import network_blocked
@@ -41,93 +41,94 @@ def block_network(request: pytest.FixtureRequest, record_mode: str, vcr_markers:
 def vcr(
     request: pytest.FixtureRequest, record_mode: str, disable_recording: bool, vcr_markers: list[pytest.Mark]
 ) -> "Iterator[VcrCassette | None]":
-    """Play the test's cassette to what its clients of httpx2 and httpx send, where it is marked so."""
+    """Answer the clients of httpx2 and httpx from the cassette of a test with the mark `vcr`."""
     if disable_recording or not vcr_markers:
         yield None
         return
-    cassette = _cassette(request, record_mode, vcr_markers)
-    blocked = _blocked(request, record_mode, vcr_markers)
-    request.node.stash[PLAYED] = cassette
-    with _played(request.node, cassette, guarded=not blocked):
+    cassette = _load_vcr_cassette(request, record_mode, vcr_markers)
+    blocked = _is_network_blocked(request, record_mode, vcr_markers)
+    request.node.stash[VCR_CASSETTE] = cassette
+    with _play(request.node, cassette, guarded=not blocked):
         yield cassette
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put into the report how much of a cassette was played, for whichever worker."""
+    """Attach the number of played answers to the report."""
     report = yield
-    if report.when == "call" and (cassette := item.stash.get(PLAYED, None)) is not None:
+    if report.when == "call" and (cassette := item.stash.get(VCR_CASSETTE, None)) is not None:
         report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
     return report
 
 
 class VcrSummary:
-    """Says at the end how many tests have played cassettes of vcrpy."""
+    """Prints how many tests have played cassettes of vcrpy."""
 
     def __init__(self) -> None:
-        self._played: list[int] = []
+        self._play_counts: list[int] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test, on whichever worker it ran."""
-        if (count := getattr(report, "flag_harness_vcr", None)) is not None and not of_subtest(report):
-            self._played.append(count)
+        if (count := getattr(report, "flag_harness_vcr", None)) is not None and not is_subtest_report(report):
+            self._play_counts.append(count)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the line."""
-        if tests := len(self._played):
-            answers = sum(self._played)
+        if tests := len(self._play_counts):
+            answers = sum(self._play_counts)
             terminalreporter.write_line(
                 f"vcr_marks: {tests} test{'s' if tests != 1 else ''} played {answers} "
                 f"answer{'s' if answers != 1 else ''} from vcrpy's cassettes, matched as loosely as vcrpy does"
             )
 
 
-def _blocked(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> bool:
-    """Whether the network is blocked: the mark or the option says so, and the test is not to record."""
+def _is_network_blocked(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> bool:
+    """Return True if the mark or the option blocks the network and the test does not record."""
     mark = request.node.get_closest_marker("block_network")
     if mark is not None and (mark.args or list(mark.kwargs) not in ([], ["allowed_hosts"])):
         raise pytest.UsageError(f"{request.node.nodeid}: @pytest.mark.block_network takes allowed_hosts=[...] only")
     if mark is None and not request.config.getoption("--block-network"):
         return False
     if marks and request.config.getoption("--record-mode") is None:
-        record_mode = merged(request.getfixturevalue("vcr_config"), marks).get("record_mode", "none")
+        record_mode = merge_settings(request.getfixturevalue("vcr_config"), marks).get("record_mode", "none")
     return not marks or record_mode == "none"
 
 
-def _cassette(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> "VcrCassette":
-    from flag_harness.vcr import VcrCassette  # a run that plays none does not pay for its import
+def _load_vcr_cassette(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> "VcrCassette":
+    from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
     node: pytest.Item = request.node
     if "harness_cassette" in request.fixturenames:
-        raise pytest.UsageError(f"{node.nodeid}: take either @pytest.mark.vcr or the cassette fixture, not both")
-    options = merged(request.getfixturevalue("vcr_config"), marks)
-    chosen = settings(node, options, record_mode)
+        raise pytest.UsageError(f"{node.nodeid}: use either @pytest.mark.vcr or the cassette fixture, not both")
+    options = merge_settings(request.getfixturevalue("vcr_config"), marks)
+    chosen = vcr_settings(node, options, record_mode)
     folder = str(request.getfixturevalue("vcr_cassette_dir"))
-    path = cassette_path(request.getfixturevalue("default_cassette_name"), folder, options)
+    path = vcr_cassette_path(request.getfixturevalue("default_cassette_name"), folder, options)
     if chosen.record_mode in _RECORDING:
         raise pytest.UsageError(
             f"{node.nodeid}: record mode {chosen.record_mode}: vcr_marks plays cassettes and records none.\n"
-            f"{_advice(node, path, chosen.record_mode)}"
+            f"{_recording_advice(node, path, chosen.record_mode)}"
         )
     try:
-        return VcrCassette(path, chosen, extra_paths(marks, folder), _advice(node, path, "new_episodes"), FailedMiss)
+        advice = _recording_advice(node, path, "new_episodes")
+        return VcrCassette(path, chosen, extra_paths(marks, folder), advice, MissFailure)
     except CassetteError as error:
         raise pytest.UsageError(f"{node.nodeid}: {error}") from None
 
 
-def _advice(node: pytest.Item, path: Path, mode: str) -> str:
+def _recording_advice(node: pytest.Item, path: Path, mode: str) -> str:
     test, cassette = shlex.quote(node.nodeid), shlex.quote(os.path.relpath(path, node.config.rootpath))
     recordings = node.config.stash[CONFIG].recordings
     return (
         f"To record it with pytest-recording: pytest {test} --record-mode={mode} -p no:flag_harness\n"
         f"To record it here: flag-harness cassette import {cassette} --to {recordings}, "
-        "and take the cassette fixture for the mark"
+        "and use the cassette fixture instead of the mark"
     )
 
 
 @contextmanager
-def _played(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator[None]:
-    """Answer clients of httpx2 and httpx; refuse the network to others, which nobody answers."""
+def _play(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator[None]:
+    """Answer clients of httpx2 and httpx; refuse the network to all others."""
     from flag_harness.transports import intercepted, load_http_libraries, network_guarded
 
     load_http_libraries()
@@ -136,19 +137,19 @@ def _played(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterat
     node.stash[REFUSALS] = lambda: [*misses, *refused]
     with ExitStack() as stack:
         if guarded and not node.get_closest_marker("harness_network"):
-            stack.enter_context(network_guarded(_guard(cassette, refused)))
+            stack.enter_context(network_guarded(_make_guard(cassette, refused)))
         stack.enter_context(intercepted(None, cassette, clock=VirtualClock()))
         yield
 
 
-def _guard(cassette: "VcrCassette", refused: list[NetworkRefused]) -> Callable[[str], None]:
+def _make_guard(cassette: "VcrCassette", refused: list[NetworkRefused]) -> Callable[[str], None]:
     from flag_harness.transports import is_loopback
 
     def refuse(host: str) -> None:
         if cassette.passed_on or is_loopback(host) or Path(host).is_absolute():
             return
         refused.append(
-            FailedNetwork(
+            NetworkFailure(
                 f"this test plays a cassette, but reached for {host} by another way than a client of httpx2 or httpx, "
                 "which are all that vcr_marks answers; let it through with @pytest.mark.harness_network"
             )

@@ -1,4 +1,4 @@
-"""`[tool.flag-harness] vcr_marks = true`: what it adds to a run. Without it nothing here is called or registered."""
+"""What `[tool.flag-harness] vcr_marks = true` adds to a run. Without it, nothing here is registered."""
 
 import pytest
 
@@ -6,16 +6,16 @@ from flag_harness.config import read_config
 from flag_harness.errors import HarnessError, MissingExtraError, require_extra
 
 MARKS = (
-    "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and those named; settings as in vcr_config",
+    "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and the named ones; settings as in vcr_config",
     "default_cassette(name): the name of this test's own cassette",
-    "block_network(allowed_hosts=[]): refuse connections but to these hosts, expressions for whole names",
-    "allowed_hosts: known because pytest-recording knows it; it does nothing there either",
+    "block_network(allowed_hosts=[]): refuse connections except to these hosts (regular expressions of whole names)",
+    "allowed_hosts: registered because pytest-recording does so; it has no effect there either",
 )
 """The marks of pytest-recording."""
 
 
-def wanted(pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Whether the project asks for it; a project whose configuration has a mistake is told so later."""
+def is_vcr_enabled(pluginmanager: pytest.PytestPluginManager) -> bool:
+    """Return True if the project enables it. A mistake in the configuration is reported later."""
     config = pluginmanager.get_plugin("pytestconfig")
     try:
         return config is not None and read_config(config.rootpath / "pyproject.toml").vcr_marks
@@ -23,8 +23,8 @@ def wanted(pluginmanager: pytest.PytestPluginManager) -> bool:
         return False
 
 
-def add_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add what pytest-recording would: its options, its hook, and the fixtures that suites override."""
+def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options, the hook and the fixtures of pytest-recording."""
     from flag_harness.plugin.vcr import fixtures as vcr_fixtures
     from flag_harness.plugin.vcr import hooks as vcr_hooks
 
@@ -44,8 +44,8 @@ def add_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager
     )
 
 
-def configure(config: pytest.Config) -> None:
-    """Register the marks, and the fixtures that play. They come last, so they stand in for those of the same name.
+def configure_vcr(config: pytest.Config) -> None:
+    """Register the marks, and the fixtures that play. They come last, so they replace those of the same name.
 
     Raises `pytest.UsageError` if the library that reads the cassettes is not installed.
     """

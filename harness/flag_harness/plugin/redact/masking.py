@@ -1,4 +1,4 @@
-"""Texts as they may be shown: without what the filters name or took out of a test's traffic, and without any key."""
+"""`TrafficMask`: masks secrets of a test's traffic in any text."""
 
 import threading
 
@@ -8,8 +8,8 @@ from flag_harness.wire.tap import Tap
 from flag_harness.wire.timeline import Cut, End, Piece, Request
 
 
-class Hiding:
-    """Hides, in any text, what the filters took out of the traffic that a tap has noted. Safe among threads."""
+class TrafficMask:
+    """Masks what the filters name, what they removed from a test's traffic, and keys. Thread-safe."""
 
     def __init__(self, filters: Filters, tap: Tap) -> None:
         self._filters, self._tap = filters, tap
@@ -20,23 +20,23 @@ class Hiding:
 
     def __call__(self, text: str) -> str:
         text = self._filters.text(text)
-        for secret in self._taken() if self._filters else ():
+        for secret in self._removed() if self._filters else ():
             text = text.replace(secret, REDACTED)
         return without_keys(text)
 
-    def _taken(self) -> tuple[str, ...]:
-        """What was taken out so far. An exchange is read again when more of it has come, and never once it is whole."""
+    def _removed(self) -> tuple[str, ...]:
+        """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
         with self._lock:
             new = self._tap.noted(self._noted)
             self._noted += len(new)
-            known, left = len(self._secrets), []
-            for request, pieces, read in (*self._open, *((*one, -1) for one in new)):
-                come = tuple(pieces)
-                if len(come) != read:
-                    self._secrets |= self._filters.taken(request, come)
-                if not (come and isinstance(come[-1], (Cut, End))):
-                    left.append((request, pieces, len(come)))
-            self._open = left
+            known, still_open = len(self._secrets), []
+            for request, pieces, length in (*self._open, *((*one, -1) for one in new)):
+                arrived = tuple(pieces)
+                if len(arrived) != length:
+                    self._secrets |= self._filters.taken(request, arrived)
+                if not (arrived and isinstance(arrived[-1], (Cut, End))):
+                    still_open.append((request, pieces, len(arrived)))
+            self._open = still_open
             if len(self._secrets) > known:
                 self._longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
             return self._longest_first

@@ -1,6 +1,6 @@
-"""Answers that a fault spoiled on their way are served again when the same request comes again.
+"""Makes the answers that a fault has altered available again.
 
-A fault that edits an answer uses up the interaction that it came from; the agent's retry would otherwise be a miss.
+A fault that edits an answer uses up the recorded interaction it came from. Without this, the agent's retry would miss.
 """
 
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ from flag_harness.faults.fault import Fault
 from flag_harness.wire.timeline import Layer, Piece, Request
 
 
-def given_back(fault: Fault, replay: Replay) -> Layer:
-    """The fault as a layer that tells the replay of each answer that it spoiled."""
+def make_requeueing_layer(fault: Fault, replay: Replay) -> Layer:
+    """Return the fault as a layer that tells `replay` to play each altered answer once more."""
 
     def layer(request: Request) -> object:
         found = fault(request)

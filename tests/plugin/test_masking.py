@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Filters
-from flag_harness.plugin.redact.hiding import Hiding
+from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.wire.tap import Tap
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
@@ -22,7 +22,7 @@ def _send(tap: Tap, body: bytes, *pieces: Piece) -> Any:
 def test_what_was_sent_and_what_has_come_so_far_is_hidden() -> None:
     """Also of an answer that is still on its way, and also what came apart; the longest first."""
     tap = Tap()
-    hiding = Hiding(FILTERS, tap)
+    hiding = TrafficMask(FILTERS, tap)
     assert "hidden-by-name" == hiding("hidden-by-name")
     note = _send(tap, b'{"a":"secret-abc"}', Head(0.1, 200, (("x-mine", "hidden-by-name-too"),)))
     assert "REDACTED, REDACTED" == hiding("hidden-by-name, hidden-by-name-too")
@@ -35,7 +35,7 @@ def test_without_filters_only_keys_are_hidden() -> None:
     """They look like what they are."""
     tap = Tap()
     _send(tap, b'{"a":"secret-abc"}')
-    assert "secret-abc REDACTED" == Hiding(Filters(), tap)("secret-abc sk-ant-api03-Zm9vYmFyZm9vYmFyZm9v")
+    assert "secret-abc REDACTED" == TrafficMask(Filters(), tap)("secret-abc sk-ant-api03-Zm9vYmFyZm9vYmFyZm9v")
 
 
 @pytest.mark.parametrize("last", [End(0.3), Cut(0.3, "reset")])
@@ -49,7 +49,7 @@ def test_a_whole_exchange_is_read_once(last: Piece, monkeypatch: pytest.MonkeyPa
         return taken(filters, request, response)
 
     monkeypatch.setattr(Filters, "taken", counted)
-    hiding = Hiding(FILTERS, tap)
+    hiding = TrafficMask(FILTERS, tap)
     bodies = [b"%d" % number for number in range(50)]
     for body in bodies:
         note = _send(tap, body)

@@ -245,7 +245,7 @@ def test_a_run_that_could_not_see_every_claim_is_not_whole(
     """Whoever cannot be asked may claim anything."""
     orphaned.makepyfile(test_bad=source)
     orphaned.runpytest_subprocess(*workers).stdout.no_fnmatch_line("*belong* to no test*")
-    assert reason == json.loads((orphaned.path / CLAIMS).read_bytes())["narrowed"]
+    assert reason == json.loads((orphaned.path / CLAIMS).read_bytes())["partial_reason"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("-x",)])
@@ -254,14 +254,14 @@ def test_a_run_that_was_stopped_is_not_whole(orphaned: pytest.Pytester, argument
     statement = "assert False" if arguments else "pytest.exit('enough')"
     orphaned.makepyfile(test_a=f"import pytest\ndef test_stop(): {statement}\n")
     orphaned.runpytest_subprocess(*arguments)
-    assert "it was stopped before its end" == json.loads((orphaned.path / CLAIMS).read_bytes())["narrowed"]
+    assert "it was stopped before its end" == json.loads((orphaned.path / CLAIMS).read_bytes())["partial_reason"]
 
 
 def test_a_worker_that_dies_takes_its_claims_along(orphaned: pytest.Pytester) -> None:
     """The run is no whole one."""
     orphaned.makepyfile(test_bad="import os\ndef test_die(): os._exit(1)\n")
     orphaned.runpytest_subprocess("-n", "1", "--max-worker-restart=1")
-    assert "a worker died" == json.loads((orphaned.path / CLAIMS).read_bytes())["narrowed"]
+    assert "a worker died" == json.loads((orphaned.path / CLAIMS).read_bytes())["partial_reason"]
 
 
 def test_cassettes_of_files_that_were_not_collected_are_nobodys_orphans(orphaned: pytest.Pytester) -> None:
@@ -339,8 +339,8 @@ def test_what_is_no_age_is_a_usage_error(repository: pytest.Pytester, text: str)
     assert 4 == run.ret
     run.stderr.fnmatch_lines(
         [
-            f"*argument --harness-max-age: '{text}' is no age: write a whole number of days, weeks or hours (30d, 2w, "
-            "12h), and :fail after it to fail tests instead of naming them"
+            f"*argument --harness-max-age: '{text}' is not an age: write a whole number of days, weeks or hours (30d, "
+            "2w, 12h), and :fail after it to fail tests instead of naming them"
         ]
     )
 

@@ -1,0 +1,54 @@
+"""What the clients of one test sent and received. Bodies and figures are computed once, not at each access."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from flag_harness.analysis.metrics import Metrics, measured
+from flag_harness.wire.tap import Tap
+
+if TYPE_CHECKING:
+    from flag_harness.wire.timeline import Request, Response
+
+
+class ExchangeLog:
+    """The exchanges that a tap has noted, with their decoded bodies and their figures."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+        self._lengths: tuple[int, ...] = ()
+        self._exchanges: tuple[tuple[Request, Response], ...] = ()
+        self._bodies: tuple[Any, ...] = ()
+        self._measured: tuple[tuple[int, ...], Metrics] = (), measured(())
+
+    @property
+    def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
+        """Requests in the order in which they were sent, each with the part of its response that has arrived."""
+        lengths = tuple(len(pieces) for _, pieces in self._tap.noted())
+        if lengths != self._lengths:
+            self._exchanges, self._lengths = self._tap.exchanges, lengths
+        return self._exchanges
+
+    @property
+    def bodies(self) -> tuple[Any, ...]:
+        """The JSON bodies of the requests: None for an empty body, bytes for a body that is not JSON."""
+        known = len(self._bodies)
+        self._bodies += tuple(_decode_body(request.body) for request, _ in self.exchanges[known:])
+        return self._bodies
+
+    @property
+    def metrics(self) -> Metrics:
+        """The number of requests, tokens, cost and times of the exchanges."""
+        exchanges = self.exchanges
+        lengths, metrics = self._measured
+        if lengths != self._lengths:
+            metrics = measured(exchanges)
+            self._measured = self._lengths, metrics
+        return metrics
+
+
+def _decode_body(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data) if data else None
+    except msgspec.DecodeError:
+        return data

@@ -1,0 +1,93 @@
+"""The run record: one typed row for each test and combination. A row holds figures and hashes, but no content."""
+
+import hashlib
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from flag_harness.wire.usage import Usage
+
+Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "inconclusive"]
+Phase: TypeAlias = Literal["setup", "call", "teardown"]
+
+HASH_KEY = b"flag-harness run record"
+"""The default key of `body_hash`. It keeps the hashes apart from plain ones; it is no secret."""
+_DIGEST_BYTES = 16
+
+
+class RequestRow(msgspec.Struct, frozen=True):
+    """One request of a test.
+
+    Attributes:
+        method: `POST`.
+        path: the path and query as a cassette keeps them: without a host, and without what the filters remove.
+        status: the HTTP status, or None if the connection broke before the answer began.
+        body_hash: `body_hash` of the canonical body. Equal bodies have equal hashes.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    body_hash: str
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one test under one combination of flags.
+
+    Attributes:
+        case: the node id of the test.
+        combination: the id of the combination, such as `streaming+prompt_cache`.
+        outcome: how pytest counts the test; `inconclusive` is used by `--harness-verify`.
+        phase: the phase that decided the outcome.
+        requests: the requests in the order in which they were sent, retries included.
+        errors: the number of requests without a complete answer of status 200.
+        usage: the tokens of all answers that state their usage.
+        cost: US dollars at list price, or None if the price of a model is unknown.
+        first_token: seconds from the first request to the first content delta, or None if nothing was streamed.
+        seconds: the duration of all answers, added up.
+        cassette: the path of the cassette, relative to pytest's root directory, or None if the test has none.
+        recorded_from: the upstream that the played cassette was recorded from, or None if nothing was played.
+        recorded_at: the time of that recording in ISO 8601, or None.
+        rebased: True if requests of that cassette were rewritten after it was recorded.
+        answered_by: the upstream that answered in this run, or None if a cassette did.
+        faults: the faults that fired, spelled as on the command line.
+    """
+
+    case: str
+    combination: str
+    outcome: Outcome
+    phase: Phase = "call"
+    requests: tuple[RequestRow, ...] = ()
+    errors: int = 0
+    usage: Usage = Usage()
+    cost: float | None = None
+    first_token: float | None = None
+    seconds: float = 0.0
+    cassette: str | None = None
+    recorded_from: str | None = None
+    recorded_at: str | None = None
+    rebased: bool = False
+    answered_by: str | None = None
+    faults: tuple[str, ...] = ()
+
+    def to_builtins(self) -> dict[str, Any]:
+        """Return the row as dictionaries, lists, strings and numbers, which JSON and pytest-xdist can carry."""
+        row: dict[str, Any] = msgspec.to_builtins(self)
+        return row
+
+
+def row_from_builtins(value: Any) -> RunRow:
+    """Return the row that `RunRow.to_builtins` wrote.
+
+    Keys that this version does not know are ignored. Raises `msgspec.ValidationError` if a value has the wrong type.
+    """
+    return msgspec.convert(value, RunRow)
+
+
+def body_hash(canonical_body: bytes, key: bytes = HASH_KEY) -> str:
+    """Return a keyed hash of a body as 32 hexadecimal digits.
+
+    Rows can be compared by it, and it does not reveal the body to somebody who cannot guess the whole of it. Pass a
+    secret `key` to prevent even that; only hashes with the same key can be compared.
+    """
+    return hashlib.blake2b(canonical_body, digest_size=_DIGEST_BYTES, key=key).hexdigest()

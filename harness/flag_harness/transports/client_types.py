@@ -1,0 +1,12 @@
+"""The types of the clients that `http_client` and `async_http_client` return, for annotations only.
+
+They are those of httpx2, on which the SDK stands since anthropic 1.0. If only httpx is installed, type checkers treat
+them as `Any`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient, Client
+
+    __all__ = ["AsyncClient", "Client"]
