@@ -50,7 +50,7 @@ def test_nothing_is_written_over_unless_forced(room: Path, capsys: pytest.Captur
     """The second export says what to type."""
     _save("x.json", End(0.0))
     assert 0 == _run(capsys, "x.json")[0]
-    assert (2, "", "x.json: out/x.yaml exists; --force writes over it\n") == _run(capsys, "x.json")
+    assert (2, "", "x.json: out/x.yaml exists; use --force to overwrite it\n") == _run(capsys, "x.json")
     assert 0 == _run(capsys, "x.json", "--force")[0]
 
 
@@ -69,7 +69,7 @@ def test_two_cassettes_of_one_target_are_not_mixed_up(room: Path, capsys: pytest
     _save("b/x.json", End(0.0))
     code, out, err = _run(capsys, "a/x.json", "b/x.json", "--force")
     assert (1, "1 of 2 cassettes exported to out\n") == (code, out)
-    assert "b/x.json: out/x.yaml is where a/x.json goes too; write one of them elsewhere\n" == err
+    assert "b/x.json: out/x.yaml would be written from a/x.json too; write one of them elsewhere\n" == err
 
 
 def test_nothing_is_written_where_an_argument_is_wrong(room: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.yaml"], "import: say where to with --to DIR, or --check to write nothing"),
+        (["x.yaml"], "import: give a folder with --to DIR, or --check to write nothing"),
         (["x.yaml", "--to", "new"], "x.yaml: No such file or directory"),
         (["empty", "--to", "new"], "empty: no file in it ends in .yaml, .yml, .json"),
         (["pipe", "--to", "new"], "pipe: is no regular file"),
@@ -144,7 +144,7 @@ def test_a_cassette_that_exists_is_not_written_over(room: Path, capsys: pytest.C
     _write(room / "x.yaml", ROW)
     Path("new").mkdir()
     Path("new/x.json").write_text("mine")
-    assert (2, "", "x.yaml: new/x.json exists; --force writes over it\n") == _run(capsys, "x.yaml", "--to", "new")
+    assert (2, "", "x.yaml: new/x.json exists; use --force to overwrite it\n") == _run(capsys, "x.yaml", "--to", "new")
     assert "mine" == Path("new/x.json").read_text()
     assert 0 == _run(capsys, "x.yaml", "--to", "new", "--force")[0]
     assert 1 == len(Cassette.load("new/x.json").interactions)
@@ -155,7 +155,7 @@ def test_two_sources_of_one_target_are_not_mixed_up(room: Path, capsys: pytest.C
     _write(room / "x.yaml", ROW)
     _write(room / "x.yml", ROW)
     code, _, err = _run(capsys, "x.yaml", "x.yml", "--to", "new")
-    assert (1, "x.yml: new/x.json is where x.yaml goes too; write one of them elsewhere\n") == (code, err)
+    assert (1, "x.yml: new/x.json would be written from x.yaml too; write one of them elsewhere\n") == (code, err)
 
 
 def test_a_check_reports_and_writes_nothing(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -317,7 +317,7 @@ def test_a_check_finds_the_key_for_which_the_file_would_be_refused(
 ) -> None:
     """What is checked is what would be written: filters of the project are applied."""
     why = "interaction 0, request a: an Anthropic key (sk-ant…)"
-    mend = "it is written once [tool.flag-harness.filters] names that"
+    mend = "name it in [tool.flag-harness.filters] to import the rest"
     _write(room / "one.yaml", KEYS)
     assert (2, "", f"one.yaml: {why}; {mend}\n") == _run(capsys, "one.yaml", "--check")
     _write(room / "two.yaml", KEYS, KEYS)

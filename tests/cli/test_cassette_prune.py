@@ -169,7 +169,7 @@ def test_without_blobs_no_cassette_is_read_for_them() -> None:
         ("{}", f"{CLAIMS}: cannot be read ('claimed'); run the whole suite first: pytest"),
         (
             '{"claimed": [], "files": [], "partial_reason": "it ran with --lf", "finished": 1}',
-            "the last run was not a whole one (it ran with --lf); run the whole suite first: pytest",
+            "the last run was not complete (it ran with --lf); run the whole suite first: pytest",
         ),
     ],
     ids=["none", "broken", "partial"],

@@ -145,8 +145,8 @@ def test_what_can_only_be_recorded_is_listed(tmp_path: Path, misses: Any, capsys
             ".pytest_cache/v/flag-harness/misses: there are no misses of a pytest run; run pytest first (not with "
             "-p no:cacheprovider), or name the file with --from",
         ),
-        ("{", ".pytest_cache/v/flag-harness/misses: this is no file of missed requests; run pytest again"),
-        ("[]", ".pytest_cache/v/flag-harness/misses: this is no file of missed requests; run pytest again"),
+        ("{", ".pytest_cache/v/flag-harness/misses: this is not a file of missed requests; run pytest again"),
+        ("[]", ".pytest_cache/v/flag-harness/misses: this is not a file of missed requests; run pytest again"),
     ],
 )
 def test_without_a_run_it_says_what_to_do(
@@ -201,7 +201,7 @@ def test_a_write_that_fails_tells_what_was_written(
     done = "1 cassette of 3 had been rewritten by then:\n  a.json\n" if written else ""
     assert (
         f"{names[written]}: cannot be written: No space left on device\n{done}"
-        "The others are as they were: mend that, run the tests again, and rebase what they miss.\n"
+        "The others are unchanged: fix the cause, run the tests again, and rebase what they miss.\n"
     ) == capsys.readouterr().err
     changed = {name for name in names if before[name] != (tmp_path / name).read_bytes()}
     assert set(names[:written]) == changed

@@ -65,17 +65,18 @@ def test_messages_from_standard_input_are_saved_under_the_flags_of_the_environme
 def test_messages_from_a_file_are_saved_with_the_names_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a restore would mend is said at once; for scripts as JSON."""
+    """What a restore would repair is said at once; for scripts as JSON."""
     path, messages = tmp_path / "session.json", tmp_path / "messages.json"
     messages.write_text(json.dumps(BROKEN))
     words = ("save", path, "--messages", messages, "--model", "m", "--combination", "prompt_cache")
     assert 0 == harness(*words)
     assert Context(messages=tuple(BROKEN), combination="prompt_cache", model="m") == load(path)
     assert (
-        f"{path}: 2 messages saved, flags: prompt_cache\n  a restore will mend: {NOT_RUN}\n" == capsys.readouterr().out
+        f"{path}: 2 messages saved, flags: prompt_cache\n  a restore will repair: {NOT_RUN}\n"
+        == capsys.readouterr().out
     )
     assert 0 == harness(*words, "--json")
-    report = {"path": str(path), "messages": 2, "combination": "prompt_cache", "would_mend": [NOT_RUN]}
+    report = {"path": str(path), "messages": 2, "combination": "prompt_cache", "would_repair": [NOT_RUN]}
     assert report == json.loads(capsys.readouterr().out)
 
 
@@ -104,7 +105,7 @@ def test_a_combination_of_no_flags_that_there_are_is_refused(
     piped(SOUND)
     assert 2 == harness("save", tmp_path / "session.json", "--combination", stated)
     assert capsys.readouterr().err == (
-        f"--combination {stated}: no flag is called {name!r}; take 'off', or some of these joined by '+': "
+        f"--combination {stated}: no flag is called {name!r}; use 'off', or some of these joined by '+': "
         "streaming, prompt_cache, extended_output\n"
     )
     assert not (tmp_path / "session.json").exists()
@@ -160,7 +161,7 @@ def test_restore_prints_the_mended_session_and_what_the_model_is_told(
         "model": "m",
         "saved_under": "off",
         "restored_under": "streaming",
-        "mended": [NOT_RUN],
+        "repaired": [NOT_RUN],
         "transition_prompt": PROMPT,
         "messages": [*BROKEN, {"role": "user", "content": [result]}],
     } == json.loads(capsys.readouterr().out)
@@ -197,13 +198,13 @@ def test_verify_tells_sound_files_from_those_to_mend_and_those_to_refuse(
     assert 0 == harness("verify", sound)
     assert f"{sound}: sound\n" == capsys.readouterr().out
     assert 1 == harness("verify", broken, sound)
-    assert f"{broken}: a restore would mend:\n  {NOT_RUN}\n{sound}: sound\n" == capsys.readouterr().out
+    assert f"{broken}: a restore would repair:\n  {NOT_RUN}\n{sound}: sound\n" == capsys.readouterr().out
     assert 2 == harness("verify", cut, broken, "--json")
     error = f"{cut}: is cut off at line 1, column 2; {NEXT}"
     assert {
         "files": [
-            {"path": str(cut), "would_mend": [], "error": error},
-            {"path": str(broken), "would_mend": [NOT_RUN], "error": None},
+            {"path": str(cut), "would_repair": [], "error": error},
+            {"path": str(broken), "would_repair": [NOT_RUN], "error": None},
         ]
     } == json.loads(capsys.readouterr().out)
 

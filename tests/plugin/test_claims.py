@@ -221,9 +221,7 @@ def test_after_a_run_that_was_not_whole_prune_refuses(
     orphaned.runpytest_subprocess(*arguments).stdout.no_fnmatch_line("*belong* to no test*")
     capsys.readouterr()
     assert 2 == main(["cassette", "prune"])
-    assert (
-        f"the last run was not a whole one ({reason}); run the whole suite first: pytest\n" == capsys.readouterr().err
-    )
+    assert f"the last run was not complete ({reason}); run the whole suite first: pytest\n" == capsys.readouterr().err
     assert (orphaned.path / ORPHAN).exists()
 
 

@@ -1,4 +1,4 @@
-"""`python -m flag_harness.cli`: the `flag-harness` command, also where its script is not on the path."""
+"""`python -m flag_harness.cli`: the `flag-harness` command, even if its script is not on the path."""
 
 from flag_harness.cli.main import main
 

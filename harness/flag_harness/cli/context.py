@@ -1,4 +1,4 @@
-"""`flag-harness context`: sessions in files, written from messages, restored, and checked."""
+"""`flag-harness context`: saves, restores and verifies the sessions of an agent."""
 
 import argparse
 import json
@@ -21,43 +21,45 @@ _RESTORE = """examples:
   flag-harness context restore session.json
   ENABLE_STREAMING=true flag-harness context restore session.json --json | jq .messages
 
-The file is read, never written. What an interruption left is mended in what is printed; the transition prompt says what
-was mended, and which flags went on or off between the save and the present environment."""
+The file is only read. What an interruption left incomplete is repaired in the output; the transition prompt says what
+was repaired, and which flags have changed between the save and the present environment."""
 _VERIFY = """example:
   flag-harness context verify session.json sessions/*.json
 
-Exit code: 0 all are sound, 1 a restore would mend something, 2 one cannot be restored at all."""
+Exit code: 0 all are sound, 1 a restore would repair something, 2 one cannot be restored at all."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `context save|restore|verify`; each sets `run`, which takes the arguments and returns the exit code."""
+    """Add `context save|restore|verify`."""
     parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
     commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")
-    save = _command(commands, "save", "write messages as a context file", _SAVE, _save)
+    save = _add_command(commands, "save", "write messages as a context file", _SAVE, _save)
     save.add_argument("path", type=Path, help="the context file to write")
-    save.add_argument("--messages", default="-", metavar="FILE", help="JSON to read them from (default: -, stdin)")
-    save.add_argument("--model", default="", help="the model's name (default: that of the JSON, if any)")
+    save.add_argument("--messages", default="-", metavar="FILE", help="the JSON with the messages (default: -, stdin)")
+    save.add_argument("--model", default="", help="the name of the model (default: that of the JSON, if any)")
     save.add_argument(
         "--combination",
-        help="the id of the flags that were on (default: of the environment)",
+        help="the id of the flags that were on (default: those of the environment)",
     )
-    restore = _command(commands, "restore", "print a session, mended, as it would go on", _RESTORE, _restore)
+    restore = _add_command(commands, "restore", "print a session, repaired, as it would continue", _RESTORE, _restore)
     restore.add_argument("path", type=Path, help="the context file to read")
-    verify = _command(commands, "verify", "say what a restore would mend", _VERIFY, _verify)
+    verify = _add_command(commands, "verify", "say what a restore would repair", _VERIFY, _verify)
     verify.add_argument("paths", type=Path, nargs="+", metavar="path", help="the context files to check")
 
 
-def _command(commands: Any, name: str, summary: str, epilog: str, run: Callable[..., int]) -> argparse.ArgumentParser:
+def _add_command(
+    commands: Any, name: str, summary: str, epilog: str, run: Callable[..., int]
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=lambda arguments: _told(run, arguments))
+    parser.set_defaults(run=lambda arguments: _run_command(run, arguments))
     return parser
 
 
-def _told(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """The command's exit code; 2, with the error on stderr, where it cannot do what was asked."""
+def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Run a command and return its exit code: 2 if it fails, with the error on stderr."""
     try:
         return run(arguments)
     except HarnessError as error:
@@ -76,19 +78,19 @@ def _save(arguments: argparse.Namespace) -> int:
     model = arguments.model or body.get("model", "")
     if not isinstance(model, str):
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
-    combination = _combination(arguments.combination)
+    combination = _combination_id(arguments.combination)
     context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
     save(context, arguments.path)
     notes = healed(context)[1]
     report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}
     lines = [f"{arguments.path}: {len(context.messages)} messages saved, flags: {combination}"]
-    lines += [f"  a restore will mend: {note}" for note in notes]
-    _print(arguments, {**report, "would_mend": notes}, lines)
+    lines += [f"  a restore will repair: {note}" for note in notes]
+    _print(arguments, {**report, "would_repair": notes}, lines)
     return 0
 
 
-def _combination(stated: str | None) -> str:
-    """The combination with this id, or that of the environment. Raises `FlagError` naming a flag that there is not."""
+def _combination_id(stated: str | None) -> str:
+    """Return the stated id, or that of the environment if there is none. Raises `FlagError` for an unknown flag."""
     if stated is None:
         from flag_harness.reference.settings import read_settings
 
@@ -97,7 +99,7 @@ def _combination(stated: str | None) -> str:
     on = [] if stated == OFF else stated.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(
-            f"--combination {stated}: no flag is called {unknown[0]!r}; take {OFF!r}, or some of these joined by '+': "
+            f"--combination {stated}: no flag is called {unknown[0]!r}; use {OFF!r}, or some of these joined by '+': "
             + ", ".join(names)
         )
     return combination_id(name for name in names if name in on)
@@ -117,11 +119,11 @@ def _restore(arguments: argparse.Namespace) -> int:
         "model": context.model,
         "saved_under": context.combination,
         "restored_under": combination,
-        "mended": notes,
+        "repaired": notes,
         "transition_prompt": prompt,
         "messages": context.messages,
     }
-    lines = [f"{message['role']}: {_line(block)}" for message in context.messages for block in _blocks(message)]
+    lines = [f"{message['role']}: {_block_line(block)}" for message in context.messages for block in _blocks(message)]
     _print(arguments, report, [*lines, *(["", prompt] if prompt else [])])
     return 0
 
@@ -137,8 +139,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         except ContextError as refused:
             error = str(refused)
         code = max(code, 2 if error else 1 if notes else 0)
-        report.append({"path": str(path), "would_mend": notes, "error": error})
-        lines += [error or f"{path}: {'sound' if not notes else 'a restore would mend:'}"]
+        report.append({"path": str(path), "would_repair": notes, "error": error})
+        lines += [error or f"{path}: {'sound' if not notes else 'a restore would repair:'}"]
         lines += [f"  {note}" for note in notes]
     _print(arguments, {"files": report}, lines)
     return code
@@ -159,8 +161,8 @@ def _blocks(message: dict[str, Any]) -> list[Any]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _line(block: dict[str, Any]) -> str:
-    """A block for a reader: the words of a text, anything else as the API has it."""
+def _block_line(block: dict[str, Any]) -> str:
+    """Return a block for a reader: the text of a text block, JSON for all others."""
     return str(block["text"]) if block["type"] == "text" else json.dumps(block, ensure_ascii=False)
 
 

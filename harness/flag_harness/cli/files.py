@@ -1,26 +1,26 @@
-"""What commands that read or write many files share."""
+"""What commands share that read or write many files."""
 
 from pathlib import Path
 
 from flag_harness.errors import CassetteError
 
 
-class Targets:
-    """The files that a command writes, each from one source."""
+class OutputFiles:
+    """The files that a command writes. Each has one source."""
 
     def __init__(self) -> None:
         self._sources: dict[Path, Path] = {}
 
     def claim(self, target: Path, source: Path) -> None:
-        """Note what a target is written from. Raises `CassetteError` where that was another source before."""
+        """Note what a target is written from. Raises `CassetteError` if another source has claimed it."""
         if (other := self._sources.setdefault(target, source)) is not source:
-            raise CassetteError(f"{target} is where {other} goes too; write one of them elsewhere")
+            raise CassetteError(f"{target} would be written from {other} too; write one of them elsewhere")
 
 
 def one_line(text: str) -> str:
-    """A message as one line of what a terminal may show, whatever the file that it quotes holds."""
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+    """Return a message on one line, with unprintable characters escaped, since it may quote any file."""
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     return " " if character.isspace() else character.encode("unicode_escape").decode("ascii")

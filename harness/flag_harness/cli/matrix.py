@@ -1,4 +1,4 @@
-"""`flag-harness matrix`: the combinations of the declared flags, and the one that the environment selects."""
+"""`flag-harness matrix`: lists the combinations of the declared flags, and marks the one of the environment."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "matrix",
         help="list the combinations of the declared flags",
-        description="List the combinations of the declared flags; a star marks what the environment selects.",
+        description="List the combinations of the declared flags; a star marks the one that the environment selects.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,13 +38,13 @@ def _run(arguments: argparse.Namespace) -> int:
     selected = combination_id(flag.name for flag in config.flags if flag.enabled(os.environ))
     combinations = matrix(config.flags)
     if arguments.json:
-        print(json.dumps({"selected": selected, "combinations": {one.id: _set(one) for one in combinations}}))
+        print(json.dumps({"selected": selected, "combinations": {one.id: _set_variables(one) for one in combinations}}))
         return 0
     for one in combinations:
-        variables = " ".join(f"{name}={value}" for name, value in _set(one).items())
+        variables = " ".join(f"{name}={value}" for name, value in _set_variables(one).items())
         print(f"{'*' if one.id == selected else ' '} {one.id:<42} {variables}".rstrip())
     return 0
 
 
-def _set(combination: Combination) -> dict[str, str]:
+def _set_variables(combination: Combination) -> dict[str, str]:
     return {name: value for name, value in combination.environ.items() if value is not None}

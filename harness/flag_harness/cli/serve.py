@@ -1,4 +1,4 @@
-"""`flag-harness serve`: cassettes, or the simulated API, over HTTP, for programs in any language."""
+"""`flag-harness serve`: serves cassettes or the simulated API over HTTP, for programs in any language."""
 
 import argparse
 import json
@@ -27,56 +27,58 @@ _REPLAY = """examples:
   flag-harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
 
 Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no cassette holds is answered with 404 and
-the number of the miss; what differs from the nearest recording stands on standard error, without keys and what
-[tool.flag-harness.filters] names in ./pyproject.toml. It ends on Ctrl-C or SIGTERM, with exit code 1 if it
-missed a request."""
+the number of the miss; standard error says how it differs from the nearest recording, without keys and without what
+[tool.flag-harness.filters] in ./pyproject.toml names. It ends on Ctrl-C or SIGTERM, with exit code 1 if there were
+misses."""
 _SIMULATOR = """examples:
   flag-harness serve simulator
   flag-harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
 
-Without a scenario it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
-request that no turn of the scenario answers is told on standard error, and makes the exit code 1."""
+Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
+request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `serve` with `replay` and `simulator`."""
     serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
     kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
-    replaying = _command(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY)
+    replaying = _add_upstream(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY)
     replaying.add_argument("cassettes", nargs="+", type=Path, metavar="CASSETTE", help="a file, or a folder of them")
     replaying.add_argument("--repeat", action="store_true", help="play each answer any number of times, not once")
     replaying.set_defaults(run=_run_replay)
-    simulating = _command(kinds, "simulator", "serve the simulated API", _SIMULATOR)
-    simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns; without it: an echo")
-    simulating.add_argument("--seed", default="0", help="what ids and signatures follow from (default: 0)")
+    simulating = _add_upstream(kinds, "simulator", "serve the simulated API", _SIMULATOR)
+    simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns (default: an echo)")
+    simulating.add_argument("--seed", default="0", help="the seed of ids and signatures (default: 0)")
     simulating.set_defaults(run=_run_simulator)
 
 
-def _command(
+def _add_upstream(
     kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(
         name, help=what, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--port", type=int, default=0, help="default: a free one, which is printed")
-    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
-    parser.add_argument("--allow-anyone", action="store_true", help="let --host be an address that others can reach")
-    parser.add_argument("--pace", type=float, default=0.0, help="0: at once (default); 1: in the recorded rhythm")
+    parser.add_argument("--port", type=int, default=0, help="the port (default: a free one, which is printed)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--allow-anyone", action="store_true", help="allow a --host that other machines can reach")
+    parser.add_argument(
+        "--pace", type=float, default=0.0, help="0: answer at once (default); 1: in the recorded rhythm"
+    )
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         metavar="NAME:ARGS",
-        help="what goes wrong (repeatable). What a stall adds is waited for at any pace; what never fired is an error",
+        help="a fault (repeatable). Stalls take real time at any pace; a fault that never fires is an error",
     )
     parser.add_argument("--json", action="store_true", help="print the address as one JSON object")
     return parser
 
 
-class Replays:
-    """Cassettes as one upstream: the first that holds a request answers it. `options` are those of `Replay`.
+class ReplaySet:
+    """Several cassettes as one upstream: the first that holds a request answers it. `options` are those of `Replay`.
 
-    A request that none holds raises `CassetteMiss`.
+    Raises `CassetteMiss` if none holds the request.
     """
 
     def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
@@ -86,51 +88,51 @@ class Replays:
         for one in self._replays:
             if (found := one.find(request)) is not None:
                 return found
-        raise CassetteMiss("\n".join(_miss(one, request) for one in self._replays))
+        raise CassetteMiss("\n".join(_miss_message(one, request) for one in self._replays))
 
 
-def _miss(one: Replay, request: Request) -> str:
+def _miss_message(one: Replay, request: Request) -> str:
     try:
         one(request)
     except CassetteMiss as miss:
         return str(miss)
-    raise AssertionError("a request that was missed is answered now")
+    raise AssertionError("a request that no cassette held a moment ago is answered now")
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
     filters, normalisers = Filters(**config.filters), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
-    upstream = Replays(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
+    upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
-    faults = _faults(arguments.fault)
+    faults = _parse_faults(arguments.fault)
     server = _serve(upstream, faults, arguments, f"{count} recorded interactions")
     misses = len(server.refusals)
     if misses:
         print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
-    return 1 if _complained(faults) or misses else 0
+    return 1 if _print_problems(faults) or misses else 0
 
 
 def _run_simulator(arguments: argparse.Namespace) -> int:
-    from flag_harness.simulator import simulate  # it brings pydantic, which the other commands do without
+    from flag_harness.simulator import simulate  # imported here: it needs pydantic, which other commands do not
     from flag_harness.transports.clock import SystemClock
 
-    faults = _faults(arguments.fault)
+    faults = _parse_faults(arguments.fault)
     simulator = simulate(arguments.scenario, clock=SystemClock(), seed=arguments.seed)
 
-    def told(request: Request) -> Response:
+    def answer(request: Request) -> Response:
         before = len(simulator.unmatched)
         response = simulator(request)
         for unmatched in simulator.unmatched[before:]:
             print(unmatched.message, file=sys.stderr, flush=True)
         return response
 
-    _serve(told, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
-    return 1 if _complained(faults) or simulator.unmatched else 0
+    _serve(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    return 1 if _print_problems(faults) or simulator.unmatched else 0
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The cassettes: files as they are named, of a folder all there are."""
+    """Yield the given cassettes, and all of the given folders. Raises `HarnessError` if a folder has none."""
     for path in paths:
         inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         if not inside:
@@ -138,7 +140,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from inside
 
 
-def _faults(texts: Sequence[str]) -> list[Fault]:
+def _parse_faults(texts: Sequence[str]) -> list[Fault]:
     faults = [parse(text) for text in texts]
     for fault in faults:
         if fault.transport_only or fault.side == "client":
@@ -151,24 +153,24 @@ def _faults(texts: Sequence[str]) -> list[Fault]:
     return faults
 
 
-def _complained(faults: Sequence[Fault]) -> bool:
-    """Say which faults never fired; whether there are any."""
-    complaints = never_fired(faults)
-    for complaint in complaints:
-        print(f"--fault: {complaint}", file=sys.stderr)
-    return bool(complaints)
+def _print_problems(faults: Sequence[Fault]) -> bool:
+    """Print the faults that never fired, and return True if there are any."""
+    problems = never_fired(faults)
+    for problem in problems:
+        print(f"--fault: {problem}", file=sys.stderr)
+    return bool(problems)
 
 
-def _at_once(upstream: Upstream) -> Upstream:
-    """The upstream without its own rhythm: what is late then is late by a fault."""
+def _without_delays(upstream: Upstream) -> Upstream:
+    """Return the upstream without delays of its own, so that only faults delay an answer."""
     return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
 
 
 def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str) -> "LoopbackServer":
-    """Serve until Ctrl-C or SIGTERM. A fault of the stall family takes real time, at any pace."""
+    """Serve until Ctrl-C or SIGTERM. A fault of the family `stall` takes real time at any pace."""
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):
-        upstream, pace = _at_once(upstream), 1.0
+        upstream, pace = _without_delays(upstream), 1.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
     from flag_harness.transports.serve.server import LoopbackServer
 
@@ -181,7 +183,7 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
         anywhere=arguments.allow_anyone,
     )
     try:
-        with _stopped() as stop, server:
+        with _stop_event() as stop, server:
             _announce(server, what, as_json=arguments.json)
             stop.wait()
     except (OSError, OverflowError) as error:
@@ -198,8 +200,8 @@ def _announce(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _stopped() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; afterwards they do again what they did before."""
+def _stop_event() -> Iterator[threading.Event]:
+    """Provide an event that Ctrl-C and SIGTERM set, and restore their handlers afterwards."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]

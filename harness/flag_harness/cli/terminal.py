@@ -1,4 +1,4 @@
-"""What commands print for people: in colour on a terminal, plain anywhere else."""
+"""Prints for people: in colour on a terminal, plain elsewhere."""
 
 import argparse
 import os
@@ -12,60 +12,60 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PLAIN_WIDTH = 110
-"""Columns where there is no terminal to ask."""
+"""The number of columns if the output is not a terminal."""
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add `--json` and `--no-color`."""
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.add_argument("--no-color", action="store_true", help="print no colours, as with NO_COLOR set")
+    parser.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
 
 
 def console(*, no_color: bool = False) -> "Console":
-    """A console on standard output. Neither its text nor what a cassette holds is taken for markup."""
+    """Return a console on standard output that never interprets texts as markup."""
     with require_extra("report"):
         from rich.console import Console
 
     plain = no_color or bool(os.environ.get("NO_COLOR"))
-    made = Console(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
-        made.width = PLAIN_WIDTH
-    return made
+    result = Console(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
+    if not result.is_terminal and "COLUMNS" not in os.environ:
+        result.width = PLAIN_WIDTH
+    return result
 
 
-def styled(text: str, style: str = "") -> "Text":
-    """A text in a style, on one line: whatever it holds, a terminal only shows it."""
+def styled_text(text: str, style: str = "") -> "Text":
+    """Return the text on one line in a style. Control characters in it are escaped."""
     with require_extra("report"):
         from rich.text import Text
 
     return Text(one_line(text), style)
 
 
-def joined_texts(*texts: "Text") -> "Text":
-    """Texts one after the other, each in its own style."""
+def join_texts(*texts: "Text") -> "Text":
+    """Return the texts as one, each in its own style."""
     from rich.text import Text
 
     return Text().join(texts)
 
 
-def wrapped(text: str, style: str, *, width: int, most: int | None, console: "Console") -> list["Text"]:
-    """A text in lines of `width` columns: all of it with its own lines, or `most` at most, with what it is long."""
-    if most is None:
+def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, console: "Console") -> list["Text"]:
+    """Wrap a text at `width` columns, in its own lines; or in at most `max_lines`, followed by its length if cut."""
+    if max_lines is None:
         parts = text.rstrip("\n").split("\n")
         return [
-            _trimmed(line)
+            _strip_end(line)
             for part in parts
-            for line in styled(part, style).wrap(console, max(width, 1)) or [styled("")]
+            for line in styled_text(part, style).wrap(console, max(width, 1)) or [styled_text("")]
         ]
-    lines = list(styled(" ".join(text.split()), style).wrap(console, max(width, 1)))
-    if len(lines) > most:
+    lines = list(styled_text(" ".join(text.split()), style).wrap(console, max(width, 1)))
+    if len(lines) > max_lines:
         more = f" … {len(text):,} characters"
-        last = _trimmed(lines[most - 1])
+        last = _strip_end(lines[max_lines - 1])
         last.truncate(max(width - len(more), 1))
-        lines[most - 1 :] = [_trimmed(last).append(more, "dim")]
-    return [_trimmed(line) for line in lines]
+        lines[max_lines - 1 :] = [_strip_end(last).append(more, "dim")]
+    return [_strip_end(line) for line in lines]
 
 
-def _trimmed(line: "Text") -> "Text":
+def _strip_end(line: "Text") -> "Text":
     line.rstrip()
     return line

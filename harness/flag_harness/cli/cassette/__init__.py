@@ -1,4 +1,4 @@
-"""`flag-harness cassette`: what can be done with recorded traffic."""
+"""`flag-harness cassette`: the commands for recorded traffic."""
 
 import argparse
 
@@ -21,7 +21,7 @@ COMMANDS = (
     cassette_show,
     cassette_stat,
 )
-"""The modules of the commands; each has a `register`, which adds its own parser."""
+"""The modules of the commands. Each has a function `register`, which adds its parser."""
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,4 +1,4 @@
-"""`flag-harness cassette check`: recorded traffic, and that of every commit, searched for what looks like a key."""
+"""`flag-harness cassette check`: searches recorded traffic, also that of old commits, for what looks like a key."""
 
 import argparse
 import json
@@ -24,19 +24,19 @@ _EXAMPLES = """examples:
   flag-harness cassette check --json | jq -r '.findings[].path'
 
 Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
-under the paths in every commit that a branch, a tag or a stash leads to, deleted files included.
+under the paths, in every commit of every branch, tag and stash, including files that have been deleted.
 
-What [tool.flag-harness.filters] names by now, and was recorded before it did, is reported too.
+Recordings that are older than a filter in [tool.flag-harness.filters], and hold what it names, are reported too.
 
-Exit code: 0 all is fine, 1 something looks like a key, is filtered by now or cannot be read, 2 wrong usage."""
+Exit code: 0 all is fine, 1 found a key, something filtered or an unreadable cassette, 2 wrong usage."""
 _SUFFIX = ".json"
 _DIGITS = 10
-"""Digits of a commit's name that are shown to people."""
+"""The number of digits of a commit that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A file, or what a commit made of it."""
+    """The content of a file now, or in a commit."""
 
     path: str
     data: bytes
@@ -47,8 +47,8 @@ class _Version:
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
-    """What was found in one version, and why it is no cassette, if it should be one."""
+class _CheckResult:
+    """The findings in one version, and why it cannot be read if it should be a cassette."""
 
     version: _Version
     findings: list[Finding]
@@ -75,18 +75,18 @@ def _run(arguments: argparse.Namespace) -> int:
     recordings, filters = Path(config.recordings), Filters(**config.filters)
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_files(paths, arguments.history))
-    checked = [_checked(file, filters) for file in files]
+    results = [_check_version(file, filters) for file in files]
     if arguments.history:
-        checked += [_checked(version, filters) for version in _history(paths)]
+        results += [_check_version(version, filters) for version in _history(paths)]
     if arguments.json:
-        print(json.dumps(_report(checked), indent=2, ensure_ascii=False))
+        print(json.dumps(_report(results), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_lines(checked)))
-    return 1 if any(one.findings or one.error for one in checked) else 0
+        print("\n".join(_lines(results)))
+    return 1 if any(one.findings or one.error for one in results) else 0
 
 
 def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
-    """The files under the paths. Raises `HarnessError` for a path that is none, unless the history may have it."""
+    """Yield the files under the paths. Raises `HarnessError` if a path does not exist and no history is searched."""
     for path in paths:
         if not path.exists() and not deleted_too:
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
@@ -99,19 +99,19 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
                 raise HarnessError(f"{file}: cannot be read: {why}") from None
 
 
-def _checked(version: _Version, filters: Filters) -> _Checked:
-    """What looks like a key in a version, or is filtered by now; a file that is no cassette is searched as it is."""
+def _check_version(version: _Version, filters: Filters) -> _CheckResult:
+    """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
     try:
-        envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
-        return _Checked(version, [*scan_cassette(envelope, interactions), *_unfiltered(interactions, filters)])
+        envelope, interactions = decode_file(version.data, BlobsBeside(Path(version.path)))
+        return _CheckResult(version, [*scan_cassette(envelope, interactions), *_find_unfiltered(interactions, filters)])
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_SUFFIX) and not version.commit
-        return _Checked(version, scan_file(version.data), wrong if is_cassette else "")
+        return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")
 
 
-def _unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
-    """The interactions that were recorded before a filter was declared, and hold what it takes out."""
+def _find_unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
+    """Yield a finding for each interaction that holds what a filter removes."""
     for number, interaction in enumerate(interactions):
         if filters.interaction(interaction) != interaction:
             yield Finding(
@@ -120,7 +120,7 @@ def _unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterat
 
 
 def _history(paths: Sequence[Path]) -> Iterator[_Version]:
-    """Every version that a commit made of the files under the paths, once, the oldest first."""
+    """Yield each version of the files under the paths in the history once, oldest first."""
     listing = (
         "log",
         "--all",
@@ -145,7 +145,7 @@ def _history(paths: Sequence[Path]) -> Iterator[_Version]:
 
 
 def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Commit, blob and path of each file that `git log --raw -z` lists as made or changed, each blob and path once."""
+    """Yield commit, blob and path of the files in the output of `git log --raw -z`; each blob and path once."""
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))
     for field in fields:
@@ -160,7 +160,7 @@ def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _blob(output: IO[bytes]) -> bytes | None:
-    """The next object that `git cat-file --batch` prints; `None` for a submodule's commit, which is not here."""
+    """Return the next object of `git cat-file --batch`, or None for the commit of a submodule."""
     _, *described = output.readline().split()
     if len(described) != 2:
         return None
@@ -179,29 +179,29 @@ def _git(*arguments: str) -> bytes:
         raise HarnessError(f"--history: {told[0] if told else 'git failed'}") from None
 
 
-def _lines(checked: Sequence[_Checked]) -> Iterator[str]:
-    for one in checked:
+def _lines(results: Sequence[_CheckResult]) -> Iterator[str]:
+    for one in results:
         if one.error:
             yield one.error
         yield from (f"{one.version}: {finding}" for finding in one.findings)
-    findings = sum(len(one.findings) for one in checked)
-    unreadable = sum(bool(one.error) for one in checked)
-    commits = sum(bool(one.version.commit) for one in checked)
-    read = f"{len(checked) - commits} files" + (f" and {commits} versions of the history" if commits else "")
+    findings = sum(len(one.findings) for one in results)
+    unreadable = sum(bool(one.error) for one in results)
+    commits = sum(bool(one.version.commit) for one in results)
+    read = f"{len(results) - commits} files" + (f" and {commits} versions of the history" if commits else "")
     yield f"{read} checked: {findings} look like a key, {unreadable} cannot be read"
-    if any(one.findings for one in checked if one.version.commit):
+    if any(one.findings for one in results if one.version.commit):
         yield "What a commit holds stays there when the file is mended: withdraw those keys."
     elif findings:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
 
 
-def _report(checked: Sequence[_Checked]) -> dict[str, object]:
+def _report(results: Sequence[_CheckResult]) -> dict[str, object]:
     return {
-        "checked": len(checked),
+        "checked": len(results),
         "findings": [
             {"path": one.version.path, "commit": one.version.commit or None, **asdict(finding)}
-            for one in checked
+            for one in results
             for finding in one.findings
         ],
-        "unreadable": [{"path": one.version.path, "error": one.error} for one in checked if one.error],
+        "unreadable": [{"path": one.version.path, "error": one.error} for one in results if one.error],
     }

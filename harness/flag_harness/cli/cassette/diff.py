@@ -1,4 +1,4 @@
-"""`flag-harness cassette diff`: two cassettes, interaction by interaction."""
+"""`flag-harness cassette diff`: compares two cassettes, interaction by interaction."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.difference import LONGEST, Difference, changed_words, shortened
-from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled
+from flag_harness.cli.terminal import add_output_options, console, join_texts, styled_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -19,22 +19,22 @@ _EXAMPLES = """examples:
   git show HEAD:recordings/x.json > before.json && flag-harness cassette diff before.json recordings/x.json
   flag-harness cassette diff A.json B.json --json | jq '.interactions[].request[].path'
 
-Requests are compared whole, answers by what they say: blocks, words, usage. Times, ids and signatures take no part.
+Requests are compared in full, answers by content: blocks, texts, usage. Times, ids and signatures are ignored.
 
-Exit code: 0 they say the same, 1 they differ, 2 a file cannot be read, or wrong usage."""
+Exit code: 0 no difference, 1 they differ, 2 a file cannot be read, or wrong usage."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `diff`."""
     parser = commands.add_parser(
         "diff",
-        help="say where two cassettes differ",
-        description="Say where two cassettes differ: the paths of their requests, and what their answers say.",
+        help="show the differences between two cassettes",
+        description="Show the differences between two cassettes: in their requests, and in the content of answers.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("before", type=Path, metavar="A", help="a cassette")
-    parser.add_argument("after", type=Path, metavar="B", help="another one")
+    parser.add_argument("after", type=Path, metavar="B", help="another cassette")
     add_output_options(parser)
     parser.set_defaults(run=_run)
 
@@ -59,32 +59,32 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair]) -> Iterator["Text"]:
     for pair in different:
-        yield from _of_pair(pair)
+        yield from _pair_lines(pair)
     count = f"{len(pairs)} interaction{'s' if len(pairs) != 1 else ''} compared"
-    yield styled(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
+    yield styled_text(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
 
 
-def _of_pair(pair: InteractionPair) -> Iterator["Text"]:
+def _pair_lines(pair: Pair) -> Iterator["Text"]:
     where = f"{pair.method} {pair.path}"
     if pair.after is None:
-        yield styled(f"- {pair.before} {where}: only in the first", "bold red")
+        yield styled_text(f"- {pair.before} {where}: only in the first", "bold red")
     elif pair.before is None:
-        yield styled(f"+ {pair.after} {where}: only in the second", "bold green")
+        yield styled_text(f"+ {pair.after} {where}: only in the second", "bold green")
     else:
         moved = f" (there {pair.after})" if pair.after != pair.before else ""
-        yield styled(f"~ {pair.before}{moved} {where}", "bold yellow")
+        yield styled_text(f"~ {pair.before}{moved} {where}", "bold yellow")
         for side, found in (("request", pair.request), ("answer", pair.answer)):
             for difference in found:
-                yield joined_texts(styled(f"    {side:<8}", "dim"), *_difference(difference))
+                yield join_texts(styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
 
 
-def _difference(difference: Difference) -> Iterator["Text"]:
+def _difference_texts(difference: Difference) -> Iterator["Text"]:
     before, after = shortened(difference.recorded, difference.sent)
-    yield styled(f"{difference.path or 'body'}  ", "bold")
+    yield styled_text(f"{difference.path or 'body'}  ", "bold")
     both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
     if both and len(difference.recorded) > LONGEST:
-        yield styled(f"{changed_words(difference.recorded, difference.sent)}: ")
-    yield from (styled(before, "red"), styled(" → ", "dim"), styled(after, "green"))
+        yield styled_text(f"{changed_words(difference.recorded, difference.sent)}: ")
+    yield from (styled_text(before, "red"), styled_text(" → ", "dim"), styled_text(after, "green"))
 
 
 def _as_json(pair: InteractionPair) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`flag-harness cassette export`: our cassettes, as those of others."""
+"""`flag-harness cassette export`: writes cassettes in the formats of other tools."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.exporters import FORMATS
-from flag_harness.cli.files import Targets, one_line
+from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_whole
 
@@ -15,11 +15,11 @@ _EXAMPLES = """examples:
   flag-harness cassette export recordings --format vcrpy --to cassettes
   flag-harness cassette export recordings/x.json --format vcrpy --to cassettes --base-url https://proxy.example
 
-Chunks and times are lost, and so are connections that broke: a cassette that holds one is named and not exported.
+Chunks and times are lost. A cassette with a broken connection cannot be exported; it is named and left out.
 
 Exit code: 0 all were exported, 1 some were not, 2 none was, or wrong usage."""
 API = "https://api.anthropic.com"
-"""The host that requests get, since cassettes keep none: the API's own."""
+"""The default address in exported requests. Cassettes do not store one."""
 _SUFFIX = ".yaml"
 
 
@@ -27,22 +27,22 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add `export`."""
     parser = commands.add_parser(
         "export",
-        help="write cassettes as vcrpy reads them",
-        description="Write cassettes as other tools read them.",
+        help="write cassettes that vcrpy can read",
+        description="Write cassettes that other tools can read.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sources", type=Path, nargs="+", metavar="SRC", help="a cassette, or a directory of them")
-    parser.add_argument("--format", required=True, choices=sorted(FORMATS), help="whose cassettes to write")
-    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where to write, mirroring the sources")
-    parser.add_argument("--base-url", default=API, metavar="URL", help="where requests go (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="write over files that exist")
+    parser.add_argument("--format", required=True, choices=sorted(FORMATS), help="the format to write")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to write to")
+    parser.add_argument("--base-url", default=API, metavar="URL", help="the address in requests (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     done = failed = 0
-    targets = Targets()
+    targets = OutputFiles()
     for source, target in list(_pairs(arguments)):
         try:
             _export(source, target, targets, arguments)
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
-    """Each cassette with the file to write. Raises `CassetteError` where a directory has none."""
+    """Yield each cassette with the file to write. Raises `CassetteError` if a directory has none."""
     for argument in arguments.sources:
         if not argument.is_dir():
             yield argument, arguments.to / f"{argument.stem}{_SUFFIX}"
@@ -70,11 +70,11 @@ def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         yield from ((path, arguments.to / path.relative_to(argument).with_suffix(_SUFFIX)) for path in found)
 
 
-def _export(source: Path, target: Path, targets: Targets, arguments: argparse.Namespace) -> None:
+def _export(source: Path, target: Path, targets: OutputFiles, arguments: argparse.Namespace) -> None:
     try:
         targets.claim(target, source)
     except CassetteError as error:
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:
-        raise CassetteError(f"{source}: {target} exists; --force writes over it")
+        raise CassetteError(f"{source}: {target} exists; use --force to overwrite it")
     write_whole(target, FORMATS[arguments.format](Cassette.load(source), arguments.base_url))

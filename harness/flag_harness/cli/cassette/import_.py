@@ -1,4 +1,4 @@
-"""`flag-harness cassette import`: foreign cassettes, read into ours."""
+"""`flag-harness cassette import`: reads cassettes of other tools and writes them in the harness's format."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from flag_harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, imp
 from flag_harness.cassette.importers.assessment import Assessment, assess, ended_by
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.scan import scan_cassette
-from flag_harness.cli.files import Targets, one_line
+from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular
@@ -28,10 +28,10 @@ _EXAMPLES = """examples:
   flag-harness cassette import old.yaml --to recordings --match-on method,path,body
   flag-harness cassette import tests/cassettes --check
 
-Read are vcrpy's YAML and JSON of every age, and go-vcr's YAML. Nothing in a file is executed, whatever tags it has.
-What is kept matches as loosely as --match-on says until it is recorded again; the envelope's "fidelity" says what in
-it is not the API's own. What [tool.flag-harness.filters] names in ./pyproject.toml is taken out. A cassette of
-pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) goes below --to where that test looks for it.
+It reads YAML and JSON of every version of vcrpy, and YAML of go-vcr. Nothing in a file is executed, whatever its tags.
+Imported cassettes match as loosely as --match-on says until they are recorded again; "fidelity" in the envelope lists
+what does not come from the API. What [tool.flag-harness.filters] in ./pyproject.toml names is removed. A cassette of
+pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is written to where that test expects it.
 Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
@@ -41,23 +41,23 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file to import, and where to."""
+    """A file to import, and its target."""
 
     path: Path
     target: Path
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """How files are read, and which targets were claimed so far."""
+class _ImportSettings:
+    """How files are read, and the targets that are already taken."""
 
     match_on: tuple[MatchWord, ...]
     every_path: bool
     filters: Filters
-    targets: Targets
+    targets: OutputFiles
 
-    def imported(self, data: bytes) -> Imported:
-        """A foreign file as it is kept: without what the project's filters name."""
+    def read(self, data: bytes) -> Imported:
+        """Read a file of another tool, without what the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
         kept = tuple(map(self.filters.interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
@@ -65,7 +65,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of a file: what was read of it, or why it could not be."""
+    """The result of one file: what was read, or why it could not be."""
 
     source: _Source
     imported: Imported | None = None
@@ -76,8 +76,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add `import`."""
     parser = commands.add_parser(
         "import",
-        help="read cassettes of vcrpy and go-vcr into ours",
-        description="Read cassettes of vcrpy and go-vcr into ours.",
+        help="read cassettes of vcrpy and go-vcr",
+        description="Read cassettes of vcrpy and go-vcr, and write them in the harness's format.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -86,45 +86,45 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--to",
         type=Path,
         metavar="DIR",
-        help="where to write; paths below it mirror the sources'",
+        help="the folder to write to; paths below it mirror those of the sources",
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; say what is strict, and what is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; report what is strict and what is stale")
     parser.add_argument(
         "--match-on",
         default=",".join(VCRPY_DEFAULT),
         metavar="WORDS",
-        help="vcrpy's match_on of these cassettes (default: %(default)s, which is vcrpy's)",
+        help="vcrpy's match_on of these cassettes (default: vcrpy's own, %(default)s)",
     )
-    parser.add_argument("--every-path", action="store_true", help="keep requests to other services too")
-    parser.add_argument("--force", action="store_true", help="write over cassettes that exist")
+    parser.add_argument("--every-path", action="store_true", help="also keep requests to other services")
+    parser.add_argument("--force", action="store_true", help="overwrite existing cassettes")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.to is None and not arguments.check:
-        raise CassetteError("import: say where to with --to DIR, or --check to write nothing")
+        raise CassetteError("import: give a folder with --to DIR, or --check to write nothing")
     try:
         match_on = match_words(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
     config = read_config(Path("pyproject.toml"))
-    reading = _Reading(match_on, arguments.every_path, Filters(**config.filters), Targets())
-    outcomes = [_outcome(source, reading, arguments) for source in list(_sources(arguments))]
+    settings = _ImportSettings(match_on, arguments.every_path, Filters(**config.filters), OutputFiles())
+    outcomes = [_import_file(source, settings, arguments) for source in list(_sources(arguments))]
     if arguments.json:
         print(json.dumps(_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
     else:
-        _tell(outcomes, arguments)
+        _print_report(outcomes, arguments)
     failed = sum(1 for outcome in outcomes if outcome.error)
     return 0 if not failed else 1 if failed < len(outcomes) else 2
 
 
 def _sources(arguments: argparse.Namespace) -> Iterator[_Source]:
-    """The files that the arguments name, those of directories in order. Raises `CassetteError` where there are none."""
+    """Yield the files that the arguments name, sorted per directory. Raises `CassetteError` if a directory has none."""
     to = arguments.to or Path()
     for argument in arguments.sources:
         if not argument.is_dir():
-            yield _Source(argument, to / (_of_module(argument) or f"{argument.stem}.json"))
+            yield _Source(argument, to / (_module_path(argument) or f"{argument.stem}.json"))
             continue
         found = sorted(
             Path(folder, name) for folder, _, names in os.walk(argument) for name in names if name.endswith(_SUFFIXES)
@@ -132,14 +132,15 @@ def _sources(arguments: argparse.Namespace) -> Iterator[_Source]:
         if not found:
             raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SUFFIXES)}")
         yield from (
-            _Source(path, to / (_of_module(path) or path.relative_to(argument).with_suffix(".json"))) for path in found
+            _Source(path, to / (_module_path(path) or path.relative_to(argument).with_suffix(".json")))
+            for path in found
         )
 
 
-def _of_module(path: Path) -> Path | None:
-    """Where a test looks for what pytest-recording wrote to `DIR/cassettes/MODULE/TEST.yaml` beside `DIR/MODULE.py`.
+def _module_path(path: Path) -> Path | None:
+    """Return where the test of a cassette `DIR/cassettes/MODULE/TEST.yaml` of pytest-recording looks for it.
 
-    `None` for any other file, and for one outside of the directory in which the command runs.
+    Return None for any other file, and if `DIR/MODULE.py` does not exist or is outside of the current directory.
     """
     module = Path(os.path.abspath(path)).parent
     tests = module.parent.parent
@@ -150,11 +151,11 @@ def _of_module(path: Path) -> Path | None:
     return tests.relative_to(Path.cwd()) / module.name / f"{path.stem}.json"
 
 
-def _outcome(source: _Source, reading: _Reading, arguments: argparse.Namespace) -> _Outcome:
-    """Read one file, and write it unless only a check was asked for."""
+def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse.Namespace) -> _Outcome:
+    """Read one file, and write it unless `--check` is given."""
     try:
-        reading.targets.claim(source.target, source.path)
-        imported = reading.imported(read_regular(source.path, Limits().file))
+        settings.targets.claim(source.target, source.path)
+        imported = settings.read(read_regular(source.path, Limits().file))
         if arguments.check:
             _refuse_keys(imported.cassette)
         else:
@@ -165,36 +166,36 @@ def _outcome(source: _Source, reading: _Reading, arguments: argparse.Namespace) 
         return _Outcome(source, error=one_line(f"{source.path}: {error}"))
     except MissingExtraError:
         raise  # no other file could be read either
-    except Exception as error:  # whatever one file does, the others are imported
+    except Exception as error:  # the other files are imported, whatever is wrong with this one
         return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
     return _Outcome(source, imported)
 
 
 def _refuse_keys(cassette: Cassette) -> None:
-    """Say now what would keep it from being written."""
+    """Raise `CassetteError` if the cassette holds a key, as writing it would."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        raise CassetteError(f"{found[0]}{more}; it is written once [tool.flag-harness.filters] names that")
+        raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")
 
 
 def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> None:
     if target.exists() and not arguments.force:
-        raise CassetteError(f"{target} exists; --force writes over it")
+        raise CassetteError(f"{target} exists; use --force to overwrite it")
     try:
         imported.cassette.save(target, arguments.to / FOLDER)
     except OSError as error:
         raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _tell(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -> None:
-    """Print what was read, what was left out, and, on stderr, what could not be read."""
+def _print_report(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -> None:
+    """Print what was read and what was left out, and on stderr what could not be read."""
     assessments: list[Assessment] = []
     for outcome in outcomes:
         if outcome.imported is None:
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
-            assessments.append(_assessment(outcome.imported))
-            print(one_line(_checked(outcome.source.path, outcome.imported, assessments[-1])))
+            assessments.append(_assess(outcome.imported))
+            print(one_line(_check_line(outcome.source.path, outcome.imported, assessments[-1])))
         elif outcome.imported.left_out:
             print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
     read = [outcome.imported for outcome in outcomes if outcome.imported]
@@ -215,7 +216,7 @@ def _totals(read: Sequence[Imported], asked: int, done: str) -> Iterator[str]:
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
-def _checked(path: Path, imported: Imported, assessment: Assessment) -> str:
+def _check_line(path: Path, imported: Imported, assessment: Assessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
     parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
@@ -223,7 +224,7 @@ def _checked(path: Path, imported: Imported, assessment: Assessment) -> str:
     return f"{path}: " + "; ".join(parts)
 
 
-def _assessment(imported: Imported) -> Assessment:
+def _assess(imported: Imported) -> Assessment:
     def retires(model_id: str) -> tuple[bool, Any]:
         model = shipped().find(model_id)
         return model.known, model.retires
@@ -247,6 +248,6 @@ def _row(outcome: _Outcome, check: bool) -> dict[str, Any]:
         "fidelity": outcome.imported.cassette.envelope.fidelity,
     }
     if check:
-        assessment = _assessment(outcome.imported)
+        assessment = _assess(outcome.imported)
         row |= {"strict": not assessment.loose, "loose_because": assessment.loose, "stale": assessment.stale}
     return row

@@ -1,4 +1,4 @@
-"""`flag-harness cassette prune`: removes cassettes of no test, blobs of no cassette, and what killed writers left."""
+"""`flag-harness cassette prune`: removes unclaimed cassettes, unused blobs, and half-written files."""
 
 import argparse
 import json
@@ -18,27 +18,27 @@ _EXAMPLES = """examples:
   flag-harness cassette prune
   flag-harness cassette prune --json | jq -r '.removed[]'
 
-Which cassettes are claimed is what the last run of pytest noted, in this directory: run the whole suite before. A
-cassette that was written after that run is left alone.
+The last run of pytest in this directory noted which cassettes its tests claim, so run the whole suite before. Cassettes
+that are newer than that run are kept.
 
 Exit code: 0 all is removed, 1 --dry-run found something, 2 wrong usage, or no such run."""
 CLAIMS = Path("v", "flag-harness", "claims")
-"""Where pytest's cache keeps the claims of the last run."""
+"""The file in pytest's cache with the claims of the last run."""
 _RUN = "run the whole suite first: pytest"
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What the last run noted. `narrowed` says why it was not a whole one; `finished` is in seconds of the epoch."""
+    """The notes of the last run: why it was not complete, or empty; when it finished, in Unix time; its claims."""
 
-    narrowed: str
+    partial_reason: str
     finished: float
     claims: Claims
 
 
 @dataclass(slots=True)
-class _Found:
-    """What is to be removed, and what is left alone for a reason."""
+class _Removable:
+    """The files to remove, and notes on those that are kept for a reason."""
 
     cassettes: list[Path] = field(default_factory=list)
     blobs: list[Path] = field(default_factory=list)
@@ -55,12 +55,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "prune",
         help="remove cassettes that no test claims",
-        description="Remove cassettes that no test claims, blobs that no cassette refers to, and files that killed "
-        "processes left half written.",
+        description="Remove cassettes that no test claims, blobs that no cassette refers to, and files that were left "
+        "half-written by killed processes.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dry-run", action="store_true", help="remove nothing; say what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="remove nothing; list what would be removed")
     parser.add_argument(
         "--cache", type=Path, default=Path(".pytest_cache"), metavar="DIR", help="pytest's cache (default: %(default)s)"
     )
@@ -72,18 +72,18 @@ def _run(arguments: argparse.Namespace) -> int:
     root = Path.cwd()
     recordings = root / read_config(root / "pyproject.toml").recordings
     run = _last_run(arguments.cache / CLAIMS)
-    if run.narrowed:
-        raise CassetteError(f"the last run was not a whole one ({run.narrowed}); {_RUN}")
-    found = _found(root, recordings, run)
+    if run.partial_reason:
+        raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN}")
+    removable = _find_removable(root, recordings, run)
     if not arguments.dry_run:
-        for path in found.files:
+        for path in removable.files:
             path.unlink(missing_ok=True)
         _remove_empty_folders(recordings)
     if arguments.json:
-        print(json.dumps(_report(found, root, arguments.dry_run), indent=2, ensure_ascii=False))
+        print(json.dumps(_report(removable, root, arguments.dry_run), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_lines(found, root, arguments.dry_run)))
-    return 1 if arguments.dry_run and found.files else 0
+        print("\n".join(_lines(removable, root, arguments.dry_run)))
+    return 1 if arguments.dry_run and removable.files else 0
 
 
 def _last_run(file: Path) -> _Run:
@@ -99,18 +99,18 @@ def _last_run(file: Path) -> _Run:
         raise CassetteError(f"{file}: cannot be read ({error}); {_RUN}") from None
 
 
-def _found(root: Path, recordings: Path, run: _Run) -> _Found:
-    found = _Found(parts=list(abandoned_parts(recordings, time.time())))
+def _find_removable(root: Path, recordings: Path, run: _Run) -> _Removable:
+    removable = _Removable(parts=list(abandoned_parts(recordings, time.time())))
     for path in orphans(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
-            found.notes.append(f"{relative_to(root, path)} is newer than the last run, and left alone; {_RUN}")
+            removable.notes.append(f"{relative_to(root, path)} is newer than the last run, and left alone; {_RUN}")
         else:
-            found.cassettes.append(path)
+            removable.cassettes.append(path)
     try:
-        found.blobs = unused_blobs(recordings, frozenset(found.cassettes))
+        removable.blobs = unused_blobs(recordings, frozenset(removable.cassettes))
     except ValueError as error:
-        found.notes.append(f"all blobs are left alone: {error}")
-    return found
+        removable.notes.append(f"all blobs are left alone: {error}")
+    return removable
 
 
 def _remove_empty_folders(recordings: Path) -> None:
@@ -119,18 +119,22 @@ def _remove_empty_folders(recordings: Path) -> None:
             folder.rmdir()
 
 
-def _lines(found: _Found, root: Path, dry_run: bool) -> Iterator[str]:
-    yield from (relative_to(root, path) for path in found.files)
-    yield from found.notes
+def _lines(removable: _Removable, root: Path, dry_run: bool) -> Iterator[str]:
+    yield from (relative_to(root, path) for path in removable.files)
+    yield from removable.notes
     counts = ", ".join(
         f"{len(paths)} {name}{'s' if len(paths) != 1 else ''}"
-        for name, paths in (("cassette", found.cassettes), ("blob", found.blobs), ("half-written file", found.parts))
+        for name, paths in (
+            ("cassette", removable.cassettes),
+            ("blob", removable.blobs),
+            ("half-written file", removable.parts),
+        )
     )
     yield f"{counts} {'would be removed' if dry_run else 'removed'}"
 
 
-def _report(found: _Found, root: Path, dry_run: bool) -> dict[str, Any]:
-    kinds = {"cassettes": found.cassettes, "blobs": found.blobs, "parts": found.parts}
+def _report(removable: _Removable, root: Path, dry_run: bool) -> dict[str, Any]:
+    kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.parts}
     named = {kind: [relative_to(root, path) for path in paths] for kind, paths in kinds.items()}
     removed = [] if dry_run else [path for paths in named.values() for path in paths]
-    return {**named, "removed": removed, "notes": found.notes}
+    return {**named, "removed": removed, "notes": removable.notes}

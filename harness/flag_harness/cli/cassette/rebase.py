@@ -1,4 +1,4 @@
-"""`flag-harness cassette rebase`: keeps the answers, and rewrites the requests that the last run missed."""
+"""`flag-harness cassette rebase`: keeps recorded answers, and rewrites the requests that the last run missed."""
 
 import argparse
 import hashlib
@@ -16,10 +16,10 @@ from flag_harness.errors import CassetteError
 from flag_harness.files import write_whole
 
 MISSES = Path(".pytest_cache/v/flag-harness/misses")
-"""Where pytest keeps the misses of its last run, unless `cache_dir` says otherwise."""
+"""The file with the misses of pytest's last run, unless `cache_dir` says otherwise."""
 REVIEWED = "rebase-reviewed"
-"""The file beside it that holds the hash of what the last dry run showed."""
-LISTED = 10
+"""The file beside it with the hash of what the last dry run showed."""
+MAX_LISTED = 10
 
 _EXAMPLES = """examples:
   pytest                                     # one word of a prompt was changed: 312 tests miss
@@ -27,24 +27,24 @@ _EXAMPLES = """examples:
   flag-harness cassette rebase                    # exactly that, and nothing else
   flag-harness cassette rebase --yes recordings/refunds   # without a dry run, for scripts
 
-What is rewritten: in each request that the last run missed, the places in which it differed from the nearest recorded
-one; and the same places of requests in the same cassette that the run did not come to, where they said the same. The
-answers stay as they are, and nobody has asked the API whether it would still give them: the file's envelope is stamped
-"rebased", and every run says so until it is recorded anew.
+What is rewritten: the parts of each missed request that differ from the nearest recorded one, and the same parts of
+other requests in the cassette that the run did not reach, if they are equal there. The answers are kept, and nobody has
+asked the API whether it would still give them. So the envelope is stamped "rebased", and every run says so until the
+cassette is recorded anew.
 
-What is refused, with nothing written at all: a change of the model, max_tokens, stop_sequences, stream, the tools, the
-tool choice, thinking, the output's form, context_management, the container, the betas, the method or the path; a
-cassette that is no longer what the run saw; and one that would hold a key. Leave its path out, or record it anew.
+What is refused, without writing anything: changes of the model, max_tokens, stop_sequences, stream, tools, tool choice,
+thinking, output format, context_management, container, betas, method or path; cassettes that have changed since the
+run; and cassettes that would hold a key. Leave out the path of such a cassette, or record it anew.
 
 Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misses need a recording; 2 wrong usage."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One cassette before and after, with what is rewritten in it."""
+class RebasePlan:
+    """One cassette before and after the rebase, with the changes."""
 
     path: Path
-    shown: str
+    name: str
     old: Cassette
     new: Cassette
     changes: tuple[str, ...]
@@ -54,21 +54,21 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     """Add `rebase`."""
     parser = commands.add_parser(
         "rebase",
-        help="keep the answers, rewrite the requests that the last run missed",
+        help="keep answers, and rewrite the requests that the last run missed",
         description="Keep recorded answers and rewrite the requests that the last pytest run missed.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or directories (default: all)")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be rewritten; write no cassette")
-    parser.add_argument("--yes", action="store_true", help="rewrite without a dry run that showed the same")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be rewritten; change no cassette")
+    parser.add_argument("--yes", action="store_true", help="rewrite even if no dry run has shown these changes")
     parser.add_argument("--from", dest="source", type=Path, default=MISSES, metavar="FILE", help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root, rows = _read(arguments.source)
+    root, rows = _read_misses(arguments.source)
     wanted = [row for row in rows if _is_wanted(root / row["cassette"], arguments.paths)]
     left = [row for row in wanted if not row["changes"]]
     changed = [row for row in wanted if row["changes"]]
@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with lock_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plans(root, changed)
         digest = _digest(plans)
-        does = not refusals and not arguments.dry_run and (arguments.yes or _seen(reviewed) == digest)
+        does = not refusals and not arguments.dry_run and (arguments.yes or _reviewed_digest(reviewed) == digest)
         if does:
             _write(plans)
     if arguments.dry_run and plans and not refusals:
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
 
-def _read(source: Path) -> tuple[Path, list[dict[str, Any]]]:
+def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
     try:
         document = json.loads(source.read_bytes())
         return Path(document["root"]), list(document["misses"])
@@ -98,67 +98,67 @@ def _read(source: Path) -> tuple[Path, list[dict[str, Any]]]:
             "the file with --from"
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise CassetteError(f"{source}: this is no file of missed requests; run pytest again") from None
+        raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
 def _is_wanted(path: Path, paths: Sequence[Path]) -> bool:
     return not paths or any(one.resolve() in (path.resolve(), *path.resolve().parents) for one in paths)
 
 
-def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[Plan], list[str]]:
-    """What is to be done, and what must not be."""
+def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
+    """Return the plans of the cassettes that can be rebased, and messages about those that cannot."""
     by_cassette: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_cassette.setdefault(row["cassette"], []).append(row)
     plans, refusals = [], []
-    for shown, members in sorted(by_cassette.items()):
+    for name, members in sorted(by_cassette.items()):
         try:
-            plans.append(_plan(root / shown, shown, members))
+            plans.append(_plan(root / name, name, members))
         except CassetteError as error:
-            refusals.append(str(error).replace(str(root / shown), shown, 1))
+            refusals.append(str(error).replace(str(root / name), name, 1))
     return [plan for plan in plans if plan.changes], refusals
 
 
-def _plan(path: Path, shown: str, rows: Sequence[dict[str, Any]]) -> Plan:
+def _plan(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
     old = Cassette.load(path)
     rewrites = [Rewrite(row["index"], tuple(map(Change.of_row, row["changes"]))) for row in rows]
     new = rebased(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_keys(path, new.envelope, new.interactions)
-    return Plan(
-        path, shown, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
+    return RebasePlan(
+        path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
     )
 
 
-def _write(plans: Sequence[Plan]) -> None:
-    """Write all. Raises `CassetteError` that says which were written, where one cannot be."""
+def _write(plans: Sequence[RebasePlan]) -> None:
+    """Write all cassettes. If one cannot be written, raise `CassetteError` that names those that have been."""
     for number, plan in enumerate(plans):
         try:
             plan.new.save(plan.path)
         except OSError as error:
-            done = _listed([one.shown for one in plans[:number]])
+            done = _list_lines([one.name for one in plans[:number]])
             lines = (
-                f"{plan.shown}: cannot be written: {error.strerror}",
-                f"{_counted(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
+                f"{plan.name}: cannot be written: {error.strerror}",
+                f"{_count(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
                 *done,
-                "The others are as they were: mend that, run the tests again, and rebase what they miss.",
+                "The others are unchanged: fix the cause, run the tests again, and rebase what they miss.",
             )
             raise CassetteError("\n".join(filter(None, lines))) from None
 
 
-def _digest(plans: Sequence[Plan]) -> str:
-    """A hash of what the requests are to become."""
+def _digest(plans: Sequence[RebasePlan]) -> str:
+    """Return a hash of the requests after the rebase."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
         digest.update(repr((str(plan.path), [one.request for one in plan.new.interactions])).encode())
     return digest.hexdigest()
 
 
-def _seen(reviewed: Path) -> str:
+def _reviewed_digest(reviewed: Path) -> str:
     return reviewed.read_text() if reviewed.is_file() else ""
 
 
 def _lines(
-    plans: Sequence[Plan],
+    plans: Sequence[RebasePlan],
     refusals: Sequence[str],
     left: Sequence[dict[str, Any]],
     arguments: argparse.Namespace,
@@ -167,21 +167,23 @@ def _lines(
 ) -> Iterator[str]:
     if refusals:
         yield "Nothing is written, because an answer would no longer belong to its request:"
-        yield from _listed(refusals)
-    by_changes: dict[tuple[str, ...], list[Plan]] = {}
+        yield from _list_lines(refusals)
+    by_changes: dict[tuple[str, ...], list[RebasePlan]] = {}
     for plan in plans:
         by_changes.setdefault(plan.changes, []).append(plan)
     for changes, members in by_changes.items():
-        yield f"{_counted(len(members), 'cassette')}: {'; '.join(changes)}"
-        yield from _listed([plan.shown for plan in members])
+        yield f"{_count(len(members), 'cassette')}: {'; '.join(changes)}"
+        yield from _list_lines([plan.name for plan in members])
     if left:
-        yield f"{_counted(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
-        yield from _listed([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
-    yield _closing(plans, refusals, arguments, written=written)
+        yield f"{_count(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
+        yield from _list_lines([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
+    yield _closing_line(plans, refusals, arguments, written=written)
 
 
-def _closing(plans: Sequence[Plan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool) -> str:
-    requests = _counted(sum(len(rewritten_places(plan.old, plan.new)) for plan in plans), "request")
+def _closing_line(
+    plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
+) -> str:
+    requests = _count(sum(len(rewritten_places(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
         return "Record them anew, or name the PATHs of the others."
     if not plans:
@@ -195,23 +197,23 @@ def _closing(plans: Sequence[Plan], refusals: Sequence[str], arguments: argparse
     return f"{where}\nNothing is written yet: review this with --dry-run, or say --yes."
 
 
-def _listed(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:LISTED])
-    if (more := len(lines) - LISTED) > 0:
+def _list_lines(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:MAX_LISTED])
+    if (more := len(lines) - MAX_LISTED) > 0:
         yield f"  ... and {more} more"
 
 
-def _counted(count: int, word: str, words: str = "") -> str:
+def _count(count: int, word: str, words: str = "") -> str:
     return f"{count} {word if count == 1 else words or f'{word}s'}"
 
 
 def _document(
-    plans: Sequence[Plan], refusals: Sequence[str], left: Sequence[dict[str, Any]], *, written: bool
+    plans: Sequence[RebasePlan], refusals: Sequence[str], left: Sequence[dict[str, Any]], *, written: bool
 ) -> dict[str, Any]:
     return {
         "written": written,
         "cassettes": [
-            {"path": plan.shown, "changes": plan.changes, "interactions": rewritten_places(plan.old, plan.new)}
+            {"path": plan.name, "changes": plan.changes, "interactions": rewritten_places(plan.old, plan.new)}
             for plan in plans
         ],
         "refusals": list(refusals),

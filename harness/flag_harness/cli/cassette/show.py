@@ -1,4 +1,4 @@
-"""`flag-harness cassette show`: a cassette as a conversation."""
+"""`flag-harness cassette show`: prints a cassette as a conversation."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
 from flag_harness.cassette import Cassette, Envelope
-from flag_harness.cli.terminal import add_output_options, console, joined_texts, styled, wrapped
+from flag_harness.cli.terminal import add_output_options, console, join_texts, styled_text, wrap_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,14 +21,14 @@ _EXAMPLES = """examples:
   flag-harness cassette show recordings/matrix/streaming.json --full | less
   flag-harness cassette show recordings/matrix/streaming.json --json | jq '.interactions[].usage'
 
-Of each request only what is new is shown, of each answer what its stream makes. Costs are at list price.
+Each request is reduced to what is new in it; answers are shown as assembled from their streams. Costs are list prices.
 
 Exit code: 0 shown, 2 the file cannot be read, or wrong usage."""
 _MOST_LINES = 2
-"""Lines of a text that are shown, unless all of it is asked for."""
+"""The number of lines of a text without `--full`."""
 _MOST_THINKING = 1
 _LABEL = 11
-"""Columns of the labels before each text."""
+"""The width of the labels before each text."""
 _STYLES = {
     "system": "magenta",
     "tools": "magenta",
@@ -42,20 +42,20 @@ _STYLES = {
 _JOINT = " · "
 _NEWLINE = " ⏎ "
 _RULE = "────"
-"""What is left of the line above an interaction, at least."""
+"""The shortest rule to the right of a heading."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `show`."""
     parser = commands.add_parser(
         "show",
-        help="read a cassette as a conversation",
-        description="Show a cassette as a conversation: what each request adds, and what its answer says.",
+        help="print a cassette as a conversation",
+        description="Print a cassette as a conversation: what each request adds, and what its answer says.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="a cassette")
-    parser.add_argument("--full", action="store_true", help="show texts whole")
+    parser.add_argument("--full", action="store_true", help="print texts in full")
     add_output_options(parser)
     parser.set_defaults(run=_run)
 
@@ -67,20 +67,20 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
         return 0
     screen = console(no_color=arguments.no_color)
-    for part in _parts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
+    for part in _texts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
         screen.print(part, soft_wrap=False)
     return 0
 
 
-def _parts(
-    path: Path, envelope: Envelope, found: Sequence[ConversationStep], screen: "Console", *, full: bool
+def _texts(
+    path: Path, envelope: Envelope, found: Sequence[Exchange], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
-    yield styled(str(path), "bold")
-    yield styled(_provenance(envelope), "dim")
+    yield styled_text(str(path), "bold")
+    yield styled_text(_provenance(envelope), "dim")
     for exchange in found:
-        yield from _rule(exchange, screen)
-        yield from _body(exchange, screen, full=full)
-    yield styled(_totals(found), "dim")
+        yield from _heading(exchange, screen)
+        yield from _exchange_lines(exchange, screen, full=full)
+    yield styled_text(_totals(found), "dim")
 
 
 def _provenance(envelope: Envelope) -> str:
@@ -92,26 +92,28 @@ def _provenance(envelope: Envelope) -> str:
     return _JOINT.join(filter(None, [*parts, *envelope.fidelity]))
 
 
-def _rule(exchange: ConversationStep, screen: "Console") -> Iterator["Text"]:
-    """The line above an interaction: its number, and what it asks for beside words; a second one where that is long."""
+def _heading(exchange: Exchange, screen: "Console") -> Iterator["Text"]:
+    """Yield the heading of an interaction: number, model and parameters. Long parameters get lines of their own."""
     path = "" if (exchange.method, exchange.path) == ("POST", "/v1/messages") else f"{exchange.method} {exchange.path}"
     away = exchange.follows is not None and exchange.follows != exchange.number - 1
     follows = f"goes on from {exchange.follows}" if away else ""
     model = str(exchange.parameters.get("model") or "")
-    asked = " ".join(f"{key}={_short(value)}" for key, value in exchange.parameters.items() if key != "model")
-    number = styled(f"── {exchange.number} ", "bold blue")
+    asked = " ".join(f"{key}={_short_value(value)}" for key, value in exchange.parameters.items() if key != "model")
+    number = styled_text(f"── {exchange.number} ", "bold blue")
     beside = number.cell_len + len(_RULE) < screen.width - sum(len(part) + len(_RULE) for part in (model, asked))
     named = [part for part in (path, follows, model, asked if beside else "") if part]
-    line = joined_texts(number, styled("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
+    line = join_texts(number, styled_text("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
     line.truncate(screen.width)
-    yield joined_texts(line, styled("─" * (screen.width - line.cell_len), "blue"))
+    yield join_texts(line, styled_text("─" * (screen.width - line.cell_len), "blue"))
     if not beside:
         width = screen.width - _LABEL - 2
-        yield from _beside(styled("parameters", "blue"), wrapped(asked, "", width=width, most=None, console=screen))
+        yield from _beside_label(
+            styled_text("parameters", "blue"), wrap_text(asked, "", width=width, max_lines=None, console=screen)
+        )
 
 
-def _short(value: Any) -> str:
-    """A parameter in few characters: `adaptive` for `{"type": "adaptive"}`."""
+def _short_value(value: Any) -> str:
+    """Return a parameter in short form: `adaptive` for `{"type": "adaptive"}`."""
     if value is None:
         return "-"
     if isinstance(value, dict) and all(isinstance(member, (str, int, float)) for member in value.values()):
@@ -119,55 +121,55 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _body(exchange: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
-    """Each text beside its label, and in the end what came of it."""
-    for label, text in (*_said(exchange), *_answered(exchange)):
+def _exchange_lines(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Text"]:
+    """Yield the texts of an exchange beside their labels, and its figures at the end."""
+    for label, text in (*_request_texts(exchange), *_answer_texts(exchange)):
         most = None if full else _MOST_THINKING if label == "thinking" else _MOST_LINES
         style = _STYLES.get(label, "")
         width = screen.width - _LABEL - 2
-        content = wrapped(text, _content_style(label), width=width, most=most, console=screen)
-        yield from _beside(styled(label, style), content)
-    measure_traffic = [styled(line, "dim") for line in _joined(_measured(exchange), screen.width - _LABEL - 2)]
-    yield from _beside(styled(_status(exchange), _status_style(exchange)), measure_traffic)
+        content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
+        yield from _beside_label(styled_text(label, style), content)
+    measured = [styled_text(line, "dim") for line in _wrap_parts(_figures(exchange), screen.width - _LABEL - 2)]
+    yield from _beside_label(styled_text(_status(exchange), _status_style(exchange)), measured)
 
 
-def _beside(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
+def _beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
     for number, line in enumerate(content):
-        first = styled("") if number else label
-        yield joined_texts(first, styled(" " * max(_LABEL + 1 - first.cell_len, 1)), line)
+        first = styled_text("") if number else label
+        yield join_texts(first, styled_text(" " * max(_LABEL + 1 - first.cell_len, 1)), line)
 
 
 def _content_style(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
 
 
-def _said(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
-    """Label and text of what is new in the request; tools stand on one line."""
-    tools = [_tool(block) for role, block in exchange.new_content if role == "tools"]
-    new_content = [_block(role, block) for role, block in exchange.new_content if role != "tools"]
-    before = [one for one in new_content if one[0] == "system"]
+def _request_texts(exchange: Exchange) -> Iterator[tuple[str, str]]:
+    """Yield label and text of what is new in the request; all tools share one line."""
+    tools = [_tool_name(block) for role, block in exchange.said if role == "tools"]
+    said = [_block_text(role, block) for role, block in exchange.said if role != "tools"]
+    before = [one for one in said if one[0] == "system"]
     yield from before
     if tools:
         yield "tools", ", ".join(tools)
     yield from (one for one in new_content if one[0] != "system")
 
 
-def _tool(definition: Mapping[str, Any]) -> str:
+def _tool_name(definition: Mapping[str, Any]) -> str:
     kind = definition.get("type")
     name = str(definition.get("name", kind))
     return name if kind in (None, "custom", name) else f"{name} ({kind})"
 
 
-def _answered(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
+def _answer_texts(exchange: Exchange) -> Iterator[tuple[str, str]]:
     answer = exchange.answer
-    yield from (_block("assistant", block) for block in answer.blocks)
+    yield from (_block_text("assistant", block) for block in answer.blocks)
     if answer.error is not None:
         yield "error", ": ".join(str(answer.error[key]) for key in ("type", "message") if key in answer.error)
     elif not answer.blocks and answer.value not in (None, {}) and "content" not in answer.message:
         yield "answer", _json(answer.value)
 
 
-def _block(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
+def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
     match block.get("type"):
         case "text":
             return role, str(block.get("text"))
@@ -176,26 +178,28 @@ def _block(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
         case "redacted_thinking":
             return "thinking", "(redacted)"
         case "tool_use" | "server_tool_use" | "mcp_tool_use":
-            return "tool use", f"{block.get('name')} {_lines(_arguments(block.get('input')))}"
+            return "tool use", f"{block.get('name')} {_join_lines(_input_text(block.get('input')))}"
         case "tool_result":
-            return ("error" if block.get("is_error") else "tool result"), _lines(_content(block.get("content")))
+            return ("error" if block.get("is_error") else "tool result"), _join_lines(
+                _content_text(block.get("content"))
+            )
     return str(block.get("type", role)), _json({key: value for key, value in block.items() if key != "type"})
 
 
-def _arguments(value: Any) -> str:
-    """A tool's input, the bare value where there is but one."""
+def _input_text(value: Any) -> str:
+    """Return the input of a tool as text; `name: value` if all members are strings."""
     if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
         return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
     return value if isinstance(value, str) else _json(value)
 
 
-def _lines(text: str) -> str:
+def _join_lines(text: str) -> str:
     return text.strip("\n").replace("\n", _NEWLINE)
 
 
-def _content(value: Any) -> str:
+def _content_text(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(_block("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
+        return " ".join(_block_text("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
     return value if isinstance(value, str) else _json(value)
 
 
@@ -215,7 +219,7 @@ def _status_style(exchange: ConversationStep) -> str:
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _measured(exchange: ConversationStep) -> list[str]:
+def _figures(exchange: Exchange) -> list[str]:
     parts = [str(reason)] if (reason := exchange.answer.message.get("stop_reason")) else []
     if usage := exchange.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
@@ -228,8 +232,8 @@ def _measured(exchange: ConversationStep) -> list[str]:
     return [*parts, *([f"${exchange.cost:.4f}"] if exchange.cost is not None else [])]
 
 
-def _joined(parts: Sequence[str], width: int) -> Iterator[str]:
-    """The parts in lines of at most `width` columns, broken between parts only."""
+def _wrap_parts(parts: Sequence[str], width: int) -> Iterator[str]:
+    """Yield the parts in lines of at most `width` columns, broken only between parts."""
     line = parts[0]
     for part in parts[1:]:
         if len(line) + len(_JOINT) + len(part) > width:
@@ -264,8 +268,8 @@ def _report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -
     }
 
 
-def _interaction(exchange: ConversationStep) -> dict[str, Any]:
-    """An interaction as JSON: the fields of `Exchange`, the answer's in their place."""
+def _interaction(exchange: Exchange) -> dict[str, Any]:
+    """Return an exchange as JSON: the fields of `Exchange`, with those of its answer included."""
     answer = exchange.answer
     return {
         "number": exchange.number,

@@ -1,4 +1,4 @@
-"""`flag-harness cassette stat`: what is recorded, by whom, how old, how large, and what it cost."""
+"""`flag-harness cassette stat`: sums up recordings: upstreams, ages, sizes, tokens and costs."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from flag_harness.analysis.conversation import conversation_steps, days_since
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
-from flag_harness.cli.terminal import add_output_options, console, styled
+from flag_harness.cli.terminal import add_output_options, console, styled_text
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
@@ -23,8 +23,7 @@ _EXAMPLES = """examples:
   flag-harness cassette stat recordings/matrix
   flag-harness cassette stat --json | jq .total.cost
 
-Without a PATH: the recordings directory of ./pyproject.toml.
-Costs are at list price; days are those since it was recorded.
+Without a PATH, the recordings directory of ./pyproject.toml is read. Costs are list prices; `days` is the age.
 
 Exit code: 0 all were read, 1 some cannot be read (each is named), 2 wrong usage."""
 _HEADINGS = (
@@ -45,7 +44,7 @@ _UNKNOWN = "-"
 
 @dataclass(frozen=True, slots=True)
 class _Stat:
-    """The sums of one cassette, or of all. `cost` is `None` where a price is not known."""
+    """The sums of one cassette, or of all. `cost` is None if a price is unknown."""
 
     path: str
     upstreams: Counter[str]
@@ -64,7 +63,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser(
         "stat",
         help="sum up what is recorded",
-        description="Sum up what is recorded: interactions, tokens, costs, sizes, ages and upstreams, by file.",
+        description="Sum up recordings by file: interactions, tokens, costs, sizes, ages and upstreams.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -88,9 +87,9 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         screen = console(no_color=arguments.no_color)
         for line, style in _lines(stats, total):
-            screen.print(styled(line, style), soft_wrap=True)
+            screen.print(styled_text(line, style), soft_wrap=True)
         for _, reason in unreadable:
-            screen.print(styled(reason, "red"), soft_wrap=True)
+            screen.print(styled_text(reason, "red"), soft_wrap=True)
     return 1 if unreadable else 0
 
 
@@ -136,7 +135,7 @@ def _total(stats: Sequence[_Stat]) -> _Stat:
 
 
 def _sum(costs: Iterable[float | None]) -> float | None:
-    """The sum of costs, `None` where one of them is not known."""
+    """Return the sum of the costs, or None if one of them is unknown."""
     known = list(costs)
     return None if None in known else sum(cost for cost in known if cost is not None)
 
