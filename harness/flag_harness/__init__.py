@@ -4,7 +4,8 @@
     upstream = flag_harness.faulty(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
     client = anthropic.AsyncAnthropic(api_key="x", http_client=flag_harness.async_http_client(upstream, pace=0))
 
-Names are imported where they are first used: `import flag_harness` costs nothing.
+`__all__` lists the public names; docs/api.md describes them, and the fixtures and marks. Everything else is private.
+Names are imported when they are first used: `import flag_harness` costs nothing.
 """
 
 from importlib import import_module
@@ -12,9 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flag_harness import faults
-    from flag_harness.cassette import Cassette, Recorder, replay
+    from flag_harness.cassette import Cassette, Filters, Normalisers, Recorder, replay
+    from flag_harness.errors import (
+        CassetteError,
+        CassetteMiss,
+        ConfigError,
+        FlagError,
+        HarnessError,
+        NetworkRefused,
+        Refusal,
+        ScenarioError,
+    )
     from flag_harness.flags import Flag
     from flag_harness.matrix import Combination
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import RequestRow, RunRow
     from flag_harness.simulator import simulate
     from flag_harness.transports import async_http_client, http_client, intercepted
     from flag_harness.transports.serve.server import LoopbackServer
@@ -22,10 +35,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cassette",
+    "CassetteError",
+    "CassetteMiss",
+    "CassetteTraffic",
     "Combination",
+    "ConfigError",
+    "Filters",
     "Flag",
+    "FlagError",
+    "HarnessError",
     "LoopbackServer",
+    "NetworkRefused",
+    "Normalisers",
     "Recorder",
+    "Refusal",
+    "RequestRow",
+    "RunRow",
+    "ScenarioError",
     "async_http_client",
     "faults",
     "faulty",
@@ -37,10 +63,23 @@ __all__ = [
 
 _HOMES = {
     "Cassette": "flag_harness.cassette",
+    "CassetteError": "flag_harness.errors",
+    "CassetteMiss": "flag_harness.errors",
+    "CassetteTraffic": "flag_harness.plugin.test.traffic",
     "Combination": "flag_harness.matrix",
+    "ConfigError": "flag_harness.errors",
+    "Filters": "flag_harness.cassette",
     "Flag": "flag_harness.flags",
+    "FlagError": "flag_harness.errors",
+    "HarnessError": "flag_harness.errors",
     "LoopbackServer": "flag_harness.transports.serve.server",
+    "NetworkRefused": "flag_harness.errors",
+    "Normalisers": "flag_harness.cassette",
     "Recorder": "flag_harness.cassette",
+    "Refusal": "flag_harness.errors",
+    "RequestRow": "flag_harness.record",
+    "RunRow": "flag_harness.record",
+    "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
     "faulty": "flag_harness.wire.layers",
     "http_client": "flag_harness.transports",

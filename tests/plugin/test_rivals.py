@@ -1,0 +1,53 @@
+"""Fixtures of other plugins with the harness's names: reported at collection, with the fixture to write instead."""
+
+import pytest
+
+OTHER = "import pytest\n@pytest.fixture\ndef cassette(): return 'theirs'\n"
+MARKED = "import pytest\n@pytest.mark.flags(streaming=True)\ndef test_it(cassette): assert cassette\n"
+PLAIN = "def test_it(cassette): assert cassette == 'theirs'\n"
+INSTEAD = "write harness_cassette instead of cassette"
+
+
+def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"), [("conftest", ()), ("other_plugin", ("-p", "other_plugin"))], ids=["wins", "loses"]
+)
+def test_a_rival_of_a_marked_test_stops_the_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, module: str, options: tuple[str, ...]
+) -> None:
+    """Whichever of the two the test would get, both are named."""
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    pytester.makepyfile(**{module: OTHER, "test_it": MARKED})
+    run = _run(pytester, *options)
+    assert pytest.ExitCode.INTERRUPTED == run.ret
+    run.stdout.fnmatch_lines(["*test_it.py::test_it gets the fixture 'cassette' of *", f"*{INSTEAD}*"])
+    assert module in run.stdout.str()
+    assert "flag_harness" in run.stdout.str()
+
+
+def test_a_rival_in_a_project_with_a_configuration_stops_the_run(pytester: pytest.Pytester) -> None:
+    """An unmarked test that means the harness would send its requests to the live API."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\nmodel = 'claude-haiku-4-5'\n")
+    pytester.makepyfile(conftest=OTHER, test_it=PLAIN)
+    run = _run(pytester)
+    assert pytest.ExitCode.INTERRUPTED == run.ret
+    run.stdout.fnmatch_lines([f"*{INSTEAD}*"])
+
+
+def test_a_rival_elsewhere_is_only_named(pytester: pytest.Pytester) -> None:
+    """A test that shows no sign of the harness may mean the other plugin."""
+    pytester.makepyfile(conftest=OTHER, test_it=PLAIN)
+    run = _run(pytester)
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(["flag harness: test_it.py::test_it gets the fixture 'cassette' of conftest*"])
+
+
+def test_a_fixture_that_builds_on_the_harness_is_no_rival(pytester: pytest.Pytester) -> None:
+    """An override may take the fixture that it replaces."""
+    override = "import pytest\n@pytest.fixture\ndef cassette(cassette): return cassette\n"
+    marked = MARKED.replace("@pytest.mark.flags", "@pytest.mark.harness_no_request\n@pytest.mark.flags")
+    pytester.makepyfile(conftest=override, test_it=marked)
+    _run(pytester).assert_outcomes(passed=1)
