@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.record import RequestRow, RunRow
-from flag_harness.report.table import aligned, by_combination, closing_lines, recordings_line
+from flag_harness.report.table import align_columns, group_by_combination, recordings_line, summary_lines
 from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -61,10 +61,10 @@ def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
 def test_rebased_cassettes_are_counted_once_each() -> None:
     """They are not verified."""
     one = [_row(cassette="a.json", rebased=True), _row(cassette="a.json", rebased=True)]
-    assert "rebased, not verified: 1 cassette, until recorded anew" == list(closing_lines(one, NOW))[-1]
+    assert "rebased, not verified: 1 cassette, until they are recorded again" == list(summary_lines(one, NOW))[-1]
     assert (
-        "rebased, not verified: 2 cassettes, until recorded anew"
-        == [*closing_lines([*one, _row(cassette="b.json", rebased=True)], NOW)][-1]
+        "rebased, not verified: 2 cassettes, until they are recorded again"
+        == [*summary_lines([*one, _row(cassette="b.json", rebased=True)], NOW)][-1]
     )
 
 
@@ -72,7 +72,7 @@ def test_combinations_with_fewer_flags_come_first() -> None:
     """Then by name; rows keep their order."""
     names = ["b+a", "b", "off", "a", "off"]
     rows = [_row(combination=name, errors=number) for number, name in enumerate(names)]
-    found = [(name, [row.errors for row in members]) for name, members in by_combination(rows)]
+    found = [(name, [row.errors for row in members]) for name, members in group_by_combination(rows)]
     assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
 
 

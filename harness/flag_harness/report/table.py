@@ -13,29 +13,29 @@ NOT_MEASURED = "-"
 HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
-def closing_lines(rows: "Sequence[RunRow]", now: datetime) -> Iterator[str]:
-    """The lines of the table, and of what is said beneath it."""
-    cells = [HEADINGS, *(_cells(combination, members) for combination, members in by_combination(rows))]
-    yield from aligned(cells)
+def summary_lines(rows: "Sequence[RunRow]", now: datetime) -> Iterator[str]:
+    """Yield the lines of the table and the notes below it."""
+    cells = [HEADINGS, *(_table_row(combination, members) for combination, members in group_by_combination(rows))]
+    yield from align_columns(cells)
     yield ""
     yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
     if any("simulator" in (row.recorded_from, row.answered_by) for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
-        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until recorded anew"
+        yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
 
 
-def by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
-    """The rows of each combination, those with fewest flags first."""
+def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
+    """Return the rows of each combination, those with the fewest flags first."""
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.combination, []).append(row)
-    return sorted(groups.items(), key=lambda group: (_flags_on(group[0]), group[0]))
+    return sorted(groups.items(), key=lambda group: (_flag_count(group[0]), group[0]))
 
 
 def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
-    """Where the answers came from, and how old the oldest recording is."""
+    """Return a line with the sources of the answers and the age of the oldest recording."""
     played = Counter(row.recorded_from for row in rows)
     answered = Counter(row.answered_by for row in rows)
     parts = [f"{played['simulator']} simulated, {played['live']} live"]
@@ -60,7 +60,7 @@ def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 _UPSTREAM_NAMES = {"simulator": "simulator", "live": "live API"}
 
 
-def _cells(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:
+def _table_row(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:
     firsts = [row.first_token for row in rows if row.first_token is not None]
     costs = [row.cost for row in rows]
     sums = (

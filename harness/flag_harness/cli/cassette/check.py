@@ -102,7 +102,7 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
 def _check_version(version: _Version, filters: Filters) -> _CheckResult:
     """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
     try:
-        envelope, interactions = decode_file(version.data, BlobsBeside(Path(version.path)))
+        envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
         return _CheckResult(version, [*scan_cassette(envelope, interactions), *_find_unfiltered(interactions, filters)])
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"

@@ -64,7 +64,7 @@ def _lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair
     yield styled_text(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
 
 
-def _pair_lines(pair: Pair) -> Iterator["Text"]:
+def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
     where = f"{pair.method} {pair.path}"
     if pair.after is None:
         yield styled_text(f"- {pair.before} {where}: only in the first", "bold red")

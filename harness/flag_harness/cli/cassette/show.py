@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _texts(
-    path: Path, envelope: Envelope, found: Sequence[Exchange], screen: "Console", *, full: bool
+    path: Path, envelope: Envelope, found: Sequence[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield styled_text(str(path), "bold")
     yield styled_text(_provenance(envelope), "dim")
@@ -92,7 +92,7 @@ def _provenance(envelope: Envelope) -> str:
     return _JOINT.join(filter(None, [*parts, *envelope.fidelity]))
 
 
-def _heading(exchange: Exchange, screen: "Console") -> Iterator["Text"]:
+def _heading(exchange: ConversationStep, screen: "Console") -> Iterator["Text"]:
     """Yield the heading of an interaction: number, model and parameters. Long parameters get lines of their own."""
     path = "" if (exchange.method, exchange.path) == ("POST", "/v1/messages") else f"{exchange.method} {exchange.path}"
     away = exchange.follows is not None and exchange.follows != exchange.number - 1
@@ -121,7 +121,7 @@ def _short_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _exchange_lines(exchange: Exchange, screen: "Console", *, full: bool) -> Iterator["Text"]:
+def _exchange_lines(exchange: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
     """Yield the texts of an exchange beside their labels, and its figures at the end."""
     for label, text in (*_request_texts(exchange), *_answer_texts(exchange)):
         most = None if full else _MOST_THINKING if label == "thinking" else _MOST_LINES
@@ -129,8 +129,8 @@ def _exchange_lines(exchange: Exchange, screen: "Console", *, full: bool) -> Ite
         width = screen.width - _LABEL - 2
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
         yield from _beside_label(styled_text(label, style), content)
-    measured = [styled_text(line, "dim") for line in _wrap_parts(_figures(exchange), screen.width - _LABEL - 2)]
-    yield from _beside_label(styled_text(_status(exchange), _status_style(exchange)), measured)
+    figures = [styled_text(line, "dim") for line in _wrap_parts(_figures(exchange), screen.width - _LABEL - 2)]
+    yield from _beside_label(styled_text(_status(exchange), _status_style(exchange)), figures)
 
 
 def _beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
@@ -143,15 +143,14 @@ def _content_style(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
 
 
-def _request_texts(exchange: Exchange) -> Iterator[tuple[str, str]]:
+def _request_texts(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
     """Yield label and text of what is new in the request; all tools share one line."""
-    tools = [_tool_name(block) for role, block in exchange.said if role == "tools"]
-    said = [_block_text(role, block) for role, block in exchange.said if role != "tools"]
-    before = [one for one in said if one[0] == "system"]
-    yield from before
+    tools = [_tool_name(block) for role, block in exchange.new_content if role == "tools"]
+    texts = [_block_text(role, block) for role, block in exchange.new_content if role != "tools"]
+    yield from (one for one in texts if one[0] == "system")
     if tools:
         yield "tools", ", ".join(tools)
-    yield from (one for one in new_content if one[0] != "system")
+    yield from (one for one in texts if one[0] != "system")
 
 
 def _tool_name(definition: Mapping[str, Any]) -> str:
@@ -160,7 +159,7 @@ def _tool_name(definition: Mapping[str, Any]) -> str:
     return name if kind in (None, "custom", name) else f"{name} ({kind})"
 
 
-def _answer_texts(exchange: Exchange) -> Iterator[tuple[str, str]]:
+def _answer_texts(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
     answer = exchange.answer
     yield from (_block_text("assistant", block) for block in answer.blocks)
     if answer.error is not None:
@@ -219,7 +218,7 @@ def _status_style(exchange: ConversationStep) -> str:
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _figures(exchange: Exchange) -> list[str]:
+def _figures(exchange: ConversationStep) -> list[str]:
     parts = [str(reason)] if (reason := exchange.answer.message.get("stop_reason")) else []
     if usage := exchange.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
@@ -268,8 +267,8 @@ def _report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -
     }
 
 
-def _interaction(exchange: Exchange) -> dict[str, Any]:
-    """Return an exchange as JSON: the fields of `Exchange`, with those of its answer included."""
+def _interaction(exchange: ConversationStep) -> dict[str, Any]:
+    """Return an exchange as JSON: the fields of `ConversationStep`, with those of its answer included."""
     answer = exchange.answer
     return {
         "number": exchange.number,

@@ -47,7 +47,7 @@ def configure_sweep(config: pytest.Config) -> None:
     """
     if config.getoption("--harness-sweep") is None:
         return
-    from flag_harness.sweep import Sweep, cast  # imported here: other runs do not need it
+    from flag_harness.sweep import Sweep, load_agent  # imported here: other runs do not need it
 
     is_worker = hasattr(config, "workerinput")
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
@@ -118,7 +118,7 @@ class SweepRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Make the sweep's items the only ones of the run; `-k` selects among them."""
-        from flag_harness.sweep import trial, trials
+        from flag_harness.sweep import all_trials, make_trial
 
         items[:] = [
             SweepItem.from_parent(
@@ -135,7 +135,7 @@ class SweepRun:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the result to the report as plain values, which workers can send."""
-        from flag_harness.sweep import to_json
+        from flag_harness.sweep import result_to_json
 
         report = yield
         if report.when == "call" and isinstance(item, SweepItem) and item.result is not None:
@@ -144,7 +144,7 @@ class SweepRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the result of a report."""
-        from flag_harness.sweep import from_json
+        from flag_harness.sweep import result_from_json
 
         if (value := getattr(report, "flag_harness_sweep", None)) is not None:
             self._results.append(result_from_json(value))

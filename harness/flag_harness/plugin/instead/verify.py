@@ -144,13 +144,13 @@ class Verifier:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
     def _row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
-        from flag_harness.analysis.metrics import measured
+        from flag_harness.analysis.metrics import measure_traffic
 
         return traffic_row(
             item,
             one.combination.id,
             outcome,
-            measured(one.exchanges),
+            measure_traffic(one.exchanges),
             request_rows(one.exchanges, one.filters),
             answered_by=self._upstream if one.exchanges else None,
         )
@@ -185,30 +185,32 @@ class Verifier:
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
-    def _verify_interactions(self, cassette: "Cassette", one: Verification) -> "Mapping[int, Verdict]":
+    def _verify_interactions(self, cassette: "Cassette", one: Verification) -> "Mapping[int, DriftResult]":
         """Return the verdict on each interaction, up to the first that makes the others pointless."""
-        from flag_harness.analysis.drift import Verdict
+        from flag_harness.analysis.drift import DriftResult
 
-        upstream, verdicts = _VerificationClient(self._upstream, one.scenario), dict[int, Verdict]()
+        upstream, verdicts = _VerificationClient(self._upstream, one.scenario), dict[int, DriftResult]()
         for number, interaction in enumerate(cassette.interactions):
             verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, one)
-            if verdicts[number].ends:
+            if verdicts[number].is_final:
                 break
         return verdicts
 
     def _verify_interaction(
         self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", one: Verification
-    ) -> "Verdict":
-        from flag_harness.analysis.drift import Verdict, cannot_be_asked, judged
-        from flag_harness.analysis.spending import expected_cost, real_cost
+    ) -> "DriftResult":
+        from flag_harness.analysis.drift import DriftResult, compare_answers, unverifiable_reason
+        from flag_harness.analysis.spending import actual_cost, expected_cost
 
-        if reason := cannot_be_asked(interaction, recording, self._upstream):
-            return Verdict(inconclusive=reason)
+        if reason := unverifiable_reason(interaction, recording, self._upstream):
+            return DriftResult(inconclusive=reason)
         if upstream.missing_key:
-            return Verdict(inconclusive=upstream.missing_key, ends=True)
+            return DriftResult(inconclusive=upstream.missing_key, is_final=True)
         expected = 0.0 if self._upstream == "simulator" else expected_cost(interaction)
-        if refusal := self._budget.refusal(expected):
-            return Verdict(inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", ends=True)
+        if refusal := self._budget.refusal_reason(expected):
+            return DriftResult(
+                inconclusive=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
+            )
         request, response = upstream.send(interaction)
         one.exchanges.append((request, response))
         if self._upstream == "live":

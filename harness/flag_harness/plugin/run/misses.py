@@ -88,11 +88,11 @@ def _shorten(text: str) -> str:
 
 def _recording_cost(traffic: "CassetteTraffic") -> float | None:
     """Return the list price of recording the cassette anew, if it uses the same tokens; None if it is unknown."""
-    from flag_harness.analysis.metrics import measured
+    from flag_harness.analysis.metrics import measure_traffic
 
     if traffic.cassette is None:
         return None
-    return measured([(one.request, one.response) for one in traffic.cassette.interactions]).cost
+    return measure_traffic([(one.request, one.response) for one in traffic.cassette.interactions]).cost
 
 
 class MissCollector:

@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.plugin.run.age import MaxAge, age_lines
 from flag_harness.plugin.test.rows import attached_row
-from flag_harness.report.table import closing_lines
+from flag_harness.report.table import summary_lines
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -38,7 +38,7 @@ class RunSummary:
             return
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in closing_lines(sorted(self.rows, key=lambda row: row.case), now):
+        for line in summary_lines(sorted(self.rows, key=lambda row: row.case), now):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flag_harness.analysis.metrics import Metrics, measured
+from flag_harness.analysis.metrics import Metrics, measure_traffic
 from flag_harness.wire.tap import Tap
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class ExchangeLog:
         self._lengths: tuple[int, ...] = ()
         self._exchanges: tuple[tuple[Request, Response], ...] = ()
         self._bodies: tuple[Any, ...] = ()
-        self._measured: tuple[tuple[int, ...], Metrics] = (), measured(())
+        self._measured: tuple[tuple[int, ...], Metrics] = (), measure_traffic(())
 
     @property
     def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
@@ -42,7 +42,7 @@ class ExchangeLog:
         exchanges = self.exchanges
         lengths, metrics = self._measured
         if lengths != self._lengths:
-            metrics = measured(exchanges)
+            metrics = measure_traffic(exchanges)
             self._measured = self._lengths, metrics
         return metrics
 

@@ -25,7 +25,7 @@ def new_envelope(plan: TrafficPlan) -> Envelope:
 
 def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
     """Write the recording. Return True if it replaced a file that could not be read."""
-    with locked(plan.path):
+    with lock_folder(plan.path):
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))
         known = _apply_filters(existing, plan.filters) if existing else None
