@@ -237,7 +237,7 @@ def test_a_sweep_runs_in_place_of_the_tests(repository: pytest.Pytester) -> None
         [
             "*= survival of faults =*",
             "fault           recovered  reported clearly  *",
-            "empty_response         16             8  *",
+            "empty_response         16                 8  *",
             "all                    16             8  *",
             "3 faults under 8 combinations: 24 pairs, of which 0 do not apply *",
         ]
@@ -274,7 +274,7 @@ def test_an_agent_that_is_none_is_a_usage_error(repository: pytest.Pytester, how
         (
             "def run(prompt, stage): ...",
             "the agent fails though nothing goes wrong, under 8 of 8 combinations (off, *); under off it returned "
-            "after 0 requests, with 0 side effects of the one call (nothing was raised); mend that first *",
+            "after 0 requests, with 0 side effects of the one call (nothing was raised); fix that first *",
         ),
         ("raise RuntimeError('boom')", "agent 'broken:run' cannot be imported: RuntimeError: boom"),
     ],

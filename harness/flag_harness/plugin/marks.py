@@ -90,14 +90,14 @@ def _named_matrix(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> t
     Shipped flags can be named even if the project does not declare them.
     """
     by_name = {flag.name: flag for flag in _merge_flags(flags, SHIPPED)}
-    where = f"{nodeid}: @pytest.mark.flag_matrix"
+    location = f"{nodeid}: @pytest.mark.flag_matrix"
     if unknown := [name for name in names if name not in by_name]:
         known = ", ".join(by_name)
-        raise pytest.Collector.CollectError(f"{where}: no flag is called {unknown[0]!r}; declared: {known}")
+        raise pytest.Collector.CollectError(f"{location}: no flag is called {unknown[0]!r}; declared: {known}")
     try:
         return matrix([flag for name, flag in by_name.items() if name in names] or flags)
     except HarnessError as error:
-        raise pytest.Collector.CollectError(f"{where}: {error}") from None
+        raise pytest.Collector.CollectError(f"{location}: {error}") from None
 
 
 def _merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:

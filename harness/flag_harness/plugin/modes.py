@@ -1,4 +1,4 @@
-"""What the command line asks for: record mode and upstream, also where another plugin registered the option."""
+"""Reads the options that other plugins may register instead: the record mode, and whether recording is disabled."""
 
 from importlib.metadata import entry_points
 from typing import Literal, TypeAlias, cast
@@ -17,21 +17,21 @@ _OWNERS = {
     "--feature": ("pytest-bdd",),
     "--record-mode": ("recording", "cassetter"),
 }
-"""Entry points (group `pytest11`) of plugins that register an option of ours: theirs is read where they are in use."""
+"""Plugins (entry points of the group `pytest11`) that register these options. Theirs are read if they are loaded."""
 
 
-def record_mode(config: pytest.Config) -> RecordMode:
-    """The record mode asked for, `none` unless said."""
+def selected_record_mode(config: pytest.Config) -> RecordMode:
+    """Return the record mode of the command line, by default `none`."""
     mode = config.getoption("--record-mode", default=None) or "none"
     return cast(RecordMode, mode) if mode in RECORD_MODES else "none"
 
 
 def is_recording_disabled(config: pytest.Config) -> bool:
-    """Whether cassettes are left alone."""
+    """Return True under `--disable-recording`."""
     return bool(config.getoption("--disable-recording", default=False))
 
 
 def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Whether another installed plugin that is not blocked registers the option."""
+    """Return True if another installed plugin, which is not blocked, registers the option."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
     return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])

@@ -4,8 +4,6 @@ import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.instead.sweep import add_sweep_options, configure_sweep
-from flag_harness.plugin.instead.verify import add_verify_options, configure_verify
 from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
@@ -15,6 +13,8 @@ from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.rivals import FixtureRivals
 from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
+from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, is_vcr_enabled
 

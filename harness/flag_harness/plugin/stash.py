@@ -1,4 +1,4 @@
-"""What the plugin keeps with a test item."""
+"""The keys of what the plugin stores in the stash of a test item."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
 
 TRAFFIC: "TrafficKey" = pytest.StashKey()
-"""The traffic of the test item, where it uses the `cassette` fixture."""
+"""The traffic of a test item that uses the `cassette` fixture."""
 
 COMBINATION = pytest.StashKey[Combination]()
-"""The flags of the test item, where it runs under some."""
+"""The combination of flags that a test item runs under."""
 
 REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
-"""Tells what was refused to the test item so far, and its marks do not allow."""
+"""Returns what was refused to the test item so far, unless its marks allow it."""

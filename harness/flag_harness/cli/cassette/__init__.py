@@ -2,25 +2,9 @@
 
 import argparse
 
-from flag_harness.cli.cassette import check as cassette_check
-from flag_harness.cli.cassette import diff as cassette_diff
-from flag_harness.cli.cassette import export as cassette_export
-from flag_harness.cli.cassette import import_ as cassette_import
-from flag_harness.cli.cassette import prune as cassette_prune
-from flag_harness.cli.cassette import rebase as cassette_rebase
-from flag_harness.cli.cassette import show as cassette_show
-from flag_harness.cli.cassette import stat as cassette_stat
+from flag_harness.cli.cassette import check, diff, export, import_, prune, rebase, show, stat
 
-COMMANDS = (
-    cassette_check,
-    cassette_diff,
-    cassette_export,
-    cassette_import,
-    cassette_prune,
-    cassette_rebase,
-    cassette_show,
-    cassette_stat,
-)
+COMMANDS = (check, diff, export, import_, prune, rebase, show, stat)
 """The modules of the commands. Each has a function `register`, which adds its parser."""
 
 

@@ -65,14 +65,14 @@ def _lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair
 
 
 def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
-    where = f"{pair.method} {pair.path}"
+    request = f"{pair.method} {pair.path}"
     if pair.after is None:
-        yield styled_text(f"- {pair.before} {where}: only in the first", "bold red")
+        yield styled_text(f"- {pair.before} {request}: only in the first", "bold red")
     elif pair.before is None:
-        yield styled_text(f"+ {pair.after} {where}: only in the second", "bold green")
+        yield styled_text(f"+ {pair.after} {request}: only in the second", "bold green")
     else:
         moved = f" (there {pair.after})" if pair.after != pair.before else ""
-        yield styled_text(f"~ {pair.before}{moved} {where}", "bold yellow")
+        yield styled_text(f"~ {pair.before}{moved} {request}", "bold yellow")
         for side, found in (("request", pair.request), ("answer", pair.answer)):
             for difference in found:
                 yield join_texts(styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))

@@ -190,11 +190,11 @@ def _closing_line(
         return "There is nothing to rebase."
     if written:
         return f"{requests} rewritten. The answers are as they were: rebased, not verified."
-    where = f"{requests} would be rewritten, the answers kept and the files stamped: rebased, not verified."
+    result = f"{requests} would be rewritten, the answers kept and the files stamped: rebased, not verified."
     if arguments.dry_run:
         again = " ".join(map(str, arguments.paths))
-        return f"{where}\nTo do it: flag-harness cassette rebase{' ' if again else ''}{again}"
-    return f"{where}\nNothing is written yet: review this with --dry-run, or say --yes."
+        return f"{result}\nTo do it: flag-harness cassette rebase{' ' if again else ''}{again}"
+    return f"{result}\nNothing is written yet: review this with --dry-run, or say --yes."
 
 
 def _list_lines(lines: Sequence[str]) -> Iterator[str]:

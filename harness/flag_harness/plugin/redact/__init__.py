@@ -1,1 +1,1 @@
-"""What keeps secrets out of reports and what normalises requests."""
+"""Keeps secrets out of recordings and reports, and collects the normalisers of requests."""

@@ -1,1 +1,1 @@
-"""What belongs to a whole run: claims, names, misses, summary."""
+"""What concerns a whole run: names and claims of cassettes, misses, rival fixtures, the summary."""

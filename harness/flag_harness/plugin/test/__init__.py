@@ -1,1 +1,1 @@
-"""What belongs to one test: its fixtures, traffic, checks and row."""
+"""What concerns one test: its fixtures, traffic, checks, faults and row of the run record."""

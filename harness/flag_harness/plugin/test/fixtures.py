@@ -10,7 +10,7 @@ import pytest
 from flag_harness.errors import CassetteError
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG, declared_flags, pinned_combination
-from flag_harness.plugin.modes import is_recording_disabled, record_mode
+from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mask_logs
 from flag_harness.plugin.run.age import max_age
@@ -118,7 +118,7 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
     node: pytest.Item = request.node
     scenario = node.get_closest_marker("scenario")
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
-    mode, disabled = record_mode(config), is_recording_disabled(config)
+    mode, disabled = selected_record_mode(config), is_recording_disabled(config)
     command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
     upstream = config.getoption("--harness-upstream")
     try:

@@ -1,1 +1,1 @@
-"""The hooks that serve pytest-recording's marks and fixtures."""
+"""The options, marks, fixtures and hook of pytest-recording, for suites that are written for it."""

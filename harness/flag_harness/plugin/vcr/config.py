@@ -15,9 +15,9 @@ from flag_harness.vcr.settings import VcrSettings, settings_of
 
 
 class Vcr:
-    """What `pytest_recording_configure` is handed in place of vcrpy's `VCR`.
+    """The argument of `pytest_recording_configure`, in place of vcrpy's `VCR`.
 
-    Settings that are set as attributes hold for every cassette, unless `vcr_config` or the mark says otherwise.
+    Settings that are set as attributes apply to every cassette, unless `vcr_config` or the mark overrides them.
     """
 
     def __init__(self) -> None:
@@ -28,15 +28,15 @@ class Vcr:
     settings: dict[str, Any]
 
     def register_matcher(self, name: str, matcher: Matcher) -> None:
-        """Make a matcher known to `match_on`."""
+        """Register a matcher for `match_on`."""
         self.matchers[name] = matcher
 
     def register_serializer(self, name: str, serializer: object) -> NoReturn:
-        """Not supported."""
+        """Raise `ConfigError`: serializers are not supported."""
         raise ConfigError(f"vcr.register_serializer({name!r}) is not supported: cassettes are read as YAML or JSON")
 
     def register_persister(self, persister: object) -> NoReturn:
-        """Not supported."""
+        """Raise `ConfigError`: persisters are not supported."""
         raise ConfigError("vcr.register_persister is not supported: cassettes are read from files")
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -50,7 +50,7 @@ class Vcr:
 
 
 def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
-    """`vcr_config` with what the `vcr` marks say, the nearest mark winning."""
+    """Return `vcr_config` updated with the arguments of the `vcr` marks, the nearest mark last."""
     options = dict(copy.deepcopy(config))
     for mark in reversed(marks):
         options.update(mark.kwargs)

@@ -9,4 +9,4 @@ if TYPE_CHECKING:
 
 
 def pytest_recording_configure(config: "pytest.Config", vcr: "Vcr") -> None:
-    """Change how cassettes are played: set `vcr`'s settings, or register matchers with it."""
+    """Configure how cassettes are played: set attributes of `vcr`, or register matchers."""

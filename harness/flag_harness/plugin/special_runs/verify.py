@@ -254,11 +254,11 @@ def _uses_cassette(item: pytest.Item) -> bool:
 def _lines(cassette: "Cassette", verdicts: "Mapping[int, DriftResult]") -> Generator[str]:
     for number, verdict in verdicts.items():
         request = cassette.interactions[number].request
-        where = f"interaction {number}, {request.method} {request.path}"
+        name = f"interaction {number}, {request.method} {request.path}"
         if verdict.inconclusive:
-            yield f"  {where}: inconclusive: {verdict.inconclusive}"
+            yield f"  {name}: inconclusive: {verdict.inconclusive}"
         if verdict.drifts:
-            yield f"  {where}:"
+            yield f"  {name}:"
             yield from (f"    {drift}" for drift in verdict.drifts)
     if left := len(cassette.interactions) - len(verdicts):
         yield f"  {left} more request{'s were' if left > 1 else ' was'} not sent"

@@ -1,1 +1,0 @@
-"""Modes that run something in place of the tests: the sweep and the verification."""
