@@ -15,7 +15,7 @@ from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.names import slug
-from flag_harness.reference.logs import ROOT, json_lines
+from flag_harness.reference.logs import ROOT, json_lines_handler
 from flag_harness.reference.settings import VARIABLES, read_settings
 
 try:
@@ -77,7 +77,7 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     own = SUITE == request.config.rootpath
     directory = request.config.rootpath / request.config.stash[CONFIG].logs if own else tmp_path_factory.mktemp("logs")
-    logger, handler = logging.getLogger(ROOT), json_lines(directory / f"cases{worker and '-' + worker}.jsonl")
+    logger, handler = logging.getLogger(ROOT), json_lines_handler(directory / f"cases{worker and '-' + worker}.jsonl")
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

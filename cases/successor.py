@@ -12,7 +12,7 @@ from typing import Any
 
 from flag_harness.clock import VirtualClock
 from flag_harness.conformance.stage import bash_for, restored_agent
-from flag_harness.reference import Context, save
+from flag_harness.reference import Context, save_context
 from flag_harness.wire.timeline import Cut, Request, Response
 
 
@@ -52,10 +52,10 @@ def session(words: str, count: int) -> Context:
 def save_for_ever(path: Path) -> None:
     """Save a short and a long session in turn, saying so once the first is saved."""
     both = itertools.cycle([session("short", 1), session("long " * 200, 400)])
-    save(next(both), path)
+    save_context(next(both), path)
     print("saving", flush=True)
     for context in both:
-        save(context, path)
+        save_context(context, path)
 
 
 if __name__ == "__main__":

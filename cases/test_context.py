@@ -15,7 +15,7 @@ import pytest
 from flag_harness.conformance.stage import Talk, cache_marks
 from flag_harness.errors import ContextError
 from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
-from flag_harness.reference import AgentError, Context, ToolUse, Transition, load
+from flag_harness.reference import AgentError, Context, ToolUse, Transition, load_context
 
 SUCCESSOR = [sys.executable, "-m", "flag_harness.conformance.successor"]
 KILLS = 2
@@ -87,7 +87,7 @@ def traces(path: Path) -> tuple[list[str], int | None]:
 def loaded(path: Path) -> Context | str:
     """The session in a file, or the words in which it was refused."""
     try:
-        return load(path)
+        return load_context(path)
     except ContextError as error:
         return str(error)
 

@@ -12,7 +12,7 @@ from flag_harness.reference import AgentError, FeatureDropped, RetryPolicy, Text
 from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from flag_harness.wire.timeline import header
 
-MOST_MARKS = 4
+MAX_MARKS = 4
 """Cache breakpoints that the API takes: `A maximum of 4 blocks with cache_control may be provided.`"""
 
 COMPUTER_BETA = "computer-use-2025-11-24"
@@ -179,6 +179,6 @@ async def test_cache_marks(cassette: Any, talk: Callable[..., Talk]) -> None:
         assert before == messages[: len(before)], "the caller's messages are untouched"
 
     counts = [len(cache_marks(body)) for body in cassette.bodies]
-    assert max(counts) <= MOST_MARKS, "there are never more than four"
+    assert max(counts) <= MAX_MARKS, "there are never more than four"
     assert min(counts) >= 1, "there is always one"
     assert 7 == len(cassette.bodies), "seven turns are played"

@@ -31,10 +31,10 @@ def test_the_example_is_recorded_and_played(pytester: pytest.Pytester) -> None:
 def test_the_line_that_logs_writes_json_lines(tmp_path: Path) -> None:
     """As it is pasted, in a program of its own."""
     happens = (
-        "from flag_harness.reference.logs import event\n"
-        "event(logging.getLogger('flag_harness.reference'), logging.INFO, 'retry', attempt=1)"
+        "from flag_harness.reference.logs import log_event\n"
+        "log_event(logging.getLogger('flag_harness.reference'), logging.INFO, 'retry', attempt=1)"
     )
-    script = _block("python", "json_lines") + happens
+    script = _block("python", "json_lines_handler") + happens
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     (line,) = (tmp_path / "logs" / "agent.jsonl").read_text(encoding="utf-8").splitlines()
     assert ("retry", {"attempt": 1}) == (json.loads(line)["event"], json.loads(line)["fields"])

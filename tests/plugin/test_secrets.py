@@ -354,11 +354,11 @@ LOGS = """
 import logging
 from pathlib import Path
 import pytest
-from flag_harness.reference.logs import json_lines
+from flag_harness.reference.logs import json_lines_handler
 
 @pytest.fixture(autouse=True)
 def json_log():
-    handler = json_lines(Path("logs", "mine.jsonl"))
+    handler = json_lines_handler(Path("logs", "mine.jsonl"))
     logging.getLogger("mine").addHandler(handler)
     yield
     logging.getLogger("mine").removeHandler(handler)

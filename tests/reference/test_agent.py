@@ -29,8 +29,8 @@ from flag_harness.reference import (
     TurnDiscarded,
     TurnEnded,
     Waiting,
-    load,
-    save,
+    load_context,
+    save_context,
 )
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.wire.timeline import Cut
@@ -161,7 +161,7 @@ async def test_a_turn_in_circles_ends(
     stage: Callable[..., Any], wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that only ever calls tools is stopped, and the session can go on."""
-    monkeypatch.setattr("flag_harness.reference.turn.MOST_REQUESTS", 2)
+    monkeypatch.setattr("flag_harness.reference.turn.MAX_REQUESTS", 2)
     replies = [wire.message(wire.call(f"toolu_{number}"), stop="tool_use") for number in range(2)]
     talk = stage([*replies, wire.message(wire.text("Fine."))], tools=[noting([])])
     await talk.say("Go on.")
@@ -439,21 +439,21 @@ async def test_each_step_is_saved_before_the_next(
     seen: list[Context] = []
 
     def run(**given: Any) -> str:
-        seen.append(load(path))
+        seen.append(load_context(path))
         return "noted"
 
     tool = function_tool("note", "Takes a note.", NOTE, run)
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
     talk = stage(replies, tools=[tool], context_path=path)
     async for event in talk.agent.send("Note it."):
-        seen += [load(path)] if isinstance(event, (ToolUse, ToolResult)) else []
+        seen += [load_context(path)] if isinstance(event, (ToolUse, ToolResult)) else []
     called, running, finished = seen
     assert (user(wire.text("Note it.")), assistant(wire.call("toolu_1"))) == called.messages
     assert {} == called.ledger
     assert {"toolu_1": LedgerEntry()} == running.ledger
     assert {"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "noted"))} == finished.ledger
     assert {} == talk.agent.context.ledger
-    assert talk.agent.context == load(path)
+    assert talk.agent.context == load_context(path)
 
 
 async def test_a_tool_that_cannot_be_noted_down_does_not_run(
@@ -630,7 +630,7 @@ async def test_a_restored_session_tells_the_model_what_changed(
 ) -> None:
     """Once, in front of the user's text, and only where something did change."""
     path = tmp_path / "context.json"
-    save(Context((user(wire.text("Hi")), assistant(wire.text("Hello"))), combination="streaming"), path)
+    save_context(Context((user(wire.text("Hi")), assistant(wire.text("Hello"))), combination="streaming"), path)
 
     def restored(client: Any, **options: Any) -> Agent:
         return Agent.restore(path, client, **options)
@@ -648,7 +648,7 @@ async def test_a_restored_session_tells_the_model_what_changed(
     await same.say("Still there?")
     assert user(wire.text("Still there?")) == same.bodies[0]["messages"][-1]
     changed.agent.save(path)
-    assert changed.agent.context == load(path)
+    assert changed.agent.context == load_context(path)
 
 
 async def test_a_restore_removes_what_a_killed_saver_left(
@@ -656,7 +656,7 @@ async def test_a_restore_removes_what_a_killed_saver_left(
 ) -> None:
     """Half a context is of no use to anybody."""
     path, part = tmp_path / "context.json", tmp_path / ".context.json.0123456789abcdef.part"
-    save(Context(), path)
+    save_context(Context(), path)
     part.touch()
     os.utime(part, (0, 0))
     stage([], make=lambda client, **options: Agent.restore(path, client, **options))
@@ -669,8 +669,8 @@ async def test_a_session_saved_before_its_first_send_has_nothing_to_tell(
     """No flags have changed where none were known, whichever are on."""
     path = tmp_path / "context.json"
     stage([], environ=STREAMING).agent.save(path)
-    assert load(path).combination is None
-    restored = stage([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load(path))
+    assert load_context(path).combination is None
+    restored = stage([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load_context(path))
     await restored.say("Hello")
     assert [] == restored.of(Transition)
     assert "streaming" == restored.agent.context.combination

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference.context.context import Context, LedgerEntry, plain
+from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
 from flag_harness.reference.tools.tool import ToolOutcome
 
 
 def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     """Each step is a new value; the old one is as it was."""
     empty = Context()
-    started = empty.with_started("toolu_1")
-    finished = started.with_finished(ToolOutcome("toolu_1", "done"))
+    started = empty.with_call_start("toolu_1")
+    finished = started.with_call_outcome(ToolOutcome("toolu_1", "done"))
     assert {} == empty.ledger
     assert {"toolu_1": LedgerEntry()} == started.ledger
     assert not started.ledger["toolu_1"].finished
@@ -31,7 +31,10 @@ def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() ->
     ]
     entries = {"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "done")), "toolu_2": LedgerEntry()}
     before = Context(messages=tuple(messages), ledger=entries, model="m")
-    assert Context(messages=tuple(messages), ledger={"toolu_2": LedgerEntry()}, model="m") == before.settled()
+    assert (
+        Context(messages=tuple(messages), ledger={"toolu_2": LedgerEntry()}, model="m")
+        == before.without_answered_calls()
+    )
 
 
 @dataclass
@@ -48,7 +51,7 @@ def test_sdk_objects_become_what_the_api_sent() -> None:
 
     block = ToolUseBlock(id="toolu_1", input={"b": 1, "a": [1.0]}, name="bash", type="tool_use")
     text = TextBlock(type="text", text="ü", citations=None)
-    value = plain({"role": "assistant", "content": (text, block, Point(1, (text,)))})
+    value = to_json_value({"role": "assistant", "content": (text, block, Point(1, (text,)))})
     assert {
         "role": "assistant",
         "content": [
@@ -66,12 +69,12 @@ def test_sdk_objects_become_what_the_api_sent() -> None:
         ({"a": [object]}, "a context holds JSON values only, not type: <class 'object'>"),
         (Point, f"a context holds JSON values only, not type: {Point!r}"),
         ({1: 2}, "a context holds JSON values only, and a key in JSON is a string, not 1"),
-        ([float("nan")], "a context holds JSON values only, and nan is none"),
-        (float("-inf"), "a context holds JSON values only, and -inf is none"),
+        ([float("nan")], "a context holds JSON values only, and nan is not one"),
+        (float("-inf"), "a context holds JSON values only, and -inf is not one"),
     ],
 )
 def test_what_json_has_no_word_for_is_refused(value: Any, message: str) -> None:
     """At once, not when the file is read again."""
     with pytest.raises(TypeError) as caught:
-        plain(value)
+        to_json_value(value)
     assert message == str(caught.value)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flag_harness.reference.context.conversation import awaits_answer, with_answer, with_results, with_user
+from flag_harness.reference.context.conversation import is_unanswered, with_answer, with_results, with_user_turn
 from flag_harness.reference.tools.tool import ToolOutcome
 
 RESULT = ToolOutcome("toolu_1", "done").block
@@ -19,21 +19,23 @@ def user(*blocks: dict[str, Any]) -> dict[str, Any]:
 def test_an_answered_conversation_gets_a_new_turn() -> None:
     """A text after an answer is a turn of its own, the transition in front."""
     answered = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"})
-    assert (*answered, user(text("Go on."))) == with_user(answered, "Go on.")
-    assert (*answered, user(text("Restored."), text("Go on."))) == with_user(answered, "Go on.", "Restored.")
+    assert (*answered, user(text("Go on."))) == with_user_turn(answered, "Go on.")
+    assert (*answered, user(text("Restored."), text("Go on."))) == with_user_turn(answered, "Go on.", "Restored.")
 
 
 def test_an_unanswered_turn_is_joined() -> None:
     """By a text that it does not end with, whether it was a string or blocks."""
-    assert (user(text("Hi"), text("Hello?")),) == with_user(({"role": "user", "content": "Hi"},), "Hello?")
-    assert (user(text("Hi")),) == with_user((user(text("Hi")),), "Hi")
-    assert (user(text("Hi")),) == with_user((user(text("Hi")),), None)
+    assert (user(text("Hi"), text("Hello?")),) == with_user_turn(({"role": "user", "content": "Hi"},), "Hello?")
+    assert (user(text("Hi")),) == with_user_turn((user(text("Hi")),), "Hi")
+    assert (user(text("Hi")),) == with_user_turn((user(text("Hi")),), None)
 
 
 def test_results_stay_in_front() -> None:
     """The API wants results of tools first; the transition follows them, then what the user says."""
     pending = (user(RESULT, text("Hi")),)
-    assert (user(RESULT, text("Restored."), text("Hi"), text("Well?")),) == with_user(pending, "Well?", "Restored.")
+    assert (user(RESULT, text("Restored."), text("Hi"), text("Well?")),) == with_user_turn(
+        pending, "Well?", "Restored."
+    )
 
 
 def test_an_answer_is_added_once() -> None:
@@ -57,6 +59,6 @@ def test_it_is_known_whose_turn_it_is() -> None:
     """The user's last turn awaits an answer; an empty conversation does not."""
     asked = (user(text("Hi")),)
     assert [False, True, False] == [
-        awaits_answer(messages) for messages in ((), asked, with_answer(asked, [text("A")]))
+        is_unanswered(messages) for messages in ((), asked, with_answer(asked, [text("A")]))
     ]
     assert user(RESULT) == with_results(asked, [ToolOutcome("toolu_1", "done")])[-1]

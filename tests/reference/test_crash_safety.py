@@ -12,7 +12,7 @@ KILLER = '''
 import json, os, random, signal, sys, time
 from pathlib import Path
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.store import load, save
+from flag_harness.reference.context.store import load_context, save_context
 from flag_harness.errors import ContextError
 
 how, path, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -22,9 +22,9 @@ contexts = [
     for letter in "ab"
 ]
 
-save(contexts[1], path)
+save_context(contexts[1], path)
 texts = {"b": path.read_text()}
-save(contexts[0], path)
+save_context(contexts[0], path)
 texts["a"] = path.read_text()
 
 def plainly(context, path):
@@ -32,7 +32,7 @@ def plainly(context, path):
     with open(path, "w") as file:
         file.write(texts[context.messages[0]["content"][0]["text"][0]])
 
-writer = {"whole": save, "plainly": plainly}[how]
+writer = {"whole": save_context, "plainly": plainly}[how]
 started = time.perf_counter()
 writer(contexts[0], path)
 duration = time.perf_counter() - started
@@ -50,10 +50,10 @@ for _ in range(rounds):
     _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == signal.SIGKILL
     try:
-        seen.add(contexts.index(load(path)))
+        seen.add(contexts.index(load_context(path)))
     except ContextError as error:
         refused.append(str(error))
-        save(contexts[0], path)
+        save_context(contexts[0], path)
 print(json.dumps({"refused": refused, "seen": sorted(seen)}))
 '''
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnEnded
-from flag_harness.reference.request.failure import BrokenAnswerError, Failure, of_asking, of_reading
+from flag_harness.reference.request.failure import BrokenAnswerError, Failure, failure_of_answer, failure_of_request
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
 ONCE = RetryPolicy(attempts=1)
@@ -134,20 +134,26 @@ def test_a_call_that_the_sdk_refuses_names_its_keyword() -> None:
     """A TypeError or ValueError of the SDK is about the request."""
     words = "AsyncMessages.create() got an unexpected keyword argument 'beta'"
     refused = Failure("request", f"the SDK refused the request: {words}", words=words, keyword="beta")
-    assert refused == of_asking(TypeError(words))
+    assert refused == failure_of_request(TypeError(words))
     assert refused.is_rejection
     words = "Streaming is required for operations that may take longer than 10 minutes."
-    assert Failure("request", f"the SDK refused the request: {words}", words=words) == of_asking(ValueError(words))
+    assert Failure("request", f"the SDK refused the request: {words}", words=words) == failure_of_request(
+        ValueError(words)
+    )
 
 
 def test_a_missing_key_is_about_credentials() -> None:
     """The SDK tells it by a TypeError."""
-    failure = of_asking(TypeError('"Could not resolve authentication method. Expected one of api_key, ..."'))
+    failure = failure_of_request(TypeError('"Could not resolve authentication method. Expected one of api_key, ..."'))
     assert ("credentials", False) == (failure.kind, failure.is_rejection)
 
 
 def test_other_exceptions_are_told_as_they_are() -> None:
     """With their name; while an answer is read, they mean that it broke."""
-    assert Failure("unexpected", "OSError: full") == of_asking(OSError("full"))
-    assert Failure("broken_answer", "the answer broke off: AssertionError", "once") == of_reading(AssertionError())
-    assert Failure("broken_answer", "the answer cannot be read: no", "once") == of_asking(BrokenAnswerError("no"))
+    assert Failure("unexpected", "OSError: full") == failure_of_request(OSError("full"))
+    assert Failure("broken_answer", "the answer broke off: AssertionError", "once") == failure_of_answer(
+        AssertionError()
+    )
+    assert Failure("broken_answer", "the answer cannot be read: no", "once") == failure_of_request(
+        BrokenAnswerError("no")
+    )

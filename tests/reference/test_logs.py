@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.logs import HIDDEN, JsonLines, event, json_lines, without_secrets
+from flag_harness.reference.logs import HIDDEN, JsonLinesFormatter, hide_secrets, json_lines_handler, log_event
 
 KEY = "sk-ant-api03-AAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -19,7 +19,7 @@ KEY = "sk-ant-api03-AAAAAAAAAAAAAAAAAAAAAAAA"
 def log(tmp_path: Path) -> Iterator[logging.Logger]:
     """A logger that writes to `logs/harness.jsonl`."""
     logger = logging.getLogger("flag_harness.test_logs")
-    handler = json_lines(tmp_path / "logs" / "flag_harness.jsonl")
+    handler = json_lines_handler(tmp_path / "logs" / "flag_harness.jsonl")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     yield logger
@@ -35,7 +35,7 @@ def lines(directory: Path) -> list[dict[str, Any]]:
 
 def test_an_event_is_one_line_of_json(log: logging.Logger, tmp_path: Path) -> None:
     """Time, level, logger, event and fields, whatever the fields hold."""
-    event(log, logging.INFO, "tool_run", tool="bash", text="two\nlines \ud83d", where=Path("a"), late=float("inf"))
+    log_event(log, logging.INFO, "tool_run", tool="bash", text="two\nlines \ud83d", where=Path("a"), late=float("inf"))
     (line,) = lines(tmp_path)
     assert line.pop("time").endswith("Z")
     assert line == {
@@ -49,13 +49,13 @@ def test_an_event_is_one_line_of_json(log: logging.Logger, tmp_path: Path) -> No
 def test_an_event_reads_well_as_text(caplog: pytest.LogCaptureFixture) -> None:
     """In a terminal it is the name and the fields."""
     with caplog.at_level(logging.INFO, "flag_harness"):
-        event(logging.getLogger("flag_harness.test_logs"), logging.INFO, "retry", attempt=1, reason="Overloaded")
+        log_event(logging.getLogger("flag_harness.test_logs"), logging.INFO, "retry", attempt=1, reason="Overloaded")
     assert ["retry attempt=1 reason='Overloaded'"] == caplog.messages
 
 
 def test_what_is_below_the_level_is_not_written(log: logging.Logger, tmp_path: Path) -> None:
     """Nor is the file made for it."""
-    event(log, logging.DEBUG, "request")
+    log_event(log, logging.DEBUG, "request")
     assert not (tmp_path / "logs" / "flag_harness.jsonl").exists()
 
 
@@ -84,7 +84,7 @@ def test_other_records_and_exceptions_are_lines_too(log: logging.Logger, tmp_pat
 )
 def test_keys_are_hidden(fields: dict[str, Any], written: dict[str, Any]) -> None:
     """By what they are called and by what they look like; everything else stays."""
-    assert written == without_secrets(fields)
+    assert written == hide_secrets(fields)
 
 
 _JSON = st.recursive(
@@ -98,7 +98,7 @@ def test_every_record_is_one_line_without_the_key(value: Any, around: str) -> No
     """Whatever stands around it, at any depth."""
     fields = {"value": value, "deep": [{"words": around.format(KEY)}]}
     record = logging.makeLogRecord({"name": "flag_harness", "levelname": "INFO", "event": "x", "fields": fields})
-    line = JsonLines().format(record)
+    line = JsonLinesFormatter().format(record)
     assert "\n" not in line
     assert KEY not in line
     assert {"value", "deep"} == json.loads(line)["fields"].keys()

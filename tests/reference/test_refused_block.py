@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.reference import AgentError, BlockDropped, Context, FeatureDropped, TurnEnded
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.refused_block import without_refused_block
+from flag_harness.reference.request.refused_block import drop_refused_block
 
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
 NOVELTY = {"type": "novelty", "novelty": 1}
@@ -44,14 +44,14 @@ def rejected(words: str, status: int = 400) -> Failure:
 )
 def test_the_named_block_goes_and_the_rest_stays(content: Any, words: str, kept: Any, kind: str) -> None:
     """Thinking goes with all thinking of its message, which is signed as a whole."""
-    found = without_refused_block(context(*content), rejected(words))
+    found = drop_refused_block(context(*content), rejected(words))
     assert found is not None
     assert (kept, kind) == (found[0].messages[1]["content"], found[1])
 
 
 def test_a_message_that_held_nothing_else_goes_with_it() -> None:
     """The two of the user are joined, which is how the API reads them."""
-    found = without_refused_block(context(THINKING), rejected(SIGNATURE))
+    found = drop_refused_block(context(THINKING), rejected(SIGNATURE))
     assert found is not None
     assert [{"role": "user", "content": [HELLO, HELLO]}] == list(found[0].messages)
 
@@ -70,13 +70,13 @@ def test_a_message_that_held_nothing_else_goes_with_it() -> None:
 )
 def test_nothing_else_is_given_up(content: Any, failure: Failure) -> None:
     """Texts, calls, and what the user said are never dropped to please the API."""
-    assert without_refused_block(context(*content), failure) is None
+    assert drop_refused_block(context(*content), failure) is None
 
 
 def test_a_message_whose_content_is_a_string_has_no_blocks() -> None:
     """There is nothing in it that could be left out."""
     messages = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"})
-    assert without_refused_block(Context(messages=messages), rejected(SIGNATURE)) is None
+    assert drop_refused_block(Context(messages=messages), rejected(SIGNATURE)) is None
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.retry import Attempts, RetryPolicy, retry_after
+from flag_harness.reference.request.retry import RetryPolicy, RetryState, retry_after_seconds
 
 OVERLOADED = Failure("overloaded", "529 overloaded_error: Overloaded", "policy", 529)
 REFUSED = Failure("request", "400 invalid_request_error: no", "never", 400)
@@ -14,9 +14,9 @@ BROKEN = Failure("broken_answer", "the answer broke off", "once")
 
 def waits(policy: RetryPolicy, failure: Failure, most: int = 50) -> list[float]:
     """The waits until the policy gives up, on a clock where nothing else takes time."""
-    attempts, now, found = Attempts(policy, 0.0), 0.0, []
+    attempts, now, found = RetryState(policy, 0.0), 0.0, []
     for _ in range(most):
-        wait = attempts.wait_after(failure, now)
+        wait = attempts.next_wait(failure, now)
         if wait is None:
             return found
         found.append(wait)
@@ -82,19 +82,19 @@ def test_waiting_is_bounded_whatever_a_server_asks(asked: float, attempts: int, 
 )
 def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
     """Milliseconds first, then seconds, then a date against the response's own; nonsense says nothing."""
-    assert seconds == retry_after(headers)
+    assert seconds == retry_after_seconds(headers)
 
 
 def test_a_failure_is_told_with_what_was_tried() -> None:
     """The words name the attempts, the time, and what to do next."""
-    attempts = Attempts(RetryPolicy(), 10.0)
-    assert attempts.wait_after(REFUSED, 10.0) is None
+    attempts = RetryState(RetryPolicy(), 10.0)
+    assert attempts.next_wait(REFUSED, 10.0) is None
     refused = "400 invalid_request_error: no (your turn is kept: change what was refused, then send again)"
-    assert refused == attempts.told(REFUSED, 10.0).message
+    assert refused == attempts.explain(REFUSED, 10.0).message
     attempts.failed = 4
     words = "529 overloaded_error: Overloaded (4 attempts in 3.5 s; your turn is kept: send again)"
-    assert words == attempts.told(OVERLOADED, 13.5).message
-    assert "4 attempts in 3 s" in attempts.told(OVERLOADED, 13.0).message
+    assert words == attempts.explain(OVERLOADED, 13.5).message
+    assert "4 attempts in 3 s" in attempts.explain(OVERLOADED, 13.0).message
 
 
 @pytest.mark.parametrize(

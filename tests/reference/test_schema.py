@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.reference.tools.schema import InvalidInput, Schema, SchemaError
+from flag_harness.reference.tools.schema import InvalidToolInputError, Schema, SchemaError
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(),
@@ -57,11 +57,11 @@ def schema_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], A
 def test_what_is_drawn_from_a_schema_is_accepted_unchanged_and_what_is_spoilt_is_refused(drawn: Any) -> None:
     """No value is converted on its way through, and no change of kind, missing field or extra field gets through."""
     schema, fitting, wrong = drawn
-    accepted = Schema(schema).filled(fitting)
+    accepted = Schema(schema).validate(fitting)
     assert accepted == fitting
     assert type(accepted) is type(fitting)
-    with pytest.raises(InvalidInput):
-        Schema(schema).filled(wrong)
+    with pytest.raises(InvalidToolInputError):
+        Schema(schema).validate(wrong)
 
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -106,8 +106,8 @@ REFUSED = [
 @pytest.mark.parametrize(("schema", "value", "message"), REFUSED)
 def test_an_error_names_the_field_and_what_was_expected(schema: Any, value: Any, message: str) -> None:
     """One sentence a problem: where, what it must be, what it is."""
-    with pytest.raises(InvalidInput) as caught:
-        Schema(schema).filled(value)
+    with pytest.raises(InvalidToolInputError) as caught:
+        Schema(schema).validate(value)
     assert (message,) == caught.value.problems
     assert message == str(caught.value)
 
@@ -115,8 +115,8 @@ def test_an_error_names_the_field_and_what_was_expected(schema: Any, value: Any,
 def test_every_problem_of_an_input_is_named_at_once() -> None:
     """The model can mend all of them with its next call."""
     schema = {**PERSON, "properties": {**PERSON["properties"], "age": {"type": "integer"}}}  # type: ignore[dict-item]
-    with pytest.raises(InvalidInput) as caught:
-        Schema(schema).filled({"age": "x"}, "people[0]")
+    with pytest.raises(InvalidToolInputError) as caught:
+        Schema(schema).validate({"age": "x"}, "people[0]")
     assert ("people[0].name is required", 'people[0].age must be a whole number, not "x"') == caught.value.problems
 
 
@@ -129,19 +129,19 @@ def test_declared_defaults_are_filled_in_also_where_the_field_is_required_and_ne
             "required": ["tags"],
         }
     )
-    first, second = schema.filled({}), schema.filled({})
+    first, second = schema.validate({}), schema.validate({})
     first["tags"].append("old")
     assert {"tags": ["new"]} == second
-    assert {"tags": [], "n": 1} == schema.filled({"n": 1, "tags": []})
+    assert {"tags": [], "n": 1} == schema.validate({"n": 1, "tags": []})
 
 
 def test_references_may_be_recursive() -> None:
     """A schema as `model_json_schema()` of a tree writes it."""
     tree = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}
     schema = Schema({"$ref": "#/$defs/Tree", "$defs": {"Tree": {**tree, "additionalProperties": False}}})
-    assert {"children": [{"children": []}]} == schema.filled({"children": [{"children": []}]})
-    with pytest.raises(InvalidInput, match=r"^children\[0\].leaf is not a field of the schema$"):
-        schema.filled({"children": [{"leaf": 1}]})
+    assert {"children": [{"children": []}]} == schema.validate({"children": [{"children": []}]})
+    with pytest.raises(InvalidToolInputError, match=r"^children\[0\].leaf is not a field of the schema$"):
+        schema.validate({"children": [{"leaf": 1}]})
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_references_may_be_recursive() -> None:
 )
 def test_what_a_schema_does_not_restrict_passes_as_it_is(schema: Any, value: Any) -> None:
     """Bounds of one kind let the other kinds pass."""
-    assert value == Schema(schema).filled(value)
+    assert value == Schema(schema).validate(value)
 
 
 CHECKED = (
@@ -170,20 +170,20 @@ CHECKED = (
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ({"not": {}}, f"the keyword 'not' is not checked here; take it out, or use one of: {CHECKED}"),
-        ({"items": 5}, "5 is no JSON schema; write an object, such as {'type': 'string'}"),
+        ({"not": {}}, f"the keyword 'not' is not supported; remove it, or use one of: {CHECKED}"),
+        ({"items": 5}, "5 is not a JSON schema; write an object, such as {'type': 'string'}"),
         (
             {"type": "text"},
-            "'text' is no type of JSON schema; the types are: string, integer, number, boolean, null, object, array",
+            "'text' is not a type of JSON schema; the types are: string, integer, number, boolean, null, object, array",
         ),
         (
             {"$ref": "#/$defs/Gone"},
             "the schema cannot be used: Definitions error: definition `#/$defs/Gone` was never filled; "
-            "mend it, and build the tool again",
+            "fix it, and build the tool again",
         ),
         (
             {"type": "object", "properties": 5},
-            "the schema cannot be used: 'int' object is not iterable; mend it, and build the tool again",
+            "the schema cannot be used: 'int' object is not iterable; fix it, and build the tool again",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import ContextError
 from flag_harness.reference.context.context import Context, LedgerEntry
-from flag_harness.reference.context.store import load, save, verify
+from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
@@ -54,8 +54,8 @@ def test_what_was_saved_is_what_is_loaded_to_the_byte(tmp_path: Path, inputs: li
     context = Context(
         messages=({"role": "user", "content": "go"}, {"extra": extra, "role": "assistant", "content": blocks})
     )
-    save(context, tmp_path / "context.json")
-    loaded = load(tmp_path / "context.json")
+    save_context(context, tmp_path / "context.json")
+    loaded = load_context(tmp_path / "context.json")
     assert context == loaded
     assert body(context) == body(loaded)
 
@@ -63,18 +63,18 @@ def test_what_was_saved_is_what_is_loaded_to_the_byte(tmp_path: Path, inputs: li
 def test_all_of_a_context_comes_back_and_a_second_save_writes_the_same(tmp_path: Path) -> None:
     """Usage, flags, model, refused features and ledger too; also where no flags are known yet."""
     first, second = tmp_path / "deep" / "first.json", tmp_path / "second.json"
-    save(Context(), first)
-    assert Context() == load(first)
-    save(CONTEXT, first)
-    assert CONTEXT == load(first)
-    save(load(first), second)
+    save_context(Context(), first)
+    assert Context() == load_context(first)
+    save_context(CONTEXT, first)
+    assert CONTEXT == load_context(first)
+    save_context(load_context(first), second)
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_file_can_be_read_by_people(tmp_path: Path) -> None:
     """Indented, in plain characters, and it says which harness wrote it."""
     path = tmp_path / "context.json"
-    save(CONTEXT, path)
+    save_context(CONTEXT, path)
     lines = path.read_text(encoding="utf-8").splitlines()
     assert ["{", '  "version": 1,', f'  "harness": "{version("flag-harness")}",'] == lines[:3]
     assert '      "content": "Grüße"' in lines
@@ -86,55 +86,57 @@ def test_sdk_objects_are_saved_as_what_the_api_sent(tmp_path: Path) -> None:
 
     document = {"id": "msg_1", "content": [{"type": "text", "text": "Hi"}], "role": "assistant", "type": "message"}
     message = Message.model_validate({**document, "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}})
-    save(
+    save_context(
         Context(messages=({"role": "user", "content": "Hi"}, {"role": "assistant", "content": message.content})),
         tmp_path / "c",
     )
-    assert {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]} == load(tmp_path / "c").messages[1]
+    assert {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]} == load_context(tmp_path / "c").messages[
+        1
+    ]
 
 
 def test_a_lone_surrogate_survives(tmp_path: Path) -> None:
     """No character, but JSON can spell it."""
     context = Context(messages=({"role": "user", "content": "a\ud800b"},))
-    save(context, tmp_path / "c")
-    assert context == load(tmp_path / "c")
+    save_context(context, tmp_path / "c")
+    assert context == load_context(tmp_path / "c")
 
 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
         (object, "a context holds JSON values only, not type: <class 'object'>"),
-        (float("inf"), "a context holds JSON values only, and inf is none"),
+        (float("inf"), "a context holds JSON values only, and inf is not one"),
     ],
 )
 def test_what_cannot_be_saved_leaves_the_old_file(tmp_path: Path, value: Any, reason: str) -> None:
     """A failed save costs nothing that was there."""
     path = tmp_path / "context.json"
-    save(CONTEXT, path)
+    save_context(CONTEXT, path)
     with pytest.raises(ContextError) as caught:
-        save(Context(messages=({"role": "user", "content": [value]},)), path)
+        save_context(Context(messages=({"role": "user", "content": [value]},)), path)
     assert f"{path}: the context was not saved: {reason}; what was there before is untouched" == str(caught.value)
-    assert CONTEXT == load(path)
+    assert CONTEXT == load_context(path)
 
 
 def test_a_place_that_cannot_be_written_is_a_context_error(tmp_path: Path) -> None:
     """Here a file stands where the directory should."""
     (tmp_path / "file").touch()
     with pytest.raises(ContextError, match=r"file/context.json: the context was not saved: .*Not a directory|exists"):
-        save(CONTEXT, tmp_path / "file" / "context.json")
+        save_context(CONTEXT, tmp_path / "file" / "context.json")
 
 
 def refused(path: Path) -> str:
     """The words with which a file is refused."""
     with pytest.raises(ContextError) as caught:
-        load(path)
+        load_context(path)
     return str(caught.value)
 
 
 def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     """At each of its bytes but the last, which is the line's end."""
     path = tmp_path / "context.json"
-    save(CONTEXT, path)
+    save_context(CONTEXT, path)
     data = path.read_bytes()
     for size in range(len(data) - 1):
         path.write_bytes(data[:size])
@@ -151,8 +153,8 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         (b'{"version": 1,\n "model": x}', f"is not JSON at line 2, column 11: Expecting value; {NEXT}"),
         (b"\xff", "is no JSON that can be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start "
          f"byte; {NEXT}"),
-        (b'{"version": NaN}', f"is no JSON that can be read: NaN is no finite number; {NEXT}"),
-        (b'{"version": 1e999}', f"is no JSON that can be read: 1e999 is no finite number; {NEXT}"),
+        (b'{"version": NaN}', f"is no JSON that can be read: NaN is not a finite number; {NEXT}"),
+        (b'{"version": 1e999}', f"is no JSON that can be read: 1e999 is not a finite number; {NEXT}"),
         (b"[" * 100_000, "is no JSON that can be read: maximum recursion depth exceeded while decoding a JSON array "
          f"from a unicode string; {NEXT}"),
         (b'{"messages": []}', f'is no context file: it does not begin with "version"; {NEXT}'),
@@ -179,7 +181,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def edited(path: Path, *keys: str | int, to: Any) -> None:
     """A context file changed by hand at one place, saved by an editor that sets a byte order mark."""
-    save(CONTEXT, path)
+    save_context(CONTEXT, path)
     document = json.loads(path.read_bytes())
     table = document
     for key in keys[:-1]:
@@ -228,15 +230,15 @@ def test_a_sound_edit_is_taken(tmp_path: Path) -> None:
     """Also with the mark that some editors set, and with blocks of types nobody knows yet."""
     path = tmp_path / "context.json"
     edited(path, "messages", 0, "content", to=[{"type": "hologram", "depth": 3}])
-    assert ({"type": "hologram", "depth": 3},) == tuple(load(path).messages[0]["content"])
+    assert ({"type": "hologram", "depth": 3},) == tuple(load_context(path).messages[0]["content"])
 
 
 def test_verify_says_what_a_restore_would_mend_and_writes_nothing(tmp_path: Path) -> None:
     """Nothing where the file is sound."""
     path = tmp_path / "context.json"
-    save(CONTEXT, path)
-    assert [] == verify(path)
-    save(Context(messages=CONTEXT.messages[:2]), path)
+    save_context(CONTEXT, path)
+    assert [] == verify_context(path)
+    save_context(Context(messages=CONTEXT.messages[:2]), path)
     before = path.read_bytes(), os.stat(path).st_mtime_ns
-    assert ["the call toolu_1 of bash was not run"] == verify(path)
+    assert ["the call toolu_1 of bash was not run"] == verify_context(path)
     assert before == (path.read_bytes(), os.stat(path).st_mtime_ns)

@@ -78,12 +78,12 @@ async def test_the_readers_own_time_is_no_silence() -> None:
     clock = VirtualClock()
     watchdog = Watchdog(clock, 10)
     for _ in range(3):
-        await watchdog.waited_for(clock.asleep(4))
-        watchdog.progress()
+        await watchdog.wait_for(clock.asleep(4))
+        watchdog.reset()
         clock.sleep(100)
-    await watchdog.waited_for(clock.asleep(9))
+    await watchdog.wait_for(clock.asleep(9))
     with pytest.raises(SilentAnswerError, match=r"^nothing but pings came for 10 s$"):
-        await watchdog.waited_for(clock.asleep(1))
+        await watchdog.wait_for(clock.asleep(1))
 
 
 @pytest.mark.asyncio
@@ -91,7 +91,7 @@ async def test_on_a_real_clock_the_wait_itself_ends() -> None:
     """Nothing comes at all: the watchdog does not wait for it."""
     watchdog = Watchdog(SystemClock(), 0.05)
     with pytest.raises(SilentAnswerError):
-        await watchdog.waited_for(asyncio.get_running_loop().create_future())
+        await watchdog.wait_for(asyncio.get_running_loop().create_future())
 
 
 @pytest.mark.asyncio
@@ -102,7 +102,7 @@ async def test_a_timeout_of_somebody_else_stays_what_it_is() -> None:
         raise TimeoutError("of the socket")
 
     with pytest.raises(TimeoutError, match="of the socket"):
-        await Watchdog(SystemClock(), 10).waited_for(fails())
+        await Watchdog(SystemClock(), 10).wait_for(fails())
 
 
 def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
@@ -111,7 +111,7 @@ def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
     async def silent() -> float:
         loop = asyncio.get_running_loop()
         with pytest.raises(SilentAnswerError):
-            await Watchdog(LoopClock(loop), 120).waited_for(asyncio.sleep(900))  # type: ignore[arg-type]
+            await Watchdog(LoopClock(loop), 120).wait_for(asyncio.sleep(900))  # type: ignore[arg-type]
         return loop.time()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.reference import Context, load, save
+from flag_harness.reference import Context, load_context, save_context
 from flag_harness.reference.context.heal import INTERRUPTED, NOT_RUN
 from flag_harness.reference.settings import read_settings
 from flag_harness.simulator import ScenarioTurn, simulate
@@ -95,7 +95,7 @@ class Grave:
         """A conversation of one turn stands in the file; nothing has been noted yet."""
         earlier = ({"role": "user", "content": "Hello."}, {"role": "assistant", "content": [_text("Hello!")]})
         combination = read_settings(environ).combination
-        save(Context(messages=earlier, model="claude-haiku-4-5", combination=combination), self.context)
+        save_context(Context(messages=earlier, model="claude-haiku-4-5", combination=combination), self.context)
         self.effects.write_text("")
         self._upstream = simulate(hook=model)
 
@@ -103,7 +103,7 @@ class Grave:
         """One process: it says the text, or goes on where that is saved. Returns its exit status."""
         self.requests.clear()
         self._kill_at = int(kill.partition(":")[2]) if kill.startswith("request:") else 0
-        context = load(self.context)
+        context = load_context(self.context)
         pending = len(context.messages) > 2
         job = {
             "url": self.server.url,
@@ -206,19 +206,19 @@ def test_the_successor_asks_what_the_unbroken_session_would_have(
     grave.begin(environ)
     assert -signal.SIGKILL == grave.run(environ, point)
     assert 0 == grave.run(environ)
-    found = _unmarked(_without_transition(grave.requests[0]))
+    found = _strip_marks(_without_transition(grave.requests[0]))
     if told is not None:
         assert told == _result(found)
         found["messages"][-1]["content"][0] = expected["messages"][-1]["content"][0]
-    assert _unmarked(expected) == _unmarked(found)
+    assert _strip_marks(expected) == _strip_marks(found)
     assert [STEP] == grave.noted
 
 
-def _unmarked(body: dict[str, Any]) -> dict[str, Any]:
+def _strip_marks(body: dict[str, Any]) -> dict[str, Any]:
     """The body without cache marks, which stand on the last block, be it the transition prompt."""
     if isinstance(body, dict):
-        return {key: _unmarked(value) for key, value in body.items() if key != "cache_control"}
-    return [_unmarked(value) for value in body] if isinstance(body, list) else body  # type: ignore[return-value]
+        return {key: _strip_marks(value) for key, value in body.items() if key != "cache_control"}
+    return [_strip_marks(value) for value in body] if isinstance(body, list) else body  # type: ignore[return-value]
 
 
 def test_no_kill_loses_a_context_or_repeats_a_side_effect(
@@ -235,7 +235,7 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
         met[point.partition(":")[0]] += 1
         if 0 != grave.run(environ) or [STEP] != grave.noted:
             lost.append(f"{point}: {grave.noted}")
-        answered = load(grave.context).messages[-1]
+        answered = load_context(grave.context).messages[-1]
         assert [_text("It is noted.")] == [block for block in answered["content"] if block["type"] == "text"], point
         for part in grave.directory.glob(".*.part"):
             part.unlink()
@@ -247,16 +247,16 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
 def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
     """No byte of the new one fits: the session says so, and the file is the one before."""
     path = tmp_path / "context.json"
-    save(Context(model="claude-haiku-4-5"), path)
+    save_context(Context(model="claude-haiku-4-5"), path)
     script = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from flag_harness.reference import Context, save\n"
+        "from flag_harness.reference import Context, save_context\n"
         "from flag_harness.errors import ContextError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))\n"
         "try:\n"
-        "    save(Context(model='claude-opus-5'), Path(sys.argv[1]))\n"
+        "    save_context(Context(model='claude-opus-5'), Path(sys.argv[1]))\n"
         "except ContextError as error:\n"
         "    print(str(error).replace(sys.argv[1], 'FILE'))\n"
     )
@@ -264,7 +264,7 @@ def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
     assert (
         "FILE: the context was not saved: [Errno 27] File too large; what was there before is untouched\n" == run.stdout
     )
-    assert "claude-haiku-4-5" == load(path).model
+    assert "claude-haiku-4-5" == load_context(path).model
     assert [path] == list(tmp_path.iterdir())
 
 
@@ -293,11 +293,11 @@ def test_a_file_system_that_is_full_keeps_the_old_context(small_disk: Path) -> N
     from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
-    save(Context(model="claude-haiku-4-5"), path)
+    save_context(Context(model="claude-haiku-4-5"), path)
     long = Context(messages=({"role": "user", "content": "x" * 100_000},))
     with pytest.raises(ContextError, match="No space left on device; what was there before is untouched"):
-        save(long, path)
-    assert "claude-haiku-4-5" == load(path).model
+        save_context(long, path)
+    assert "claude-haiku-4-5" == load_context(path).model
     assert [path] == list(small_disk.iterdir())
 
 
@@ -307,8 +307,8 @@ def test_a_file_system_that_became_read_only_keeps_the_old_context(small_disk: P
     from flag_harness.errors import ContextError
 
     path = small_disk / "context.json"
-    save(Context(model="claude-haiku-4-5"), path)
+    save_context(Context(model="claude-haiku-4-5"), path)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(ContextError, match=r"Read-only file system: .*; what was there before is untouched"):
-        save(Context(model="claude-opus-5"), path)
-    assert "claude-haiku-4-5" == load(path).model
+        save_context(Context(model="claude-opus-5"), path)
+    assert "claude-haiku-4-5" == load_context(path).model

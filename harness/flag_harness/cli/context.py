@@ -69,8 +69,8 @@ def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 
 def _save(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.context import Context
-    from flag_harness.reference.context.heal import healed
-    from flag_harness.reference.context.store import check_messages, save
+    from flag_harness.reference.context.heal import heal
+    from flag_harness.reference.context.store import check_messages, save_context
 
     document = _read_json(arguments.messages)
     body = document if isinstance(document, dict) else {"messages": document}
@@ -80,8 +80,8 @@ def _save(arguments: argparse.Namespace) -> int:
         raise ContextError(f"{arguments.messages}: model must be a string, not {model!r}; name it with --model")
     combination = _combination_id(arguments.combination)
     context = Context(messages=tuple(body["messages"]), combination=combination, model=model)
-    save(context, arguments.path)
-    notes = healed(context)[1]
+    save_context(context, arguments.path)
+    notes = heal(context)[1]
     report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}
     lines = [f"{arguments.path}: {len(context.messages)} messages saved, flags: {combination}"]
     lines += [f"  a restore will repair: {note}" for note in notes]
@@ -106,13 +106,13 @@ def _combination_id(stated: str | None) -> str:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.heal import healed, transition_prompt
-    from flag_harness.reference.context.store import load
+    from flag_harness.reference.context.heal import heal, transition_prompt
+    from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
 
-    saved = load(arguments.path)
+    saved = load_context(arguments.path)
     combination = read_settings(os.environ).combination
-    context, notes = healed(saved)
+    context, notes = heal(saved)
     prompt = transition_prompt(saved, combination, notes)
     report = {
         "path": str(arguments.path),
@@ -129,13 +129,13 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.store import verify
+    from flag_harness.reference.context.store import verify_context
 
     code, report, lines = 0, [], []
     for path in arguments.paths:
         notes, error = [], None
         try:
-            notes = verify(path)
+            notes = verify_context(path)
         except ContextError as refused:
             error = str(refused)
         code = max(code, 2 if error else 1 if notes else 0)

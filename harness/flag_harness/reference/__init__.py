@@ -1,9 +1,10 @@
-"""The shipped agent: typed events, tools, contexts that survive, and fallbacks, on `anthropic.AsyncAnthropic`."""
+"""The reference agent: typed events, tools, contexts that survive a crash, and fallbacks, on
+`anthropic.AsyncAnthropic`."""
 
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.context import Context, LedgerEntry, plain
-from flag_harness.reference.context.heal import healed, transition_prompt
-from flag_harness.reference.context.store import load, save, verify
+from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
+from flag_harness.reference.context.heal import heal, transition_prompt
+from flag_harness.reference.context.store import load_context, save_context, verify_context
 from flag_harness.reference.events import (
     AgentError,
     BlockDropped,
@@ -48,10 +49,10 @@ __all__ = [
     "TurnEnded",
     "Waiting",
     "function_tool",
-    "healed",
-    "load",
-    "plain",
-    "save",
+    "heal",
+    "load_context",
+    "save_context",
+    "to_json_value",
     "transition_prompt",
-    "verify",
+    "verify_context",
 ]

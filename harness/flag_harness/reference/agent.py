@@ -1,4 +1,4 @@
-"""The shipped agent: it talks to the Messages API, runs tools, and loses no turn whatever happens."""
+"""The reference agent: it calls the Messages API, runs tools, and loses no turn whatever happens."""
 
 import asyncio
 import logging
@@ -14,35 +14,35 @@ from flag_harness.files import remove_abandoned_parts
 from flag_harness.models import DEFAULT_MODEL, find
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
-from flag_harness.reference.context.conversation import awaits_answer, with_user
-from flag_harness.reference.context.heal import healed, transition_prompt
+from flag_harness.reference.context.conversation import is_unanswered, with_user_turn
+from flag_harness.reference.context.heal import heal, transition_prompt
 from flag_harness.reference.events import AgentError, Event, Transition
-from flag_harness.reference.logs import event as log
+from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
-from flag_harness.reference.request.limits import broken_limit
-from flag_harness.reference.request.request import Brief
+from flag_harness.reference.request.limits import limit_problem
+from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
-from flag_harness.reference.session import LOG, Session
+from flag_harness.reference.session import LOG, AgentSession
 from flag_harness.reference.settings import PROMPT_CACHE_BETA, Settings, read_settings
 from flag_harness.reference.tools.tool import DELAY, OUTPUT_LIMIT, TIMEOUT, Tool, Toolbox
-from flag_harness.reference.turn import Turn
+from flag_harness.reference.turn import AgentTurn
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _CLOSING_PASSES = 100
-"""Passes of the event loop that a generator gets to close: more than that takes, and no time to speak of."""
+"""Passes of the event loop that an abandoned generator gets to close; it needs fewer, and they take no time."""
 
 
 class Agent:
     """A session with a model and its tools.
 
-    `environ` is asked for the flags at each `send`. `model` is, where not given, that of `context`, else the default.
-    `parameters` are further request parameters. Where `context_path` is given, the context is saved there after each
-    step. `tool_delay`, `tool_timeout` (both in seconds on `clock`) and `tool_output_limit` (in characters) are those of
-    `Toolbox`. The client's own retries are switched off: the agent waits on `clock`. One `send` at a time: a second one
-    ends at once, with an `AgentError`. Raises `ValueError` for a parameter that the agent sets itself, and what
-    `Toolbox` raises.
+    `environ` is read for the flags at each `send`. `model` defaults to that of `context`, then to the default model.
+    `parameters` are further request parameters. If `context_path` is given, the context is saved there after each step.
+    `tool_delay`, `tool_timeout` (both in seconds on `clock`) and `tool_output_limit` (in characters) are those of
+    `Toolbox`. The client's own retries are switched off, since the agent waits on `clock`. Only one `send` can run at a
+    time; a second one ends at once with an `AgentError`. Raise `ValueError` for a parameter that the agent sets itself,
+    and whatever `Toolbox` raises.
     """
 
     def __init__(
@@ -65,71 +65,73 @@ class Agent:
         self._environ = environ
         self._sending = False
         self._restored_from = context
-        sound, self._healed = healed(context or Context())
+        sound, self._repairs = heal(context or Context())
         model = model or sound.model or DEFAULT_MODEL
-        self._session = Session(
+        self._session = AgentSession(
             client=client.with_options(max_retries=0),
             clock=clock,
             policy=retry or RetryPolicy(),
-            brief=Brief(model, system, parameters or {}),
+            template=RequestTemplate(model, system, parameters or {}),
             toolbox=Toolbox(tools, clock=clock, delay=tool_delay, timeout=tool_timeout, output_limit=tool_output_limit),
-            context=replace(sound, model=model).settled(),
+            context=replace(sound, model=model).without_answered_calls(),
             path=context_path,
         )
 
     @property
     def context(self) -> Context:
-        """The session as it stands: sound at any moment, and never changed in place."""
+        """The current state of the session: always valid, and never changed in place."""
         return self._session.context
 
     def save(self, path: Path) -> None:
-        """Write the context to `path`, whole or not at all. Raises `ContextError`."""
-        store.save(self.context, path)
+        """Write the context to `path` atomically. Raise `ContextError`."""
+        store.save_context(self.context, path)
 
     @classmethod
     def restore(cls, path: Path, client: "AsyncAnthropic", **options: Any) -> Self:
-        """An agent that goes on with a saved session, mended where it was interrupted; `options` are the constructor's.
+        """Return an agent that continues a saved session, repaired if it was interrupted.
 
-        Where something was mended or the flags have changed since, the model is told so in front of the next user's
-        text. What savers that were killed have left beside the file is removed. Raises `ContextError`.
+        `options` are those of the constructor. If something was repaired, or if the flags have changed, the next user
+        text is preceded by a note for the model. Partial files that killed processes have left beside the file are
+        removed. Raise `ContextError`.
         """
         remove_abandoned_parts(path)
-        return cls(client, context=store.load(path), **options)
+        return cls(client, context=store.load_context(path), **options)
 
     async def send(self, text: str | None) -> AsyncGenerator[Event, None]:
-        """Say `text` and go through the turn to its end; with None, go on with a user's turn that has no answer yet.
+        """Send `text` and run the turn to its end; with None, continue a user turn that has no answer yet.
 
-        An unanswered turn is kept, and the text joins it. The last event is `TurnEnded` or `AgentError`. Nothing is
-        raised but what is no `Exception`: refusals of the harness, and cancellation, after which `send` goes on.
+        An unanswered turn is kept, and the text joins it. The last event is `TurnEnded` or `AgentError`. No `Exception`
+        is raised; a refused command and a cancellation, which derive from `BaseException` alone, are. The next `send`
+        continues after either.
         """
         if await self._is_sending():
-            yield self._told(Failure("busy", "another send of this agent is under way; wait for its end, or close it"))
+            yield self._fail(Failure("busy", "another send of this agent is under way; wait for its end, or close it"))
             return
         self._sending = True
         try:
-            self._mend()
-            self._accept(text)
+            self._heal()
+            self._check_text(text)
             async with aclosing(self._turn(text)) as events:
                 async for event in events:
                     yield event
         except TurnError as error:
-            yield self._told(error.failure)
+            yield self._fail(error.failure)
         except Exception as error:
             LOG.exception("unexpected")
-            yield self._told(Failure("unexpected", f"{type(error).__name__}: {error}"))
+            yield self._fail(Failure("unexpected", f"{type(error).__name__}: {error}"))
         finally:
             self._sending = False
 
     async def _is_sending(self) -> bool:
-        """Whether another `send` is under way; one that nobody listens to any more is given the time to close."""
+        """Return whether another `send` is running; an abandoned one first gets time to close."""
         for _ in range(_CLOSING_PASSES):
             if not self._sending:
                 break
             await asyncio.sleep(0)
         return self._sending
 
-    def _accept(self, text: str | None) -> None:
-        if text is None and not awaits_answer(self.context.messages):
+    def _check_text(self, text: str | None) -> None:
+        if text is None and not is_unanswered(self.context.messages):
             raise TurnError(Failure("request", "there is no unanswered turn to go on with; send a text"))
         if text is not None and not text.strip():
             raise TurnError(Failure("request", "the text is empty, which the API does not take; send some words"))
@@ -137,32 +139,32 @@ class Agent:
             raise TurnError(Failure("request", "the text holds half a surrogate pair, which is no character; mend it"))
 
     async def _turn(self, text: str | None) -> AsyncGenerator[Event, None]:
-        settings = self._settings(text)
+        settings = self._read_settings(text)
         transition = self._transition(settings.combination)
-        self._keep_user(text, settings.combination, transition)
+        self._add_user_turn(text, settings.combination, transition)
         if transition is not None:
             yield Transition(self._session.clock.now(), transition)
         legacy_beta = self._environ.get(PROMPT_CACHE_BETA, "").strip()
-        async with aclosing(Turn(self._session, settings, legacy_beta).events()) as events:
+        async with aclosing(AgentTurn(self._session, settings, legacy_beta).events()) as events:
             async for event in events:
                 yield event
 
-    def _mend(self) -> None:
-        """What a cancellation has left in this session; the results of the calls tell the model."""
-        sound, notes = healed(self.context)
+    def _heal(self) -> None:
+        """Repair what a cancellation has left in this session; the results of the calls tell the model."""
+        sound, notes = heal(self.context)
         if notes:
-            log(LOG, logging.WARNING, "healed", notes=notes)
-            self._session.context = sound.settled()
+            log_event(LOG, logging.WARNING, "healed", notes=notes)
+            self._session.context = sound.without_answered_calls()
 
-    def _settings(self, text: str | None) -> Settings:
-        """The flags as they are now. Raises `TurnError` where they ask for too much; the user's turn is kept."""
+    def _read_settings(self, text: str | None) -> Settings:
+        """Read the settings. Raise `TurnError` if they are invalid or break a limit; the user's turn is kept."""
         try:
             settings = read_settings(self._environ)
-            problem = broken_limit(settings, find(self._session.brief.model))
+            problem = limit_problem(settings, find(self._session.template.model))
         except FlagError as error:
             problem = str(error)
         if problem is not None:
-            self._keep_user(text, self.context.combination, None)
+            self._add_user_turn(text, self.context.combination, None)
             raise TurnError(Failure("limit", problem))
         return settings
 
@@ -170,13 +172,14 @@ class Agent:
         if self._restored_from is None:
             return None
         before, self._restored_from = self._restored_from, None
-        return transition_prompt(before, combination, self._healed)
+        return transition_prompt(before, combination, self._repairs)
 
-    def _keep_user(self, text: str | None, combination: str | None, transition: str | None) -> None:
-        self._session.keep(messages=with_user(self.context.messages, text, transition), combination=combination)
+    def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:
+        self._session.update(messages=with_user_turn(self.context.messages, text, transition), combination=combination)
 
-    def _told(self, failure: Failure) -> AgentError:
-        log(LOG, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message)
+    def _fail(self, failure: Failure) -> AgentError:
+        """Log a failure and return its event."""
+        log_event(LOG, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message)
         return AgentError(self._session.clock.now(), failure.kind, failure.message, failure.status, failure.request_id)
 
 

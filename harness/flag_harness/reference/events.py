@@ -1,4 +1,4 @@
-"""What happens while the agent works, as values: a screen, a log or a test can sit on them.
+"""Events of the agent, as values that a screen, a log or a test can consume.
 
 Every event has `at`: seconds on the agent's clock.
 """
@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text of the answer as it arrives; the whole of a text block where the answer was not streamed."""
+    """Text of the answer as it arrives; a whole text block if the answer is not streamed."""
 
     at: float
     text: str
@@ -19,7 +19,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """Thinking as it arrives; the whole of a thinking block where the answer was not streamed."""
+    """Thinking as it arrives; a whole thinking block if the answer is not streamed."""
 
     at: float
     text: str
@@ -27,7 +27,7 @@ class ThinkingDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """The model asks for a tool. It has not run yet; its input is as it came, checked by nobody."""
+    """The model calls a tool. The tool has not run yet, and its input is unchecked."""
 
     at: float
     id: str
@@ -37,7 +37,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call came to, as the model will be told."""
+    """The result of a call, as the model gets it."""
 
     at: float
     id: str
@@ -47,10 +47,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class RequestUsage:
-    """A request was answered: its tokens, and the session's so far.
+    """A request was answered: its tokens, and the session's total.
 
-    `first_token` is in seconds from sending the request to the first delta (without streaming: to the answer), None
-    where the answer held nothing; `duration` to its end.
+    `first_token` is the seconds from sending the request to the first delta (or to the answer, without streaming), None
+    if the answer was empty; `duration` is the seconds to the end of the answer.
     """
 
     at: float
@@ -64,7 +64,7 @@ class RequestUsage:
 class TurnDiscarded:
     """Everything shown since the last request was sent is void; another attempt may follow.
 
-    `usage` is what the answer had cost as far as it came; the session's total holds it.
+    `usage` is the cost of the discarded answer; the session's total includes it.
     """
 
     at: float
@@ -74,7 +74,7 @@ class TurnDiscarded:
 
 @dataclass(frozen=True, slots=True)
 class FeatureDropped:
-    """A beta or a parameter was refused: for the rest of the session it is not sent, nor the tool that needs it."""
+    """The API refused a beta or a parameter: the rest of the session does without it and the tool that needs it."""
 
     at: float
     feature: str
@@ -83,7 +83,7 @@ class FeatureDropped:
 
 @dataclass(frozen=True, slots=True)
 class BlockDropped:
-    """The API refused a block of an earlier answer, of type `block`: it is no longer part of the conversation."""
+    """The API refused a block of an earlier answer, of type `block`: it is removed from the conversation."""
 
     at: float
     block: str
@@ -101,7 +101,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What the model is told, in front of the user's text, after a restore that changed something."""
+    """The note that the model gets before the user's text, after a restore that changed something."""
 
     at: float
     text: str
@@ -117,12 +117,12 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True)
 class AgentError:
-    """The turn could not be completed. The user's turn is kept, and the session can go on.
+    """The turn could not be completed. The user's turn is kept, and the session can continue.
 
-    `kind`: `busy` (another send is under way; this one changed nothing), `limit` (settings that the API would refuse;
-    nothing was sent), `request` (it was refused for what it says), `credentials`, `rate_limit`, `overloaded`, `server`,
-    `connection`, `broken_answer` (cut, garbled or empty), `truncated` (calls of tools do not fit in `max_tokens`),
-    `save` (the context cannot be written), `unexpected`.
+    `kind` is one of: `busy` (another send is running; this one changed nothing), `limit` (settings that the API would
+    refuse; nothing was sent), `request` (refused because of its content), `credentials`, `rate_limit`, `overloaded`,
+    `server`, `connection`, `broken_answer` (cut, garbled or empty), `truncated` (tool calls do not fit in
+    `max_tokens`), `save` (the context cannot be written), `unexpected`.
     """
 
     at: float

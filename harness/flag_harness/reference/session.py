@@ -1,4 +1,4 @@
-"""What the steps of a turn share: the client, the clock, the tools, and the context as it stands."""
+"""The state that all steps of a turn share: the client, the clock, the tools and the current context."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from flag_harness.errors import ContextError
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.request.failure import Failure, TurnError
-from flag_harness.reference.request.request import Brief
+from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
 from flag_harness.reference.tools.tool import Toolbox
 
@@ -21,27 +21,29 @@ LOG = logging.getLogger("flag_harness.reference")
 
 
 @dataclass(slots=True)
-class Session:
-    """One agent's session. The context only ever changes from one sound state to the next, so that any step may be the
-    last; where there is a `path`, each is saved there before what follows from it."""
+class AgentSession:
+    """One agent's session. Each change of the context leads to a valid state, so the session can end at any step.
+
+    If there is a `path`, each state is saved there before the next step.
+    """
 
     client: "AsyncAnthropic"
     clock: Clock
     policy: RetryPolicy
-    brief: Brief
+    template: RequestTemplate
     toolbox: Toolbox
     context: Context
     path: Path | None
 
-    def keep(self, **changes: Any) -> None:
-        """Change the context and save it."""
-        self.adopt(replace(self.context, **changes))
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the context, and save it."""
+        self.set_context(replace(self.context, **changes))
 
-    def adopt(self, context: Context) -> None:
-        """Keep a context. Raises `TurnError` where it cannot be saved: then it stands in memory alone."""
+    def set_context(self, context: Context) -> None:
+        """Replace the context and save it. Raise `TurnError` if that fails; the new context stays in memory."""
         self.context = context
         if self.path is not None:
             try:
-                store.save(context, self.path)
+                store.save_context(context, self.path)
             except ContextError as error:
                 raise TurnError(Failure("save", str(error))) from error

@@ -1,4 +1,4 @@
-"""A turn: the model answers, its tools run, it answers again, until it has no more to ask."""
+"""One turn: the model answers, its tools run, and it answers again, until it calls no more tools."""
 
 import logging
 from collections.abc import AsyncGenerator, Container, Mapping
@@ -9,98 +9,98 @@ from typing import Any
 from flag_harness.reference.context.conversation import Messages, with_answer, with_results
 from flag_harness.reference.context.heal import INTERRUPTED
 from flag_harness.reference.events import Event, ToolResult, ToolUse, TurnEnded
-from flag_harness.reference.logs import event as log
-from flag_harness.reference.request.asking import Asking
+from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
+from flag_harness.reference.request.reliable_request import ReliableRequest
 from flag_harness.reference.request.stream import Answer
-from flag_harness.reference.session import LOG, Session
+from flag_harness.reference.session import LOG, AgentSession
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
-MOST_REQUESTS = 200
-"""Requests in one turn, after which it is taken for one that goes in circles."""
+MAX_REQUESTS = 200
+"""A turn ends with an error after this many requests, since it is probably in a loop."""
 
-MOST_CUT = 3
-"""Answers in a row whose call `max_tokens` cut: the next would be cut too."""
+MAX_TRUNCATED_CALLS = 3
+"""A turn ends with an error after this many answers in a row whose call was truncated."""
 
-MOST_EMPTY = 3
-"""Pauses in a row without a word: the next request would be the same once more."""
+MAX_EMPTY_PAUSES = 3
+"""A turn ends with an error after this many empty pauses in a row: the next request would be the same."""
 
 _PAUSED = "pause_turn"
 _RUNS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
-"""Stop reasons after which complete calls are run; after any other the model has not asked for what it wrote."""
+"""Stop reasons after which complete calls are run; after any other, the model did not mean to call."""
 
 
-class Turn:
-    """One turn of a session under the flags of `settings`, from an unanswered user's message to the end."""
+class AgentTurn:
+    """One turn of a session under `settings`, from an unanswered user message to the end."""
 
-    def __init__(self, session: Session, settings: Settings, legacy_beta: str = "") -> None:
+    def __init__(self, session: AgentSession, settings: Settings, legacy_beta: str = "") -> None:
         self._session, self._settings, self._legacy_beta = session, settings, legacy_beta
-        self._cut = self._empty = 0
+        self._truncated_calls = self._empty_pauses = 0
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """What happens until the turn is complete. Raises `TurnError` where it cannot be completed."""
-        for _ in range(MOST_REQUESTS):
-            asking = Asking(self._session, self._settings, self._legacy_beta)
-            async with aclosing(asking.events()) as asked:
-                async for event in asked:
+        """Yield events until the turn is complete. Raise `TurnError` if it cannot be completed."""
+        for _ in range(MAX_REQUESTS):
+            request = ReliableRequest(self._session, self._settings, self._legacy_beta)
+            async with aclosing(request.events()) as request_events:
+                async for event in request_events:
                     yield event
-            answer, before = asking.answer, self._session.context.messages
-            self._keep(answer)
-            async with aclosing(self._called(answer, asking.toolbox)) as called:
-                async for event in called:
+            answer, before = request.answer, self._session.context.messages
+            self._add_answer(answer)
+            async with aclosing(self._run_calls(answer, request.toolbox)) as tool_events:
+                async for event in tool_events:
                     yield event
-            if not self._goes_on(answer):
+            if not self._continues(answer):
                 yield TurnEnded(self._session.clock.now(), answer.stop_reason)
                 return
             self._check_progress(answer, empty=before == self._session.context.messages)
-        raise TurnError(
-            Failure("limit", f"the turn took {MOST_REQUESTS} requests without coming to an end; send again")
-        )
+        raise TurnError(Failure("limit", f"the turn took {MAX_REQUESTS} requests without coming to an end; send again"))
 
-    def _keep(self, answer: Answer) -> None:
+    def _add_answer(self, answer: Answer) -> None:
         context = self._session.context
         messages = with_answer(context.messages, answer.content)
-        self._session.keep(messages=messages, usage=context.usage + answer.usage)
+        self._session.update(messages=messages, usage=context.usage + answer.usage)
 
     @staticmethod
-    def _goes_on(answer: Answer) -> bool:
+    def _continues(answer: Answer) -> bool:
         return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _RUNS)
 
     def _check_progress(self, answer: Answer, *, empty: bool) -> None:
-        """Raise `TurnError` where the next answer can only be what the last ones were."""
-        self._cut = self._cut + 1 if answer.cut else 0
-        self._empty = self._empty + 1 if empty else 0
-        if self._cut == MOST_CUT:
-            raise TurnError(Failure("truncated", self._cut_again(answer)))
-        if self._empty == MOST_EMPTY:
-            words = f"the API paused the turn {MOST_EMPTY} times in a row without a word; send again"
-            raise TurnError(Failure("broken_answer", words))
+        """Raise `TurnError` if the next answer can only repeat the last ones."""
+        self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call else 0
+        self._empty_pauses = self._empty_pauses + 1 if empty else 0
+        if self._truncated_calls == MAX_TRUNCATED_CALLS:
+            raise TurnError(Failure("truncated", self._truncation_message(answer)))
+        if self._empty_pauses == MAX_EMPTY_PAUSES:
+            message = f"the API paused the turn {MAX_EMPTY_PAUSES} times in a row without a word; send again"
+            raise TurnError(Failure("broken_answer", message))
 
-    async def _called(self, answer: Answer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
-        """Run the calls of an answer, one after the other: they may share what they work on."""
+    async def _run_calls(self, answer: Answer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
+        """Run the calls of an answer, one after another, since they may share state."""
         outcomes: list[ToolOutcome] = []
-        earlier = _calls(self._session.context.messages[:-1])
+        earlier = _call_ids(self._session.context.messages[:-1])
         for block in answer.calls:
             call = ToolCall(block["id"], block["name"], block["input"])
             yield ToolUse(self._session.clock.now(), call.id, call.name, call.input)
             refusal = self._refusal(answer, call, earlier)
             earlier.add(call.id)
             outcome = (
-                await self._run(call, toolbox) if refusal is None else ToolOutcome(call.id, refusal, is_error=True)
+                await self._run_call(call, toolbox) if refusal is None else ToolOutcome(call.id, refusal, is_error=True)
             )
             outcomes.append(outcome)
             yield ToolResult(self._session.clock.now(), outcome.id, outcome.content, outcome.is_error)
         if outcomes:
             context = self._session.context
-            self._session.adopt(replace(context, messages=with_results(context.messages, outcomes)).settled())
+            self._session.set_context(
+                replace(context, messages=with_results(context.messages, outcomes)).without_answered_calls()
+            )
 
     def _refusal(self, answer: Answer, call: ToolCall, earlier: Container[str]) -> str | None:
-        """Why a call is not run, in words for the model; None: it is run."""
+        """Return why a call is not run, as a message for the model, or None if it is run."""
         if call.id in earlier:
-            log(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
+            log_event(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
             return f"{call.name} was not run: an earlier call has the id {call.id} too. Call it again."
-        if call.id == answer.cut:
+        if call.id == answer.truncated_call:
             return (
                 f"{call.name} was not run: {answer.stop_reason} cut the answer off inside this call, so its input is "
                 "not complete. Call it again with less input, or in several steps."
@@ -109,34 +109,35 @@ class Turn:
             return f"{call.name} was not run: the answer ended with {answer.stop_reason}."
         return None
 
-    async def _run(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
-        """Run one call, once: the ledger, in memory and as saved, knows what was begun and what came of it."""
+    async def _run_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
+        """Run a call at most once: the ledger, in memory and in the file, holds its start and its outcome."""
         entry = self._session.context.ledger.get(call.id)
         if entry is not None:
             return entry.outcome or ToolOutcome(call.id, INTERRUPTED, is_error=True)
-        self._begin(call)
+        self._record_start(call)
         started = self._session.clock.now()
         outcome = await toolbox.run(call)
         fields: Mapping[str, Any] = {"tool": call.name, "id": call.id, "is_error": outcome.is_error}
-        log(LOG, logging.INFO, "tool_run", **fields, seconds=self._session.clock.now() - started)
-        self._session.adopt(self._session.context.with_finished(outcome))
+        log_event(LOG, logging.INFO, "tool_run", **fields, seconds=self._session.clock.now() - started)
+        self._session.set_context(self._session.context.with_call_outcome(outcome))
         return outcome
 
-    def _begin(self, call: ToolCall) -> None:
-        """A call that cannot be noted down does not run."""
+    def _record_start(self, call: ToolCall) -> None:
+        """Record that a call starts. Raise `TurnError` if that cannot be saved, so that the call does not run."""
         before = self._session.context
         try:
-            self._session.adopt(before.with_started(call.id))
+            self._session.set_context(before.with_call_start(call.id))
         except TurnError:
             self._session.context = before
             raise
 
-    def _cut_again(self, answer: Answer) -> str:
-        cure = "set ENABLE_EXTENDED_OUTPUT=true" if not self._settings.extended_output else "raise MAX_TOKENS"
-        return f"{answer.stop_reason} cut the call of a tool {MOST_CUT} times in a row; {cure}, or ask for less at once"
+    def _truncation_message(self, answer: Answer) -> str:
+        advice = "set ENABLE_EXTENDED_OUTPUT=true" if not self._settings.extended_output else "raise MAX_TOKENS"
+        cut = f"{answer.stop_reason} cut the call of a tool {MAX_TRUNCATED_CALLS} times in a row"
+        return f"{cut}; {advice}, or ask for less at once"
 
 
-def _calls(messages: Messages) -> set[str]:
-    """The ids of the calls in messages as the agent keeps them."""
+def _call_ids(messages: Messages) -> set[str]:
+    """Return the ids of the calls in the agent's messages."""
     blocks = (block for message in messages if message["role"] == "assistant" for block in message["content"])
     return {block["id"] for block in blocks if isinstance(block, dict) and block["type"] == "tool_use"}

@@ -11,7 +11,7 @@ import pytest
 from flag_harness.reference import Context
 from flag_harness.reference import agent as agents
 from flag_harness.reference.context import store
-from flag_harness.reference.context.heal import healed
+from flag_harness.reference.context.heal import heal
 
 Patch = pytest.MonkeyPatch
 
@@ -25,7 +25,9 @@ def keys_sorted_on_disk(patch: Patch) -> None:
 def fields_that_were_never_sent(patch: Patch) -> None:
     """SDK objects are saved with every field that they could have."""
     patch.setattr(
-        store, "plain", lambda value: json.loads(json.dumps(value, default=lambda one: one.model_dump(mode="json")))
+        store,
+        "to_json_value",
+        lambda value: json.loads(json.dumps(value, default=lambda one: one.model_dump(mode="json"))),
     )
 
 
@@ -53,14 +55,14 @@ def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:
 
 def not_healed(patch: Patch) -> None:
     """A restored session is sent as it was saved."""
-    patch.setattr(agents, "healed", lambda context: (context, ()))
+    patch.setattr(agents, "heal", lambda context: (context, ()))
 
 
 def the_call_taken_back(patch: Patch) -> None:
     """A call without its result is cut out, as if nobody had made it."""
 
     def cut(context: Context) -> tuple[Context, tuple[str, ...]]:
-        sound, notes = healed(context)
+        sound, notes = heal(context)
         if not notes:
             return sound, notes
         texts = [
@@ -69,18 +71,18 @@ def the_call_taken_back(patch: Patch) -> None:
         ]
         return replace(context, messages=(*texts, {"role": "user", "content": []})), notes
 
-    patch.setattr(agents, "healed", cut)
+    patch.setattr(agents, "heal", cut)
 
 
 def a_result_made_up(patch: Patch) -> None:
     """A call that nobody ran is answered as if it had gone well."""
 
     def inventive(context: Context) -> tuple[Context, tuple[str, ...]]:
-        sound, notes = healed(context)
+        sound, notes = heal(context)
         text = json.dumps(sound.messages).replace(', "is_error": true', "")
         return replace(sound, messages=tuple(json.loads(text))), notes
 
-    patch.setattr(agents, "healed", inventive)
+    patch.setattr(agents, "heal", inventive)
 
 
 def nothing_told(patch: Patch) -> None:

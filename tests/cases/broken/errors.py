@@ -11,9 +11,9 @@ import pytest
 from flag_harness.clock import Clock
 from flag_harness.reference import Agent, AgentError, Event, TurnDiscarded, settings
 from flag_harness.reference import agent as agents
-from flag_harness.reference.request import asking, cache_marks, limits, request, retry, stream
+from flag_harness.reference.request import cache_marks, limits, reliable_request, request, retry, stream
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.request import Prepared
+from flag_harness.reference.request.request import PreparedRequest
 from flag_harness.reference.request.retry import RetryPolicy
 
 Patch = pytest.MonkeyPatch
@@ -22,37 +22,37 @@ Patch = pytest.MonkeyPatch
 def everything_dropped(patch: Patch) -> None:
     """A request that is refused is sent again as plainly as it can be."""
 
-    def everything(failure: Failure, prepared: Prepared) -> tuple[str, ...]:
+    def everything(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
         return prepared.features if failure.is_rejection else ()
 
-    patch.setattr(asking, "named_features", everything)
+    patch.setattr(reliable_request, "rejected_features", everything)
 
 
 def the_tool_without_its_beta(patch: Patch) -> None:
     """A refused beta is not sent again, but the tool that needs it is."""
-    prepare = request.prepare
-    patch.setattr(asking, "usable_tools", lambda toolbox, dropped: toolbox)
+    prepare = request.prepare_request
+    patch.setattr(reliable_request, "usable_tools", lambda toolbox, dropped: toolbox)
 
-    def bare(*given: Any, dropped: Sequence[str], **named: Any) -> Prepared:
+    def bare(*given: Any, dropped: Sequence[str], **named: Any) -> PreparedRequest:
         prepared = prepare(*given, dropped=dropped, **named)
         return replace(prepared, betas=tuple(beta for beta in prepared.betas if beta not in dropped))
 
-    patch.setattr(asking, "prepare", bare)
+    patch.setattr(reliable_request, "prepare_request", bare)
 
 
 def dropped_in_silence(patch: Patch) -> None:
     """Nothing is logged."""
-    patch.setattr(asking, "log", lambda *given, **named: None)
+    patch.setattr(reliable_request, "log_event", lambda *given, **named: None)
 
 
 def no_fallback(patch: Patch) -> None:
     """A refusal ends the turn."""
-    patch.setattr(asking, "named_features", lambda *given: ())
+    patch.setattr(reliable_request, "rejected_features", lambda *given: ())
 
 
 def retry_after_ignored(patch: Patch) -> None:
     """The agent knows better how long to wait."""
-    patch.setattr(retry, "retry_after", lambda headers: None)
+    patch.setattr(retry, "retry_after_seconds", lambda headers: None)
 
 
 def no_cap(patch: Patch) -> None:
@@ -79,43 +79,43 @@ class _Impatient:
 
 def the_users_turn_lost(patch: Patch) -> None:
     """After an error the conversation is put back to before it."""
-    told = Agent._told
+    told = Agent._fail
 
     def forgetful(self: Agent, failure: Failure) -> AgentError:
-        self._session.keep(messages=self.context.messages[:-1])
+        self._session.update(messages=self.context.messages[:-1])
         return told(self, failure)
 
-    patch.setattr(Agent, "_told", forgetful)
+    patch.setattr(Agent, "_fail", forgetful)
 
 
 def said_twice(patch: Patch) -> None:
     """A turn that was kept is added to by the same words."""
-    keep = agents.with_user
+    keep = agents.with_user_turn
 
     def twice(messages: Any, text: str | None, *given: Any) -> Any:
         kept = keep(messages, text, *given)
         content = kept[-1]["content"]
         return (*kept[:-1], {"role": "user", "content": [*content, content[-1]]}) if messages else kept
 
-    patch.setattr(agents, "with_user", twice)
+    patch.setattr(agents, "with_user_turn", twice)
 
 
 def an_error_without_its_status(patch: Patch) -> None:
     """Every error is the same to a caller."""
-    told = Agent._told
-    patch.setattr(Agent, "_told", lambda self, failure: told(self, replace(failure, status=None)))
+    told = Agent._fail
+    patch.setattr(Agent, "_fail", lambda self, failure: told(self, replace(failure, status=None)))
 
 
 def discarded_in_silence(patch: Patch) -> None:
     """A screen is not told that what it shows is void."""
-    events = asking.Asking.events
+    events = reliable_request.ReliableRequest.events
 
-    async def silent(self: asking.Asking) -> AsyncGenerator[Event, None]:
+    async def silent(self: reliable_request.ReliableRequest) -> AsyncGenerator[Event, None]:
         async for event in events(self):
             if not isinstance(event, TurnDiscarded):
                 yield event
 
-    patch.setattr(asking.Asking, "events", silent)
+    patch.setattr(reliable_request.ReliableRequest, "events", silent)
 
 
 def the_broken_half_kept(patch: Patch) -> None:
@@ -152,13 +152,13 @@ def cuts_retried_like_any_error(patch: Patch) -> None:
 
 def a_cut_told_in_general_words(patch: Patch) -> None:
     """The user does not learn what happened."""
-    told = Agent._told
-    patch.setattr(Agent, "_told", lambda self, failure: told(self, replace(failure, message="Something went wrong.")))
+    told = Agent._fail
+    patch.setattr(Agent, "_fail", lambda self, failure: told(self, replace(failure, message="Something went wrong.")))
 
 
 def no_guard(patch: Patch) -> None:
     """Let the API refuse it."""
-    patch.setattr(agents, "broken_limit", lambda *given: None)
+    patch.setattr(agents, "limit_problem", lambda *given: None)
 
 
 def no_guard_for_the_budget(patch: Patch) -> None:
@@ -174,7 +174,7 @@ def a_budget_refused_without_the_number_to_use(patch: Patch) -> None:
 
 def a_guard_that_is_off_by_one(patch: Patch) -> None:
     """One token more is let through."""
-    patch.setattr(limits, "LARGEST_UNSTREAMED", limits.LARGEST_UNSTREAMED + 1)
+    patch.setattr(limits, "MAX_UNSTREAMED_TOKENS", limits.MAX_UNSTREAMED_TOKENS + 1)
 
 
 def a_guard_after_the_fact(patch: Patch) -> None:
@@ -193,16 +193,16 @@ def a_guard_after_the_fact(patch: Patch) -> None:
 def five_marks(patch: Patch) -> None:
     """One turn more is marked than there is room for."""
     patch.setattr(request, "_LATEST_TURNS", 3)
-    patch.setattr(request, "MOST_MARKS", 5)
+    patch.setattr(request, "MAX_MARKS", 5)
 
 
 def marks_in_the_callers_messages(patch: Patch) -> None:
     """Marks are set where the messages are."""
-    mark = cache_marks.marked_turns
+    mark = cache_marks.mark_latest_turns
 
     def in_place(messages: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
         for message, marked in zip(messages, mark(messages, most), strict=True):
             message.update(marked)
         return list(messages)
 
-    patch.setattr(request, "marked_turns", in_place)
+    patch.setattr(request, "mark_latest_turns", in_place)

@@ -9,25 +9,27 @@ import pytest
 
 from flag_harness.reference import Agent, Event, TextDelta, turn
 from flag_harness.reference import agent as agents
-from flag_harness.reference.request import asking, attempt, limits, request, stream
-from flag_harness.reference.request.request import Brief, Prepared
+from flag_harness.reference.request import attempt, limits, reliable_request, request, stream
+from flag_harness.reference.request.request import PreparedRequest, RequestTemplate
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import ToolCall, ToolOutcome
 
 Patch = pytest.MonkeyPatch
 
 
-def _prepared(patch: Patch, change: Callable[[Prepared], Prepared]) -> None:
+def _prepared(patch: Patch, change: Callable[[PreparedRequest], PreparedRequest]) -> None:
     """Change every request once it is ready to be sent."""
-    prepare = request.prepare
-    patch.setattr(asking, "prepare", lambda *given, **named: change(prepare(*given, **named)))
+    prepare = request.prepare_request
+    patch.setattr(reliable_request, "prepare_request", lambda *given, **named: change(prepare(*given, **named)))
 
 
-def _asked(patch: Patch, change: Callable[[Brief, Settings], tuple[Brief, Settings]]) -> None:
+def _asked(patch: Patch, change: Callable[[RequestTemplate, Settings], tuple[RequestTemplate, Settings]]) -> None:
     """Change what every request is made from."""
-    prepare = request.prepare
+    prepare = request.prepare_request
     patch.setattr(
-        asking, "prepare", lambda brief, settings, *given, **named: prepare(*change(brief, settings), *given, **named)
+        reliable_request,
+        "prepare_request",
+        lambda brief, settings, *given, **named: prepare(*change(brief, settings), *given, **named),
     )
 
 
@@ -95,13 +97,13 @@ def deltas_kept_back(patch: Patch) -> None:
 
 def first_token_at_the_end(patch: Patch) -> None:
     """The first token is timed when the answer is complete."""
-    answered = asking.Asking._answered
+    answered = reliable_request.ReliableRequest._record_answer
 
-    def late(self: asking.Asking, one: attempt.Attempt) -> Any:
+    def late(self: reliable_request.ReliableRequest, one: attempt.Attempt) -> Any:
         one.first_token = one.duration
         return answered(self, one)
 
-    patch.setattr(asking.Asking, "_answered", late)
+    patch.setattr(reliable_request.ReliableRequest, "_record_answer", late)
 
 
 def spaces_lost_between_deltas(patch: Patch) -> None:
@@ -118,8 +120,8 @@ def spaces_lost_between_deltas(patch: Patch) -> None:
 
 def marks_in_string_form(patch: Patch) -> None:
     """`"cache_control": "ephemeral"`"""
-    mark = request.marked_tail
-    patch.setattr(request, "marked_tail", lambda blocks: [_in_string_form(block) for block in mark(blocks)])
+    mark = request.mark_last_block
+    patch.setattr(request, "mark_last_block", lambda blocks: [_in_string_form(block) for block in mark(blocks)])
 
 
 def _in_string_form(block: dict[str, Any]) -> dict[str, Any]:
@@ -187,29 +189,29 @@ def cache_tokens_lost(patch: Patch) -> None:
 def no_long_answers_at_all(patch: Patch) -> None:
     """The guard against long answers forgets that they may be streamed."""
     patch.setattr(
-        agents, "broken_limit", lambda settings, model: limits.broken_limit(replace(settings, streaming=False), model)
+        agents, "limit_problem", lambda settings, model: limits.limit_problem(replace(settings, streaming=False), model)
     )
 
 
 def fewer_marks_where_it_thinks(patch: Patch) -> None:
     """With extended output, only the latest turn is marked."""
-    prepare = request.prepare
+    prepare = request.prepare_request
 
-    def fewer(brief: Brief, settings: Settings, *given: Any, **named: Any) -> Prepared:
+    def fewer(brief: RequestTemplate, settings: Settings, *given: Any, **named: Any) -> PreparedRequest:
         with patch.context() as inside:
             inside.setattr(request, "_LATEST_TURNS", 1 if settings.extended_output else 2)
             return prepare(brief, settings, *given, **named)
 
-    patch.setattr(asking, "prepare", fewer)
+    patch.setattr(reliable_request, "prepare_request", fewer)
 
 
 def results_remembered_by_tool(patch: Patch) -> None:
     """A tool that has run gives its result again."""
-    run, known = turn.Turn._run, dict[str, ToolOutcome]()
+    run, known = turn.AgentTurn._run_call, dict[str, ToolOutcome]()
 
-    async def once(self: turn.Turn, call: ToolCall, *given: Any) -> ToolOutcome:
+    async def once(self: turn.AgentTurn, call: ToolCall, *given: Any) -> ToolOutcome:
         if call.name not in known:
             known[call.name] = await run(self, call, *given)
         return replace(known[call.name], id=call.id)
 
-    patch.setattr(turn.Turn, "_run", once)
+    patch.setattr(turn.AgentTurn, "_run_call", once)

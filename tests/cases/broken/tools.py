@@ -42,18 +42,18 @@ def no_delay(patch: Patch) -> None:
 
 def the_tool_before_its_event(patch: Patch) -> None:
     """Calls are shown once they are done."""
-    called = turn.Turn._called
+    called = turn.AgentTurn._run_calls
 
-    async def afterwards(self: turn.Turn, *given: Any) -> AsyncGenerator[Event, None]:
+    async def afterwards(self: turn.AgentTurn, *given: Any) -> AsyncGenerator[Event, None]:
         for event in [event async for event in called(self, *given)]:
             yield event
 
-    patch.setattr(turn.Turn, "_called", afterwards)
+    patch.setattr(turn.AgentTurn, "_run_calls", afterwards)
 
 
 def defaults_left_out(patch: Patch) -> None:
     """Input reaches a tool as the model wrote it, unchecked."""
-    patch.setattr(Schema, "filled", lambda self, value, at="": value)
+    patch.setattr(Schema, "validate", lambda self, value, at="": value)
 
 
 def a_command_invented(patch: Patch) -> None:
@@ -151,13 +151,13 @@ def thinking_in_other_words(patch: Patch) -> None:
 
 def cut_calls_run(patch: Patch) -> None:
     """Nobody asks why the answer ended."""
-    patch.setattr(stream.Answer, "cut", None)
+    patch.setattr(stream.Answer, "truncated_call", None)
 
 
 def a_cut_call_refused_without_a_reason(patch: Patch) -> None:
     """The model is not told why its call was not run."""
-    refusal = turn.Turn._refusal
-    patch.setattr(turn.Turn, "_refusal", lambda self, *given: refusal(self, *given) and "It was not run.")
+    refusal = turn.AgentTurn._refusal
+    patch.setattr(turn.AgentTurn, "_refusal", lambda self, *given: refusal(self, *given) and "It was not run.")
 
 
 def _outcomes(patch: Patch, change: Callable[[ToolOutcome], ToolOutcome]) -> None:

@@ -1,1 +1,1 @@
-"""The conversation: kept, saved, restored and healed."""
+"""The conversation: how it is kept, saved, restored and repaired."""

@@ -1,4 +1,4 @@
-"""What a session is at one moment, as a value: it can be saved, restored elsewhere, and gone on with."""
+"""The state of a session, as a value that can be saved, and restored by another process."""
 
 import math
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What is known of one call: that it was started; and its outcome once it has finished, None until then."""
+    """A call that was started, with its outcome, or None if it has not finished."""
 
     outcome: ToolOutcome | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether the tool has run to its end, so that it must not run again."""
+        """Whether the tool has finished, so that it must not run again."""
         return self.outcome is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A session: the messages as the API gets them, what was spent, and what a successor must know to go on.
+    """A session: the messages as the API gets them, the usage so far, and what a successor needs to continue.
 
-    `messages` hold plain JSON values only, in the order of their keys (see `plain`). `combination` is the id of the
-    flags that were on at its last turn, None where it has had none; `dropped` the betas and parameters that the API
-    refused in this session. `ledger` maps the ids of `tool_use` blocks to what became of them until their results stand
-    in the messages: a tool never runs twice for one call.
+    `messages` hold plain JSON values only, and their keys keep their order (see `to_json_value`). `combination` is the
+    id of the flags at the last turn, or None if there was no turn. `dropped` are the betas and parameters that the API
+    refused in this session. `ledger` maps the ids of `tool_use` blocks to their state until the messages hold their
+    results, so that a tool never runs twice for one call.
     """
 
     messages: tuple[dict[str, Any], ...] = ()
@@ -38,16 +38,16 @@ class Context:
     dropped: tuple[str, ...] = ()
     ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
 
-    def with_started(self, id: str) -> "Context":
-        """The context once the call `id` has begun to run."""
+    def with_call_start(self, id: str) -> "Context":
+        """Return the context after the call `id` has started."""
         return replace(self, ledger={**self.ledger, id: LedgerEntry()})
 
-    def with_finished(self, outcome: ToolOutcome) -> "Context":
-        """The context once the call of `outcome` has run to its end."""
+    def with_call_outcome(self, outcome: ToolOutcome) -> "Context":
+        """Return the context after the call of `outcome` has finished."""
         return replace(self, ledger={**self.ledger, outcome.id: LedgerEntry(outcome)})
 
-    def settled(self) -> "Context":
-        """The context without the ledger's entries whose results stand in the messages, and say all there is."""
+    def without_answered_calls(self) -> "Context":
+        """Return the context without ledger entries of calls whose results are in the messages."""
         answered = {
             block["tool_use_id"]
             for message in self.messages
@@ -58,24 +58,24 @@ class Context:
         return replace(self, ledger={id: entry for id, entry in self.ledger.items() if id not in answered})
 
 
-def plain(value: Any) -> Any:
-    """The JSON value of `value`: SDK objects and other pydantic models without fields that were never set, dataclasses,
-    mappings and sequences, nested anyhow.
+def to_json_value(value: Any) -> Any:
+    """Return `value` as plain JSON: SDK objects and other pydantic models, dataclasses, mappings and sequences, nested.
 
-    Keys keep their order. Raises `TypeError` naming what JSON has no word for, not-a-number and infinity among it.
+    Fields of a model that were never set are left out, and keys keep their order. Raise `TypeError` naming a value that
+    JSON does not have, such as NaN or infinity.
     """
     if isinstance(value, float) and not math.isfinite(value):
-        raise TypeError(f"a context holds JSON values only, and {value} is none")
+        raise TypeError(f"a context holds JSON values only, and {value} is not one")
     if value is None or isinstance(value, (str, int, float)):  # bool is an int
         return value
     if isinstance(value, Mapping):
-        return {_key(key): plain(item) for key, item in value.items()}
+        return {_key(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     if callable(dump := getattr(value, "model_dump", None)):
-        return plain(dump(mode="json", exclude_unset=True))
+        return to_json_value(dump(mode="json", exclude_unset=True))
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: to_json_value(getattr(value, item.name)) for item in fields(value)}
     raise TypeError(f"a context holds JSON values only, not {type(value).__name__}: {value!r:.100}")
 
 

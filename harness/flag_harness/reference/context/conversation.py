@@ -1,4 +1,4 @@
-"""The messages of a conversation: how each step of a turn adds to them. Nothing that is passed in is changed."""
+"""How each step of a turn adds to the messages of a conversation. No argument is changed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ Message = dict[str, Any]
 Messages = tuple[Message, ...]
 
 
-def with_user(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
-    """The messages once the user has said `text`; None: once more what they said last.
+def with_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
+    """Return the messages after the user has said `text`, or with their unanswered last turn if `text` is None.
 
-    Where their last turn is unanswered, the text joins it, unless it is what that turn ends with. `transition` stands
-    in front of what the user says, but after results of tools, which the API wants first.
+    The text joins an unanswered turn, unless that already ends with it. `transition` goes before the user's text, but
+    after tool results, which the API wants first.
     """
     if messages and messages[-1]["role"] == "user":
         earlier, pending = messages[:-1], _blocks(messages[-1]["content"])
@@ -21,14 +21,14 @@ def with_user(messages: Messages, text: str | None, transition: str | None = Non
         earlier, pending = messages, []
     said = [] if text is None or (pending and pending[-1] == _text(text)) else [_text(text)]
     results = sum(block["type"] == "tool_result" for block in pending)
-    told = [_text(transition)] if transition else []
-    return (*earlier, {"role": "user", "content": [*pending[:results], *told, *pending[results:], *said]})
+    note = [_text(transition)] if transition else []
+    return (*earlier, {"role": "user", "content": [*pending[:results], *note, *pending[results:], *said]})
 
 
 def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
-    """The messages once the model has answered: exactly as it did, less blank texts, which the API writes and refuses.
+    """Return the messages after the model's answer, without blank texts, which the API sends but does not accept.
 
-    An empty answer adds nothing; one that goes on after a pause joins what came before it.
+    An empty answer adds nothing; an answer after a pause joins the one before it.
     """
     kept = [block for block in content if block.get("type") != "text" or block["text"].strip()]
     if not kept:
@@ -39,12 +39,12 @@ def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messag
 
 
 def with_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:
-    """The messages once all calls of the last answer have come to something: one user turn, in the order of calls."""
+    """Return the messages after all calls of the last answer: one user turn, in the order of the calls."""
     return (*messages, {"role": "user", "content": [outcome.block for outcome in outcomes]})
 
 
-def awaits_answer(messages: Messages) -> bool:
-    """Whether the last turn is the user's."""
+def is_unanswered(messages: Messages) -> bool:
+    """Return whether the last turn is the user's."""
     return bool(messages) and messages[-1]["role"] == "user"
 
 

@@ -1,4 +1,4 @@
-"""Mends what an interruption left: the API refuses a whole conversation for one call without its result."""
+"""Repairs a conversation after an interruption: the API refuses all of it because of one call without a result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,60 +16,65 @@ Block = dict[str, Any]
 Message = dict[str, Any]
 
 
-def healed(context: Context) -> tuple[Context, tuple[str, ...]]:
-    """The context as the API takes it, and one sentence for each thing mended; the same context where there is none.
+def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
+    """Return the context in a form that the API accepts, with one sentence per repair; the same context if it is valid.
 
-    What holds afterwards: the first message is the user's and the roles alternate; no message is empty, no text blank;
-    each call has its one result at the head of the next message, from the ledger where the tool had finished, else an
-    error that says whether it had begun; no result is without its call, no id used twice, no thinking unsigned or last.
+    Afterwards, the first message is the user's and the roles alternate; no message is empty and no text blank. Each
+    call has one result at the start of the next message: that of the ledger if the tool had finished, else an error
+    that says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or
+    last.
     """
     notes: list[str] = []
-    mending = _Mending(context.ledger, notes)
+    repair = _Repair(context.ledger, notes)
     messages = list(context.messages)
-    while (mended := mending.once(messages)) != messages:  # what one pass drops may strand something else
-        messages = mended
+    while (repaired := repair.repair_once(messages)) != messages:  # dropping one block may make another one invalid
+        messages = repaired
     return (replace(context, messages=tuple(messages)), tuple(notes)) if notes else (context, ())
 
 
-def transition_prompt(context: Context, combination: str, healed: Sequence[str]) -> str | None:
-    """What the model is told when a session goes on under the flags of `combination`, mended as `healed` says.
+def transition_prompt(context: Context, combination: str, repairs: Sequence[str]) -> str | None:
+    """Return the note for the model if a session continues with repairs or under other flags than those of
+    `combination`.
 
-    None where nothing was mended and the flags are those that the context was saved under, or it was saved under none.
+    Return None if nothing was repaired, and the flags are those of the save or the save had none.
     """
-    before, after = _flags(combination if context.combination is None else context.combination), _flags(combination)
+    saved = combination if context.combination is None else context.combination
+    before, after = _flag_names(saved), _flag_names(combination)
     on, off = [flag for flag in after if flag not in before], [flag for flag in before if flag not in after]
     parts = [f"Switched on since: {', '.join(on)}."] if on else []
     parts += [f"Switched off since: {', '.join(off)}."] if off else []
-    parts += ["Mended in the conversation:\n" + "\n".join(f"- {note}" for note in healed)] if healed else []
+    parts += ["Mended in the conversation:\n" + "\n".join(f"- {note}" for note in repairs)] if repairs else []
     return "This session was saved and restored.\n" + "\n".join(parts) if parts else None
 
 
-def _flags(combination: str) -> list[str]:
+def _flag_names(combination: str) -> list[str]:
     return [flag for flag in combination.split("+") if flag != OFF]
 
 
 @dataclass(frozen=True, slots=True)
-class _Mending:
-    """One context's mending: what is known of its calls, and the notes taken so far."""
+class _Repair:
+    """The repair of one context: its ledger, the notes so far, and the ids of calls that were seen."""
 
     ledger: Mapping[str, LedgerEntry]
     notes: list[str]
     seen: set[str] = field(default_factory=set)
 
-    def once(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages after each rule has been applied once, in the order in which they build on each other."""
+    def repair_once(self, messages: Sequence[Message]) -> list[Message]:
+        """Apply each rule once, in the order in which they build on each other."""
         self.seen.clear()
-        whole = [_with(message, self._sound(message, f"message {n}")) for n, message in enumerate(messages)]
-        return self._paired(self._joined(self._filled(whole)))
+        whole = [
+            _with_content(message, self._valid_content(message, f"message {n}")) for n, message in enumerate(messages)
+        ]
+        return self._pair_results(self._join_turns(self._drop_empty(whole)))
 
-    def _sound(self, message: Message, where: str) -> Any:
-        """The content without blocks that the API refuses wherever they stand, whatever is around them."""
+    def _valid_content(self, message: Message, where: str) -> Any:
+        """Return the content without blocks that the API refuses regardless of the other messages."""
         content = message["content"]
         if isinstance(content, str):
             return content if content.strip() else []
         kept = []
         for block in content:
-            if fault := self._fault(block, message["role"], content):
+            if fault := self._block_problem(block, message["role"], content):
                 self.notes.append(f"{where}: {fault} was dropped")
             else:
                 kept.append(block)
@@ -78,7 +83,7 @@ class _Mending:
             self.notes.append(f"{where}: thinking that nothing followed was dropped")
         return kept
 
-    def _fault(self, block: Block, role: str, content: Sequence[Block]) -> str | None:
+    def _block_problem(self, block: Block, role: str, content: Sequence[Block]) -> str | None:
         kind = block["type"]
         if kind == "text":
             return None if block["text"].strip() else "a blank text"
@@ -87,25 +92,25 @@ class _Mending:
         if _is_thinking(block) or kind == "tool_use" or kind in _SERVER_CALLS:
             if role == "user":
                 return f"a {kind} block of the user"
-            return None if _is_thinking(block) else self._call_fault(block, content)
+            return None if _is_thinking(block) else self._call_problem(block, content)
         if kind == "tool_result":
             return None if role == "user" else f"a result of {block['tool_use_id']} in the assistant's turn"
-        if "tool_use_id" in block and not any(_answers(block, call) for call in content):
+        if "tool_use_id" in block and not any(_is_result_of(block, call) for call in content):
             return f"a {kind} without its call {block['tool_use_id']}"
         return None
 
-    def _call_fault(self, block: Block, content: Sequence[Block]) -> str | None:
+    def _call_problem(self, block: Block, content: Sequence[Block]) -> str | None:
         if not isinstance(block.get("input"), dict):
             return f"the call {block['id']}, whose input is no object,"
-        if block["type"] in _SERVER_CALLS and not any(_answers(other, block) for other in content):
+        if block["type"] in _SERVER_CALLS and not any(_is_result_of(other, block) for other in content):
             return f"the call {block['id']} of {block['name']}, which the API ran and never answered,"
         if block["id"] in self.seen:
             return f"a second call with the id {block['id']}"
         self.seen.add(block["id"])
         return None
 
-    def _filled(self, messages: Iterable[Message]) -> list[Message]:
-        """Without messages that hold nothing, and without what stands before the user's first word."""
+    def _drop_empty(self, messages: Iterable[Message]) -> list[Message]:
+        """Drop empty messages, and assistant messages before the user's first one."""
         kept: list[Message] = []
         for message in messages:
             if not message["content"]:
@@ -116,46 +121,46 @@ class _Mending:
                 kept.append(message)
         return kept
 
-    def _joined(self, messages: Iterable[Message]) -> list[Message]:
-        """Messages of one role in a row as one, which is how the API reads them."""
+    def _join_turns(self, messages: Iterable[Message]) -> list[Message]:
+        """Join consecutive messages of one role, as the API does."""
         joined: list[Message] = []
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:
                 both = _blocks(joined[-1]) + _blocks(message)
-                joined[-1] = _with(joined[-1], both)
+                joined[-1] = _with_content(joined[-1], both)
                 self.notes.append(f"two messages of the {message['role']} in a row were joined")
             else:
                 joined.append(message)
         return joined
 
-    def _paired(self, messages: list[Message]) -> list[Message]:
-        """Each assistant's message with calls, followed by a user's message that begins with their results."""
+    def _pair_results(self, messages: list[Message]) -> list[Message]:
+        """Make each assistant message with calls be followed by a user message that starts with their results."""
         paired: list[Message] = []
-        for previous, message in pairwise([_NOTHING, *messages, _NOTHING]):
+        for previous, message in pairwise([_NO_MESSAGE, *messages, _NO_MESSAGE]):
             calls = [block for block in _blocks(previous) if block["type"] == "tool_use"]
             if message["role"] == "user":
-                paired.append(_with(message, self._answered(message, calls)))
+                paired.append(_with_content(message, self._content_after_calls(message, calls)))
             else:
                 if calls:
-                    paired.append({"role": "user", "content": [self._result(call) for call in calls]})
+                    paired.append({"role": "user", "content": [self._make_result(call) for call in calls]})
                 paired.append(message)
-        return [message for message in paired if message is not _NOTHING]
+        return [message for message in paired if message is not _NO_MESSAGE]
 
-    def _answered(self, message: Message, calls: Sequence[Block]) -> Any:
-        """The content of a user's message after `calls`: their results first, one each, and no others."""
+    def _content_after_calls(self, message: Message, calls: Sequence[Block]) -> Any:
+        """Return a user message's content: one result for each of `calls` first, and no other results."""
         blocks = _blocks(message)
         results = [block for block in blocks if block["type"] == "tool_result"]
         if not calls and not results:
             return message["content"]
-        found = self._matched(results, {call["id"] for call in calls})
-        missing = [self._result(call) for call in calls if call["id"] not in found]
+        found = self._match_results(results, {call["id"] for call in calls})
+        missing = [self._make_result(call) for call in calls if call["id"] not in found]
         rest = [block for block in blocks if block["type"] != "tool_result"]
-        places = [block["type"] == "tool_result" for block in blocks]
-        if places != sorted(places, reverse=True):
+        is_result = [block["type"] == "tool_result" for block in blocks]
+        if is_result != sorted(is_result, reverse=True):
             self.notes.append("results were put before the user's words")
         return [*found.values(), *missing, *rest]
 
-    def _matched(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
+    def _match_results(self, results: Iterable[Block], wanted: set[str]) -> dict[str, Block]:
         found: dict[str, Block] = {}
         for result in results:
             id = result["tool_use_id"]
@@ -167,8 +172,8 @@ class _Mending:
                 found[id] = result
         return found
 
-    def _result(self, call: Block) -> Block:
-        """The result of a call that has none: what the ledger kept, or an error that says what is known."""
+    def _make_result(self, call: Block) -> Block:
+        """Return the result of an unanswered call: that of the ledger, or an error that says what is known."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)
         if entry is not None and entry.outcome is not None:
@@ -181,11 +186,11 @@ class _Mending:
 
 
 _SERVER_CALLS = ("server_tool_use", "mcp_tool_use")
-_NOTHING: Message = {"role": "", "content": []}
+_NO_MESSAGE: Message = {"role": "", "content": []}
 
 
-def _with(message: Message, content: Any) -> Message:
-    """The message with that content, its keys in their order."""
+def _with_content(message: Message, content: Any) -> Message:
+    """Return the message with other content, its keys in the same order."""
     return {**message, "content": content}
 
 
@@ -198,5 +203,5 @@ def _is_thinking(block: Block) -> bool:
     return block["type"] in ("thinking", "redacted_thinking")
 
 
-def _answers(result: Block, call: Block) -> bool:
+def _is_result_of(result: Block, call: Block) -> bool:
     return call["type"] in _SERVER_CALLS and result.get("tool_use_id") == call.get("id")

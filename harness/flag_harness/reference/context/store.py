@@ -1,4 +1,4 @@
-"""Contexts in files: versioned JSON, written whole or not at all, refused in words where it cannot be trusted."""
+"""Context files: versioned JSON, written atomically, and refused with a clear message if they are invalid."""
 
 import json
 import math
@@ -10,14 +10,14 @@ from typing import Any
 
 from flag_harness.errors import ContextError
 from flag_harness.files import write_whole
-from flag_harness.reference.context.context import Context, LedgerEntry, plain
-from flag_harness.reference.context.heal import healed
-from flag_harness.reference.tools.schema import InvalidInput, Schema
+from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
+from flag_harness.reference.context.heal import heal
+from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
 VERSION = 1
-"""The version of the format that this harness writes, and the only one there has been."""
+"""The format version that this release writes; there has been no other."""
 
 _DISTRIBUTION = "flag-harness"
 _NEXT = "restore it from a copy, or begin a new session without it"
@@ -71,44 +71,47 @@ _BLOCKS: Mapping[str, Schema] = {
         "mcp_tool_use": {"id": _TEXT, "name": _TEXT},
     }.items()
 }
-"""What the blocks that a restored session acts on must hold. Blocks of other types pass as they are."""
+"""The required fields of the blocks that a restored session uses. Blocks of other types are accepted as they are."""
 
 
-def save(context: Context, path: Path) -> None:
-    """Write the context to `path`, whole or not at all. SDK objects in its messages are saved as what they hold.
+def save_context(context: Context, path: Path) -> None:
+    """Write the context to `path` atomically. SDK objects in its messages are saved as plain JSON.
 
-    Raises `ContextError` where the context holds what no JSON can, or the file cannot be written; the old file stays.
+    Raise `ContextError` if the context holds a value that JSON does not have, or if the file cannot be written; the old
+    file stays.
     """
     try:
         text = json.dumps(_document(context), indent=2, ensure_ascii=False, allow_nan=False)
-        # what is no character cannot be in UTF-8, but JSON has a spelling for it
+        # a lone surrogate is invalid in UTF-8, but JSON can escape it
         text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         write_whole(path, text.encode() + b"\n")
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise ContextError(f"{path}: the context was not saved: {error}; what was there before is untouched") from None
 
 
-def load(path: Path) -> Context:
-    """Read a context. Raises `ContextError` naming the file, the line or the field, and what to do next."""
+def load_context(path: Path) -> Context:
+    """Read a context. Raise `ContextError` naming the file, the line or the field, and what to do next."""
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"), parse_float=_finite, parse_constant=_finite)
+        document = json.loads(
+            path.read_bytes().decode("utf-8-sig"), parse_float=_parse_finite, parse_constant=_parse_finite
+        )
     except OSError as error:
         raise ContextError(f"{path}: cannot be read: {error.strerror}; check the path") from None
     except json.JSONDecodeError as error:
-        raise ContextError(f"{path}: {_misspelt(error)}; {_NEXT}") from None
+        raise ContextError(f"{path}: {_json_problem(error)}; {_NEXT}") from None
     except (ValueError, RecursionError) as error:
         raise ContextError(f"{path}: is no JSON that can be read: {error}; {_NEXT}") from None
     _check_version(document, path)
-    return _context(document, path)
+    return _context_from_json(document, path)
 
 
-def verify(path: Path) -> list[str]:
-    """What a restore would mend in the file, one sentence each; empty where it is sound. Raises as `load` does."""
-    return list(healed(load(path))[1])
+def verify_context(path: Path) -> list[str]:
+    """Return one sentence for each repair that a restore would make. Raise as `load_context` does."""
+    return list(heal(load_context(path))[1])
 
 
 def check_messages(messages: Any, source: str) -> None:
-    """Raise `ContextError` naming the field where `messages` are none that the API could have been sent."""
+    """Raise `ContextError` naming the field if the API could not have been sent these messages."""
     _check(_MESSAGES, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
@@ -124,12 +127,12 @@ def _document(context: Context) -> dict[str, Any]:
         "combination": context.combination,
         "dropped": list(context.dropped),
         "usage": context.usage.to_json(),
-        "ledger": {id: _entry(entry) for id, entry in context.ledger.items()},
-        "messages": plain(context.messages),
+        "ledger": {id: _entry_to_json(entry) for id, entry in context.ledger.items()},
+        "messages": to_json_value(context.messages),
     }
 
 
-def _entry(entry: LedgerEntry) -> dict[str, Any]:
+def _entry_to_json(entry: LedgerEntry) -> dict[str, Any]:
     outcome = entry.outcome
     return {"outcome": outcome and {"content": outcome.content, "is_error": outcome.is_error}}
 
@@ -150,8 +153,8 @@ def _check_version(document: Any, path: Path) -> None:
         )
 
 
-def _context(document: dict[str, Any], path: Path) -> Context:
-    """The context in a document of this version. Its values are the document's own, so that keys keep their order."""
+def _context_from_json(document: dict[str, Any], path: Path) -> Context:
+    """Return the context in a document of this version. Its values are not copied, so keys keep their order."""
     _check(_WHOLE_FILE, document, str(path))
     check_messages(document["messages"], str(path))
     try:
@@ -164,30 +167,30 @@ def _context(document: dict[str, Any], path: Path) -> Context:
         combination=document["combination"],
         model=document["model"],
         dropped=tuple(document["dropped"]),
-        ledger={id: LedgerEntry(_outcome(id, entry["outcome"])) for id, entry in document["ledger"].items()},
+        ledger={id: LedgerEntry(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()},
     )
 
 
-def _outcome(id: str, saved: Mapping[str, Any] | None) -> ToolOutcome | None:
+def _outcome_from_json(id: str, saved: Mapping[str, Any] | None) -> ToolOutcome | None:
     return None if saved is None else ToolOutcome(id, saved["content"], saved["is_error"])
 
 
 def _check(schema: Schema, value: Any, source: str, at: str = "") -> None:
     try:
-        schema.filled(value, at)
-    except InvalidInput as error:
+        schema.validate(value, at)
+    except InvalidToolInputError as error:
         raise ContextError(f"{source}: {error.problems[0]}; mend it, or {_NEXT}") from None
 
 
-def _finite(text: str) -> float:
-    """A number that JSON can hold: Python would also read NaN and Infinity, and 1e999 as infinity."""
+def _parse_finite(text: str) -> float:
+    """Parse a number. Raise `ValueError` for NaN, Infinity and 1e999, which Python would accept."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
-def _misspelt(error: json.JSONDecodeError) -> str:
+def _json_problem(error: json.JSONDecodeError) -> str:
     cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-    place = f"line {error.lineno}, column {error.colno}"
-    return f"is cut off at {place}" if cut else f"is not JSON at {place}: {error.msg}"
+    position = f"line {error.lineno}, column {error.colno}"
+    return f"is cut off at {position}" if cut else f"is not JSON at {position}: {error.msg}"

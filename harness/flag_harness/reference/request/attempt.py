@@ -1,4 +1,4 @@
-"""One attempt at a request: it is sent, and its answer read as it comes."""
+"""One attempt at a request: sends it, and reads its answer."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
-from flag_harness.reference.request.failure import Failure, of_asking, of_reading
-from flag_harness.reference.request.request import Prepared
-from flag_harness.reference.request.stream import Answer, Assembler, shown, whole_answer
+from flag_harness.reference.request.failure import Failure, failure_of_answer, failure_of_request
+from flag_harness.reference.request.request import PreparedRequest
+from flag_harness.reference.request.stream import Answer, Assembler, answer_deltas, answer_from_message
 from flag_harness.reference.request.watchdog import Watchdog
 from flag_harness.wire.usage import Usage
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 _FIRST = "content_block_delta"
 _LAST_SECONDS = 1.0
-"""How long the end of the body may take after `message_stop`, which is the end of the answer."""
+"""Seconds that the body may take to end after `message_stop`, which is the end of the answer."""
 _END = object()
 
 
 class AttemptError(Exception):
-    """The attempt came to nothing. `begun`: part of an answer had arrived, and may have been shown; it cost `usage`."""
+    """The attempt failed. `started` is true if part of an answer had arrived and may be on screen; it cost `usage`."""
 
-    def __init__(self, failure: Failure, begun: bool, usage: Usage) -> None:
+    def __init__(self, failure: Failure, started: bool, usage: Usage) -> None:
         super().__init__(failure.message)
-        self.failure, self.begun, self.usage = failure, begun, usage
+        self.failure, self.started, self.usage = failure, started, usage
 
 
 class Attempt:
-    """One request and its answer. A stream that brings nothing but pings for `silence` seconds is broken.
+    """One request and its answer. A stream breaks if it sends only pings for `silence` seconds.
 
-    Once `events` is exhausted, `answer` is there, and `first_token` and `duration` are in seconds from the sending.
+    `answer` is set once `events` is exhausted; `first_token` and `duration` are seconds since the request was sent.
     """
 
-    def __init__(self, client: "AsyncAnthropic", prepared: Prepared, clock: Clock, silence: float) -> None:
+    def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, silence: float) -> None:
         self._client, self._prepared, self._clock, self._silence = client, prepared, clock, silence
         self._sent = clock.now()
         self._assembler = Assembler()
@@ -44,48 +44,48 @@ class Attempt:
         self.duration = 0.0
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
-        """Send the request; what there is to read of the answer, as it comes. Raises `AttemptError`."""
+        """Send the request and yield the deltas of its answer as they arrive. Raise `AttemptError`."""
         watchdog = Watchdog(self._clock, self._silence)
         sending = self._prepared.send(self._client)
         try:
-            reply = await (watchdog.waited_for(sending) if self._prepared.streams else sending)
+            reply = await (watchdog.wait_for(sending) if self._prepared.streams else sending)
         except Exception as error:
-            raise AttemptError(of_asking(error), begun=False, usage=Usage()) from error
+            raise AttemptError(failure_of_request(error), started=False, usage=Usage()) from error
         try:
             if self._prepared.streams:
-                async with reply, aclosing(self._streamed(reply, watchdog)) as deltas:
+                async with reply, aclosing(self._read_stream(reply, watchdog)) as deltas:
                     async for event in deltas:
                         yield event
             else:
-                self.answer = whole_answer(reply)
-                for event in shown(self.answer, self._clock.now()):
+                self.answer = answer_from_message(reply)
+                for event in answer_deltas(self.answer, self._clock.now()):
                     yield event
         except Exception as error:
-            failure = of_reading(error)
-            raise AttemptError(failure, begun=self._prepared.streams, usage=self._assembler.usage) from error
+            failure = failure_of_answer(error)
+            raise AttemptError(failure, started=self._prepared.streams, usage=self._assembler.usage) from error
         self.duration = self._clock.now() - self._sent
         if not self._prepared.streams and self.answer.content:
             self.first_token = self.duration
 
-    async def _streamed(self, stream: Any, watchdog: Watchdog) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
+    async def _read_stream(self, stream: Any, watchdog: Watchdog) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         assembler, clock = self._assembler, self._clock
         while not assembler.complete:
-            raw = await watchdog.waited_for(anext(stream, _END))
-            if raw is _END:
+            event = await watchdog.wait_for(anext(stream, _END))
+            if event is _END:
                 break
             at = clock.now()
-            watchdog.progress()  # the SDK keeps pings to itself
-            delta = assembler.feed(raw, at)
-            if self.first_token is None and getattr(raw, "type", None) == _FIRST:
+            watchdog.reset()  # the SDK does not pass pings on
+            delta = assembler.feed(event, at)
+            if self.first_token is None and getattr(event, "type", None) == _FIRST:
                 self.first_token = at - self._sent
             if delta is not None:
                 yield delta
         self.answer = assembler.finish()
-        await self._read_to_the_end(stream)
+        await self._drain(stream)
 
-    async def _read_to_the_end(self, stream: Any) -> None:
-        """What breaks after `message_stop`, breaks nothing; a body read to its end leaves its connection usable."""
+    async def _drain(self, stream: Any) -> None:
+        """Read the body to its end, so that its connection can be reused; ignore errors after `message_stop`."""
         watchdog = Watchdog(self._clock, _LAST_SECONDS)
         with suppress(Exception):
-            while await watchdog.waited_for(anext(stream, _END)) is not _END:
+            while await watchdog.wait_for(anext(stream, _END)) is not _END:
                 pass

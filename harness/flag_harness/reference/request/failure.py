@@ -1,11 +1,11 @@
-"""What went wrong with a request, as a value: exceptions of any version of the SDK, understood by their status."""
+"""What went wrong with a request, as a value: exceptions of any SDK version, classified by their status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Retry: TypeAlias = Literal["never", "policy", "once"]
-"""`policy`: as the retry policy allows; `once`: an answer that broke on its way may break again for the same reason."""
+"""`policy`: as the retry policy allows; `once`: a broken answer may break again for the same reason."""
 
 STATUS_OF_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -19,11 +19,11 @@ STATUS_OF_TYPE: Mapping[str, int] = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""The status that stands for an error's type, for errors inside a stream: their response began with 200
+"""The status for each error type. Errors inside a stream need it, since their response began with 200
 (platform.claude.com/docs/en/api/errors)."""
 
 RETRIED_STATUSES = frozenset({408, 409, 429})
-"""Retried beside every status from 500 on, as the SDK does (`_base_client.py`, 0.125 to 2.12)."""
+"""Statuses that are retried besides all from 500 on, as in the SDK (`_base_client.py`, 0.125 to 2.12)."""
 
 _KINDS: Mapping[int, str] = {
     401: "credentials",
@@ -38,11 +38,11 @@ _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One attempt that came to nothing.
+    """A failed attempt.
 
-    `status` is the one that counts: for an error inside a stream, that of the error's type. `headers` are empty there
-    too, since those of the 200 say nothing about the error. `words` are the API's or the SDK's own. `keyword` is an
-    argument that the SDK's signature lacks.
+    `status` is the effective one: for an error inside a stream, the status of the error's type. `headers` are empty for
+    such an error, since those of the 200 say nothing about it. `words` are the message of the API or the SDK. `keyword`
+    is an argument that the SDK's signature lacks.
     """
 
     kind: str
@@ -56,12 +56,12 @@ class Failure:
 
     @property
     def is_rejection(self) -> bool:
-        """Whether the request was refused for what it says, by the API or by the SDK."""
+        """Whether the API or the SDK refused the request because of its content."""
         return self.kind == "request" and self.status in (400, None)
 
 
 class TurnError(Exception):
-    """The turn cannot be completed, for the reason that `failure` says."""
+    """The turn cannot be completed, because of `failure`."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -69,44 +69,44 @@ class TurnError(Exception):
 
 
 class BrokenAnswerError(Exception):
-    """An answer that is not one: cut short, garbled, or against the grammar of streams."""
+    """The answer is cut short, garbled, or violates the grammar of streams."""
 
 
 class SilentAnswerError(BrokenAnswerError):
-    """Nothing, or nothing but pings, came for too long."""
+    """The API sent nothing, or only pings, for too long."""
 
 
-def of_asking(error: Exception) -> Failure:
-    """What an exception means that came instead of an answer, before any of it could be read."""
+def failure_of_request(error: Exception) -> Failure:
+    """Classify an exception that was raised before any of the answer could be read."""
     if isinstance(getattr(error, "status_code", None), int):
-        return _of_status(error)
+        return _failure_of_status(error)
     name = type(error).__name__
     if isinstance(error, SilentAnswerError):
         return Failure("connection", f"no answer from the API: {error}", "once")
-    if _is_connection(error):
+    if _is_connection_error(error):
         cause = error.__cause__ or error
-        return Failure("connection", _sentence("no answer from the API", cause), "policy")
+        return Failure("connection", _describe_error("no answer from the API", cause), "policy")
     if _is_garbled(error):
-        return Failure("broken_answer", _sentence("the answer cannot be read", error), "once")
+        return Failure("broken_answer", _describe_error("the answer cannot be read", error), "once")
     if isinstance(error, (TypeError, ValueError)):
-        words = _shortened(str(error))
+        words = _shorten(str(error))
         kind = "credentials" if "authentication method" in words else "request"
-        return Failure(kind, f"the SDK refused the request: {words}", words=words, keyword=_keyword(words))
-    return Failure("unexpected", f"{name}: {_shortened(str(error))}")
+        return Failure(kind, f"the SDK refused the request: {words}", words=words, keyword=_unknown_keyword(words))
+    return Failure("unexpected", f"{name}: {_shorten(str(error))}")
 
 
-def of_reading(error: Exception) -> Failure:
-    """What an exception means that came while an answer was read: an error event, or an answer that broke."""
+def failure_of_answer(error: Exception) -> Failure:
+    """Classify an exception that was raised while reading the answer: an error event, or a broken answer."""
     if isinstance(getattr(error, "status_code", None), int):
-        return _of_status(error)
-    return Failure("broken_answer", _sentence("the answer broke off", error), "once")
+        return _failure_of_status(error)
+    return Failure("broken_answer", _describe_error("the answer broke off", error), "once")
 
 
-def _of_status(error: Any) -> Failure:
+def _failure_of_status(error: Any) -> Failure:
     details = _details(error.body)
     in_stream = error.status_code < 400
     status = STATUS_OF_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
-    words = _shortened(str(details.get("message") or "") or str(error))
+    words = _shorten(str(details.get("message") or "") or str(error))
     return Failure(
         kind=_KINDS.get(status) or ("server" if status >= 500 else "request"),
         message=f"{status} {details.get('type') or ''}".strip() + f": {words}",
@@ -128,14 +128,14 @@ def _request_id(error: Any) -> str | None:
     return stated or getattr(error, "request_id", None)
 
 
-def _is_connection(error: Exception) -> bool:
-    """By names, since the SDK is not imported and its HTTP library differs between versions."""
+def _is_connection_error(error: Exception) -> bool:
+    """Return whether the connection failed, by class names: the SDK's HTTP library differs between versions."""
     kinds = type(error).__mro__
     return any(kind.__name__ == "APIConnectionError" or kind.__module__.startswith(_HTTP_LIBRARIES) for kind in kinds)
 
 
 def _is_garbled(error: Exception) -> bool:
-    """JSON and Unicode errors are ValueErrors, and pydantic's validation error is one too."""
+    """Return whether an answer cannot be parsed. JSON, Unicode and pydantic errors are all `ValueError`s."""
     if isinstance(error, (BrokenAnswerError, UnicodeError, AssertionError)):
         return True
     return any(kind.__name__ in _GARBLED for kind in type(error).__mro__)
@@ -144,20 +144,20 @@ def _is_garbled(error: Exception) -> bool:
 _GARBLED = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
 
 
-def _keyword(message: str) -> str | None:
-    """`Messages.create() got an unexpected keyword argument 'beta'` names `beta`."""
+def _unknown_keyword(message: str) -> str | None:
+    """Return `beta` for `Messages.create() got an unexpected keyword argument 'beta'`, or None."""
     _, found, rest = message.partition("unexpected keyword argument '")
     return rest.partition("'")[0] if found else None
 
 
-def _sentence(what: str, error: BaseException) -> str:
+def _describe_error(what: str, error: BaseException) -> str:
     if isinstance(error, BrokenAnswerError):
         return f"{what}: {error}"
-    words = _shortened(str(error))
+    words = _shorten(str(error))
     return f"{what}: {type(error).__name__}" + (f": {words}" if words else "")
 
 
-def _shortened(text: str) -> str:
-    """One line: an HTML page from a gateway is no message."""
+def _shorten(text: str) -> str:
+    """Return one line of limited length: a gateway may send a whole HTML page."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

@@ -1,47 +1,52 @@
-"""Which feature a rejection names: that one is dropped, and nothing else."""
+"""Finds the feature that a rejection names, so that only that one is dropped."""
 
 import re
 from collections.abc import Iterable, Mapping
 
 from flag_harness.reference.request.failure import Failure
-from flag_harness.reference.request.request import CACHE_MARKS, Prepared
+from flag_harness.reference.request.request import CACHE_MARKS, PreparedRequest
 
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "thinking": ("budget_tokens",),
     "output_config": ("effort",),
     CACHE_MARKS: ("prompt caching",),
 }
-"""How the API calls a parameter in its messages, beside its own name."""
+"""Other names that the API uses for a parameter in its messages."""
 
 _FOREIGN_TAG = re.compile(r"Input tag '([^']+)' found")
 _THINKING_EXPECTED = "Expected `thinking`"
-"""What the API says where thinking is on and a call that is being answered was made without: that turn can only be
-completed with thinking off."""
+"""The API's message if thinking is on, but the answered call was made without it: such a turn can only be completed
+with thinking off."""
 _INSIDE = re.compile(r"(messages|tools|system)\.\d+")
 
 
-def named_features(failure: Failure, prepared: Prepared) -> tuple[str, ...]:
-    """The features of the request that a rejection names; none where it names nothing that could be left out.
+def rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
+    """Return the features that a rejection names, or none if it names nothing that can be left out.
 
-    All betas that it names; else one parameter: the first named, since what follows it is mostly the reason.
+    These are all betas in the message, or else the parameter that it names first: what follows is usually the reason.
     """
     if not failure.is_rejection:
         return ()
     if failure.keyword is not None:
         return tuple(name for name in prepared.features if name == failure.keyword)
-    betas = _named_betas(failure.words, prepared)
-    return betas or _first_parameter(failure.words, (name for name in prepared.features if name not in prepared.betas))
+    betas = _rejected_betas(failure.words, prepared)
+    return betas or _rejected_parameter(
+        failure.words, (name for name in prepared.features if name not in prepared.betas)
+    )
 
 
-def _named_betas(words: str, prepared: Prepared) -> tuple[str, ...]:
-    """A tool's beta is also named by its type, where the API does not know the type without the beta."""
+def _rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
+    """Return the betas named in `words`, also by the type of a tool that needs one."""
     by_type = {prepared.tool_betas.get(tag) for tag in _FOREIGN_TAG.findall(words)}
-    return tuple(beta for beta in prepared.betas if beta in by_type or _place(words, beta) is not None)
+    return tuple(beta for beta in prepared.betas if beta in by_type or _position(words, beta) is not None)
 
 
-def _first_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
-    """What stands inside messages, tools or the system prompt has parameters' names without being one; marks do stand
-    there."""
+def _rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
+    """Return the parameter that `words` names first.
+
+    An error inside messages, tools or the system prompt may mention words that look like parameters; only cache marks
+    are there.
+    """
     if _THINKING_EXPECTED in words:
         return tuple(name for name in parameters if name == "thinking")
     if _INSIDE.match(words):
@@ -50,12 +55,12 @@ def _first_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
         (place, name)
         for name in parameters
         for word in (name, *_OTHER_NAMES.get(name, ()))
-        if (place := _place(words, word)) is not None
+        if (place := _position(words, word)) is not None
     ]
     return (min(places)[1],) if places else ()
 
 
-def _place(words: str, name: str) -> int | None:
-    """Where `name` stands as a word of its own, in any case."""
+def _position(words: str, name: str) -> int | None:
+    """Return the index of `name` as a whole word in `words`, in any case, or None."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE)
     return None if found is None else found.start()

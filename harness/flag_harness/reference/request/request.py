@@ -1,11 +1,11 @@
-"""The request for the next answer: what the flags ask for and the session has not dropped."""
+"""Builds the request for the next answer from the flags, without what the session has dropped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.models import find, thinking_parameters
-from flag_harness.reference.request.cache_marks import MOST_MARKS, marked_tail, marked_turns
+from flag_harness.reference.request.cache_marks import MAX_MARKS, mark_last_block, mark_latest_turns
 from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 CACHE_MARKS = "cache_control"
 BETA_HEADER = "anthropic-beta"
 OWN_ARGUMENTS = frozenset({"betas", "max_tokens", "messages", "model", "stream", "system", "tools"})
-"""Arguments that the agent sets itself."""
+"""Arguments that only the agent sets."""
 
 _LATEST_TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """What an agent was made with that its requests say: model, system prompt and further request parameters.
+class RequestTemplate:
+    """What all requests of an agent share: the model, the system prompt and further parameters.
 
-    Betas among the parameters' `extra_headers` are betas like any other: see `betas`.
+    Betas in the parameters' `extra_headers` are handled like all other betas: see `betas`.
     """
 
     model: str
@@ -40,14 +40,14 @@ class Brief:
 
     @property
     def betas(self) -> tuple[str, ...]:
-        """The values of `anthropic-beta`, in any case, among the parameters' `extra_headers`."""
+        """The values of the `anthropic-beta` header, in any case, in the parameters' `extra_headers`."""
         headers = self.parameters.get("extra_headers") or {}
         listed = (value.split(",") for name, value in headers.items() if name.lower() == BETA_HEADER)
         return tuple(beta.strip() for values in listed for beta in values if beta.strip())
 
     @property
-    def optional(self) -> dict[str, Any]:
-        """The parameters without the betas; no `extra_headers` where these were all."""
+    def other_parameters(self) -> dict[str, Any]:
+        """The parameters without betas; without `extra_headers` if it held only betas."""
         headers = self.parameters.get("extra_headers") or {}
         kept = {name: value for name, value in headers.items() if name.lower() != BETA_HEADER}
         parameters = {name: value for name, value in self.parameters.items() if name != "extra_headers"}
@@ -55,11 +55,11 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request ready to be sent: arguments for `messages.create`, and the betas that it needs.
+class PreparedRequest:
+    """A request that is ready to send: arguments for `messages.create`, and the betas that it needs.
 
-    `tool_betas` maps the type of each tool that needs a beta to that beta. `features` are the names of everything that
-    could be left out: betas, parameters, and `cache_control` for the cache marks.
+    `tool_betas` maps the type of each tool that needs a beta to that beta. `features` names everything that can be left
+    out: betas, parameters, and `cache_control` for the cache marks.
     """
 
     arguments: Mapping[str, Any]
@@ -69,13 +69,13 @@ class Prepared:
 
     @property
     def streams(self) -> bool:
-        """Whether the answer comes as a stream."""
+        """Whether the answer is a stream."""
         return bool(self.arguments.get("stream"))
 
     async def send(self, client: "AsyncAnthropic") -> Any:
-        """The SDK's answer: a message, or a stream of raw events. Raises whatever the SDK raises.
+        """Send the request and return the SDK's message, or its stream of raw events. Raise what the SDK raises.
 
-        The beta namespace is used only where a tool needs it. The client must not retry by itself.
+        The beta namespace is used only if a tool needs it. The client must not retry by itself.
         """
         if self.tool_betas:
             return await client.beta.messages.create(**self.arguments, betas=list(self.betas))
@@ -86,59 +86,61 @@ class Prepared:
 
 
 def usable_tools(toolbox: Toolbox, dropped: Sequence[str]) -> Toolbox:
-    """The tools that may be offered and run: those whose beta was not dropped."""
+    """Return the toolbox without the tools whose beta was dropped."""
     for beta in dropped:
         toolbox = toolbox.without_beta(beta)
     return toolbox
 
 
-def prepare(
-    brief: Brief,
+def prepare_request(
+    template: RequestTemplate,
     settings: Settings,
     messages: Sequence[Mapping[str, Any]],
     *,
     toolbox: Toolbox,
     dropped: Sequence[str] = (),
     legacy_beta: str = "",
-) -> Prepared:
-    """The next request of a session. `toolbox` holds the usable tools; nothing that is passed in is changed."""
-    optional = {**_thinking(brief, settings), **brief.optional}
+) -> PreparedRequest:
+    """Build the next request of a session with the usable tools; change none of the arguments."""
+    optional = {**_thinking_parameters(template, settings), **template.other_parameters}
     optional = {name: value for name, value in optional.items() if name not in dropped}
     marks = settings.prompt_cache and CACHE_MARKS not in dropped
     legacy = (legacy_beta,) if settings.prompt_cache and legacy_beta else ()
-    betas = tuple(dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *brief.betas) if beta not in dropped))))
+    betas = tuple(
+        dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *template.betas) if beta not in dropped)))
+    )
     arguments = {
-        "model": brief.model,
+        "model": template.model,
         "max_tokens": settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS,
-        **_prompt(brief.system, toolbox.definitions, messages, marks, automatic=CACHE_MARKS in optional),
+        **_prompt(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARKS in optional),
         **optional,
         **({"stream": True} if settings.streaming else {}),
     }
     features = dict.fromkeys((*betas, *optional, *((CACHE_MARKS,) if marks else ())))
-    return Prepared(arguments, betas, _tool_betas(toolbox), tuple(features))
+    return PreparedRequest(arguments, betas, _betas_by_tool_type(toolbox), tuple(features))
 
 
-def _thinking(brief: Brief, settings: Settings) -> dict[str, Any]:
-    return thinking_parameters(find(brief.model), settings.thinking_budget) if settings.extended_output else {}
+def _thinking_parameters(template: RequestTemplate, settings: Settings) -> dict[str, Any]:
+    return thinking_parameters(find(template.model), settings.thinking_budget) if settings.extended_output else {}
 
 
-def _tool_betas(toolbox: Toolbox) -> dict[str, str]:
-    """Tools with a type of their own are named by it in the API's messages."""
+def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
+    """Map each tool that needs a beta to it, by the type or name that the API's messages use for the tool."""
     return {str(tool.definition.get("type", tool.name)): tool.beta for tool in toolbox.tools if tool.beta}
 
 
 def _prompt(
     system: str, tools: list[dict[str, Any]], messages: Sequence[Mapping[str, Any]], marks: bool, automatic: bool
 ) -> dict[str, Any]:
-    """The parts that make the prompt, in the order in which they are cached; absent where empty.
+    """Return the non-empty parts of the prompt, in the order in which they are cached.
 
-    Automatic caching (a `cache_control` of the whole request) takes one of the four marks.
+    Automatic caching (a `cache_control` of the whole request) uses one of the four marks.
     """
     if not marks:
         parts: dict[str, Any] = {"tools": tools, "system": system}
         return {**{key: value for key, value in parts.items() if value}, "messages": list(messages)}
     blocks = [{"type": "text", "text": system}] if system else []
-    parts = {"tools": marked_tail(tools), "system": marked_tail(blocks)}
+    parts = {"tools": mark_last_block(tools), "system": mark_last_block(blocks)}
     parts = {key: value for key, value in parts.items() if value}
-    room = min(_LATEST_TURNS, MOST_MARKS - len(parts) - automatic)
-    return {**parts, "messages": marked_turns(messages, room)}
+    room = min(_LATEST_TURNS, MAX_MARKS - len(parts) - automatic)
+    return {**parts, "messages": mark_latest_turns(messages, room)}

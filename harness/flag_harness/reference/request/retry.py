@@ -1,4 +1,4 @@
-"""When a request is tried again, and after how long."""
+"""Decides whether and when a request is retried."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,13 +9,13 @@ from flag_harness.reference.request.failure import Failure
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, how long apart and for how long one request is tried. Times are seconds on the agent's clock.
+    """How often a request is tried, and how long the agent waits. Times are seconds on the agent's clock.
 
-    `attempts` counts the first one. Waits are `base`, doubling up to `longest` (0.5 and 8: the SDK's own), without
-    jitter, so that a run can be repeated. `retry_after_cap` bounds what a server may ask for, which the SDK no longer
-    does. An answer that broke on its way is asked for `broken` more times. A stream that brings nothing but pings for
-    `silence` has broken; the longest pause in recorded streams is a few seconds. No attempt begins more than `patience`
-    after the first, which leaves room for two that fall silent.
+    `attempts` includes the first one. Waits start with `base` and double up to `longest` (0.5 and 8, as in the SDK),
+    without jitter, so that a run is repeatable. `retry_after_cap` limits the wait that a server can ask for; the SDK no
+    longer limits it. A broken answer is retried `broken` times. A stream that sends only pings for `silence` has
+    broken; the longest pause in recorded streams is a few seconds. No attempt starts later than `patience` after the
+    first, which leaves time for two silent ones.
     """
 
     attempts: int = 4
@@ -40,59 +40,59 @@ _ADVICE: Mapping[str, str] = {
 
 
 @dataclass(slots=True)
-class Attempts:
-    """The attempts at one request: `started` when the first was made, how many failed, and how many of them broke."""
+class RetryState:
+    """The attempts at one request: when the first `started`, how many failed, and how many of those broke off."""
 
     policy: RetryPolicy
     started: float
     failed: int = 0
     broken: int = 0
 
-    def wait_after(self, failure: Failure, now: float) -> float | None:
-        """Seconds to wait before the next attempt, or None where there is to be none. Counts the failed one."""
+    def next_wait(self, failure: Failure, now: float) -> float | None:
+        """Count a failed attempt. Return the seconds until the next one, or None if there is none."""
         self.failed += 1
         self.broken += failure.retry == "once"
         if not self._may_retry(failure):
             return None
-        wait = self._asked_for(failure.headers)
+        wait = self._server_wait(failure.headers)
         if wait is None:
             wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
         return wait if now + wait - self.started <= self.policy.patience else None
 
-    def told(self, failure: Failure, now: float) -> Failure:
-        """The failure in words for the user: what happened, after how many attempts, and that nothing is lost."""
+    def explain(self, failure: Failure, now: float) -> Failure:
+        """Return the failure with a message for the user: what happened, how many attempts were made, what to do."""
         seconds = f"{now - self.started:.1f}".removesuffix(".0")
-        tried = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
+        attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
         advice = _ADVICE.get(failure.kind, "send again")
-        return replace(failure, message=f"{failure.message} ({tried}your turn is kept: {advice})")
+        return replace(failure, message=f"{failure.message} ({attempts}your turn is kept: {advice})")
 
     def _may_retry(self, failure: Failure) -> bool:
         if self.failed >= self.policy.attempts:
             return False
         if failure.retry == "once":
             return self.broken <= self.policy.broken
-        asked = failure.headers.get("x-should-retry")
-        return asked == "true" if asked in ("true", "false") else failure.retry == "policy"
+        header = failure.headers.get("x-should-retry")
+        return header == "true" if header in ("true", "false") else failure.retry == "policy"
 
-    def _asked_for(self, headers: Mapping[str, str]) -> float | None:
-        seconds = retry_after(headers)
+    def _server_wait(self, headers: Mapping[str, str]) -> float | None:
+        seconds = retry_after_seconds(headers)
         return None if seconds is None else min(seconds, self.policy.retry_after_cap)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as a date.
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of `retry-after-ms`, or of `retry-after` (a number or a date); None if neither is valid.
 
-    A date counts from the response's own `date`, so no clock is asked. None where nothing can be understood.
+    A date is compared with the response's own `date` header, so no clock is needed.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _parse_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     text = headers.get("retry-after")
-    seconds = _number(text)
-    return _until(text, headers.get("date")) if seconds is None else seconds
+    seconds = _parse_number(text)
+    return _seconds_until(text, headers.get("date")) if seconds is None else seconds
 
 
-def _number(text: str | None) -> float | None:
+def _parse_number(text: str | None) -> float | None:
     try:
         value = float(text or "")
     except ValueError:
@@ -100,7 +100,7 @@ def _number(text: str | None) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _until(then: str | None, now: str | None) -> float | None:
+def _seconds_until(then: str | None, now: str | None) -> float | None:
     try:
         return max((parsedate_to_datetime(then or "") - parsedate_to_datetime(now or "")).total_seconds(), 0.0)
     except (TypeError, ValueError):

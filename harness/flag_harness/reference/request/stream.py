@@ -1,16 +1,16 @@
-"""An answer put together: from the raw events of a stream, or from a whole message, always exactly as it came."""
+"""Assembles an answer from the raw events of a stream or from a complete message, exactly as it came."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from flag_harness.reference.context.context import plain
+from flag_harness.reference.context.context import to_json_value
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
 from flag_harness.wire.usage import Usage
 
-CUT_SHORT = frozenset({"max_tokens", "model_context_window_exceeded"})
+TRUNCATING_STOP_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """Stop reasons after which the last block may be incomplete."""
 
 Delta: TypeAlias = TextDelta | ThinkingDelta
@@ -21,12 +21,12 @@ _DELTAS: Mapping[str, tuple[str, str, str]] = {
     "signature_delta": ("thinking", "signature", "signature"),
     "compaction_delta": ("compaction", "content", "content"),
 }
-"""Deltas that add text: the block that they belong to, their own key, and the block's."""
+"""Deltas that append text: the block type that they belong to, their own key, and the block's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer. `content` is what must be sent back."""
+    """A complete answer. `content` must be sent back unchanged."""
 
     content: tuple[dict[str, Any], ...]
     stop_reason: str
@@ -38,23 +38,23 @@ class Answer:
         return tuple(block for block in self.content if block.get("type") == "tool_use")
 
     @property
-    def cut(self) -> str | None:
-        """The id of the call that was cut off: its input, if any is left, is not what the model meant."""
-        if self.stop_reason in CUT_SHORT and self.content and self.content[-1].get("type") == "tool_use":
+    def truncated_call(self) -> str | None:
+        """The id of the call that was cut off, or None. Its input is not what the model meant."""
+        if self.stop_reason in TRUNCATING_STOP_REASONS and self.content and self.content[-1].get("type") == "tool_use":
             return str(self.content[-1]["id"])
         return None
 
 
-def whole_answer(message: Any) -> Answer:
-    """The answer in an SDK's message object. Raises `BrokenAnswerError` where it is none."""
+def answer_from_message(message: Any) -> Answer:
+    """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
-        raise BrokenAnswerError(f"no message came, but {_shown(message)}")
-    content = tuple(_received(block) for block in message.content)
-    return Answer(content, message.stop_reason, Usage.from_mapping(_received(message.usage)))
+        raise BrokenAnswerError(f"no message came, but {_describe(message)}")
+    content = tuple(_to_json(block) for block in message.content)
+    return Answer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
-def shown(answer: Answer, at: float) -> Iterator[Delta]:
-    """What there is to read in an answer that came as a whole."""
+def answer_deltas(answer: Answer, at: float) -> Iterator[Delta]:
+    """Yield each text and thinking block of an answer that was not streamed as one delta."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
             yield TextDelta(at, block["text"])
@@ -63,10 +63,10 @@ def shown(answer: Answer, at: float) -> Iterator[Delta]:
 
 
 class Assembler:
-    """Puts an answer together from the SDK's raw events, in their order, and holds them to the grammar of streams.
+    """Assembles an answer from the SDK's raw events, and checks them against the grammar of streams.
 
-    `usage` is what the answer has cost so far. Unknown kinds of events, blocks and deltas pass; what the grammar rules
-    out raises `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
+    `usage` is the cost so far. Unknown events, blocks and deltas are accepted. Events that the grammar forbids raise
+    `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Assembler:
         }
 
     def feed(self, event: Any, at: float) -> Delta | None:
-        """Take one raw event in; what there is to show of it, if anything."""
+        """Add one raw event. Return the delta to show, or None."""
         kind = getattr(event, "type", None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         if handler is None or self.complete:
@@ -98,37 +98,39 @@ class Assembler:
         return handler(event, at)
 
     def finish(self) -> Answer:
-        """The answer, once every event was fed. Raises `BrokenAnswerError` where `message_stop` never came."""
+        """Return the answer after the last event. Raise `BrokenAnswerError` if `message_stop` is missing."""
         if not self.complete or self._stop_reason is None:
             raise BrokenAnswerError("the stream ended before message_stop")
         return Answer(tuple(self._blocks), self._stop_reason, self.usage)
 
     def _message_start(self, event: Any, at: float) -> None:
         self._started = True
-        self.usage = Usage.from_mapping(_received(getattr(event.message, "usage", None)))
+        self.usage = Usage.from_mapping(_to_json(getattr(event.message, "usage", None)))
 
     def _block_start(self, event: Any, at: float) -> None:
         if self._open is not None or event.index != len(self._blocks):
-            raise BrokenAnswerError(f"content_block_start {event.index} came where block {self._expected} was expected")
-        self._open = _received(event.content_block)
+            raise BrokenAnswerError(
+                f"content_block_start {event.index} came where block {self._expected_index} was expected"
+            )
+        self._open = _to_json(event.content_block)
         self._blocks.append(self._open)
         self._parts, self._input = {}, []
 
     def _block_delta(self, event: Any, at: float) -> Delta | None:
-        block, delta = self._block_at(event), event.delta
+        block, delta = self._open_block(event), event.delta
         if delta.type in _DELTAS:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
-            self._belongs("input" in block, delta, block)
+            self._check_fits("input" in block, delta, block)
             self._input.append(delta.partial_json)
         elif delta.type == "citations_delta":
-            self._belongs(block["type"] == "text", delta, block)
-            block["citations"] = [*(block.get("citations") or ()), _received(delta.citation)]
+            self._check_fits(block["type"] == "text", delta, block)
+            block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> Delta | None:
         owner, source, target = _DELTAS[delta.type]
-        self._belongs(block["type"] == owner, delta, block)
+        self._check_fits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
         if delta.type == "text_delta":
@@ -136,21 +138,21 @@ class Assembler:
         return ThinkingDelta(at, text) if delta.type == "thinking_delta" else None
 
     def _block_stop(self, event: Any, at: float) -> None:
-        block = self._block_at(event)
+        block = self._open_block(event)
         self._open = None
         for key, parts in self._parts.items():
             block[key] = (block.get(key) or "") + "".join(parts)
         if written := "".join(self._input):
             try:
-                block["input"] = _parsed(written)
+                block["input"] = _parse_input(written)
             except ValueError:
                 self._unreadable = block
 
     def _message_delta(self, event: Any, at: float) -> None:
         if self._open is not None:
-            raise BrokenAnswerError(f"message_delta came inside block {self._expected}")
+            raise BrokenAnswerError(f"message_delta came inside block {self._expected_index}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
-        self.usage = self.usage.updated(_received(getattr(event, "usage", None)))
+        self.usage = self.usage.updated(_to_json(getattr(event, "usage", None)))
 
     def _message_stop(self, event: Any, at: float) -> None:
         if self._open is not None or self._stop_reason is None:
@@ -158,27 +160,30 @@ class Assembler:
                 "message_stop came before " + ("content_block_stop" if self._open else "a stop_reason")
             )
         broken = self._unreadable
-        if broken is not None and (self._stop_reason not in CUT_SHORT or broken is not self._blocks[-1]):
+        if broken is not None and (self._stop_reason not in TRUNCATING_STOP_REASONS or broken is not self._blocks[-1]):
             raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON object")
         self.complete = True
 
     @property
-    def _expected(self) -> int:
+    def _expected_index(self) -> int:
         return len(self._blocks) - (self._open is not None)
 
-    def _block_at(self, event: Any) -> dict[str, Any]:
-        if self._open is None or event.index != self._expected:
+    def _open_block(self, event: Any) -> dict[str, Any]:
+        if self._open is None or event.index != self._expected_index:
             raise BrokenAnswerError(f"{event.type} {event.index} came without its block")
         return self._open
 
     @staticmethod
-    def _belongs(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+    def _check_fits(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
         if not fits:
             raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
 
 
-def _parsed(written: str) -> Any:
-    """A tool's input. Half of a surrogate pair is valid JSON, yet no request could ever send it back."""
+def _parse_input(written: str) -> Any:
+    """Parse a tool's input, a JSON object. Raise `ValueError` if it is invalid.
+
+    Half a surrogate pair is valid JSON, but no request could send it back, so it is refused too.
+    """
     value = json.loads(written)
     if not isinstance(value, dict):
         raise ValueError(written)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
@@ -187,11 +192,11 @@ def _parsed(written: str) -> Any:
     return value
 
 
-def _received(value: Any) -> Any:
-    """An SDK object as it came: with the API's names, without the fields that the API did not send."""
+def _to_json(value: Any) -> Any:
+    """Return an SDK object as the API sent it: with the API's names, without fields that were not sent."""
     dump = getattr(value, "to_dict", None)
-    return plain(value) if dump is None else dump(mode="json", warnings=False)
+    return to_json_value(value) if dump is None else dump(mode="json", warnings=False)
 
 
-def _shown(message: Any) -> str:
+def _describe(message: Any) -> str:
     return f"{type(message).__name__} {message!r:.100}"

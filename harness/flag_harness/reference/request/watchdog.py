@@ -1,4 +1,4 @@
-"""Watches that an answer makes progress: a connection that is alive may still bring nothing."""
+"""Ends an attempt that makes no progress: an open connection may send nothing but pings."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,48 +10,48 @@ from flag_harness.reference.request.failure import SilentAnswerError
 T = TypeVar("T")
 
 
-class TimeIsUpError(Exception):
-    """What was waited for took too long."""
+class WaitTimeoutError(Exception):
+    """A wait took too long."""
 
 
-async def within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
-    """What `waiting` brings. Raises `TimeIsUpError` where that takes `seconds` or more.
+async def wait_within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
+    """Return the result of `waiting`. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
-    Where time is data nobody waits, so that shows when it is over.
+    On a virtual clock no real time passes, so the clock is checked at the end too.
     """
     started = clock.now()
     try:
         async with asyncio.timeout(seconds) as limit:
-            found = await waiting
+            result = await waiting
     except TimeoutError:
         if limit.expired():
-            raise TimeIsUpError from None
+            raise WaitTimeoutError from None
         raise
     if clock.now() - started >= seconds:
-        raise TimeIsUpError
-    return found
+        raise WaitTimeoutError
+    return result
 
 
 class Watchdog:
-    """Counts the seconds that were waited for an answer since it last made progress; the reader's own time is none.
+    """Adds up the seconds spent waiting for an answer since its last progress, without the reader's own time.
 
-    The HTTP client's read timeout watches bytes, and pings are bytes.
+    The HTTP client's read timeout does not help, since it counts bytes, and pings are bytes.
     """
 
     def __init__(self, clock: Clock, silence: float) -> None:
         self._clock, self._silence = clock, silence
         self._waited = 0.0
 
-    async def waited_for(self, waiting: Awaitable[T]) -> T:
-        """What `waiting` brings. Raises `SilentAnswerError` where that has taken, with waits before it, too long."""
+    async def wait_for(self, waiting: Awaitable[T]) -> T:
+        """Return the result of `waiting`. Raise `SilentAnswerError` if all waits since `reset` take too long."""
         started = self._clock.now()
         try:
-            found = await within(self._clock, self._silence - self._waited, waiting)
-        except TimeIsUpError:
+            result = await wait_within(self._clock, self._silence - self._waited, waiting)
+        except WaitTimeoutError:
             raise SilentAnswerError(f"nothing but pings came for {self._silence:g} s") from None
         self._waited += self._clock.now() - started
-        return found
+        return result
 
-    def progress(self) -> None:
-        """Something came that is no ping."""
+    def reset(self) -> None:
+        """Start over, after an event that is not a ping."""
         self._waited = 0.0

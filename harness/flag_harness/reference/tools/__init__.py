@@ -1,1 +1,1 @@
-"""Tools: schemas, functions as tools, and bash."""
+"""Tools: input schemas, functions as tools, and bash."""

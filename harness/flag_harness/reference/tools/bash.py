@@ -1,4 +1,4 @@
-"""The bash tool: real commands in processes of their own, with bounds on time and output and without secrets."""
+"""The bash tool: runs commands in processes of their own, with limited time and output, and without secrets."""
 
 import asyncio
 import codecs
@@ -15,16 +15,17 @@ from typing import Any, ClassVar
 from flag_harness.errors import CommandRefused
 
 TIMEOUT = 30.0
-"""Seconds of real time that a command may take."""
+"""Real seconds that a command can take."""
 
 OUTPUT_LIMIT = 30_000
-"""Bytes kept of each of stdout and stderr."""
+"""Bytes that are kept of stdout, and of stderr."""
 
-PASSED_ON = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
-"""The only variables that commands get from the environment. Nothing else, so no key, token or secret, reaches them."""
+PASSED_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
+"""The only variables of the environment that commands get, so that no key, token or secret reaches them."""
 
 _GRACE = 1.0
-"""Seconds for the pipes to close once the process group is dead: what left the group may still hold them open."""
+"""Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
+"""
 
 _SESSION = r"""
 __harness_save() {
@@ -50,22 +51,23 @@ trap() {
 . "$HARNESS_STATE" 2>/dev/null
 trap - EXIT
 """
-"""Puts a command where the last one ended: directory and variables are kept from call to call, as in one session.
+"""Restores the directory and the variables of the last command, as in one shell session, and saves them at exit.
 
-What bash keeps for itself is not. A command may set a trap for its EXIT: it runs after the state is saved.
+Variables that bash manages itself are not saved. A command can set its own EXIT trap, which runs after the save.
 """
 
 _SCRIPT = 'eval "$2"; eval "$1"'
-"""Runs a command after `_SESSION`, so that the lines that bash names in its errors are the command's own."""
+"""Runs the command after `_SESSION`, so that line numbers in bash's errors are those of the command."""
 
 
 class Bash:
-    """The API's `bash_20250124` for an agent.
+    """The API's `bash_20250124` tool.
 
-    `directory` is where commands start and their HOME, a temporary one where none is given; `timeout` is in seconds,
-    `output_limit` in bytes of each stream. With `allowed`, any other command raises `CommandRefused`, which is also
-    kept in `refused`. Commands get no input, and what they start in the background ends with them, unless it leaves
-    their process group (`setsid`). `close` (also at garbage collection) removes what was temporary, and ends the tool.
+    `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
+    `output_limit` in bytes of each stream. If `allowed` is given, any other command raises `CommandRefused`, which is
+    also kept in `refused`. Commands get no input. Processes that they start in the background are killed at the end,
+    unless they leave the process group (`setsid`). `close` removes temporary files and ends the tool; garbage
+    collection calls it too.
     """
 
     name: ClassVar[str] = "bash"
@@ -99,20 +101,20 @@ class Bash:
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             "TERM": "dumb",
-            **{name: environ[name] for name in PASSED_ON if name in environ},
+            **{name: environ[name] for name in PASSED_VARIABLES if name in environ},
             "HOME": str(self.directory),
             "TMPDIR": str(self._temporary),
             "HARNESS_STATE": str(self._state),
         }
 
     async def aclose(self) -> None:
-        """`close`, for those that await it."""
+        """Close the tool; for callers that await it."""
         self.close()
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
-        """What the command wrote: stdout, then stderr, then the exit code where it is not 0.
+        """Run the command and return stdout, then stderr, then the exit code unless it is 0.
 
-        Raises `TimeoutError` with the output so far when the time is up, and `CommandRefused`.
+        Raise `TimeoutError` with the output so far if the command takes too long, and `CommandRefused`.
         """
         self._make_directories()
         if arguments.get("restart"):
@@ -120,19 +122,19 @@ class Bash:
             return "bash has been restarted"
         command = arguments["command"]
         if self._allowed is not None and command not in self._allowed:
-            self.refused = CommandRefused(_refusal(command, self._allowed))
+            self.refused = CommandRefused(_refusal_message(command, self._allowed))
             raise self.refused
         return await self._run(command)
 
     def _make_directories(self) -> None:
-        """Also where a command has removed them: no process starts in a directory that is not there."""
+        """Make the directories, also after a command has removed them: a process cannot start without one."""
         if self.close.alive:
-            for made in (self.directory, self._temporary):
-                made.mkdir(parents=True, exist_ok=True)
+            for directory in (self.directory, self._temporary):
+                directory.mkdir(parents=True, exist_ok=True)
 
     async def _run(self, command: str) -> str:
         transport, output = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Output(self._output_limit),
+            lambda: _ProcessOutput(self._output_limit),
             *("bash", "-c", _SCRIPT, "bash", command, _SESSION),
             stdin=asyncio.subprocess.DEVNULL,
             cwd=self.directory,
@@ -149,17 +151,17 @@ class Bash:
             transport.close()
         if not finished:
             raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{output.text()}")
-        return _reported(output.text(), transport.get_returncode() or 0)
+        return _format_result(output.text(), transport.get_returncode() or 0)
 
 
-class _Output(asyncio.SubprocessProtocol):
-    """What a process writes; and when it has exited, and when its pipes are closed too, which may be much later."""
+class _ProcessOutput(asyncio.SubprocessProtocol):
+    """A process's output, and futures for its exit and for the closing of its pipes, which may be much later."""
 
     def __init__(self, limit: int) -> None:
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
-        self._captured = {1: _Captured(limit), 2: _Captured(limit)}
+        self._captured = {1: _OutputBuffer(limit), 2: _OutputBuffer(limit)}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._captured[fd].add(data)
@@ -171,13 +173,13 @@ class _Output(asyncio.SubprocessProtocol):
         self.closed.set_result(None)
 
     def text(self) -> str:
-        """stdout, then stderr, which begins a line of its own."""
+        """Return stdout, then stderr on a new line."""
         stdout, stderr = self._captured[1].text(), self._captured[2].text()
         return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
 
 
-class _Captured:
-    """The first and the last half of `limit` bytes of a stream of any length; the middle is counted, not kept."""
+class _OutputBuffer:
+    """The first and the last half of `limit` bytes of a stream; the middle is counted and dropped."""
 
     def __init__(self, limit: int) -> None:
         self._half = limit // 2
@@ -192,29 +194,29 @@ class _Captured:
             del self._tail[:excess]
 
     def text(self) -> str:
-        """As UTF-8, with U+FFFD for what is none; a note on a line of its own says how much was left out."""
+        """Return the bytes as UTF-8, with U+FFFD for invalid ones, and a note about the bytes left out."""
         if not self._left_out:
             return bytes(self._head + self._tail).decode("utf-8", "replace")
         head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
-        tail = bytes(self._tail[_first_character(self._tail) :]).decode("utf-8", "replace")
+        tail = bytes(self._tail[_character_start(self._tail) :]).decode("utf-8", "replace")
         return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
 
 
-def _first_character(data: bytes | bytearray) -> int:
-    """Where the first whole character begins: after at most three bytes that continue one."""
+def _character_start(data: bytes | bytearray) -> int:
+    """Return the index of the first whole character, after at most three continuation bytes."""
     continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
     return next(continuing, 0)
 
 
-def _reported(text: str, returncode: int) -> str:
-    """The output, with a last line that says how the command ended where that is not with 0."""
+def _format_result(text: str, returncode: int) -> str:
+    """Return the output, with a last line for a signal or an exit code other than 0."""
     if not returncode:
         return text or "(no output)"
     how = f"killed by signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
     return text + ("\n" if text and not text.endswith("\n") else "") + f"[{how}]"
 
 
-def _refusal(command: str, allowed: Container[str]) -> str:
+def _refusal_message(command: str, allowed: Container[str]) -> str:
     known = "\n".join(f"  {one}" for one in sorted(allowed)) if isinstance(allowed, Iterable) else ""
     return (
         f"the command {command!r} is not declared, so it was not run. Declared are:\n{known or '  (none)'}\n"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.reference.context.context import plain
+from flag_harness.reference.context.context import to_json_value
 from flag_harness.reference.tools.tool import Tool
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:
-    """A tool that calls `function` with the arguments by name. See `function_tool`."""
+    """A tool that calls `function` with the input as keyword arguments. See `function_tool`."""
 
     name: str
     description: str
@@ -23,11 +23,11 @@ class FunctionTool:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """Name, description and schema, as the API wants a custom tool."""
+        """The name, description and schema, in the API's form for a custom tool."""
         return {"name": self.name, "description": self.description, "input_schema": self.input_schema}
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
-        """What the function returns, as text: a string as it is, nothing for None, anything else as JSON."""
+        """Return the function's result as text: a string unchanged, None as an empty string, anything else as JSON."""
         if inspect.iscoroutinefunction(self.function):
             result = await self.function(**arguments)
         else:
@@ -36,13 +36,13 @@ class FunctionTool:
                 result = await result
         if result is None:
             return ""
-        return result if isinstance(result, str) else json.dumps(plain(result), ensure_ascii=False)
+        return result if isinstance(result, str) else json.dumps(to_json_value(result), ensure_ascii=False)
 
 
 def function_tool(name: str, description: str, input_schema: Mapping[str, Any], function: Callable[..., Any]) -> Tool:
-    """A tool named `name` that calls `function`, sync (in a thread, so that it blocks nobody) or async.
+    """Return a tool that calls `function`, which is sync (it runs in a thread) or async.
 
-    The arguments come by keyword, checked against `input_schema`, defaults filled in. What the function raises becomes
-    an error result for the model.
+    Arguments are passed by keyword, checked against `input_schema`, with defaults filled in. An exception becomes an
+    error result for the model.
     """
     return FunctionTool(name, description, input_schema, function)

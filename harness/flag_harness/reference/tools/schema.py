@@ -1,6 +1,6 @@
-"""JSON schemas of tools' inputs: checked strictly by pydantic, declared defaults filled in, errors that name the field.
+"""JSON schemas of tool inputs: checked strictly by pydantic, with defaults filled in, and errors that name the field.
 
-Strict means that nothing is converted: `"5"` is no number, `true` is no 1, `5.0` is no whole number.
+Strict means that nothing is converted: `"5"` is not a number, `true` is not 1, `5.0` is not a whole number.
 """
 
 import json
@@ -15,7 +15,16 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 from pydantic_core.core_schema import CoreSchema
 
 from flag_harness.errors import HarnessError
-from flag_harness.reference.tools.schema_words import KEYWORDS, TAG, WORDS, Json, described, either, listed, sentence
+from flag_harness.reference.tools.schema_words import (
+    KEYWORDS,
+    TAG,
+    WORDS,
+    Json,
+    describe_schema,
+    error_sentence,
+    join_or,
+    join_values,
+)
 
 _KINDS = ("string", "integer", "number", "boolean", "null", "object", "array")
 _CHECKED = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", *sum(KEYWORDS.values(), ())}
@@ -25,11 +34,11 @@ _REMARKS = {"title", "description", "default", "examples", "format", "deprecated
 
 
 class SchemaError(HarnessError):
-    """A tool's `input_schema` is no JSON schema, or asks for a check that the harness does not make."""
+    """A tool's `input_schema` is not a JSON schema, or uses a keyword that is not supported."""
 
 
-class InvalidInput(ValueError):  # noqa: N818 - named for what it is about, as CassetteMiss is
-    """An input that does not fit its schema. `problems` has one sentence a field, each beginning with its path."""
+class InvalidToolInputError(ValueError):
+    """An input does not fit its schema. `problems` has a sentence for each field, which starts with its path."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -37,100 +46,104 @@ class InvalidInput(ValueError):  # noqa: N818 - named for what it is about, as C
 
 
 class Schema:
-    """A JSON schema, made into a pydantic validator once.
+    """A JSON schema, compiled to a pydantic validator.
 
-    Understood: `type` (one or several), `enum`, `const`, `anyOf`, `oneOf` (as `anyOf`), `allOf`, `$ref` within the
-    schema, and the bounds of strings, numbers, objects and arrays in `KEYWORDS`. Raises `SchemaError` for any other
-    keyword that would restrict the input: an unchecked restriction is worse than none.
+    Supported: `type` (one or several), `enum`, `const`, `anyOf`, `oneOf` (as `anyOf`), `allOf`, `$ref` within the
+    schema, and the limits of strings, numbers, objects and arrays in `KEYWORDS`. Raise `SchemaError` for any other
+    keyword that restricts the input, since ignoring a restriction would be worse.
     """
 
     def __init__(self, schema: Mapping[str, Json]) -> None:
         try:
-            definitions: list[CoreSchema] = [{**_core(schema), "ref": "#"}]
-            for place in ("$defs", "definitions"):
-                parts = schema.get(place, {}).items()
-                definitions += [{**_core(part), "ref": f"#/{place}/{name}"} for name, part in parts]
+            definitions: list[CoreSchema] = [{**_core_schema_of(schema), "ref": "#"}]
+            for group in ("$defs", "definitions"):
+                parts = schema.get(group, {}).items()
+                definitions += [{**_core_schema_of(part), "ref": f"#/{group}/{name}"} for name, part in parts]
             reference = core_schema.definition_reference_schema("#")
             self._validator = SchemaValidator(core_schema.definitions_schema(reference, definitions))
         except (_CoreSchemaError, AttributeError, TypeError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
-            raise SchemaError(f"the schema cannot be used: {reason}; mend it, and build the tool again") from None
+            raise SchemaError(f"the schema cannot be used: {reason}; fix it, and build the tool again") from None
 
-    def filled(self, value: Json, at: str = "") -> Json:
-        """`value` with the declared defaults of absent properties, also of required ones.
+    def validate(self, value: Json, at: str = "") -> Json:
+        """Return `value` with the declared defaults of missing properties, including required ones.
 
-        Raises `InvalidInput`, whose paths begin with `at`, where the value stands in what the reader knows.
+        Raise `InvalidToolInputError`, whose paths start with `at`, if the value does not fit.
         """
         try:
             return self._validator.validate_python(value, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False)
-            raise InvalidInput(tuple(dict.fromkeys(sentence(detail, at) for detail in details))) from None
+            raise InvalidToolInputError(
+                tuple(dict.fromkeys(error_sentence(detail, at) for detail in details))
+            ) from None
 
 
-def _core(schema: Json) -> CoreSchema:
-    """All that `schema` says of a value, as one pydantic schema."""
+def _core_schema_of(schema: Json) -> CoreSchema:
+    """Return the pydantic schema for a JSON schema."""
     if schema is True:
         return core_schema.any_schema()
     if not isinstance(schema, Mapping):
-        raise SchemaError(f"{schema!r:.100} is no JSON schema; write an object, such as {{'type': 'string'}}")
+        raise SchemaError(f"{schema!r:.100} is not a JSON schema; write an object, such as {{'type': 'string'}}")
     for keyword in schema:
         if keyword not in _CHECKED and keyword not in _REMARKS and not keyword.startswith("x-"):
             known = ", ".join(sorted(_CHECKED))
-            raise SchemaError(f"the keyword {keyword!r} is not checked here; take it out, or use one of: {known}")
-    parts = [_core(part) for part in schema.get("allOf", ())]
+            raise SchemaError(f"the keyword {keyword!r} is not supported; remove it, or use one of: {known}")
+    parts = [_core_schema_of(part) for part in schema.get("allOf", ())]
     if "$ref" in schema:
         parts.append(core_schema.definition_reference_schema(schema["$ref"]))
     if "type" in schema or any(keyword in schema for group in KEYWORDS.values() for keyword in group):
-        parts.append(_typed(schema))
+        parts.append(_typed_schema(schema))
     if "enum" in schema or "const" in schema:
-        parts.append(_literal(schema["enum"] if "enum" in schema else [schema["const"]]))
+        parts.append(_literal_schema(schema["enum"] if "enum" in schema else [schema["const"]]))
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
-        parts.append(_union(alternatives))
+        parts.append(_union_schema(alternatives))
     if len(parts) == 1:
         return parts[0]
     return core_schema.chain_schema(parts) if parts else core_schema.any_schema()
 
 
-def _typed(schema: Mapping[str, Json]) -> CoreSchema:
-    named = schema.get("type", list(_KINDS))
-    kinds = [named] if isinstance(named, str) else list(named)
+def _typed_schema(schema: Mapping[str, Json]) -> CoreSchema:
+    declared = schema.get("type", list(_KINDS))
+    kinds = [declared] if isinstance(declared, str) else list(declared)
     for kind in kinds:
         if kind not in _KINDS:
-            raise SchemaError(f"{kind!r} is no type of JSON schema; the types are: {', '.join(_KINDS)}")
+            raise SchemaError(f"{kind!r} is not a type of JSON schema; the types are: {', '.join(_KINDS)}")
     if kinds == ["number"] or len(kinds) > 1:
-        choices = {kind: _OF_KIND[kind](schema, kind) for kind in kinds}
+        choices = {kind: _SCHEMA_OF_KIND[kind](schema, kind) for kind in kinds}
         if "number" in choices:
-            choices.setdefault("integer", _integer(schema, "number"))
-        return _by_kind(choices, either(WORDS[kind] for kind in kinds))
-    return _OF_KIND[kinds[0]](schema, kinds[0])
+            choices.setdefault("integer", _integer_schema(schema, "number"))
+        return _tagged_schema(choices, join_or(WORDS[kind] for kind in kinds))
+    return _SCHEMA_OF_KIND[kinds[0]](schema, kinds[0])
 
 
-def _union(alternatives: list[Json]) -> CoreSchema:
-    """Alternatives of distinct types are told apart by the value's type, so that errors can be those of the one."""
+def _union_schema(alternatives: list[Json]) -> CoreSchema:
+    """Return the schema of a union. If its types are distinct, errors are those of the alternative with that type."""
     kinds = [part.get("type") if isinstance(part, Mapping) else None for part in alternatives]
-    expected = either(described(part) for part in alternatives)
+    expected = join_or(describe_schema(part) for part in alternatives)
     distinct = all(isinstance(kind, str) for kind in kinds) and len(set(kinds)) == len(kinds)
     if distinct and not {"integer", "number"} <= set(kinds):
-        by_kind = {str(kind): _core(part) for kind, part in zip(kinds, alternatives, strict=True)}
+        by_kind = {str(kind): _core_schema_of(part) for kind, part in zip(kinds, alternatives, strict=True)}
         if "number" in by_kind:
             by_kind["integer"] = by_kind["number"]
-        return _by_kind(by_kind, expected)
-    return _expecting(expected, core_schema.union_schema([_core(part) for part in alternatives], mode="left_to_right"))
+        return _tagged_schema(by_kind, expected)
+    return _with_expectation(
+        expected, core_schema.union_schema([_core_schema_of(part) for part in alternatives], mode="left_to_right")
+    )
 
 
-def _by_kind(choices: Mapping[str, CoreSchema], expected: str) -> CoreSchema:
+def _tagged_schema(choices: Mapping[str, CoreSchema], expected: str) -> CoreSchema:
     return core_schema.tagged_union_schema(
         {TAG + kind: choice for kind, choice in choices.items()},
-        lambda value: TAG + kind_of(value),
+        lambda value: TAG + json_kind(value),
         custom_error_type="expected",
         custom_error_message="{expected}",
         custom_error_context={"expected": expected},
     )
 
 
-def _expecting(expected: str, schema: CoreSchema) -> CoreSchema:
-    """`schema`, whose errors say nothing but what was expected."""
+def _with_expectation(expected: str, schema: CoreSchema) -> CoreSchema:
+    """Return `schema` with one error message, which says what was expected."""
     return core_schema.custom_error_schema(
         schema,
         custom_error_type="expected",
@@ -139,27 +152,29 @@ def _expecting(expected: str, schema: CoreSchema) -> CoreSchema:
     )
 
 
-def _string(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _string_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     core = core_schema.str_schema(
         min_length=schema.get("minLength"),
         max_length=schema.get("maxLength"),
         pattern=schema.get("pattern"),
-        regex_engine="python-re",  # the other engine has no look-around, which JSON schema has
+        regex_engine="python-re",  # the other engine lacks look-around, which JSON schema allows
     )
-    return _expecting(described({**schema, "type": kind}), core)
+    return _with_expectation(describe_schema({**schema, "type": kind}), core)
 
 
-def _integer(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _expecting(described({**schema, "type": kind}), core_schema.int_schema(**_bounds(schema, whole=True)))
+def _integer_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+    return _with_expectation(
+        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_bounds(schema, whole=True))
+    )
 
 
-def _number(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _number_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     core = core_schema.float_schema(**_bounds(schema, whole=False), allow_inf_nan=False)
-    return _expecting(described({**schema, "type": kind}), core)
+    return _with_expectation(describe_schema({**schema, "type": kind}), core)
 
 
 def _bounds(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
-    """The bounds by pydantic's names. A fractional bound on whole numbers is the nearest whole one inside it."""
+    """Return the limits under pydantic's names; fractional limits of whole numbers are rounded inwards."""
     names = (
         ("minimum", "ge", math.ceil),
         ("exclusiveMinimum", "gt", math.floor),
@@ -173,20 +188,20 @@ def _bounds(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
     return bounds
 
 
-def _boolean(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _expecting(WORDS[kind], core_schema.bool_schema())
+def _boolean_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+    return _with_expectation(WORDS[kind], core_schema.bool_schema())
 
 
-def _null(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    return _expecting(WORDS[kind], core_schema.none_schema())
+def _null_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+    return _with_expectation(WORDS[kind], core_schema.none_schema())
 
 
-def _array(schema: Mapping[str, Json], kind: str) -> CoreSchema:
-    items = _core(schema["items"]) if "items" in schema else None
+def _array_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+    items = _core_schema_of(schema["items"]) if "items" in schema else None
     return core_schema.list_schema(items, min_length=schema.get("minItems"), max_length=schema.get("maxItems"))
 
 
-def _object(schema: Mapping[str, Json], kind: str) -> CoreSchema:
+def _object_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     required = schema.get("required", [])
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", True)
@@ -194,12 +209,12 @@ def _object(schema: Mapping[str, Json], kind: str) -> CoreSchema:
     return core_schema.typed_dict_schema(
         {name: _property(part, name in required) for name, part in declared.items()},
         extra_behavior="forbid" if others is False else "allow",
-        extras_schema=None if isinstance(others, bool) else _core(others),
+        extras_schema=None if isinstance(others, bool) else _core_schema_of(others),
     )
 
 
 def _property(schema: Json, required: bool) -> core_schema.TypedDictField:
-    core = _core(schema)
+    core = _core_schema_of(schema)
     if isinstance(schema, Mapping) and "default" in schema:
         default = schema["default"]
         core = core_schema.with_default_schema(core, default_factory=lambda: deepcopy(default))
@@ -207,19 +222,19 @@ def _property(schema: Json, required: bool) -> core_schema.TypedDictField:
     return core_schema.typed_dict_field(core, required=required)
 
 
-_OF_KIND: Mapping[str, Callable[[Mapping[str, Json], str], CoreSchema]] = {
-    "string": _string,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "null": _null,
-    "object": _object,
-    "array": _array,
+_SCHEMA_OF_KIND: Mapping[str, Callable[[Mapping[str, Json], str], CoreSchema]] = {
+    "string": _string_schema,
+    "integer": _integer_schema,
+    "number": _number_schema,
+    "boolean": _boolean_schema,
+    "null": _null_schema,
+    "object": _object_schema,
+    "array": _array_schema,
 }
 
 
-def _literal(values: Sequence[Json]) -> CoreSchema:
-    """One of `values`, compared as JSON: in Python True equals 1."""
+def _literal_schema(values: Sequence[Json]) -> CoreSchema:
+    """Return the schema of an enumeration, compared as JSON, since True equals 1 in Python."""
     allowed = {json.dumps(value, sort_keys=True) for value in values}
 
     def check(value: Json) -> Json:
@@ -227,10 +242,10 @@ def _literal(values: Sequence[Json]) -> CoreSchema:
             raise ValueError("not among the values")
         return value
 
-    return _expecting(listed(values), core_schema.no_info_plain_validator_function(check))
+    return _with_expectation(join_values(values), core_schema.no_info_plain_validator_function(check))
 
 
-def kind_of(value: Json) -> str:
-    """The JSON schema type of a value; whole numbers are `integer`, and what JSON has no word for is `""`."""
+def json_kind(value: Json) -> str:
+    """Return the JSON schema type of a value (`integer` for whole numbers), or an empty string if JSON lacks it."""
     kinds = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
     return "null" if value is None else kinds.get(type(value), "")

@@ -1,5 +1,7 @@
-"""What a JSON schema expects and what an input got wrong, in words that recordings can hold: no library's version
-changes them."""
+"""Error messages for inputs that do not fit a JSON schema.
+
+Recordings hold these messages, so no library version may change them.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,41 +22,43 @@ KEYWORDS: Mapping[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties"),
     "array": ("items", "minItems", "maxItems"),
 }
-"""The keywords that bear on one kind of value and let every other kind pass."""
+"""The keywords that apply to one type of value and ignore all others."""
 TAG = "\0"
-"""Marks what pydantic puts into a path to say which alternative it took, so that it can be taken out again."""
+"""Prefix of path parts that pydantic adds for the chosen alternative, so that they can be removed again."""
 _SHOWN = 80
-"""Characters of a refused value that an error repeats."""
+"""Characters of an invalid value that an error repeats."""
 
 Json: TypeAlias = Any
 
 
-def described(schema: Json) -> str:
-    """What a schema expects, in words."""
+def describe_schema(schema: Json) -> str:
+    """Return what a schema expects, in words."""
     if not isinstance(schema, Mapping):
         return "anything"
     if "const" in schema or "enum" in schema:
-        return listed(schema["enum"] if "enum" in schema else [schema["const"]])
-    named = schema.get("type", "object" if "required" in schema else "")
-    kinds = [named] if isinstance(named, str) else named
-    words = either(WORDS.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds)
+        return join_values(schema["enum"] if "enum" in schema else [schema["const"]])
+    declared = schema.get("type", "object" if "required" in schema else "")
+    kinds = [declared] if isinstance(declared, str) else declared
+    words = join_or(WORDS.get(kind, str(schema.get("title") or schema.get("$ref") or "a value")) for kind in kinds)
     bounds = [f"{keyword} {schema[keyword]}" for group in KEYWORDS.values() for keyword in group if keyword in schema]
-    needed = " and ".join(schema.get("required", ()))
+    required = " and ".join(schema.get("required", ()))
     plain = [bound for bound in bounds if not bound.startswith(("properties", "required", "additional", "items"))]
-    return words + (f" with {needed}" if needed else "") + (f" ({', '.join(plain)})" if plain else "")
+    return words + (f" with {required}" if required else "") + (f" ({', '.join(plain)})" if plain else "")
 
 
-def listed(values: Iterable[Json]) -> str:
-    return either(json.dumps(value, ensure_ascii=False) for value in values)
+def join_values(values: Iterable[Json]) -> str:
+    """Return the values as JSON, joined by `or`."""
+    return join_or(json.dumps(value, ensure_ascii=False) for value in values)
 
 
-def either(words: Iterable[str]) -> str:
+def join_or(words: Iterable[str]) -> str:
+    """Return the distinct words, joined by `or`."""
     return " or ".join(dict.fromkeys(words))
 
 
-def sentence(detail: Mapping[str, Any], at: str) -> str:
-    """One of pydantic's errors in words that do not change with its version: recordings hold them."""
-    path, context = path_of(detail["loc"], at) or "the input", detail.get("ctx", {})
+def error_sentence(detail: Mapping[str, Any], at: str) -> str:
+    """Return one of pydantic's errors as a sentence, in words that do not depend on its version."""
+    path, context = format_path(detail["loc"], at) or "the input", detail.get("ctx", {})
     match detail["type"]:
         case "missing":
             return f"{path} is required"
@@ -68,16 +72,16 @@ def sentence(detail: Mapping[str, Any], at: str) -> str:
             expected = context["expected"]
         case kind:
             expected = {"dict_type": "an object", "list_type": "an array"}.get(kind, detail["msg"])
-    return f"{path} must be {expected}, not {_shown(detail['input'])}"
+    return f"{path} must be {expected}, not {_shorten(detail['input'])}"
 
 
-def path_of(location: Iterable[str | int], at: str = "") -> str:
-    """`items[2].name` for `("items", 2, "name")`, behind the path `at`."""
+def format_path(location: Iterable[str | int], at: str = "") -> str:
+    """Return `items[2].name` for `("items", 2, "name")`, after the path `at`."""
     parts = [part for part in location if not str(part).startswith(TAG)]
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join((at, *steps)).removeprefix(".")
 
 
-def _shown(value: Json) -> str:
+def _shorten(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,4 +1,4 @@
-"""Tools as the agent sees them: what a tool is, one call, its outcome, and the box that runs them."""
+"""Tools of the agent: the protocol, a call, its outcome, and the toolbox that runs calls."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -7,23 +7,23 @@ from typing import Any, Protocol
 
 from flag_harness.clock import Clock
 from flag_harness.errors import HarnessError
-from flag_harness.reference.request.watchdog import TimeIsUpError, within
-from flag_harness.reference.tools.schema import InvalidInput, Schema
+from flag_harness.reference.request.watchdog import WaitTimeoutError, wait_within
+from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
 
 DELAY = 0.5
-"""Seconds between the event that shows a call and the start of its tool, so that a reader can follow."""
+"""Seconds between the event that shows a call and the start of the tool, so that a reader can follow."""
 
 TIMEOUT = 600.0
-"""Seconds that any tool may run: as long as the SDK waits for an answer. Tools with work of their own to bound, like
-`Bash`, stop much earlier."""
+"""Seconds that any tool can run: as long as the SDK waits for an answer. Tools with their own limit, such as `Bash`,
+stop much earlier."""
 
 OUTPUT_LIMIT = 100_000
-"""Characters of a result that are sent to the model: more than `Bash` gives, and about 25,000 tokens."""
+"""Characters of a result that are sent to the model: more than `Bash` returns, and about 25,000 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One `tool_use` block: the model asks for `name` with `input`, which nobody has checked yet."""
+    """One `tool_use` block: the model calls `name` with `input`, which is unchecked."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a call came to. `id` is that of its call; an error says in words what the model can do about it."""
+    """The outcome of the call `id`; an error tells the model what it can do."""
 
     id: str
     content: str
@@ -40,17 +40,17 @@ class ToolOutcome:
 
     @property
     def block(self) -> dict[str, Any]:
-        """The `tool_result` block for the next user message. `is_error` stands in it only where it is true."""
+        """The `tool_result` block for the next user message, with `is_error` only if it is true."""
         block: dict[str, Any] = {"type": "tool_result", "tool_use_id": self.id, "content": self.content}
         return {**block, "is_error": True} if self.is_error else block
 
 
 class Tool(Protocol):
-    """Something that the model may call.
+    """Something that the model can call.
 
-    `beta` is the `anthropic-beta` value that the tool needs, None where it is generally available. `definition` is what
-    stands in the request's `tools`. `input_schema` is the JSON schema of its input, also where the API defines the tool
-    and the definition holds none. `run` gets arguments that fit the schema, defaults filled in, and may raise.
+    `beta` is the `anthropic-beta` value that the tool needs, or None if it is generally available. `definition` is the
+    tool's entry in the request. `input_schema` is the JSON schema of the input, also if the API defines the tool and
+    the definition has none. `run` gets arguments that fit the schema, with defaults filled in, and may raise.
     """
 
     @property
@@ -71,10 +71,10 @@ class Tool(Protocol):
 class Toolbox:
     """The tools of one agent, by name.
 
-    On `clock`, `delay` seconds are waited between the check of a call and its run, which may take `timeout` seconds;
-    then it is cancelled (a synchronous function goes on in its thread, where nothing can stop it). Of a result or an
-    error, the first and the last half of `output_limit` characters are kept. Raises `SchemaError` where a tool's schema
-    cannot be checked, `HarnessError` where two tools share a name.
+    A call starts `delay` seconds after its check, on `clock`, and is cancelled after `timeout` seconds (a synchronous
+    function cannot be stopped, and continues in its thread). If a result is longer than `output_limit` characters, its
+    middle is left out. Raise `SchemaError` if a tool's schema is not supported, and `HarnessError` if two tools share a
+    name.
     """
 
     def __init__(
@@ -96,61 +96,60 @@ class Toolbox:
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """What stands in the request's `tools`, in the order given; copies, so that marks set on them stay there."""
+        """The tools' entries in the request, in order; copies, so that marks can be added to them."""
         return [deepcopy(dict(tool.definition)) for tool in self.tools]
 
     @property
     def betas(self) -> tuple[str, ...]:
-        """The `anthropic-beta` values that the tools need, each once, in the order of the tools."""
+        """The `anthropic-beta` values that the tools need, without duplicates, in the order of the tools."""
         return tuple(dict.fromkeys(tool.beta for tool in self.tools if tool.beta))
 
     def without_beta(self, beta: str) -> "Toolbox":
-        """A box without the tools that need `beta`: a tool kept without its header is answered with a 400."""
+        """Return a toolbox without the tools that need `beta`: the API answers 400 to a tool without its beta."""
         kept = [tool for tool in self.tools if tool.beta != beta]
         return Toolbox(
             kept, clock=self._clock, delay=self._delay, timeout=self._timeout, output_limit=self._output_limit
         )
 
     async def run(self, call: ToolCall) -> ToolOutcome:
-        """Check the call's input, fill in declared defaults, wait, run the tool.
+        """Check the call's input, fill in defaults, wait for the delay, and run the tool.
 
-        Every `Exception`, a tool that does not exist and an input that does not fit become an outcome with `is_error`;
-        what derives from `BaseException` alone passes: a refused command, a cancellation.
+        An `Exception`, an unknown tool and an invalid input become an outcome with `is_error`. What derives from
+        `BaseException` alone is raised: a refused command, a cancellation.
         """
         try:
-            return ToolOutcome(call.id, self._sendable(await self._result(call)))
-        except _NoResult as error:
-            return ToolOutcome(call.id, self._sendable(str(error)), is_error=True)
+            return ToolOutcome(call.id, self._make_sendable(await self._result(call)))
+        except _CallFailedError as error:
+            return ToolOutcome(call.id, self._make_sendable(str(error)), is_error=True)
         except Exception as error:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return ToolOutcome(call.id, self._sendable(words), is_error=True)
+            return ToolOutcome(call.id, self._make_sendable(words), is_error=True)
 
     async def _result(self, call: ToolCall) -> str:
         if call.name not in self._by_name:
             names = ", ".join(self._by_name) or "none"
-            raise _NoResult(f"There is no tool called {call.name!r}. The tools are: {names}.")
+            raise _CallFailedError(f"There is no tool called {call.name!r}. The tools are: {names}.")
         tool, schema = self._by_name[call.name]
         try:
-            arguments = schema.filled(call.input)
-        except InvalidInput as error:
+            arguments = schema.validate(call.input)
+        except InvalidToolInputError as error:
             problems = "\n".join(f"- {problem}" for problem in error.problems)
-            raise _NoResult(f"{call.name} was not run: its input does not fit its schema.\n{problems}") from None
+            raise _CallFailedError(f"{call.name} was not run: its input does not fit its schema.\n{problems}") from None
         await self._clock.asleep(self._delay)
         try:
-            return await within(self._clock, self._timeout, tool.run(arguments))
-        except TimeIsUpError:
-            raise _NoResult(
+            return await wait_within(self._clock, self._timeout, tool.run(arguments))
+        except WaitTimeoutError:
+            raise _CallFailedError(
                 f"{call.name} was stopped after {self._timeout:g} s; it may or may not have taken effect."
             ) from None
 
-    def _sendable(self, text: str) -> str:
-        """`text` within the limit and without lone surrogates, which no request body can hold: they would end the
-        session, not the call."""
+    def _make_sendable(self, text: str) -> str:
+        """Return `text` within the limit and without lone surrogates, which no request body can hold."""
         if (left_out := len(text) - self._output_limit) > 0:
             head = self._output_limit // 2
             text = f"{text[:head]}\n[{left_out} characters left out]\n{text[head + left_out :]}"
         return text.encode("utf-8", "replace").decode("utf-8")
 
 
-class _NoResult(Exception):  # noqa: N818 - it ends a call, and is no error of a tool
-    """Words for the model about a call that no tool has seen, or has finished."""
+class _CallFailedError(Exception):
+    """A message for the model about a call that did not run, or did not finish."""
