@@ -11,10 +11,37 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+DEEP = os.environ.get("HARNESS_TESTS") == "deep"
+"""Whether this is `nox -s deep`: every test, in real processes, with more examples."""
+
+settings.register_profile("normal", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("deep", max_examples=500, deadline=None)
+settings.load_profile("deep" if DEEP else "normal")
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["warm"]
 WARM = Path(__file__).with_name("warm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark of tests that take long."""
+    config.addinivalue_line("markers", "deep: the test runs under `nox -s deep` only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the deep tests, unless this is `nox -s deep`."""
+    left_out = [] if DEEP else [item for item in items if item.get_closest_marker("deep")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("deep")]
+
+
+@pytest.fixture(scope="session")
+def deep() -> bool:
+    """Whether a test may take minutes."""
+    return DEEP
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,11 +58,11 @@ def _http_libraries() -> None:
 
 @pytest.fixture(scope="session")
 def warm_python() -> Iterator[Callable[[], str]]:
-    """Return the path of a `python` that has imported everything before; `HARNESS_TESTS_COLD=1`: the ordinary one."""
+    """Return the path of a `python` that has imported everything before; the ordinary one in a deep run."""
     environ, servers = dict(os.environ), list[tuple[subprocess.Popen[bytes], Path]]()
 
     def path() -> str:
-        if os.environ.get("HARNESS_TESTS_COLD") or not hasattr(os, "fork"):
+        if DEEP or os.environ.get("HARNESS_TESTS_COLD") or not hasattr(os, "fork"):
             return sys.executable
         if not servers:
             servers.append(_start_server(environ))

@@ -29,11 +29,12 @@ class Checkout:
 
     path: Path
     temporary: Path
+    python: str
 
     def pytest(self, *arguments: str, within: Sequence[str] = ()) -> str:
         """What pytest says, with a key in the environment that nothing may use."""
         environ = {**os.environ, "ANTHROPIC_API_KEY": KEY, "TMPDIR": str(self.temporary)}
-        command = [*within, sys.executable, "-m", "pytest", *arguments]
+        command = [*within, sys.executable if within else self.python, "-m", "pytest", *arguments]
         run = subprocess.run(command, cwd=self.path, env=environ, capture_output=True, text=True, timeout=300)
         return run.stdout + run.stderr
 
@@ -59,9 +60,9 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
+def checkout(tmp_path: Path, warm_python: Callable[[], str]) -> Checkout:
     """A copy of this checkout, committed."""
-    made = Checkout(tmp_path / "checkout", tmp_path / "tmp")
+    made = Checkout(tmp_path / "checkout", tmp_path / "tmp", warm_python())
     made.path.mkdir()
     made.temporary.mkdir()
     for part in PARTS:

@@ -271,7 +271,9 @@ def traffic() -> list[dict[str, Any]]:
 
 
 @needs_traffic
-@every_way
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way == WAYS[0] else pytest.mark.deep) for way in WAYS], ids=str
+)
 def test_real_traffic_is_replayed_to_the_byte(
     way: Way,
     traffic: list[dict[str, Any]],

@@ -1,8 +1,11 @@
 """`--feature`: the counts, the names, and what a run without cases comes to."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -22,31 +25,38 @@ COUNTS = {
 }
 
 
-def _pytest(*arguments: str, folder: str = ".", **environ: str) -> subprocess.CompletedProcess[str]:
-    import os
+Run: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    environment = {**os.environ, **environ}
-    return subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True, env=environment, check=False)
+
+@pytest.fixture
+def run_pytest(warm_python: Callable[[], str]) -> Run:
+    """Run pytest in this checkout, or in another folder."""
+
+    def run(*arguments: str, folder: str = ".", **environ: str) -> "subprocess.CompletedProcess[str]":
+        command = [warm_python(), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        environment = {**os.environ, **environ}
+        return subprocess.run(command, cwd=ROOT / folder, capture_output=True, text=True, env=environment, check=False)
+
+    return run
 
 
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
-def test_each_name_selects_its_cases(name: str, count: int) -> None:
+def test_each_name_selects_its_cases(name: str, count: int, run_pytest: Run) -> None:
     """The numbers of the suite, by name and by short name."""
-    run = _pytest(f"--feature={name}", "--collect-only", "-q")
+    run = run_pytest(f"--feature={name}", "--collect-only", "-q")
     listed = [line for line in run.stdout.splitlines() if line.startswith("cases/")]
     assert (0, count) == (run.returncode, len(listed)), run.stdout
 
 
-def test_names_add_up() -> None:
+def test_names_add_up(run_pytest: Run) -> None:
     """Two names select what either selects."""
-    run = _pytest("--feature=tools", "--feature=context", "--collect-only", "-q")
+    run = run_pytest("--feature=tools", "--feature=context", "--collect-only", "-q")
     assert 10 == sum(line.startswith("cases/") for line in run.stdout.splitlines())
 
 
-def test_an_unknown_name_is_a_usage_error_that_lists_the_names() -> None:
+def test_an_unknown_name_is_a_usage_error_that_lists_the_names(run_pytest: Run) -> None:
     """Exit code 4, in one line."""
-    run = _pytest("--feature=nonsense")
+    run = run_pytest("--feature=nonsense")
     assert 4 == run.returncode
     assert (
         "ERROR: --feature=nonsense: no such feature; choose from streaming, prompt_cache, extended_output, tools, "
@@ -65,16 +75,16 @@ def test_collecting_does_not_import_the_sdk() -> None:
     assert "0 []" == run.stdout.splitlines()[-1]
 
 
-def test_a_bad_number_in_the_environment_is_one_clear_line() -> None:
+def test_a_bad_number_in_the_environment_is_one_clear_line(run_pytest: Run) -> None:
     """No traceback."""
-    run = _pytest("--feature=all", MAX_TOKENS="abc")
+    run = run_pytest("--feature=all", MAX_TOKENS="abc")
     message = "MAX_TOKENS='abc' is not a whole number; set it to one, or unset it for 16384"
     assert (4, f"ERROR: {message}") == (run.returncode, run.stderr.strip())
 
 
-def test_a_selection_of_nothing_does_not_pass() -> None:
+def test_a_selection_of_nothing_does_not_pass(run_pytest: Run) -> None:
     """pytest's own exit code for an empty run."""
-    assert 5 == _pytest("--feature=streaming", "-k", "nothing_is_called_this").returncode
+    assert 5 == run_pytest("--feature=streaming", "-k", "nothing_is_called_this").returncode
 
 
 LOSING = """
@@ -86,12 +96,12 @@ def pytest_collection_modifyitems(items):
 """
 
 
-def test_a_lost_case_stops_the_run(tmp_path: Path) -> None:
+def test_a_lost_case_stops_the_run(tmp_path: Path, run_pytest: Run) -> None:
     """The numbers are held against what was collected."""
     (tmp_path / "losing.py").write_text(LOSING)
     arguments = ("--feature=all", "-plosing", "--collect-only", "-q")
     for places in ((), (".",), ("tests", "cases")):
-        run = _pytest(*arguments, *places, PYTHONPATH=str(tmp_path))
+        run = run_pytest(*arguments, *places, PYTHONPATH=str(tmp_path))
         assert 4 == run.returncode
         assert (
             "the suite's cases do not add up: streaming 8 (not 10), extended_output 7 (not 9), tools 0 (not 6)"
@@ -99,7 +109,7 @@ def test_a_lost_case_stops_the_run(tmp_path: Path) -> None:
         )
 
 
-def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp_path: Path) -> None:
+def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp_path: Path, run_pytest: Run) -> None:
     """Neither recordings nor logs; its numbers are held there, too."""
     (tmp_path / "losing.py").write_text(LOSING)
     project = tmp_path / "project"
@@ -112,9 +122,9 @@ def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp
         f"--rootdir={project}",
         f"-c{project / 'pytest.ini'}",
     )
-    lost = _pytest(*suite, "-plosing", "--collect-only", folder=str(project), PYTHONPATH=str(tmp_path))
+    lost = run_pytest(*suite, "-plosing", "--collect-only", folder=str(project), PYTHONPATH=str(tmp_path))
     assert (4, True) == (lost.returncode, "the suite's cases do not add up" in lost.stderr)
-    run = _pytest(*suite, "-kmissing_param", folder=str(project))
+    run = run_pytest(*suite, "-kmissing_param", folder=str(project))
     assert (0, ["pytest.ini"]) == (run.returncode, [path.name for path in project.iterdir()]), run.stdout
 
 
@@ -130,9 +140,9 @@ def test_the_installed_suite_is_held_whole_and_leaves_nothing_in_the_project(tmp
     ],
 )
 def test_a_run_that_is_told_to_leave_cases_out_is_not_stopped(
-    folder: str, arguments: tuple[str, ...], cases: int
+    folder: str, arguments: tuple[str, ...], cases: int, run_pytest: Run
 ) -> None:
     """It runs those that are left; where none are, pytest's own exit code says so."""
-    run = _pytest("--feature=all", "--collect-only", "-q", *arguments, folder=folder)
+    run = run_pytest("--feature=all", "--collect-only", "-q", *arguments, folder=folder)
     listed = sum("::test_" in line for line in run.stdout.splitlines())
     assert (0 if cases else 5, cases) == (run.returncode, listed), run.stderr

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-TESTS = 400
+TESTS = 40
 SYSTEM = "You are a careful assistant for commands. " + "Say what you did. " * 20
 ASK = """
 import httpx2
@@ -71,7 +70,7 @@ def _asking(pytester: pytest.Pytester, prompt: str, tool: str = "bash", tests: i
 
 def _rebase(pytester: pytest.Pytester, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [
-        sys.executable,
+        pytester._getpytestargs()[0],
         "-c",
         "from flag_harness.cli import main; raise SystemExit(main())",
         "cassette",
@@ -100,8 +99,8 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     run.assert_outcomes(failed=TESTS)
     first, hit, price, advice = _summary(run)
     assert f"{TESTS} tests: `system[0].text`, 1 word: 'careful' → 'helpful'" == first
-    assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 397 more", hit)
-    assert "  recording anew: 400 cassettes, about $0.8000 at list prices" == price
+    assert re.fullmatch(r"  (test_prompt\.py::test_ask\[\d+\](, )?){3} and 37 more", hit)
+    assert "  recording anew: 40 cassettes, about $0.0800 at list prices" == price
     assert "If the answers still hold: flag-harness cassette rebase --dry-run" == advice
     output = run.stdout.str()
     assert 1 == output.count("The nearest is interaction 0; it differs in:")
@@ -111,7 +110,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
     assert before == [path.read_text().splitlines() for path in paths]
     done = _rebase(pytester)
     assert (0, "") == (done.returncode, done.stderr)
-    assert "400 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
+    assert "40 requests rewritten. The answers are as they were: rebased, not verified." in done.stdout
     for old, path in zip(before, paths, strict=True):
         new = path.read_text().splitlines()
         stamp = [line for line in new if line.strip().startswith('"rebased"')]
@@ -121,7 +120,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
         assert [(changed[0][1].replace("helpful", "careful"), changed[0][1])] == changed
     green = pytester.runpytest_subprocess("-q", *workers)
     green.assert_outcomes(passed=TESTS)
-    green.stdout.fnmatch_lines(["rebased, not verified: 400 cassettes, until they are recorded again"])
+    green.stdout.fnmatch_lines(["rebased, not verified: 40 cassettes, until they are recorded again"])
     assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
 
 

@@ -134,6 +134,7 @@ def test_without_traffic_it_says_so(
 
 
 @pytest.mark.skipif(not TRAFFIC.exists(), reason="no recorded traffic beside the project: ../shared/traffic")
+@pytest.mark.deep
 def test_the_simulated_api_is_true_to_recorded_traffic(
     fidelity: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,4 +5,4 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--kills", type=int, default=100, help="how many processes to kill, over all points (100)")
+    parser.addoption("--kills", type=int, default=20, help="how many processes to kill, over all points (20)")

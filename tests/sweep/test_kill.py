@@ -225,7 +225,7 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
     grave: Grave, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Kills over all points, each followed by a successor, which brings the turn to its end."""
-    kills = request.config.getoption("--kills", default=100)
+    kills = request.config.getoption("--kills", default=20)
     met: Counter[str] = Counter()
     lost: list[str] = []
     for number in range(kills):

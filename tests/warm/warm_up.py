@@ -9,8 +9,8 @@ from pathlib import Path
 
 LIBRARIES = ("aiohttp", "brotli", "httpx", "rich.console", "trio", "uvicorn", "uvloop", "vcr", "yaml", "zstandard")
 XDIST = ("execnet.gateway_base", "execnet.multi", "xdist.dsession", "xdist.remote", "xdist.scheduler")
-PROGRAMS = ("__main__", "conformance")
-"""Modules of the package that do something when they are imported, or belong to the cases."""
+LATER = ("__main__", "conformance", "features")
+"""Modules that are no libraries, belong to the cases, or are loaded by `import_plugin`, which wants to be the first."""
 
 SUITE = """
 import asyncio
@@ -40,7 +40,7 @@ def test_fails():
 
 
 def warm_up(folder: Path) -> None:
-    """Record and play a small suite in a folder of its own, then import what is left."""
+    """Record and play a small suite in a folder of its own."""
     import pytest
 
     folder.joinpath("test_warm_up.py").write_text(SUITE)
@@ -51,13 +51,20 @@ def warm_up(folder: Path) -> None:
         for options in (("--record-mode=rewrite", "--harness-upstream=simulator"), ()):
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                pytest.main(["-p", "no:cacheprovider", *options])
+                pytest.main(["-p", "no:cacheprovider", *options], plugins=[Importing()])
             assert "1 failed, 3 passed" in printed.getvalue(), printed.getvalue()
     finally:
         os.chdir(here)
         os.environ.clear()
         os.environ.update(environ)
-    _import_the_rest()
+
+
+class Importing:
+    """Imports, while pytest runs: it rewrites the assertions of plugins, and warns of those that came before it."""
+
+    def pytest_collection(self) -> None:
+        """Import the libraries, and every module of the package."""
+        _import_the_rest()
 
 
 def _import_the_rest() -> None:
@@ -67,5 +74,5 @@ def _import_the_rest() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for module in pkgutil.walk_packages(flag_harness.__path__, "flag_harness."):
-        if not set(module.name.split(".")) & set(PROGRAMS):
+        if not set(module.name.split(".")) & set(LATER):
             importlib.import_module(module.name)

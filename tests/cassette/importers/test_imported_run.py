@@ -1,7 +1,6 @@
 """A test suite that moved in: its vcrpy cassette, imported, plays under the plugin."""
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -49,7 +48,15 @@ def _imported(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.path.joinpath("test_hello.json").write_text(json.dumps({"version": 1, "interactions": [ROW]}))
     to = pytester.path / "recordings" / "test_hello"
     done = pytester.run(
-        sys.executable, "-m", "flag_harness.cli", "cassette", "import", "test_hello.json", "--to", str(to), *options
+        *pytester._getpytestargs()[:1],
+        "-m",
+        "flag_harness.cli",
+        "cassette",
+        "import",
+        "test_hello.json",
+        "--to",
+        str(to),
+        *options,
     )
     assert 0 == done.ret
     return pytester.runpytest_subprocess("-p", "no:cacheprovider")
