@@ -1,5 +1,6 @@
 """Sessions: one for each feature, and what CI runs. A bare `nox` runs what CI runs, in the environment it stands in."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -56,6 +57,12 @@ def errors(session: nox.Session) -> None:
     _feature(session, "errors")
 
 
+@nox.session
+def integration(session: nox.Session) -> None:
+    """The cases in which features work together."""
+    _feature(session, "integration")
+
+
 @nox.session(name="all")
 def all_features(session: nox.Session) -> None:
     """All 25 cases."""
@@ -70,10 +77,61 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="virtualenv")
-@nox.parametrize("release", ["2.12", "1.17", "0.125"])
+@nox.parametrize("release", ["2", "1.17", "0.125", "0.73", "0.49"])
 def sdk(session: nox.Session, release: str) -> None:
-    """The cases on another release of the SDK, from the same cassettes: httpx2 under 2.x and 1.x, httpx under 0.x."""
-    session.install("-e", ".", f"anthropic=={release}.*")
+    """The cases on other releases of the SDK, from the same cassettes; the suites in tests/pins on older ones."""
+    session.install("-e", ".[agent,vcr]", f"anthropic=={release}.*")
+    _two_suites(session)
+    if release not in ("0.73", "0.49"):  # the cases send what those do not know
+        session.run("pytest", "--feature=all", *session.posargs)
+
+
+PINS = {
+    "sdk-0.84": ("anthropic==0.84.*", "pytest-asyncio==0.23.*"),
+    "pytest-8.3": ("pytest==8.3.5",),
+    "oldest": ("anthropic==0.49.*", "pytest==8.2.0", "pydantic==2.5.*", "msgspec==0.18.6", "pytest-asyncio==0.23.*"),
+}
+"""What other repositories pin, by the name of a session."""
+
+
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("pins", list(PINS), ids=list(PINS))
+def pins(session: nox.Session, pins: str) -> None:
+    """Installed beside pinned releases, the package leaves them as they are, and the suites in tests/pins pass."""
+    session.install(*PINS[pins])
+    before = _installed(session)
+    session.install("-e", ".[vcr]")
+    names = [pin.partition("==")[0] for pin in PINS[pins]]
+    moved = [f"{name}: {before[name]}, now {_installed(session)[name]}" for name in names]
+    if any(before[name] != _installed(session)[name] for name in names):
+        session.error(f"installing the package has moved what was pinned: {'; '.join(moved)}")
+    session.log("kept: %s", ", ".join(f"{name} {before[name]}" for name in names))
+    _two_suites(session, "-W", "error")
+
+
+def _two_suites(session: nox.Session, *options: str) -> None:
+    """Run the two suites of two tests each, one with the fixture `cassette`, one with the marks of pytest-recording."""
+    for suite in ("cassette", "vcr"):
+        with session.chdir(f"tests/pins/{suite}"):
+            session.run("pytest", "-p", "no:cacheprovider", *options)
+
+
+def _installed(session: nox.Session) -> dict[str, str]:
+    """Return the version of each distribution in the session's environment."""
+    listed = session.run("python", "-m", "pip", "list", "--format=json", "--no-index", silent=True, log=False)
+    rows = json.loads(str(listed).splitlines()[0])
+    return {row["name"].lower(): row["version"] for row in rows}
+
+
+@nox.session(venv_backend="virtualenv")
+def namesakes(session: nox.Session) -> None:
+    """The cases where PyPI's `harness-cli` and `harness` were installed before, and uninstalled after."""
+    for namesake in ("harness-cli", "harness"):
+        session.install(namesake)
+    session.install("-e", ".[agent]")
+    for namesake in ("harness-cli", "harness"):
+        session.run("python", "-m", "pip", "uninstall", "--yes", namesake)
+    session.run("python", "-c", "import flag_harness; print(flag_harness.Cassette)")
     session.run("pytest", "--feature=all", *session.posargs)
 
 
@@ -81,7 +139,7 @@ def sdk(session: nox.Session, release: str) -> None:
 @nox.parametrize("plugin", ["pytest-recording", "pytest-bdd", "cassetter", "pytest-httpx", "pytest-httpx2", "respx"])
 def beside(session: nox.Session, plugin: str) -> None:
     """The cases in an environment in which another plugin is installed, and that plugin's own help."""
-    session.install("-e", ".", plugin)
+    session.install("-e", ".[agent]", plugin)
     session.run("pytest", "--feature=all", *session.posargs)
 
 

@@ -21,7 +21,7 @@ settings.register_profile("deep", max_examples=500, deadline=None)
 settings.load_profile("deep" if DEEP else "normal")
 
 pytest_plugins = ["pytester"]
-collect_ignore = ["warm"]
+collect_ignore = ["pins", "warm"]
 WARM = Path(__file__).with_name("warm")
 
 

@@ -28,6 +28,7 @@ def test_ask(cassette):
     assert "Two." == ask()
 """
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("cold")
 
 
 def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
