@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from flag_harness.record import RequestRow, RunRow, body_hash, row_from_builtins
+from flag_harness.record import RequestRecord, RunRow, body_hash, row_from_builtins
 from flag_harness.wire.usage import Usage
 
 ROW = RunRow(
@@ -13,7 +13,10 @@ ROW = RunRow(
     combination="streaming",
     outcome="failed",
     phase="teardown",
-    requests=(RequestRow("POST", "/v1/messages", 200, body_hash(b"{}")), RequestRow("GET", "/v1/models", None, "")),
+    requests=(
+        RequestRecord("POST", "/v1/messages", 200, body_hash(b"{}")),
+        RequestRecord("GET", "/v1/models", None, ""),
+    ),
     errors=1,
     usage=Usage(input_tokens=12, output_tokens=5, cache_read_input_tokens=7),
     cost=0.25,

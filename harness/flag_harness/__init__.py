@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flag_harness.flags import Flag
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.record import RequestRow, RunRow
+    from flag_harness.record import RequestRecord, RunRow
     from flag_harness.simulator import simulate
     from flag_harness.transports import async_http_client, http_client, intercepted
     from flag_harness.transports.serve.server import LoopbackServer
@@ -49,7 +49,7 @@ __all__ = [
     "Normalisers",
     "Recorder",
     "Refusal",
-    "RequestRow",
+    "RequestRecord",
     "RunRow",
     "ScenarioError",
     "async_http_client",
@@ -77,7 +77,7 @@ _HOMES = {
     "Normalisers": "flag_harness.cassette",
     "Recorder": "flag_harness.cassette",
     "Refusal": "flag_harness.errors",
-    "RequestRow": "flag_harness.record",
+    "RequestRecord": "flag_harness.record",
     "RunRow": "flag_harness.record",
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",

@@ -15,7 +15,7 @@ HASH_KEY = b"flag-harness run record"
 _DIGEST_BYTES = 16
 
 
-class RequestRow(msgspec.Struct, frozen=True):
+class RequestRecord(msgspec.Struct, frozen=True):
     """One request of a test.
 
     Attributes:
@@ -57,7 +57,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     combination: str
     outcome: Outcome
     phase: Phase = "call"
-    requests: tuple[RequestRow, ...] = ()
+    requests: tuple[RequestRecord, ...] = ()
     errors: int = 0
     usage: Usage = Usage()
     cost: float | None = None

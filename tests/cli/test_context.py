@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cli.context import register
+from flag_harness.cli.context import add_context_command
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.store import load_context, save_context
 
@@ -27,7 +27,7 @@ PROMPT = (
 def harness(*words: str | Path) -> int:
     """The exit code of `flag-harness context ...`."""
     parser = argparse.ArgumentParser(prog="flag-harness")
-    register(parser.add_subparsers(required=True))
+    add_context_command(parser.add_subparsers(required=True))
     arguments = parser.parse_args(["context", *map(str, words)])
     code: int = arguments.run(arguments)
     return code

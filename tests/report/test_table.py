@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.record import RequestRow, RunRow
+from flag_harness.record import RequestRecord, RunRow
 from flag_harness.report.table import align_columns, group_by_combination, recordings_line, summary_lines
 from flag_harness.wire.usage import Usage
 
@@ -20,7 +20,7 @@ def _row(**changes: Any) -> RunRow:
         case="test_a.py::test_a",
         combination="off",
         outcome="passed",
-        requests=2 * (RequestRow("POST", "/v1/messages", 200, ""),),
+        requests=2 * (RequestRecord("POST", "/v1/messages", 200, ""),),
         usage=Usage(input_tokens=1200, output_tokens=30),
         cost=0.01,
         seconds=1.0,

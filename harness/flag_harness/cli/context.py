@@ -29,7 +29,7 @@ _VERIFY = """example:
 Exit code: 0 all are sound, 1 a restore would repair something, 2 one cannot be restored at all."""
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_context_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `context save|restore|verify`."""
     parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
     commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")

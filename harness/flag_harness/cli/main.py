@@ -5,13 +5,16 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from flag_harness.cli import cassette, context, matrix, serve
+from flag_harness.cli.cassette import add_cassette_command
+from flag_harness.cli.context import add_context_command
+from flag_harness.cli.matrix import add_matrix_command
+from flag_harness.cli.serve import add_serve_command
 from flag_harness.errors import HarnessError
 
-COMMANDS = (cassette, context, matrix, serve)
-"""The modules of the commands. Each has a function `register`, which adds a parser that sets `run`.
+COMMANDS = (add_cassette_command, add_context_command, add_matrix_command, add_serve_command)
+"""The functions that add the parsers of the commands.
 
-`run` takes the parsed arguments and returns the exit code.
+Each parser sets `run`, which takes the parsed arguments and returns the exit code.
 """
 
 
@@ -22,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"flag-harness {version('flag-harness')}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.register(subparsers)
+    for add_command in COMMANDS:
+        add_command(subparsers)
     parsed = parser.parse_args(arguments)
     try:
         code: int = parsed.run(parsed)

@@ -16,7 +16,7 @@ _EXAMPLES = """examples:
 The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship."""
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `matrix`."""
     parser = subparsers.add_parser(
         "matrix",

@@ -38,7 +38,7 @@ Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPI
 request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_serve_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `serve` with `replay` and `simulator`."""
     serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
     kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")

@@ -2,15 +2,31 @@
 
 import argparse
 
-from flag_harness.cli.cassette import check, diff, export, import_, prune, rebase, show, stat
+from flag_harness.cli.cassette.check import add_check_command
+from flag_harness.cli.cassette.diff import add_diff_command
+from flag_harness.cli.cassette.export import add_export_command
+from flag_harness.cli.cassette.import_ import add_import_command
+from flag_harness.cli.cassette.prune import add_prune_command
+from flag_harness.cli.cassette.rebase import add_rebase_command
+from flag_harness.cli.cassette.show import add_show_command
+from flag_harness.cli.cassette.stat import add_stat_command
 
-COMMANDS = (check, diff, export, import_, prune, rebase, show, stat)
-"""The modules of the commands. Each has a function `register`, which adds its parser."""
+COMMANDS = (
+    add_check_command,
+    add_diff_command,
+    add_export_command,
+    add_import_command,
+    add_prune_command,
+    add_rebase_command,
+    add_show_command,
+    add_stat_command,
+)
+"""The functions that add the parsers of the commands."""
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_cassette_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `cassette` and its commands."""
     parser = subparsers.add_parser("cassette", help="read, compare, check, import and export recorded traffic")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.register(commands)
+    for add_command in COMMANDS:
+        add_command(commands)

@@ -55,7 +55,7 @@ class _CheckResult:
     error: str = ""
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `check`."""
     parser = commands.add_parser(
         "check",

@@ -24,7 +24,7 @@ Requests are compared in full, answers by content: blocks, texts, usage. Times, 
 Exit code: 0 no difference, 1 they differ, 2 a file cannot be read, or wrong usage."""
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `diff`."""
     parser = commands.add_parser(
         "diff",

@@ -23,7 +23,7 @@ API = "https://api.anthropic.com"
 _SUFFIX = ".yaml"
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `export`."""
     parser = commands.add_parser(
         "export",

@@ -72,7 +72,7 @@ class _Outcome:
     error: str = ""
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_import_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `import`."""
     parser = commands.add_parser(
         "import",

@@ -50,7 +50,7 @@ class _Removable:
         return [*self.cassettes, *self.blobs, *self.parts]
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `prune`."""
     parser = commands.add_parser(
         "prune",

@@ -50,7 +50,7 @@ class RebasePlan:
     changes: tuple[str, ...]
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `rebase`."""
     parser = commands.add_parser(
         "rebase",

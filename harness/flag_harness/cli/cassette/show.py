@@ -45,7 +45,7 @@ _RULE = "────"
 """The shortest rule to the right of a heading."""
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_show_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `show`."""
     parser = commands.add_parser(
         "show",

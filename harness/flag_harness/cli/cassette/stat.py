@@ -58,7 +58,7 @@ class _Stat:
     cost: float | None
 
 
-def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `stat`."""
     parser = commands.add_parser(
         "stat",

@@ -20,11 +20,11 @@ class TrafficMask:
 
     def __call__(self, text: str) -> str:
         text = self._filters.text(text)
-        for secret in self._removed() if self._filters else ():
+        for secret in self._secrets_in_traffic() if self._filters else ():
             text = text.replace(secret, REDACTED)
         return without_keys(text)
 
-    def _removed(self) -> tuple[str, ...]:
+    def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
         with self._lock:
             new = self._tap.noted(self._noted)

@@ -106,11 +106,11 @@ def mask_logs(mask: Callable[[str], str]) -> Iterator[None]:
     """Mask secrets in every log record inside the context, whichever logger and handlers it passes."""
     handle = logging.Logger.handle
 
-    def handle_masked(logger: logging.Logger, record: logging.LogRecord) -> None:
+    def handle_with_mask(logger: logging.Logger, record: logging.LogRecord) -> None:
         mask_log_record(record, mask)
         handle(logger, record)
 
-    logging.Logger.handle = handle_masked  # type: ignore[assignment,method-assign]
+    logging.Logger.handle = handle_with_mask  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:

@@ -88,7 +88,7 @@ class ClaimTracker:
         function_id = case.partition("[")[0]
         return any(one.partition("[")[0] == function_id for one in self._collected) or not _mentions(path, function)
 
-    def note_recorded(self, item: pytest.Item, replaced: Path | None) -> None:
+    def note_recording(self, item: pytest.Item, replaced: Path | None) -> None:
         """Note that a test has been recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
         self._recorded.add(item.nodeid)
         if replaced is not None:

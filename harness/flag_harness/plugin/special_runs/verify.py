@@ -16,7 +16,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.test.rows import attach_row, request_rows, traffic_row
+from flag_harness.plugin.test.rows import attach_row, request_records, traffic_row
 
 if TYPE_CHECKING:
     from flag_harness.analysis.drift import DriftResult
@@ -151,7 +151,7 @@ class Verifier:
             one.combination.id,
             outcome,
             measure_traffic(one.exchanges),
-            request_rows(one.exchanges, one.filters),
+            request_records(one.exchanges, one.filters),
             answered_by=self._upstream if one.exchanges else None,
         )
 

@@ -212,4 +212,4 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     tracker = item.config.stash[CLAIM_TRACKER]
-    tracker.note_recorded(item, traffic.plan.path if replaced_broken_file else None)
+    tracker.note_recording(item, traffic.plan.path if replaced_broken_file else None)

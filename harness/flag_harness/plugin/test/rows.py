@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics
     from flag_harness.cassette import Filters
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.record import Outcome, RequestRow, RunRow
+    from flag_harness.record import Outcome, RequestRecord, RunRow
     from flag_harness.wire.timeline import Request, Response
 
 _ATTRIBUTE = "flag_harness"
@@ -29,7 +29,7 @@ def run_row(item: pytest.Item, outcome: "Outcome") -> "RunRow | None":
         combination.id,
         outcome,
         traffic.metrics,
-        request_rows(traffic.exchanges, traffic.plan.filters),
+        request_records(traffic.exchanges, traffic.plan.filters),
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
         **_origin(traffic),
     )
@@ -40,7 +40,7 @@ def traffic_row(
     combination: str,
     outcome: "Outcome",
     metrics: "Metrics",
-    requests: "tuple[RequestRow, ...]",
+    requests: "tuple[RequestRecord, ...]",
     **origin: Any,
 ) -> "RunRow":
     """Return a row with the figures of `metrics`; `origin` says who answered."""
@@ -60,22 +60,22 @@ def traffic_row(
     )
 
 
-def request_rows(exchanges: "Sequence[tuple[Request, Response]]", filters: "Filters") -> "tuple[RequestRow, ...]":
+def request_records(exchanges: "Sequence[tuple[Request, Response]]", filters: "Filters") -> "tuple[RequestRecord, ...]":
     """Return a row for each request, without what the filters remove."""
-    return tuple(_request_row(request, response, filters) for request, response in exchanges)
+    return tuple(_request_record(request, response, filters) for request, response in exchanges)
 
 
-def _request_row(request: "Request", response: "Response", filters: "Filters") -> "RequestRow":
+def _request_record(request: "Request", response: "Response", filters: "Filters") -> "RequestRecord":
     from flag_harness.cassette.interaction import kept_request
     from flag_harness.cassette.match.matching import body_value, canonical
-    from flag_harness.record import RequestRow, body_hash
+    from flag_harness.record import RequestRecord, body_hash
     from flag_harness.wire.timeline import Head
 
     kept = filters.request(kept_request(request))
     value = body_value(kept.body)
     content = value if isinstance(value, bytes) else canonical(value)
     status = response[0].status if response and isinstance(response[0], Head) else None
-    return RequestRow(kept.method, kept.path, status, body_hash(content))
+    return RequestRecord(kept.method, kept.path, status, body_hash(content))
 
 
 def _origin(traffic: "CassetteTraffic") -> dict[str, Any]:
