@@ -1,1 +1,1 @@
-"""The 25 cases: one scripted agent under every combination of the shipped flags, with tools, restarts and errors."""
+"""The 25 cases: one scripted agent under every combination of the default flags, with tools, restarts and errors."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.conformance.stage import Talk, bash_for, new_agent, restored_agent, root
+from flag_harness.conformance.support import Conversation, make_agent, make_bash, restore_agent, suite_root
 from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG
@@ -24,14 +24,14 @@ except ModuleNotFoundError:
     async_fixture = pytest.fixture  # not used: `pytest_configure` stops the run
 
 OLDEST_SDK = (0, 125)
-"""The first release of the SDK that knows all that the cases send."""
+"""The first SDK release that supports everything that the cases send."""
 
-SUITE = root(Path(__file__).parent)
-"""This suite's own, whichever copy of the package is imported: a checkout plays and writes its own recordings."""
+SUITE = suite_root(Path(__file__).parent)
+"""The root of this suite, whichever copy of the package is imported: a checkout uses its own recordings."""
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Load the plugin behind `--feature`, also where the suite runs installed."""
+    """Load the plugin behind `--feature`, also if the suite is installed."""
     pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
@@ -70,9 +70,9 @@ def _unset_settings(harness_combination: Combination, monkeypatch: pytest.Monkey
 
 @pytest.fixture(autouse=True, scope="package")
 def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the agent logs goes to `logs/cases.jsonl` too, one JSON object a line; each worker has its own file.
+    """Also write the agent's log to `logs/cases.jsonl`, one JSON object per line, with a file per worker.
 
-    Where the suite runs installed, in somebody else's project, the file is a temporary one.
+    If the suite is installed in another project, the file is a temporary one.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     own = SUITE == request.config.rootpath
@@ -89,7 +89,7 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
-    """One cassette a case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
+    """Return a path per case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
     return SUITE / "recordings" / module / f"{slug(name)}.json"
@@ -97,19 +97,19 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def harness_scenarios() -> Path:
-    """The scenarios of the cases."""
+    """Return the folder of the cases' scenarios."""
     return SUITE / "fixtures" / "scenarios"
 
 
 @pytest.fixture
 def cassette(harness_cassette: Any) -> Any:
-    """The case's traffic, also where another plugin has a fixture of this name."""
+    """Return the case's cassette, also if another plugin has a fixture of this name."""
     return harness_cassette
 
 
 @pytest.fixture
 def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[str]:
-    """What the case's scenario lets tools run. A cassette is data: what it asks for beyond these is refused."""
+    """Return the commands that the case's scenario allows. A cassette is only data: other commands are refused."""
     scenario = request.node.get_closest_marker("scenario").args[0]
     table = tomllib.loads((harness_scenarios / f"{scenario}.toml").read_text(encoding="utf-8"))
     declared: list[str] = table["commands"]
@@ -118,7 +118,7 @@ def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[st
 
 @async_fixture
 async def client(cassette: Any) -> AsyncIterator[Any]:
-    """The SDK's client, answered by the case's cassette."""
+    """Yield the SDK's client, answered by the case's cassette."""
     from anthropic import AsyncAnthropic
 
     async with AsyncAnthropic(http_client=cassette.async_http_client(), max_retries=0) as client:
@@ -126,23 +126,25 @@ async def client(cassette: Any) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def talk(client: Any, cassette: Any, commands: list[str], request: pytest.FixtureRequest) -> Callable[..., Talk]:
-    """Begins a conversation with a new agent: `talk(tools=[...], model="...", context_path=...)`."""
+def start(
+    client: Any, cassette: Any, commands: list[str], request: pytest.FixtureRequest
+) -> Callable[..., Conversation]:
+    """Return a function that starts a conversation with a new agent: `start(tools=[...], model="...")`."""
     project = {"model": request.config.stash[CONFIG].model}
 
-    def begin(**options: Any) -> Talk:
-        bash = bash_for(commands)
-        return Talk(new_agent(client, cassette.clock, bash=bash, **{**project, **options}), bash)
+    def start_new(**options: Any) -> Conversation:
+        bash = make_bash(commands)
+        return Conversation(make_agent(client, cassette.clock, bash=bash, **{**project, **options}), bash)
 
-    return begin
+    return start_new
 
 
 @pytest.fixture
-def resume(client: Any, cassette: Any, commands: list[str]) -> Callable[[Path], Talk]:
-    """Goes on with a saved session: `resume(path)`."""
+def resume(client: Any, cassette: Any, commands: list[str]) -> Callable[[Path], Conversation]:
+    """Return a function that continues a saved session: `resume(path)`."""
 
-    def go_on(path: Path) -> Talk:
-        bash = bash_for(commands)
-        return Talk(restored_agent(path, client, cassette.clock, bash=bash), bash)
+    def resume_saved(path: Path) -> Conversation:
+        bash = make_bash(commands)
+        return Conversation(restore_agent(path, client, cassette.clock, bash=bash), bash)
 
-    return go_on
+    return resume_saved

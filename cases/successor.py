@@ -1,7 +1,7 @@
-"""A process that restores a saved session and sends its next request; or saves one over and over until it is killed.
+"""The other process of the context cases: it restores a session, or saves sessions until it is killed.
 
 python -m flag_harness.conformance.successor next CONTEXT TEXT [COMMAND ...]      prints the next request's body
-python -m flag_harness.conformance.successor save CONTEXT                        saves two sessions in turn, for ever
+python -m flag_harness.conformance.successor save CONTEXT                        saves two sessions in turn, forever
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.clock import VirtualClock
-from flag_harness.conformance.stage import bash_for, restored_agent
+from flag_harness.conformance.support import make_bash, restore_agent
 from flag_harness.reference import Context, save_context
 from flag_harness.wire.timeline import Cut, Request, Response
 
 
 async def print_next_request(path: Path, text: str, commands: list[str]) -> None:
-    """Restore the session in `path`, send `text`, and print the body of the request that goes out."""
+    """Restore the session in `path`, send `text`, and print the body of the request."""
     from anthropic import AsyncAnthropic
 
     from flag_harness.transports import async_http_client
@@ -30,13 +30,13 @@ async def print_next_request(path: Path, text: str, commands: list[str]) -> None
 
     clock = VirtualClock()
     async with AsyncAnthropic(api_key="offline", http_client=async_http_client(unreachable, clock=clock)) as client:
-        async for _ in restored_agent(path, client, clock, bash=bash_for(commands)).send(text):
+        async for _ in restore_agent(path, client, clock, bash=make_bash(commands)).send(text):
             pass
     sys.stdout.buffer.write(bodies[0])
 
 
 def session(words: str, count: int) -> Context:
-    """A session with SDK objects inside: the assistant's turns are the content blocks that the SDK returned."""
+    """Return a session with SDK objects inside: the assistant's turns are content blocks of the SDK."""
     from anthropic.types import TextBlock, ToolUseBlock
 
     turn: list[Any] = [
@@ -44,17 +44,17 @@ def session(words: str, count: int) -> Context:
         ToolUseBlock(type="tool_use", id="toolu_01", name="bash", input={"command": "true"}),
     ]
     result = {"type": "tool_result", "tool_use_id": "toolu_01", "content": words}
-    asked = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": turn}]
-    messages: list[dict[str, Any]] = [*asked, {"role": "user", "content": [result]}] * count
+    turns = [{"role": "user", "content": "Go."}, {"role": "assistant", "content": turn}]
+    messages: list[dict[str, Any]] = [*turns, {"role": "user", "content": [result]}] * count
     return Context(messages=tuple(messages))
 
 
-def save_for_ever(path: Path) -> None:
-    """Save a short and a long session in turn, saying so once the first is saved."""
-    both = itertools.cycle([session("short", 1), session("long " * 200, 400)])
-    save_context(next(both), path)
+def save_forever(path: Path) -> None:
+    """Save a short and a long session in turn; print a line after the first save."""
+    sessions = itertools.cycle([session("short", 1), session("long " * 200, 400)])
+    save_context(next(sessions), path)
     print("saving", flush=True)
-    for context in both:
+    for context in sessions:
         save_context(context, path)
 
 
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     if verb == "next":
         asyncio.run(print_next_request(Path(file), rest[0], rest[1:]))
     else:
-        save_for_ever(Path(file))
+        save_forever(Path(file))

@@ -1,4 +1,4 @@
-"""The flag matrix: one scripted bash round trip under every combination of the three shipped flags."""
+"""The flag matrix: one scripted bash round trip under every combination of the three default flags."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,13 +7,13 @@ import pytest
 
 from flag_harness import models
 from flag_harness.analysis.metrics import first_token
-from flag_harness.conformance.stage import (
+from flag_harness.conformance.support import (
     TOKENS,
-    Talk,
+    Conversation,
+    body_keys,
     cache_marks,
     deltas,
     expected_transcript,
-    keys,
     streamed_tokens,
     transcript,
 )
@@ -25,131 +25,133 @@ from flag_harness.wire.timeline import header
 ALL = "streaming+prompt_cache+extended_output"
 
 PLAIN_MAX_TOKENS = 4096
-"""What the agent asks for where extended output is off."""
+"""The agent's `max_tokens` if extended output is off."""
 
 LONG = 64_000
-"""More tokens than the SDK takes without streaming: what `streaming+extended_output` asks for."""
+"""More tokens than the SDK allows without streaming; `streaming+extended_output` requests them."""
 
 SCHEDULING = 0.25
 """Seconds by which two readings of a real clock may differ on a busy machine."""
 
 FIRST, SECOND = "How many open lines has the plan?", "Put the list in order."
 FIRST_LINES = 5
-"""Lines of the transcript that belong to the first question."""
+"""Transcript lines of the first question."""
 
 MARKED = [
     ["messages[0].content[0]", "system[0]", "tools[0]"],
     ["messages[0].content[0]", "messages[2].content[0]", "system[0]", "tools[0]"],
 ]
-"""Where the two requests of the first question carry their cache marks: tools, system, and the latest user turns."""
+"""The marked paths of the first question's two requests: tools, system, and the latest user turns."""
 
 
 @pytest.mark.flag_matrix("streaming", "prompt_cache", "extended_output")
 @pytest.mark.scenario("round_trip")
 @pytest.mark.asyncio
 async def test_matrix(
-    flags: Combination, cassette: Any, talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+    flags: Combination, cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The round trip works, and each flag changes what it is there to change and nothing else."""
+    """The round trip works under every combination, and each flag changes only what it should."""
     with monkeypatch.context() as earlier:
         for flag in flags.flags:
             earlier.setenv(flag.env, "false" if flag.name in flags else "true")
-        conversation = talk()  # flags are read at call time: those of the agent's making count for nothing
+        conversation = start()  # the agent reads its flags at each call, not here
     if flags.id == "streaming+extended_output":
         monkeypatch.setenv(MAX_TOKENS.env, str(LONG))
     for question in (FIRST, SECOND) if flags.id == ALL else (FIRST,):
-        await conversation.say(question)
+        await conversation.send(question)
 
     _check_tokens(flags, cassette.bodies)
     for body in cassette.bodies:
         _check_wire(flags, body)
-    assert not conversation.of(AgentError), "the run ends well"
+    assert not conversation.events_of(AgentError), "the run ends well"
     CHECKS[flags.id](cassette, conversation)
     _check_transcript(flags, cassette, conversation)
 
 
 def _check_tokens(flags: Combination, bodies: tuple[Mapping[str, Any], ...]) -> None:
-    """How long an answer each combination asks for."""
-    asked = {body["max_tokens"] for body in bodies}
+    """Check `max_tokens` of each request."""
+    max_tokens = {body["max_tokens"] for body in bodies}
     if flags.id == "streaming+extended_output":
-        assert {LONG} == asked, "with a stream, 64,000 tokens are allowed"
+        assert {LONG} == max_tokens, "with a stream, 64,000 tokens are allowed"
     elif "extended_output" in flags:
-        assert {MAX_TOKENS.default} == asked, "max_tokens is MAX_TOKENS"
+        assert {MAX_TOKENS.default} == max_tokens, "max_tokens is MAX_TOKENS"
     else:
-        assert {PLAIN_MAX_TOKENS} == asked, "4096 tokens are asked for"
+        assert {PLAIN_MAX_TOKENS} == max_tokens, "4096 tokens are requested"
 
 
 def _check_wire(flags: Combination, body: Mapping[str, Any]) -> None:
-    """What every request of a combination says, whoever answers."""
-    assert "beta" not in keys(body), "no key of the body is named beta"
+    """Check what holds for every request of a combination, whichever upstream answers."""
+    assert "beta" not in body_keys(body), "no key of the body is named beta"
     assert ("streaming" in flags) == (body.get("stream", False) is True), "stream is set by its flag alone"
     marks = cache_marks(body)
     assert all({"type": "ephemeral"} == mark for mark in marks.values()), "cache marks are in object form"
     assert ("prompt_cache" in flags) == bool(marks), "cache marks are set by their flag alone"
     thinking = {key: body[key] for key in ("thinking", "output_config") if key in body}
     assert ("extended_output" in flags) == bool(thinking), "thinking is set by its flag alone"
-    wanted = models.thinking_parameters(models.find(body["model"]), THINKING_BUDGET.default)
-    assert thinking in ({}, wanted), "thinking is what the model wants"
+    expected = models.thinking_parameters(models.find(body["model"]), THINKING_BUDGET.default)
+    assert thinking in ({}, expected), "thinking has the form that the model needs"
 
 
-def _check_transcript(flags: Combination, cassette: Any, conversation: Talk) -> None:
-    """A reader sees what they would see with every flag off; a live model's words are its own."""
+def _check_transcript(flags: Combination, cassette: Any, conversation: Conversation) -> None:
+    """Check that the visible transcript equals that of `off`; a live model's words may differ."""
     words = not cassette.is_live
     expected = expected_transcript()[: None if flags.id == ALL else FIRST_LINES]
     lines = transcript(conversation.agent.context.messages, words=words)
     if words:
         assert expected == lines, "the visible transcript equals that of off"
     else:
-        called = [[line for line in one if line[1] == "tool_use"] for one in (expected, lines)]
-        assert called[0][:1] == called[1][:1], "the tool is called"
+        calls = [[line for line in one if line[1] == "tool_use"] for one in (expected, lines)]
+        assert calls[0][:1] == calls[1][:1], "the tool is called"
 
 
-def _off(cassette: Any, conversation: Talk) -> None:
+def _off(cassette: Any, conversation: Conversation) -> None:
     plain = {"model", "max_tokens", "system", "tools", "messages"}
     assert all(plain == set(body) for body in cassette.bodies), "the request is plain"
-    assert not any(header(request.headers, "anthropic-beta") for request, _ in cassette.exchanges), "no beta is asked"
+    assert not any(header(request.headers, "anthropic-beta") for request, _ in cassette.exchanges), (
+        "no beta is requested"
+    )
 
 
-def _streaming(cassette: Any, conversation: Talk) -> None:
-    shown = [event.text for event in conversation.of(TextDelta)]
+def _streaming(cassette: Any, conversation: Conversation) -> None:
+    shown = [event.text for event in conversation.events_of(TextDelta)]
     sent = [text for _, response in cassette.exchanges for text in deltas(response, "text")]
     assert sent == shown, "deltas are shown as they come"
     messages = conversation.agent.context.messages
-    said = [line[2] for line in transcript(messages) if line[:2] == ["assistant", "text"]]
-    assert "".join(said) == "".join(shown), "the deltas join to the final text"
-    assert len(said) < len(shown), "the text comes in more than one delta"
+    texts = [line[2] for line in transcript(messages) if line[:2] == ["assistant", "text"]]
+    assert "".join(texts) == "".join(shown), "the deltas join to the final text"
+    assert len(texts) < len(shown), "the text comes in more than one delta"
     tolerance = 1e-6 if cassette.is_virtual else SCHEDULING
-    for (_, response), event in zip(cassette.exchanges, conversation.of(RequestUsage), strict=True):
+    for (_, response), event in zip(cassette.exchanges, conversation.events_of(RequestUsage), strict=True):
         timeline = pytest.approx(first_token(response), abs=tolerance)
         assert timeline == event.first_token, "the agent's first-token time equals the timeline's"
 
 
-def _prompt_cache(cassette: Any, conversation: Talk) -> None:
+def _prompt_cache(cassette: Any, conversation: Conversation) -> None:
     assert MARKED == [[*cache_marks(body)] for body in cassette.bodies[:2]], "tools, system and user turns are marked"
-    first, second = (event.usage for event in conversation.of(RequestUsage)[:2])
+    first, second = (event.usage for event in conversation.events_of(RequestUsage)[:2])
     cached = first.cache_creation_input_tokens + first.cache_read_input_tokens
     assert 0 < cached <= second.cache_read_input_tokens, "the second turn reads the cache"
 
 
-def _extended_output(cassette: Any, conversation: Talk) -> None:
+def _extended_output(cassette: Any, conversation: Conversation) -> None:
     assert all("stream" not in body for body in cassette.bodies), "there is still no stream"
 
 
-def _streaming_prompt_cache(cassette: Any, conversation: Talk) -> None:
+def _streaming_prompt_cache(cassette: Any, conversation: Conversation) -> None:
     _streaming(cassette, conversation)
     _prompt_cache(cassette, conversation)
-    stated, total = streamed_tokens(cassette.exchanges), conversation.of(RequestUsage)[-1].total
+    stated, total = streamed_tokens(cassette.exchanges), conversation.events_of(RequestUsage)[-1].total
     counted = {name: getattr(total, name) for name in TOKENS}
     assert stated == counted, "usage of start and delta is not counted twice, and cache tokens are kept"
     assert total == conversation.agent.context.usage, "the session's usage is that of its requests"
 
 
-def _prompt_cache_extended_output(cassette: Any, conversation: Talk) -> None:
+def _prompt_cache_extended_output(cassette: Any, conversation: Conversation) -> None:
     _prompt_cache(cassette, conversation)
     _extended_output(cassette, conversation)
 
 
-def _all(cassette: Any, conversation: Talk) -> None:
+def _all(cassette: Any, conversation: Conversation) -> None:
     _streaming_prompt_cache(cassette, conversation)
     words = not cassette.is_live
     both = (expected_transcript(), transcript(conversation.agent.context.messages))
@@ -157,7 +159,7 @@ def _all(cassette: Any, conversation: Talk) -> None:
     assert expected == done if words else len(expected) <= len(done), "both tool turns are played"
 
 
-CHECKS: Mapping[str, Callable[[Any, Talk], None]] = {
+CHECKS: Mapping[str, Callable[[Any, Conversation], None]] = {
     "off": _off,
     "streaming": _streaming,
     "prompt_cache": _prompt_cache,

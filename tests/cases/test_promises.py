@@ -114,7 +114,7 @@ def test_an_edited_recording_fails_its_case_alone_and_at_once(checkout: Checkout
 def test_the_edited_recording_is_noticed_also_where_every_exception_is_swallowed(checkout: Checkout) -> None:
     """`except Exception: pass` around the agent hides nothing."""
     checkout.edit(EDITED, one_token_more)
-    asked = "        await conversation.say(question)\n"
+    asked = "        await conversation.send(question)\n"
     swallowing = "        try:\n    " + asked + "        except Exception:\n            pass\n"
     checkout.edit("cases/test_matrix.py", lambda case: case.replace(asked, swallowing))
     output = checkout.pytest("cases/test_matrix.py", "-q")
@@ -192,9 +192,9 @@ import pytest
 
 @pytest.mark.scenario("environment")
 @pytest.mark.asyncio
-async def test_environment(cassette, talk):
-    conversation = talk()
-    await conversation.say("Which environment?")
+async def test_environment(cassette, start):
+    conversation = start()
+    await conversation.send("Which environment?")
     print(cassette.bodies[1]["messages"][-1]["content"][0]["content"])
 """
 

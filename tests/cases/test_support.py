@@ -1,4 +1,4 @@
-"""What the cases put on stage."""
+"""The support code of the cases."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from flag_harness.conformance.stage import Talk, bash_for
+from flag_harness.conformance.support import Conversation, make_bash
 from flag_harness.errors import CommandRefused
 from flag_harness.reference import Bash, Event, TurnEnded
 
 
 class Swallowing:
-    """An agent that runs one command and lets nothing stop it."""
+    """An agent that runs one command and catches every exception."""
 
     def __init__(self, bash: Bash) -> None:
         self._bash = bash
@@ -26,10 +26,10 @@ class Swallowing:
 
 @pytest.mark.asyncio
 async def test_a_command_that_is_not_declared_fails_the_case_whatever_the_agent_catches() -> None:
-    """One that is declared does not."""
-    bash = bash_for(["true"])
+    """A declared command does not."""
+    bash = make_bash(["true"])
     agent: Any = Swallowing(bash)
-    talk = Talk(agent, bash)
-    assert [TurnEnded(0.0, "end_turn")] == await talk.say("true")
+    conversation = Conversation(agent, bash)
+    assert [TurnEnded(0.0, "end_turn")] == await conversation.send("true")
     with pytest.raises(CommandRefused, match="the command 'touch pwned' is not declared"):
-        await talk.say("touch pwned")
+        await conversation.send("touch pwned")

@@ -1,4 +1,4 @@
-"""What the cases put on stage: the agent under test, its prompt and tools, and what it has shown so far."""
+"""Support for the cases: the agent under test, its prompt and tools, and the events of a conversation."""
 
 import json
 import os
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 
-def root(suite: Path) -> Path:
-    """Where the `fixtures/` and `recordings/` of a suite stand: inside it where it is installed, else beside it."""
+def suite_root(suite: Path) -> Path:
+    """Return the folder of a suite's `fixtures/` and `recordings/`: its own if it is installed, else its parent."""
     return suite if (suite / "fixtures").is_dir() else suite.parent
 
 
-FIXTURES = root(Path(__file__).parent) / "fixtures"
+FIXTURES = suite_root(Path(__file__).parent) / "fixtures"
 
 TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-"""What the API counts of every answer."""
+"""The token counts in the API's usage."""
 
 BUDGET_MODEL = "claude-haiku-4-5"
-"""A current model whose thinking takes a budget in tokens."""
+"""A current model whose thinking takes a token budget."""
 
 E = TypeVar("E")
 
 
 def system_prompt() -> str:
-    """A prompt longer than the smallest prefix that the default model caches."""
+    """Return a prompt that is longer than the smallest prefix that the default model caches."""
     return (FIXTURES / "prompts" / "keeper.md").read_text(encoding="utf-8")
 
 
-def new_agent(
+def make_agent(
     client: "AsyncAnthropic",
     clock: Clock,
     *,
@@ -49,7 +49,7 @@ def new_agent(
     context_path: Path | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Agent:
-    """The agent of the cases: with `bash`, and what tools a case adds."""
+    """Return the agent of the cases, with `bash` and a case's other tools."""
     return Agent(
         client,
         clock=clock,
@@ -62,29 +62,29 @@ def new_agent(
     )
 
 
-def restored_agent(path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash) -> Agent:
-    """The same agent, going on with a saved session."""
+def restore_agent(path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash) -> Agent:
+    """Return the agent of the cases, continuing a saved session."""
     options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (bash,)}
     return Agent.restore(path, client, **options)
 
 
-def bash_for(commands: Iterable[str]) -> Bash:
-    """A `bash` that runs nothing but the scenario's commands."""
+def make_bash(commands: Iterable[str]) -> Bash:
+    """Return a `bash` that runs only the scenario's commands."""
     return Bash(allowed=frozenset(commands), environ=os.environ)
 
 
 @dataclass
-class Talk:
-    """A conversation with an agent, its `bash`, and every event that it has shown."""
+class Conversation:
+    """A conversation with an agent, its `bash`, and all events so far."""
 
     agent: Agent
     bash: Bash
     events: list[Event] = field(default_factory=list)
 
-    async def say(self, text: str | None) -> list[Event]:
-        """Send one user text (or go on with an unanswered one) and return the events of this turn.
+    async def send(self, text: str | None) -> list[Event]:
+        """Send one user text, or None to continue an unanswered turn, and return the events of this turn.
 
-        Raises the `CommandRefused` of a command that no scenario declares, whatever the agent has caught.
+        Raise `CommandRefused` for a command that the scenario does not declare, even if the agent has caught it.
         """
         start = len(self.events)
         async for event in self.agent.send(text):
@@ -93,64 +93,64 @@ class Talk:
             raise self.bash.refused
         return self.events[start:]
 
-    def of(self, kind: type[E]) -> list[E]:
-        """The events of one kind."""
+    def events_of(self, kind: type[E]) -> list[E]:
+        """Return the events of one type."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @dataclass
-class Probe:
-    """Notes what a tool was called with, and when."""
+class ToolSpy:
+    """Records the input and the time of each tool call."""
 
     clock: Clock
     calls: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def tool(
-        self, name: str, schema: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], str] = lambda given: "done"
+        self, name: str, schema: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], str] = lambda input: "done"
     ) -> Tool:
-        """A tool that notes its calls and answers."""
+        """Return a tool that records its calls and answers them."""
 
-        def run(**given: Any) -> str:
-            self.calls.append((self.clock.now(), given))
-            return answer(given)
+        def run(**input: Any) -> str:
+            self.calls.append((self.clock.now(), input))
+            return answer(input)
 
         return function_tool(name, f"{name.replace('_', ' ').capitalize()}.", {"type": "object", **schema}, run)
 
 
 def transcript(messages: Iterable[Mapping[str, Any]], *, words: bool = True) -> list[list[Any]]:
-    """What a reader sees of a conversation: no thinking, no cache marks; without `words`, only what was done."""
+    """Return the visible lines of a conversation, without thinking and cache marks; without texts if not `words`."""
     blocks = [(str(message["role"]), block) for message in messages for block in _blocks(message["content"])]
     return [line for role, block in blocks if (line := _line(role, block, words))]
 
 
 def expected_transcript() -> list[list[Any]]:
-    """The transcript of both questions of the round trip, as it is with every flag off."""
+    """Return the transcript of both questions of the round trip, as it is with every flag off."""
     expected: list[list[Any]] = json.loads((FIXTURES / "transcript.json").read_text(encoding="utf-8"))
     return expected
 
 
 def cache_marks(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Each `cache_control` of a request's body by the path of what it marks, in the order of the paths."""
+    """Return each `cache_control` of a request's body by the path of the marked object, in the order of paths."""
     return dict(sorted((path, value) for path, key, value in _members(body, "") if key == "cache_control"))
 
 
 def deltas(response: Response, key: str) -> list[str]:
-    """What the deltas of a stream say under `key` (`text`, `partial_json`, `signature`, ...), in order."""
-    said = (event["delta"] for event in _events(response) if event["type"] == "content_block_delta")
-    return [delta[key] for delta in said if key in delta]
+    """Return the values of the deltas of a stream under `key` (`text`, `partial_json`, `signature`, ...), in order."""
+    found = (event["delta"] for event in _events(response) if event["type"] == "content_block_delta")
+    return [delta[key] for delta in found if key in delta]
 
 
 def streamed_tokens(exchanges: Iterable[tuple[Request, Response]]) -> dict[str, int]:
-    """The tokens of complete streams, added up: of each, what it said last of every count."""
+    """Return the token totals of complete streams; each stream's last value of a count is its total."""
     total = Counter(dict.fromkeys(TOKENS, 0))
     for _, response in exchanges:
-        said = [event.get("message", event).get("usage") or {} for event in _events(response)]
-        total.update({name: [usage[name] for usage in said if usage.get(name) is not None][-1] for name in TOKENS})
+        usages = [event.get("message", event).get("usage") or {} for event in _events(response)]
+        total.update({name: [usage[name] for usage in usages if usage.get(name) is not None][-1] for name in TOKENS})
     return dict(total)
 
 
-def keys(body: Mapping[str, Any]) -> set[str]:
-    """Every key of the body, at any depth, the input of tools and their schemas left out."""
+def body_keys(body: Mapping[str, Any]) -> set[str]:
+    """Return every key of the body, at any depth, except inside tool inputs and input schemas."""
     return {key for _, key, _ in _members(body, "")}
 
 
@@ -161,8 +161,8 @@ def _members(value: Any, path: str) -> Iterable[tuple[str, str, Any]]:
             if key not in ("input", "input_schema"):
                 yield from _members(member, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list):
-        for place, member in enumerate(value):
-            yield from _members(member, f"{path}[{place}]")
+        for index, member in enumerate(value):
+            yield from _members(member, f"{path}[{index}]")
 
 
 def _events(response: Response) -> list[dict[str, Any]]:
