@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.compression import uncompressed, unreadable
+from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, body
 
 
@@ -46,10 +46,10 @@ def test_every_encoding_is_read_in_any_chunking(how: str, data: bytes, cut: int)
     encoding, pack = PACKED[how]
     packed = pack(data)
     response = _answer(encoding, packed[:cut], packed[cut:])
-    plain = uncompressed(response)
+    plain = decompress_response(response)
     assert (Head(0.1, 200, (("x", "y"),)), data) == (plain[0], body(plain))
     assert [piece.at for piece in response] == [piece.at for piece in plain]
-    assert "" == unreadable(response)
+    assert "" == unreadable_encodings(response)
 
 
 @pytest.mark.parametrize("how", PACKED)
@@ -58,32 +58,32 @@ def test_an_answer_that_was_cut_is_read_as_far_as_it_came(how: str) -> None:
     encoding, pack = PACKED[how]
     packed = pack(b"hunter2 and more " * 1000)
     cut: Response = (*_answer(encoding, packed[:-2])[:-1], Cut(1.0, "reset"))
-    assert "" == unreadable(cut)
-    assert uncompressed(cut) != cut
+    assert "" == unreadable_encodings(cut)
+    assert decompress_response(cut) != cut
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "compress"])
 def test_what_is_not_what_it_says_is_left_as_it_is_and_named(encoding: str) -> None:
     """Nobody sees what is in it; what is text is seen as it stands."""
     spoilt = _answer(encoding, b"\xff\xfe no such thing")
-    assert (spoilt, encoding) == (uncompressed(spoilt), unreadable(spoilt))
+    assert (spoilt, encoding) == (decompress_response(spoilt), unreadable_encodings(spoilt))
     for plain in (b"text", b""):
         response = _answer(encoding, plain)
-        assert (plain, "") == (body(uncompressed(response)), unreadable(response))
+        assert (plain, "") == (body(decompress_response(response)), unreadable_encodings(response))
 
 
 def test_what_ends_too_early_is_not_what_it_says() -> None:
     """Words may pass for the beginning of something compressed."""
     for how, (encoding, pack) in PACKED.items():
         early = _answer(encoding, pack(b"hunter2 and more " * 1000)[:-2])
-        assert early == uncompressed(early), how
+        assert early == decompress_response(early), how
 
 
 def test_bytes_behind_a_compressed_body_are_not_overlooked() -> None:
     """A client may stop before them; the search must not."""
     for how in ("gzip", "deflate", "br", "zstd"):
         encoding, pack = PACKED[how]
-        assert encoding == unreadable(_answer(encoding, pack(b"text"), b"\xffsk-ant-"))
+        assert encoding == unreadable_encodings(_answer(encoding, pack(b"text"), b"\xffsk-ant-"))
 
 
 @pytest.mark.parametrize(("encoding", "library"), [("br", "brotli"), ("zstd", "zstandard")])
@@ -92,13 +92,13 @@ def test_without_its_library_an_encoding_cannot_be_read(
 ) -> None:
     """With it, it can."""
     response = _answer(encoding, PACKED[encoding][1](b"text"))
-    assert "" == unreadable(response)
+    assert "" == unreadable_encodings(response)
     monkeypatch.setitem(sys.modules, library, None)
-    assert encoding == unreadable(response)
+    assert encoding == unreadable_encodings(response)
 
 
 @pytest.mark.parametrize("response", [(), (Cut(0.1, "refused"),), (Head(0.1, 200, ()), Chunk(0.2, b"\xff"), End(1.0))])
 def test_what_names_no_encoding_is_as_it_was(response: Response) -> None:
     """Also what never came."""
-    assert response is uncompressed(response)
-    assert "" == unreadable(response)
+    assert response is decompress_response(response)
+    assert "" == unreadable_encodings(response)

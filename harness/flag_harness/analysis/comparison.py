@@ -14,7 +14,7 @@ from flag_harness.analysis.conversation import answer_ending
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, differences
 from flag_harness.cassette.match.miss import request_differences
-from flag_harness.wire.compression import uncompressed
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import Received, received
 
 _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "expires_at"})
@@ -53,7 +53,7 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
             yield InteractionPair(before, after, request.method, request.path)
             continue
         request_difference = request_differences(ours, theirs, partial(_are_same_id, same_ids))
-        answers = [received(uncompressed(one.response)) for one in (ours, theirs)]
+        answers = [received(decompress_response(one.response)) for one in (ours, theirs)]
         same_ids.update(_corresponding_ids(answers[0].value, answers[1].value))
         answer_difference = differences(
             *(_comparable_answer(one, answer) for one, answer in zip((ours, theirs), answers, strict=True))

@@ -16,7 +16,7 @@ from flag_harness import models
 from flag_harness.analysis.metrics import first_token, reported_usage, requested_model
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.matching import BETA_HEADER, betas
-from flag_harness.wire.compression import uncompressed
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import Received, received
 from flag_harness.wire.timeline import Cut, End
 from flag_harness.wire.usage import Usage
@@ -75,7 +75,7 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
         new = _messages(body)[common:]
         if follows is not None and new and _is_answer(new[0], answers[follows]):
             new = new[1:]
-        answers.append(received(uncompressed(interaction.response)))
+        answers.append(received(decompress_response(interaction.response)))
         first_seen.update((key, number) for _, key in prefixes)
         new_content = (*_changed_parts(body, earlier), *_blocks(new), *_raw_body(interaction, body))
         before = cassette.interactions[follows] if follows is not None else None

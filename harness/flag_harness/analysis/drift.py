@@ -13,7 +13,7 @@ from flag_harness.analysis.conversation import answer_ending
 from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
-from flag_harness.wire.compression import uncompressed
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import Received, received
 from flag_harness.wire.timeline import Response
 
@@ -58,7 +58,7 @@ class DriftResult:
 
 def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
     """Return why a recorded request cannot be verified with an upstream, or an empty string."""
-    request, answer = interaction.request, received(uncompressed(interaction.response))
+    request, answer = interaction.request, received(decompress_response(interaction.response))
     path = request.path.partition("?")[0]
     if request.method != "GET" and path not in ("/v1/messages", "/v1/messages/count_tokens"):
         return f"{request.method} {path} would change something at the upstream, so it is not sent"
@@ -90,7 +90,7 @@ def _missing_information(interaction: Interaction, answer: Received, fidelity: C
 
 def compare_answers(recorded: Response, now: Response) -> DriftResult:
     """Return the drift between a recorded answer and a new one, or why they cannot be compared."""
-    before, after = received(uncompressed(recorded)), received(uncompressed(now))
+    before, after = received(decompress_response(recorded)), received(decompress_response(now))
     if after.status is None:
         return DriftResult(inconclusive=f"there was no answer ({answer_ending(now[-1])})", is_final=True)
     if _is_temporary_error(after):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from flag_harness import models
-from flag_harness.wire.compression import uncompressed
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import Received, received
 from flag_harness.wire.timeline import Chunk, Request, Response
 from flag_harness.wire.usage import Usage
@@ -38,7 +38,7 @@ class Metrics:
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
     """Return the metrics of requests and answers as a client saw them."""
-    answers = [(requested_model(request), received(uncompressed(response))) for request, response in exchanges]
+    answers = [(requested_model(request), received(decompress_response(response))) for request, response in exchanges]
     whole = [(model, answer) for model, answer in answers if is_successful(answer)]
     usages = [(model, usage) for model, answer in whole if (usage := reported_usage(answer)) is not None]
     costs = [models.find(model).cost(usage) for model, usage in usages]

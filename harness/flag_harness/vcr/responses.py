@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from flag_harness.cassette.importers.encodings import Decoder
+from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import SourceInteraction
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
@@ -46,7 +46,7 @@ def applied(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResp
 
 def decoded(response: VcrResponse) -> VcrResponse:
     """`decode_compressed_response`: the body plain, and the headers true of it."""
-    data, headers, plain = Decoder(Limits().decoded).plain(_headers(response), response["body"]["string"])
+    data, headers, plain = BodyDecoder(Limits().decoded).decode(_headers(response), response["body"]["string"])
     if not plain or (data, headers) == (response["body"]["string"], _headers(response)):
         return response
     kept: dict[str, list[str]] = {}

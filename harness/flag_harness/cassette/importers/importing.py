@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.importers import fidelity, go_vcr, others, vcrpy
 from flag_harness.cassette.importers.document import plain_values
-from flag_harness.cassette.importers.encodings import Decoder
+from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
@@ -56,7 +56,7 @@ def import_cassette(
     try:
         name, rows = _read(plain_values(data, limits))
         kept, left_out = _parted(rows, every_path)
-        decoder = Decoder(limits.decoded)
+        decoder = BodyDecoder(limits.decoded)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
         interactions = tuple(_interaction(number, row, decoder, notes) for number, row in kept)
     except RecursionError:
@@ -128,10 +128,10 @@ def _parted(
     return kept, tuple(left_out)
 
 
-def _interaction(number: int, row: SourceInteraction, decoder: Decoder, notes: set[str]) -> Interaction:
+def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str]) -> Interaction:
     try:
-        body, headers, plain = decoder.plain(row.response_headers, row.response_body)
-        request_body, _, _ = decoder.plain(row.request_headers, row.request_body)
+        body, headers, plain = decoder.decode(row.response_headers, row.response_body)
+        request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
     request = kept_request(Request(row.method, row.url, row.request_headers, request_body))

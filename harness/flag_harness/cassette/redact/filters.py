@@ -15,7 +15,7 @@ from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.cassette.redact.named import header_values, json_values, query_values
 from flag_harness.cassette.redact.texts import UTF8, Text, in_base64, json_parts, texts
 from flag_harness.errors import ConfigError
-from flag_harness.wire.compression import uncompressed
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
 SHORTEST = 6
@@ -65,7 +65,7 @@ class Filters:
         """The response without what is filtered, in as many pieces. A compressed one becomes plain, if need be."""
         if not self:
             return response
-        opened = uncompressed(response)
+        opened = decompress_response(response)
         left = self._bodies(_data(opened))
         if left == _data(opened):
             opened, left = response, _data(response)
@@ -104,7 +104,7 @@ class Filters:
         for side in (request.headers, *(piece.headers for piece in response if isinstance(piece, Head))):
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
         if self.json or self.patterns:
-            for body in (request.body, b"".join(_data(uncompressed(response)))):
+            for body in (request.body, b"".join(_data(decompress_response(response)))):
                 found.update(self._rules.taken(body.decode(*UTF8)))
         return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 

@@ -12,7 +12,7 @@ from flag_harness.cassette.redact.edits import REDACTED
 from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.cassette.redact.texts import UTF8, Text, in_base64, json_parts, texts
 from flag_harness.errors import CassetteError
-from flag_harness.wire.compression import uncompressed, unreadable
+from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, body
 
 SHAPES: Mapping[str, str] = MappingProxyType(
@@ -90,7 +90,7 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
     found = [Finding("envelope case", kind, shown) for _, _, kind, shown in _keys(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [Finding(place, kind, shown, number) for place, kind, shown in _of_interaction(interaction)]
-        if encoding := unreadable(interaction.response):
+        if encoding := unreadable_encodings(interaction.response):
             found.append(Finding("response body", HIDDEN, encoding, number))
     return found
 
@@ -141,7 +141,7 @@ def _listed(found: list[Finding]) -> Iterator[str]:
 
 def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     yield from _of_values("", (("case", interaction.case),))
-    request, response = interaction.request, uncompressed(interaction.response)
+    request, response = interaction.request, decompress_response(interaction.response)
     yield from _of_values("request ", (("url", unquote_plus(request.url)), *_named(request.headers)))
     yield from _of_body(request.body, "request ")
     if response and isinstance(response[0], Head):
