@@ -4,6 +4,7 @@ Inside, a value of a flag is one bit. A row is the bits of its values; a conjunc
 excludes, so it holds in a row if they share no bit.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -63,6 +64,10 @@ class Encoding:
             ((bits & mask) >> offset).bit_length() - 1
             for mask, offset in zip(self.flag_masks, self.offsets, strict=False)
         )
+
+    def flag_of(self, bit: int) -> int:
+        """Return the index of the flag that a bit is a value of."""
+        return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
     def allowed_values(self, excluded: int) -> dict[int, int]:
         """Return the values that a conjunction leaves to each of its flags, as bit masks by index of the flag."""

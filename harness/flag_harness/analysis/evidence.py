@@ -1,0 +1,184 @@
+"""What the rows run so far prove about the conjunctions that make a test fail."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from random import Random
+
+from flag_harness.analysis.conjunctions import Encoding, single_bits
+from flag_harness.matrix.covering import uncovered_tuples
+from flag_harness.matrix.space import FlagSpace, Row
+
+SUPPORT = 3
+"""Passing rows that lack a literal and nothing else, before that literal is believed to be necessary."""
+
+MOST_CONTRADICTIONS = 6
+"""Failing rows of the same kind after which passing ones must be at least half as many."""
+
+
+class Evidence:
+    """Outcomes of rows. A row that both passed and failed is flaky and proves nothing."""
+
+    def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:
+        self.space = space
+        self.repeat = repeat
+        self.encoding = Encoding(space)
+        self.runs = 0
+        self.blocked: set[int] = set()
+        self._outcomes: dict[int, int] = {}
+        self._times: dict[int, int] = {}
+
+    def add(self, bits: int, passed: bool) -> None:
+        """Count a run of a row."""
+        self.runs += 1
+        self._times[bits] = self._times.get(bits, 0) + 1
+        self._outcomes[bits] = self._outcomes.get(bits, 0) | (2 if passed else 1)
+
+    def block(self, bits: int) -> None:
+        """Remember that a row cannot be run."""
+        self.blocked.add(bits)
+
+    @property
+    def failing(self) -> list[int]:
+        """The rows that always failed."""
+        return [bits for bits, outcome in self._outcomes.items() if outcome == 1]
+
+    @property
+    def passing(self) -> list[int]:
+        """The rows that always passed."""
+        return [bits for bits, outcome in self._outcomes.items() if outcome == 2]
+
+    @property
+    def flaky(self) -> tuple[Row, ...]:
+        """The rows that did both."""
+        return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
+
+    def unexplained(self, named: Sequence[int]) -> list[int]:
+        """Return the failing rows in which none of the named conjunctions holds."""
+        return [row for row in self.failing if all(row & excluded for excluded in named)]
+
+    def times(self, bits: int) -> int:
+        """Return how often a row was run."""
+        return self._times.get(bits, 0)
+
+    def is_fresh(self, bits: int) -> bool:
+        """Return whether a row was not run and may be."""
+        return bits not in self._outcomes and bits not in self.blocked
+
+    def doubtful_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
+        """Yield the values, as bits, that a conjunction excludes without proof.
+
+        It is proven if enough rows pass that have the value and else fit the conjunction. Two unexplained failing
+        rows of this kind demand one more.
+        """
+        for bit in single_bits(excluded):
+            passing, failing = self.rows_without(excluded, bit, unexplained)
+            needed = SUPPORT + len(failing) // 2
+            is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
+            if not is_proven and self._can_occur(excluded & ~bit, bit):
+                yield bit
+
+    def without_implied(self, excluded: int) -> int:
+        """Return a conjunction without the literals that its others and the constraints of the flags imply."""
+        for mask in self.encoding.flag_masks:
+            shorter = excluded & ~mask
+            if self.space.clauses and shorter != excluded and not self._can_occur(shorter, excluded & mask):
+                excluded = shorter
+        return excluded
+
+    def _can_occur(self, excluded: int, required: int) -> bool:
+        return self.row_within(self.limits(excluded, required), self.space.default_row) is not None
+
+    def rows_without(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return the passing and the unexplained failing rows that have an excluded value and else fit."""
+        passing = [row for row in self.passing if row & excluded == bit]
+        return passing, [row for row in unexplained if row & excluded == bit]
+
+    def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
+        """Return whether a row that passed should run again: other rows contradict it, or rows may be flaky."""
+        return self.times(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky)
+
+    @property
+    def has_flaky(self) -> bool:
+        """Return whether any row was flaky."""
+        return 3 in self._outcomes.values()
+
+    def limits(self, excluded: int, required: int = 0) -> dict[int, int]:
+        """Return the values left to each restricted flag, as bit masks by index of the flag."""
+        limits = self.encoding.allowed_values(excluded)
+        for index, (mask, offset) in enumerate(zip(self.encoding.flag_masks, self.encoding.offsets, strict=False)):
+            if mask & required:
+                limits[index] = (mask & required) >> offset
+        return limits
+
+    def row_within(
+        self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
+    ) -> int | None:
+        """Return the allowed row within the limits in which no avoided conjunction holds, near to the preferred one.
+
+        Return None if there is none. With `random`, the values are drawn instead.
+        """
+        row = self.space.completion_within(limits, preferred, random)
+        if row is None:
+            return None
+        bits = self.encoding.encode(row)
+        broken = next((excluded for excluded in avoided if not bits & excluded), None)
+        if broken is None:
+            return bits
+        for bit in single_bits(broken):
+            index = self.encoding.flag_of(bit)
+            narrowed = limits.get(index, -1) & bit >> self.encoding.offsets[index]
+            if narrowed:
+                found = self.row_within(limits | {index: narrowed}, preferred, avoided, random)
+                if found is not None:
+                    return found
+        return None
+
+    def excluded_size(self, named: Sequence[int]) -> int:
+        """Return the size up to which no other conjunction can make the test fail, at most 3.
+
+        Each choice of that many values passed in some row, cannot occur, or contains a named conjunction.
+        """
+        rows = [self.encoding.decode(bits) for bits in self.passing]
+        for size in range(1, min(3, len(self.space.flags)) + 1):
+            for fixed in uncovered_tuples(self.space, rows, size):
+                bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
+                if not any(self._contains(bits, excluded) for excluded in named):
+                    return size - 1
+        return min(3, len(self.space.flags))
+
+    def _contains(self, bits: int, excluded: int) -> bool:
+        """Return whether some values alone make a conjunction hold."""
+        return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
+
+
+def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
+    """Return, for each value that is not excluded, the values of other flags that no row has together with it."""
+    allowed = encoding.all_bits & ~excluded
+    beside: dict[int, int] = dict.fromkeys(single_bits(allowed), 0)
+    for row in rows:
+        for bit in single_bits(row):
+            beside[bit] |= row
+    gaps = {}
+    for mask in encoding.flag_masks:
+        for bit in single_bits(mask & allowed):
+            if gap := allowed & ~beside[bit] & ~mask:
+                gaps[bit] = gap
+    return gaps
+
+
+def hypotheses(encoding: Encoding, row: int, passing: Iterable[int], sizes: range) -> Iterator[tuple[int, int]]:
+    """Yield (excluded bits, number of literals) of the conjunctions that hold in a row and in no passing one."""
+    rows = list(passing)
+    everything = (1 << len(rows)) - 1
+    literals = [
+        (index, excluded, sum(1 << number for number, other in enumerate(rows) if other & excluded))
+        for index, excluded in encoding.literals(row)
+    ]
+    for size in sizes:
+        for chosen in combinations(literals, size):
+            refuted = excluded = 0
+            for _, bits, rows_refuted in chosen:
+                refuted |= rows_refuted
+                excluded |= bits
+            if refuted == everything and len({index for index, _, _ in chosen}) == size:
+                yield excluded, size

@@ -1,0 +1,215 @@
+"""The search for the conjunction that makes one row fail."""
+
+from collections.abc import Iterator, Sequence
+from math import comb
+from random import Random
+
+from flag_harness.analysis.conjunctions import single_bits
+from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, Evidence, hypotheses, pairs_not_covered
+
+SIZES = range(4)
+LARGEST = 4
+MOST_HYPOTHESES = 300_000
+"""Conjunctions of four literals are tried if no shorter one fits, unless there are more than this."""
+
+SHARE = 0.5
+"""A conjunction that holds this share of all likelihood is put to the proof; else a row splits the likelihood."""
+
+UNEXPLAINED = 0.1
+"""How likely a row is to fail for another reason than the conjunction in question."""
+
+SPLITS = 16
+TRIES = 6
+"""Rows drawn to choose the next one from."""
+
+
+class Focus:
+    """Finds which conjunction makes `row` fail.
+
+    The candidates hold in the row and in no passing row. `proven` is the one that is left, when it is proven.
+    """
+
+    def __init__(
+        self, evidence: Evidence, row: int, named: Sequence[int], random: Random, sizes: range = SIZES
+    ) -> None:
+        self.row = row
+        self.proven: int | None = None
+        self.unproven: list[int] = []
+        self._evidence = evidence
+        self._encoding = evidence.encoding
+        self._named = tuple(named)
+        self._random = random
+        self._weights: dict[int, float] = {}
+        self._has_largest = False
+        self._fill(sizes)
+
+    def learn(self, row: int, passed: bool) -> None:
+        """Take in the first outcome of a row."""
+        if passed:
+            self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
+        elif all(row & excluded for excluded in self._named):
+            for excluded in self._weights:
+                if row & excluded:
+                    self._weights[excluded] *= UNEXPLAINED
+
+    def likeliest(self, count: int) -> list[int]:
+        """Return the likeliest conjunctions."""
+        order = sorted(self._weights, key=lambda excluded: -self._weights[excluded])
+        return [*self.unproven, *order][:count]
+
+    def next_row(self) -> int | None:
+        """Return the row to run next, or None if the search is over: `proven`, or without result."""
+        while self._weights or self._add_largest():
+            best = max(self._weights, key=lambda excluded: self._weights[excluded])
+            if self._weights[best] < SHARE * sum(self._weights.values()) and (row := self._splitting_row()):
+                return row
+            row, can_prove = self._proving_row(best)
+            if row is not None:
+                return row
+            if can_prove:
+                self.proven = self._evidence.without_implied(best)
+                return None
+            self.unproven.append(best)
+            del self._weights[best]
+        return None
+
+    def _fill(self, sizes: range) -> None:
+        flags = len(self._encoding.flag_masks)
+        failing = self._evidence.unexplained(self._named)
+        for excluded, size in hypotheses(self._encoding, self.row, self._evidence.passing, sizes):
+            others = sum(1 for row in failing if row & excluded)
+            self._weights[excluded] = UNEXPLAINED**others / comb(flags, size)
+
+    def _add_largest(self) -> bool:
+        literals = sum(1 for _ in self._encoding.literals(self.row))
+        if not self._has_largest and not self.unproven and comb(literals, LARGEST) <= MOST_HYPOTHESES:
+            self._fill(range(LARGEST, LARGEST + 1))
+        self._has_largest = True
+        return bool(self._weights)
+
+    def _proving_row(self, excluded: int) -> tuple[int | None, bool]:
+        """Return a row that the proof of a conjunction still needs, or None and whether the proof is complete.
+
+        Failing rows in which it holds must cover all pairs of other values: else two other conjunctions could explain
+        them. And passing rows must lack each of its literals, and nothing else.
+        """
+        rows = [row for row in self._evidence.unexplained(self._named) if not row & excluded]
+        row, is_complete = self.pair_row(excluded, rows)
+        if row is not None or not is_complete:
+            return row, False
+        for bit in self._evidence.doubtful_values(excluded, self._evidence.unexplained(self._named)):
+            row, is_enough = self._row_without(excluded, bit)
+            if row is not None or not is_enough:
+                return row, False
+        return None, True
+
+    def pair_row(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
+        """Return a fresh row that adds most pairs of values to those of `rows`, or None and whether none is missing.
+
+        No excluded value and no named conjunction is part of it. Pairs that no allowed row has are not missing.
+        """
+        gaps = pairs_not_covered(self._encoding, rows, excluded)
+        best, best_gain = None, 0
+        for _ in range(TRIES if gaps else 0):
+            row = self._nearest_row(self._covering_row(gaps, excluded), excluded)
+            if row is not None and self._evidence.is_fresh(row):
+                gain = sum((gap & row).bit_count() for bit, gap in gaps.items() if bit & row)
+                best, best_gain = (row, gain) if gain > best_gain else (best, best_gain)
+        if best is not None:
+            return best, False
+        is_complete = True
+        for pair in _pairs(gaps):
+            for row in self._rows_with(excluded, pair):
+                if self._evidence.is_fresh(row):
+                    return row, False
+                is_complete = False
+        return None, is_complete
+
+    def _row_without(self, excluded: int, bit: int) -> tuple[int | None, bool]:
+        """Return a row that has this value and else fits the conjunction: one to repeat, or a fresh one.
+
+        If no row is left, return None and whether those that ran are proof enough.
+        """
+        passing, failing = self._evidence.rows_without(excluded, bit, self._evidence.unexplained(self._named))
+        if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):
+            return None, False
+        if (again := next((row for row in passing if self._evidence.is_doubtful(row, failing)), None)) is not None:
+            return again, False
+        for _ in range(TRIES):
+            row = self._nearest_row(self._mixed_row(self._random.random()), excluded & ~bit, bit)
+            if row is not None and self._evidence.is_fresh(row):
+                return row, False
+        for found in self._rows_with(excluded & ~bit, bit):
+            if self._evidence.is_fresh(found):
+                return found, False
+        return next((row for row in passing if self._evidence.times(row) < 2), None), bool(passing)
+
+    def _rows_with(self, excluded: int, required: int) -> Iterator[int]:
+        """Yield some allowed rows with the required values: first by chance, so that one may come twice."""
+        limits = self._evidence.limits(excluded, required)
+        for _ in range(TRIES):
+            row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
+            if row is None:
+                return
+            yield row
+
+    def _covering_row(self, gaps: dict[int, int], excluded: int) -> int:
+        """Return a row that has many of the missing pairs."""
+        masks = list(self._encoding.flag_masks)
+        self._random.shuffle(masks)
+        row = 0
+        for mask in masks:
+            values = list(single_bits(mask & ~excluded))
+            self._random.shuffle(values)
+            row |= max(values, key=lambda bit: ((gaps.get(bit, 0) & row).bit_count(), gaps.get(bit, 0).bit_count()))
+        return row
+
+    def _mixed_row(self, share: float) -> int:
+        """Return a row that keeps this share of the failing row's values and changes the others."""
+        row = 0
+        for mask in self._encoding.flag_masks:
+            others = list(single_bits(mask & ~self.row))
+            row |= mask & self.row if self._random.random() < share or not others else self._random.choice(others)
+        return row
+
+    def _splitting_row(self) -> int | None:
+        """Return a row in which conjunctions of about half the likelihood hold."""
+        total = sum(self._weights.values())
+        best, best_distance = None, 0.5
+        for turn in range(SPLITS):
+            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITS), 0)
+            if row is None or not self._evidence.is_fresh(row):
+                continue
+            share = sum(weight for excluded, weight in self._weights.items() if not row & excluded) / total
+            if abs(share - 0.5) < best_distance:
+                best, best_distance = row, abs(share - 0.5)
+        return best
+
+    def _nearest_row(self, target: int, excluded: int, required: int = 0) -> int | None:
+        """Return the allowed row nearest to a target that keeps to the limits and in which nothing named holds."""
+        limits = self._evidence.limits(excluded, required)
+        preferred = list(self._encoding.decode(target))
+        for index, mask in limits.items():
+            if not mask >> preferred[index] & 1:
+                preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
+        for named in self._named:
+            self._break(named, preferred, limits)
+        return self._evidence.row_within(limits, tuple(preferred), self._named)
+
+    def _break(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
+        """Change a value, drawn by chance, so that a named conjunction does not hold."""
+        offsets = self._encoding.offsets
+        if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
+            return
+        changes = [(self._encoding.flag_of(bit), bit) for bit in single_bits(named)]
+        changes = [(index, bit >> offsets[index]) for index, bit in changes]
+        if options := [(index, bit) for index, bit in changes if limits.get(index, -1) & bit]:
+            index, bit = self._random.choice(options)
+            preferred[index] = bit.bit_length() - 1
+
+
+def _pairs(gaps: dict[int, int]) -> Iterator[int]:
+    for first, others in gaps.items():
+        for second in single_bits(others):
+            if first < second:
+                yield first | second

@@ -1,0 +1,189 @@
+"""Locating interactions: what is named is exact, and what cannot be proven is said to be undecided."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flag_harness.analysis.conjunctions import Conjunction
+from flag_harness.analysis.locate import BUDGET, Location, Locator, locate
+from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array, full_matrix
+
+Fault = dict[int, int]
+"""The value (index) of each flag (index) that together make a test fail."""
+
+TWENTY = FlagSpace([MatrixFlag(f"f{index}") for index in range(20)])
+
+
+def passes(row: Row, faults: Sequence[Fault]) -> bool:
+    """Whether no fault is in a row."""
+    return not any(all(row[index] == value for index, value in fault.items()) for fault in faults)
+
+
+def search(space: FlagSpace, oracle: Callable[[Row], bool], seed: int = 0, budget: int = BUDGET) -> Location:
+    """Run an array of strength 2, and then what the locator asks for."""
+    return locate(space, oracle, [(row, oracle(row)) for row in covering_array(space, 2)], seed=seed, budget=budget)
+
+
+def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
+    """Whether a conjunction holds in an assignment."""
+    return all(assignment[literal.flag] in literal.values for literal in conjunction.literals)
+
+
+def wrong_names(space: FlagSpace, location: Location, faults: Sequence[Fault]) -> list[str]:
+    """The named conjunctions that hold in a passing row, or that a literal can be left out of; by trying every row."""
+    rows = [(space.assignment(row), passes(row, faults)) for row in full_matrix(space)]
+
+    def is_true(conjunction: Conjunction) -> bool:
+        return not any(passed and holds(conjunction, assignment) for assignment, passed in rows)
+
+    def shorter(conjunction: Conjunction) -> list[Conjunction]:
+        literals = conjunction.literals
+        return [Conjunction(literals[:index] + literals[index + 1 :]) for index in range(len(literals))]
+
+    return [str(one) for one in location.named if not is_true(one) or any(is_true(other) for other in shorter(one))]
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({7: 1}, "f7"),
+        ({7: 0, 12: 1}, "not f7 and f12"),
+        ({0: 1, 9: 0, 19: 0}, "f0 and not f9 and not f19"),
+        ({3: 1, 4: 1, 5: 0, 6: 1}, "f3 and f4 and not f5 and f6"),
+    ],
+)
+def test_an_interaction_of_twenty_flags_is_named(fault: Fault, text: str) -> None:
+    """One to four literals among 2^20 programs, within 45 runs."""
+    location = search(TWENTY, lambda row: passes(row, [fault]), seed=1)
+    assert f"fails when {text}" == str(location)
+    assert location.is_decided
+    assert BUDGET >= location.runs
+
+
+def test_two_interactions_at_once_are_named() -> None:
+    """Neither the number of faults nor their sizes are told."""
+    faults: list[Fault] = [{2: 1}, {5: 0, 6: 1}]
+    location = search(TWENTY, lambda row: passes(row, faults))
+    assert {"f2", "not f5 and f6"} == {str(one) for one in location.named}
+    assert location.is_decided
+
+
+def test_a_test_that_always_fails_blames_no_flag() -> None:
+    """The empty conjunction."""
+    assert ("always",) == tuple(str(one) for one in search(TWENTY, lambda _: False).named)
+
+
+def test_a_test_that_never_fails_is_run_until_triples_are_covered() -> None:
+    """The result says which faults are ruled out."""
+    location = search(TWENTY, lambda _: True)
+    assert "never fails" == str(location)
+    assert 3 == location.excluded_size
+
+
+def test_what_is_not_ruled_out_is_said() -> None:
+    """Every value passed without the fault, so no other single flag breaks it; larger faults may exist."""
+    location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]))
+    assert location.excluded_size in (1, 2)
+
+
+def test_a_budget_that_is_spent_is_said() -> None:
+    """With two runs more than the array has, nothing is named, and the suspects are listed."""
+    location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]), budget=10)
+    assert ("the budget of 10 runs is spent", 10, ()) == (location.reason, location.runs, location.named)
+    assert location.suspects
+    assert "undecided: the budget of 10 runs is spent (suspects: " in str(location)
+
+
+def test_rows_that_cannot_be_run_leave_it_undecided() -> None:
+    """Only the array was recorded: the locator asks for other rows, gives up, and says why."""
+    rows = [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)]
+    location = locate(TWENTY, lambda _: None, rows)
+    assert (8, ()) == (location.runs, location.named)
+    assert "rows could not be run" in location.reason
+
+
+def test_three_faults_are_not_named_as_two() -> None:
+    """The proof assumes two at most; what was found becomes suspect."""
+    location = search(TWENTY, lambda row: passes(row, [{0: 1}, {1: 1}, {2: 1}]))
+    assert not location.is_decided
+    assert () == location.named
+
+
+def test_a_flaky_row_is_reported_and_blames_no_flag() -> None:
+    """A row that failed once and then passes is repeated before anything is believed."""
+    flaky = covering_array(TWENTY, 2)[3]
+    outcomes = iter([False])
+    location = search(TWENTY, lambda row: next(outcomes, True) if row == flaky else True)
+    assert ((flaky,), ()) == (location.flaky, location.named)
+    assert location.is_decided
+
+
+def test_values_of_a_flag_and_constraints_are_kept() -> None:
+    """A fault of one model and a flag; every row that is asked for is allowed."""
+    models = ("haiku", "sonnet", "opus")
+    flags = [MatrixFlag("model", models, "haiku"), MatrixFlag("fast", requires=("cache",)), MatrixFlag("cache")]
+    space = FlagSpace([*flags, *(MatrixFlag(f"f{index}") for index in range(6))])
+    asked: list[Row] = []
+
+    def oracle(row: Row) -> bool:
+        asked.append(row)
+        return passes(row, [{0: 2, 1: 1}])
+
+    assert "fails when model=opus and fast" == str(search(space, oracle))
+    assert all(space.is_allowed(row) for row in asked)
+
+
+def test_a_literal_that_a_constraint_implies_is_left_out() -> None:
+    """`fast` requires `cache`, so `cache` is not named beside it."""
+    space = FlagSpace([MatrixFlag("cache"), MatrixFlag("fast", requires=("cache",)), MatrixFlag("other")])
+    assert "fails when fast" == str(search(space, lambda row: passes(row, [{1: 1}])))
+
+
+def test_equal_seeds_ask_for_equal_rows() -> None:
+    """A search can be repeated."""
+
+    def asked(seed: int) -> list[Row]:
+        locator = Locator(TWENTY, [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)], seed=seed)
+        rows: list[Row] = []
+        while found := locator.next_rows():
+            rows += found
+            locator.add([(row, passes(row, [{0: 1, 1: 1}])) for row in found])
+        return rows
+
+    assert asked(3) == asked(3)
+    assert asked(3) != asked(4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10**6))
+def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
+    """Up to seven flags with two or three values, constraints, and one or two faults: brute force agrees."""
+    random = Random(seed)
+    flags: list[MatrixFlag] = []
+    for index in range(random.randint(2, 7)):
+        requires = (f"f{random.randrange(index)}",) if index and random.random() < 0.2 else ()
+        flags.append(MatrixFlag(f"f{index}", tuple("abc"[: random.randint(2, 3)]), "a", requires))
+    space = FlagSpace(flags)
+    faults = [
+        {index: random.randrange(space.sizes[index]) for index in random.sample(range(len(flags)), size)}
+        for size in (random.randint(1, min(3, len(flags))) for _ in range(random.randint(1, 2)))
+    ]
+    location = search(space, lambda row: passes(row, faults), seed=seed)
+    assert [] == wrong_names(space, location, faults)
+    assert BUDGET >= location.runs
+    if location.is_decided and location.excluded_size >= max(map(len, faults)):
+        named = [row for row in full_matrix(space) if any(holds(c, space.assignment(row)) for c in location.named)]
+        assert [row for row in full_matrix(space) if not passes(row, faults)] == named
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_one_fault_among_twenty_flags_is_always_named(seed: int) -> None:
+    """Any one to three literals, on or off."""
+    random = Random(seed)
+    fault = {index: random.randint(0, 1) for index in random.sample(range(20), random.randint(1, 3))}
+    text = " and ".join(f"{'' if fault[index] else 'not '}f{index}" for index in sorted(fault))
+    assert f"fails when {text}" == str(search(TWENTY, lambda row: passes(row, [fault]), seed=seed))
