@@ -15,7 +15,7 @@ from measuring import version
 from flag_harness.cassette import Cassette, Envelope, Recorder
 from flag_harness.cassette import replay as played
 from flag_harness.clock import VirtualClock
-from flag_harness.transports import http_client, intercepted
+from flag_harness.transports import http_client, intercept_clients
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 REPLY_HEADERS = {"content-type": "application/json", "request-id": "req_000000000000000000000001"}
@@ -113,7 +113,7 @@ class InterceptingHarness(Harness):
 
     @contextmanager
     def playing(self, loaded: Cassette) -> Iterator[Any]:
-        with intercepted(played(loaded), clock=VirtualClock()), closing(_client(self.http)) as client:
+        with intercept_clients(played(loaded), clock=VirtualClock()), closing(_client(self.http)) as client:
             yield client
 
 

@@ -25,7 +25,7 @@ from measuring import _with_section, table
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.interaction import kept_request
 from flag_harness.simulator import parse_scenario, simulate
-from flag_harness.wire.timeline import Request, header
+from flag_harness.wire.timeline import Request, header_value
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 90
 ASKED = {"model": "claude-haiku-4-5", "max_tokens": 8192, "messages": [{"role": "user", "content": TEXT}]}
@@ -235,7 +235,7 @@ class _Reader:
             if self._head < 0:
                 return False
             names = [line.partition(":") for line in self.data[: self._head].decode("latin-1").split("\r\n")[1:]]
-            length = header(tuple((name, value.strip()) for name, _, value in names), "content-length")
+            length = header_value(tuple((name, value.strip()) for name, _, value in names), "content-length")
             self._left = self._head + 4 + int(length) if length else None
         if self._left is not None:
             return len(self.data) >= self._left

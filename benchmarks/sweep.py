@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flag_harness.faults import table
+from flag_harness.faults import fault_kinds
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import matrix
 from flag_harness.sweep import Sweep, TrialResult, all_trials, count_pairs, load_agent
@@ -78,7 +78,7 @@ def _tables(results: dict[str, list[TrialResult]]) -> Iterator[str]:
     yield "\n### What each fault is, and what the unguarded SDK does\n"
     yield "| fault | what it does | `stream()` | `create()` |"
     yield "|---|---|---|---|"
-    for kind in table():
+    for kind in fault_kinds():
         yield f"| `{kind.name}` | {kind.what} | {kind.streamed} | {kind.plain} |"
     yield "\n### The reference agent, fault by fault\n"
     yield from long_markdown(first)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flag_harness.clock import Clock
 from flag_harness.reference import Agent, Bash, Event, Tool
 from flag_harness.reference.tools.function_tool import function_tool
-from flag_harness.wire.sse import decode
+from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Request, Response
 
 if TYPE_CHECKING:
@@ -166,7 +166,9 @@ def _members(value: Any, path: str) -> Iterable[tuple[str, str, Any]]:
 
 
 def _events(response: Response) -> list[dict[str, Any]]:
-    return [json.loads(event.data) for event in decode(piece.data for piece in response if isinstance(piece, Chunk))]
+    return [
+        json.loads(event.data) for event in decode_events(piece.data for piece in response if isinstance(piece, Chunk))
+    ]
 
 
 def _blocks(content: Any) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from flag_harness.conformance.support import BUDGET_MODEL, Conversation, cache_m
 from flag_harness.faults import clean_end, overloaded, rate_limited, stream_error
 from flag_harness.reference import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
 from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
-from flag_harness.wire.timeline import header
+from flag_harness.wire.timeline import header_value
 
 MAX_MARKS = 4
 """The largest number of cache breakpoints that the API accepts: `A maximum of 4 blocks with cache_control may be
@@ -71,7 +71,7 @@ async def test_beta_rejected(
     assert last["stream"] is True, "streaming stays on"
     assert MAX_TOKENS.default == last["max_tokens"], "extended output stays on"
     assert {"thinking", "output_config"} & last.keys(), "thinking stays on"
-    assert not header(cassette.exchanges[-1][0].headers, "anthropic-beta"), "no refused header is sent again"
+    assert not header_value(cassette.exchanges[-1][0].headers, "anthropic-beta"), "no refused header is sent again"
     assert conversation.events_of(TurnEnded), "the run ends well"
     assert not conversation.events_of(AgentError), "the run ends well"
 

@@ -20,7 +20,7 @@ from flag_harness.conformance.support import (
 from flag_harness.matrix import Combination
 from flag_harness.reference import AgentError, RequestUsage, TextDelta
 from flag_harness.reference.settings import MAX_TOKENS, THINKING_BUDGET
-from flag_harness.wire.timeline import header
+from flag_harness.wire.timeline import header_value
 
 ALL = "streaming+prompt_cache+extended_output"
 
@@ -107,7 +107,7 @@ def _check_transcript(flags: Combination, cassette: Any, conversation: Conversat
 def _off(cassette: Any, conversation: Conversation) -> None:
     plain = {"model", "max_tokens", "system", "tools", "messages"}
     assert all(plain == set(body) for body in cassette.bodies), "the request is plain"
-    assert not any(header(request.headers, "anthropic-beta") for request, _ in cassette.exchanges), (
+    assert not any(header_value(request.headers, "anthropic-beta") for request, _ in cassette.exchanges), (
         "no beta is requested"
     )
 

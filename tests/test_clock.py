@@ -30,19 +30,19 @@ def test_time_never_goes_back(seconds: float) -> None:
     """Neither by a negative sleep, sync or async, nor by reaching for the past."""
 
     async def nap() -> None:
-        await clock.asleep(seconds)
+        await clock.async_sleep(seconds)
 
     clock = VirtualClock(5.0)
     clock.sleep(seconds)
     asyncio.run(nap())
-    assert clock.reached(seconds)
+    assert clock.has_reached(seconds)
     assert 5.0 == clock.now()
 
 
 def test_a_moment_is_reached_at_once_where_nobody_waits() -> None:
     """The clock stands there then."""
     clock = VirtualClock()
-    assert clock.reached(3600.0)
+    assert clock.has_reached(3600.0)
     assert 3600.0 == clock.now()
 
 
@@ -50,26 +50,26 @@ def test_a_moment_is_reached_at_once_where_nobody_waits() -> None:
 async def test_a_moment_is_not_reached_while_somebody_waits_for_an_earlier_one() -> None:
     """The earlier task wakes first; what has already passed, or comes before it, is reached all the same."""
     clock = VirtualClock(1.0)
-    sleeper = asyncio.create_task(clock.asleep(10.0))
+    sleeper = asyncio.create_task(clock.async_sleep(10.0))
     await asyncio.sleep(0)
-    assert not clock.reached(12.0)
+    assert not clock.has_reached(12.0)
     assert 1.0 == clock.now()
-    assert clock.reached(1.0)
-    assert clock.reached(10.5)
+    assert clock.has_reached(1.0)
+    assert clock.has_reached(10.5)
     await sleeper
     assert 11.0 == clock.now()
-    assert clock.reached(12.0)
+    assert clock.has_reached(12.0)
 
 
 @pytest.mark.asyncio
 async def test_a_past_moment_is_reached_though_a_sleeper_is_late() -> None:
     """A sync sleep has carried the clock beyond an earlier sleeper, which has yet to wake."""
     clock = VirtualClock()
-    sleeper = asyncio.create_task(clock.asleep(1.0))
+    sleeper = asyncio.create_task(clock.async_sleep(1.0))
     await asyncio.sleep(0)
     clock.sleep(5.0)
-    assert clock.reached(4.0)
-    assert not clock.reached(6.0)
+    assert clock.has_reached(4.0)
+    assert not clock.has_reached(6.0)
     await sleeper
     assert 5.0 == clock.now()
 
@@ -84,7 +84,7 @@ def test_tasks_wake_in_the_order_of_time_and_wait_together(naps: list[list[float
         moment = 0.0
         for second in seconds:
             moment += second
-            await clock.asleep(second)
+            await clock.async_sleep(second)
             assert moment == clock.now()
             woken.append(clock.now())
 
@@ -102,7 +102,7 @@ async def test_equal_moments_wake_in_the_order_of_falling_asleep() -> None:
     clock, woken = VirtualClock(), []
 
     async def nap(name: str) -> None:
-        await clock.asleep(1.0)
+        await clock.async_sleep(1.0)
         woken.append(name)
 
     await asyncio.gather(*(nap(name) for name in "abcd"))
@@ -113,7 +113,7 @@ async def test_equal_moments_wake_in_the_order_of_falling_asleep() -> None:
 async def test_a_cancelled_sleeper_holds_nobody_up() -> None:
     """Neither in the first moment nor later, and the clock does not go to where it would have woken."""
     clock = VirtualClock()
-    sleepers = [asyncio.create_task(clock.asleep(float(seconds))) for seconds in (1, 5, 2)]
+    sleepers = [asyncio.create_task(clock.async_sleep(float(seconds))) for seconds in (1, 5, 2)]
     await asyncio.sleep(0)
     sleepers[0].cancel()
     await asyncio.gather(*sleepers[1:])
@@ -125,13 +125,13 @@ async def test_a_cancelled_sleeper_holds_nobody_up() -> None:
 async def test_a_sleeper_that_is_cancelled_before_its_turn_wakes_nobody() -> None:
     """Those before and after it wake as if it had never slept."""
     clock = VirtualClock()
-    sleepers = [asyncio.create_task(clock.asleep(float(seconds))) for seconds in (5, 1, 9, 7)]
+    sleepers = [asyncio.create_task(clock.async_sleep(float(seconds))) for seconds in (5, 1, 9, 7)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     sleepers[0].cancel()
     await sleepers[2]
     assert (9.0, [True, False, False, False]) == (clock.now(), [one.cancelled() for one in sleepers])
-    assert clock.reached(10.0)
+    assert clock.has_reached(10.0)
 
 
 def test_tasks_of_several_threads_sleep_on_one_clock() -> None:
@@ -141,7 +141,7 @@ def test_tasks_of_several_threads_sleep_on_one_clock() -> None:
     async def nap() -> None:
         for _ in range(100):
             fell_asleep = clock.now()
-            await clock.asleep(1.0)
+            await clock.async_sleep(1.0)
             woken.append(clock.now() >= fell_asleep + 1.0)
 
     threads = [threading.Thread(target=lambda: asyncio.run(nap()), daemon=True) for _ in range(4)]
@@ -158,7 +158,7 @@ def test_trio_sleeps_on_it_too() -> None:
     clock, woken = VirtualClock(), []
 
     async def nap(seconds: float) -> None:
-        await clock.asleep(seconds)
+        await clock.async_sleep(seconds)
         woken.append((seconds, clock.now()))
 
     async def together() -> None:
@@ -178,7 +178,7 @@ def test_a_thousand_sleepers_cost_no_more_than_each_alone() -> None:
 
     async def nap(number: int) -> None:
         for _ in range(10):
-            await clock.asleep(1.0 + number / 1000)
+            await clock.async_sleep(1.0 + number / 1000)
 
     async def together() -> None:
         await asyncio.gather(*map(nap, range(1000)))
@@ -198,7 +198,7 @@ async def test_other_tasks_run_before_the_clock_moves() -> None:
         seen.append(clock.now())
 
     task = asyncio.create_task(busy())
-    await clock.asleep(60.0)
+    await clock.async_sleep(60.0)
     await task
     assert [0.0] == seen
 

@@ -1,7 +1,7 @@
 """A flag harness for agents on the Anthropic Messages API: every combination of flags, offline or live.
 
     cassette = flag_harness.Cassette.load("recordings/x.json")
-    upstream = flag_harness.faulty(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
+    upstream = flag_harness.with_layers(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
     client = anthropic.AsyncAnthropic(api_key="x", http_client=flag_harness.async_http_client(upstream, pace=0))
 
 `__all__` lists the public names; docs/api.md describes them, and the fixtures and marks. Everything else is private.
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import RequestRecord, RunRow
     from flag_harness.simulator import simulate
-    from flag_harness.transports import async_http_client, http_client, intercepted
+    from flag_harness.transports import async_http_client, http_client, intercept_clients
     from flag_harness.transports.serve.server import LoopbackServer
-    from flag_harness.wire.layers import faulty
+    from flag_harness.wire.layers import with_layers
 
 __all__ = [
     "Cassette",
@@ -54,11 +54,11 @@ __all__ = [
     "ScenarioError",
     "async_http_client",
     "faults",
-    "faulty",
     "http_client",
-    "intercepted",
+    "intercept_clients",
     "replay",
     "simulate",
+    "with_layers",
 ]
 
 _HOMES = {
@@ -81,9 +81,9 @@ _HOMES = {
     "RunRow": "flag_harness.record",
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
-    "faulty": "flag_harness.wire.layers",
+    "with_layers": "flag_harness.wire.layers",
     "http_client": "flag_harness.transports",
-    "intercepted": "flag_harness.transports",
+    "intercept_clients": "flag_harness.transports",
     "replay": "flag_harness.cassette",
     "simulate": "flag_harness.simulator",
 }

@@ -17,9 +17,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None: ...
 
-    async def asleep(self, seconds: float) -> None: ...
+    async def async_sleep(self, seconds: float) -> None: ...
 
-    def reached(self, moment: float) -> bool:
+    def has_reached(self, moment: float) -> bool:
         """Whether it is `moment` already, or can be at once because nobody waits for an earlier one."""
         ...
 
@@ -49,7 +49,7 @@ class VirtualClock:
         with self._lock:
             self._now += max(seconds, 0.0)
 
-    def reached(self, moment: float) -> bool:
+    def has_reached(self, moment: float) -> bool:
         """Go to `moment` at once, unless a task waits for an earlier one: then that one has to wake first."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
@@ -58,7 +58,7 @@ class VirtualClock:
                 self._now = moment
             return True
 
-    async def asleep(self, seconds: float) -> None:
+    async def async_sleep(self, seconds: float) -> None:
         """Let other tasks run, then move the clock to where this task wakes; tasks wake in order of time."""
         sleeper = (self._now + max(seconds, 0.0), next(self._order))
         with self._lock:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.analysis.metrics import first_token, is_successful, measure_traffic, reported_usage, requested_model
-from flag_harness.wire.message import received
+from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 from flag_harness.wire.usage import Usage
 
@@ -107,6 +107,6 @@ def test_the_model_is_that_of_the_request(body: Any, model: str) -> None:
 
 def test_a_stream_that_goes_on_states_its_usage_so_far() -> None:
     """It is not whole."""
-    answer = received((Head(0.1, 200, STREAM), Chunk(0.2, START), Cut(0.3, "reset")))
+    answer = parse_response((Head(0.1, 200, STREAM), Chunk(0.2, START), Cut(0.3, "reset")))
     assert not is_successful(answer)
     assert Usage(input_tokens=100, output_tokens=1) == reported_usage(answer)

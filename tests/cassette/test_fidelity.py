@@ -26,7 +26,7 @@ import zstandard
 from flag_harness.cassette import Cassette, Envelope, Recorder, replay
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
-from flag_harness.transports import SystemClock, intercepted, transport_class
+from flag_harness.transports import SystemClock, intercept_clients, transport_class
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
 ELSEWHERE = "http://anywhere.invalid"
@@ -146,7 +146,7 @@ class Way:
         work = self._ask_async if self.is_async else self._ask
         if self.handed:
             return work(http, transport, asked, url, decode)
-        with intercepted(upstream, *layers, clock=clock):
+        with intercept_clients(upstream, *layers, clock=clock):
             return work(http, None, asked, url, decode)
 
     def _ask(self, http: Any, transport: Any, asked: Sequence[Asked], url: str, decode: bool) -> list[Any]:

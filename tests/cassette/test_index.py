@@ -56,8 +56,8 @@ def test_reading_past_an_abandoned_end_is_refused_and_kept() -> None:
     response = upstream(_request({"n": 1}))
     assert _answer(0, abandoned=True) == response
     assert isinstance(response[-1], End)
-    assert response[-1].refuse is not None
-    refusal = response[-1].refuse()
+    assert response[-1].make_refusal is not None
+    refusal = response[-1].make_refusal()
     assert isinstance(refusal, CassetteMiss)
     assert [refusal] == upstream.misses
     assert (

@@ -162,6 +162,6 @@ def test_a_repeated_answer_that_was_abandoned_is_no_whole_one() -> None:
     for count in (1, 2):
         last = upstream(_request({}))[-1]
         assert isinstance(last, End)
-        assert last.refuse is not None
-        assert isinstance(last.refuse(), CassetteMiss)
+        assert last.make_refusal is not None
+        assert isinstance(last.make_refusal(), CassetteMiss)
         assert count == len(upstream.misses)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.redact.scan import SHAPES, Finding, scan_cassette, scan_file, without_keys
 from flag_harness.errors import CassetteError
-from flag_harness.wire.sse import encode
+from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
@@ -63,7 +63,7 @@ def _answered(*headers: tuple[str, str]) -> Interaction:
 def _delta(text: str, index: int = 0, kind: str = "text", name: str = "text") -> bytes:
     delta = {"type": f"{kind}_delta", name: text}
     data = json.dumps({"type": "content_block_delta", "index": index, "delta": delta})
-    return encode("content_block_delta", data)
+    return encode_event("content_block_delta", data)
 
 
 def _document(before: bytes = b"It is ") -> str:
@@ -145,8 +145,8 @@ def test_a_secret_key_is_known_by_its_name() -> None:
             ),
             "response delta 0-2 of block 0",
         ),
-        (_interaction("", encode("ping", json.dumps({"type": "ping", "a": KEY}))), "response event 0 a"),
-        (_interaction("", encode("ping", "{}") + f": {KEY}\n\n".encode()), "response stream"),
+        (_interaction("", encode_event("ping", json.dumps({"type": "ping", "a": KEY}))), "response event 0 a"),
+        (_interaction("", encode_event("ping", "{}") + f": {KEY}\n\n".encode()), "response stream"),
     ],
 )
 def test_the_place_is_named(interaction: Interaction, place: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.wire.sse import encode
+from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, Upstream
 
 USAGE = {"input_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
@@ -71,7 +71,7 @@ def _dump(data: dict[str, Any]) -> str:
 
 
 EVENTS = tuple(
-    encode(data["type"], '{"type": "ping"}' if data["type"] == "ping" else _dump(data)) for data in _events()
+    encode_event(data["type"], '{"type": "ping"}' if data["type"] == "ping" else _dump(data)) for data in _events()
 )
 MESSAGE = {
     "model": "claude-haiku-4-5",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.faults import FaultError, misled, overloaded, refused_keyword
+from flag_harness.faults import FaultError, overloaded, refused_keyword, with_refused_keywords
 from flag_harness.transports import http_client
 from flag_harness.wire.timeline import Request, Upstream
 
@@ -27,7 +27,7 @@ def client(upstream: Upstream) -> Any:
 def test_the_sdk_refuses_the_keyword(client: Any) -> None:
     """With its own words; the next call passes, and the client that was copied is as it was."""
     fault = refused_keyword(on=1)
-    spoiled = misled(client, fault)
+    spoiled = with_refused_keywords(client, fault)
     with pytest.raises(TypeError, match=r"^Messages\.create\(\) got an unexpected keyword argument 'beta'$"):
         spoiled.messages.create(**ASK)
     assert "tool_use" == spoiled.messages.create(**ASK).stop_reason
@@ -37,7 +37,7 @@ def test_the_sdk_refuses_the_keyword(client: Any) -> None:
 
 def test_streams_and_betas_are_refused_too(client: Any) -> None:
     """All four calls."""
-    spoiled = misled(client, refused_keyword())
+    spoiled = with_refused_keywords(client, refused_keyword())
     for messages in (spoiled.messages, spoiled.beta.messages):
         for call in (messages.create, messages.stream):
             with pytest.raises(TypeError, match="unexpected keyword argument 'beta'"):
@@ -46,7 +46,7 @@ def test_streams_and_betas_are_refused_too(client: Any) -> None:
 
 def test_calls_that_take_the_keyword_are_left_alone(client: Any) -> None:
     """`betas` is a parameter of `beta.messages`, and of it alone."""
-    spoiled = misled(client, refused_keyword(keyword="betas"))
+    spoiled = with_refused_keywords(client, refused_keyword(keyword="betas"))
     with pytest.raises(TypeError, match="unexpected keyword argument 'betas'"):
         spoiled.messages.create(**ASK)
     assert "tool_use" == spoiled.beta.messages.create(betas=[], **ASK).stop_reason
@@ -55,7 +55,7 @@ def test_calls_that_take_the_keyword_are_left_alone(client: Any) -> None:
 def test_a_keyword_that_the_sdk_takes_is_no_fault(client: Any) -> None:
     """The message says which, and one that works."""
     with pytest.raises(FaultError) as caught:
-        misled(client, refused_keyword(keyword="thinking"))
+        with_refused_keywords(client, refused_keyword(keyword="thinking"))
     assert "refused_keyword: the installed SDK takes 'thinking'; try 'beta', which none has taken yet" == str(
         caught.value
     )
@@ -64,7 +64,7 @@ def test_a_keyword_that_the_sdk_takes_is_no_fault(client: Any) -> None:
 def test_it_may_depend_on_the_call(client: Any) -> None:
     """`when` gets the call's name as the request's method."""
     fault = refused_keyword(when=lambda call: call.method == "stream")
-    spoiled = misled(client, fault, overloaded())
+    spoiled = with_refused_keywords(client, fault, overloaded())
     assert "tool_use" == spoiled.messages.create(**ASK).stop_reason
     with pytest.raises(TypeError):
         spoiled.messages.stream(**ASK)

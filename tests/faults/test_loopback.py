@@ -7,12 +7,12 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.clock import VirtualClock
-from flag_harness.faults import Kind
+from flag_harness.faults import FaultKind
 from flag_harness.transports import http_client, sdk_http_library
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Upstream
 
-PLAYABLE = [kind for kind in faults.table() if kind.side == "wire" and not kind.transport_only]
+PLAYABLE = [kind for kind in faults.fault_kinds() if kind.side == "wire" and not kind.transport_only]
 BETA = {"anthropic-beta": "computer-use-2025-11-24"}
 ASK: Mapping[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": []}
 
@@ -43,7 +43,7 @@ def _asked(client: Any, url: str, streamed: bool) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("kind", PLAYABLE, ids=lambda kind: kind.name)
-def test_the_same_fault_the_same_bytes_and_exception(kind: Kind, streamed: bool, upstream: Upstream) -> None:
+def test_the_same_fault_the_same_bytes_and_exception(kind: FaultKind, streamed: bool, upstream: Upstream) -> None:
     """Whatever stands between: a transport that plays it, or a server and a real client."""
     with http_client(upstream, kind.make(), clock=VirtualClock()) as client:
         expected = _asked(client, "https://api.anthropic.com", streamed)
@@ -55,7 +55,7 @@ def test_the_same_fault_the_same_bytes_and_exception(kind: Kind, streamed: bool,
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PLAYABLE if kind.points], ids=lambda kind: kind.name)
-def test_at_any_point(kind: Kind, upstream: Upstream) -> None:
+def test_at_any_point(kind: FaultKind, upstream: Upstream) -> None:
     """The same bytes before and after, and fired as often."""
     here, there = ([kind.make(at=at) for at in kind.points] for _ in range(2))
     expected = []

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.clock import VirtualClock
-from flag_harness.faults import Fault, Kind, misled
+from flag_harness.faults import Fault, FaultKind, with_refused_keywords
 from flag_harness.transports import async_http_client, http_client, sdk_version
 from flag_harness.wire.timeline import Upstream
 
@@ -29,7 +29,7 @@ def _sync(upstream: Upstream, fault: Fault, streamed: bool) -> tuple[Any, float]
     clock = VirtualClock()
     with http_client(upstream, fault, clock=clock) as http:
         client = anthropic.Anthropic(api_key="x", http_client=http, max_retries=0, default_headers=BETA)
-        messages = misled(client, fault).messages
+        messages = with_refused_keywords(client, fault).messages
         try:
             if not streamed:
                 return messages.create(**ASK), clock.now()
@@ -46,7 +46,7 @@ def _async(upstream: Upstream, fault: Fault, streamed: bool) -> tuple[Any, float
         clock = VirtualClock()
         async with async_http_client(upstream, fault, clock=clock) as http:
             client = anthropic.AsyncAnthropic(api_key="x", http_client=http, max_retries=0, default_headers=BETA)
-            messages = misled(client, fault).messages
+            messages = with_refused_keywords(client, fault).messages
             try:
                 if not streamed:
                     return await messages.create(**ASK), clock.now()
@@ -76,11 +76,11 @@ def _outcome(run: Any, upstream: Upstream, fault: Fault, streamed: bool) -> str:
 @measured
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize("run", [_sync, _async])
-@pytest.mark.parametrize("kind", faults.table(), ids=lambda kind: kind.name)
-def test_the_table_says_what_the_sdk_does(kind: Kind, run: Any, upstream: Upstream) -> None:
+@pytest.mark.parametrize("kind", faults.fault_kinds(), ids=lambda kind: kind.name)
+def test_the_table_says_what_the_sdk_does(kind: FaultKind, run: Any, upstream: Upstream) -> None:
     """Streamed and plain, sync and async: the exception's name, or the fields that are silently wrong."""
-    assert kind.streamed == _outcome(run, upstream, kind.make(on=1), streamed=True)
-    assert kind.plain == _outcome(run, upstream, kind.make(on=1), streamed=False)
+    assert kind.stream_result == _outcome(run, upstream, kind.make(on=1), streamed=True)
+    assert kind.create_result == _outcome(run, upstream, kind.make(on=1), streamed=False)
 
 
 @measured
@@ -103,7 +103,7 @@ def test_a_plain_body_that_breaks(fault: Fault, expected: str, run: Any, upstrea
 
 @measured
 @pytest.mark.parametrize("kind", ["overloaded_error", "rate_limit_error", "api_error"])
-@pytest.mark.parametrize("at", faults.KINDS["stream_error"].points)
+@pytest.mark.parametrize("at", faults.FAULT_KINDS["stream_error"].points)
 def test_an_error_event_at_any_point(at: str, kind: str, upstream: Upstream) -> None:
     """It raises everywhere but behind `message_stop`, with a status of 200 and the type that was sent."""
     found, _ = _sync(upstream, faults.stream_error(kind=kind, at=at, on=1), streamed=True)
@@ -112,7 +112,7 @@ def test_an_error_event_at_any_point(at: str, kind: str, upstream: Upstream) -> 
 
 
 @measured
-@pytest.mark.parametrize("at", faults.KINDS["clean_end"].points[:-1])
+@pytest.mark.parametrize("at", faults.FAULT_KINDS["clean_end"].points[:-1])
 def test_a_clean_end_is_silent_or_nearly_so(at: str, upstream: Upstream) -> None:
     """No exception but a bare `AssertionError`: only the missing stop reason shows that the message is not whole."""
     found, _ = _sync(upstream, faults.clean_end(at=at, on=1), streamed=True)

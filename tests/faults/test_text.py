@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness import faults
-from flag_harness.faults import Fault, FaultError, parse
+from flag_harness.faults import Fault, FaultError, parse_fault
 from flag_harness.faults.kinds.stream_errors import MESSAGES
 
-POINTS = st.sampled_from(faults.KINDS["stream_error"].points)
+POINTS = st.sampled_from(faults.FAULT_KINDS["stream_error"].points)
 NUMBERS = st.integers(1, 10**6)
 TEXTS = st.text(min_size=1) | st.sampled_from(
     ["none", "true", "5", "a, b=c", 'say "no"', '"', "\\", " a ", "é: x", "1|2"]
@@ -83,7 +83,7 @@ OWN = st.one_of(
 )
 def test_a_text_spells_a_fault(text: str, expected: Fault) -> None:
     """Names, values, lists; commas and colons inside a value."""
-    assert expected == parse(text)
+    assert expected == parse_fault(text)
 
 
 @given(OWN, WHENS)
@@ -91,7 +91,7 @@ def test_a_fault_spells_itself(own: tuple[Any, dict[str, Any]], when: dict[str, 
     """What it prints, it can be made of again."""
     make, arguments = own
     fault = make(**arguments, **when)
-    assert fault == parse(str(fault))
+    assert fault == parse_fault(str(fault))
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_a_fault_spells_itself(own: tuple[Any, dict[str, Any]], when: dict[str, 
     [
         (
             "overload:on=2",
-            "no fault is called 'overload'; did you mean 'overloaded'?; there are: " + ", ".join(faults.KINDS),
+            "no fault is called 'overload'; did you mean 'overloaded'?; there are: " + ", ".join(faults.FAULT_KINDS),
         ),
-        ("zzz", "no fault is called 'zzz'; there are: " + ", ".join(faults.KINDS)),
+        ("zzz", "no fault is called 'zzz'; there are: " + ", ".join(faults.FAULT_KINDS)),
         ("overloaded:on", "overloaded: 'on' must be spelled argument=value"),
         ("overloaded:on=1,on=2", "overloaded: on is given twice"),
         ("overloaded:=2", "overloaded: '=2' must be spelled argument=value"),
@@ -127,11 +127,11 @@ def test_a_fault_spells_itself(own: tuple[Any, dict[str, Any]], when: dict[str, 
 def test_a_text_that_spells_nothing_is_refused(text: str, message: str) -> None:
     """The message says what is wrong and what is near."""
     with pytest.raises(FaultError) as caught:
-        parse(text)
+        parse_fault(text)
     assert message == str(caught.value)
 
 
-POINT_LIST = ", ".join(faults.KINDS["stream_error"].points)
+POINT_LIST = ", ".join(faults.FAULT_KINDS["stream_error"].points)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ POINT_LIST = ", ".join(faults.KINDS["stream_error"].points)
 def test_each_fault_checks_its_own_arguments(text: str, message: str) -> None:
     """Which argument, which value, which rule; the fault's name first."""
     with pytest.raises(FaultError) as caught:
-        parse(text)
+        parse_fault(text)
     assert f"{text.partition(':')[0]}: {message}" == str(caught.value)
 
 

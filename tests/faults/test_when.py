@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.faults import FaultBroken, FaultError, overloaded
+from flag_harness.faults import FaultConditionError, FaultError, overloaded
 from flag_harness.wire.timeline import Request
 
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
@@ -110,7 +110,7 @@ def test_a_broken_function_is_not_an_answer() -> None:
     def broken(request: Request) -> bool:
         raise KeyError("tools")
 
-    with pytest.raises(FaultBroken) as caught:
+    with pytest.raises(FaultConditionError) as caught:
         overloaded(when=broken)(REQUEST)
     assert "overloaded:when=broken: its `when` raised KeyError: 'tools'" == str(caught.value)
 

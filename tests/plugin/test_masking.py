@@ -6,13 +6,13 @@ import pytest
 
 from flag_harness.cassette import Filters
 from flag_harness.plugin.redact.masking import TrafficMask
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
 FILTERS = Filters(patterns=("secret-[a-z]+",), headers=("x-mine",))
 
 
-def _send(tap: Tap, body: bytes, *pieces: Piece) -> Any:
+def _send(tap: TrafficLog, body: bytes, *pieces: Piece) -> Any:
     note = tap(Request("POST", "/v1/messages", (("x-mine", "hidden-by-name"),), body))
     for piece in pieces:
         list(note(piece))
@@ -21,7 +21,7 @@ def _send(tap: Tap, body: bytes, *pieces: Piece) -> Any:
 
 def test_what_was_sent_and_what_has_come_so_far_is_hidden() -> None:
     """Also of an answer that is still on its way, and also what came apart; the longest first."""
-    tap = Tap()
+    tap = TrafficLog()
     hiding = TrafficMask(FILTERS, tap)
     assert "hidden-by-name" == hiding("hidden-by-name")
     note = _send(tap, b'{"a":"secret-abc"}', Head(0.1, 200, (("x-mine", "hidden-by-name-too"),)))
@@ -33,7 +33,7 @@ def test_what_was_sent_and_what_has_come_so_far_is_hidden() -> None:
 
 def test_without_filters_only_keys_are_hidden() -> None:
     """They look like what they are."""
-    tap = Tap()
+    tap = TrafficLog()
     _send(tap, b'{"a":"secret-abc"}')
     assert "secret-abc REDACTED" == TrafficMask(Filters(), tap)("secret-abc sk-ant-api03-Zm9vYmFyZm9vYmFyZm9v")
 
@@ -41,7 +41,7 @@ def test_without_filters_only_keys_are_hidden() -> None:
 @pytest.mark.parametrize("last", [End(0.3), Cut(0.3, "reset")])
 def test_a_whole_exchange_is_read_once(last: Piece, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many texts are shown after it, so that many requests that log much do not read each other again."""
-    tap, read = Tap(), []
+    tap, read = TrafficLog(), []
     taken = Filters.taken
 
     def counted(filters: Filters, request: Request, response: Any) -> frozenset[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, header
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, header_value
 
 anthropic.Anthropic(api_key="x").close()  # all that this loads is loaded once, not by each of the runs in this process
 
@@ -212,10 +212,10 @@ def test_the_live_api_is_asked_with_the_recorded_bytes_and_the_key(repository: R
     assert 0 == code, output
     recorded = json.loads(repository.cassette.read_bytes())["interactions"]
     assert [one["request"]["json"] for one in recorded] == [json.loads(one.body) for one in upstream.requests]
-    keys = {header(one.headers, "authorization").removeprefix("Bearer ") for one in upstream.requests}
-    keys |= {header(one.headers, "x-api-key") for one in upstream.requests} - {""}
+    keys = {header_value(one.headers, "authorization").removeprefix("Bearer ") for one in upstream.requests}
+    keys |= {header_value(one.headers, "x-api-key") for one in upstream.requests} - {""}
     assert {KEY} == keys - {""}
-    assert all(header(one.headers, "anthropic-version") for one in upstream.requests)
+    assert all(header_value(one.headers, "anthropic-version") for one in upstream.requests)
     assert KEY not in output
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from flag_harness.clock import VirtualClock
 from flag_harness.reference import Agent, Event
 from flag_harness.transports import async_http_client
-from flag_harness.wire.sse import encode
+from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 USAGE = {"input_tokens": 10, "output_tokens": 1}
@@ -102,7 +102,7 @@ def _halves(words: str) -> list[str]:
 def played(listed: list[tuple[str, dict[str, Any]]], *, cut: str | None = None) -> Response:
     """A stream, one event each tenth of a second; `cut`: how the connection breaks after the last, None: it ends."""
     chunks = [
-        Chunk(0.1 * (number + 1), encode(name, json.dumps({"type": name, **data})))
+        Chunk(0.1 * (number + 1), encode_event(name, json.dumps({"type": name, **data})))
         for number, (name, data) in enumerate(listed)
     ]
     end = 0.1 * (len(chunks) + 1)

@@ -194,7 +194,7 @@ async def test_the_limits_of_tools_are_the_agents_options(stage: Callable[..., A
     """On time, of the agent's clock, and on what is sent back."""
 
     async def slow(**given: Any) -> str:
-        await talk.clock.asleep(2)
+        await talk.clock.async_sleep(2)
         return "done"
 
     tools = [noting([]), function_tool("slow", "Waits.", {}, slow)]

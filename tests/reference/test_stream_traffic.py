@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flag_harness.reference.request.failure import BrokenAnswerError
 from flag_harness.reference.request.stream import Answer, Assembler
 from flag_harness.transports import async_http_client
-from flag_harness.wire.sse import decode
+from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
@@ -55,7 +55,7 @@ def expected(body: bytes) -> tuple[list[dict[str, Any]], str, int]:
     blocks: list[dict[str, Any]] = []
     inputs: dict[int, str] = {}
     stop, tokens = "", 0
-    for event in (json.loads(one.data) for one in decode([body])):
+    for event in (json.loads(one.data) for one in decode_events([body])):
         if event["type"] == "content_block_start":
             blocks.append(dict(event["content_block"]))
         elif event["type"] == "content_block_delta":

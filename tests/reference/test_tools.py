@@ -109,7 +109,7 @@ async def test_a_tool_that_takes_too_long_is_stopped(clock: Clock) -> None:
     """On the clock; and the model is told that nobody knows what came of it."""
 
     async def slow(seconds: float) -> str:
-        await clock.asleep(seconds)
+        await clock.async_sleep(seconds)
         return "done"
 
     tools = [function_tool("slow", "Waits", {"type": "object"}, slow)]

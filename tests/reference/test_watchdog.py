@@ -78,12 +78,12 @@ async def test_the_readers_own_time_is_no_silence() -> None:
     clock = VirtualClock()
     watchdog = Watchdog(clock, 10)
     for _ in range(3):
-        await watchdog.wait_for(clock.asleep(4))
+        await watchdog.wait_for(clock.async_sleep(4))
         watchdog.reset()
         clock.sleep(100)
-    await watchdog.wait_for(clock.asleep(9))
+    await watchdog.wait_for(clock.async_sleep(9))
     with pytest.raises(SilentAnswerError, match=r"^nothing but pings came for 10 s$"):
-        await watchdog.wait_for(clock.asleep(1))
+        await watchdog.wait_for(clock.async_sleep(1))
 
 
 @pytest.mark.asyncio

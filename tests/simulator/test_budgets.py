@@ -4,7 +4,7 @@ from typing import Any
 
 from flag_harness.clock import VirtualClock
 from flag_harness.simulator import parse_scenario, simulate
-from flag_harness.wire.timeline import header
+from flag_harness.wire.timeline import header_value
 
 SYSTEM = [{"type": "text", "text": "prefix " * 5000, "cache_control": {"type": "ephemeral"}}]
 
@@ -19,7 +19,7 @@ def left(response: Any, kind: str) -> tuple[str, str, str]:
     """Limit, what remains, and when all is there again."""
     prefix = f"anthropic-ratelimit-{kind}"
     parts = ("limit", "remaining", "reset")
-    limit, remaining, reset = (header(response[0].headers, f"{prefix}-{part}") for part in parts)
+    limit, remaining, reset = (header_value(response[0].headers, f"{prefix}-{part}") for part in parts)
     return limit, remaining, reset
 
 
@@ -31,7 +31,7 @@ def test_a_request_too_many_is_told_when_to_come_again(request_for: Any, read: A
     assert [200, 200] == [read(first)[0], read(second)[0]]
     assert ("2", "0", "2026-09-01T00:01:00Z") == left(second, "requests")
     status, error = read(third)
-    organization = header(third[0].headers, "anthropic-organization-id")
+    organization = header_value(third[0].headers, "anthropic-organization-id")
     words = (
         "This request would exceed your organization's rate limit of 2 requests per minute "
         f"(org: {organization}, model: claude-haiku-4-5). For details, refer to: "
@@ -40,7 +40,7 @@ def test_a_request_too_many_is_told_when_to_come_again(request_for: Any, read: A
         "https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase."
     )
     assert (429, {"type": "rate_limit_error", "message": words}) == (status, error["error"])
-    assert ("30", "true") == tuple(header(third[0].headers, name) for name in ("retry-after", "x-should-retry"))
+    assert ("30", "true") == tuple(header_value(third[0].headers, name) for name in ("retry-after", "x-should-retry"))
     assert ("2", "0", "2026-09-01T00:01:00Z") == left(third, "requests")
     clock.sleep(29)
     assert 429 == read(simulator(request_for()))[0]
@@ -71,7 +71,7 @@ def test_output_is_charged_when_it_is_known(request_for: Any, read: Any) -> None
     statuses = [read(simulator(request_for()))[0] for _ in range(3)]
     assert [200, 200, 429] == statuses
     response = simulator(request_for())
-    assert ("14", "0") == (header(response[0].headers, "retry-after"), left(response, "output-tokens")[1])
+    assert ("14", "0") == (header_value(response[0].headers, "retry-after"), left(response, "output-tokens")[1])
     clock.sleep(14)
     assert 200 == read(simulator(request_for()))[0]
 
@@ -79,7 +79,7 @@ def test_output_is_charged_when_it_is_known(request_for: Any, read: Any) -> None
 def test_a_prompt_larger_than_the_budget_is_never_answered(request_for: Any, read: Any) -> None:
     """It is told to come again in a second at least, however often it comes."""
     response = limited(VirtualClock(), input_tokens=10)(request_for(messages=[{"role": "user", "content": "a " * 50}]))
-    assert (429, "1") == (read(response)[0], header(response[0].headers, "retry-after"))
+    assert (429, "1") == (read(response)[0], header_value(response[0].headers, "retry-after"))
 
 
 def test_without_limits_headers_state_the_recorded_ones(request_for: Any) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from flag_harness.sweep.abandonable_thread import AbandonableThread
-from flag_harness.transports.virtual_time import TimeIsUp
+from flag_harness.transports.virtual_time import VirtualTimeout
 
 
 def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:
@@ -24,7 +24,7 @@ def test_jobs_are_done_one_after_the_other_in_one_thread() -> None:
 def test_a_job_that_waits_for_ever_is_left() -> None:
     """No exception reaches it."""
     thread = AbandonableThread(0.1)
-    with pytest.raises(TimeIsUp, match=r"it takes more than 0.1 s of real time"):
+    with pytest.raises(VirtualTimeout, match=r"it takes more than 0.1 s of real time"):
         thread.run(threading.Event().wait)
     assert thread.abandoned
     thread.stop()
@@ -39,7 +39,7 @@ def test_a_job_that_computes_for_ever_is_ended() -> None:
         while True:
             pass
 
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(VirtualTimeout):
         thread.run(compute)
     thread.stop()
     worker.join(10)
@@ -56,7 +56,7 @@ def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: 
             pass
 
     thread = AbandonableThread(0.1)
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(VirtualTimeout):
         thread.run(compute)
     over.set()
     assert thread.abandoned
@@ -72,6 +72,6 @@ def test_a_job_may_say_that_it_cannot_be_ended() -> None:
         thread.block_forever()
         went_on.append(1)
 
-    with pytest.raises(TimeIsUp, match="it swallows that its time is up"):
+    with pytest.raises(VirtualTimeout, match="it swallows that its time is up"):
         thread.run(job)
     assert (True, []) == (thread.abandoned, went_on)

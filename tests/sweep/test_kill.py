@@ -23,7 +23,7 @@ from flag_harness.reference.settings import read_settings
 from flag_harness.simulator import ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Call
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.timeline import Request, Response, header
+from flag_harness.wire.timeline import Request, Response, header_value
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
 
@@ -88,7 +88,7 @@ class Grave:
     def _answer(self, request: Request) -> Response:
         self.requests.append(json.loads(request.body))
         if len(self.requests) == self._kill_at:
-            os.kill(int(header(request.headers, "x-process")), signal.SIGKILL)
+            os.kill(int(header_value(request.headers, "x-process")), signal.SIGKILL)
         return self._upstream(request)
 
     def begin(self, environ: Mapping[str, str]) -> None:
@@ -139,7 +139,7 @@ class Grave:
         os.killpg(self._parent.pid, signal.SIGKILL)
 
     @property
-    def noted(self) -> list[str]:
+    def entries(self) -> list[str]:
         """The side effects."""
         return self.effects.read_text().splitlines()
 
@@ -160,7 +160,7 @@ def _text(words: str) -> dict[str, str]:
 def _baselines(grave: Grave, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     grave.begin(environ)
     assert 0 == grave.run(environ)
-    assert [STEP] == grave.noted
+    assert [STEP] == grave.entries
     return list(grave.requests)
 
 
@@ -211,7 +211,7 @@ def test_the_successor_asks_what_the_unbroken_session_would_have(
         assert told == _result(found)
         found["messages"][-1]["content"][0] = expected["messages"][-1]["content"][0]
     assert _strip_marks(expected) == _strip_marks(found)
-    assert [STEP] == grave.noted
+    assert [STEP] == grave.entries
 
 
 def _strip_marks(body: dict[str, Any]) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
         grave.begin(environ)
         assert -signal.SIGKILL == grave.run(environ, point), point
         met[point.partition(":")[0]] += 1
-        if 0 != grave.run(environ) or [STEP] != grave.noted:
+        if 0 != grave.run(environ) or [STEP] != grave.entries:
             lost.append(f"{point}: {grave.noted}")
         answered = load_context(grave.context).messages[-1]
         assert [_text("It is noted.")] == [block for block in answered["content"] if block["type"] == "text"], point

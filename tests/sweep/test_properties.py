@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flag_harness.faults import KINDS, Fault
+from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination, matrix
 from flag_harness.reference.sweep_agent import ReferenceAgent
@@ -45,7 +45,7 @@ def test_any_chunking_gives_the_same_conversation(
     baseline: dict[str, Observation], size: int, combination: Combination
 ) -> None:
     """Split anywhere, inside characters, lines and events."""
-    observed = _observe(Trial(KINDS["trickle"].make(size=size, interval=0.001)), combination)
+    observed = _observe(Trial(FAULT_KINDS["trickle"].make(size=size, interval=0.001)), combination)
     assert baseline[combination.id].conversation == observed.conversation
     assert baseline[combination.id].requests == observed.requests
 
@@ -53,7 +53,7 @@ def test_any_chunking_gives_the_same_conversation(
 @st.composite
 def faults(draw: st.DrawFn) -> Fault:
     """Any kind, at any of its points, on any of the first requests, or by chance."""
-    kind = draw(st.sampled_from([kind for kind in KINDS.values() if kind.name != "beta_rejected"]))
+    kind = draw(st.sampled_from([kind for kind in FAULT_KINDS.values() if kind.name != "beta_rejected"]))
     points = [point for point in kind.points if point != "inside_body"]
     at = {"at": draw(st.sampled_from(points))} if points else {}
     when = draw(

@@ -11,7 +11,7 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.errors import HarnessError
-from flag_harness.faults import KINDS, Fault
+from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination, matrix, pinned
 from flag_harness.reference.sweep_agent import ReferenceAgent
@@ -81,7 +81,8 @@ def reference(sweep: Callable[..., Sweep]) -> Sweep:
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if index % 6 == 0 else pytest.mark.deep) for index, kind in enumerate(KINDS)]
+    "kind",
+    [pytest.param(kind, marks=() if index % 6 == 0 else pytest.mark.deep) for index, kind in enumerate(FAULT_KINDS)],
 )
 def test_the_reference_agent_survives_everything(kind: str, reference: Sweep) -> None:
     """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
@@ -94,7 +95,7 @@ def test_the_reference_agent_survives_everything(kind: str, reference: Sweep) ->
 def test_a_sweep_covers_enough() -> None:
     """Every kind; each fault once; far more than sixty pairs of a fault and a point."""
     tried = all_trials()
-    assert set(KINDS) == {trial.fault.name for trial in tried}
+    assert set(FAULT_KINDS) == {trial.fault.name for trial in tried}
     assert len(tried) == len({trial.name for trial in tried})
     assert count_pairs(tried) >= 60
 
@@ -115,16 +116,16 @@ EACH: dict[str, tuple[TrialOutcome, TrialOutcome]] = {
 }
 """The reference agent's outcome for each kind on the first request: streamed, and plain.
 
-The unguarded SDK's outcome is in `Kind.streamed` and `Kind.plain`, which tests/faults/test_sdk.py checks.
+The unguarded SDK has the outcomes `FaultKind.stream_result` and `create_result`; tests/faults/test_sdk.py checks them.
 """
 
 
-@pytest.mark.parametrize("kind", faults.table(), ids=lambda kind: kind.name)
-def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.Kind, sweep: Callable[..., Sweep]) -> None:
+@pytest.mark.parametrize("kind", faults.fault_kinds(), ids=lambda kind: kind.name)
+def test_what_the_sdk_does_and_what_the_agent_does(kind: faults.FaultKind, sweep: Callable[..., Sweep]) -> None:
     """Where the SDK raises or is silently wrong, the agent recovers, or tells."""
     streamed, plain = EACH[kind.name]
-    assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.streamed}"
-    assert plain == _outcome(sweep(ReferenceAgent, OFF), kind.make(on=1)), f"the SDK: {kind.plain}"
+    assert streamed == _outcome(sweep(ReferenceAgent, STREAMING), kind.make(on=1)), f"the SDK: {kind.stream_result}"
+    assert plain == _outcome(sweep(ReferenceAgent, OFF), kind.make(on=1)), f"the SDK: {kind.create_result}"
 
 
 @pytest.mark.parametrize(
@@ -414,5 +415,7 @@ def test_agents_are_found_by_name() -> None:
 def test_the_streams_have_every_point(sweep: Callable[..., Sweep]) -> None:
     """Under all flags they think, talk and call: only what needs citations is not met."""
     swept = sweep(ReferenceAgent, EVERYTHING)
-    met = [point for point in KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R]
-    assert [point for point in KINDS["stall"].points if point != "inside_citations"] == met
+    met = [
+        point for point in FAULT_KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R
+    ]
+    assert [point for point in FAULT_KINDS["stall"].points if point != "inside_citations"] == met

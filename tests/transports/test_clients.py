@@ -15,8 +15,8 @@ from flag_harness.transports import (
     clients,
     clock_for,
     http_client,
-    own_async_http_client,
-    own_http_client,
+    live_async_http_client,
+    live_http_client,
     sdk_http_library,
     sdk_version,
 )
@@ -106,8 +106,8 @@ def test_timeouts_are_those_of_the_sdk() -> None:
     """Ten minutes, five seconds to connect, whether the network is asked or not."""
     import anthropic
 
-    makers = (lambda: http_client(_upstream), lambda: async_http_client(_upstream), own_http_client)
-    for make in (*makers, own_async_http_client):
+    makers = (lambda: http_client(_upstream), lambda: async_http_client(_upstream), live_http_client)
+    for make in (*makers, live_async_http_client):
         client = make()
         assert anthropic.DEFAULT_TIMEOUT == client.timeout
         assert client.follow_redirects

@@ -16,11 +16,11 @@ def _sync(clock: SystemClock, seconds: float) -> None:
 
 
 def _async(clock: SystemClock, seconds: float) -> None:
-    asyncio.run(clock.asleep(seconds))
+    asyncio.run(clock.async_sleep(seconds))
 
 
 def _trio(clock: SystemClock, seconds: float) -> None:
-    trio.run(clock.asleep, seconds)
+    trio.run(clock.async_sleep, seconds)
 
 
 @pytest.fixture(params=[_sync, _async, _trio], ids=["sync", "asyncio", "trio"])
@@ -62,8 +62,8 @@ def test_a_negative_wait_is_none(sleep: Callable[[SystemClock, float], None]) ->
 def test_a_moment_is_reached_when_it_has_come() -> None:
     """Not before."""
     clock = SystemClock()
-    assert clock.reached(clock.now())
-    assert not clock.reached(clock.now() + 60.0)
+    assert clock.has_reached(clock.now())
+    assert not clock.has_reached(clock.now() + 60.0)
 
 
 def test_threads_lose_no_time() -> None:

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 from flag_harness.clock import VirtualClock
-from flag_harness.transports import SystemClock, intercepted
-from flag_harness.wire.tap import Tap
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
+from flag_harness.transports import SystemClock, intercept_clients
+from flag_harness.wire.tap import TrafficLog
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, response_body
 
 BODY = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'
@@ -86,23 +86,23 @@ def ask(request: pytest.FixtureRequest) -> Callable[[str], str]:
 
 def test_a_client_of_the_code_under_test_is_answered(ask: Callable[[str], str]) -> None:
     """The address, which nobody may hold, is never looked up."""
-    tap = Tap()
-    with intercepted(_upstream, tap, clock=VirtualClock()):
+    tap = TrafficLog()
+    with intercept_clients(_upstream, tap, clock=VirtualClock()):
         assert "hello" == ask("https://api.example.invalid")
     ((request, response),) = tap.exchanges
     assert ("POST", "https://api.example.invalid/v1/messages") == (request.method, request.url)
-    assert BODY == body(response)
+    assert BODY == response_body(response)
 
 
 def test_without_an_upstream_live_traffic_is_teed(ask: Callable[[str], str], byte_server: Callable[..., Any]) -> None:
     """The request goes out over the real transport; what came back is noted as the server sent it."""
-    server, tap = byte_server((LIVE,)), Tap()
-    with intercepted(None, tap, clock=SystemClock()):
+    server, tap = byte_server((LIVE,)), TrafficLog()
+    with intercept_clients(None, tap, clock=SystemClock()):
         assert "hello" == ask(server.url.removesuffix("/v1/messages"))
     assert [LIVE] == server.sent[0]
     ((request, response),) = tap.exchanges
     assert server.requests[0].endswith(request.body)
-    assert BODY == body(response)
+    assert BODY == response_body(response)
     assert isinstance(response[-1], End)
 
 
@@ -111,7 +111,7 @@ def test_afterwards_clients_reach_the_network_again(ask: Callable[[str], str], b
     methods = _methods()
 
     def failing() -> None:
-        with intercepted(_upstream, clock=VirtualClock()):
+        with intercept_clients(_upstream, clock=VirtualClock()):
             assert methods != _methods()
             ask("https://api.example.invalid")
             raise ZeroDivisionError
@@ -142,7 +142,7 @@ def test_an_upstream_that_counts_as_false_is_asked_all_the_same() -> None:
         def __call__(self, request: Request) -> Response:
             return _upstream(request)
 
-    with intercepted(Empty(), clock=VirtualClock()):
+    with intercept_clients(Empty(), clock=VirtualClock()):
         assert "hello" == _plain(httpx2)("https://api.example.invalid")
 
 
@@ -150,13 +150,13 @@ def test_an_upstream_that_counts_as_false_is_asked_all_the_same() -> None:
 async def test_a_client_made_before_is_answered_too() -> None:
     """The transports' methods are patched, not the clients."""
     async with httpx2.AsyncClient() as client:
-        with intercepted(_upstream, clock=VirtualClock()):
+        with intercept_clients(_upstream, clock=VirtualClock()):
             assert BODY == (await client.post("https://api.example.invalid/")).content
 
 
 def test_a_library_that_nobody_uses_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the SDK's own."""
     monkeypatch.delitem(sys.modules, "httpx")
-    with intercepted(_upstream, clock=VirtualClock()):
+    with intercept_clients(_upstream, clock=VirtualClock()):
         assert "httpx" not in sys.modules
         assert "hello" == _plain(httpx2)("https://api.example.invalid")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports import SIMULATING, is_loopback, network_refused
+from flag_harness.transports import SIMULATING, is_loopback, refuse_network
 
 MESSAGE = (
     "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "
@@ -89,7 +89,7 @@ WAYS = [
 @pytest.mark.parametrize("host", ["api.anthropic.com", "127.0.0.1.evil.example", "localhost.evil.example"])
 def test_another_host_is_refused_whoever_asks(reach: Callable[[str], None], host: str) -> None:
     """By name, also by one that looks like loopback; what was raised is kept."""
-    with network_refused() as refused, pytest.raises(NetworkRefused) as caught:
+    with refuse_network() as refused, pytest.raises(NetworkRefused) as caught:
         reach(host)
     assert MESSAGE.format(f"{host}:443") == str(caught.value)
     assert [caught.value] == refused
@@ -102,7 +102,7 @@ def test_the_refusal_says_what_the_test_does_instead() -> None:
     class Mine(NetworkRefused):
         """A refusal of the caller's own."""
 
-    with network_refused(SIMULATING, Mine), pytest.raises(Mine) as caught:
+    with refuse_network(SIMULATING, Mine), pytest.raises(Mine) as caught:
         _look_up("api.anthropic.com")
     assert (
         "this test asks the simulator, but tried to reach api.anthropic.com:443; ask the live API with "
@@ -113,7 +113,7 @@ def test_the_refusal_says_what_the_test_does_instead() -> None:
 @pytest.mark.parametrize("reach", WAYS[:8])
 def test_another_address_is_refused(reach: Callable[[str], None]) -> None:
     """A number needs no look-up; TEST-NET-1 belongs to nobody."""
-    with network_refused() as refused, pytest.raises(NetworkRefused) as caught:
+    with refuse_network() as refused, pytest.raises(NetworkRefused) as caught:
         reach("192.0.2.1")
     assert MESSAGE.format("192.0.2.1:443") == str(caught.value)
     assert [caught.value] == refused
@@ -150,7 +150,7 @@ def test_a_loop_of_uvloop_is_refused_too(reach: Callable[[str], Awaitable[None]]
     before = [getattr(uvloop.Loop, name) for name in ("create_connection", "getaddrinfo", "sock_connect")]
     with (
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        network_refused() as refused,
+        refuse_network() as refused,
         pytest.raises(NetworkRefused) as caught,
     ):
         runner.run(reach("api.anthropic.com"))
@@ -175,7 +175,7 @@ def test_loopback_passes_on_uvloop(byte_server: Callable[..., Any], tmp_path: An
         async with httpx2.AsyncClient(trust_env=False) as client:
             return (await client.get(server.url)).status_code
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, network_refused() as refused:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, refuse_network() as refused:
         assert 204 == runner.run(reach())
     assert [] == refused
 
@@ -183,13 +183,13 @@ def test_loopback_passes_on_uvloop(byte_server: Callable[..., Any], tmp_path: An
 def test_without_uvloop_nothing_of_it_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is it imported."""
     monkeypatch.delitem(sys.modules, "uvloop")
-    with network_refused():
+    with refuse_network():
         assert "uvloop" not in sys.modules
 
 
 def test_an_address_of_ip_version_6_is_refused() -> None:
     """As are those with a zone."""
-    with network_refused() as refused, socket.socket(socket.AF_INET6) as one:
+    with refuse_network() as refused, socket.socket(socket.AF_INET6) as one:
         for host in ("2001:db8::1", "fe80::1%eth0"):
             with pytest.raises(NetworkRefused):
                 one.connect((host, 443, 0, 0))
@@ -199,14 +199,14 @@ def test_an_address_of_ip_version_6_is_refused() -> None:
 @pytest.mark.parametrize("name", ["gethostbyname", "gethostbyname_ex"])
 def test_the_old_ways_to_look_up_a_name_are_refused(name: str) -> None:
     """They ask the same servers."""
-    with network_refused(), pytest.raises(NetworkRefused) as caught:
+    with refuse_network(), pytest.raises(NetworkRefused) as caught:
         getattr(socket, name)("api.anthropic.com")
     assert MESSAGE.format("api.anthropic.com") == str(caught.value)
 
 
 def test_a_datagram_to_another_host_is_refused() -> None:
     """It needs no connection."""
-    with network_refused() as refused, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    with refuse_network() as refused, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         with pytest.raises(NetworkRefused):
             one.sendto(b"data", ("192.0.2.1", 53))
         with pytest.raises(NetworkRefused):
@@ -217,7 +217,7 @@ def test_a_datagram_to_another_host_is_refused() -> None:
 def test_datagrams_on_loopback_pass() -> None:
     """With flags and without."""
     with (
-        network_refused() as refused,
+        refuse_network() as refused,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
     ):
@@ -241,7 +241,7 @@ def test_loopback_passes(host: str, http: Any, byte_server: Callable[..., Any]) 
             content: bytes = (await client.get(url)).content
             return content
 
-    with network_refused() as refused:
+    with refuse_network() as refused:
         assert b"ok" == http.get(url, trust_env=False).content
         assert b"ok" == asyncio.run(get())
         assert "127.0.0.1" == socket.gethostbyname("localhost")
@@ -251,7 +251,7 @@ def test_loopback_passes(host: str, http: Any, byte_server: Callable[..., Any]) 
 def test_sockets_of_the_file_system_pass(tmp_path: Any) -> None:
     """They reach nobody else."""
     path = str(tmp_path / "s")
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as one, network_refused() as refused:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as one, refuse_network() as refused:
         listener.bind(path)
         listener.listen()
         one.connect(path)
@@ -268,7 +268,7 @@ def test_afterwards_the_network_is_as_it_was() -> None:
     before = patched()
 
     def failing() -> None:
-        with network_refused():
+        with refuse_network():
             assert all(one is not other for one, other in zip(before, patched(), strict=True))
             raise ZeroDivisionError
 

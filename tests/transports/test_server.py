@@ -261,7 +261,7 @@ def test_a_client_that_hangs_up_harms_nobody_else() -> None:
 
 def test_reading_on_after_an_abandoned_answer_is_a_miss() -> None:
     """What came after the client's leaving was never recorded: the connection breaks off, and the miss is kept."""
-    end = End(0.0, abandoned=True, refuse=lambda: CassetteMiss("it read on"))
+    end = End(0.0, abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
         with httpx2.stream("GET", server.url) as response:
             pieces = response.iter_raw()
@@ -273,7 +273,7 @@ def test_reading_on_after_an_abandoned_answer_is_a_miss() -> None:
 
 def test_leaving_where_the_recorded_client_left_is_no_miss() -> None:
     """Nothing is asked for that is not known."""
-    end = End(0.0, abandoned=True, refuse=lambda: CassetteMiss("it read on"))
+    end = End(0.0, abandoned=True, make_refusal=lambda: CassetteMiss("it read on"))
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), end)) as server:
         with httpx2.stream("GET", server.url) as response:
             assert b"a" == next(response.iter_raw())
@@ -315,7 +315,7 @@ def test_other_hosts_must_be_meant() -> None:
     ) == str(caught.value)
     with pytest.raises(HarnessError):
         LoopbackServer(serve(), host="localhost.example.org")
-    with LoopbackServer(serve(OK, End(0.0)), host="0.0.0.0", anywhere=True) as server:
+    with LoopbackServer(serve(OK, End(0.0)), host="0.0.0.0", allow_any_host=True) as server:
         assert 200 == httpx2.get(f"http://127.0.0.1:{server.port}").status_code
     with LoopbackServer(serve(OK, End(0.0)), host="localhost") as server:
         assert server.url == f"http://localhost:{server.port}"

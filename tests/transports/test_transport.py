@@ -17,7 +17,7 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Recorder, rep
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
 from flag_harness.transports import SystemClock, async_http_client, http_client, transport_class
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Piece, Request, Response
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -188,7 +188,7 @@ def test_other_errors_of_the_wire_are_the_nearest_cut(http: Any, kind: str, name
         async def handle_async_request(self, request: Any) -> Any:
             return self.handle_request(request)
 
-    tap = Tap()
+    tap = TrafficLog()
     with pytest.raises(getattr(http, name), match=r"^broken$"):
         _fetch(http, kind, _transport(http, Broken(), tap), "http://127.0.0.1/")
     assert (Cut(0.0, how),) == tap.exchanges[0][1]  # type: ignore[arg-type]
@@ -307,7 +307,7 @@ def test_a_layer_that_answers_keeps_the_request_from_the_network(
     http: ModuleType, kind: str, byte_server: Callable[..., Any]
 ) -> None:
     """Live or replayed, nothing below it is asked."""
-    server, tap = byte_server(), Tap()
+    server, tap = byte_server(), TrafficLog()
 
     def answering(request: Request) -> Response:
         return Head(0.0, 529, ()), Chunk(0.0, b"busy"), End(0.0)
@@ -330,7 +330,7 @@ def test_layers_edit_live_traffic_and_the_innermost_sees_what_came(
     def shouting(request: Request) -> Edit:
         return lambda piece: (Chunk(piece.at, piece.data.upper()),) if isinstance(piece, Chunk) else (piece,)
 
-    outer, inner = Tap(), Tap()
+    outer, inner = TrafficLog(), TrafficLog()
     live = _transport(http, _live(http, kind), outer, shouting, inner, clock=SystemClock())
     assert b"ONETWO" == b"".join(_fetch(http, kind, live, server.url))
     for tap, expected in ((outer, b"ONETWO"), (inner, b"onetwo")):
@@ -380,7 +380,7 @@ def test_a_refusal_goes_through_the_sdk_at_once(http: ModuleType, kind: str) -> 
     """Its retries and its `except Exception` do not see it; the layers are told that there was no answer."""
     import anthropic
 
-    tap, upstream = Tap(), replay(Cassette(Envelope("live", ""), ()))
+    tap, upstream = TrafficLog(), replay(Cassette(Envelope("live", ""), ()))
     asked: dict[str, Any] = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
 
     async def asynchronous() -> None:

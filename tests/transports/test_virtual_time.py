@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
+from flag_harness.transports.virtual_time import LoopClock, VirtualLoop, VirtualTimeout, patch_time
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_what_never_ends_is_ended(runner: asyncio.Runner, waiting: Any, words: s
     """Each kind of hanging is told, at once."""
     loop = _loop(runner)
     loop.deadline = 100
-    with following(loop), pytest.raises(TimeIsUp) as raised:
+    with patch_time(loop), pytest.raises(VirtualTimeout) as raised:
         runner.run(waiting())
     assert words == str(raised.value)
 
@@ -136,7 +136,7 @@ def test_time_follows_the_loop_for_code_that_knows_no_loop(runner: asyncio.Runne
         assert all(start < now < start * 1.5 + 60e9 for start, now in zip(began, before, strict=True))
         return [getattr(time, name)() - start for name, start in zip(names, before, strict=True)]
 
-    with following(_loop(runner)):
+    with patch_time(_loop(runner)):
         found = runner.run(measured())
     assert [pytest.approx(1000)] * 3 + [pytest.approx(1000e9)] * 3 == found
     assert [int] * 3 == [type(one) for one in found[3:]]
@@ -147,11 +147,11 @@ def test_there_is_a_limit_to_what_is_really_waited_for(runner: asyncio.Runner) -
     """A thread that never ends holds up neither the loop, nor its end, nor that of the process."""
     loop = _loop(runner)
     loop.patience = 0.2
-    with pytest.raises(TimeIsUp, match="it waits too long for what is real"):
+    with pytest.raises(VirtualTimeout, match="it waits too long for what is real"):
         runner.run(asyncio.to_thread(threading.Event().wait))
-    assert "it waits too long for what is real: a thread, a child process, a socket" == loop.overdue
+    assert "it waits too long for what is real: a thread, a child process, a socket" == loop.end_reason
     loop.patience = 0.2
-    with pytest.raises(TimeIsUp):
+    with pytest.raises(VirtualTimeout):
         runner.close()
     assert loop.is_closed()
 
@@ -188,14 +188,14 @@ def test_an_executor_of_ones_own_is_used(runner: asyncio.Runner) -> None:
 def test_who_swallows_that_time_is_up_is_told_on(runner: asyncio.Runner) -> None:
     """Once by an exception; then whoever runs the loop hears of each further call that blocks."""
     loop, heard = _loop(runner), []
-    loop.deadline, loop.swallowed = 10, lambda: heard.append(loop.overdue)
+    loop.deadline, loop.on_swallowed_timeout = 10, lambda: heard.append(loop.end_reason)
 
     async def sleepy() -> None:
         for _ in range(3):
-            with contextlib.suppress(TimeIsUp):
+            with contextlib.suppress(VirtualTimeout):
                 time.sleep(20)  # noqa: ASYNC251 - that is the point
 
-    with following(loop):
+    with patch_time(loop):
         runner.run(sleepy())
     assert ["it waits past 10 s"] * 2 == heard
 
@@ -223,9 +223,9 @@ def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
 
     async def slept() -> list[object]:
         clock.sleep(2)
-        await clock.asleep(3)
-        await clock.asleep(-1)
-        return [clock.now(), clock.reached(5), clock.reached(5.1)]
+        await clock.async_sleep(3)
+        await clock.async_sleep(-1)
+        return [clock.now(), clock.has_reached(5), clock.has_reached(5.1)]
 
     coroutine: Coroutine[Any, Any, list[object]] = slept()
     assert [5.0, True, False] == runner.run(coroutine)

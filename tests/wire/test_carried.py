@@ -2,7 +2,7 @@
 
 import pytest
 
-from flag_harness.wire.carried import headers_not_carried, not_carried
+from flag_harness.wire.carried import head_problem, headers_problem
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ def test_a_head_is_told_from_what_no_server_could_send(
     status: int, headers: tuple[tuple[str, str], ...], why: str
 ) -> None:
     """With the status, the name or the value that is wrong."""
-    assert why == not_carried(status, headers)
+    assert why == head_problem(status, headers)
 
 
 def test_headers_are_judged_without_a_status() -> None:
     """A request has none."""
-    assert "'a b' is no name of a header" == headers_not_carried((("a b", ""),))
+    assert "'a b' is no name of a header" == headers_problem((("a b", ""),))

@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.grammar import POINTS, EventBytes, Gap, Walk, kind, points_at, points_in
-from flag_harness.wire.sse import encode
+from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, event_kind, points_at, points_in
+from flag_harness.wire.sse import encode_event
 
 LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
 
@@ -18,12 +18,14 @@ def _chunked(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def _events(chunks: list[bytes]) -> tuple[list[bytes], bytes]:
-    splitter = EventBytes()
+    splitter = EventSplitter()
     return [event for chunk in chunks for event in splitter.feed(chunk)], splitter.rest
 
 
 def _start(index: int, block: object) -> bytes:
-    return encode("content_block_start", json.dumps({"type": "content_block_start", "index": index, **_named(block)}))
+    return encode_event(
+        "content_block_start", json.dumps({"type": "content_block_start", "index": index, **_named(block)})
+    )
 
 
 def _named(block: object) -> dict[str, object]:
@@ -53,10 +55,10 @@ def test_chunking_never_matters(lines: list[str], end: str, cuts: list[int]) -> 
 
 def test_a_kind_is_the_type_of_the_delta_or_of_the_event() -> None:
     """And nothing where neither is a name."""
-    assert "text_delta" == kind({"type": "content_block_delta", "delta": {"type": "text_delta"}})
-    assert "content_block_delta" == kind({"type": "content_block_delta", "delta": 3})
-    assert "message_delta" == kind({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
-    assert "" == kind({"type": 4})
+    assert "text_delta" == event_kind({"type": "content_block_delta", "delta": {"type": "text_delta"}})
+    assert "content_block_delta" == event_kind({"type": "content_block_delta", "delta": 3})
+    assert "message_delta" == event_kind({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    assert "" == event_kind({"type": 4})
 
 
 def test_every_point_is_described() -> None:
@@ -68,7 +70,7 @@ def test_every_point_is_described() -> None:
 def test_an_empty_message_has_few_points() -> None:
     """A stop sequence hit at once: no block at all."""
     names = ("message_start", "message_delta", "message_stop")
-    events = [encode(name, f'{{"type":"{name}"}}') for name in names]
+    events = [encode_event(name, f'{{"type":"{name}"}}') for name in names]
     expected = ("first_event", "before_message_delta", "after_message_delta", "after_message_stop")
     assert expected == points_in(events)
 
@@ -80,7 +82,7 @@ def test_nothing_has_no_point() -> None:
 
 def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
-    walk = Walk()
+    walk = GapTracker()
     assert Gap(next="ping") == walk.before(b": hello\n\n")
     assert Gap(pinged=True) == walk.end()
     assert ("after_ping",) == points_at(walk.end())
@@ -89,30 +91,30 @@ def test_a_comment_is_as_good_as_a_ping() -> None:
 def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     """No JSON, JSON that is no object, JSON nested beyond reason: the walk goes on."""
     for data in ("{", "[1]", "[" * 100_000):
-        walk = Walk()
-        assert "" == walk.before(encode("x", data)).next
+        walk = GapTracker()
+        assert "" == walk.before(encode_event("x", data)).next
         assert Gap(previous="unknown") == walk.end()
 
 
 def test_blocks_of_no_type_are_unknown() -> None:
     """Whatever stands where the block's type should be."""
     for block in (None, 3, ["text"]):
-        walk = Walk()
+        walk = GapTracker()
         walk.before(_start(0, block))
         assert Gap(previous="content_block_start", block="unknown") == walk.end()
-    walk = Walk()
-    walk.before(encode("content_block_start", '{"type":"content_block_start","content_block":1}'))
+    walk = GapTracker()
+    walk.before(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
     assert "unknown" == walk.end().block
 
 
 def test_a_gap_knows_the_block_around_it() -> None:
     """Open, then closed; the index is that of the open block, then the next one's."""
-    walk = Walk()
+    walk = GapTracker()
     walk.before(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
-    walk.before(encode("content_block_delta", delta))
+    walk.before(encode_event("content_block_delta", delta))
     assert Gap(previous="input_json_delta", block="tool_use", input=True) == walk.end()
-    walk.before(encode("content_block_stop", '{"type":"content_block_stop","index":0}'))
+    walk.before(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
     assert Gap(previous="content_block_stop", closed="tool_use", index=1) == walk.end()
     assert ("after_tool_use",) == points_at(walk.end())
 

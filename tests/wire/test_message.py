@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flag_harness.wire.message import Received, assembled, received
+from flag_harness.wire.message import ParsedResponse, assemble_message, parse_response
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
@@ -44,11 +44,11 @@ def test_a_deep_body_is_one_that_cannot_be_read() -> None:
     """Also where it is put together from deltas: the tool's input stays the text that came."""
     deep = "[" * 200 + "]" * 200
     head = Head(0.0, 200, (("content-type", "application/json"),))
-    assert None is received((head, Chunk(0.0, deep.encode()), End(0.0))).value
+    assert None is parse_response((head, Chunk(0.0, deep.encode()), End(0.0))).value
     start = {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "input": {}}}
     parts = [{"type": "input_json_delta", "partial_json": part} for part in (deep[:50], deep[50:])]
     deltas = [{"type": "content_block_delta", "index": 0, "delta": part} for part in parts]
-    assert deep == assembled([{"type": "message_start", "message": {}}, start, *deltas])["content"][0]["input"]
+    assert deep == assemble_message([{"type": "message_start", "message": {}}, start, *deltas])["content"][0]["input"]
 
 
 def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
@@ -95,7 +95,7 @@ def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
         "usage": {"input_tokens": 7, "output_tokens": 9},
         "context_management": {"applied_edits": []},
     }
-    answer = received(_stream(*events))
+    answer = parse_response(_stream(*events))
     assert (True, True, 200, None) == (answer.complete, answer.streamed, answer.status, answer.error)
     assert expected == answer.value
 
@@ -106,7 +106,7 @@ def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
 def test_the_input_of_a_tool_is_json_or_the_text_that_came(parts: list[str], expected: Any) -> None:
     """A tool without arguments is sent no text at all; one that was cut is no JSON."""
     deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
-    message = assembled([START, *_block({"type": "tool_use", "input": {}}, *deltas)])
+    message = assemble_message([START, *_block({"type": "tool_use", "input": {}}, *deltas)])
     assert [{"type": "tool_use", "input": expected}] == message["content"]
 
 
@@ -114,7 +114,7 @@ def test_a_cut_stream_is_read_as_far_as_it_came() -> None:
     """It is not complete, and says so."""
     text = _block({"type": "text", "text": ""}, {"type": "text_delta", "text": "Once"})
     ending = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
-    answer = received(_stream(START, *text[:2], ending, last=Cut(0.2, "reset")))
+    answer = parse_response(_stream(START, *text[:2], ending, last=Cut(0.2, "reset")))
     assert not answer.complete
     assert [{"type": "text", "text": "Once"}] == list(answer.blocks)
     assert {"input_tokens": 7, "output_tokens": 1} == answer.usage
@@ -123,38 +123,38 @@ def test_a_cut_stream_is_read_as_far_as_it_came() -> None:
 def test_an_error_in_a_stream_is_found() -> None:
     """Beside what came before it."""
     error = {"type": "overloaded_error", "message": "Overloaded"}
-    answer = received(_stream(START, {"type": "error", "error": error}))
+    answer = parse_response(_stream(START, {"type": "error", "error": error}))
     assert (error, False) == (answer.error, answer.complete)
 
 
 def test_a_plain_answer_is_its_body() -> None:
     """Complete where the body is, also where nobody waited for the end."""
     message = {"type": "message", "content": [{"type": "text", "text": "Hi"}, "no block"], "usage": {"input_tokens": 1}}
-    answer = received(_plain(message))
-    assert Received(200, False, message, True, None) == answer
+    answer = parse_response(_plain(message))
+    assert ParsedResponse(200, False, message, True, None) == answer
     assert ({"type": "text", "text": "Hi"},) == answer.blocks
-    assert received((*_plain(message)[:2], End(0.2, abandoned=True))).complete
+    assert parse_response((*_plain(message)[:2], End(0.2, abandoned=True))).complete
 
 
 @pytest.mark.parametrize("body", [{"type": "error", "error": {"type": "x"}}, {"error": {"type": "x"}}])
 def test_the_error_of_a_body_is_found(body: Any) -> None:
     """Also where the edge wrote it, which names no type on top."""
-    answer = received(_plain(body, 413))
+    answer = parse_response(_plain(body, 413))
     assert (413, {"type": "x"}) == (answer.status, answer.error)
 
 
 @pytest.mark.parametrize("response", [(), (Cut(0.1, "refused"),)])
 def test_no_answer_is_none(response: Response) -> None:
     """A connection that never was has no status."""
-    assert Received(None, False, None, False, None) == received(response)
+    assert ParsedResponse(None, False, None, False, None) == parse_response(response)
 
 
 def test_what_is_no_json_has_no_value() -> None:
     """Neither has half of some JSON; nor has a value that is no object any blocks."""
     head = Head(0.0, 200, ())
-    cut = received((head, Chunk(0.1, b'{"a"'), Cut(0.2, "eof")))
+    cut = parse_response((head, Chunk(0.1, b'{"a"'), Cut(0.2, "eof")))
     assert (None, False, (), None) == (cut.value, cut.complete, cut.blocks, cut.usage)
-    assert ([1], (), None) == ((answer := received(_plain([1]))).value, answer.blocks, answer.usage)
+    assert ([1], (), None) == ((answer := parse_response(_plain([1]))).value, answer.blocks, answer.usage)
 
 
 KEYS = ["type", "index", "delta", "content_block", "message", "usage", "text", "partial_json", "citation", "error"]
@@ -171,7 +171,7 @@ JSON = st.recursive(
 def test_no_stream_is_too_broken_to_be_read(events: list[dict[str, Any]]) -> None:
     """Whatever the events hold, reading them raises nothing."""
     data = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-    received((Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.1, data.encode()), End(0.2)))
+    parse_response((Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.1, data.encode()), End(0.2)))
 
 
 def _recorded() -> Iterator[bytes]:
@@ -188,7 +188,7 @@ def test_every_recorded_stream_is_read_whole() -> None:
     """Real streams of two years: each text joins, each input is an object, and nothing is missing."""
     read = 0
     for data in _recorded():
-        answer = received((Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.1, data), End(0.2)))
+        answer = parse_response((Head(0.0, 200, (("content-type", "text/event-stream"),)), Chunk(0.1, data), End(0.2)))
         assert answer.complete
         assert isinstance(answer.message["stop_reason"], str)
         assert all(isinstance(block.get("input", {}), dict) for block in answer.blocks if _is_finished(answer))
@@ -202,5 +202,5 @@ def test_every_recorded_stream_is_read_whole() -> None:
     assert read > 300
 
 
-def _is_finished(answer: Received) -> bool:
+def _is_finished(answer: ParsedResponse) -> bool:
     return answer.message["stop_reason"] != "max_tokens"

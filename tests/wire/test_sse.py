@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.sse import ServerSentEvent, decode, encode
+from flag_harness.wire.sse import ServerSentEvent, decode_events, encode_event
 
 VECTORS = Path(__file__).parents[3] / "shared" / "sse-vectors.json"
 
 
 def _events(chunks: list[bytes]) -> list[dict[str, str]]:
-    return [{"event": event.event, "data": event.data, "id": event.id} for event in decode(chunks)]
+    return [{"event": event.event, "data": event.data, "id": event.id} for event in decode_events(chunks)]
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the vectors stand beside the project, not in it")
@@ -39,14 +39,14 @@ def test_chunking_changes_nothing(parts: list[bytes], data: st.DataObject) -> No
 
 def test_a_line_feed_after_a_crlf_that_was_split_ends_a_line_of_its_own() -> None:
     """Only the line feed right after the carriage return belongs to it."""
-    assert [ServerSentEvent("message", "a")] == list(decode([b"data: a\r", b"\n", b"\n"]))
+    assert [ServerSentEvent("message", "a")] == list(decode_events([b"data: a\r", b"\n", b"\n"]))
 
 
 def test_a_leading_byte_order_mark_is_dropped_and_a_later_one_kept() -> None:
     """As the specification asks."""
-    assert [ServerSentEvent("message", "\ufeffa")] == list(decode([b"\xef\xbb", b"\xbfdata: \xef\xbb\xbfa\n\n"]))
+    assert [ServerSentEvent("message", "\ufeffa")] == list(decode_events([b"\xef\xbb", b"\xbfdata: \xef\xbb\xbfa\n\n"]))
 
 
 def test_an_event_is_written_as_the_api_writes_it() -> None:
     """Two lines and a blank one."""
-    assert encode("ping", '{"type": "ping"}') == b'event: ping\ndata: {"type": "ping"}\n\n'
+    assert encode_event("ping", '{"type": "ping"}') == b'event: ping\ndata: {"type": "ping"}\n\n'

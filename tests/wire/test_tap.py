@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
 PIECES = st.lists(st.binary().map(lambda data: Chunk(0.5, data)))
@@ -19,7 +19,7 @@ def _request(number: int) -> Request:
 @given(PIECES, LAST)
 def test_what_passes_is_noted_and_passed_on_as_it_is(chunks: list[Chunk], last: Piece) -> None:
     """Piece by piece, at once."""
-    tap = Tap()
+    tap = TrafficLog()
     response: Response = (Head(0.0, 200, ()), *chunks, last)
     note = tap(_request(0))
     for piece in response:
@@ -29,20 +29,20 @@ def test_what_passes_is_noted_and_passed_on_as_it_is(chunks: list[Chunk], last: 
 
 def test_what_was_noted_can_be_followed() -> None:
     """From a request on, with what has come so far: an end only where there is one."""
-    tap = Tap()
+    tap = TrafficLog()
     tap(_request(0))
     note = tap(_request(1))
-    (followed,) = tap.noted(1)
+    (followed,) = tap.entries(1)
     assert (_request(1), []) == followed
     note(End(1.0))
     assert (_request(1), [End(1.0)]) == followed
-    assert [(_request(0), []), followed] == tap.noted()
+    assert [(_request(0), []), followed] == tap.entries()
 
 
 @given(st.permutations(range(5)))
 def test_requests_stand_in_the_order_in_which_they_were_sent(order: list[int]) -> None:
     """Whichever response comes first."""
-    tap = Tap()
+    tap = TrafficLog()
     notes = [tap(_request(number)) for number in range(5)]
     for number in order:
         notes[number](End(float(number)))
@@ -51,7 +51,7 @@ def test_requests_stand_in_the_order_in_which_they_were_sent(order: list[int]) -
 
 def test_a_response_that_is_still_open_counts_as_abandoned() -> None:
     """At the time of its last piece, or at once where none came."""
-    tap = Tap()
+    tap = TrafficLog()
     tap(_request(0))
     note = tap(_request(1))
     note(Head(0.5, 200, ()))
@@ -63,7 +63,7 @@ def test_a_response_that_is_still_open_counts_as_abandoned() -> None:
 
 def test_threads_lose_nothing() -> None:
     """Every request of every thread has its place."""
-    tap = Tap()
+    tap = TrafficLog()
 
     def send(thread: int) -> None:
         for number in range(100):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, header_value, response_body
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_the_body_is_what_the_chunks_hold(chunks: list[bytes]) -> None:
     """Head, cut and end hold none of it."""
     pieces = [Chunk(float(at), data) for at, data in enumerate(chunks)]
     for last in (End(9.0), End(9.0, abandoned=True), Cut(9.0, "eof")):
-        assert b"".join(chunks) == body((Head(0.0, 200, ()), *pieces, last))
+        assert b"".join(chunks) == response_body((Head(0.0, 200, ()), *pieces, last))
 
 
 def test_a_header_is_found_in_any_case_and_joined_by_commas() -> None:
     """As HTTP allows a name to stand more than once."""
     headers = (("Anthropic-Beta", "a,b"), ("content-type", "x"), ("anthropic-beta", "c"))
-    assert "a,b, c" == header(headers, "ANTHROPIC-BETA")
-    assert "" == header(headers, "x-api-key")
-    assert "none" == header(headers, "x-api-key", "none")
+    assert "a,b, c" == header_value(headers, "ANTHROPIC-BETA")
+    assert "" == header_value(headers, "x-api-key")
+    assert "none" == header_value(headers, "x-api-key", "none")

@@ -15,7 +15,7 @@ from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, differences
 from flag_harness.cassette.match.miss import request_differences
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.message import Received, received
+from flag_harness.wire.message import ParsedResponse, parse_response
 
 _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "expires_at"})
 """Keys whose values differ from answer to answer."""
@@ -53,7 +53,7 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
             yield InteractionPair(before, after, request.method, request.path)
             continue
         request_difference = request_differences(ours, theirs, partial(_are_same_id, same_ids))
-        answers = [received(decompress_response(one.response)) for one in (ours, theirs)]
+        answers = [parse_response(decompress_response(one.response)) for one in (ours, theirs)]
         same_ids.update(_corresponding_ids(answers[0].value, answers[1].value))
         answer_difference = differences(
             *(_comparable_answer(one, answer) for one, answer in zip((ours, theirs), answers, strict=True))
@@ -74,7 +74,7 @@ def _pair_interactions(
             yield index if index < stop else None, other if other < other_stop else None
 
 
-def _comparable_answer(interaction: Interaction, answer: Received) -> Any:
+def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
     """Return an answer as one value. A stream and a plain answer with the same content differ only in `streamed`."""
     ended = answer_ending(interaction.response[-1])
     how = {"status": answer.status, "streamed": answer.streamed, "ended": ended}

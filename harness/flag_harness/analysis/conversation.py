@@ -17,7 +17,7 @@ from flag_harness.analysis.metrics import first_token, reported_usage, requested
 from flag_harness.cassette import Cassette, Interaction
 from flag_harness.cassette.match.matching import BETA_HEADER, betas
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.message import Received, received
+from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, End
 from flag_harness.wire.usage import Usage
 
@@ -53,7 +53,7 @@ class ConversationStep:
     model: str
     parameters: Mapping[str, Any]
     new_content: tuple[tuple[str, Mapping[str, Any]], ...]
-    answer: Received
+    answer: ParsedResponse
     ending: str
     usage: Usage | None
     cost: float | None
@@ -64,7 +64,7 @@ class ConversationStep:
 def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
     """Yield the interactions of a cassette as steps of a conversation."""
     first_seen: dict[bytes, int] = {}
-    answers: list[Received] = []
+    answers: list[ParsedResponse] = []
     for number, interaction in enumerate(cassette.interactions):
         body = interaction.value if isinstance(interaction.value, dict) else {}
         prefixes = _prefixes(_messages(body))
@@ -75,7 +75,7 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
         new = _messages(body)[common:]
         if follows is not None and new and _is_answer(new[0], answers[follows]):
             new = new[1:]
-        answers.append(received(decompress_response(interaction.response)))
+        answers.append(parse_response(decompress_response(interaction.response)))
         first_seen.update((key, number) for _, key in prefixes)
         new_content = (*_changed_parts(body, earlier), *_blocks(new), *_raw_body(interaction, body))
         before = cassette.interactions[follows] if follows is not None else None
@@ -107,7 +107,7 @@ def days_since(recorded_at: str, now: datetime) -> int | None:
 def _build_step(
     number: int,
     interaction: Interaction,
-    answer: Received,
+    answer: ParsedResponse,
     new: tuple[int | None, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
 ) -> ConversationStep:
     request, response, model = interaction.request, interaction.response, requested_model(interaction.request)
@@ -158,7 +158,7 @@ def _comparable(value: Any) -> Any:
     return [_comparable(member) for member in value] if isinstance(value, list) else value
 
 
-def _is_answer(message: Any, answer: Received) -> bool:
+def _is_answer(message: Any, answer: ParsedResponse) -> bool:
     """Return whether a message is the answer sent back, with the same blocks and text; other keys may be missing."""
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False

@@ -14,7 +14,7 @@ from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.message import Received, received
+from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Response
 
 COMPARED_VALUES = ("type", "role", "model", "stop_reason")
@@ -58,7 +58,7 @@ class DriftResult:
 
 def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
     """Return why a recorded request cannot be verified with an upstream, or an empty string."""
-    request, answer = interaction.request, received(decompress_response(interaction.response))
+    request, answer = interaction.request, parse_response(decompress_response(interaction.response))
     path = request.path.partition("?")[0]
     if request.method != "GET" and path not in ("/v1/messages", "/v1/messages/count_tokens"):
         return f"{request.method} {path} would change something at the upstream, so it is not sent"
@@ -77,7 +77,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
     return ""
 
 
-def _missing_information(interaction: Interaction, answer: Received, fidelity: Collection[str]) -> str:
+def _missing_information(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
     """Return what the source of an imported interaction left out, if it is needed, or an empty string."""
     if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
         return "did not keep the request body"
@@ -90,7 +90,7 @@ def _missing_information(interaction: Interaction, answer: Received, fidelity: C
 
 def compare_answers(recorded: Response, now: Response) -> DriftResult:
     """Return the drift between a recorded answer and a new one, or why they cannot be compared."""
-    before, after = received(decompress_response(recorded)), received(decompress_response(now))
+    before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
         return DriftResult(inconclusive=f"there was no answer ({answer_ending(now[-1])})", is_final=True)
     if _is_temporary_error(after):
@@ -102,11 +102,11 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
     return DriftResult(tuple(_find_drifts(before, after)))
 
 
-def _is_temporary_error(answer: Received) -> bool:
+def _is_temporary_error(answer: ParsedResponse) -> bool:
     return answer.status in TEMPORARY_STATUSES or (answer.status == 200 and _error_type(answer) in TEMPORARY_ERRORS)
 
 
-def _describe_status(answer: Received) -> str:
+def _describe_status(answer: ParsedResponse) -> str:
     if answer.error is None:
         return str(answer.status)
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"
@@ -125,7 +125,7 @@ def _children(value: Any) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _find_drifts(before: Received, after: Received) -> Iterator[Drift]:
+def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
     if before.status != after.status:
         yield Drift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
@@ -136,7 +136,7 @@ def _find_drifts(before: Received, after: Received) -> Iterator[Drift]:
     yield from _shape_drifts(_shape(before), _shape(after), whole=before.complete)
 
 
-def _value_drifts(before: Received, after: Received) -> Iterator[Drift]:
+def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
     """Yield changed values and block types. An incomplete recording is compared as far as it goes."""
     for name in COMPARED_VALUES:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
@@ -149,16 +149,16 @@ def _value_drifts(before: Received, after: Received) -> Iterator[Drift]:
         yield Drift("content", ours, theirs)
 
 
-def _block_types(answer: Received) -> list[str]:
+def _block_types(answer: ParsedResponse) -> list[str]:
     """Return the block types, with the names of called tools."""
     return [":".join(str(block[key]) for key in ("type", "name") if key in block) for block in answer.blocks]
 
 
-def _error_type(answer: Received) -> Any:
+def _error_type(answer: ParsedResponse) -> Any:
     return answer.error.get("type") if answer.error is not None else None
 
 
-def _answer_kind(answer: Received) -> str:
+def _answer_kind(answer: ParsedResponse) -> str:
     return "a stream" if answer.streamed else "a plain answer"
 
 
@@ -170,7 +170,7 @@ class _Shape:
     places: dict[str, tuple[str, set[str]]]
 
 
-def _shape(answer: Received) -> _Shape:
+def _shape(answer: ParsedResponse) -> _Shape:
     """Return the shape of an answer. Objects with a `type` are kept apart by it."""
     shape = _Shape(set(), {})
     for event in answer.events:

@@ -8,7 +8,7 @@ import msgspec
 
 from flag_harness import models
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.message import Received, received
+from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Chunk, Request, Response
 from flag_harness.wire.usage import Usage
 
@@ -38,7 +38,9 @@ class Metrics:
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
     """Return the metrics of requests and answers as a client saw them."""
-    answers = [(requested_model(request), received(decompress_response(response))) for request, response in exchanges]
+    answers = [
+        (requested_model(request), parse_response(decompress_response(response))) for request, response in exchanges
+    ]
     whole = [(model, answer) for model, answer in answers if is_successful(answer)]
     usages = [(model, usage) for model, answer in whole if (usage := reported_usage(answer)) is not None]
     costs = [models.find(model).cost(usage) for model, usage in usages]
@@ -74,7 +76,7 @@ def requested_model(request: Request) -> str:
     return model if isinstance(model, str) else ""
 
 
-def reported_usage(answer: Received) -> Usage | None:
+def reported_usage(answer: ParsedResponse) -> Usage | None:
     """Return the usage that an answer reports so far, or None if there is none or it is invalid."""
     if answer.usage is None:
         return None
@@ -84,6 +86,6 @@ def reported_usage(answer: Received) -> Usage | None:
         return None
 
 
-def is_successful(answer: Received) -> bool:
+def is_successful(answer: ParsedResponse) -> bool:
     """Return whether an answer is a complete 200 without an error in its stream."""
     return answer.status == 200 and answer.complete and answer.error is None

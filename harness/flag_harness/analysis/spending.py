@@ -6,7 +6,7 @@ from flag_harness.analysis.conversation import cost_at_list_price
 from flag_harness.analysis.metrics import is_successful, reported_usage, requested_model
 from flag_harness.cassette import Interaction
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.message import received
+from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
 from flag_harness.wire.usage import Usage
 
@@ -23,7 +23,7 @@ def expected_cost(interaction: Interaction) -> float | None:
     """
     if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
-    answer = received(decompress_response(interaction.response))
+    answer = parse_response(decompress_response(interaction.response))
     usage = reported_usage(answer) if answer.status == 200 else None
     if usage is None or not is_successful(answer):
         known = usage or Usage(input_tokens=len(interaction.request.body) // BYTES_PER_TOKEN)
@@ -36,7 +36,7 @@ def actual_cost(request: Request, response: Response) -> float | None:
 
     A refused request costs nothing.
     """
-    answer = received(decompress_response(response))
+    answer = parse_response(decompress_response(response))
     if answer.status not in (200, None):
         return 0.0
     return cost_at_list_price(requested_model(request), reported_usage(answer))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from flag_harness.cassette.match.matching import MatchWord, body_value, hashed, loose_content, match_content
 from flag_harness.cassette.match.multipart import without_boundary
 from flag_harness.cassette.redact.headers import kept_of_request
-from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
+from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, response_body
 
 UpstreamName = Literal["live", "simulator", "imported"]
 
@@ -81,7 +81,7 @@ def same_but_for_times(old: Interaction, new: Interaction) -> bool:
 
 def _timeless(response: Response) -> tuple[Any, ...]:
     first, last = response[0], response[-1]
-    return _timeless_piece(first), body(response), _timeless_piece(last)
+    return _timeless_piece(first), response_body(response), _timeless_piece(last)
 
 
 def _timeless_piece(piece: Piece) -> Piece:

@@ -5,14 +5,14 @@ from dataclasses import replace
 from flag_harness.cassette.interaction import Interaction, kept_request
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.headers import kept_of_response
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Head, Piece
 
 MICROSECONDS = 6
 """Decimals of the offsets that are kept: a cassette's times are whole microseconds."""
 
 
-class Recorder(Tap):
+class Recorder(TrafficLog):
     """A layer, always the innermost. A request takes its place when it starts, whenever it ends.
 
     What the filters name stays out of its interactions.

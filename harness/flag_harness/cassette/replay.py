@@ -94,7 +94,7 @@ class Replay:
         last = response[-1]
         if not (isinstance(last, End) and last.abandoned):
             return response
-        refuse = replace(last, refuse=lambda: self._kept(self._reporter.read_on(asked, place)))
+        refuse = replace(last, make_refusal=lambda: self._kept(self._reporter.read_on(asked, place)))
         return (*response[:-1], refuse)
 
     def _missed(self, asked: Interaction) -> CassetteMiss:

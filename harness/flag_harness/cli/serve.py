@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Filters, Normalisers, Replay
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteMiss, HarnessError
-from flag_harness.faults import Fault, never_fired, parse
+from flag_harness.faults import Fault, explain_unfired, parse_fault
 from flag_harness.wire.timeline import Request, Response, Upstream
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _parse_faults(texts: Sequence[str]) -> list[Fault]:
-    faults = [parse(text) for text in texts]
+    faults = [parse_fault(text) for text in texts]
     for fault in faults:
         if fault.transport_only or fault.side == "client":
             raise HarnessError(
@@ -155,7 +155,7 @@ def _parse_faults(texts: Sequence[str]) -> list[Fault]:
 
 def _print_problems(faults: Sequence[Fault]) -> bool:
     """Print the faults that never fired, and return True if there are any."""
-    problems = never_fired(faults)
+    problems = explain_unfired(faults)
     for problem in problems:
         print(f"--fault: {problem}", file=sys.stderr)
     return bool(problems)
@@ -180,7 +180,7 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
         pace=pace,
         host=arguments.host,
         port=arguments.port,
-        anywhere=arguments.allow_anyone,
+        allow_any_host=arguments.allow_anyone,
     )
     try:
         with _stop_event() as stop, server:

@@ -1,8 +1,8 @@
-"""Everything that goes wrong on this API, on any upstream, at any point: `faulty(upstream, overloaded(on=2))`."""
+"""Everything that goes wrong on this API, on any upstream, at any point: `with_layers(upstream, overloaded(on=2))`."""
 
-from flag_harness.faults.errors import FaultBroken, FaultError
-from flag_harness.faults.fault import Fault, Kind, check_combinations, never_fired
-from flag_harness.faults.kinds.clients import misleading, misled, refused_keyword
+from flag_harness.faults.errors import FaultConditionError, FaultError
+from flag_harness.faults.fault import Fault, FaultKind, check_combinations, explain_unfired
+from flag_harness.faults.kinds.clients import patch_refused_keywords, refused_keyword, with_refused_keywords
 from flag_harness.faults.kinds.connections import connection_refused, connection_reset, disconnected, read_timeout
 from flag_harness.faults.kinds.cuts import clean_end, empty_response, end_of_file, reset
 from flag_harness.faults.kinds.encodings import byte_order_mark, invalid_utf8, line_ends, split_utf8, wrong_content_type
@@ -34,15 +34,15 @@ from flag_harness.faults.kinds.statuses import (
     unavailable,
 )
 from flag_harness.faults.kinds.stream_errors import stream_error
-from flag_harness.faults.table import KINDS, table
-from flag_harness.faults.text import parse
+from flag_harness.faults.table import FAULT_KINDS, fault_kinds
+from flag_harness.faults.text import parse_fault
 
 __all__ = [
-    "KINDS",
+    "FAULT_KINDS",
     "Fault",
-    "FaultBroken",
+    "FaultConditionError",
     "FaultError",
-    "Kind",
+    "FaultKind",
     "bad_gateway",
     "bad_request",
     "beta_rejected",
@@ -56,20 +56,20 @@ __all__ = [
     "duplicated_event",
     "empty_response",
     "end_of_file",
+    "explain_unfired",
+    "fault_kinds",
     "forbidden",
     "gateway_timeout",
     "invalid_utf8",
     "line_ends",
     "malformed_json",
-    "misleading",
-    "misled",
     "missing_blank_line",
     "missing_usage",
-    "never_fired",
     "not_found",
     "overloaded",
     "parameter_rejected",
-    "parse",
+    "parse_fault",
+    "patch_refused_keywords",
     "ping_only",
     "rate_limited",
     "read_timeout",
@@ -81,7 +81,6 @@ __all__ = [
     "split_utf8",
     "stall",
     "stream_error",
-    "table",
     "too_large",
     "trickle",
     "unauthorized",
@@ -89,5 +88,6 @@ __all__ = [
     "unknown_block",
     "unknown_delta",
     "unknown_event",
+    "with_refused_keywords",
     "wrong_content_type",
 ]

@@ -10,9 +10,9 @@ from random import Random
 from typing import TypeAlias
 
 from flag_harness.faults import checks
-from flag_harness.faults.fault import Due, Effect
-from flag_harness.wire.grammar import POINTS, EventBytes, Gap, Walk, points_at
-from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header, is_stream
+from flag_harness.faults.fault import DueRequest, Effect
+from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, points_at
+from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
 """The one point of an answer that is no stream: half of its bytes have come."""
@@ -21,7 +21,7 @@ ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PointContext:
     """A point that a stream has reached: the event after it (empty at the stream's end), and where that stands."""
 
     at: float
@@ -31,7 +31,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StreamChange:
     """What leaves in place of the event after a point. `delay`: seconds by which everything later is late.
 
     `held` leaves after the next event, and only then has anything changed. Where `pieces` end in an `End` or a `Cut`,
@@ -43,16 +43,16 @@ class Change:
     held: bytes = b""
 
 
-Act: TypeAlias = Callable[[Place], "Change | None"]
+PointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
 """Changes a stream at a point; `None` where this gap does not do."""
-BodyAct: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
+BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
 """Changes a whole body, at the time of its end; `None` where there is nothing to change."""
 
 
-class Answer:
+class AnswerEdit:
     """An edit that looks at the head, then hands the rest to the edit for its kind of answer."""
 
-    def __init__(self, due: Due, *, stream: Edit | None = None, body: Edit | None = None) -> None:
+    def __init__(self, due: DueRequest, *, stream: Edit | None = None, body: Edit | None = None) -> None:
         self._due, self._stream, self._body = due, stream, body
         self._inner: Edit | None = None
 
@@ -63,7 +63,7 @@ class Answer:
 
     def _head(self, head: Head) -> Head:
         streamed = is_stream(head)
-        encoding = header(head.headers, "content-encoding", "identity")
+        encoding = header_value(head.headers, "content-encoding", "identity")
         if head.status != 200:
             self._due.miss(f"the answer was {head.status}")
         elif encoding != "identity":
@@ -72,18 +72,18 @@ class Answer:
             self._due.miss(f"the answer is {'a' if streamed else 'no'} stream")
         else:
             self._inner = edit
-            return replace(head, headers=without(head.headers, "content-length"))
+            return replace(head, headers=remove_headers(head.headers, "content-length"))
         return head
 
 
-class AtPoint:
+class PointEdit:
     """An edit of a stream's body that acts once, at the nth time that a point is reached."""
 
-    def __init__(self, due: Due, at: str, occurrence: int, act: Act) -> None:
+    def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
         self._due, self._at, self._act = due, at, act
         self._random = due.random("place")
         self._left, self._occurrence = occurrence, occurrence
-        self._events, self._walk = EventBytes(), Walk()
+        self._events, self._walk = EventSplitter(), GapTracker()
         self._met: set[str] = set()
         self._delay, self._held, self._over = 0.0, b"", False
 
@@ -122,24 +122,27 @@ class AtPoint:
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._reached(piece.at, b"")) is not None:
             out += self._done(change)
-        if self._left and not piece_abandoned(piece):
+        if self._left and not is_abandoned(piece):
             self._due.miss(self._why_not())
         last = [] if self._over else [replace(piece, at=piece.at + self._delay)]
         self._over = True
         return out + last
 
-    def _reached(self, at: float, event: bytes) -> Change | None:
+    def _reached(self, at: float, event: bytes) -> StreamChange | None:
         if not self._left:
             return None
         gap = self._walk.before(event) if event else self._walk.end()
         names = points_at(gap)
         self._met.update(names)
-        if self._at not in names or (change := self._act(Place(at + self._delay, event, gap, self._random))) is None:
+        if (
+            self._at not in names
+            or (change := self._act(PointContext(at + self._delay, event, gap, self._random))) is None
+        ):
             return None
         self._left -= 1
         return None if self._left else change
 
-    def _done(self, change: Change) -> tuple[Piece, ...]:
+    def _done(self, change: StreamChange) -> tuple[Piece, ...]:
         if not change.held:
             self._due.fire()
         self._delay += change.delay
@@ -154,18 +157,18 @@ class AtPoint:
         return f"the stream never came to {self._at} (it came to {had or 'no point'})"
 
 
-class EachEvent:
+class EventEdit:
     """An edit of a stream's body that changes its events' bytes, one by one."""
 
-    def __init__(self, due: Due, change: Callable[[bytes], bytes], missing: str) -> None:
+    def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
-        self._events = EventBytes()
+        self._events = EventSplitter()
         self._changed = False
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Chunk):
             return _chunks(piece.at, b"".join(self._event(event) for event in self._events.feed(piece.data)))
-        if not self._changed and not piece_abandoned(piece):
+        if not self._changed and not is_abandoned(piece):
             self._due.miss(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
         return [*_chunks(piece.at, rest), piece]
@@ -178,10 +181,10 @@ class EachEvent:
         return changed
 
 
-class WholeBody:
+class BodyEdit:
     """An edit of the body of an answer that is no stream: it waits for the end, then changes the whole."""
 
-    def __init__(self, due: Due, act: BodyAct, missing: str) -> None:
+    def __init__(self, due: DueRequest, act: BodyAction, missing: str) -> None:
         self._due, self._act, self._missing = due, act, missing
         self._waiting: list[Piece] = []
 
@@ -190,7 +193,7 @@ class WholeBody:
         if isinstance(piece, Chunk):
             return ()
         waiting, self._waiting = self._waiting, []
-        if isinstance(piece, Cut) or piece_abandoned(piece):
+        if isinstance(piece, Cut) or is_abandoned(piece):
             return waiting
         body = b"".join(one.data for one in waiting if isinstance(one, Chunk))
         changed = self._act(body, piece.at)
@@ -201,10 +204,10 @@ class WholeBody:
         return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
 
 
-class EachChunk:
+class ChunkEdit:
     """An edit that changes the chunks of any body, one by one; it has fired once one has changed."""
 
-    def __init__(self, due: Due, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
+    def __init__(self, due: DueRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
         self._changed = False
         self._late = 0.0
@@ -213,7 +216,7 @@ class EachChunk:
         if isinstance(piece, Head):
             return (piece,)
         if not isinstance(piece, Chunk):
-            if not self._changed and not piece_abandoned(piece):
+            if not self._changed and not is_abandoned(piece):
                 self._due.miss(f"the body has no {self._missing}")
             return (replace(piece, at=max(piece.at, self._late)),)
         chunks = self._change(replace(piece, at=max(piece.at, self._late)))
@@ -225,12 +228,12 @@ class EachChunk:
         return chunks
 
 
-def piece_abandoned(piece: Piece) -> bool:
+def is_abandoned(piece: Piece) -> bool:
     """Whether the client has stopped reading."""
     return isinstance(piece, End) and piece.abandoned
 
 
-def without(headers: Headers, *names: str) -> Headers:
+def remove_headers(headers: Headers, *names: str) -> Headers:
     """The headers, those of `names` (lower case) left out."""
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
@@ -239,14 +242,14 @@ def _chunks(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []
 
 
-def at_point(at: str, occurrence: int, act: Act, body: BodyAct | None = None) -> Effect:
+def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyAction | None = None) -> Effect:
     """The effect that acts at a point: one of the grammar's, or `inside_body` where `body` says what to do there."""
-    checks.one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
-    checks.whole_number("occurrence", occurrence)
+    checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
+    checks.require_whole_number("occurrence", occurrence)
 
-    def effect(due: Due) -> Edit:
+    def effect(due: DueRequest) -> Edit:
         if body is not None and at == INSIDE_BODY:
-            return Answer(due, body=WholeBody(due, body, "bytes"))
-        return Answer(due, stream=AtPoint(due, at, occurrence, act))
+            return AnswerEdit(due, body=BodyEdit(due, body, "bytes"))
+        return AnswerEdit(due, stream=PointEdit(due, at, occurrence, act))
 
     return effect

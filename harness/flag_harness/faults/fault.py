@@ -12,8 +12,8 @@ from random import Random
 from typing import Literal, ParamSpec, TypeAlias
 
 from flag_harness.faults import checks
-from flag_harness.faults.errors import FaultBroken, FaultError
-from flag_harness.faults.when import WHEN_ARGUMENTS, When
+from flag_harness.faults.errors import FaultConditionError, FaultError
+from flag_harness.faults.when import CONDITION_ARGUMENTS, FaultCondition
 from flag_harness.flags import OFF
 from flag_harness.wire.timeline import Edit, Request, Response
 
@@ -23,7 +23,7 @@ _PLAIN_TEXT = re.compile(r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z][\w.
 Side: TypeAlias = Literal["wire", "client"]
 
 
-class Count:
+class FaultCounter:
     """What one armed fault has seen and done; safe under threads and tasks."""
 
     def __init__(self) -> None:
@@ -31,23 +31,23 @@ class Count:
         self.seen = self.due = self.fired = 0
         self.reasons: tuple[str, ...] = ()
 
-    def see(self) -> int:
+    def count_request(self) -> int:
         """Count a request, and return its number."""
         with self._lock:
             self.seen += 1
             return self.seen
 
-    def note_due(self) -> None:
+    def count_due(self) -> None:
         """A request was due."""
         with self._lock:
             self.due += 1
 
-    def note_fired(self) -> None:
+    def count_firing(self) -> None:
         """Something was spoiled."""
         with self._lock:
             self.fired += 1
 
-    def note_missed(self, reason: str) -> None:
+    def add_miss_reason(self, reason: str) -> None:
         """A request was due, and there was nothing to spoil."""
         with self._lock:
             if reason not in self.reasons:
@@ -55,34 +55,34 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueRequest:
     """A request that is due, as an effect sees it."""
 
     request: Request
     number: int
-    when: When
-    count: Count
+    when: FaultCondition
+    count: FaultCounter
 
     def fire(self) -> None:
         """Say that the answer was spoiled."""
-        self.count.note_fired()
+        self.count.count_firing()
 
     def miss(self, reason: str) -> None:
         """Say why it could not be."""
-        self.count.note_missed(reason)
+        self.count.add_miss_reason(reason)
 
     def random(self, purpose: str) -> Random:
         """Randomness for this request and one purpose."""
         return self.when.random(self.number, purpose)
 
 
-Effect: TypeAlias = Callable[[Due], "Response | Edit | None"]
+Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]
 """What a fault does to a request that is due: answers it, edits its answer, or finds nothing to spoil."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault bound to its `when`: a layer, to be handed to `faulty`, `http_client` or a test's mark.
+    """A fault bound to its `when`: a layer, to be handed to `with_layers`, `http_client` or a test's mark.
 
     Its counters are its own; `arm` gives the same fault with fresh ones, for the next test.
     """
@@ -90,35 +90,35 @@ class Fault:
     name: str
     family: str
     arguments: tuple[tuple[str, object], ...]
-    when: When
+    when: FaultCondition
     effect: Effect = field(compare=False, repr=False)
     transport_only: bool = False
     side: Side = "wire"
     armed_for: str | None = None
-    count: Count = field(default_factory=Count, compare=False, repr=False)
+    count: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
 
     def __call__(self, request: Request) -> Response | Edit | None:
-        """The layer: what becomes of this request; `None` lets it pass. Raises `FaultBroken` where `when` raises."""
+        """Answer or edit the request if it is due, else return None. Raise `FaultConditionError` if `when` raises."""
         if self.side == "client":
             return None
         due = self.due(request)
         return None if due is None else self.effect(due)
 
-    def due(self, request: Request) -> Due | None:
+    def due(self, request: Request) -> DueRequest | None:
         """Count `request`, and return it where it is due."""
-        number = self.count.see()
+        number = self.count.count_request()
         try:
             holds = self.when.under(self.armed_for) and self.when.holds(number, request)
         except Exception as error:
-            raise FaultBroken(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
+            raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
         if not holds:
             return None
-        self.count.note_due()
-        return Due(request, number, self.when, self.count)
+        self.count.count_due()
+        return DueRequest(request, number, self.when, self.count)
 
     def arm(self, combination: str | None = None) -> "Fault":
         """The same fault, counting from nothing, under the flag combination of this id."""
-        return replace(self, armed_for=combination, count=Count())
+        return replace(self, armed_for=combination, count=FaultCounter())
 
     @property
     def fired(self) -> int:
@@ -126,7 +126,7 @@ class Fault:
         return self.count.fired
 
     @property
-    def awaited(self) -> bool:
+    def can_fire(self) -> bool:
         """Whether it can fire under the combination that it is armed for."""
         return self.armed_for is None or self.when.under(self.armed_for)
 
@@ -137,10 +137,10 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """One row of the table of faults.
 
-    `streamed` and `plain` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
+    `stream_result` and `create_result` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
     `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as ever`,
     `answers otherwise: ` and the fields of the message that silently differ, `late` where it waited longer, or
     `does not apply`.
@@ -149,9 +149,9 @@ class Kind:
     name: str
     family: str
     make: Callable[..., Fault]
-    what: str
-    streamed: str
-    plain: str
+    description: str
+    stream_result: str
+    create_result: str
     points: tuple[str, ...] = ()
     transport_only: bool = False
     side: Side = "wire"
@@ -160,8 +160,8 @@ class Kind:
 def fault_kind(
     family: str,
     *,
-    streamed: str,
-    plain: str,
+    stream_result: str,
+    create_result: str,
     points: tuple[str, ...] = (),
     transport_only: bool = False,
     side: Side = "wire",
@@ -174,15 +174,17 @@ def fault_kind(
         @wraps(build)
         def make(*args: P.args, **kwargs: P.kwargs) -> Fault:
             try:
-                checks.known_arguments(kwargs, (*own, *WHEN_ARGUMENTS), lambda name: f"no argument {name!r}")
-                when = When.of({name: value for name, value in kwargs.items() if name in WHEN_ARGUMENTS})
+                checks.require_known_arguments(
+                    kwargs, (*own, *CONDITION_ARGUMENTS), lambda name: f"no argument {name!r}"
+                )
+                when = FaultCondition.of({name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS})
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
             return Fault(build.__name__, family, _frozen(kwargs), when, effect, transport_only, side)
 
         what = (build.__doc__ or "").partition("\n")[0]
-        kind = Kind(build.__name__, family, make, what, streamed, plain, points, transport_only, side)
+        kind = FaultKind(build.__name__, family, make, what, stream_result, create_result, points, transport_only, side)
         make.__dict__["kind"] = kind
         return make
 
@@ -194,13 +196,13 @@ def check_combinations(fault: Fault, flags: Collection[str]) -> None:
     for combination in sorted(fault.when.combination or ()):
         for name in combination.split("+"):
             if name not in flags and combination != OFF:
-                near = checks.did_you_mean(name, flags if "+" in combination else (*flags, OFF))
+                near = checks.suggest_name(name, flags if "+" in combination else (*flags, OFF))
                 raise FaultError(f"{fault}: no flag is called {name!r}{near}; declared: {', '.join(flags)}")
 
 
-def never_fired(faults: Iterable[Fault]) -> list[str]:
+def explain_unfired(faults: Iterable[Fault]) -> list[str]:
     """One sentence for each fault that has spoiled nothing, though the combination that it is armed for let it."""
-    return [_why(fault) for fault in faults if not fault.fired and fault.awaited]
+    return [_why(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 
 def _why(fault: Fault) -> str:

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from flag_harness.faults.fault import Kind
+from flag_harness.faults.fault import FaultKind
 from flag_harness.faults.kinds import clients, connections, cuts, encodings, events, stalls, statuses, stream_errors
 
 _FAMILIES: tuple[ModuleType, ...] = (statuses, stream_errors, cuts, stalls, events, encodings, connections, clients)
-KINDS: Mapping[str, Kind] = MappingProxyType(
+FAULT_KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
         kind.name: kind
         for family in _FAMILIES
         for function in vars(family).values()
-        if isinstance(kind := getattr(function, "kind", None), Kind)
+        if isinstance(kind := getattr(function, "kind", None), FaultKind)
     }
 )
 
 
-def table() -> tuple[Kind, ...]:
+def fault_kinds() -> tuple[FaultKind, ...]:
     """One row for each kind of fault, family by family: what it does, at which points, what the SDK makes of it."""
-    return tuple(KINDS.values())
+    return tuple(FAULT_KINDS.values())

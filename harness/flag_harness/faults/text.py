@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from flag_harness.faults import checks
 from flag_harness.faults.errors import FaultError
-from flag_harness.faults.fault import Fault, Kind
-from flag_harness.faults.table import KINDS
+from flag_harness.faults.fault import Fault, FaultKind
+from flag_harness.faults.table import FAULT_KINDS
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ARGUMENT = re.compile(rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL)
@@ -20,7 +20,7 @@ _WHENS = {"every": int, "until": int, "probability": float, "seed": int}
 _NUMBER = "a number"
 
 
-def parse(text: str) -> Fault:
+def parse_fault(text: str) -> Fault:
     """The fault that `name:argument=value,...` spells; lists are written `on=1|3`. Raises `FaultError`.
 
     A text may stand in quotes: `message="a, b=c"`.
@@ -29,14 +29,14 @@ def parse(text: str) -> Fault:
     'overloaded:on=2'
     """
     name, _, rest = text.partition(":")
-    kind = KINDS.get(name.strip())
+    kind = FAULT_KINDS.get(name.strip())
     if kind is None:
-        known = ", ".join(KINDS)
-        raise FaultError(f"no fault is called {name.strip()!r}{checks.did_you_mean(name, KINDS)}; there are: {known}")
+        nearest, known = checks.suggest_name(name, FAULT_KINDS), ", ".join(FAULT_KINDS)
+        raise FaultError(f"no fault is called {name.strip()!r}{nearest}; there are: {known}")
     return kind.make(**_arguments(kind, rest)) if rest.strip() else kind.make()
 
 
-def _arguments(kind: Kind, text: str) -> dict[str, object]:
+def _arguments(kind: FaultKind, text: str) -> dict[str, object]:
     found: dict[str, object] = {}
     hints = get_annotations(kind.make)
     try:
@@ -65,7 +65,7 @@ def _value(name: str, value: str, hints: dict[str, Any]) -> object:
     if value.startswith('"') and re.fullmatch(_QUOTED, value):
         return _unquoted(name, value)
     if name == "when":
-        raise checks.wrong(name, value, "a Python function, which a text cannot hold")
+        raise checks.argument_error(name, value, "a Python function, which a text cannot hold")
     if name in _LISTS:
         values = [_read(name, one, (_LISTS[name],)) for one in value.split("|")]
         return values[0] if len(values) == 1 else values
@@ -77,7 +77,7 @@ def _unquoted(name: str, value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
-        raise checks.wrong(name, value, "a text, in quotes as in JSON") from None
+        raise checks.argument_error(name, value, "a text, in quotes as in JSON") from None
 
 
 def _read(name: str, value: str, kinds: tuple[Any, ...]) -> object:
@@ -88,7 +88,7 @@ def _read(name: str, value: str, kinds: tuple[Any, ...]) -> object:
                 return read(value)
             except (KeyError, ValueError):
                 continue
-    raise checks.wrong(name, value, " or ".join(said for kind, said in _SAID if kind in kinds))
+    raise checks.argument_error(name, value, " or ".join(said for kind, said in _SAID if kind in kinds))
 
 
 _READERS: tuple[tuple[type, Callable[[str], object]], ...] = (

@@ -10,7 +10,7 @@ from flag_harness.faults.errors import FaultError
 from flag_harness.wire.timeline import Request
 
 
-class Whens(TypedDict, total=False):
+class ConditionArguments(TypedDict, total=False):
     """The keywords that every fault takes. All that are given must hold; none given means every request.
 
     `on`: the nth request that the fault sees, from 1, or several. `every`: each nth. `until`: none after the nth.
@@ -29,7 +29,7 @@ class Whens(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class FaultCondition:
     """The condition under which a request is spoiled. Made by `When.of`, which checks it."""
 
     on: frozenset[int] | None = None
@@ -41,7 +41,7 @@ class When:
     combination: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> "When":
+    def of(cls, given: dict[str, Any]) -> "FaultCondition":
         """The condition that keywords ask for. Raises `FaultError` for a value against the rules."""
         condition = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
         if not condition._possible():
@@ -84,38 +84,38 @@ def _names(combination: str) -> frozenset[str]:
 
 def _on(value: object) -> frozenset[int]:
     if isinstance(value, Collection) and not isinstance(value, str) and value:
-        return frozenset(checks.whole_number("on", one) for one in value)
+        return frozenset(checks.require_whole_number("on", one) for one in value)
     if isinstance(value, (Collection, bool)) or not isinstance(value, int) or value < 1:
-        raise checks.wrong("on", value, "a whole number from 1 up, or a collection of them")
+        raise checks.argument_error("on", value, "a whole number from 1 up, or a collection of them")
     return frozenset({value})
 
 
 def _probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-        raise checks.wrong("probability", value, "a number above 0 and up to 1")
+        raise checks.argument_error("probability", value, "a number above 0 and up to 1")
     return value
 
 
 def _when(value: object) -> Any:
     if not callable(value):
-        raise checks.wrong("when", value, "a function that takes a Request and returns a bool")
+        raise checks.argument_error("when", value, "a function that takes a Request and returns a bool")
     return value
 
 
 def _combination(value: object) -> frozenset[str]:
     ids = [value] if isinstance(value, str) else value
     if not isinstance(ids, Collection) or not ids or not all(isinstance(one, str) and one for one in ids):
-        raise checks.wrong("combination", value, "the id of a flag combination, or a collection of them")
+        raise checks.argument_error("combination", value, "the id of a flag combination, or a collection of them")
     return frozenset(ids)
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "on": _on,
-    "every": lambda value: checks.whole_number("every", value),
-    "until": lambda value: checks.whole_number("until", value),
+    "every": lambda value: checks.require_whole_number("every", value),
+    "until": lambda value: checks.require_whole_number("until", value),
     "probability": _probability,
-    "seed": lambda value: checks.whole_number("seed", value, least=0),
+    "seed": lambda value: checks.require_whole_number("seed", value, least=0),
     "when": _when,
     "combination": _combination,
 }
-WHEN_ARGUMENTS = tuple(field.name for field in fields(When))
+CONDITION_ARGUMENTS = tuple(field.name for field in fields(FaultCondition))

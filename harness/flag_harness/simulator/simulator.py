@@ -35,7 +35,7 @@ from flag_harness.simulator.scenario.matching import RequestView, is_thinking, i
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn, unmatched_message
 from flag_harness.simulator.scenario.validation import turn_problem
-from flag_harness.wire.timeline import Headers, Request, Response, header
+from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
 MAX_REMEMBERED = 65_536
@@ -109,7 +109,7 @@ class Simulator:
     def _random_for(self, request: Request) -> SeededRandom:
         """Return randomness that depends only on the request and on how often it was sent before."""
         key = fingerprint(
-            request.method, request.path, canonical_body(request.body), header(request.headers, "anthropic-beta")
+            request.method, request.path, canonical_body(request.body), header_value(request.headers, "anthropic-beta")
         )
         self._request_counts[key] = self._request_counts.pop(key, 0) + 1
         if len(self._request_counts) > MAX_REMEMBERED:

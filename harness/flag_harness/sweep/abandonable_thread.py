@@ -8,14 +8,14 @@ from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from flag_harness.transports.virtual_time import TimeIsUp
+from flag_harness.transports.virtual_time import VirtualTimeout
 
 T = TypeVar("T")
 
 SAMPLE_SECONDS = 0.1
 """Real seconds over which a thread's CPU time is measured; it is busy if it uses over a hundredth of them."""
 GRACE_SECONDS = 0.2
-"""Real seconds that a busy job gets to end after `TimeIsUp` was raised in it."""
+"""Real seconds that a busy job gets to end after `VirtualTimeout` was raised in it."""
 
 
 class AbandonableThread:
@@ -30,7 +30,7 @@ class AbandonableThread:
         self.abandoned = False
 
     def run(self, job: Callable[[], T]) -> T:
-        """Return or raise what the job does. Abandon the thread and raise `TimeIsUp` if that takes too long."""
+        """Return or raise what the job does. Abandon the thread and raise `VirtualTimeout` if that takes too long."""
         result: Future[T] = Future()
         self._result = result
         self._jobs.put((job, result))
@@ -40,13 +40,13 @@ class AbandonableThread:
             if _is_busy(self._thread):
                 _raise_in(self._thread)
                 wait([result], GRACE_SECONDS)
-            raise TimeIsUp(f"it takes more than {self._patience:g} s of real time")
+            raise VirtualTimeout(f"it takes more than {self._patience:g} s of real time")
         return result.result()
 
     def block_forever(self) -> None:
-        """Abandon the thread from inside a job that cannot be ended: `run` raises `TimeIsUp`, the job never goes on."""
+        """Abandon the thread from a job that cannot be ended: `run` raises `VirtualTimeout`, the job never goes on."""
         self.abandoned = True
-        self._result.set_exception(TimeIsUp("it swallows that its time is up"))
+        self._result.set_exception(VirtualTimeout("it swallows that its time is up"))
         threading.Event().wait()
 
     def stop(self) -> None:
@@ -75,9 +75,9 @@ def _is_busy(thread: threading.Thread) -> bool:
 
 
 def _raise_in(thread: threading.Thread) -> None:
-    """Raise `TimeIsUp` in a thread as soon as it runs Python code again.
+    """Raise `VirtualTimeout` in a thread as soon as it runs Python code again.
 
     Only for a busy thread: until the exception is raised, CPython 3.11 blocks other threads that are traced, as under
     coverage.
     """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeIsUp))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(VirtualTimeout))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from flag_harness.wire.message import received
+from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import End, Response
 
 Line: TypeAlias = tuple[str, ...]
@@ -19,7 +19,7 @@ def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...
 
 def response_lines(response: Response) -> tuple[Line, ...] | None:
     """Return the lines of the message in a response, or None if it holds no complete message."""
-    reply = received(response)
+    reply = parse_response(response)
     is_complete = reply.complete if reply.streamed else isinstance(response[-1], End)
     if reply.status != 200 or reply.error is not None or not is_complete:
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from flag_harness.faults import Fault, misleading
+from flag_harness.faults import Fault, patch_refused_keywords
 from flag_harness.matrix import Combination
 from flag_harness.simulator import simulate
 from flag_harness.sweep.abandonable_thread import AbandonableThread
@@ -21,10 +21,10 @@ from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, answer_reque
 from flag_harness.sweep.outcomes import Ending, Observation
 from flag_harness.sweep.transcript import Line, conversation_lines, response_lines
 from flag_harness.sweep.trials import Trial
-from flag_harness.transports import async_http_client, intercepted
-from flag_harness.transports.virtual_time import LoopClock, TimeIsUp, VirtualLoop, following
-from flag_harness.wire.message import received
-from flag_harness.wire.tap import Tap
+from flag_harness.transports import async_http_client, intercept_clients
+from flag_harness.transports.virtual_time import LoopClock, VirtualLoop, VirtualTimeout, patch_time
+from flag_harness.wire.message import parse_response
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Edit, End, Layer, Request, Response
 
 MODEL = "claude-haiku-4-5"
@@ -57,8 +57,8 @@ class TrialRun:
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"
         self._effects.write_text("")
-        self._loop, self._tap, self._thread = VirtualLoop(), Tap(), AbandonableThread(patience)
-        self._loop.swallowed = self._thread.block_forever
+        self._loop, self._tap, self._thread = VirtualLoop(), TrafficLog(), AbandonableThread(patience)
+        self._loop.on_swallowed_timeout = self._thread.block_forever
         self._patience, self._clock = patience, LoopClock(self._loop)
         self._fault_is_active, self._requests = False, 0
         self._upstream = simulate(clock=self._clock, hook=answer_request)
@@ -84,8 +84,8 @@ class TrialRun:
             warnings.simplefilter("ignore")  # the SDK's models may warn of a garbled answer: that is no failure
             stack.enter_context(_seed_random())
             stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
-            stack.enter_context(intercepted(self._upstream, *self._layers, clock=self._clock))
-            stack.enter_context(following(self._loop))
+            stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
+            stack.enter_context(patch_time(self._loop))
             stack.callback(self._close)
             self._loop.set_exception_handler(lambda loop, context: None)
             yield
@@ -95,7 +95,7 @@ class TrialRun:
             return
         self._restart_deadline()
         self._fault_is_active = fault is not None
-        with misleading(fault) if fault else nullcontext():
+        with patch_refused_keywords(fault) if fault else nullcontext():
             ending, message = self._ending_of(lambda: self._run_agent(prompt))
         self._turns.append((prompt, ending, message))
 
@@ -115,13 +115,13 @@ class TrialRun:
         message = ""
         try:
             self._thread.run(lambda: self._runner.run(turn()))
-        except TimeIsUp as error:
+        except VirtualTimeout as error:
             ending, message = "hung", str(error)
         except (AgentGaveUp, AnthropicError) as error:
             ending, message = "gave up", _describe(error)
         except (Exception, asyncio.CancelledError) as error:
             ending, message = "raised", _describe(error)
-        return ("hung", self._loop.overdue) if self._loop.overdue else (ending, message)
+        return ("hung", self._loop.end_reason) if self._loop.end_reason else (ending, message)
 
     def _context(self) -> SweepContext:
         tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._note)
@@ -155,9 +155,9 @@ class TrialRun:
     def _close(self) -> None:
         """End what the agent has left running, even if that resists."""
         self._restart_deadline()
-        self._loop.overdue = ""
+        self._loop.end_reason = ""
         if not self._thread.abandoned:
-            with suppress(TimeIsUp):
+            with suppress(VirtualTimeout):
                 self._thread.run(self._runner.close)
         self._loop.abandon()
         self._thread.stop()
@@ -174,7 +174,7 @@ class TrialRun:
             effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
             conversation=_request_lines(exchanges[-1][0]) if exchanges else (),
             answers=tuple(lines for _, response in exchanges if (lines := response_lines(response)) is not None),
-            streamed=any(received(response).streamed for _, response in exchanges),
+            streamed=any(parse_response(response).streamed for _, response in exchanges),
             seconds=self._loop.time(),
         )
 

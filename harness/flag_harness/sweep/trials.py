@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flag_harness.faults import KINDS, Fault, Kind
+from flag_harness.faults import FAULT_KINDS, Fault, FaultKind
 from flag_harness.faults.edits import INSIDE_BODY
 
 _UNREACHABLE_POINTS = frozenset({"inside_citations"})
@@ -70,12 +70,12 @@ class Trial:
 
     @property
     def _needs_stream(self) -> bool:
-        return bool(KINDS[self.fault.name].points) and self.fault.name != "read_timeout"
+        return bool(FAULT_KINDS[self.fault.name].points) and self.fault.name != "read_timeout"
 
 
 def all_trials() -> tuple[Trial, ...]:
     """Return every trial of a full sweep, kind by kind."""
-    return tuple(make_trial(fault) for kind in KINDS.values() for fault in _kind_faults(kind))
+    return tuple(make_trial(fault) for kind in FAULT_KINDS.values() for fault in _kind_faults(kind))
 
 
 def make_trial(fault: Fault) -> Trial:
@@ -88,7 +88,7 @@ def count_pairs(trials: tuple[Trial, ...]) -> int:
     return len({(trial.fault.name, dict(trial.fault.arguments).get("at")) for trial in trials})
 
 
-def _kind_faults(kind: Kind) -> Iterator[Fault]:
+def _kind_faults(kind: FaultKind) -> Iterator[Fault]:
     """Yield a kind's faults on the first request, on the second (after the tool ran), and on every request."""
     for arguments in _ARGUMENTS.get(kind.name, ({},)):
         points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and _has_effect(kind, point)]
@@ -100,7 +100,7 @@ def _kind_faults(kind: Kind) -> Iterator[Fault]:
     yield from (kind.make(**arguments, on=1) for arguments in _AT_ONE_POINT.get(kind.name, ()))
 
 
-def _has_effect(kind: Kind, point: str) -> bool:
+def _has_effect(kind: FaultKind, point: str) -> bool:
     if kind.name == "reordered_events" and point == "after_message_delta":
         return False  # reordering needs two events, and only one follows
     return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT

@@ -1,35 +1,35 @@
 """The only place that knows HTTP clients, sockets and real clocks."""
 
-from flag_harness.transports.blocking import network_blocked, network_guarded
+from flag_harness.transports.blocking import block_network, guard_connections
 from flag_harness.transports.clients import (
     async_http_client,
     clock_for,
     http_client,
-    own_async_http_client,
-    own_http_client,
+    live_async_http_client,
+    live_http_client,
     sdk_http_library,
     sdk_version,
 )
 from flag_harness.transports.clock import SystemClock
-from flag_harness.transports.intercept import intercepted, load_http_libraries
-from flag_harness.transports.network import PLAYING, SIMULATING, is_loopback, network_refused
+from flag_harness.transports.intercept import intercept_clients, load_http_libraries
+from flag_harness.transports.network import REPLAYING, SIMULATING, is_loopback, refuse_network
 from flag_harness.transports.transport import transport_class
 
 __all__ = [
-    "PLAYING",
+    "REPLAYING",
     "SIMULATING",
     "SystemClock",
     "async_http_client",
+    "block_network",
     "clock_for",
+    "guard_connections",
     "http_client",
-    "intercepted",
+    "intercept_clients",
     "is_loopback",
+    "live_async_http_client",
+    "live_http_client",
     "load_http_libraries",
-    "network_blocked",
-    "network_guarded",
-    "network_refused",
-    "own_async_http_client",
-    "own_http_client",
+    "refuse_network",
     "sdk_http_library",
     "sdk_version",
     "transport_class",

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 
 @contextmanager
-def network_blocked(allowed: Sequence[str] = ()) -> Iterator[None]:
+def block_network(allowed: Sequence[str] = ()) -> Iterator[None]:
     """Raise `RuntimeError` at every attempt to connect to a host that no expression in `allowed` matches whole.
 
     The host is what the socket is told: of a name that was looked up, its address; of a Unix socket, its path.
@@ -20,13 +20,13 @@ def network_blocked(allowed: Sequence[str] = ()) -> Iterator[None]:
         if not any(pattern.fullmatch(host) for pattern in patterns):
             raise RuntimeError(f"Network is disabled for host {host!r}")
 
-    with network_guarded(refuse):
+    with guard_connections(refuse):
         yield
 
 
 @contextmanager
-def network_guarded(refuse: Callable[[str], None]) -> Iterator[None]:
-    """Ask `refuse`, which raises, before a socket connects to a host or to a Unix socket's path."""
+def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
+    """Ask `make_refusal`, which raises, before a socket connects to a host or to a Unix socket's path."""
 
     def guarded(original: Any) -> Any:
         def connect(self: socket.socket, address: Any) -> Any:

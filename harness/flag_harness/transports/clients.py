@@ -45,14 +45,14 @@ def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
 
 
-def own_http_client() -> Any:
+def live_http_client() -> Any:
     """A sync client of the SDK's HTTP library over the network, with the settings of those that are answered here."""
     http = sdk_http_library()
     return http.Client(**_sdk_defaults(http))
 
 
-def own_async_http_client() -> Any:
-    """The async twin of `own_http_client`."""
+def live_async_http_client() -> Any:
+    """The async twin of `live_http_client`."""
     http = sdk_http_library()
     return http.AsyncClient(**_sdk_defaults(http))
 

@@ -24,14 +24,14 @@ class SystemClock:
         time.sleep(max(seconds, 0.0) * self.pace)
         self._skip(seconds)
 
-    async def asleep(self, seconds: float) -> None:
+    async def async_sleep(self, seconds: float) -> None:
         """Wait, at the clock's pace, while other tasks run."""
         import anyio  # the SDK brings it; it is not imported where nobody waits
 
         await anyio.sleep(max(seconds, 0.0) * self.pace)
         self._skip(seconds)
 
-    def reached(self, moment: float) -> bool:
+    def has_reached(self, moment: float) -> bool:
         """Whether it is `moment` already."""
         return self.now() >= moment
 

@@ -19,7 +19,7 @@ _OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aioh
 
 
 @contextmanager
-def intercepted(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iterator[None]:
+def intercept_clients(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iterator[None]:
     """Answer every request that a client of httpx2 or httpx sends over a real transport from `upstream`.
 
     Over aiohttp too. With `None` the request goes on to the network, through the layers.
@@ -31,7 +31,7 @@ def intercepted(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iter
 
 
 def load_http_libraries() -> None:
-    """Import httpx2 and httpx where they are installed, so that `intercepted` answers whichever is used later."""
+    """Import httpx2 and httpx where they are installed, so that `intercept_clients` answers whichever is used later."""
     for name in _NAMES:
         with suppress(ImportError):
             importlib.import_module(name)

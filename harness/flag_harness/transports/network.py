@@ -11,14 +11,14 @@ from unittest.mock import patch
 
 from flag_harness.errors import NetworkRefused
 
-PLAYING = "plays recordings", "record that traffic with --record-mode=once"
+REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
 """What a test does that needs no network, and what to do where it needs one after all."""
 SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 
 @contextmanager
-def network_refused(
-    doing: tuple[str, str] = PLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
+def refuse_network(
+    doing: tuple[str, str] = REPLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
 ) -> Iterator[list[NetworkRefused]]:
     """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised.
 
@@ -48,7 +48,7 @@ def network_refused(
         return look_up
 
     with ExitStack() as patches:
-        patches.enter_context(uvloop_guarded(check))
+        patches.enter_context(guard_uvloop(check))
         for name in ("connect", "connect_ex", "sendto"):
             patches.enter_context(patch.object(socket.socket, name, reaching(getattr(socket.socket, name))))
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
@@ -57,7 +57,7 @@ def network_refused(
 
 
 @contextmanager
-def uvloop_guarded(check: Callable[..., None]) -> Iterator[None]:
+def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     """Ask `check(host, port)`, which raises, before a loop of uvloop looks up or reaches a host: it asks no `socket`.
 
     Loops are guarded where uvloop was imported before. Addresses that a datagram is sent to one by one are not seen.

@@ -8,7 +8,7 @@ NAME = "httpcore2"
 
 
 @cache
-def httpcore2_mocker() -> type[Any]:
+def register_httpcore2_mocker() -> type[Any]:
     """Register with respx a mocker of httpx2's transport, once, and return it.
 
     Routes go on taking httpx responses; an error that a route raises reaches the client as it is, so raise httpx2's.
@@ -34,6 +34,6 @@ def httpcore2_mocker() -> type[Any]:
     return HTTPCore2Mocker
 
 
-def mocker_of(http_library: str) -> str:
+def mocker_name(http_library: str) -> str:
     """The name of respx's mocker for `httpx` or `httpx2`."""
-    return httpcore2_mocker().name if http_library == "httpx2" else "httpcore"
+    return register_httpcore2_mocker().name if http_library == "httpx2" else "httpcore"

@@ -5,13 +5,13 @@ from contextlib import suppress
 from flag_harness.transports.clients import CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS, sdk_http_library
 from flag_harness.transports.clock import SystemClock
 from flag_harness.transports.transport import transport_class
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Request, Response
 
 
-def sent(request: Request) -> Response:
+def send_request(request: Request) -> Response:
     """Send a request over the network; what came, a connection that broke included. Redirects are not followed."""
-    http, tap = sdk_http_library(), Tap()
+    http, tap = sdk_http_library(), TrafficLog()
     timeout = http.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     transport = transport_class(http)(http.HTTPTransport(), tap, clock=SystemClock())
     broken = suppress(http.TransportError)  # the response ends with how it broke

@@ -8,14 +8,14 @@ from types import GeneratorType, ModuleType
 from typing import Any
 
 from flag_harness.clock import Clock
-from flag_harness.wire.layers import edited, opened
+from flag_harness.wire.layers import apply_edits, ask_layers
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Layer, Piece, Request, Response, Upstream
 
 _LATIN = "latin-1"
 """How bytes of headers become text and the same bytes again, whatever they are."""
 
 
-class Exchange:
+class OpenExchange:
     """One request on its way: its answer where a layer has one, and what the layers make of each piece."""
 
     __slots__ = ("answer", "clock", "edits", "error", "start")
@@ -24,7 +24,7 @@ class Exchange:
         self.clock, self.start = clock, clock.now()
         self.answer: Response | None
         self.edits: tuple[Edit, ...]
-        self.answer, self.edits = opened(request, layers) if layers else (None, ())
+        self.answer, self.edits = ask_layers(request, layers) if layers else (None, ())
         self.error: Exception | None = None
 
     def edited(self, source: Generator[Piece]) -> Generator[Piece]:
@@ -32,7 +32,7 @@ class Exchange:
         return self._edited(source) if self.edits else source
 
     def async_edited(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
-        """The async twin of `edited`."""
+        """The async twin of `apply_edits`."""
         return self._async_edited(source) if self.edits else source
 
     def elapsed(self) -> float:
@@ -43,7 +43,7 @@ class Exchange:
         piece: Piece | None = None
         try:
             for piece in source:
-                yield from edited(piece, self.edits)
+                yield from apply_edits(piece, self.edits)
         finally:
             self._close(piece)
             source.close()
@@ -52,7 +52,7 @@ class Exchange:
         piece: Piece | None = None
         try:
             async for piece in source:
-                for out in edited(piece, self.edits):
+                for out in apply_edits(piece, self.edits):
                     yield out
         finally:
             self._close(piece)
@@ -61,7 +61,7 @@ class Exchange:
     def _close(self, last: Piece | None) -> None:
         """Tell the layers, where the response is not complete, that the client has stopped reading."""
         if not isinstance(last, (Cut, End)):
-            for _ in edited(End(self.elapsed(), abandoned=True), self.edits):
+            for _ in apply_edits(End(self.elapsed(), abandoned=True), self.edits):
                 pass
 
 
@@ -113,13 +113,13 @@ def transport_class(http: ModuleType) -> type[Any]:
 
         def handle_request(self, request: Any) -> Any:
             asked = _request(request, request.read())
-            exchange = Exchange(asked, self._layers, self._clock)
+            exchange = OpenExchange(asked, self._layers, self._clock)
             played = self._played(exchange, self._pieces(exchange, asked, request), request)
             return self._response(next(played), played, request)
 
         async def handle_async_request(self, request: Any) -> Any:
             asked = _request(request, await request.aread())
-            exchange = Exchange(asked, self._layers, self._clock)
+            exchange = OpenExchange(asked, self._layers, self._clock)
             played = self._async_played(exchange, self._async_source(exchange, asked, request), request)
             return self._response(await anext(played), played, request)
 
@@ -136,7 +136,7 @@ def transport_class(http: ModuleType) -> type[Any]:
             headers = [(name.encode(_LATIN), value.encode(_LATIN)) for name, value in head.headers]
             return http.Response(head.status, headers=headers, stream=Body(played), request=request)
 
-        def _played(self, exchange: Exchange, pieces: Iterable[Piece], request: Any) -> Iterator[Head | bytes]:
+        def _played(self, exchange: OpenExchange, pieces: Iterable[Piece], request: Any) -> Iterator[Head | bytes]:
             """The head, then the bytes, each at its time."""
             clock, start, patience = exchange.clock, exchange.start, _patience(request)
             limit = patience
@@ -147,7 +147,7 @@ def transport_class(http: ModuleType) -> type[Any]:
                         clock.sleep(patience)
                         raise self._timed_out(patience, request)
                     limit = at + patience
-                    if not clock.reached(start + at):
+                    if not clock.has_reached(start + at):
                         clock.sleep(start + at - clock.now())
                     if isinstance(piece, Chunk):
                         yield piece.data
@@ -159,18 +159,18 @@ def transport_class(http: ModuleType) -> type[Any]:
                 if isinstance(pieces, GeneratorType):
                     pieces.close()
 
-        async def _async_played(self, exchange: Exchange, source: AsyncGenerator[Piece], request: Any) -> Any:
+        async def _async_played(self, exchange: OpenExchange, source: AsyncGenerator[Piece], request: Any) -> Any:
             clock, start, patience = exchange.clock, exchange.start, _patience(request)
             limit = patience
             async with aclosing(exchange.async_edited(source)) as pieces:
                 async for piece in pieces:
                     at = piece.at
                     if at > limit and start + at - clock.now() > patience:
-                        await clock.asleep(patience)
+                        await clock.async_sleep(patience)
                         raise self._timed_out(patience, request)
                     limit = at + patience
-                    if isinstance(piece, Head) or not clock.reached(start + at):
-                        await clock.asleep(start + at - clock.now())
+                    if isinstance(piece, Head) or not clock.has_reached(start + at):
+                        await clock.async_sleep(start + at - clock.now())
                     if isinstance(piece, Chunk):
                         yield piece.data
                     elif isinstance(piece, Head):
@@ -185,13 +185,13 @@ def transport_class(http: ModuleType) -> type[Any]:
             return error
 
         @staticmethod
-        def _stop(last: Cut | End, exchange: Exchange, request: Any) -> None:
+        def _stop(last: Cut | End, exchange: OpenExchange, request: Any) -> None:
             if isinstance(last, Cut):
                 raise exchange.error or errors[last.how](f"the connection was cut: {last.how}", request=request)
-            if last.refuse is not None:
-                raise last.refuse()
+            if last.make_refusal is not None:
+                raise last.make_refusal()
 
-        def _pieces(self, exchange: Exchange, asked: Request, request: Any) -> Iterable[Piece]:
+        def _pieces(self, exchange: OpenExchange, asked: Request, request: Any) -> Iterable[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.BaseTransport):
                 return exchange.edited(self._live(exchange, request))
             if exchange.edits:
@@ -199,12 +199,12 @@ def transport_class(http: ModuleType) -> type[Any]:
             answer: Response = self._upstream(asked) if exchange.answer is None else exchange.answer
             return answer  # as it is: to play it out of generators inside of generators would take 2 µs more
 
-        def _async_source(self, exchange: Exchange, asked: Request, request: Any) -> AsyncGenerator[Piece]:
+        def _async_source(self, exchange: OpenExchange, asked: Request, request: Any) -> AsyncGenerator[Piece]:
             if exchange.answer is None and isinstance(self._upstream, http.AsyncBaseTransport):
                 return self._async_live(exchange, request)
             return _async_each(exchange.answer, self._upstream, asked)
 
-        def _live(self, exchange: Exchange, request: Any) -> Generator[Piece]:
+        def _live(self, exchange: OpenExchange, request: Any) -> Generator[Piece]:
             _ask_for_plain_bytes(request)
             try:
                 with closing(self._upstream.handle_request(request)) as response:
@@ -217,7 +217,7 @@ def transport_class(http: ModuleType) -> type[Any]:
             else:
                 yield End(exchange.elapsed())
 
-        async def _async_live(self, exchange: Exchange, request: Any) -> AsyncGenerator[Piece]:
+        async def _async_live(self, exchange: OpenExchange, request: Any) -> AsyncGenerator[Piece]:
             _ask_for_plain_bytes(request)
             try:
                 async with aclosing(await self._upstream.handle_async_request(request)) as response:

@@ -15,12 +15,12 @@ from unittest.mock import patch
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MOST_IDLE_ROUNDS = 100_000
+IDLE_ROUNDS_LIMIT = 100_000
 """Rounds of the loop in which time stands still, after which it is taken for one that goes in circles: a request and
 its answer take a few hundred."""
 
 
-class TimeIsUp(BaseException):
+class VirtualTimeout(BaseException):
     """The code on the loop did not come to an end: it waits past the deadline, for nothing at all, or in circles.
 
     It derives from `BaseException` so that no `except Exception` on the way takes it for something else.
@@ -30,9 +30,9 @@ class TimeIsUp(BaseException):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is data: where every task waits for a timer, the loop goes to the next one at once.
 
-    While a thread works or a file descriptor is waited for (a child process, a socket), time is real. Raises
-    `TimeIsUp` out of whatever runs on it where time would pass `deadline` (in seconds on the loop), or where more real
-    seconds than `patience` have been waited; `overdue` says then why. Threads of its own do not keep the process alive.
+    Time is real while a thread works or a file descriptor is waited for (a child process, a socket). Code that runs on
+    the loop gets `VirtualTimeout` if time would pass `deadline` (seconds on the loop), or if it has waited more real
+    seconds than `patience`; `end_reason` then says why. The loop's own threads do not keep the process alive.
 
     >>> with asyncio.Runner(loop_factory=VirtualLoop) as runner:
     ...     runner.run(asyncio.sleep(3600))
@@ -43,8 +43,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now, self._jobs, self._idle_rounds = 0.0, 0, 0
         self.deadline = self.patience = math.inf
-        self.overdue = ""
-        self.swallowed: Callable[[], object] = lambda: None
+        self.end_reason = ""
+        self.on_swallowed_timeout: Callable[[], object] = lambda: None
         """What is called where a call blocks past the deadline, though it was told already that time is up."""
         self._threads = _Threads()
         super().__init__(_Selector(self))
@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass. Raises `TimeIsUp` at the deadline."""
+        """Let `seconds` pass. Raises `VirtualTimeout` at the deadline."""
         then = self._now + max(seconds, 0.0)
         if then > self.deadline:
             raise self.end(f"it waits past {self.deadline:g} s")
@@ -64,21 +64,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def block(self, seconds: float) -> None:
         """`advance`, by a call that blocks the loop."""
-        if self.overdue:
-            self.swallowed()
+        if self.end_reason:
+            self.on_swallowed_timeout()
         self.advance(seconds)
 
-    def wait_really(self, seconds: float) -> None:
+    def count_real_wait(self, seconds: float) -> None:
         """`advance`, by `seconds` that have passed really."""
         self.patience -= seconds
         if self.patience < 0:
             raise self.end("it waits too long for what is real: a thread, a child process, a socket")
         self.advance(seconds)
 
-    def end(self, why: str) -> TimeIsUp:
+    def end(self, why: str) -> VirtualTimeout:
         """What is to be raised, for a reason that is remembered: it may be swallowed."""
-        self.overdue = self.overdue or why
-        return TimeIsUp(why)
+        self.end_reason = self.end_reason or why
+        return VirtualTimeout(why)
 
     def abandon(self) -> None:
         """Close the loop, or, where it runs in a thread that was left, give back what the system has lent to it.
@@ -94,14 +94,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
     @property
-    def waits_really(self) -> bool:
+    def has_real_waits(self) -> bool:
         """Whether something is waited for that no timer brings: a job in a thread, or the end of a child process."""
         return self._jobs > 0 or any(one.name.startswith(_CHILD_WATCHERS) for one in threading.enumerate())
 
     def round(self) -> None:
         """Count a round in which no time has passed."""
         self._idle_rounds += 1
-        if self._idle_rounds > MOST_IDLE_ROUNDS:
+        if self._idle_rounds > IDLE_ROUNDS_LIMIT:
             self._idle_rounds = 0
             raise self.end("it goes in circles without waiting")
 
@@ -159,10 +159,10 @@ class _Selector(selectors.DefaultSelector):
         if found or (timeout is not None and timeout <= 0):
             self._loop.round()
             return found
-        if self._loop.waits_really or len(self.get_map()) > 1:  # one is the loop's own, by which threads wake it
+        if self._loop.has_real_waits or len(self.get_map()) > 1:  # one is the loop's own, by which threads wake it
             started = _REAL_MONOTONIC()
             found = super().select(_LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN))
-            self._loop.wait_really(_REAL_MONOTONIC() - started)
+            self._loop.count_real_wait(_REAL_MONOTONIC() - started)
             return found
         if timeout is None:
             raise self._loop.end("it waits for something that nothing will bring")
@@ -191,11 +191,11 @@ class LoopClock:
         """Block the loop for `seconds`; nobody waits."""
         self._loop.block(seconds)
 
-    async def asleep(self, seconds: float) -> None:
+    async def async_sleep(self, seconds: float) -> None:
         """Wait on the loop."""
         await asyncio.sleep(max(seconds, 0.0))
 
-    def reached(self, moment: float) -> bool:
+    def has_reached(self, moment: float) -> bool:
         """Whether it is `moment` already."""
         return self._loop.time() >= moment
 
@@ -204,7 +204,7 @@ _CLOCKS = ("time", "monotonic", "perf_counter")
 
 
 @contextmanager
-def following(loop: VirtualLoop) -> Iterator[None]:
+def patch_time(loop: VirtualLoop) -> Iterator[None]:
     """Let `time.sleep` and the clocks of `time` follow the loop: for code that waits without one.
 
     The clocks are `time`, `monotonic` and `perf_counter`, in seconds and nanoseconds. Names imported from `time` before

@@ -11,14 +11,14 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """RFC 9110, 5.1 and 5.5: a token, and visible characters of latin-1."""
 
 
-def not_carried(status: int, headers: Headers) -> str:
+def head_problem(status: int, headers: Headers) -> str:
     """Why a server could not send this head, in a few words; empty where it could."""
     if not FIRST_FINAL <= status <= LAST:
         return f"status {status} is no final answer ({FIRST_FINAL} to {LAST})"
-    return headers_not_carried(headers)
+    return headers_problem(headers)
 
 
-def headers_not_carried(headers: Headers) -> str:
+def headers_problem(headers: Headers) -> str:
     """The same of headers alone."""
     for name, value in headers:
         if not _NAME.fullmatch(name):

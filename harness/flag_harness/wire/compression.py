@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from flag_harness.wire.decompression import Decompressor, codecs
-from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header
+from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, header_value, response_body
 
 
 def decompress_response(response: Response) -> Response:
@@ -34,7 +34,7 @@ def unreadable_encodings(response: Response) -> str:
     if not (encodings := _encodings(plain)):
         return ""
     with suppress(UnicodeDecodeError):
-        body(plain).decode("utf-8")
+        response_body(plain).decode("utf-8")
         return ""
     return ", ".join(encodings)
 
@@ -42,7 +42,7 @@ def unreadable_encodings(response: Response) -> str:
 def _encodings(response: Response) -> list[str]:
     """Return the encodings of the body, in the order in which they were applied."""
     head = response[0] if response else None
-    named = header(head.headers, "content-encoding") if isinstance(head, Head) else ""
+    named = header_value(head.headers, "content-encoding") if isinstance(head, Head) else ""
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]
 
 

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-DEEPEST = 100
+DEPTH_LIMIT = 100
 """Lists and objects inside each other. The deepest body known to us has 14; the stack holds some 200 of our walks."""
 
 
 def is_too_deep(data: bytes | str, value: Any) -> bool:
-    """Whether the JSON `value` that was read from `data` goes deeper than `DEEPEST`. Walks no stack, however deep."""
+    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `DEPTH_LIMIT`. Does not recurse."""
     opened = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
-    if opened <= DEEPEST:
+    if opened <= DEPTH_LIMIT:
         return False
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(DEPTH_LIMIT):
         level = [member for one in level for member in _members(one)]
     return any(isinstance(member, (dict, list)) for member in level)
 

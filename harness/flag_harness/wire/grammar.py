@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from flag_harness.wire.sse import Decoder
+from flag_harness.wire.sse import EventDecoder
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
 _LONGEST_UNFINISHED_END = 3
@@ -23,7 +23,7 @@ _INPUT_BLOCKS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _START, _STOP = "content_block_start", "content_block_stop"
 
 
-class EventBytes:
+class EventSplitter:
     """Splits bytes, chunked anyhow, after the blank line that ends each event; every byte is kept as it came."""
 
     def __init__(self) -> None:
@@ -126,16 +126,16 @@ POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _
 """Every point by its name, in the order in which a stream comes to them."""
 
 
-class Walk:
+class GapTracker:
     """Goes through a stream event by event and says what gap stands before each."""
 
     def __init__(self) -> None:
         self._gap = Gap()
 
     def before(self, event: bytes) -> Gap:
-        """The gap before `event` (its bytes, as `EventBytes` gives them). The walk then stands behind it."""
+        """The gap before `event` (its bytes, as `EventSplitter` gives them). The walk then stands behind it."""
         data = _data(event)
-        name = kind(data)
+        name = event_kind(data)
         gap = replace(self._gap, next=name)
         self._gap = replace(self._gap, pinged=True) if name == "ping" else _stepped(self._gap, name, data)
         return gap
@@ -145,7 +145,7 @@ class Walk:
         return self._gap
 
 
-def kind(data: Mapping[str, Any]) -> str:
+def event_kind(data: Mapping[str, Any]) -> str:
     """What an event is: its delta's type where it has one, else its own; empty where it has none.
 
     >>> kind({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
@@ -164,7 +164,7 @@ def points_at(gap: Gap) -> tuple[str, ...]:
 
 def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
     """The points that a stream has, in the order in which they are declared."""
-    events, walk = EventBytes(), Walk()
+    events, walk = EventSplitter(), GapTracker()
     met = {name for chunk in chunks for event in events.feed(chunk) for name in points_at(walk.before(event))}
     met.update(points_at(walk.end()))
     return tuple(name for name in POINTS if name in met)
@@ -172,7 +172,7 @@ def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
 
 def _data(event: bytes) -> dict[str, Any]:
     """An event's JSON object; a comment is as good as a ping; what cannot be read is an event of no kind."""
-    decoded = Decoder().feed(event)
+    decoded = EventDecoder().feed(event)
     if not decoded:
         return {"type": "ping"}
     try:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Upstream
 
 
-def opened(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
+def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
     """Ask the layers, outermost first: the answer of the first that has one, and the edits for it, innermost first."""
     edits: list[Edit] = []
     for layer in layers:
@@ -17,7 +17,7 @@ def opened(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, 
     return None, tuple(reversed(edits))
 
 
-def edited(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
+def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
     """What becomes of one piece on its way out through the edits."""
     pieces: Iterable[Piece] = (piece,)
     for edit in edits:
@@ -25,12 +25,12 @@ def edited(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
     return pieces
 
 
-def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
+def with_layers(upstream: Upstream, *layers: Layer) -> Upstream:
     """The upstream with layers before it, outermost first. A layer that answers uses up no interaction below it."""
 
     def answer(request: Request) -> Response:
-        ready, edits = opened(request, layers)
+        ready, edits = ask_layers(request, layers)
         response = upstream(request) if ready is None else ready
-        return tuple(out for piece in response for out in edited(piece, edits))
+        return tuple(out for piece in response for out in apply_edits(piece, edits))
 
     return answer

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from flag_harness.wire.depth import is_too_deep
-from flag_harness.wire.sse import ServerSentEvent, decode
-from flag_harness.wire.timeline import Chunk, End, Head, Response, body, is_stream
+from flag_harness.wire.sse import ServerSentEvent, decode_events
+from flag_harness.wire.timeline import Chunk, End, Head, Response, is_stream, response_body
 
 _ADDED = {
     "text_delta": ("text", "text"),
@@ -25,7 +25,7 @@ _ADDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ParsedResponse:
     """What came.
 
     Attributes:
@@ -62,28 +62,28 @@ class Received:
         return usage if isinstance(usage, dict) else None
 
 
-def received(response: Response) -> Received:
+def parse_response(response: Response) -> ParsedResponse:
     """Read a response that is not compressed."""
     head = response[0] if response else None
     if not isinstance(head, Head):
-        return Received(None, False, None, False, None)
+        return ParsedResponse(None, False, None, False, None)
     ended = isinstance(response[-1], End) and not response[-1].abandoned
     if is_stream(head):
-        events = tuple(objects(decode(piece.data for piece in response if isinstance(piece, Chunk))))
+        events = tuple(json_events(decode_events(piece.data for piece in response if isinstance(piece, Chunk))))
         kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)
-        return Received(head.status, True, assembled(events), "message_stop" in kinds, error, events)
-    value = _json(body(response))
+        return ParsedResponse(head.status, True, assemble_message(events), "message_stop" in kinds, error, events)
+    value = _json(response_body(response))
     error = _object(value.get("error")) if isinstance(value, dict) else None
-    return Received(head.status, False, value, ended or value is not None, error)
+    return ParsedResponse(head.status, False, value, ended or value is not None, error)
 
 
-def objects(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
+def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
     """The JSON objects that events carry; whatever else they carry is left out."""
     return (data for event in events if isinstance(data := _json(event.data), dict))
 
 
-def assembled(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The message that the events (their data, in order) make, as far as they came; empty where none starts one.
 
     A delta's usage is cumulative: what it states takes the place of what `message_start` stated. A tool's input whose

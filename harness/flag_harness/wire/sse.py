@@ -18,7 +18,7 @@ class ServerSentEvent:
     id: str = ""
 
 
-class Decoder:
+class EventDecoder:
     """Turns bytes, chunked anyhow, into events: LF, CR or CRLF lines, UTF-8 split anywhere, one leading BOM dropped.
 
     An event that no blank line ends is never dispatched. Bytes that are not UTF-8 become U+FFFD, as the specification
@@ -65,14 +65,14 @@ class Decoder:
         return ServerSentEvent(event, "\n".join(data), self._id) if data else None
 
 
-def decode(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+def decode_events(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     """The events of a whole stream."""
-    decoder = Decoder()
+    decoder = EventDecoder()
     for chunk in chunks:
         yield from decoder.feed(chunk)
 
 
-def encode(event: str, data: str) -> bytes:
+def encode_event(event: str, data: str) -> bytes:
     """An event as the API writes it: two lines and a blank one, LF only. `data` is one line.
 
     >>> encode("ping", '{"type": "ping"}')

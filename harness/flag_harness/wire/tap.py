@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from flag_harness.wire.timeline import Cut, Edit, End, Piece, Request, Response
 
 
-class Tap:
+class TrafficLog:
     """Notes every request that reaches it, and each piece of its response as it leaves."""
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class Tap:
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
         """Requests in the order in which they were sent, with what came; a response still open counts as abandoned."""
-        return tuple((request, _closed(pieces)) for request, pieces in self.noted())
+        return tuple((request, _closed(pieces)) for request, pieces in self.entries())
 
-    def noted(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
+    def entries(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
         """The requests from the one at `start`, with what has come so far: an answer is whole once it has an end."""
         with self._lock:
             return self._noted[start:]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header names and values in the order in which they were sent; a name may stand more than once."""
 
-HowCut: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
+CutKind: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,19 @@ class Cut:
     """The connection broke. As the first piece: there never was a connection, or no answer came over it."""
 
     at: float
-    how: HowCut
+    how: CutKind
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     """The body is complete; or, `abandoned`, the client stopped reading it (in recordings only).
 
-    `refuse` makes what is raised in a client that reads on after such an end, where nothing is known to play.
+    `make_refusal` makes what is raised in a client that reads on after such an end, where nothing is known to play.
     """
 
     at: float
     abandoned: bool = False
-    refuse: Callable[[], BaseException] | None = field(default=None, repr=False, compare=False)
+    make_refusal: Callable[[], BaseException] | None = field(default=None, repr=False, compare=False)
 
 
 Piece: TypeAlias = Head | Chunk | Cut | End
@@ -81,7 +81,7 @@ Layer: TypeAlias = Callable[[Request], "Response | Edit | None"]
 """Stands before an upstream: answers itself, edits what comes from below, or lets the request pass."""
 
 
-def header(headers: Headers, name: str, default: str = "") -> str:
+def header_value(headers: Headers, name: str, default: str = "") -> str:
     """The values of `name` (any case) joined by commas as HTTP allows, or `default` where there is none."""
     wanted = name.lower()
     return ", ".join(value for key, value in headers if key.lower() == wanted) or default
@@ -89,9 +89,9 @@ def header(headers: Headers, name: str, default: str = "") -> str:
 
 def is_stream(head: Head) -> bool:
     """Whether what follows the head is said to be server-sent events."""
-    return header(head.headers, "content-type").startswith("text/event-stream")
+    return header_value(head.headers, "content-type").startswith("text/event-stream")
 
 
-def body(response: Response) -> bytes:
+def response_body(response: Response) -> bytes:
     """All bytes of the response's body."""
     return b"".join(piece.data for piece in response if isinstance(piece, Chunk))

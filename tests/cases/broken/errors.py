@@ -73,7 +73,7 @@ class _Impatient:
         self.now = clock.now
         self.sleep = clock.sleep
 
-    async def asleep(self, seconds: float) -> None:
+    async def async_sleep(self, seconds: float) -> None:
         """Return at once."""
 
 

@@ -9,7 +9,7 @@ from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUE
 from flag_harness.cassette.importers.importing import Imported
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.matching import betas
-from flag_harness.wire.timeline import Head, body, header
+from flag_harness.wire.timeline import Head, header_value, response_body
 
 Ended = Callable[[str], str | None]
 """Says what is wrong with a model's id by now: nothing, or in a few words why it may answer no more."""
@@ -56,7 +56,7 @@ def _each(interactions: tuple[Interaction, ...], judge: Callable[[Interaction], 
 
 
 def _loose(one: Interaction) -> Iterator[str]:
-    if header(one.request.headers, "content-type").startswith("multipart/"):
+    if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
     elif one.request.body and isinstance(one.value, bytes):
         yield "a request's body is not JSON"
@@ -68,7 +68,7 @@ def _stale(one: Interaction, ended: Ended) -> Iterator[str]:
     if isinstance(model, str) and model.startswith("claude") and (why := ended(model)):
         yield why
     yield from (f"beta {beta} is legacy" for beta in betas(one.request.headers) if beta in _LEGACY_BETAS)
-    whole = body(one.response)
+    whole = response_body(one.response)
     head = one.response[0]
     streamed = whole.startswith(b"event: message_start") and isinstance(head, Head)
     if streamed and b"event: message_stop" not in whole:

@@ -3,7 +3,7 @@
 import contextlib
 
 from flag_harness.wire.decompression import GZIP_MAGIC, Decompressor, codecs
-from flag_harness.wire.timeline import Headers, header
+from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
 """The first bytes of gzip data that was mistaken for latin-1 text."""
@@ -50,7 +50,7 @@ class BodyDecoder:
 
 def _encodings(headers: Headers, data: bytes) -> list[str]:
     """Return the names of the encodings, the outermost first."""
-    names = [name.strip().lower() for name in header(headers, "content-encoding").split(",")]
+    names = [name.strip().lower() for name in header_value(headers, "content-encoding").split(",")]
     named = [name for name in reversed(names) if name not in ("", "identity")]
     return named or (["gzip"] if data.startswith((GZIP_MAGIC, _GZIP_AS_TEXT)) else [])
 

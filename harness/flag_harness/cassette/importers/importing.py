@@ -17,8 +17,8 @@ from flag_harness.cassette.importers.streams import event_chunks, is_stream, los
 from flag_harness.cassette.interaction import Envelope, Interaction, kept_request
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.headers import kept_of_response
-from flag_harness.wire.carried import headers_not_carried, not_carried
-from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header
+from flag_harness.wire.carried import head_problem, headers_problem
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
 VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")
 """What vcrpy compares unless told otherwise; the scheme, host and port of its default are not stored here."""
@@ -137,7 +137,7 @@ def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, note
     request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_stream(headers, body)
     kept = kept_of_response(headers, row.url)
-    if reason := not_carried(row.status, kept) or headers_not_carried(request.headers):
+    if reason := head_problem(row.status, kept) or headers_problem(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
@@ -148,7 +148,7 @@ def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, note
 
 def _content_type(headers: Headers, body: bytes, stream: bool) -> str:
     """The content type to give a response whose source kept none: without it the SDK takes JSON for text."""
-    if header(headers, "content-type") or not body:
+    if header_value(headers, "content-type") or not body:
         return ""
     return "text/event-stream; charset=utf-8" if stream else "application/json" if body[:1] == b"{" else ""
 
@@ -160,7 +160,7 @@ def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, inve
         yield fidelity.CHUNKS_INVENTED
     if not plain:
         yield fidelity.STILL_ENCODED
-    elif header(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
+    elif header_value(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
         yield fidelity.DECOMPRESSED
     if lost_padding(body):
         yield fidelity.RESPONSE_RESERIALISED
@@ -168,7 +168,7 @@ def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, inve
         yield fidelity.REQUEST_BODY_MISSING
     if not row.request_headers:
         yield fidelity.REQUEST_HEADERS_DROPPED
-    if not header(row.response_headers, "request-id"):
+    if not header_value(row.response_headers, "request-id"):
         yield fidelity.RESPONSE_HEADERS_DROPPED
     if invented:
         yield fidelity.CONTENT_TYPE_INVENTED
@@ -178,7 +178,7 @@ def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
     """When the first response that says so was sent, in ISO 8601; empty where none does."""
     for row in rows:
         try:
-            moment = parsedate_to_datetime(header(row.response_headers, "date"))
+            moment = parsedate_to_datetime(header_value(row.response_headers, "date"))
             moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         except (ValueError, TypeError, OverflowError, IndexError):
             continue
@@ -189,8 +189,8 @@ def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
 def _sdk(rows: Iterable[SourceInteraction]) -> str:
     """The SDK that sent the requests, as its own headers have it: `anthropic 0.73.0` for Python's."""
     for row in rows:
-        version = header(row.request_headers, "x-stainless-package-version")
-        language = header(row.request_headers, "x-stainless-lang")
+        version = header_value(row.request_headers, "x-stainless-package-version")
+        language = header_value(row.request_headers, "x-stainless-lang")
         if _VERSION.fullmatch(version) and _VERSION.fullmatch(language):
             return f"anthropic {version}" if language == "python" else f"anthropic-{language} {version}"
     return ""

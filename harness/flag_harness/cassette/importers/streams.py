@@ -2,7 +2,7 @@
 
 import re
 
-from flag_harness.wire.timeline import Headers, header
+from flag_harness.wire.timeline import Headers, header_value
 
 _AFTER_EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
 _PADDED = re.compile(rb" \}\s*\Z")
@@ -13,7 +13,7 @@ in a row have none in one of 65,536 streams."""
 
 def is_stream(headers: Headers, body: bytes) -> bool:
     """Whether a response is a stream of server-sent events, by its content type or, without one, its first bytes."""
-    content_type = header(headers, "content-type")
+    content_type = header_value(headers, "content-type")
     return "text/event-stream" in content_type or (not content_type and body.startswith((b"event: ", b"data: ")))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import groupby
 from typing import TypeAlias
 
-from flag_harness.wire.timeline import Head, Response, body
+from flag_harness.wire.timeline import Head, Response, response_body
 
 _MEMBER = b'id":'
 """How a member of a JSON object goes on whose name is `id`, `request_id`, `file_id`, `tool_use_id`."""
@@ -80,7 +80,7 @@ def given_ids(response: Response) -> Iterator[bytes]:
     for name, value in head.headers if isinstance(head, Head) else ():
         if name == "request-id" and _WORD.fullmatch(one := value.encode("latin-1", "replace")):
             yield one
-    content = body(response)
+    content = response_body(response)
     position = content.find(_MEMBER)
     while position >= 0:
         if match := _VALUE.match(content, position + len(_MEMBER)):

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from flag_harness.wire.depth import is_too_deep
-from flag_harness.wire.timeline import Headers, Request, header
+from flag_harness.wire.timeline import Headers, Request, header_value
 
 BETA_HEADER = "anthropic-beta"
 
@@ -19,7 +19,7 @@ MatchWord: TypeAlias = Literal["method", "path", "query", "uri", "headers", "bod
 
 def betas(headers: Headers) -> tuple[str, ...]:
     """The set of betas that the request asks for, sorted."""
-    return tuple(sorted({beta.strip() for beta in header(headers, BETA_HEADER).split(",") if beta.strip()}))
+    return tuple(sorted({beta.strip() for beta in header_value(headers, BETA_HEADER).split(",") if beta.strip()}))
 
 
 def canonical_path(path: str) -> str:

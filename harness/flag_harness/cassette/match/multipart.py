@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from flag_harness.wire.timeline import Request, header
+from flag_harness.wire.timeline import Request, header_value
 
 _BOUNDARY = re.compile(r'^multipart/.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 PLAIN = "boundary"
@@ -12,7 +12,7 @@ PLAIN = "boundary"
 
 def without_boundary(request: Request) -> Request:
     """The request with one boundary for all, in its header and its body; any that is not in parts as it is."""
-    found = _BOUNDARY.search(header(request.headers, "content-type"))
+    found = _BOUNDARY.search(header_value(request.headers, "content-type"))
     if found is None:
         return request
     boundary = found[1] or found[2]

@@ -13,7 +13,7 @@ from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.cassette.redact.texts import UTF8, Text, in_base64, json_parts, texts
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
-from flag_harness.wire.timeline import Head, Headers, body
+from flag_harness.wire.timeline import Head, Headers, response_body
 
 SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -146,9 +146,9 @@ def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     yield from _of_body(request.body, "request ")
     if response and isinstance(response[0], Head):
         yield from _of_values("response ", _named(response[0].headers))
-    found = list(_of_body(body(response), "response "))
+    found = list(_of_body(response_body(response), "response "))
     if not found and response is not interaction.response:  # what was compressed is searched as it stands too
-        found += _of_body(body(interaction.response), "response ")
+        found += _of_body(response_body(interaction.response), "response ")
     yield from found
 
 

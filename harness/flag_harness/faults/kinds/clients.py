@@ -10,7 +10,7 @@ from unittest.mock import patch
 from flag_harness.faults import checks
 from flag_harness.faults.errors import FaultError
 from flag_harness.faults.fault import Effect, Fault, fault_kind
-from flag_harness.faults.when import Whens
+from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Request
 
 Client = TypeVar("Client")
@@ -19,14 +19,14 @@ _CLASSES = ("Messages", "AsyncMessages")
 _REFUSED = "raises TypeError"
 
 
-@fault_kind("client", streamed=_REFUSED, plain=_REFUSED, side="client")
-def refused_keyword(*, keyword: str = "beta", **when: Unpack[Whens]) -> Effect:
-    """A call is given a keyword that the installed SDK has no parameter for; see `misled`."""
-    checks.text("keyword", keyword)
+@fault_kind("client", stream_result=_REFUSED, create_result=_REFUSED, side="client")
+def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> Effect:
+    """A call is given a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
+    checks.require_text("keyword", keyword)
     return lambda due: due.fire()
 
 
-def misled(client: Client, *faults: Fault) -> Client:
+def with_refused_keywords(client: Client, *faults: Fault) -> Client:
     """A copy of an SDK client (sync or async) whose calls get the keyword of `refused_keyword` when that is due.
 
     The SDK itself refuses it, with its own `TypeError`. The calls are `create` and `stream` of `messages` and
@@ -41,8 +41,8 @@ def misled(client: Client, *faults: Fault) -> Client:
 
 
 @contextmanager
-def misleading(*faults: Fault) -> Iterator[None]:
-    """`misled` for the clients that the code under test makes itself: those of the whole process, while it lasts."""
+def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
+    """Do what `with_refused_keywords` does for every client of the process, while the block runs."""
     with ExitStack() as patches:
         for fault in faults:
             if fault.side == "client":

@@ -5,9 +5,18 @@ from dataclasses import replace
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import STREAM_POINTS, Answer, Change, EachChunk, EachEvent, Place, at_point, without
-from flag_harness.faults.fault import Due, Effect, fault_kind
-from flag_harness.faults.when import Whens
+from flag_harness.faults.edits import (
+    STREAM_POINTS,
+    AnswerEdit,
+    ChunkEdit,
+    EventEdit,
+    PointContext,
+    StreamChange,
+    make_point_effect,
+    remove_headers,
+)
+from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Chunk, Edit, Head
 
 _AS_EVER = "answers as ever"
@@ -18,65 +27,69 @@ _FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@fault_kind("encoding", streamed=_AS_EVER, plain=_NO_STREAM)
-def line_ends(*, kind: str = "crlf", **when: Unpack[Whens]) -> Effect:
+@fault_kind("encoding", stream_result=_AS_EVER, create_result=_NO_STREAM)
+def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
     """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never does."""
-    end = _LINE_ENDS[checks.one_of("kind", kind, _LINE_ENDS)]
-    return lambda due: Answer(due, stream=EachEvent(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
+    end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
+    return lambda due: AnswerEdit(due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
 
 
-@fault_kind("encoding", streamed="raises AssertionError", plain=_AS_EVER)
-def byte_order_mark(**when: Unpack[Whens]) -> Effect:
+@fault_kind("encoding", stream_result="raises AssertionError", create_result=_AS_EVER)
+def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     """The body begins with a byte order mark."""
 
-    def effect(due: Due) -> Edit:
+    def effect(due: DueRequest) -> Edit:
         left = [_BYTE_ORDER_MARK]
 
         def mark(chunk: Chunk) -> list[Chunk]:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
-        edit = EachChunk(due, mark, "first byte")
-        return Answer(due, stream=edit, body=edit)
+        edit = ChunkEdit(due, mark, "first byte")
+        return AnswerEdit(due, stream=edit, body=edit)
 
     return effect
 
 
-@fault_kind("encoding", streamed="raises UnicodeDecodeError", plain=_NO_STREAM, points=STREAM_POINTS)
-def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
+@fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NO_STREAM, points=STREAM_POINTS)
+def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The last text of the event after a point holds a byte that is not UTF-8."""
 
-    def act(place: Place) -> Change | None:
+    def act(place: PointContext) -> StreamChange | None:
         before, quote, after = place.event.rpartition(b'"')
-        return Change((Chunk(place.at, before + b"\xff" + quote + after),)) if quote else None
+        return StreamChange((Chunk(place.at, before + b"\xff" + quote + after),)) if quote else None
 
-    return at_point(at, occurrence, act)
+    return make_point_effect(at, occurrence, act)
 
 
-@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
-def split_utf8(**when: Unpack[Whens]) -> Effect:
+@fault_kind("encoding", stream_result=_AS_EVER, create_result=_AS_EVER)
+def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     """Every character of more than one byte arrives in two chunks."""
 
     def split(chunk: Chunk) -> list[Chunk]:
         return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]
 
-    def effect(due: Due) -> Edit:
-        edit = EachChunk(due, split, "character of more than one byte")
-        return Answer(due, stream=edit, body=edit)
+    def effect(due: DueRequest) -> Edit:
+        edit = ChunkEdit(due, split, "character of more than one byte")
+        return AnswerEdit(due, stream=edit, body=edit)
 
     return effect
 
 
-@fault_kind("encoding", streamed=_AS_EVER, plain=_AS_EVER)
-def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[Whens]) -> Effect:
+@fault_kind("encoding", stream_result=_AS_EVER, create_result=_AS_EVER)
+def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[ConditionArguments]) -> Effect:
     """The answer is what it should be, and its head calls it something else."""
-    checks.header_text("content_type", content_type)
+    checks.require_header_text("content_type", content_type)
 
-    def effect(due: Due) -> Edit:
+    def effect(due: DueRequest) -> Edit:
         def edit(piece: object) -> tuple[object, ...]:
             if not isinstance(piece, Head):
                 return (piece,)
             due.fire()
-            return (replace(piece, headers=(("content-type", content_type), *without(piece.headers, "content-type"))),)
+            return (
+                replace(
+                    piece, headers=(("content-type", content_type), *remove_headers(piece.headers, "content-type"))
+                ),
+            )
 
         return edit  # type: ignore[return-value]
 

@@ -4,39 +4,43 @@ from dataclasses import replace
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import STREAM_POINTS, Change, EachChunk, Place, at_point
-from flag_harness.faults.fault import Due, Effect, fault_kind
-from flag_harness.faults.when import Whens
-from flag_harness.wire.sse import encode
+from flag_harness.faults.edits import STREAM_POINTS, ChunkEdit, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.when import ConditionArguments
+from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Piece
 
-PING = encode("ping", '{"type": "ping"}')
+PING = encode_event("ping", '{"type": "ping"}')
 """A ping as the API writes it: the only event with a space after the colon, and never padded."""
 
 
-@fault_kind("stall", streamed="answers as ever, late", plain="answers as ever, late")
-def slow_start(*, seconds: float = 60, **when: Unpack[Whens]) -> Effect:
+@fault_kind("stall", stream_result="answers as ever, late", create_result="answers as ever, late")
+def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Effect:
     """Nothing comes for `seconds`, then the whole answer as ever."""
-    late = checks.seconds("seconds", seconds)
+    late = checks.require_seconds("seconds", seconds)
 
-    def effect(due: Due) -> Edit:
+    def effect(due: DueRequest) -> Edit:
         due.fire()
         return lambda piece: (replace(piece, at=piece.at + late),)
 
     return effect
 
 
-@fault_kind("stall", streamed="answers as ever, late", plain="does not apply", points=STREAM_POINTS)
-def stall(*, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, **when: Unpack[Whens]) -> Effect:
+@fault_kind("stall", stream_result="answers as ever, late", create_result="does not apply", points=STREAM_POINTS)
+def stall(
+    *, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
+) -> Effect:
     """The stream falls silent for `seconds` at a point, then goes on."""
-    late = checks.seconds("seconds", seconds)
-    return at_point(at, occurrence, lambda place: Change((Chunk(place.at + late, place.event),), delay=late))
+    late = checks.require_seconds("seconds", seconds)
+    return make_point_effect(
+        at, occurrence, lambda place: StreamChange((Chunk(place.at + late, place.event),), delay=late)
+    )
 
 
 @fault_kind(
     "stall",
-    streamed="answers otherwise: content, stop_reason, usage, late",
-    plain="does not apply",
+    stream_result="answers otherwise: content, stop_reason, usage, late",
+    create_result="does not apply",
     points=STREAM_POINTS,
 )
 def ping_only(
@@ -46,17 +50,17 @@ def ping_only(
     count: int = 40,
     interval: float = 15,
     then: str = "end",
-    **when: Unpack[Whens],
+    **when: Unpack[ConditionArguments],
 ) -> Effect:
     """From a point on only pings come, `count` of them every `interval` seconds.
 
     `then` the stream ends cleanly (`end`), is cut (`reset`), or goes on (`resume`).
     """
-    checks.whole_number("count", count)
-    checks.seconds("interval", interval)
-    checks.one_of("then", then, ("end", "reset", "resume"))
+    checks.require_whole_number("count", count)
+    checks.require_seconds("interval", interval)
+    checks.require_one_of("then", then, ("end", "reset", "resume"))
 
-    def act(place: Place) -> Change:
+    def act(place: PointContext) -> StreamChange:
         pings = tuple(Chunk(place.at + interval * nth, PING) for nth in range(1, count + 1))
         late = interval * count
         moment = place.at + late
@@ -65,16 +69,16 @@ def ping_only(
             last = Cut(moment, "reset")
         elif then == "resume":
             last = Chunk(moment, place.event)
-        return Change((*pings, last), delay=late)
+        return StreamChange((*pings, last), delay=late)
 
-    return at_point(at, occurrence, act)
+    return make_point_effect(at, occurrence, act)
 
 
-@fault_kind("stall", streamed="answers as ever, late", plain="answers as ever, late")
-def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[Whens]) -> Effect:
+@fault_kind("stall", stream_result="answers as ever, late", create_result="answers as ever, late")
+def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionArguments]) -> Effect:
     """The body comes in chunks of at most `size` bytes, `interval` seconds apart."""
-    checks.whole_number("size", size)
-    checks.seconds("interval", interval)
+    checks.require_whole_number("size", size)
+    checks.require_seconds("interval", interval)
 
     def drops(chunk: Chunk) -> list[Chunk]:
         starts = range(0, len(chunk.data), size)
@@ -83,4 +87,4 @@ def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[Whens]) -> 
             for nth, start in enumerate(starts, start=1)
         ]
 
-    return lambda due: EachChunk(due, drops, f"chunk of more than {size} bytes")
+    return lambda due: ChunkEdit(due, drops, f"chunk of more than {size} bytes")

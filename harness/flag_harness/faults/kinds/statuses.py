@@ -11,14 +11,14 @@ from random import Random
 from typing import Any, TypeAlias, Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.fault import Due, Effect, fault_kind, http_date
-from flag_harness.faults.when import Whens
-from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header
+from flag_harness.faults.fault import DueRequest, Effect, fault_kind, http_date
+from flag_harness.faults.when import ConditionArguments
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header_value
 
 RetryAfter: TypeAlias = int | float | str | datetime | None
 """Seconds, the header's text, or a moment (written as an HTTP date); `None` sends no header."""
 
-_Answering: TypeAlias = Callable[[Due], Response]
+_Answering: TypeAlias = Callable[[DueRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 22
 _EDGE: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
@@ -34,7 +34,8 @@ _RATE_LIMIT = (
 
 
 def _errors(name: str) -> dict[str, Any]:
-    return {"family": "status", "streamed": f"raises anthropic.{name}", "plain": f"raises anthropic.{name}"}
+    result = f"raises anthropic.{name}"
+    return {"family": "status", "stream_result": result, "create_result": result}
 
 
 @fault_kind(**_errors("BadRequestError"))
@@ -42,25 +43,27 @@ def bad_request(
     *,
     message: str = "prompt is too long: 3333404 tokens > 200000 maximum",
     should_retry: bool | None = False,
-    **when: Unpack[Whens],
+    **when: Unpack[ConditionArguments],
 ) -> Effect:
     """400 `invalid_request_error` with any message."""
-    return _refusing(400, "invalid_request_error", checks.text("message", message), _retry(None, None, should_retry))
+    return _refusing(
+        400, "invalid_request_error", checks.require_text("message", message), _retry(None, None, should_retry)
+    )
 
 
 @fault_kind(**_errors("BadRequestError"))
 def beta_rejected(
-    *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[Whens]
+    *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """400 for an `anthropic-beta` value that the API does not know; requests without it pass."""
     message = (
-        f"Unexpected value(s) `{checks.text('beta', beta)}` for the `anthropic-beta` header. "
+        f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."
     )
     refuse = _refusing(400, "invalid_request_error", message, _retry(None, None, should_retry))
 
-    def effect(due: Due) -> Response | None:
-        named = [one.strip() for one in header(due.request.headers, "anthropic-beta").split(",")]
+    def effect(due: DueRequest) -> Response | None:
+        named = [one.strip() for one in header_value(due.request.headers, "anthropic-beta").split(",")]
         if beta in named:
             return refuse(due)
         due.miss(f"the request does not ask for the beta {beta}")
@@ -75,13 +78,15 @@ def parameter_rejected(
     parameter: str = "max_tokens",
     message: str | None = None,
     should_retry: bool | None = False,
-    **when: Unpack[Whens],
+    **when: Unpack[ConditionArguments],
 ) -> Effect:
     """400 for a parameter of the body (top level); requests without it pass."""
-    text = f"{checks.text('parameter', parameter)}: Extra inputs are not permitted" if message is None else message
-    refuse = _refusing(400, "invalid_request_error", checks.text("message", text), _retry(None, None, should_retry))
+    name = checks.require_text("parameter", parameter)
+    text = f"{name}: Extra inputs are not permitted" if message is None else message
+    retry = _retry(None, None, should_retry)
+    refuse = _refusing(400, "invalid_request_error", checks.require_text("message", text), retry)
 
-    def effect(due: Due) -> Response | None:
+    def effect(due: DueRequest) -> Response | None:
         if parameter in asked(due.request):
             return refuse(due)
         due.miss(f"the request has no {parameter}")
@@ -91,32 +96,32 @@ def parameter_rejected(
 
 
 @fault_kind(**_errors("AuthenticationError"))
-def unauthorized(*, should_retry: bool | None = False, **when: Unpack[Whens]) -> Effect:
+def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """401 `authentication_error`: the key is wrong, or was withdrawn."""
     return _refusing(401, "authentication_error", "invalid x-api-key", _retry(None, None, should_retry))
 
 
 @fault_kind(**_errors("PermissionDeniedError"))
-def forbidden(*, should_retry: bool | None = False, **when: Unpack[Whens]) -> Effect:
+def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """403 `permission_error`: the key may not use this."""
     message = "Your API key does not have permission to use the specified resource."
     return _refusing(403, "permission_error", message, _retry(None, None, should_retry))
 
 
 @fault_kind(**_errors("NotFoundError"))
-def not_found(*, should_retry: bool | None = False, **when: Unpack[Whens]) -> Effect:
+def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """404 `not_found_error`: the request's model is gone, or was never there."""
 
-    def effect(due: Due) -> Response:
+    def effect(due: DueRequest) -> Response:
         message = f"model: {asked(due.request).get('model', 'unknown')}"
         return _refusing(404, "not_found_error", message, _retry(None, None, should_retry))(due)
 
-    checks.optional("should_retry", should_retry, bool, "true, false or none")
+    checks.require_optional("should_retry", should_retry, bool, "true, false or none")
     return effect
 
 
 @fault_kind(**_errors("ContentTooLargeError"))
-def too_large(*, should_retry: bool | None = None, **when: Unpack[Whens]) -> Effect:
+def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
     """413 from the edge: the body has neither the error's usual frame nor a request id."""
     headers = _retry(None, None, should_retry)
     body = _json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
@@ -130,27 +135,33 @@ def rate_limited(
     retry_after_ms: int | None = None,
     should_retry: bool | None = True,
     message: str = _RATE_LIMIT,
-    **when: Unpack[Whens],
+    **when: Unpack[ConditionArguments],
 ) -> Effect:
     """429 `rate_limit_error`, with or without `retry-after`: seconds, a date, or any text."""
     headers = _retry(retry_after, retry_after_ms, should_retry)
-    return _refusing(429, "rate_limit_error", checks.text("message", message), headers)
+    return _refusing(429, "rate_limit_error", checks.require_text("message", message), headers)
 
 
 @fault_kind(**_errors("InternalServerError"))
-def server_error(*, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]) -> Effect:
+def server_error(
+    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
+) -> Effect:
     """500 `api_error`."""
     return _refusing(500, "api_error", "Internal server error", _retry(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("InternalServerError"))
-def bad_gateway(*, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]) -> Effect:
+def bad_gateway(
+    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
+) -> Effect:
     """502 with an HTML page: the body is no JSON."""
     return _page(502, "502 Bad Gateway", _retry(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("ServiceUnavailableError"))
-def unavailable(*, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]) -> Effect:
+def unavailable(
+    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
+) -> Effect:
     """503 with a line of plain text."""
     body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
     headers = (("content-type", "text/plain"), *_EDGE, *_retry(retry_after, None, should_retry))
@@ -159,14 +170,16 @@ def unavailable(*, retry_after: RetryAfter = None, should_retry: bool | None = N
 
 @fault_kind(**_errors("GatewayTimeoutError"))
 def gateway_timeout(
-    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]
+    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """504 with an HTML page."""
     return _page(504, "504 Gateway Time-out", _retry(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("OverloadedError"))
-def overloaded(*, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[Whens]) -> Effect:
+def overloaded(
+    *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
+) -> Effect:
     """529 `overloaded_error`: the API has more to do than it can."""
     return _refusing(529, "overloaded_error", "Overloaded", _retry(retry_after, None, should_retry))
 
@@ -188,7 +201,7 @@ def request_id(random: Random) -> str:
 def _refusing(status: int, error_type: str, message: str, headers: Headers) -> _Answering:
     """An effect that answers with an error of the API itself, its request id in header and body."""
 
-    def effect(due: Due) -> Response:
+    def effect(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))
         body = _json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _answering(status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body)(
@@ -199,7 +212,7 @@ def _refusing(status: int, error_type: str, message: str, headers: Headers) -> _
 
 
 def _answering(status: int, headers: Headers, body: bytes) -> _Answering:
-    def effect(due: Due) -> Response:
+    def effect(due: DueRequest) -> Response:
         due.fire()
         length = ("content-length", str(len(body)))
         return (Head(0.0, status, (*headers, length)), Chunk(0.0, body), End(0.0))
@@ -213,24 +226,24 @@ def _page(status: int, title: str, headers: Headers) -> _Answering:
 
 def _retry(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:
     """The headers that tell a client whether and when to try again."""
-    checks.optional("should_retry", should_retry, bool, "true, false or none")
+    checks.require_optional("should_retry", should_retry, bool, "true, false or none")
     found: list[tuple[str, str]] = []
     if should_retry is not None:
         found.append(("x-should-retry", str(should_retry).lower()))
     if retry_after is not None:
         found.append(("retry-after", _retry_after(retry_after)))
     if retry_after_ms is not None:
-        found.append(("retry-after-ms", str(checks.whole_number("retry_after_ms", retry_after_ms, least=0))))
+        found.append(("retry-after-ms", str(checks.require_whole_number("retry_after_ms", retry_after_ms, least=0))))
     return tuple(found)
 
 
 def _retry_after(value: object) -> str:
     if isinstance(value, str) and value:
-        return checks.header_text("retry_after", value)
+        return checks.require_header_text("retry_after", value)
     if isinstance(value, datetime):
         return http_date(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise checks.wrong("retry_after", value, "seconds from 0 up, a datetime, the header's text, or none")
+        raise checks.argument_error("retry_after", value, "seconds from 0 up, a datetime, the header's text, or none")
     return str(value)
 
 

@@ -4,11 +4,11 @@ import json
 from typing import Unpack
 
 from flag_harness.faults import checks
-from flag_harness.faults.edits import STREAM_POINTS, Change, Place, at_point
+from flag_harness.faults.edits import STREAM_POINTS, PointContext, StreamChange, make_point_effect
 from flag_harness.faults.fault import Effect, fault_kind
 from flag_harness.faults.kinds.statuses import request_id
-from flag_harness.faults.when import Whens
-from flag_harness.wire.sse import encode
+from flag_harness.faults.when import ConditionArguments
+from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End
 
 _MOST_PADDING = 15
@@ -29,8 +29,8 @@ MESSAGES = {
 
 @fault_kind(
     "stream_error",
-    streamed="raises anthropic.APIStatusError",
-    plain="does not apply",
+    stream_result="raises anthropic.APIStatusError",
+    create_result="does not apply",
     points=STREAM_POINTS,
 )
 def stream_error(
@@ -41,20 +41,20 @@ def stream_error(
     message: str | None = None,
     padding: int | None = None,
     with_request_id: bool = False,
-    **when: Unpack[Whens],
+    **when: Unpack[ConditionArguments],
 ) -> Effect:
     """`event: error` in the stream, at any point, after which the stream ends without `message_stop`.
 
     `padding` is the number of spaces before the last brace (0 to 15; drawn by the seed where it is not given);
     `with_request_id` adds the id that some of these events carry.
     """
-    checks.one_of("kind", kind, MESSAGES)
-    checks.optional("with_request_id", with_request_id, bool, "true or false")
-    if padding is not None and not 0 <= checks.whole_number("padding", padding, least=0) <= _MOST_PADDING:
-        raise checks.wrong("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
-    said = MESSAGES[kind] if message is None else checks.text("message", message)
+    checks.require_one_of("kind", kind, MESSAGES)
+    checks.require_optional("with_request_id", with_request_id, bool, "true or false")
+    if padding is not None and not 0 <= checks.require_whole_number("padding", padding, least=0) <= _MOST_PADDING:
+        raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
+    said = MESSAGES[kind] if message is None else checks.require_text("message", message)
 
-    def act(place: Place) -> Change:
+    def act(place: PointContext) -> StreamChange:
         spaces = place.random.randint(0, _MOST_PADDING) if padding is None else padding
         error: dict[str, object] = {
             "type": "error",
@@ -63,7 +63,7 @@ def stream_error(
         if with_request_id:
             error["request_id"] = request_id(place.random)
         data = json.dumps(error, separators=(",", ":"), ensure_ascii=False)
-        event = encode("error", data[:-1] + " " * spaces + "}")
-        return Change((Chunk(place.at, event), End(place.at)))
+        event = encode_event("error", data[:-1] + " " * spaces + "}")
+        return StreamChange((Chunk(place.at, event), End(place.at)))
 
-    return at_point(at, occurrence, act)
+    return make_point_effect(at, occurrence, act)

@@ -4,14 +4,14 @@ import threading
 
 from flag_harness.cassette import REDACTED, Filters
 from flag_harness.cassette.redact.scan import without_keys
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Cut, End, Piece, Request
 
 
 class TrafficMask:
     """Masks what the filters name, what they removed from a test's traffic, and keys. Thread-safe."""
 
-    def __init__(self, filters: Filters, tap: Tap) -> None:
+    def __init__(self, filters: Filters, tap: TrafficLog) -> None:
         self._filters, self._tap = filters, tap
         self._noted, self._secrets = 0, set[str]()
         self._open: list[tuple[Request, list[Piece], int]] = []
@@ -27,7 +27,7 @@ class TrafficMask:
     def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
         with self._lock:
-            new = self._tap.noted(self._noted)
+            new = self._tap.entries(self._noted)
             self._noted += len(new)
             known, still_open = len(self._secrets), []
             for request, pieces, length in (*self._open, *((*one, -1) for one in new)):

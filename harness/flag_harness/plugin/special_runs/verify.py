@@ -232,7 +232,7 @@ class _VerificationClient:
         """Send a recorded request with the headers that the installed SDK would add; return it and its answer."""
         import anthropic
 
-        from flag_harness.transports.sending import sent
+        from flag_harness.transports.sending import send_request
         from flag_harness.wire.timeline import Request
 
         key = {} if self._simulator is None else {"api_key": OFFLINE_KEY}
@@ -242,7 +242,7 @@ class _VerificationClient:
         recorded = interaction.request
         together = tuple({**headers, **dict(recorded.headers), "accept-encoding": "identity"}.items())
         request = Request(recorded.method, f"{base}{recorded.url}", together, recorded.body)
-        return request, (self._simulator or sent)(request)
+        return request, (self._simulator or send_request)(request)
 
 
 def _uses_cassette(item: pytest.Item) -> bool:

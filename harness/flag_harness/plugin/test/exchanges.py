@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flag_harness.analysis.metrics import Metrics, measure_traffic
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 
 if TYPE_CHECKING:
     from flag_harness.wire.timeline import Request, Response
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class ExchangeLog:
     """The exchanges that a tap has noted, with their decoded bodies and their figures."""
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: TrafficLog) -> None:
         self._tap = tap
         self._lengths: tuple[int, ...] = ()
         self._exchanges: tuple[tuple[Request, Response], ...] = ()
@@ -24,7 +24,7 @@ class ExchangeLog:
     @property
     def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
         """Requests in the order in which they were sent, each with the part of its response that has arrived."""
-        lengths = tuple(len(pieces) for _, pieces in self._tap.noted())
+        lengths = tuple(len(pieces) for _, pieces in self._tap.entries())
         if lengths != self._lengths:
             self._exchanges, self._lengths = self._tap.exchanges, lengths
         return self._exchanges

@@ -42,12 +42,12 @@ def configure_faults(config: pytest.Config) -> None:
     config.pluginmanager.register(FaultMarkChecker(), "flag-harness-fault-marks")
     if not texts:
         return
-    from flag_harness.faults import FaultError, parse  # imported here: a run without faults does not need it
+    from flag_harness.faults import FaultError, parse_fault  # imported here: a run without faults does not need it
 
     found = []
     for text in texts:
         try:
-            found.append(_check_fault(parse(text), config))
+            found.append(_check_fault(parse_fault(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
     config.stash[COMMAND_LINE_FAULTS] = tuple(found)
@@ -57,12 +57,12 @@ def configure_faults(config: pytest.Config) -> None:
 
 def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raises `FaultError` if the project's flags or the installed SDK can never let it fire."""
-    from flag_harness.faults import check_combinations, misleading
+    from flag_harness.faults import check_combinations, patch_refused_keywords
 
     check_combinations(fault, [flag.name for flag in all_flags(config)])
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
-        with misleading(fault):
+        with patch_refused_keywords(fault):
             pass
     return fault
 
@@ -99,9 +99,9 @@ def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
 
 def _read_fault(node: pytest.Item, given: object) -> "Fault":
     """Return the fault of one argument of a mark: a `Fault`, or its spelling on the command line."""
-    from flag_harness.faults import Fault, FaultError, parse
+    from flag_harness.faults import Fault, FaultError, parse_fault
 
-    fault = parse(given) if isinstance(given, str) else given
+    fault = parse_fault(given) if isinstance(given, str) else given
     if not isinstance(fault, Fault):
         raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
     _check_fault(fault, node.config)
@@ -164,7 +164,7 @@ class FaultTotals:
         report = yield
         if report.when == "call" and (met := item.stash.get(ARMED_FAULTS, ())):
             report.flag_harness_faults = [  # type: ignore[attr-defined]
-                [fault.awaited, count.seen, count.due, count.fired, list(count.reasons)]
+                [fault.can_fire, count.seen, count.due, count.fired, list(count.reasons)]
                 for fault in met
                 for count in (fault.count,)
             ]
@@ -180,7 +180,7 @@ class FaultTotals:
             fault.count.due += due
             fault.count.fired += fired
             for reason in reasons:
-                fault.count.note_missed(reason)
+                fault.count.add_miss_reason(reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -197,12 +197,12 @@ class FaultTotals:
 
     def _problems(self, config: pytest.Config) -> list[str]:
         """Return a message for each fault that never fired. Workers and `--collect-only` do not judge."""
-        from flag_harness.faults import never_fired
+        from flag_harness.faults import explain_unfired
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):
             return []
         return [
             why if awaited else f"fault {fault} never fired: no test ran under the combination that it needs"
             for fault, awaited in zip(self._faults, self._awaited, strict=True)
-            for why in never_fired([fault])
+            for why in explain_unfired([fault])
         ]

@@ -10,8 +10,8 @@ from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, Refusal
-from flag_harness.faults.fault import Fault, never_fired
-from flag_harness.faults.kinds.clients import misleading
+from flag_harness.faults.fault import Fault, explain_unfired
+from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.flags import explaining_flag
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
@@ -20,16 +20,16 @@ from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.requeueing import make_requeueing_layer
 from flag_harness.plugin.test.saving import new_envelope, save_recording
 from flag_harness.transports import (
-    PLAYING,
+    REPLAYING,
     SIMULATING,
     async_http_client,
     http_client,
-    intercepted,
-    network_refused,
-    own_async_http_client,
-    own_http_client,
+    intercept_clients,
+    live_async_http_client,
+    live_http_client,
+    refuse_network,
 )
-from flag_harness.wire.tap import Tap
+from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class CassetteTraffic:
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
-        self._tap, self._recorder = Tap(), Recorder(plan.filters)
+        self._tap, self._recorder = TrafficLog(), Recorder(plan.filters)
         self._log = ExchangeLog(self._tap)
         self.mask = TrafficMask(plan.filters, self._tap)
         self._replay = self._make_replay() if plan.is_playing else None
@@ -96,10 +96,10 @@ class CassetteTraffic:
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
-                doing = SIMULATING if self.plan.can_reach_upstream else PLAYING
-                self._network_refusals = stack.enter_context(network_refused(doing, NetworkFailure))
-            stack.enter_context(misleading(*self._faults))
-            stack.enter_context(intercepted(self._local_upstream, *self._all_layers, clock=self.clock))
+                doing = SIMULATING if self.plan.can_reach_upstream else REPLAYING
+                self._network_refusals = stack.enter_context(refuse_network(doing, NetworkFailure))
+            stack.enter_context(patch_refused_keywords(*self._faults))
+            stack.enter_context(intercept_clients(self._local_upstream, *self._all_layers, clock=self.clock))
             yield self
 
     @property
@@ -142,14 +142,14 @@ class CassetteTraffic:
     def http_client(self) -> "Client":
         """Return a sync client of the SDK's HTTP library, for `anthropic.Anthropic(http_client=...)`."""
         upstream, layers = self.upstream_and_layers
-        found: Client = http_client(upstream, *layers, clock=self.clock) if upstream else own_http_client()
+        found: Client = http_client(upstream, *layers, clock=self.clock) if upstream else live_http_client()
         return found
 
     def async_http_client(self) -> "AsyncClient":
         """Return an async client of the SDK's HTTP library, for `anthropic.AsyncAnthropic(http_client=...)`."""
         upstream, layers = self.upstream_and_layers
         client: AsyncClient = (
-            async_http_client(upstream, *layers, clock=self.clock) if upstream else own_async_http_client()
+            async_http_client(upstream, *layers, clock=self.clock) if upstream else live_async_http_client()
         )
         return client
 
@@ -227,7 +227,7 @@ class CassetteTraffic:
 
         Called when the test's own code has ended, and again when its fixtures have been torn down.
         """
-        found = never_fired(self._own_faults)
+        found = explain_unfired(self._own_faults)
         if self._simulator and self._simulator.unmatched:
             found += [f"{self.plan.scenario}: no turn answers: {request}" for request in self._simulator.unmatched]
         if not self.exchanges and "no_request" not in self.plan.allowed:

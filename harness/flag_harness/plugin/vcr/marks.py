@@ -31,9 +31,9 @@ def block_network(request: pytest.FixtureRequest, record_mode: str, vcr_markers:
     if not _is_network_blocked(request, record_mode, vcr_markers):
         yield
         return
-    from flag_harness.transports import network_blocked
+    from flag_harness.transports import block_network
 
-    with network_blocked(request.getfixturevalue("allowed_hosts") or ()):
+    with block_network(request.getfixturevalue("allowed_hosts") or ()):
         yield
 
 
@@ -129,7 +129,7 @@ def _recording_advice(node: pytest.Item, path: Path, mode: str) -> str:
 @contextmanager
 def _play(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator[None]:
     """Answer clients of httpx2 and httpx; refuse the network to all others."""
-    from flag_harness.transports import intercepted, load_http_libraries, network_guarded
+    from flag_harness.transports import guard_connections, intercept_clients, load_http_libraries
 
     load_http_libraries()
     refused: list[NetworkRefused] = []
@@ -137,8 +137,8 @@ def _play(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator
     node.stash[REFUSALS] = lambda: [*misses, *refused]
     with ExitStack() as stack:
         if guarded and not node.get_closest_marker("harness_network"):
-            stack.enter_context(network_guarded(_make_guard(cassette, refused)))
-        stack.enter_context(intercepted(None, cassette, clock=VirtualClock()))
+            stack.enter_context(guard_connections(_make_guard(cassette, refused)))
+        stack.enter_context(intercept_clients(None, cassette, clock=VirtualClock()))
         yield
 
 

@@ -59,7 +59,7 @@ class ReliableRequest:
                 yield dropped
                 continue
             yield (waiting := self._next_wait(attempts, failure))
-            await clock.asleep(waiting.seconds)
+            await clock.async_sleep(waiting.seconds)
 
     def _prepare(self) -> PreparedRequest:
         session, settings = self._session, self._settings

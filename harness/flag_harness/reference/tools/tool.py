@@ -135,7 +135,7 @@ class Toolbox:
         except InvalidToolInputError as error:
             problems = "\n".join(f"- {problem}" for problem in error.problems)
             raise _CallFailedError(f"{call.name} was not run: its input does not fit its schema.\n{problems}") from None
-        await self._clock.asleep(self._delay)
+        await self._clock.async_sleep(self._delay)
         try:
             return await wait_within(self._clock, self._timeout, tool.run(arguments))
         except WaitTimeoutError:

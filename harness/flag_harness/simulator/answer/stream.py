@@ -10,7 +10,7 @@ from flag_harness.simulator.answer.message import AnswerBlock, AnswerMessage
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.wire import sse
 
-PING = sse.encode("ping", '{"type": "ping"}')
+PING = sse.encode_event("ping", '{"type": "ping"}')
 _MAX_PADDING = 15
 _SPACES = b" " * _MAX_PADDING
 _TEXT_PIECE = (3, 40)

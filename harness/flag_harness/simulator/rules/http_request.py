@@ -3,7 +3,7 @@
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.betas import KNOWN_BETAS
 from flag_harness.simulator.rules.request import IncomingRequest
-from flag_harness.wire.timeline import header
+from flag_harness.wire.timeline import header_value
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The documented limit for /v1/messages; the API's edge servers refuse larger bodies."""
@@ -39,12 +39,14 @@ def check_key_present(incoming: IncomingRequest) -> str | None:
 
 def check_version(incoming: IncomingRequest) -> str | None:
     """Refuse a request without an `anthropic-version` header; any value will do."""
-    return None if header(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"
+    return (
+        None if header_value(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"
+    )
 
 
 def check_content_type(incoming: IncomingRequest) -> str | None:
     """Refuse a body whose content type is not JSON."""
-    kind = header(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
+    kind = header_value(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
     return None if not incoming.request.body or kind == "application/json" else "content-type: must be application/json"
 
 

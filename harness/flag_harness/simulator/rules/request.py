@@ -13,7 +13,7 @@ from flag_harness.simulator.count.tokens import input_tokens
 from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 from flag_harness.simulator.scenario.scenario import Scenario
-from flag_harness.wire.timeline import Headers, Request, header
+from flag_harness.wire.timeline import Headers, Request, header_value
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
 """The source of an error message. `ours`: the API or a scenario refuses such requests, but the wording is our own."""
@@ -152,12 +152,12 @@ class ParsedRequest:
 
 def beta_values(headers: Headers) -> tuple[str, ...]:
     """Return the values of the `anthropic-beta` header in their order."""
-    return tuple(value.strip() for value in header(headers, "anthropic-beta").split(",") if value.strip())
+    return tuple(value.strip() for value in header_value(headers, "anthropic-beta").split(",") if value.strip())
 
 
 def api_key(headers: Headers) -> str:
     """Return the API key from either header that may hold it, or an empty string."""
-    return header(headers, "x-api-key") or header(headers, "authorization").removeprefix("Bearer ")
+    return header_value(headers, "x-api-key") or header_value(headers, "authorization").removeprefix("Bearer ")
 
 
 Checked = TypeVar("Checked")

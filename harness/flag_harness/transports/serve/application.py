@@ -8,10 +8,10 @@ from typing import Any
 
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
-from flag_harness.transports.serve.http_protocol import Connection
-from flag_harness.wire.carried import not_carried
+from flag_harness.transports.serve.http_protocol import BufferedConnection
+from flag_harness.wire.carried import head_problem
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream
-from flag_harness.wire.timeline import body as body_of
+from flag_harness.wire.timeline import response_body as body_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ LEAVING_SECONDS = 0.5
 """How long a client may take to hang up where the recorded one did; who is still there then reads on."""
 
 
-class Application:
+class UpstreamApplication:
     """The upstream as a raw ASGI application; `joined` bodies are sent in one piece.
 
     What is refused is kept in `refusals`; `connections_of` holds the open connections by their clients' addresses.
@@ -33,7 +33,7 @@ class Application:
     def __init__(self, upstream: Upstream, clock: Clock, *, joined: bool) -> None:
         self._upstream, self._clock, self._joined = upstream, clock, joined
         self._rendered = lru_cache(_HEADS)(_rendered)
-        self.connections_of: dict[Any, Connection] = {}
+        self.connections_of: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
@@ -41,7 +41,12 @@ class Application:
         if request is None:
             return  # whoever asked has gone before all was said: nothing is answered, and no interaction used up
         response = self._answer(request)
-        if self._joined and isinstance(response[0], Head) and isinstance(response[-1], End) and not response[-1].refuse:
+        if (
+            self._joined
+            and isinstance(response[0], Head)
+            and isinstance(response[-1], End)
+            and not response[-1].make_refusal
+        ):
             await send(self._rendered(response[0]))
             await send({"type": "http.response.body", "body": body_of(response)})
         else:
@@ -50,15 +55,15 @@ class Application:
     async def _play(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         start = self._clock.now()
         for piece in response:
-            if not self._clock.reached(start + piece.at):
-                await self._clock.asleep(start + piece.at - self._clock.now())
+            if not self._clock.has_reached(start + piece.at):
+                await self._clock.async_sleep(start + piece.at - self._clock.now())
             if scope["client"] not in self.connections_of:
                 return  # whoever asked has gone: nobody is kept waiting for the rest
             if isinstance(piece, Cut):
                 await self._cut(piece, scope, receive)
                 return
-            if isinstance(piece, End) and piece.refuse is not None:
-                await self._abandoned(piece.refuse, scope, receive)
+            if isinstance(piece, End) and piece.make_refusal is not None:
+                await self._abandoned(piece.make_refusal, scope, receive)
                 return
             await send(self._rendered(piece) if isinstance(piece, Head) else _body_message(piece))
 
@@ -119,7 +124,7 @@ async def _read(scope: Mapping[str, Any], receive: Any) -> Request | None:
 
 def _rendered(head: Head) -> dict[str, Any]:
     """The ASGI message for a head. Raises `ValueError` for what HTTP cannot carry."""
-    if reason := not_carried(head.status, head.headers):
+    if reason := head_problem(head.status, head.headers):
         raise ValueError(reason)
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))

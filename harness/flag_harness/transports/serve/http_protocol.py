@@ -13,7 +13,7 @@ with require_extra("serve"):
 _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 
 
-class Connection:
+class BufferedConnection:
     """A transport whose writes of one turn of the event loop leave together: a head and its body are one packet.
 
     asyncio would send each write at once, and each costs the client a wake-up.
@@ -48,15 +48,15 @@ class Connection:
             self._held.clear()
 
 
-class Protocol(HttpToolsProtocol):
+class ConnectionProtocol(HttpToolsProtocol):
     """Keeps each connection by its client's address in `connections_of`, so that a cut can reach it."""
 
-    connections_of: dict[Any, Connection]
+    connections_of: dict[Any, BufferedConnection]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # asyncio does so only where the listening socket names its protocol, which `create_server`'s does not
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(transport)
+        connection = BufferedConnection(transport)
         super().connection_made(connection)  # type: ignore[arg-type]
         self.connections_of[self.client] = connection
 

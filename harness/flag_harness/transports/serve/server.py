@@ -11,9 +11,9 @@ from typing import Self
 from flag_harness.clock import Clock
 from flag_harness.errors import HarnessError, Refusal, require_extra
 from flag_harness.transports.clients import clock_for
-from flag_harness.transports.serve.application import Application
-from flag_harness.transports.serve.http_protocol import Protocol
-from flag_harness.wire.layers import faulty
+from flag_harness.transports.serve.application import UpstreamApplication
+from flag_harness.transports.serve.http_protocol import ConnectionProtocol
+from flag_harness.wire.layers import with_layers
 from flag_harness.wire.timeline import Layer, Upstream
 
 with require_extra("serve"):
@@ -33,7 +33,7 @@ class LoopbackServer:
     What an upstream refused (a cassette's miss) is answered with 404, `x-should-retry: false` and its number
     (`miss-1`), so that no agent takes it for an error that it can act on; what there is to say stands in the log and in
     `refusals`. An upstream that raises anything else is answered with 500, `broken` and the error in the log. Listens
-    on loopback only unless `anywhere` is true; raises `HarnessError` for another host.
+    on loopback only unless `allow_any_host` is true; raises `HarnessError` for another host.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class LoopbackServer:
         clock: Clock | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        anywhere: bool = False,
+        allow_any_host: bool = False,
     ) -> None:
-        if not anywhere and not _is_loopback(host):
+        if not allow_any_host and not _is_loopback(host):
             raise HarnessError(
                 f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
-                "say 127.0.0.1, or anywhere=True (--allow-anyone) if that is meant"
+                "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
             )
         joined = clock is None and not pace
-        answering = faulty(upstream, *layers) if layers else upstream
-        self._application = Application(answering, clock or clock_for(pace), joined=joined)
+        answering = with_layers(upstream, *layers) if layers else upstream
+        self._application = UpstreamApplication(answering, clock or clock_for(pace), joined=joined)
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
@@ -93,8 +93,8 @@ class LoopbackServer:
 class _Server(uvicorn.Server):
     """uvicorn in a thread of its own: no signals, no log, stopped from another thread."""
 
-    def __init__(self, application: Application, listener: socket.socket) -> None:
-        protocol = type("_ServerProtocol", (Protocol,), {"connections_of": application.connections_of})
+    def __init__(self, application: UpstreamApplication, listener: socket.socket) -> None:
+        protocol = type("_ServerProtocol", (ConnectionProtocol,), {"connections_of": application.connections_of})
         config = uvicorn.Config(
             application,
             http=protocol,
