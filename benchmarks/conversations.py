@@ -1,4 +1,4 @@
-"""Requests and answers of a given size, as an agent's conversation makes them."""
+"""Requests and answers of a given size, like those of an agent's conversation."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ HEADERS = {
     "x-stainless-lang": "python",
 }
 TURN_CHARACTERS = 430
-"""Characters of one message; with a body of 6 KB that makes a conversation of twelve messages."""
+"""Characters of one message; a body of 6 KB holds twelve such messages."""
 _WORDS = [
     "the",
     "agent",
@@ -33,15 +33,15 @@ _WORDS = [
 
 
 def request_body(number: int, size: int) -> bytes:
-    """The compact JSON of one request, about `size` bytes, distinct by `number`."""
+    """Return the compact JSON of a request of about `size` bytes, distinct for each `number`."""
     body: dict[str, Any] = {"model": "claude-sonnet-5-5", "max_tokens": 4096, "system": f"You are agent {number}."}
-    body["messages"] = list(_messages(size - len(compact(body))))
-    return compact(body)
+    body["messages"] = list(_messages(size - len(compact_json(body))))
+    return compact_json(body)
 
 
 def reply(number: int = 0) -> bytes:
-    """The compact JSON of a short message."""
-    return compact(
+    """Return the compact JSON of a short message."""
+    return compact_json(
         {
             "id": f"msg_{number:024d}",
             "type": "message",
@@ -56,7 +56,7 @@ def reply(number: int = 0) -> bytes:
 
 
 def stream_chunks(deltas: int) -> list[bytes]:
-    """A streamed message of that many text deltas, one event a chunk."""
+    """Return a streamed message with that many text deltas, one event per chunk."""
     message = json.loads(reply()) | {"content": [], "stop_reason": None}
     words = [{"type": "text_delta", "text": f"{_WORDS[number % len(_WORDS)]} "} for number in range(deltas)]
     events = [
@@ -67,16 +67,16 @@ def stream_chunks(deltas: int) -> list[bytes]:
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": deltas}},
         {"type": "message_stop"},
     ]
-    return [f"event: {event['type']}\ndata: ".encode() + compact(event) + b"\n\n" for event in events]
+    return [f"event: {event['type']}\ndata: ".encode() + compact_json(event) + b"\n\n" for event in events]
 
 
-def compact(value: Any) -> bytes:
-    """JSON as the SDK writes it."""
+def compact_json(value: Any) -> bytes:
+    """Return JSON in the SDK's compact form."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def copied(data: bytes) -> bytes:
-    """The same bytes in another object: Python remembers the hash of one that was hashed before."""
+def copy_bytes(data: bytes) -> bytes:
+    """Return a copy of the bytes, since Python caches the hash of a bytes object."""
     return bytes(bytearray(data))
 
 
@@ -85,12 +85,12 @@ def _messages(size: int) -> Iterator[dict[str, Any]]:
     while left > 0:
         length = min(TURN_CHARACTERS, left)
         message = {"role": ("user", "assistant")[turn % 2], "content": [{"type": "text", "text": _text(turn, length)}]}
-        left -= len(compact(message)) + 1
+        left -= len(compact_json(message)) + 1
         turn += 1
         yield message
 
 
 def _text(number: int, length: int) -> str:
-    """Words, another beginning for each number."""
+    """Return words that start differently for each number."""
     words = (*_WORDS[number % len(_WORDS) :], *_WORDS) * (length // len(" ".join(_WORDS)) + 1)
     return " ".join(words)[:length]

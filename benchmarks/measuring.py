@@ -1,4 +1,4 @@
-"""CPU seconds, measured in interleaved rounds; tables; and where in a document they stand."""
+"""CPU seconds measured in interleaved rounds, Markdown tables, and sections of a document."""
 
 import argparse
 import importlib.metadata
@@ -13,22 +13,22 @@ from pathlib import Path
 
 MICRO, MILLI = 1e6, 1e3
 Subject = Callable[[], float]
-"""Does its work once, and returns the CPU seconds that a unit of it took; what it prepares does not count."""
+"""Does its work once and returns the CPU seconds of one unit; preparation does not count."""
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU seconds of this process in `work`."""
+    """Return the CPU seconds that this process spends in `work`."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
-def interleaved(
+def measure_interleaved(
     subjects: Mapping[str, Subject], rounds: int, fewer: Mapping[str, int] | None = None
 ) -> dict[str, float]:
-    """The median of each subject. Every round runs all, the first one of a round being another each time.
+    """Return the median of each subject. Every round runs all subjects, starting with another one each time.
 
-    One round before does not count. `fewer` names subjects with fewer rounds, all of which count.
+    The first round is a warm-up. Subjects in `fewer` have fewer rounds, all of which count.
     """
     seen: dict[str, list[float]] = {name: [] for name in subjects}
     names = list(subjects)
@@ -41,27 +41,27 @@ def interleaved(
     return {name: statistics.median(values[-rounds:]) for name, values in seen.items()}
 
 
-def exponent(small: float, large: float, times: float) -> float:
-    """The power of the size with which the time grows: 1 linear, 2 quadratic."""
+def growth_exponent(small: float, large: float, times: float) -> float:
+    """Return the power of the size with which the time grows: 1 is linear, 2 quadratic."""
     return math.log(large / small) / math.log(times)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned."""
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table with aligned columns."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (header, *rows)]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def versions(*distributions: str) -> str:
-    """The versions of what was measured, the interpreter's first."""
+def describe_versions(*distributions: str) -> str:
+    """Return the versions of Python, the system and the distributions."""
     found = [f"Python {platform.python_version()}", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"]
     return ", ".join([*found, *(f"{one} {version(one) or 'not installed'}" for one in distributions)])
 
 
 def version(distribution: str) -> str | None:
-    """The installed version, `None` where it is not installed."""
+    """Return the installed version, or None."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -70,33 +70,34 @@ def version(distribution: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A number to reach: at most `most`."""
+    """A measured number that should be at most `most`."""
 
     what: str
     value: float
     most: float
 
     @staticmethod
-    def table(targets: Sequence["Target"]) -> str:
-        """What was to be reached, what was measured, and whether that is it."""
+    def markdown_table(targets: Sequence["Target"]) -> str:
+        """Return a table of the targets, the measured values, and whether they were reached."""
         rows = [
             [one.what, f"≤ {one.most:g}", f"{one.value:.3g}", "reached" if one.value <= one.most else "**missed**"]
             for one in targets
         ]
-        return table(["what", "target", "measured", ""], rows)
+        return markdown_table(["what", "target", "measured", ""], rows)
 
 
-def publish(section: str, text: str, description: str) -> None:
-    """Print the text; with `--write FILE`, also put it into that file, between the marks of its section."""
+def publish_section(section: str, text: str, description: str) -> None:
+    """Print the text; with `--write FILE`, also replace its section in that file."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--write", type=Path, metavar="FILE", help="a document to update, such as docs/performance.md")
     path = parser.parse_args().write
     print(text)
     if path:
-        path.write_text(_with_section(path.read_text("utf-8") if path.exists() else "", section, text), "utf-8")
+        path.write_text(replace_section(path.read_text("utf-8") if path.exists() else "", section, text), "utf-8")
 
 
-def _with_section(document: str, section: str, text: str) -> str:
+def replace_section(document: str, section: str, text: str) -> str:
+    """Return the document with the text between the marks of the section, appended if it has none."""
     start, stop = f"<!-- {section} -->\n", f"<!-- end of {section} -->\n"
     before, found, rest = document.partition(start)
     if not found:

@@ -1,4 +1,4 @@
-"""What is compared: each plays recorded answers to requests that a client of its HTTP library sends."""
+"""The libraries that are compared: each answers requests of an HTTP client from recordings."""
 
 import importlib
 import json
@@ -9,36 +9,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from conversations import HEADERS, URL, compact
+from conversations import HEADERS, URL, compact_json
 from measuring import version
 
 from flag_harness.cassette import Cassette, Envelope, Recorder
-from flag_harness.cassette import replay as played
+from flag_harness.cassette import replay as make_replay
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import http_client, intercept_clients
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 REPLY_HEADERS = {"content-type": "application/json", "request-id": "req_000000000000000000000001"}
 MATCH_ON = ["method", "uri", "body"]
-"""What peers compare: as the harness does, bodies included."""
+"""What peers compare: the same as the harness, bodies included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request's body, and that of its answer."""
+    """The bodies of a request and of its answer."""
 
-    asked: bytes
-    answered: bytes
+    request: bytes
+    answer: bytes
 
 
 class CannotLoadError(Exception):
-    """A peer cannot read what it wrote itself."""
+    """A peer cannot read what it wrote."""
 
 
 class Peer(Protocol):
-    """Plays answers. `scans`: it compares a request with one recorded request after the other.
+    """A library that answers requests. `scans` is true if it compares a request with every recorded one.
 
-    `patches`: it changes the HTTP library while it plays. Peers of one `tape` keep exchanges alike.
+    `patches` is true if it patches the HTTP library. Peers with the same `tape` share recordings.
     """
 
     name: str
@@ -50,17 +50,17 @@ class Peer(Protocol):
     tape: str
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Any:
-        """The exchanges, as this peer keeps them: at that path, where it has files."""
+        """Record the exchanges in this peer's form, in the file `path` if it has files."""
 
-    def load(self, kept: Any) -> Any:
-        """What `record` kept, read, and indexed where there is an index. Raises `CannotLoadError`."""
+    def load(self, recorded: Any) -> Any:
+        """Read, and index if there is an index, what `record` returned. Raise `CannotLoadError`."""
 
-    def playing(self, loaded: Any) -> AbstractContextManager[Any]:
-        """A client whose requests are answered from what was loaded."""
+    def make_client(self, loaded: Any) -> AbstractContextManager[Any]:
+        """Return a client whose requests are answered from what was loaded."""
 
 
 class Bare:
-    """The HTTP library's own `MockTransport`: what a request costs where nothing is looked up."""
+    """The HTTP library's own `MockTransport`: the cost of a request without any lookup."""
 
     scans = keeps_files = patches = False
 
@@ -68,17 +68,17 @@ class Bare:
         self.name, self.distribution, self.http, self.tape = f"bare {http}.MockTransport", http, http, http
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> bytes:
-        return exchanges[0].answered
+        return exchanges[0].answer
 
-    def load(self, kept: bytes) -> bytes:
-        return kept
+    def load(self, recorded: bytes) -> bytes:
+        return recorded
 
-    def playing(self, loaded: bytes) -> AbstractContextManager[Any]:
-        return closing(_mocked(importlib.import_module(self.http), loaded))
+    def make_client(self, loaded: bytes) -> AbstractContextManager[Any]:
+        return closing(_mock_client(importlib.import_module(self.http), loaded))
 
 
 class Harness:
-    """This project: a transport handed to the client."""
+    """This project, as a transport that is passed to the client."""
 
     name, distribution, http, scans, keeps_files = "flag-harness", "flag-harness", "httpx2", False, True
     tape, patches = "flag-harness", False
@@ -87,50 +87,50 @@ class Harness:
         answers = iter(exchanges)
 
         def upstream(request: Request) -> Response:
-            answered = next(answers).answered
-            return Head(0.8, 200, tuple(REPLY_HEADERS.items())), Chunk(0.9, answered), End(0.9)
+            answer = next(answers).answer
+            return Head(0.8, 200, tuple(REPLY_HEADERS.items())), Chunk(0.9, answer), End(0.9)
 
         recorder = Recorder()
         with closing(http_client(upstream, recorder)) as client:
             for exchange in exchanges:
-                client.post(URL, content=exchange.asked, headers=HEADERS)
+                client.post(URL, content=exchange.request, headers=HEADERS)
         Cassette(Envelope("live", "2026-11-01T00:00:00Z"), recorder.interactions).save(path)
         return path
 
-    def load(self, kept: Path) -> Cassette:
-        cassette = Cassette.load(kept)
+    def load(self, recorded: Path) -> Cassette:
+        cassette = Cassette.load(recorded)
         assert cassette.index
         return cassette
 
-    def playing(self, loaded: Cassette) -> AbstractContextManager[Any]:
-        return closing(http_client(played(loaded)))
+    def make_client(self, loaded: Cassette) -> AbstractContextManager[Any]:
+        return closing(http_client(make_replay(loaded)))
 
 
 class InterceptingHarness(Harness):
-    """This project, for clients that the code under test makes itself."""
+    """This project, intercepting clients that the code under test makes itself."""
 
     name, keeps_files, patches = "flag-harness, intercepting", False, True
 
     @contextmanager
-    def playing(self, loaded: Cassette) -> Iterator[Any]:
-        with intercept_clients(played(loaded), clock=VirtualClock()), closing(_client(self.http)) as client:
+    def make_client(self, loaded: Cassette) -> Iterator[Any]:
+        with intercept_clients(make_replay(loaded), clock=VirtualClock()), closing(_client(self.http)) as client:
             yield client
 
 
 class ReorderedHarness(Harness):
-    """This project, where the recorded requests have their keys in another order than those that are sent."""
+    """This project, with recorded requests whose keys have another order than those sent."""
 
     name, keeps_files = "flag-harness, keys reordered", False
     tape = "flag-harness-reordered"
 
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Path:
-        turned = [dict(reversed(json.loads(exchange.asked).items())) for exchange in exchanges]
-        pairs = zip(exchanges, map(compact, turned), strict=True)
-        return super().record(path, [replace(exchange, asked=asked) for exchange, asked in pairs])
+        reordered = [dict(reversed(json.loads(exchange.request).items())) for exchange in exchanges]
+        pairs = zip(exchanges, map(compact_json, reordered), strict=True)
+        return super().record(path, [replace(exchange, request=request) for exchange, request in pairs])
 
 
 class Vcrpy:
-    """vcrpy, with the body compared; it knows httpx, not httpx2."""
+    """vcrpy, comparing bodies; it supports httpx, not httpx2."""
 
     name, distribution, http, scans, keeps_files = "vcrpy", "vcrpy", "httpx", True, True
     tape, patches = "vcrpy", True
@@ -142,20 +142,20 @@ class Vcrpy:
         cassette = VcrCassette(str(path))
         headers = {name: [value] for name, value in REPLY_HEADERS.items()}
         for exchange in exchanges:
-            body = {"string": exchange.answered}
+            body = {"string": exchange.answer}
             answer = {"status": {"code": 200, "message": "OK"}, "headers": headers, "body": body}
-            cassette.append(VcrRequest("POST", URL, exchange.asked, dict(HEADERS)), answer)
+            cassette.append(VcrRequest("POST", URL, exchange.request, dict(HEADERS)), answer)
         cassette._save()
         return path
 
-    def load(self, kept: Path) -> Path:
+    def load(self, recorded: Path) -> Path:
         from vcr.cassette import Cassette as VcrCassette
 
-        VcrCassette.load(path=str(kept))
-        return kept
+        VcrCassette.load(path=str(recorded))
+        return recorded
 
     @contextmanager
-    def playing(self, loaded: Path) -> Iterator[Any]:
+    def make_client(self, loaded: Path) -> Iterator[Any]:
         import vcr
 
         with vcr.use_cassette(str(loaded), record_mode="none", match_on=MATCH_ON), closing(_client("httpx")) as client:
@@ -163,7 +163,7 @@ class Vcrpy:
 
 
 class Cassetter:
-    """cassetter, with the body compared."""
+    """cassetter, comparing bodies."""
 
     name, distribution, http, scans, keeps_files = "cassetter", "cassetter", "httpx2", True, True
     tape, patches = "cassetter", True
@@ -174,23 +174,23 @@ class Cassetter:
 
         with (
             cassetter.use_cassette(path, record_mode="all", match_on=MATCH_ON),
-            closing(_mocked(httpx2, exchanges[0].answered)) as client,
+            closing(_mock_client(httpx2, exchanges[0].answer)) as client,
         ):
             for exchange in exchanges:
-                client.post(URL, content=exchange.asked, headers=HEADERS)
+                client.post(URL, content=exchange.request, headers=HEADERS)
         return path
 
-    def load(self, kept: Path) -> Path:
+    def load(self, recorded: Path) -> Path:
         import cassetter
 
         try:
-            cassetter.Cassette(kept, record_mode=cassetter.RecordMode.NONE).load()
+            cassetter.Cassette(recorded, record_mode=cassetter.RecordMode.NONE).load()
         except cassetter.CassetteLoadError as error:
             raise CannotLoadError(str(error)) from None
-        return kept
+        return recorded
 
     @contextmanager
-    def playing(self, loaded: Path) -> Iterator[Any]:
+    def make_client(self, loaded: Path) -> Iterator[Any]:
         import cassetter
 
         with (
@@ -201,7 +201,7 @@ class Cassetter:
 
 
 class Respx:
-    """respx, a route for each request."""
+    """respx, with a route for each request."""
 
     name, distribution, http, scans, keeps_files = "respx", "respx", "httpx", True, False
     tape, patches, _using = "respx", True, "httpcore"
@@ -209,18 +209,18 @@ class Respx:
     def record(self, path: Path, exchanges: Sequence[Exchange]) -> Sequence[Exchange]:
         return exchanges
 
-    def load(self, kept: Sequence[Exchange]) -> Sequence[Exchange]:
-        return kept
+    def load(self, recorded: Sequence[Exchange]) -> Sequence[Exchange]:
+        return recorded
 
     @contextmanager
-    def playing(self, loaded: Sequence[Exchange]) -> Iterator[Any]:
+    def make_client(self, loaded: Sequence[Exchange]) -> Iterator[Any]:
         import httpx
         import respx
 
         with respx.mock(using=self._using, assert_all_called=False) as router, closing(_client(self.http)) as client:
             for exchange in loaded:
-                answer = httpx.Response(200, headers=REPLY_HEADERS, content=exchange.answered)
-                router.post(URL, content=exchange.asked).mock(return_value=answer)
+                answer = httpx.Response(200, headers=REPLY_HEADERS, content=exchange.answer)
+                router.post(URL, content=exchange.request).mock(return_value=answer)
             yield client
 
 
@@ -230,9 +230,9 @@ class PytestHttpx2(Respx):
     name, distribution, http, _using = "pytest-httpx2", "pytest-httpx2", "httpx2", "httpcore2"
 
     @contextmanager
-    def playing(self, loaded: Sequence[Exchange]) -> Iterator[Any]:
-        importlib.import_module("pytest_httpx2")  # makes `httpcore2` known to respx
-        with super().playing(loaded) as client:
+    def make_client(self, loaded: Sequence[Exchange]) -> Iterator[Any]:
+        importlib.import_module("pytest_httpx2")  # registers `httpcore2` with respx
+        with super().make_client(loaded) as client:
             yield client
 
 
@@ -248,8 +248,8 @@ PEERS: tuple[Peer, ...] = (
 )
 
 
-def installed() -> tuple[Peer, ...]:
-    """The peers that can be measured here; what is missing is named on the error stream."""
+def installed_peers() -> tuple[Peer, ...]:
+    """Return the peers that are installed; report the others on the error stream."""
     found = []
     for peer in PEERS:
         if version(peer.distribution) is None:
@@ -263,8 +263,8 @@ def _client(http: str) -> Any:
     return importlib.import_module(http).Client(follow_redirects=True)
 
 
-def _mocked(http: Any, answered: bytes) -> Any:
+def _mock_client(http: Any, body: bytes) -> Any:
     def answer(request: Any) -> Any:
-        return http.Response(200, headers=REPLY_HEADERS, content=answered)
+        return http.Response(200, headers=REPLY_HEADERS, content=body)
 
     return http.Client(transport=http.MockTransport(answer), follow_redirects=True)

@@ -1,4 +1,4 @@
-"""What the pytest plugin costs: `python benchmarks/plugin.py [--write docs/performance.md]`; takes some minutes."""
+"""Measure the cost of the pytest plugin: `python benchmarks/plugin.py [--write docs/performance.md]`; takes minutes."""
 
 import os
 import subprocess
@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from measuring import Target, interleaved, publish, table, versions
+from measuring import Target, describe_versions, markdown_table, measure_interleaved, publish_section
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 FILES = {"errors": 7, "tools": 6, "matrix": 8, "context": 4}
-"""Tests in each of the files of the cases: the trivial ones stand in as many."""
+"""The number of tests in each file of the cases; the trivial project has the same files."""
 
 PYTEST = """
 import resource, sys, pytest
@@ -21,7 +21,7 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 print(used.ru_utime + used.ru_stime, "anthropic" in sys.modules, file=sys.stderr)
 sys.exit(code)
 """
-"""CPU seconds of the process itself, from its start; children that tests begin do not count."""
+"""Prints the CPU seconds of the process from its start, without child processes."""
 
 QUIET = ("-q", "-p", "no:cacheprovider")
 COLLECT = (*QUIET, "--collect-only")
@@ -29,17 +29,17 @@ BARE = ("-p", "no:flag_harness")
 
 
 def pytest_seconds(directory: Path, *arguments: str) -> tuple[float, bool]:
-    """CPU seconds of one run, and whether it imported the SDK. Raises `RuntimeError` where the run failed."""
+    """Return the CPU seconds of one run and whether it imported the SDK. Raise `RuntimeError` if it failed."""
     return _run(directory, [sys.executable, "-c", PYTEST, *arguments])
 
 
 def script_seconds() -> float:
-    """CPU seconds of a script that makes the SDK calls of the cases."""
+    """Return the CPU seconds of a script that makes the SDK calls of the cases."""
     return _run(ROOT, [sys.executable, str(Path(__file__).with_name("sdk_calls.py")), str(ROOT / "recordings")])[0]
 
 
 def _run(directory: Path, command: Sequence[str]) -> tuple[float, bool]:
-    """Bytecode is kept from run to run, as it is for users; the first round, which does not count, writes it."""
+    """Run a command with a bytecode cache, as users have one; the first round fills it and does not count."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "flag-harness-benchmark-bytecode")
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
@@ -49,8 +49,8 @@ def _run(directory: Path, command: Sequence[str]) -> tuple[float, bool]:
     return float(seconds), imported == "True"
 
 
-def trivial(directory: Path) -> Path:
-    """A project of as many tests that do nothing."""
+def write_trivial_project(directory: Path) -> Path:
+    """Write a project with as many tests, which do nothing, and return its folder."""
     for name, count in FILES.items():
         tests = (f"def test_{number}():\n    pass\n" for number in range(count))
         (directory / f"test_{name}.py").write_text("\n\n".join(tests), "utf-8")
@@ -58,9 +58,9 @@ def trivial(directory: Path) -> Path:
     return directory
 
 
-def collecting(nothing: Path) -> Iterator[str | Target]:
-    """Row 6: what the plugin adds where nothing runs."""
-    seconds = interleaved(
+def measure_collection(nothing: Path) -> Iterator[str | Target]:
+    """Row 6: what the plugin adds to a run without tests."""
+    seconds = measure_interleaved(
         {
             "25 tests that do nothing, -p no:flag_harness": lambda: pytest_seconds(nothing, *COLLECT, *BARE)[0],
             "25 tests that do nothing, with the plugin": lambda: pytest_seconds(nothing, *COLLECT)[0],
@@ -73,12 +73,12 @@ def collecting(nothing: Path) -> Iterator[str | Target]:
     yield _seconds_table(seconds)
     yield Target("collecting 25 tests with the plugin, over `-p no:flag_harness`", plugin / bare, 1.1)
     imported = pytest_seconds(ROOT, *COLLECT, "--feature=all")[1]
-    yield Target("SDK imported by collecting the 25 cases (1: yes)", float(imported), 0)
+    yield Target("SDK imported by measure_collection the 25 cases (1: yes)", float(imported), 0)
 
 
-def running(nothing: Path) -> Iterator[str | Target]:
-    """Row 7: the 25 cases, and the parts that they cannot do without."""
-    seconds = interleaved(
+def measure_runs(nothing: Path) -> Iterator[str | Target]:
+    """Row 7: the 25 cases, and the parts that they need at least."""
+    seconds = measure_interleaved(
         {
             "pytest --feature=all": lambda: pytest_seconds(ROOT, *QUIET, "--feature=all")[0],
             "a script with the SDK calls of the cases": script_seconds,
@@ -95,19 +95,19 @@ def running(nothing: Path) -> Iterator[str | Target]:
 
 
 def _seconds_table(seconds: dict[str, float]) -> str:
-    return table(["", "s"], [[name, f"{value:.2f}"] for name, value in seconds.items()])
+    return markdown_table(["", "s"], [[name, f"{value:.2f}"] for name, value in seconds.items()])
 
 
 def report() -> str:
-    """All that was measured, as a section of a document."""
+    """Return all measurements as a section of a document."""
     with tempfile.TemporaryDirectory() as directory:
-        nothing = trivial(Path(directory))
-        lines = [*collecting(nothing), *running(nothing)]
+        nothing = write_trivial_project(Path(directory))
+        lines = [*measure_collection(nothing), *measure_runs(nothing)]
     texts = [line for line in lines if isinstance(line, str)]
-    targets = Target.table([line for line in lines if isinstance(line, Target)])
-    used = versions("flag-harness", "pytest", "pytest-asyncio", "hypothesis", "anthropic")
+    targets = Target.markdown_table([line for line in lines if isinstance(line, Target)])
+    used = describe_versions("flag-harness", "pytest", "pytest-asyncio", "hypothesis", "anthropic")
     return "\n".join(["## The pytest plugin", "", used, "", targets, "", *texts])
 
 
 if __name__ == "__main__":
-    publish("plugin", report(), __doc__)
+    publish_section("plugin", report(), __doc__)

@@ -1,6 +1,6 @@
-"""Makes the SDK calls of recorded cases, answered from memory by a bare `MockTransport`: `sdk_calls.py RECORDINGS`.
+"""Make the SDK calls of recorded cases, answered from memory by a bare `MockTransport`: `sdk_calls.py RECORDINGS`.
 
-Prints its CPU seconds. It reads cassettes by itself: nothing of the harness takes part.
+Print its CPU seconds. It reads cassettes by itself and does not use the harness.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Chunks(httpx2.AsyncByteStream):
 
 
 def response(recorded: dict[str, Any]) -> httpx2.Response:
-    """The answer that was recorded."""
+    """Return the recorded answer."""
     body = [json.dumps(recorded["json"], separators=(",", ":")).encode()] if "json" in recorded else _chunks(recorded)
     return httpx2.Response(recorded["head"][1], headers=recorded["headers"], stream=Chunks(body))
 
@@ -38,7 +38,7 @@ def _chunks(recorded: dict[str, Any]) -> list[bytes]:
 
 
 async def replay(interactions: list[dict[str, Any]]) -> None:
-    """The calls of one case, in order, over one client."""
+    """Make the calls of one case, in order, with one client."""
     answers: Iterator[dict[str, Any]] = iter(interactions)
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -54,7 +54,7 @@ async def replay(interactions: list[dict[str, Any]]) -> None:
 
 
 async def call(client: anthropic.AsyncAnthropic, body: dict[str, Any], betas: str) -> None:
-    """One call, as the agent makes it."""
+    """Make one call like the agent does."""
     messages: Any = client.beta.messages if betas else client.messages
     options = {"extra_headers": {"anthropic-beta": betas}} if betas else {}
     if body.pop("stream", False):
@@ -66,7 +66,7 @@ async def call(client: anthropic.AsyncAnthropic, body: dict[str, Any], betas: st
 
 
 async def main(recordings: list[Path]) -> None:
-    """All cassettes."""
+    """Make the calls of all cassettes."""
     for path in recordings:
         await replay(json.loads(path.read_text("utf-8"))["interactions"])
 

@@ -1,8 +1,8 @@
-"""Servers side by side: stream events and JSON requests a second, and the CPU that each costs the server.
+"""Compare servers: stream events and JSON requests per second, and the server's CPU for each.
 
 `python benchmarks/serve.py --peers-python PYTHON --node-modules DIR --write docs/performance.md`: PYTHON has llmock,
-starlette and uvicorn, DIR holds @copilotkit/aimock. What is not there is left out and named. All servers run at the
-same time and are asked in turns, over keep-alive connections of one client process.
+starlette and uvicorn, DIR has @copilotkit/aimock. What is missing is left out and named. All servers run at the same
+time, and get requests in turns, over keep-alive connections of one client process.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from measuring import _with_section, table
+from measuring import markdown_table, replace_section
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.interaction import kept_request
@@ -28,10 +28,10 @@ from flag_harness.simulator import parse_scenario, simulate
 from flag_harness.wire.timeline import Request, header_value
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 90
-ASKED = {"model": "claude-haiku-4-5", "max_tokens": 8192, "messages": [{"role": "user", "content": TEXT}]}
+ARGUMENTS = {"model": "claude-haiku-4-5", "max_tokens": 8192, "messages": [{"role": "user", "content": TEXT}]}
 HEADERS = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
 PATHS = {"llmock": "/anthropic"}
-"""What stands before `/v1/messages` there."""
+"""The path before `/v1/messages` of each server that has one."""
 SECONDS, ROUNDS = 2.0, 3
 START_SECONDS = 30.0
 PLAIN = """
@@ -60,7 +60,7 @@ uvicorn.run(application, port=int(sys.argv[1]), log_level="error", access_log=Fa
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Answers and events a second, and the server's CPU seconds for one of either."""
+    """Answers and events per second, and the server's CPU seconds for one event, or one answer without events."""
 
     answers: float
     events: float
@@ -68,29 +68,28 @@ class Rate:
 
 
 def main() -> None:
-    """Measure, print, and write where that is asked for."""
+    """Measure, print, and write the section if `--write` is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--peers-python", type=Path, metavar="PYTHON", help="an interpreter that has llmock and starlette"
-    )
-    parser.add_argument("--node-modules", type=Path, metavar="DIR", help="where @copilotkit/aimock is installed")
+    parser.add_argument("--peers-python", type=Path, metavar="PYTHON", help="an interpreter with llmock and starlette")
+    parser.add_argument("--node-modules", type=Path, metavar="DIR", help="the folder with @copilotkit/aimock")
     parser.add_argument("--write", type=Path, metavar="FILE", help="a document to update, such as docs/performance.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         commands, missing = _commands(Path(folder), arguments.peers_python, arguments.node_modules)
         servers = {
-            name: (*running.enter_context(_started(command)), PATHS.get(name, "")) for name, command in commands.items()
+            name: (*running.enter_context(_start_server(command)), PATHS.get(name, ""))
+            for name, command in commands.items()
         }
-        text = _measured(servers, missing)
+        text = _measure_all(servers, missing)
     print(text)
     if arguments.write is not None:
         before = arguments.write.read_text("utf-8") if arguments.write.exists() else ""
-        arguments.write.write_text(_with_section(before, "serve", text), "utf-8")
+        arguments.write.write_text(replace_section(before, "serve", text), "utf-8")
 
 
 def _commands(folder: Path, python: Path | None, modules: Path | None) -> tuple[dict[str, list[str]], list[str]]:
-    """The command of each server, with `PORT` for its port; and what is missing."""
-    cassette, chunks, whole = _recorded(folder)
+    """Return the command of each server, with `PORT` for its port, and the names of missing servers."""
+    cassette, chunks, whole = _record_answers(folder)
     scenario = folder / "scenario.toml"
     scenario.write_text(f'[[turn]]\ntext = "{TEXT}"\n')
     ours = [sys.executable, "-c", "from flag_harness.cli import main; raise SystemExit(main())", "serve"]
@@ -120,12 +119,12 @@ def _commands(folder: Path, python: Path | None, modules: Path | None) -> tuple[
     return commands, missing
 
 
-def _recorded(folder: Path) -> tuple[Path, Path, Path]:
-    """A cassette of the streamed and the plain answer; the stream's chunks as lines of hex; the plain body."""
+def _record_answers(folder: Path) -> tuple[Path, Path, Path]:
+    """Write a cassette of the streamed and the plain answer, the stream's chunks as hex lines, and the plain body."""
     simulator = simulate(parse_scenario(f'[[turn]]\ntext = "{TEXT}"'))
     interactions = []
     for streaming in (True, False):
-        body = json.dumps({**ASKED, "stream": streaming}).encode()
+        body = json.dumps({**ARGUMENTS, "stream": streaming}).encode()
         request = Request("POST", "https://api.anthropic.com/v1/messages", HEADERS, body)
         interactions.append(Interaction(kept_request(request), simulator(request)))
     Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), tuple(interactions)).save(folder / "cassette.json")
@@ -136,8 +135,8 @@ def _recorded(folder: Path) -> tuple[Path, Path, Path]:
 
 
 @contextmanager
-def _started(command: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """The server's port and process."""
+def _start_server(command: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Start a server and yield its port and process id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
@@ -167,8 +166,8 @@ def _wait_for(port: int) -> None:
             return
 
 
-def _measured(servers: Mapping[str, tuple[int, int, str]], missing: Sequence[str]) -> str:
-    """Every server in every way, in turns; the medians as a table."""
+def _measure_all(servers: Mapping[str, tuple[int, int, str]], missing: Sequence[str]) -> str:
+    """Measure every server in every mode, in turns, and return a table of the medians."""
     ways = [("stream, 1 connection", True, 1), ("stream, 32 connections", True, 32), ("JSON, 1 connection", False, 1)]
     rates: dict[tuple[str, str], list[Rate]] = {}
     for turn in range(ROUNDS):
@@ -187,7 +186,7 @@ def _measured(servers: Mapping[str, tuple[int, int, str]], missing: Sequence[str
         f"CPU for one of them; medians of {ROUNDS} turns of {SECONDS:g} s, all on {os.cpu_count()} cores.",
         "Nothing paces the answers: `flag-harness serve` then sends a body in one piece, the others event by event.",
         "",
-        table(head, rows),
+        markdown_table(head, rows),
     ]
     return "\n".join([*lines, *([f"\nNot measured here: {', '.join(missing)}."] if missing else [])])
 
@@ -197,30 +196,30 @@ def _median(rates: Sequence[Rate]) -> Rate:
 
 
 def _rate(port: int, process: int, path: str, streaming: bool, connections: int) -> Rate:
-    body = json.dumps({**ASKED, "stream": streaming}).encode()
+    body = json.dumps({**ARGUMENTS, "stream": streaming}).encode()
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS)
-    asked = (
+    request = (
         f"POST {path}/v1/messages HTTP/1.1\r\nhost: localhost\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
         + body
     )
-    first = _answer(port, asked)
+    first = _answer(port, request)
     events = first.count(b"event: ")
     if streaming and not events:
         raise SystemExit(f"port {port} does not stream: {first[:300]!r}")
     cpu, start = _cpu(process), time.perf_counter()
-    answers = _asked_for(port, asked, connections, SECONDS)
+    answers = _count_answers(port, request, connections, SECONDS)
     seconds, spent = time.perf_counter() - start, _cpu(process) - cpu
     return Rate(answers / seconds, answers * events / seconds, spent / (answers * (events or 1)))
 
 
 def _cpu(process: int) -> float:
-    """CPU seconds of a process so far (Linux)."""
+    """Return the CPU seconds of a process so far (Linux)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Reader:
-    """Tells where an answer ends, by its length or its last chunk."""
+    """Detects the end of an answer by its length or its last chunk."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -228,7 +227,7 @@ class _Reader:
         self._head = -1
 
     def feed(self, data: bytes) -> bool:
-        """Whether the answer is complete with these bytes."""
+        """Add bytes; return whether the answer is complete."""
         self.data += data
         if self._head < 0:
             self._head = self.data.find(b"\r\n\r\n")
@@ -242,24 +241,24 @@ class _Reader:
         return self.data.endswith(b"0\r\n\r\n")
 
 
-def _answer(port: int, asked: bytes) -> bytes:
+def _answer(port: int, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(asked)
+        connection.sendall(request)
         reader = _Reader()
         while not reader.feed(connection.recv(1 << 18)):
             pass
     return bytes(reader.data)
 
 
-def _asked_for(port: int, asked: bytes, connections: int, seconds: float) -> int:
-    """How many answers come in that time, each connection asking again when it has its answer."""
+def _count_answers(port: int, request: bytes, connections: int, seconds: float) -> int:
+    """Count the answers within `seconds`; each connection sends its next request after each answer."""
     answers, end = 0, time.perf_counter() + seconds
     with ExitStack() as opened, selectors.DefaultSelector() as selector:
         for _ in range(connections):
             connection = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(connection, selectors.EVENT_READ, _Reader())
-            connection.sendall(asked)
+            connection.sendall(request)
         while time.perf_counter() < end:
             for key, _ in selector.select(0.1):
                 connection = key.fileobj
@@ -267,7 +266,7 @@ def _asked_for(port: int, asked: bytes, connections: int, seconds: float) -> int
                 if key.data.feed(connection.recv(1 << 18)):
                     answers += 1
                     selector.modify(connection, selectors.EVENT_READ, _Reader())
-                    connection.sendall(asked)
+                    connection.sendall(request)
     return max(answers, 1)
 
 

@@ -230,7 +230,7 @@ AGENT = Path(__file__).parents[1] / "sweep" / "agents.py"
 
 
 def test_a_sweep_runs_in_place_of_the_tests(repository: pytest.Pytester) -> None:
-    """Its items are faults, `-k` picks among them, and the table says what became of the shipped agent."""
+    """Its items are faults, `-k` picks among them, and the table says how the reference agent did."""
     run = repository.runpytest_subprocess("--harness-sweep=faults", "-k", "overloaded and until or empty_response")
     run.assert_outcomes(passed=3, deselected=run.parseoutcomes()["deselected"])
     run.stdout.fnmatch_lines(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.reference.request.stream import Answer, Assembler, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import Assembler, ModelAnswer, answer_deltas, answer_from_message
 from flag_harness.wire.usage import Usage
 
 START = {"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}
@@ -44,7 +44,7 @@ def end(index: int) -> dict[str, Any]:
     return {"type": "content_block_stop", "index": index}
 
 
-def assembled(*events: dict[str, Any]) -> Answer:
+def assembled(*events: dict[str, Any]) -> ModelAnswer:
     """The answer in these events."""
     assembler = Assembler()
     for event in events:
@@ -188,7 +188,7 @@ def test_input_split_anywhere_is_the_same(value: Any, data: st.DataObject) -> No
 
 def test_a_whole_answer_shows_what_there_is_to_read() -> None:
     """Texts and thinking, each once; nothing of a call, nothing empty."""
-    answer = Answer(
+    answer = ModelAnswer(
         (
             {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
             {"type": "thinking", "thinking": "", "signature": "c2ln"},

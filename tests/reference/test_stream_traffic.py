@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.reference.request.stream import Answer, Assembler
+from flag_harness.reference.request.stream import Assembler, ModelAnswer
 from flag_harness.transports import async_http_client
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -31,7 +31,7 @@ def recorded_streams() -> list[tuple[str, bytes]]:
     return [(name, body.encode()) for name, body in bodies if "event: message_stop" in body]
 
 
-async def assembled(body: bytes, cuts: Iterable[int] = ()) -> Answer:
+async def assembled(body: bytes, cuts: Iterable[int] = ()) -> ModelAnswer:
     """The stream as the agent gets it: through a client of the SDK, cut at these places, else every 1000 bytes."""
     from anthropic import AsyncAnthropic
 

@@ -12,7 +12,7 @@ from flag_harness.reference.events import Event, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import Failure, TurnError
 from flag_harness.reference.request.reliable_request import ReliableRequest
-from flag_harness.reference.request.stream import Answer
+from flag_harness.reference.request.stream import ModelAnswer
 from flag_harness.reference.session import LOG, AgentSession
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
@@ -56,16 +56,16 @@ class AgentTurn:
             self._check_progress(answer, empty=before == self._session.context.messages)
         raise TurnError(Failure("limit", f"the turn took {MAX_REQUESTS} requests without coming to an end; send again"))
 
-    def _add_answer(self, answer: Answer) -> None:
+    def _add_answer(self, answer: ModelAnswer) -> None:
         context = self._session.context
         messages = with_answer(context.messages, answer.content)
         self._session.update(messages=messages, usage=context.usage + answer.usage)
 
     @staticmethod
-    def _continues(answer: Answer) -> bool:
+    def _continues(answer: ModelAnswer) -> bool:
         return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _RUNS)
 
-    def _check_progress(self, answer: Answer, *, empty: bool) -> None:
+    def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
         """Raise `TurnError` if the next answer can only repeat the last ones."""
         self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call else 0
         self._empty_pauses = self._empty_pauses + 1 if empty else 0
@@ -75,7 +75,7 @@ class AgentTurn:
             message = f"the API paused the turn {MAX_EMPTY_PAUSES} times in a row without a word; send again"
             raise TurnError(Failure("broken_answer", message))
 
-    async def _run_calls(self, answer: Answer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
+    async def _run_calls(self, answer: ModelAnswer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
         """Run the calls of an answer, one after another, since they may share state."""
         outcomes: list[ToolOutcome] = []
         earlier = _call_ids(self._session.context.messages[:-1])
@@ -95,7 +95,7 @@ class AgentTurn:
                 replace(context, messages=with_results(context.messages, outcomes)).without_answered_calls()
             )
 
-    def _refusal(self, answer: Answer, call: ToolCall, earlier: Container[str]) -> str | None:
+    def _refusal(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
         """Return why a call is not run, as a message for the model, or None if it is run."""
         if call.id in earlier:
             log_event(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
@@ -131,7 +131,7 @@ class AgentTurn:
             self._session.context = before
             raise
 
-    def _truncation_message(self, answer: Answer) -> str:
+    def _truncation_message(self, answer: ModelAnswer) -> str:
         advice = "set ENABLE_EXTENDED_OUTPUT=true" if not self._settings.extended_output else "raise MAX_TOKENS"
         cut = f"{answer.stop_reason} cut the call of a tool {MAX_TRUNCATED_CALLS} times in a row"
         return f"{cut}; {advice}, or ask for less at once"

@@ -126,7 +126,7 @@ def the_broken_half_kept(patch: Patch) -> None:
         said.extend([delta.text] if delta.type == "text_delta" else [])
         return add(self, block, delta, at)
 
-    def both(self: stream.Assembler) -> stream.Answer:
+    def both(self: stream.Assembler) -> stream.ModelAnswer:
         answer = finish(self)
         return replace(answer, content=({"type": "text", "text": "".join(said)},))
 
@@ -137,10 +137,10 @@ def the_broken_half_kept(patch: Patch) -> None:
 def half_an_answer_taken_for_one(patch: Patch) -> None:
     """Where a stream ends is where the answer ends."""
 
-    def whatever(self: stream.Assembler) -> stream.Answer:
+    def whatever(self: stream.Assembler) -> stream.ModelAnswer:
         for key, parts in self._parts.items() if self._open else ():
             self._open[key] = "".join(parts)
-        return stream.Answer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
+        return stream.ModelAnswer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
 
     patch.setattr(stream.Assembler, "finish", whatever)
 

@@ -1,4 +1,4 @@
-"""A pytest plugin that runs cases with the shipped agent broken: `-p broken.plugin`, `BROKEN_CASES` names both.
+"""A pytest plugin that runs cases with the reference agent broken: `-p broken.plugin`, `BROKEN_CASES` names both.
 
 Each way of breaking it is a function of one of the modules here. What each run ended with goes to `BROKEN_RESULTS`.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 SOUND = "sound"
-"""Stands for the agent as it is shipped."""
+"""Stands for the unchanged agent."""
 
 Way = Callable[[pytest.MonkeyPatch], None]
 

@@ -151,7 +151,7 @@ def thinking_in_other_words(patch: Patch) -> None:
 
 def cut_calls_run(patch: Patch) -> None:
     """Nobody asks why the answer ended."""
-    patch.setattr(stream.Answer, "truncated_call", None)
+    patch.setattr(stream.ModelAnswer, "truncated_call", None)
 
 
 def a_cut_call_refused_without_a_reason(patch: Patch) -> None:

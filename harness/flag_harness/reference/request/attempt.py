@@ -8,7 +8,7 @@ from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import Failure, failure_of_answer, failure_of_request
 from flag_harness.reference.request.request import PreparedRequest
-from flag_harness.reference.request.stream import Answer, Assembler, answer_deltas, answer_from_message
+from flag_harness.reference.request.stream import Assembler, ModelAnswer, answer_deltas, answer_from_message
 from flag_harness.reference.request.watchdog import Watchdog
 from flag_harness.wire.usage import Usage
 
@@ -39,7 +39,7 @@ class Attempt:
         self._client, self._prepared, self._clock, self._silence = client, prepared, clock, silence
         self._sent = clock.now()
         self._assembler = Assembler()
-        self.answer: Answer
+        self.answer: ModelAnswer
         self.first_token: float | None = None
         self.duration = 0.0
 

@@ -12,7 +12,7 @@ from flag_harness.reference.request.fallback import rejected_features
 from flag_harness.reference.request.refused_block import drop_refused_block
 from flag_harness.reference.request.request import PreparedRequest, prepare_request, usable_tools
 from flag_harness.reference.request.retry import RetryState
-from flag_harness.reference.request.stream import Answer
+from flag_harness.reference.request.stream import ModelAnswer
 from flag_harness.reference.session import LOG, AgentSession
 from flag_harness.reference.settings import Settings
 from flag_harness.reference.tools.tool import Toolbox
@@ -24,7 +24,7 @@ class ReliableRequest:
 
     def __init__(self, session: AgentSession, settings: Settings, legacy_beta: str) -> None:
         self._session, self._settings, self._legacy_beta = session, settings, legacy_beta
-        self.answer: Answer
+        self.answer: ModelAnswer
 
     @property
     def toolbox(self) -> Toolbox:

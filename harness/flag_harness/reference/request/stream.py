@@ -25,7 +25,7 @@ _DELTAS: Mapping[str, tuple[str, str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """A complete answer. `content` must be sent back unchanged."""
 
     content: tuple[dict[str, Any], ...]
@@ -45,15 +45,15 @@ class Answer:
         return None
 
 
-def answer_from_message(message: Any) -> Answer:
+def answer_from_message(message: Any) -> ModelAnswer:
     """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
         raise BrokenAnswerError(f"no message came, but {_describe(message)}")
     content = tuple(_to_json(block) for block in message.content)
-    return Answer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
+    return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
-def answer_deltas(answer: Answer, at: float) -> Iterator[Delta]:
+def answer_deltas(answer: ModelAnswer, at: float) -> Iterator[Delta]:
     """Yield each text and thinking block of an answer that was not streamed as one delta."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
@@ -97,11 +97,11 @@ class Assembler:
             raise BrokenAnswerError(f"{kind} came {'twice' if self._started else 'before message_start'}")
         return handler(event, at)
 
-    def finish(self) -> Answer:
+    def finish(self) -> ModelAnswer:
         """Return the answer after the last event. Raise `BrokenAnswerError` if `message_stop` is missing."""
         if not self.complete or self._stop_reason is None:
             raise BrokenAnswerError("the stream ended before message_stop")
-        return Answer(tuple(self._blocks), self._stop_reason, self.usage)
+        return ModelAnswer(tuple(self._blocks), self._stop_reason, self.usage)
 
     def _message_start(self, event: Any, at: float) -> None:
         self._started = True
