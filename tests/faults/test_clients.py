@@ -56,7 +56,7 @@ def test_a_keyword_that_the_sdk_takes_is_no_fault(client: Any) -> None:
     """The message says which, and one that works."""
     with pytest.raises(FaultError) as caught:
         with_refused_keywords(client, refused_keyword(keyword="thinking"))
-    assert "refused_keyword: the installed SDK takes 'thinking'; try 'beta', which none has taken yet" == str(
+    assert "refused_keyword: the installed SDK accepts 'thinking'; try 'beta', which no version accepts" == str(
         caught.value
     )
 

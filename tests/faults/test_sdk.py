@@ -70,7 +70,7 @@ def _outcome(run: Any, upstream: Upstream, fault: Fault, streamed: bool) -> str:
     got, expected = found.to_dict(), wanted.to_dict()
     differing = [name for name in expected if got.get(name) != expected[name]]
     late = ", late" if moment > wanted_moment else ""
-    return (f"answers otherwise: {', '.join(differing)}" if differing else "answers as ever") + late
+    return (f"answers differently: {', '.join(differing)}" if differing else "answers as usual") + late
 
 
 @measured

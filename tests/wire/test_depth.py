@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.depth import DEPTH_LIMIT, is_too_deep
+from flag_harness.wire.json import DEPTH_LIMIT, is_too_deep
 
 
 def _nested(levels: int, value: Any) -> Any:

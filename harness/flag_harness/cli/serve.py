@@ -148,7 +148,7 @@ def _parse_faults(texts: Sequence[str]) -> list[Fault]:
                 f"--fault {fault}: a server cannot do this, it happens in the client before a byte is sent; use it in "
                 "process, with flag_harness.http_client or pytest's --harness-fault"
             )
-        if fault.when.combination is not None:
+        if fault.condition.combination is not None:
             raise HarnessError(f"--fault {fault}: a server runs under no combination; leave that argument out")
     return faults
 

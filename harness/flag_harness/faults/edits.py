@@ -1,7 +1,7 @@
-"""Edits of answers: at a point of a stream, at each of its events, at the body of an answer that is no stream.
+"""Edits of answers: at a point of a stream, at each event of it, or in a body that is not a stream.
 
-All keep what they do not mean to change: bytes before the point leave as they came, but event by event, since whether a
-point has come shows only when the next event is complete.
+An edit leaves every other byte as it is. Before its point, a stream leaves event by event: whether the point is
+reached shows only once the next event is complete.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,14 +15,14 @@ from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, po
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
-"""The one point of an answer that is no stream: half of its bytes have come."""
+"""The only point of an answer that is not a stream: half of its bytes have arrived."""
 STREAM_POINTS = tuple(POINTS)
 ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
 
 @dataclass(frozen=True, slots=True)
 class PointContext:
-    """A point that a stream has reached: the event after it (empty at the stream's end), and where that stands."""
+    """What is known at a point of a stream: its time, the event after it (empty at the end), and its gap."""
 
     at: float
     event: bytes
@@ -32,10 +32,10 @@ class PointContext:
 
 @dataclass(frozen=True, slots=True)
 class StreamChange:
-    """What leaves in place of the event after a point. `delay`: seconds by which everything later is late.
+    """What is sent instead of the event after a point. `delay`: seconds by which all later pieces are late.
 
-    `held` leaves after the next event, and only then has anything changed. Where `pieces` end in an `End` or a `Cut`,
-    nothing comes after them.
+    `held` is sent after the next event; the change counts only then. If the last of `pieces` is an `End` or a `Cut`,
+    the rest of the stream is dropped.
     """
 
     pieces: tuple[Piece, ...]
@@ -44,13 +44,13 @@ class StreamChange:
 
 
 PointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
-"""Changes a stream at a point; `None` where this gap does not do."""
+"""Returns the change at a point, or `None` if nothing can be changed in this gap."""
 BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
-"""Changes a whole body, at the time of its end; `None` where there is nothing to change."""
+"""Returns the pieces to send instead of a body, given the time of its end, or `None` if there is nothing to change."""
 
 
 class AnswerEdit:
-    """An edit that looks at the head, then hands the rest to the edit for its kind of answer."""
+    """Reads the head, then passes the rest of the answer to the edit for streams or for plain bodies."""
 
     def __init__(self, due: DueRequest, *, stream: Edit | None = None, body: Edit | None = None) -> None:
         self._due, self._stream, self._body = due, stream, body
@@ -62,14 +62,14 @@ class AnswerEdit:
         return (piece,) if self._inner is None else self._inner(piece)
 
     def _head(self, head: Head) -> Head:
-        streamed = is_stream(head)
+        is_streamed = is_stream(head)
         encoding = header_value(head.headers, "content-encoding", "identity")
         if head.status != 200:
-            self._due.miss(f"the answer was {head.status}")
+            self._due.note_miss(f"the answer was {head.status}")
         elif encoding != "identity":
-            self._due.miss(f"the answer is compressed ({encoding})")
-        elif (edit := self._stream if streamed else self._body) is None:
-            self._due.miss(f"the answer is {'a' if streamed else 'no'} stream")
+            self._due.note_miss(f"the answer is compressed ({encoding})")
+        elif (edit := self._stream if is_streamed else self._body) is None:
+            self._due.note_miss(f"the answer is {'a' if is_streamed else 'no'} stream")
         else:
             self._inner = edit
             return replace(head, headers=remove_headers(head.headers, "content-length"))
@@ -77,18 +77,18 @@ class AnswerEdit:
 
 
 class PointEdit:
-    """An edit of a stream's body that acts once, at the nth time that a point is reached."""
+    """Changes a stream once, when it reaches a point for the nth time."""
 
     def __init__(self, due: DueRequest, at: str, occurrence: int, act: PointAction) -> None:
         self._due, self._at, self._act = due, at, act
-        self._random = due.random("place")
-        self._left, self._occurrence = occurrence, occurrence
+        self._random = due.random("point")
+        self._remaining, self._occurrence = occurrence, occurrence
         self._events, self._walk = EventSplitter(), GapTracker()
-        self._met: set[str] = set()
-        self._delay, self._held, self._over = 0.0, b"", False
+        self._reached: set[str] = set()
+        self._delay, self._held, self._is_over = 0.0, b"", False
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
-        if self._over:
+        if self._is_over:
             return ()
         if isinstance(piece, Chunk):
             return self._chunk(piece)
@@ -98,18 +98,18 @@ class PointEdit:
         out: list[Piece] = []
         unchanged = b""
         for event in self._events.feed(chunk.data):
-            change = self._reached(chunk.at, event)
+            change = self._change_at(chunk.at, event)
             if change is None:
-                unchanged += event + self._released()
+                unchanged += event + self._release_held()
                 continue
             out += _chunks(chunk.at + self._delay, unchanged)
-            out += self._done(change)
+            out += self._apply(change)
             unchanged = b""
-            if self._over:
+            if self._is_over:
                 return out
         return out + _chunks(chunk.at + self._delay, unchanged)
 
-    def _released(self) -> bytes:
+    def _release_held(self) -> bytes:
         held, self._held = self._held, b""
         if held:
             self._due.fire()
@@ -117,48 +117,48 @@ class PointEdit:
 
     def _last(self, piece: Piece) -> list[Piece]:
         if self._held:
-            self._due.miss(f"nothing came after the event at {self._at}")
+            self._due.note_miss(f"nothing came after the event at {self._at}")
         out = _chunks(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
-        if complete and (change := self._reached(piece.at, b"")) is not None:
-            out += self._done(change)
-        if self._left and not is_abandoned(piece):
-            self._due.miss(self._why_not())
-        last = [] if self._over else [replace(piece, at=piece.at + self._delay)]
-        self._over = True
+        if complete and (change := self._change_at(piece.at, b"")) is not None:
+            out += self._apply(change)
+        if self._remaining and not is_abandoned(piece):
+            self._due.note_miss(self._miss_reason())
+        last = [] if self._is_over else [replace(piece, at=piece.at + self._delay)]
+        self._is_over = True
         return out + last
 
-    def _reached(self, at: float, event: bytes) -> StreamChange | None:
-        if not self._left:
+    def _change_at(self, at: float, event: bytes) -> StreamChange | None:
+        if not self._remaining:
             return None
         gap = self._walk.before(event) if event else self._walk.end()
         names = points_at(gap)
-        self._met.update(names)
+        self._reached.update(names)
         if (
             self._at not in names
             or (change := self._act(PointContext(at + self._delay, event, gap, self._random))) is None
         ):
             return None
-        self._left -= 1
-        return None if self._left else change
+        self._remaining -= 1
+        return None if self._remaining else change
 
-    def _done(self, change: StreamChange) -> tuple[Piece, ...]:
+    def _apply(self, change: StreamChange) -> tuple[Piece, ...]:
         if not change.held:
             self._due.fire()
         self._delay += change.delay
         self._held = change.held
-        self._over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
+        self._is_over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
         return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
 
-    def _why_not(self) -> str:
-        if self._at in self._met:
+    def _miss_reason(self) -> str:
+        if self._at in self._reached:
             return f"the stream came to {self._at} fewer than {self._occurrence} times where it could be changed"
-        had = ", ".join(name for name in POINTS if name in self._met)
+        had = ", ".join(name for name in POINTS if name in self._reached)
         return f"the stream never came to {self._at} (it came to {had or 'no point'})"
 
 
 class EventEdit:
-    """An edit of a stream's body that changes its events' bytes, one by one."""
+    """Changes the bytes of each event of a stream."""
 
     def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
@@ -169,7 +169,7 @@ class EventEdit:
         if isinstance(piece, Chunk):
             return _chunks(piece.at, b"".join(self._event(event) for event in self._events.feed(piece.data)))
         if not self._changed and not is_abandoned(piece):
-            self._due.miss(f"the stream has no {self._missing}")
+            self._due.note_miss(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
         return [*_chunks(piece.at, rest), piece]
 
@@ -182,7 +182,7 @@ class EventEdit:
 
 
 class BodyEdit:
-    """An edit of the body of an answer that is no stream: it waits for the end, then changes the whole."""
+    """Collects a body that is not a stream, then changes it as a whole."""
 
     def __init__(self, due: DueRequest, act: BodyAction, missing: str) -> None:
         self._due, self._act, self._missing = due, act, missing
@@ -195,17 +195,17 @@ class BodyEdit:
         waiting, self._waiting = self._waiting, []
         if isinstance(piece, Cut) or is_abandoned(piece):
             return waiting
-        body = b"".join(one.data for one in waiting if isinstance(one, Chunk))
+        body = b"".join(part.data for part in waiting if isinstance(part, Chunk))
         changed = self._act(body, piece.at)
         if changed is None:
-            self._due.miss(f"the body has no {self._missing}")
+            self._due.note_miss(f"the body has no {self._missing}")
             return waiting
         self._due.fire()
         return [piece for piece in changed if not isinstance(piece, Chunk) or piece.data]
 
 
 class ChunkEdit:
-    """An edit that changes the chunks of any body, one by one; it has fired once one has changed."""
+    """Changes each chunk of any body; the fault has fired once a chunk has changed."""
 
     def __init__(self, due: DueRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
@@ -217,7 +217,7 @@ class ChunkEdit:
             return (piece,)
         if not isinstance(piece, Chunk):
             if not self._changed and not is_abandoned(piece):
-                self._due.miss(f"the body has no {self._missing}")
+                self._due.note_miss(f"the body has no {self._missing}")
             return (replace(piece, at=max(piece.at, self._late)),)
         chunks = self._change(replace(piece, at=max(piece.at, self._late)))
         if chunks:
@@ -229,12 +229,12 @@ class ChunkEdit:
 
 
 def is_abandoned(piece: Piece) -> bool:
-    """Whether the client has stopped reading."""
+    """Return whether the piece says that the client has stopped reading."""
     return isinstance(piece, End) and piece.abandoned
 
 
 def remove_headers(headers: Headers, *names: str) -> Headers:
-    """The headers, those of `names` (lower case) left out."""
+    """Return the headers without those of `names` (lower case)."""
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
@@ -243,7 +243,7 @@ def _chunks(at: float, data: bytes) -> list[Piece]:
 
 
 def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyAction | None = None) -> Effect:
-    """The effect that acts at a point: one of the grammar's, or `inside_body` where `body` says what to do there."""
+    """Return the effect that acts at a point of a stream, or at `inside_body` if `body` is given."""
     checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 

@@ -1,11 +1,11 @@
-"""What the faults raise."""
+"""The errors of faults."""
 
 from flag_harness.errors import HarnessError, Refusal
 
 
 class FaultError(HarnessError):
-    """A fault was asked for in words or values that it does not take: the message names the argument and the rule."""
+    """A fault's name or arguments are invalid; the message names the argument and the rule."""
 
 
 class FaultConditionError(Refusal):
-    """A fault's own `when` raised while a request was on its way; that must not pass for an answer of the API."""
+    """A fault's `when` function raised; the code under test must not take that for an error of the API."""

@@ -1,4 +1,4 @@
-"""A fault as a value: a named layer that spoils the requests that are due, and counts."""
+"""A fault as a value: a named layer that acts on the requests that are due, and counts them."""
 
 import json
 import re
@@ -19,12 +19,12 @@ from flag_harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
 _PLAIN_TEXT = re.compile(r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z][\w.:/+-]*(?: [\w.:/+-]+)*", re.IGNORECASE)
-"""A text that can be nothing else on the command line."""
+"""Text that needs no quotes on the command line, because nothing else is written like it."""
 Side: TypeAlias = Literal["wire", "client"]
 
 
 class FaultCounter:
-    """What one armed fault has seen and done; safe under threads and tasks."""
+    """Counts what one armed fault has seen and done; safe among threads and tasks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,23 +32,23 @@ class FaultCounter:
         self.reasons: tuple[str, ...] = ()
 
     def count_request(self) -> int:
-        """Count a request, and return its number."""
+        """Count a request and return its number."""
         with self._lock:
             self.seen += 1
             return self.seen
 
     def count_due(self) -> None:
-        """A request was due."""
+        """Count a request that was due."""
         with self._lock:
             self.due += 1
 
     def count_firing(self) -> None:
-        """Something was spoiled."""
+        """Count a change to an answer."""
         with self._lock:
             self.fired += 1
 
     def add_miss_reason(self, reason: str) -> None:
-        """A request was due, and there was nothing to spoil."""
+        """Remember why the answer to a request that was due could not be changed."""
         with self._lock:
             if reason not in self.reasons:
                 self.reasons += (reason,)
@@ -56,41 +56,41 @@ class FaultCounter:
 
 @dataclass(frozen=True, slots=True)
 class DueRequest:
-    """A request that is due, as an effect sees it."""
+    """A request that is due, with the means to report what became of it."""
 
     request: Request
     number: int
-    when: FaultCondition
+    condition: FaultCondition
     count: FaultCounter
 
     def fire(self) -> None:
-        """Say that the answer was spoiled."""
+        """Report that the answer was changed."""
         self.count.count_firing()
 
-    def miss(self, reason: str) -> None:
-        """Say why it could not be."""
+    def note_miss(self, reason: str) -> None:
+        """Report why the answer could not be changed."""
         self.count.add_miss_reason(reason)
 
     def random(self, purpose: str) -> Random:
-        """Randomness for this request and one purpose."""
-        return self.when.random(self.number, purpose)
+        """Return the random generator for this request and one purpose."""
+        return self.condition.random(self.number, purpose)
 
 
 Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]
-"""What a fault does to a request that is due: answers it, edits its answer, or finds nothing to spoil."""
+"""What a fault does to a request that is due: answer it, edit its answer, or (`None`) let it pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault bound to its `when`: a layer, to be handed to `with_layers`, `http_client` or a test's mark.
+    """A fault with its condition: a layer for `with_layers`, `http_client` or a test's mark.
 
-    Its counters are its own; `arm` gives the same fault with fresh ones, for the next test.
+    A fault counts for itself; `arm` returns the same fault with a new counter, for the next test.
     """
 
     name: str
     family: str
     arguments: tuple[tuple[str, object], ...]
-    when: FaultCondition
+    condition: FaultCondition
     effect: Effect = field(compare=False, repr=False)
     transport_only: bool = False
     side: Side = "wire"
@@ -101,48 +101,48 @@ class Fault:
         """Answer or edit the request if it is due, else return None. Raise `FaultConditionError` if `when` raises."""
         if self.side == "client":
             return None
-        due = self.due(request)
+        due = self.check(request)
         return None if due is None else self.effect(due)
 
-    def due(self, request: Request) -> DueRequest | None:
-        """Count `request`, and return it where it is due."""
+    def check(self, request: Request) -> DueRequest | None:
+        """Count `request` and return it if it is due, else return None."""
         number = self.count.count_request()
         try:
-            holds = self.when.under(self.armed_for) and self.when.holds(number, request)
+            holds = self.condition.allows(self.armed_for) and self.condition.is_due(number, request)
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
         if not holds:
             return None
         self.count.count_due()
-        return DueRequest(request, number, self.when, self.count)
+        return DueRequest(request, number, self.condition, self.count)
 
     def arm(self, combination: str | None = None) -> "Fault":
-        """The same fault, counting from nothing, under the flag combination of this id."""
+        """Return the same fault with a new counter, for a test under this flag combination."""
         return replace(self, armed_for=combination, count=FaultCounter())
 
     @property
     def fired(self) -> int:
-        """How often it has spoiled something."""
+        """The number of answers that the fault has changed."""
         return self.count.fired
 
     @property
     def can_fire(self) -> bool:
-        """Whether it can fire under the combination that it is armed for."""
-        return self.armed_for is None or self.when.under(self.armed_for)
+        """Return whether the fault can fire under the combination that it is armed for."""
+        return self.armed_for is None or self.condition.allows(self.armed_for)
 
     def __str__(self) -> str:
-        """The fault as the command line spells it: `overloaded:on=2`."""
-        given = ",".join(f"{name}={_spelled(value)}" for name, value in self.arguments)
-        return f"{self.name}:{given}" if given else self.name
+        """Return the fault as it is written on the command line: `overloaded:on=2`."""
+        arguments = ",".join(f"{name}={_format_value(value)}" for name, value in self.arguments)
+        return f"{self.name}:{arguments}" if arguments else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One row of the table of faults.
+    """A kind of fault: one row of the table of faults.
 
     `stream_result` and `create_result` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
-    `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as ever`,
-    `answers otherwise: ` and the fields of the message that silently differ, `late` where it waited longer, or
+    `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as usual`,
+    `answers differently: ` and the fields of the message that silently differ, `late` where it waited longer, or
     `does not apply`.
     """
 
@@ -166,7 +166,7 @@ def fault_kind(
     transport_only: bool = False,
     side: Side = "wire",
 ) -> Callable[[Callable[P, Effect]], Callable[P, Fault]]:
-    """Make a function that returns an effect into one that returns a checked `Fault` of the function's name."""
+    """Decorate a function that returns an effect, so that it returns a checked `Fault` with the function's name."""
 
     def decorate(build: Callable[P, Effect]) -> Callable[P, Fault]:
         own = tuple(name for name in build.__annotations__ if name not in {"when", "return"})
@@ -177,11 +177,13 @@ def fault_kind(
                 checks.require_known_arguments(
                     kwargs, (*own, *CONDITION_ARGUMENTS), lambda name: f"no argument {name!r}"
                 )
-                when = FaultCondition.of({name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS})
+                condition = FaultCondition.from_arguments(
+                    {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS}
+                )
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
-            return Fault(build.__name__, family, _frozen(kwargs), when, effect, transport_only, side)
+            return Fault(build.__name__, family, _freeze(kwargs), condition, effect, transport_only, side)
 
         what = (build.__doc__ or "").partition("\n")[0]
         kind = FaultKind(build.__name__, family, make, what, stream_result, create_result, points, transport_only, side)
@@ -192,8 +194,8 @@ def fault_kind(
 
 
 def check_combinations(fault: Fault, flags: Collection[str]) -> None:
-    """Raise `FaultError` where the fault is bound to a combination of flags that are not among these."""
-    for combination in sorted(fault.when.combination or ()):
+    """Raise `FaultError` if the fault's combination names a flag that is not one of `flags`."""
+    for combination in sorted(fault.condition.combination or ()):
         for name in combination.split("+"):
             if name not in flags and combination != OFF:
                 near = checks.suggest_name(name, flags if "+" in combination else (*flags, OFF))
@@ -201,16 +203,16 @@ def check_combinations(fault: Fault, flags: Collection[str]) -> None:
 
 
 def explain_unfired(faults: Iterable[Fault]) -> list[str]:
-    """One sentence for each fault that has spoiled nothing, though the combination that it is armed for let it."""
-    return [_why(fault) for fault in faults if not fault.fired and fault.can_fire]
+    """Return one sentence for each fault that could fire under its combination and has not."""
+    return [_unfired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 
-def _why(fault: Fault) -> str:
+def _unfired_message(fault: Fault) -> str:
     count, start = fault.count, f"fault {fault} never fired: "
     calls = "call" if fault.side == "client" else "request"
     if not count.seen:
         return f"{start}it saw no {calls}"
-    if fault.when.combination is not None and fault.armed_for is None:
+    if fault.condition.combination is not None and fault.armed_for is None:
         return f"{start}it is bound to a combination, and was armed for none; arm(combination=...) it"
     seen = f"{count.seen} {calls}{'s' if count.seen > 1 else ''}"
     if not count.due:
@@ -219,24 +221,24 @@ def _why(fault: Fault) -> str:
     return f"{start}it saw {seen}, {count.due} due{why}"
 
 
-def _frozen(given: dict[str, object]) -> tuple[tuple[str, object], ...]:
-    return tuple((name, _hashable(value)) for name, value in given.items())
+def _freeze(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
+    return tuple((name, _hashable(value)) for name, value in arguments.items())
 
 
 def _hashable(value: object) -> object:
-    """The value of an argument, as it is compared and spelled; a moment as what is sent for it."""
+    """Return an argument's value as it is compared and formatted; a datetime as the header text that is sent."""
     if isinstance(value, datetime):
         return http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value
 
 
 def http_date(moment: datetime) -> str:
-    """A moment as headers hold it: `Wed, 21 Oct 2026 07:28:00 GMT`."""
+    """Format a moment for a header: `Wed, 21 Oct 2026 07:28:00 GMT`."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def _spelled(value: object) -> str:
-    """A value as `parse` reads it again; a text in quotes where it would be read as something else."""
+def _format_value(value: object) -> str:
+    """Format a value as `parse_fault` reads it; text is quoted if it would be read as something else."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

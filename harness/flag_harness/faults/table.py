@@ -18,5 +18,5 @@ FAULT_KINDS: Mapping[str, FaultKind] = MappingProxyType(
 
 
 def fault_kinds() -> tuple[FaultKind, ...]:
-    """One row for each kind of fault, family by family: what it does, at which points, what the SDK makes of it."""
+    """Return every kind of fault, family by family: what it does, its points, and what the SDK makes of it."""
     return tuple(FAULT_KINDS.values())

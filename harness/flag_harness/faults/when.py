@@ -1,4 +1,4 @@
-"""When a fault is due: which of the requests that it sees it spoils."""
+"""The condition of a fault: which of the requests that it sees are due."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
@@ -11,12 +11,13 @@ from flag_harness.wire.timeline import Request
 
 
 class ConditionArguments(TypedDict, total=False):
-    """The keywords that every fault takes. All that are given must hold; none given means every request.
+    """The keyword arguments that every fault takes. A request is due if it meets all of them; without any, it is due.
 
-    `on`: the nth request that the fault sees, from 1, or several. `every`: each nth. `until`: none after the nth.
-    `probability`: this share of the requests, drawn by `seed` (0) and the request's number, so neither threads nor
-    tasks change the draw; `seed` also draws request ids and padding. `when`: what a function of the request says.
-    `combination`: only under the flag combination of this id, or these ids.
+    `on`: the number of the request among those that the fault sees, from 1, or several numbers. `every`: each nth
+    request. `until`: no request after the nth. `probability`: this share of the requests, drawn from `seed` (default 0)
+    and the request's number, so that threads and tasks do not change the draw; `seed` also draws request ids and
+    padding. `when`: the requests for which this function returns True. `combination`: only under the flag combination
+    with this id, or one of these ids.
     """
 
     on: int | Collection[int]
@@ -30,7 +31,7 @@ class ConditionArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class FaultCondition:
-    """The condition under which a request is spoiled. Made by `When.of`, which checks it."""
+    """The checked condition under which a request is due; build it with `from_arguments`."""
 
     on: frozenset[int] | None = None
     every: int | None = None
@@ -41,30 +42,30 @@ class FaultCondition:
     combination: frozenset[str] | None = None
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> "FaultCondition":
-        """The condition that keywords ask for. Raises `FaultError` for a value against the rules."""
-        condition = cls(**{name: _CHECKS[name](value) for name, value in given.items()})
-        if not condition._possible():
-            both = ", ".join(f"{name}={given[name]}" for name in ("on", "every", "until") if name in given)
+    def from_arguments(cls, arguments: dict[str, Any]) -> "FaultCondition":
+        """Build the condition from keyword arguments. Raise `FaultError` if one is invalid, or if none can be due."""
+        condition = cls(**{name: _CHECKS[name](value) for name, value in arguments.items()})
+        if not condition._is_possible():
+            both = ", ".join(f"{name}={arguments[name]}" for name in ("on", "every", "until") if name in arguments)
             raise FaultError(f"{both}: no request is all of that, so it can never be due")
         return condition
 
-    def _possible(self) -> bool:
-        """Whether any number can be due."""
+    def _is_possible(self) -> bool:
+        """Return whether the request of any number can be due."""
         numbers = self.on or {self.every or 1}
         return any(
             (self.every is None or number % self.every == 0) and (self.until is None or number <= self.until)
             for number in numbers
         )
 
-    def under(self, combination: str | None) -> bool:
-        """Whether it can hold under the flag combination of this id; the order of the names in an id is no matter."""
+    def allows(self, combination: str | None) -> bool:
+        """Return whether a request can be due under this flag combination; the order of names in an id is ignored."""
         if self.combination is None:
             return True
-        return combination is not None and _names(combination) in {_names(one) for one in self.combination}
+        return combination is not None and _flag_names(combination) in {_flag_names(one) for one in self.combination}
 
-    def holds(self, number: int, request: Request) -> bool:
-        """Whether request number `number` (from 1) is due."""
+    def is_due(self, number: int, request: Request) -> bool:
+        """Return whether the request with this number (from 1) is due."""
         return (
             (self.on is None or number in self.on)
             and (self.every is None or number % self.every == 0)
@@ -74,15 +75,15 @@ class FaultCondition:
         )
 
     def random(self, number: int, purpose: str) -> Random:
-        """The source of randomness for one request and one purpose, the same in every run."""
+        """Return the random generator for one request and one purpose, seeded alike in every run."""
         return Random(f"{self.seed}:{number}:{purpose}")
 
 
-def _names(combination: str) -> frozenset[str]:
+def _flag_names(combination: str) -> frozenset[str]:
     return frozenset(combination.split("+"))
 
 
-def _on(value: object) -> frozenset[int]:
+def _check_on(value: object) -> frozenset[int]:
     if isinstance(value, Collection) and not isinstance(value, str) and value:
         return frozenset(checks.require_whole_number("on", one) for one in value)
     if isinstance(value, (Collection, bool)) or not isinstance(value, int) or value < 1:
@@ -90,19 +91,19 @@ def _on(value: object) -> frozenset[int]:
     return frozenset({value})
 
 
-def _probability(value: object) -> float:
+def _check_probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
         raise checks.argument_error("probability", value, "a number above 0 and up to 1")
     return value
 
 
-def _when(value: object) -> Any:
+def _check_when(value: object) -> Any:
     if not callable(value):
         raise checks.argument_error("when", value, "a function that takes a Request and returns a bool")
     return value
 
 
-def _combination(value: object) -> frozenset[str]:
+def _check_combination(value: object) -> frozenset[str]:
     ids = [value] if isinstance(value, str) else value
     if not isinstance(ids, Collection) or not ids or not all(isinstance(one, str) and one for one in ids):
         raise checks.argument_error("combination", value, "the id of a flag combination, or a collection of them")
@@ -110,12 +111,12 @@ def _combination(value: object) -> frozenset[str]:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "on": _on,
+    "on": _check_on,
     "every": lambda value: checks.require_whole_number("every", value),
     "until": lambda value: checks.require_whole_number("until", value),
-    "probability": _probability,
+    "probability": _check_probability,
     "seed": lambda value: checks.require_whole_number("seed", value, least=0),
-    "when": _when,
-    "combination": _combination,
+    "when": _check_when,
+    "combination": _check_combination,
 }
 CONDITION_ARGUMENTS = tuple(field.name for field in fields(FaultCondition))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.wire.depth import is_too_deep
+from flag_harness.wire.json import is_too_deep
 from flag_harness.wire.sse import ServerSentEvent, decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Response, is_stream, response_body
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from flag_harness.wire.depth import is_too_deep
+from flag_harness.wire.json import is_too_deep
 
 BodyForm = Literal["json", "text", "base64"]
 

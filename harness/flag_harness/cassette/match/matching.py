@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from flag_harness.wire.depth import is_too_deep
+from flag_harness.wire.json import is_too_deep
 from flag_harness.wire.timeline import Headers, Request, header_value
 
 BETA_HEADER = "anthropic-beta"

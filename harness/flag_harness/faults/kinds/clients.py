@@ -1,4 +1,4 @@
-"""Faults on the client's side: a call that the installed SDK refuses before anything is sent."""
+"""Faults in the client: a call that the installed SDK refuses before it sends anything."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,27 +16,27 @@ from flag_harness.wire.timeline import Request
 Client = TypeVar("Client")
 _CALLS = ("create", "stream")
 _CLASSES = ("Messages", "AsyncMessages")
-_REFUSED = "raises TypeError"
+_RAISES = "raises TypeError"
 
 
-@fault_kind("client", stream_result=_REFUSED, create_result=_REFUSED, side="client")
+@fault_kind("client", stream_result=_RAISES, create_result=_RAISES, side="client")
 def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]) -> Effect:
-    """A call is given a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
+    """A call gets a keyword that the installed SDK has no parameter for; see `with_refused_keywords`."""
     checks.require_text("keyword", keyword)
     return lambda due: due.fire()
 
 
 def with_refused_keywords(client: Client, *faults: Fault) -> Client:
-    """A copy of an SDK client (sync or async) whose calls get the keyword of `refused_keyword` when that is due.
+    """Return a copy of an SDK client (sync or async) whose calls get a refused keyword if `refused_keyword` is due.
 
-    The SDK itself refuses it, with its own `TypeError`. The calls are `create` and `stream` of `messages` and
-    `beta.messages`; `when` gets a request without URL, headers and body, its method the call's name. Faults of the wire
-    are no matter here. Raises `FaultError` for a keyword that the installed SDK takes in all of them.
+    The SDK then raises its own `TypeError`. The calls are `create` and `stream` of `messages` and `beta.messages`;
+    `when` gets a request that has only a method, the name of the call. Other faults are ignored. Raise `FaultError` if
+    the installed SDK accepts the keyword in every call.
     """
     copy: Any = client.copy()  # type: ignore[attr-defined]
     for fault in faults:
         if fault.side == "client":
-            _mislead(copy, fault)
+            _patch_client(copy, fault)
     return copy  # type: ignore[no-any-return]
 
 
@@ -49,38 +49,40 @@ def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
                 from anthropic.resources import beta, messages
 
                 holders = [getattr(home, name) for home in (messages, beta.messages) for name in _CLASSES]
-                for holder, name, call in _misleading_calls(holders, fault):
+                for holder, name, call in _replacement_calls(holders, fault):
                     patches.enter_context(patch.object(holder, name, call))
         yield
 
 
-def _mislead(client: Any, fault: Fault) -> None:
-    for holder, name, call in _misleading_calls((client.messages, client.beta.messages), fault):
+def _patch_client(client: Any, fault: Fault) -> None:
+    for holder, name, call in _replacement_calls((client.messages, client.beta.messages), fault):
         setattr(holder, name, call)
 
 
-def _misleading_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Who makes calls, their names, and the calls in their place. Raises `FaultError` where none would refuse."""
+def _replacement_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Yield each object with calls, a call's name, and its replacement. Raise `FaultError` if no call would refuse."""
     keyword = str(dict(fault.arguments).get("keyword", "beta"))
     calls = [(holder, name) for holder in holders for name in _CALLS]
     refusing = [(holder, name) for holder, name in calls if keyword not in _parameters(getattr(holder, name))]
     if not refusing:
-        raise FaultError(f"refused_keyword: the installed SDK takes {keyword!r}; try 'beta', which none has taken yet")
+        raise FaultError(
+            f"refused_keyword: the installed SDK accepts {keyword!r}; try 'beta', which no version accepts"
+        )
     for holder, name in refusing:
-        yield holder, name, _given(getattr(holder, name), name, keyword, fault)
+        yield holder, name, _add_keyword(getattr(holder, name), name, keyword, fault)
 
 
 def _parameters(call: Callable[..., Any]) -> Collection[str]:
     return inspect.signature(call).parameters
 
 
-def _given(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
+def _add_keyword(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
     @wraps(call)
-    def made(*args: Any, **kwargs: Any) -> Any:
-        due = fault.due(Request(name, "", (), b""))
+    def call_with_keyword(*args: Any, **kwargs: Any) -> Any:
+        due = fault.check(Request(name, "", (), b""))
         if due is None:
             return call(*args, **kwargs)
         fault.effect(due)
         return call(*args, **{**kwargs, keyword: True})
 
-    return made
+    return call_with_keyword

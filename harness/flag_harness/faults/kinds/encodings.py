@@ -1,4 +1,4 @@
-"""The right events in the wrong bytes: line ends, a byte order mark, UTF-8, the content type."""
+"""The right events in unusual bytes: line ends, a byte order mark, invalid or split UTF-8, a wrong content type."""
 
 import re
 from dataclasses import replace
@@ -19,22 +19,22 @@ from flag_harness.faults.fault import DueRequest, Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
 from flag_harness.wire.timeline import Chunk, Edit, Head
 
-_AS_EVER = "answers as ever"
-_NO_STREAM = "does not apply"
+_AS_USUAL = "answers as usual"
+_NOT_APPLICABLE = "does not apply"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS = {"cr": b"\r", "crlf": b"\r\n"}
 _FIRST_BYTE_OF_MANY = re.compile(rb"(?<=[\xc2-\xf4])(?=[\x80-\xbf])")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@fault_kind("encoding", stream_result=_AS_EVER, create_result=_NO_STREAM)
+@fault_kind("encoding", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE)
 def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
-    """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never does."""
+    """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never sends."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
     return lambda due: AnswerEdit(due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
 
 
-@fault_kind("encoding", stream_result="raises AssertionError", create_result=_AS_EVER)
+@fault_kind("encoding", stream_result="raises AssertionError", create_result=_AS_USUAL)
 def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     """The body begins with a byte order mark."""
 
@@ -50,18 +50,18 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
     return effect
 
 
-@fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NO_STREAM, points=STREAM_POINTS)
+@fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """The last text of the event after a point holds a byte that is not UTF-8."""
+    """The last string in the event after a point contains a byte that is not UTF-8."""
 
-    def act(place: PointContext) -> StreamChange | None:
-        before, quote, after = place.event.rpartition(b'"')
-        return StreamChange((Chunk(place.at, before + b"\xff" + quote + after),)) if quote else None
+    def act(point: PointContext) -> StreamChange | None:
+        before, quote, after = point.event.rpartition(b'"')
+        return StreamChange((Chunk(point.at, before + b"\xff" + quote + after),)) if quote else None
 
     return make_point_effect(at, occurrence, act)
 
 
-@fault_kind("encoding", stream_result=_AS_EVER, create_result=_AS_EVER)
+@fault_kind("encoding", stream_result=_AS_USUAL, create_result=_AS_USUAL)
 def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     """Every character of more than one byte arrives in two chunks."""
 
@@ -75,9 +75,9 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
     return effect
 
 
-@fault_kind("encoding", stream_result=_AS_EVER, create_result=_AS_EVER)
+@fault_kind("encoding", stream_result=_AS_USUAL, create_result=_AS_USUAL)
 def wrong_content_type(*, content_type: str = "text/html", **when: Unpack[ConditionArguments]) -> Effect:
-    """The answer is what it should be, and its head calls it something else."""
+    """The answer is correct, but its head names another content type."""
     checks.require_header_text("content_type", content_type)
 
     def effect(due: DueRequest) -> Edit:

@@ -1,4 +1,4 @@
-"""Answers that come late: at once, never quite, or a byte at a time. Nothing sleeps here: times are data."""
+"""Answers that arrive late: all of it, from a point on, or a few bytes at a time. Nothing sleeps: times are data."""
 
 from dataclasses import replace
 from typing import Unpack
@@ -11,12 +11,12 @@ from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Piece
 
 PING = encode_event("ping", '{"type": "ping"}')
-"""A ping as the API writes it: the only event with a space after the colon, and never padded."""
+"""A ping as the API writes it: the only event whose JSON has a space after the colon, and never padded."""
 
 
-@fault_kind("stall", stream_result="answers as ever, late", create_result="answers as ever, late")
+@fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
 def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Effect:
-    """Nothing comes for `seconds`, then the whole answer as ever."""
+    """Nothing arrives for `seconds`, then the whole answer does."""
     late = checks.require_seconds("seconds", seconds)
 
     def effect(due: DueRequest) -> Edit:
@@ -26,20 +26,20 @@ def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Ef
     return effect
 
 
-@fault_kind("stall", stream_result="answers as ever, late", create_result="does not apply", points=STREAM_POINTS)
+@fault_kind("stall", stream_result="answers as usual, late", create_result="does not apply", points=STREAM_POINTS)
 def stall(
     *, seconds: float = 60, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """The stream falls silent for `seconds` at a point, then goes on."""
+    """The stream is silent for `seconds` at a point, then goes on."""
     late = checks.require_seconds("seconds", seconds)
     return make_point_effect(
-        at, occurrence, lambda place: StreamChange((Chunk(place.at + late, place.event),), delay=late)
+        at, occurrence, lambda point: StreamChange((Chunk(point.at + late, point.event),), delay=late)
     )
 
 
 @fault_kind(
     "stall",
-    stream_result="answers otherwise: content, stop_reason, usage, late",
+    stream_result="answers differently: content, stop_reason, usage, late",
     create_result="does not apply",
     points=STREAM_POINTS,
 )
@@ -52,39 +52,39 @@ def ping_only(
     then: str = "end",
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """From a point on only pings come, `count` of them every `interval` seconds.
+    """From a point on only pings arrive, `count` of them, one every `interval` seconds.
 
-    `then` the stream ends cleanly (`end`), is cut (`reset`), or goes on (`resume`).
+    `then` says what follows: the stream ends cleanly (`end`), is cut (`reset`), or goes on (`resume`).
     """
     checks.require_whole_number("count", count)
     checks.require_seconds("interval", interval)
     checks.require_one_of("then", then, ("end", "reset", "resume"))
 
-    def act(place: PointContext) -> StreamChange:
-        pings = tuple(Chunk(place.at + interval * nth, PING) for nth in range(1, count + 1))
+    def act(point: PointContext) -> StreamChange:
+        pings = tuple(Chunk(point.at + interval * nth, PING) for nth in range(1, count + 1))
         late = interval * count
-        moment = place.at + late
+        moment = point.at + late
         last: Piece = End(moment)
         if then == "reset":
             last = Cut(moment, "reset")
         elif then == "resume":
-            last = Chunk(moment, place.event)
+            last = Chunk(moment, point.event)
         return StreamChange((*pings, last), delay=late)
 
     return make_point_effect(at, occurrence, act)
 
 
-@fault_kind("stall", stream_result="answers as ever, late", create_result="answers as ever, late")
+@fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
 def trickle(*, size: int = 1, interval: float = 0.05, **when: Unpack[ConditionArguments]) -> Effect:
-    """The body comes in chunks of at most `size` bytes, `interval` seconds apart."""
+    """The body arrives in chunks of at most `size` bytes, `interval` seconds apart."""
     checks.require_whole_number("size", size)
     checks.require_seconds("interval", interval)
 
-    def drops(chunk: Chunk) -> list[Chunk]:
+    def split(chunk: Chunk) -> list[Chunk]:
         starts = range(0, len(chunk.data), size)
         return [
             Chunk(chunk.at + interval * nth, chunk.data[start : start + size])
             for nth, start in enumerate(starts, start=1)
         ]
 
-    return lambda due: ChunkEdit(due, drops, f"chunk of more than {size} bytes")
+    return lambda due: ChunkEdit(due, split, f"chunk of more than {size} bytes")

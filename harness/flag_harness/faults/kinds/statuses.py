@@ -1,11 +1,11 @@
-"""Error statuses: the API, or what stands before it, refuses the request. Nothing below the fault is asked.
+"""Error statuses: the API, or a proxy in front of it, refuses the request. The upstream gets no request.
 
-Bodies and headers are those of recorded errors where any are known; 403, 413, 429, 500 and 529 are as users quote them,
-the pages of 502 and 504 as Cloudflare writes them, 503 as Envoy does.
+Bodies and headers come from recorded errors as far as there are any; 403, 413, 429, 500 and 529 are as users quote
+them, the pages of 502 and 504 as Cloudflare writes them, and 503 as Envoy writes it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from random import Random
 from typing import Any, TypeAlias, Unpack
@@ -13,12 +13,13 @@ from typing import Any, TypeAlias, Unpack
 from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind, http_date
 from flag_harness.faults.when import ConditionArguments
-from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header_value
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, header_value
 
 RetryAfter: TypeAlias = int | float | str | datetime | None
-"""Seconds, the header's text, or a moment (written as an HTTP date); `None` sends no header."""
+"""Seconds, the text of the header, or a datetime (sent as an HTTP date); `None` sends no header."""
 
-_Answering: TypeAlias = Callable[[DueRequest], Response]
+_Answer: TypeAlias = Callable[[DueRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 22
 _EDGE: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
@@ -46,8 +47,8 @@ def bad_request(
     **when: Unpack[ConditionArguments],
 ) -> Effect:
     """400 `invalid_request_error` with any message."""
-    return _refusing(
-        400, "invalid_request_error", checks.require_text("message", message), _retry(None, None, should_retry)
+    return _api_error(
+        400, "invalid_request_error", checks.require_text("message", message), _retry_headers(None, None, should_retry)
     )
 
 
@@ -55,18 +56,18 @@ def bad_request(
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """400 for an `anthropic-beta` value that the API does not know; requests without it pass."""
+    """400 for an unknown `anthropic-beta` value; requests without it pass."""
     message = (
         f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."
     )
-    refuse = _refusing(400, "invalid_request_error", message, _retry(None, None, should_retry))
+    refuse = _api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
 
     def effect(due: DueRequest) -> Response | None:
-        named = [one.strip() for one in header_value(due.request.headers, "anthropic-beta").split(",")]
-        if beta in named:
+        betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
+        if beta in betas:
             return refuse(due)
-        due.miss(f"the request does not ask for the beta {beta}")
+        due.note_miss(f"the request does not ask for the beta {beta}")
         return None
 
     return effect
@@ -80,16 +81,16 @@ def parameter_rejected(
     should_retry: bool | None = False,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """400 for a parameter of the body (top level); requests without it pass."""
+    """400 for a top-level parameter of the body; requests without it pass."""
     name = checks.require_text("parameter", parameter)
     text = f"{name}: Extra inputs are not permitted" if message is None else message
-    retry = _retry(None, None, should_retry)
-    refuse = _refusing(400, "invalid_request_error", checks.require_text("message", text), retry)
+    retry = _retry_headers(None, None, should_retry)
+    refuse = _api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
 
     def effect(due: DueRequest) -> Response | None:
-        if parameter in asked(due.request):
+        if parameter in decode_json_object(due.request.body):
             return refuse(due)
-        due.miss(f"the request has no {parameter}")
+        due.note_miss(f"the request has no {parameter}")
         return None
 
     return effect
@@ -97,24 +98,24 @@ def parameter_rejected(
 
 @fault_kind(**_errors("AuthenticationError"))
 def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
-    """401 `authentication_error`: the key is wrong, or was withdrawn."""
-    return _refusing(401, "authentication_error", "invalid x-api-key", _retry(None, None, should_retry))
+    """401 `authentication_error`: the key is wrong or revoked."""
+    return _api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
 
 
 @fault_kind(**_errors("PermissionDeniedError"))
 def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
-    """403 `permission_error`: the key may not use this."""
+    """403 `permission_error`: the key lacks a permission."""
     message = "Your API key does not have permission to use the specified resource."
-    return _refusing(403, "permission_error", message, _retry(None, None, should_retry))
+    return _api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
 
 
 @fault_kind(**_errors("NotFoundError"))
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
-    """404 `not_found_error`: the request's model is gone, or was never there."""
+    """404 `not_found_error`: the request's model does not exist."""
 
     def effect(due: DueRequest) -> Response:
-        message = f"model: {asked(due.request).get('model', 'unknown')}"
-        return _refusing(404, "not_found_error", message, _retry(None, None, should_retry))(due)
+        message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
+        return _api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
 
     checks.require_optional("should_retry", should_retry, bool, "true, false or none")
     return effect
@@ -122,10 +123,10 @@ def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
 
 @fault_kind(**_errors("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
-    """413 from the edge: the body has neither the error's usual frame nor a request id."""
-    headers = _retry(None, None, should_retry)
+    """413 from the edge server: the body has neither the usual error envelope nor a request id."""
+    headers = _retry_headers(None, None, should_retry)
     body = _json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
-    return _answering(413, (("content-type", "application/json"), *_EDGE, *headers), body)
+    return _fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
 
 
 @fault_kind(**_errors("RateLimitError"))
@@ -138,8 +139,8 @@ def rate_limited(
     **when: Unpack[ConditionArguments],
 ) -> Effect:
     """429 `rate_limit_error`, with or without `retry-after`: seconds, a date, or any text."""
-    headers = _retry(retry_after, retry_after_ms, should_retry)
-    return _refusing(429, "rate_limit_error", checks.require_text("message", message), headers)
+    headers = _retry_headers(retry_after, retry_after_ms, should_retry)
+    return _api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
 
 
 @fault_kind(**_errors("InternalServerError"))
@@ -147,15 +148,15 @@ def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """500 `api_error`."""
-    return _refusing(500, "api_error", "Internal server error", _retry(retry_after, None, should_retry))
+    return _api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("InternalServerError"))
 def bad_gateway(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """502 with an HTML page: the body is no JSON."""
-    return _page(502, "502 Bad Gateway", _retry(retry_after, None, should_retry))
+    """502 with an HTML page instead of JSON."""
+    return _html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("ServiceUnavailableError"))
@@ -164,54 +165,45 @@ def unavailable(
 ) -> Effect:
     """503 with a line of plain text."""
     body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
-    headers = (("content-type", "text/plain"), *_EDGE, *_retry(retry_after, None, should_retry))
-    return _answering(503, headers, body)
+    headers = (("content-type", "text/plain"), *_EDGE, *_retry_headers(retry_after, None, should_retry))
+    return _fixed_answer(503, headers, body)
 
 
 @fault_kind(**_errors("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """504 with an HTML page."""
-    return _page(504, "504 Gateway Time-out", _retry(retry_after, None, should_retry))
+    """504 with an HTML page instead of JSON."""
+    return _html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
 
 
 @fault_kind(**_errors("OverloadedError"))
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """529 `overloaded_error`: the API has more to do than it can."""
-    return _refusing(529, "overloaded_error", "Overloaded", _retry(retry_after, None, should_retry))
-
-
-def asked(request: Request) -> Mapping[str, Any]:
-    """The JSON object of a request's body; empty where it is none."""
-    try:
-        found = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """529 `overloaded_error`."""
+    return _api_error(529, "overloaded_error", "Overloaded", _retry_headers(retry_after, None, should_retry))
 
 
 def request_id(random: Random) -> str:
-    """A request id as the API draws them: `req_01` and 22 letters and digits."""
+    """Return a random request id of the API's form: `req_01` and 22 letters and digits."""
     return "req_01" + "".join(random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
 
-def _refusing(status: int, error_type: str, message: str, headers: Headers) -> _Answering:
-    """An effect that answers with an error of the API itself, its request id in header and body."""
+def _api_error(status: int, error_type: str, message: str, headers: Headers) -> _Answer:
+    """Return the effect that answers with an error of the API, its request id in header and body."""
 
     def effect(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))
         body = _json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
-        return _answering(status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body)(
-            due
-        )
+        return _fixed_answer(
+            status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body
+        )(due)
 
     return effect
 
 
-def _answering(status: int, headers: Headers, body: bytes) -> _Answering:
+def _fixed_answer(status: int, headers: Headers, body: bytes) -> _Answer:
     def effect(due: DueRequest) -> Response:
         due.fire()
         length = ("content-length", str(len(body)))
@@ -220,24 +212,24 @@ def _answering(status: int, headers: Headers, body: bytes) -> _Answering:
     return effect
 
 
-def _page(status: int, title: str, headers: Headers) -> _Answering:
-    return _answering(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
+def _html_page(status: int, title: str, headers: Headers) -> _Answer:
+    return _fixed_answer(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
 
 
-def _retry(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:
-    """The headers that tell a client whether and when to try again."""
+def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:
+    """Return the headers that tell a client whether and when to retry."""
     checks.require_optional("should_retry", should_retry, bool, "true, false or none")
     found: list[tuple[str, str]] = []
     if should_retry is not None:
         found.append(("x-should-retry", str(should_retry).lower()))
     if retry_after is not None:
-        found.append(("retry-after", _retry_after(retry_after)))
+        found.append(("retry-after", _retry_after_text(retry_after)))
     if retry_after_ms is not None:
         found.append(("retry-after-ms", str(checks.require_whole_number("retry_after_ms", retry_after_ms, least=0))))
     return tuple(found)
 
 
-def _retry_after(value: object) -> str:
+def _retry_after_text(value: object) -> str:
     if isinstance(value, str) and value:
         return checks.require_header_text("retry_after", value)
     if isinstance(value, datetime):

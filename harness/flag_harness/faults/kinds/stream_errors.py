@@ -1,4 +1,4 @@
-"""`event: error` in a stream that began with a 200: the API gives up half-way."""
+"""`event: error` in a stream that began with a 200: the API gives up halfway."""
 
 import json
 from typing import Unpack
@@ -24,7 +24,7 @@ MESSAGES = {
     "not_found_error": "Not found",
     "request_too_large": "Request exceeds the maximum size",
 }
-"""What the API says for each type of error."""
+"""The API's message for each type of error."""
 
 
 @fault_kind(
@@ -43,27 +43,27 @@ def stream_error(
     with_request_id: bool = False,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """`event: error` in the stream, at any point, after which the stream ends without `message_stop`.
+    """An `error` event arrives at a point, and the stream ends without `message_stop`.
 
-    `padding` is the number of spaces before the last brace (0 to 15; drawn by the seed where it is not given);
-    `with_request_id` adds the id that some of these events carry.
+    `padding` is the number of spaces before the last brace, 0 to 15 (default: drawn from the seed); `with_request_id`
+    adds the request id that some of these events carry.
     """
     checks.require_one_of("kind", kind, MESSAGES)
     checks.require_optional("with_request_id", with_request_id, bool, "true or false")
     if padding is not None and not 0 <= checks.require_whole_number("padding", padding, least=0) <= _MOST_PADDING:
         raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MOST_PADDING}")
-    said = MESSAGES[kind] if message is None else checks.require_text("message", message)
+    text = MESSAGES[kind] if message is None else checks.require_text("message", message)
 
-    def act(place: PointContext) -> StreamChange:
-        spaces = place.random.randint(0, _MOST_PADDING) if padding is None else padding
+    def act(point: PointContext) -> StreamChange:
+        spaces = point.random.randint(0, _MOST_PADDING) if padding is None else padding
         error: dict[str, object] = {
             "type": "error",
-            "error": {"details": None, "type": kind, "message": said},
+            "error": {"details": None, "type": kind, "message": text},
         }
         if with_request_id:
-            error["request_id"] = request_id(place.random)
+            error["request_id"] = request_id(point.random)
         data = json.dumps(error, separators=(",", ":"), ensure_ascii=False)
         event = encode_event("error", data[:-1] + " " * spaces + "}")
-        return StreamChange((Chunk(place.at, event), End(place.at)))
+        return StreamChange((Chunk(point.at, event), End(point.at)))
 
     return make_point_effect(at, occurrence, act)

@@ -106,7 +106,7 @@ def _read_fault(node: pytest.Item, given: object) -> "Fault":
         raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
     _check_fault(fault, node.config)
     ids = [combination.id for combination in item_combinations(node)]
-    if not any(map(fault.when.under, ids)):
+    if not any(map(fault.condition.allows, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
     return fault
 
@@ -155,8 +155,8 @@ class FaultTotals:
     """Adds up the counts of the command line's faults over all tests and workers."""
 
     def __init__(self, faults: "tuple[Fault, ...]") -> None:
-        self._faults = [fault.arm(min(fault.when.combination or (), default=None)) for fault in faults]
-        self._awaited = [fault.when.combination is None for fault in faults]
+        self._faults = [fault.arm(min(fault.condition.combination or (), default=None)) for fault in faults]
+        self._awaited = [fault.condition.combination is None for fault in faults]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
