@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flag_harness.cassette import NO_FILTERS, Cassette, Envelope, Filters, Interaction, Recorder, replay
-from flag_harness.cassette.redact.texts import texts
+from flag_harness.cassette.redact.body_texts import body_texts
 from flag_harness.errors import CassetteMiss, ConfigError
 from flag_harness.wire.sse import decode_events, encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
@@ -29,7 +29,7 @@ def _asked(value: Any, url: str = "/v1/messages", headers: tuple[tuple[str, str]
 
 
 def _filtered(filters: Filters, value: Any) -> Any:
-    return json.loads(filters.request(_asked(value)).body)
+    return json.loads(filters.filter_request(_asked(value)).body)
 
 
 def _answer(*chunks: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Response:
@@ -61,7 +61,7 @@ def _deltas(stream: bytes, name: str) -> list[str]:
 
 
 def _body(filters: Filters, *chunks: bytes) -> bytes:
-    return response_body(filters.response(_answer(*chunks)))
+    return response_body(filters.filter_response(_answer(*chunks)))
 
 
 def test_filters_are_only_ever_added() -> None:
@@ -77,9 +77,9 @@ def test_without_filters_everything_is_as_it_was() -> None:
     """The very same values."""
     request, response = _asked({"a": 1}), _answer(b"x")
     interaction = Interaction(request, response)
-    assert request is NO_FILTERS.request(request)
-    assert response is NO_FILTERS.response(response)
-    assert interaction is NO_FILTERS.interaction(interaction)
+    assert request is NO_FILTERS.filter_request(request)
+    assert response is NO_FILTERS.filter_response(response)
+    assert interaction is NO_FILTERS.filter_interaction(interaction)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_without_filters_everything_is_as_it_was() -> None:
         *(
             (
                 {"json": [path]},
-                f"filters: {path!r} is no JSON path; write names with dots, and [0], [*], * or ** for what lies "
-                "between: 'messages[*].content', '**.password'",
+                f"filters: {path!r} is not a JSON path; separate names by dots and use [0], [*], * or ** in between, "
+                "as in 'messages[*].content' or '**.created_at'",
             )
             for path in ("", "a..b", ".a", "a[x]", "a.", "a**", "[0]b")
         ),
@@ -113,9 +113,9 @@ def test_a_header_is_left_out_in_any_case() -> None:
     filters = Filters(headers=("Request-ID",), patterns=(r"hunter2-\w+",))
     headers = (("request-id", "r1"), ("content-type", "text/plain"), ("REQUEST-ID", "r2"), ("x", SECRET))
     left = (("content-type", "text/plain"), ("x", "REDACTED"))
-    assert left == filters.request(_asked({}, headers=headers)).headers
-    assert _asked({"a": 1}) == Filters(headers=("x",)).request(_asked({"a": 1}, headers=(("X", "y"),)))
-    head = filters.response(_answer(b"x", headers=headers))[0]
+    assert left == filters.filter_request(_asked({}, headers=headers)).headers
+    assert _asked({"a": 1}) == Filters(headers=("x",)).filter_request(_asked({"a": 1}, headers=(("X", "y"),)))
+    head = filters.filter_response(_answer(b"x", headers=headers))[0]
     assert isinstance(head, Head)
     assert left == head.headers
 
@@ -133,7 +133,7 @@ def test_a_header_is_left_out_in_any_case() -> None:
 )
 def test_a_url_is_read_as_what_it_says(url: str, expected: str) -> None:
     """Query parameters by name, patterns in the path and in each parameter, however it is quoted."""
-    assert expected == (Filters(query=("token",)) + PATTERN).request(_asked({}, url)).url
+    assert expected == (Filters(query=("token",)) + PATTERN).filter_request(_asked({}, url)).url
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_redirect_is_read_as_a_url_too(location: str, expected: str) -> None:
     """What its query held is known, to be taken out of reports."""
     filters = Filters(query=("token",)) + PATTERN
     response = _answer(headers=(("Location", location),))
-    assert _answer(headers=(("Location", expected),)) == filters.response(response)
+    assert _answer(headers=(("Location", expected),)) == filters.filter_response(response)
     taken = {"a token"} if "token" in location else set()
-    assert taken == Filters(query=("Token",)).taken(_asked({}), response)
+    assert taken == Filters(query=("Token",)).secrets(_asked({}), response)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_list_at_the_top_has_paths_too() -> None:
 def test_a_pattern_is_sought_in_what_a_body_says() -> None:
     """In strings however they are escaped, in keys, in numbers; all else keeps its bytes."""
     data = b'{"a" : "x \\u0068unter2-p\\n", "hunter2-k":[12345, 7],  "u":"\\ud83d\\ude00 \\/"}'
-    hidden = Filters(patterns=(r"hunter2-\w+", "234")).request(_asked(data)).body
+    hidden = Filters(patterns=(r"hunter2-\w+", "234")).filter_request(_asked(data)).body
     assert b'{"a" : "x REDACTED\\n", "REDACTED":[0, 7],  "u":"\\ud83d\\ude00 \\/"}' == hidden
 
 
@@ -203,7 +203,7 @@ def test_the_words_of_the_api_stay() -> None:
 def test_a_pattern_with_quotes_is_sought_in_the_json_as_written() -> None:
     """The values it stands over go whole, also where deltas make the value."""
     filters = Filters(patterns=(r'"pin":\s*"[^"]*"', r'"text": "It'))
-    assert b'{"REDACTED": "REDACTED", "b": "1"}' == filters.request(_asked({"pin": "1234", "b": "1"})).body
+    assert b'{"REDACTED": "REDACTED", "b": "1"}' == filters.filter_request(_asked({"pin": "1234", "b": "1"})).body
     assert ["REDACTED", ""] == _deltas(_body(filters, _texts("It is ", "12")), "text")
     parts = _deltas(_body(filters, _inputs('{"a": 1, "pi', 'n": "12', '34"}')), "partial_json")
     assert {"a": 1, "REDACTED": "REDACTED"} == json.loads("".join(parts))
@@ -256,7 +256,7 @@ def test_a_stream_keeps_its_padding_and_its_chunks() -> None:
     line = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
     stream = line + b'{"type":"text_delta","text":"a hunter2-planted z"}     }\n\n'
     cut = stream.index(b"er2")
-    hidden = PATTERN.response(_answer(stream[:cut], stream[cut : cut + 2], stream[cut + 2 :]))
+    hidden = PATTERN.filter_response(_answer(stream[:cut], stream[cut : cut + 2], stream[cut + 2 :]))
     assert _answer(line + b'{"type":"text_delta","text":"a REDACTED', b"", b' z"}     }\n\n') == hidden
 
 
@@ -264,7 +264,7 @@ def test_a_stream_that_was_cut_inside_an_event_is_searched_too() -> None:
     """Half of the secret in the last whole event, the rest in one that never ended."""
     rest = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
     stream = _texts("hunter2") + rest + b'"text":"-planted and'
-    hidden = PATTERN.response((Head(0.0, 200, ()), Chunk(0.0, stream), Cut(1.0, "reset")))
+    hidden = PATTERN.filter_response((Head(0.0, 200, ()), Chunk(0.0, stream), Cut(1.0, "reset")))
     assert _texts("REDACTED") + rest + b'"text":" and' == response_body(hidden)
 
 
@@ -287,7 +287,7 @@ def test_other_bodies_are_searched_as_they_stand(data: bytes) -> None:
 
 def test_a_string_of_half_a_character_stays_one() -> None:
     """JSON may escape what UTF-8 cannot write."""
-    assert b'{"a": "\\ud83d REDACTED"}' == PATTERN.request(_asked(b'{"a": "\\ud83d hunter2-a"}')).body
+    assert b'{"a": "\\ud83d REDACTED"}' == PATTERN.filter_request(_asked(b'{"a": "\\ud83d hunter2-a"}')).body
 
 
 @pytest.mark.parametrize("before", [b"a text with ", b"\xff\x00 a document with \xfe "])
@@ -309,19 +309,19 @@ def test_a_compressed_response_becomes_plain_where_something_is_hidden(
     """In as many chunks; where nothing is hidden it stays as it came."""
     packed = pack(b'{"a": "hunter2-a"}')
     response = _answer(packed[:5], packed[5:], headers=(("content-encoding", encoding), ("x", "y")))
-    hidden = PATTERN.response(response)
+    hidden = PATTERN.filter_response(response)
     assert (Head(0.1, 200, (("x", "y"),)), b'{"a": "REDACTED"}', 4) == (hidden[0], response_body(hidden), len(hidden))
-    assert response == Filters(patterns=("nothing",)).response(response)
+    assert response == Filters(patterns=("nothing",)).filter_response(response)
 
 
 def test_a_response_that_is_not_compressed_as_it_says_is_searched_as_it_stands() -> None:
     """So is one whose encoding is not known here, one without a head, and an empty one."""
     for encoding in ("gzip", "br"):
         headers = (("content-encoding", encoding),)
-        assert _answer(b"REDACTED", headers=headers) == PATTERN.response(_answer(b"hunter2-a", headers=headers))
-    assert (Cut(0.1, "refused"),) == PATTERN.response((Cut(0.1, "refused"),))
-    assert () == PATTERN.response(())
-    assert b"" == PATTERN.request(_asked(b"")).body
+        assert _answer(b"REDACTED", headers=headers) == PATTERN.filter_response(_answer(b"hunter2-a", headers=headers))
+    assert (Cut(0.1, "refused"),) == PATTERN.filter_response((Cut(0.1, "refused"),))
+    assert () == PATTERN.filter_response(())
+    assert b"" == PATTERN.filter_request(_asked(b"")).body
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_a_response_that_is_not_compressed_as_it_says_is_searched_as_it_stands()
 def test_a_text_to_be_shown_loses_what_stands_beside_a_name(said: str, shown: str) -> None:
     """In URLs, headers, JSON and what Python prints of them."""
     filters = Filters(("request-id",), ("token",), ("metadata.user_id", "stop[*]", "[*]"), PATTERN.patterns)
-    assert shown == filters.text(said)
+    assert shown == filters.filter_text(said)
 
 
 def test_what_was_taken_out_is_known() -> None:
@@ -349,9 +349,9 @@ def test_what_was_taken_out_is_known() -> None:
     request = _asked({"user": "somebody", "b": "hunter2-b"}, "/v1?token=a%20token&x=1", (("request-id", "abcdef"),))
     response = _answer(_texts("hunt", "er2-deltas"), headers=(("request-id", "short"), ("x", "another")))
     expected = {"a token", "abcdef", "somebody", "hunter2-b", "hunter2-deltas"}
-    assert expected == filters.taken(request, response)
-    assert set() == Filters(query=("y",)).taken(request, response)
-    assert {"abcdef"} == Filters(headers=("REQUEST-ID",)).taken(request, response)
+    assert expected == filters.secrets(request, response)
+    assert set() == Filters(query=("y",)).secrets(request, response)
+    assert {"abcdef"} == Filters(headers=("REQUEST-ID",)).secrets(request, response)
 
 
 def test_a_request_matches_with_and_without_the_secret() -> None:
@@ -374,7 +374,7 @@ def test_a_request_matches_with_and_without_the_secret() -> None:
 def test_what_a_pattern_finds_in_its_own_mark_matches_all_the_same() -> None:
     """Filtered twice, a body may differ from the one filtered once; each is played once."""
     filters = Filters(patterns=(".{3}",))
-    recorded = filters.interaction(Interaction(_asked({"content": "abcdefg"}), _answer(b"{}")))
+    recorded = filters.filter_interaction(Interaction(_asked({"content": "abcdefg"}), _answer(b"{}")))
     played = replay(Cassette(Envelope("live", ""), (recorded, recorded)), filters=filters)
     played(_asked({"content": "abcdefg"}))
     played(_asked({"content": "abcdefg"}))
@@ -385,13 +385,13 @@ def test_what_a_pattern_finds_in_its_own_mark_matches_all_the_same() -> None:
 
 def test_every_text_says_where_it_stands() -> None:
     """The JSON path, or the event; of deltas, which of which block."""
-    found = {text.value: text for text in texts(_texts("ab", "cd", "ef").decode())}
-    assert "event 0 message.id" == found["msg_1"].where(0, 5)
-    assert "delta 0-1 of block 0" == found["abcdef"].where(1, 3)
-    assert "delta 2 of block 0" == found["abcdef"].where(4, 6)
+    found = {text.value: text for text in body_texts(_texts("ab", "cd", "ef").decode())}
+    assert "event 0 message.id" == found["msg_1"].locate(0, 5)
+    assert "delta 0-1 of block 0" == found["abcdef"].locate(1, 3)
+    assert "delta 2 of block 0" == found["abcdef"].locate(4, 6)
     assert ["a", "a[0].b", "a[0].b", "body"] == [
-        *(text.where(0, 1) for text in texts('{"a": [{"b": "c"}]}')),
-        *(text.where(0, 1) for text in texts("plain")),
+        *(text.locate(0, 1) for text in body_texts('{"a": [{"b": "c"}]}')),
+        *(text.locate(0, 1) for text in body_texts("plain")),
     ]
 
 
@@ -417,7 +417,7 @@ def test_no_secret_survives_in_any_text_in_any_deltas_in_any_chunks(
 ) -> None:
     """The stream can be read and keeps its events and chunks; the texts around the secret are what they were."""
     response = _as_chunks(data, _texts(*data.draw(_cut(before + secret + after))))
-    hidden = Filters(patterns=(re.escape(secret),)).response(response)
+    hidden = Filters(patterns=(re.escape(secret),)).filter_response(response)
     assert [piece.at for piece in response] == [piece.at for piece in hidden]
     events, old = list(decode_events([response_body(hidden)])), list(decode_events([response_body(response)]))
     assert [(event.event, json.loads(event.data).keys()) for event in old] == [
@@ -435,7 +435,7 @@ def test_whatever_the_pattern_the_stream_stays_one(text: str, pattern: str, data
     """Every event is read as JSON, under the same name, and the tool's input is JSON."""
     source = json.dumps({"command": text, "n": len(text)}, ensure_ascii=data.draw(st.booleans()))
     for stream in (_inputs(*data.draw(_cut(source))), _texts(*data.draw(_cut(text)))):
-        hidden = Filters(patterns=(pattern,), json=("**.command",)).response(_as_chunks(data, stream))
+        hidden = Filters(patterns=(pattern,), json=("**.command",)).filter_response(_as_chunks(data, stream))
         names = [event.event for event in decode_events([stream])]
         assert names == [json.loads(event.data)["type"] for event in decode_events([response_body(hidden)])]
         if parts := _deltas(response_body(hidden), "partial_json"):
@@ -448,7 +448,7 @@ def test_bytes_in_which_nothing_is_found_stay(content: bytes, data: st.DataObjec
     """Also where they look like JSON or a stream."""
     begin = data.draw(st.sampled_from([b"", b"{", b'data: {"a', b'["\\u', b'"']))
     response = _as_chunks(data, begin + content)
-    assert response == Filters(patterns=("§§§§",), json=("zz.y",)).response(response)
+    assert response == Filters(patterns=("§§§§",), json=("zz.y",)).filter_response(response)
 
 
 @settings(deadline=None)
@@ -456,4 +456,4 @@ def test_bytes_in_which_nothing_is_found_stay(content: bytes, data: st.DataObjec
 def test_no_secret_survives_among_any_bytes(before: bytes, after: bytes, data: st.DataObject) -> None:
     """Whatever they look like."""
     response = _as_chunks(data, before + b" hunter2-planted " + after)
-    assert b"hunter2-planted" not in response_body(Filters(patterns=("hunter2-planted",)).response(response))
+    assert b"hunter2-planted" not in response_body(Filters(patterns=("hunter2-planted",)).filter_response(response))

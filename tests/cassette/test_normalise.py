@@ -90,8 +90,8 @@ def test_a_body_that_is_no_json_stays_as_it_is() -> None:
         *(
             (
                 {"json": [path]},
-                f"normalise: {path!r} is no JSON path; write names with dots, and [0], [*], * or ** for what lies "
-                "between: 'messages[*].content', '**.created_at'",
+                f"normalise: {path!r} is not a JSON path; separate names by dots and use [0], [*], * or ** in "
+                "between, as in 'messages[*].content' or '**.created_at'",
             )
             for path in ("", ".a", "a..b", "a[x]", "a]")
         ),

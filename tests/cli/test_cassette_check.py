@@ -100,10 +100,11 @@ def test_a_key_stays_in_the_history(capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = _run(capsys, "--history", "--json")
     report: Any = json.loads("\n".join(lines))
     assert 1 == code
-    place = {"place": "request messages[0].content", "kind": "an Anthropic key", "shown": "sk-ant…", "interaction": 0}
+    key = {"kind": "an Anthropic key", "excerpt": "sk-ant…"}
+    place = {"location": "request messages[0].content", **key, "interaction": 0}
     assert [
         {"path": "recordings/a.json", "commit": first, **place},
-        {"path": "recordings/old.yaml", "commit": second, **place, "place": "line 1", "interaction": None},
+        {"path": "recordings/old.yaml", "commit": second, **place, "location": "line 1", "interaction": None},
         {"path": "recordings/ü \n.json", "commit": fourth, **place},
     ] == report["findings"]
     assert (7, []) == (report["checked"], report["unreadable"])

@@ -42,13 +42,13 @@ def test_without_filters_only_keys_are_hidden() -> None:
 def test_a_whole_exchange_is_read_once(last: Piece, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many texts are shown after it, so that many requests that log much do not read each other again."""
     tap, read = TrafficLog(), []
-    taken = Filters.taken
+    taken = Filters.secrets
 
     def counted(filters: Filters, request: Request, response: Any) -> frozenset[str]:
         read.append(request.body)
         return taken(filters, request, response)
 
-    monkeypatch.setattr(Filters, "taken", counted)
+    monkeypatch.setattr(Filters, "secrets", counted)
     hiding = TrafficMask(FILTERS, tap)
     bodies = [b"%d" % number for number in range(50)]
     for body in bodies:

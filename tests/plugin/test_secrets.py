@@ -297,7 +297,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
 @pytest.mark.parametrize(
     ("filters", "extra", "message"),
     [
-        ("[tool.flag-harness.filters]\njson = ['a..b']\n", "", "*filters: 'a..b' is no JSON path; *"),
+        ("[tool.flag-harness.filters]\njson = ['a..b']\n", "", "*filters: 'a..b' is not a JSON path; *"),
         (
             "",
             "@pytest.mark.harness_filters(pattern=['x'])",

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from flag_harness.cassette.match.matching import MatchWord, body_value, hashed, loose_content, match_content
 from flag_harness.cassette.match.multipart import without_boundary
-from flag_harness.cassette.redact.headers import kept_of_request
+from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, response_body
 
 UpstreamName = Literal["live", "simulator", "imported"]
@@ -69,7 +69,7 @@ class Interaction:
 
 def kept_request(request: Request) -> Request:
     """The request without what a cassette does not keep: its host and every header that is not on the allow-list."""
-    return Request(request.method, request.path, kept_of_request(request.headers), request.body)
+    return Request(request.method, request.path, select_request_headers(request.headers), request.body)
 
 
 def same_but_for_times(old: Interaction, new: Interaction) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flag_harness.cassette.interaction import Interaction, kept_request
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
-from flag_harness.cassette.redact.headers import kept_of_response
+from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Head, Piece
 
@@ -26,7 +26,7 @@ class Recorder(TrafficLog):
     def interactions(self) -> tuple[Interaction, ...]:
         """What a cassette keeps of all that was noted, in the order in which requests were sent."""
         return tuple(
-            self._filters.interaction(
+            self._filters.filter_interaction(
                 Interaction(kept_request(request), tuple(_kept(piece, request.url) for piece in response))
             )
             for request, response in self.exchanges
@@ -35,4 +35,4 @@ class Recorder(TrafficLog):
 
 def _kept(piece: Piece, url: str) -> Piece:
     piece = replace(piece, at=round(piece.at, MICROSECONDS))
-    return replace(piece, headers=kept_of_response(piece.headers, url)) if isinstance(piece, Head) else piece
+    return replace(piece, headers=select_response_headers(piece.headers, url)) if isinstance(piece, Head) else piece

@@ -11,7 +11,7 @@ from flag_harness.cassette.match.miss import Miss, Reporter
 from flag_harness.cassette.match.normalise import NO_NORMALISERS, Normalisers
 from flag_harness.cassette.merge import own_places
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
-from flag_harness.cassette.redact.scan import without_keys
+from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import End, Request, Response
 
@@ -87,7 +87,7 @@ class Replay:
         return tuple(place for place in range(len(self.cassette.interactions)) if place not in taken)
 
     def _asked(self, request: Request) -> Interaction:
-        return Interaction(self._filters.request(kept_request(request)), ())
+        return Interaction(self._filters.filter_request(kept_request(request)), ())
 
     def _response(self, place: int, asked: Interaction) -> Response:
         response = self.cassette.interactions[place].response
@@ -109,7 +109,7 @@ class Replay:
         return self._kept(miss)
 
     def _kept(self, found: Miss) -> CassetteMiss:
-        report = replace(found, message=without_keys(found.message))
+        report = replace(found, message=redact_keys(found.message))
         miss = self._refusal(report.message)
         with self._lock:
             self.misses.append(miss)
@@ -133,7 +133,7 @@ def _filtered(cassette: Cassette, filters: Filters) -> Cassette:
     """The cassette without what the filters name, where it was recorded before they were declared."""
     if not filters:
         return cassette
-    return replace(cassette, interactions=tuple(map(filters.interaction, cassette.interactions)))
+    return replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
 
 
 def _index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]) -> Index:

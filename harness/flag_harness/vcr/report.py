@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flag_harness.cassette.match.difference import Difference, differences
 from flag_harness.cassette.match.matching import body_value
-from flag_harness.cassette.redact.scan import without_keys
+from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.vcr.matchers import Matcher, failing
 from flag_harness.vcr.request import VcrRequest
 
@@ -27,7 +27,7 @@ def message(
     count = len(recorded)
     lines = [f"{sent.method} {sent.uri} is not in {path} ({count} interaction{'s' if count != 1 else ''})."]
     lines += _why(sent, recorded, played, matchers)
-    return without_keys("\n".join([*lines, *([advice] if advice else [])]))
+    return redact_keys("\n".join([*lines, *([advice] if advice else [])]))
 
 
 def _why(

@@ -16,7 +16,7 @@ from flag_harness.cassette.importers.source import ReadInteractions, SourceInter
 from flag_harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
 from flag_harness.cassette.interaction import Envelope, Interaction, kept_request
 from flag_harness.cassette.match.matching import MatchWord
-from flag_harness.cassette.redact.headers import kept_of_response
+from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.carried import head_problem, headers_problem
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
@@ -136,7 +136,7 @@ def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, note
         raise ValueError(f"interaction {number}: {error}") from None
     request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_stream(headers, body)
-    kept = kept_of_response(headers, row.url)
+    kept = select_response_headers(headers, row.url)
     if reason := head_problem(row.status, kept) or headers_problem(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _content_type(kept, body, stream):

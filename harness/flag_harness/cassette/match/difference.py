@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from flag_harness.cassette.redact.scan import without_keys
+from flag_harness.cassette.redact.scan import redact_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 """Stands for a value that one side does not have."""
@@ -93,10 +93,10 @@ def changed_words(recorded: str, sent: str) -> Words:
 def shortened(recorded: Any, sent: Any) -> tuple[str, str]:
     """Both values in few characters, without keys; of two texts, the part around the first change."""
     if isinstance(recorded, str) and isinstance(sent, str):
-        recorded, sent = without_keys(recorded), without_keys(sent)  # before a cut leaves half of one
+        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before a cut leaves half of one
         start = max(_common(recorded, sent) - CONTEXT, 0)
         return _window(recorded, start), _window(sent, start)
-    return _cut(without_keys(repr(recorded))), _cut(without_keys(repr(sent)))
+    return _cut(redact_keys(repr(recorded))), _cut(redact_keys(repr(sent)))
 
 
 def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -> Iterator[Difference]:

@@ -6,23 +6,18 @@ They change neither what is sent nor what is stored; what must not be stored is 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from flag_harness.cassette.match.matching import body_value
-from flag_harness.cassette.redact.headers import kept_of_request
+from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.errors import ConfigError
+from flag_harness.wire.json_paths import JsonStep, parse_json_path, replace_at_json_path
 from flag_harness.wire.timeline import Request
 
 NORMALISED = "NORMALISED"
 """What stands, while requests are compared, where something was taken out."""
-
-_STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<each>\*)|(?P<name>[^.\[\]*]+))|\[(?P<place>[0-9]+|\*)\]")
-
-Step: TypeAlias = str | int
-_EACH: Step = "*"
-_ANY: Step = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Normalisers:
 
     patterns: tuple[str, ...] = ()
     json: tuple[str, ...] = ()
-    _steps: tuple[tuple[Step, ...], ...] = field(init=False, repr=False, compare=False)
+    _steps: tuple[tuple[JsonStep, ...], ...] = field(init=False, repr=False, compare=False)
     _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,7 +40,7 @@ class Normalisers:
             if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
                 raise ConfigError(f"normalise: {name} = {values!r} must be a list of strings")
             object.__setattr__(self, name, tuple(values))
-        object.__setattr__(self, "_steps", tuple(map(_path_steps, self.json)))
+        object.__setattr__(self, "_steps", tuple(map(_parse_path, self.json)))
         object.__setattr__(self, "_pattern", _combined(self.patterns))
 
     def __add__(self, other: "Normalisers") -> "Normalisers":
@@ -60,12 +55,12 @@ class Normalisers:
             return request
         value = body_value(request.body)
         body = request.body if isinstance(value, bytes) else msgspec.json.encode(self.value(value))
-        return replace(request, url=self._text(request.url), headers=kept_of_request(request.headers), body=body)
+        return replace(request, url=self._text(request.url), headers=select_request_headers(request.headers), body=body)
 
     def value(self, value: Any) -> Any:
         """A JSON value as it is compared."""
         for steps in self._steps:
-            value = _taken_out(value, steps)
+            value = replace_at_json_path(value, steps, NORMALISED)
         return self._texts(value) if self._pattern else value
 
     def _texts(self, value: Any) -> Any:
@@ -97,49 +92,11 @@ def _combined(patterns: Sequence[str]) -> re.Pattern[str] | None:
         ) from None
 
 
-def _path_steps(path: str) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    position = 0
-    while position < len(path):
-        step = _STEP.match(path, position)
-        if step is None or bool(step["dot"]) != (position > 0 and step["place"] is None):
-            break
-        steps.append(_step(step))
-        position = step.end()
-    if not path or position < len(path):
-        raise ConfigError(
-            f"normalise: {path!r} is no JSON path; write names with dots, and [0], [*], * or ** for what lies between: "
-            "'messages[*].content', '**.created_at'"
-        )
-    return tuple(steps)
-
-
-def _step(step: re.Match[str]) -> Step:
-    if step["any"]:
-        return _ANY
-    if step["each"] or step["place"] == "*":
-        return _EACH
-    return int(step["place"]) if step["place"] else step["name"]
-
-
-def _taken_out(value: Any, steps: tuple[Step, ...]) -> Any:
-    """The value with a mark in the place of all that the steps lead to."""
-    if not steps:
-        return NORMALISED
-    step, rest = steps[0], steps[1:]
-    if step == _ANY:
-        value = _taken_out(value, rest) if rest else NORMALISED
-        rest = steps
-    if isinstance(value, dict):
-        return {
-            key: _taken_out(member, rest) if step in (_ANY, _EACH, key) else member for key, member in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _taken_out(member, rest) if step in (_ANY, _EACH) or step == place else member
-            for place, member in enumerate(value)
-        ]
-    return value
+def _parse_path(path: str) -> tuple[JsonStep, ...]:
+    try:
+        return parse_json_path(path)
+    except ValueError as error:
+        raise ConfigError(f"normalise: {error}") from None
 
 
 NO_NORMALISERS = Normalisers()

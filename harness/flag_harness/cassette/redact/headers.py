@@ -1,16 +1,16 @@
-"""Which headers reach a cassette: an allow-list, so that a key in a header nobody thought of stays out."""
+"""The headers that a cassette keeps: an allow-list, so that a key in an unknown header is never stored."""
 
 from urllib.parse import urlsplit, urlunsplit
 
 from flag_harness.wire.timeline import Headers
 
-REQUEST = frozenset({"anthropic-beta", "content-type"})
-"""Request headers that are kept. Authentication and version headers take no part in matching and are not stored."""
+REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
+"""Request headers that are kept. Authentication and version headers are neither matched nor stored."""
 
 LOCATION = "location"
-"""The header that names a URL: where a redirect leads."""
+"""The header with the target URL of a redirect."""
 
-RESPONSE = frozenset(
+RESPONSE_HEADERS = frozenset(
     {
         "cache-control",
         "content-encoding",
@@ -22,27 +22,27 @@ RESPONSE = frozenset(
         "x-should-retry",
     }
 )
-"""Response headers that are kept, with all `anthropic-ratelimit-*`: those that a client acts on."""
+"""Response headers that are kept, as are all `anthropic-ratelimit-*`: those that a client acts on."""
 
 RESPONSE_PREFIX = "anthropic-ratelimit-"
 
 
-def kept_of_request(headers: Headers) -> Headers:
-    """The request's headers that a cassette holds, names in lower case, sorted."""
-    return tuple(sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in REQUEST]))
+def select_request_headers(headers: Headers) -> Headers:
+    """Return the request headers that a cassette keeps, with names in lower case, sorted."""
+    return tuple(sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in REQUEST_HEADERS]))
 
 
-def kept_of_response(headers: Headers, url: str) -> Headers:
-    """The response's headers that a cassette holds, names in lower case, in the order in which they came.
+def select_response_headers(headers: Headers, url: str) -> Headers:
+    """Return the response headers that a cassette keeps, with names in lower case, in their original order.
 
-    `url` is that of the request: a redirect on its own host is kept as a path, since no host is stored.
+    `url` is the request's: a redirect to the same host is stored as a path, since no host is stored.
     """
     lowered = ((name.lower(), value) for name, value in headers)
-    kept = ((name, value) for name, value in lowered if name in RESPONSE or name.startswith(RESPONSE_PREFIX))
-    return tuple((name, _without_host(value, url) if name == LOCATION else value) for name, value in kept)
+    kept = ((name, value) for name, value in lowered if name in RESPONSE_HEADERS or name.startswith(RESPONSE_PREFIX))
+    return tuple((name, _strip_own_host(value, url) if name == LOCATION else value) for name, value in kept)
 
 
-def _without_host(location: str, url: str) -> str:
+def _strip_own_host(location: str, url: str) -> str:
     try:
         there, here = urlsplit(location), urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The scan: finds what looks like a key, so that it is not written, or is found where it was."""
+"""Scan for what looks like a key, before it is written or in files that exist."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,9 +8,9 @@ from types import MappingProxyType
 from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, decode_base64, parse_json_parts
 from flag_harness.cassette.redact.edits import REDACTED
 from flag_harness.cassette.redact.headers import LOCATION
-from flag_harness.cassette.redact.texts import UTF8, Text, in_base64, json_parts, texts
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, response_body
@@ -39,18 +39,18 @@ SHAPES: Mapping[str, str] = MappingProxyType(
         "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     }
 )
-"""What keys look like, as their providers document the shape. Each is also a pattern for a filter."""
+"""The shapes of keys, as their providers document them. Each is also a pattern for a filter."""
 
-SHOWN = 6
-"""Characters of a finding that are shown: of most keys, the provider's prefix."""
-LISTED = 8
-"""Findings that an error lists before it only counts."""
+EXCERPT_LENGTH = 6
+"""Characters of a key that are shown: of most keys, the prefix of the provider."""
+MAX_LISTED = 8
+"""Findings that an error lists; the rest are counted."""
 
-HIDDEN = "compressed so that it cannot be searched for keys"
-"""The kind of what is found where nothing can be."""
+UNSEARCHABLE = "compressed so that it cannot be searched for keys"
+"""The kind of finding for a body that cannot be searched."""
 
 _START = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))"
-"""A key begins a word, or follows an escape in text that was not unescaped."""
+"""A key starts a word, or follows an escape sequence in raw JSON."""
 _ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
 _KINDS = tuple(SHAPES)
 _HINTS = (
@@ -59,67 +59,71 @@ _HINTS = (
     re.compile(r"\.(?:(?<=ya29\.)|(?<=SG\.)|eyJ)"),
     re.compile(r"I(?:(?<=A[KS]I)A|(?<=AI)za)"),
 )
-"""What stands in every key. Each is sought by one character that is rare: 2 µs for 6 KB, as one pattern 190 µs."""
+"""Every key matches one of these. Each looks for a rare character: 2 µs for 6 KB instead of 190 µs for one pattern."""
 _NAMES = ("bearer", "aws_secret", "awssecret")
-"""The same of those that may be written in any case."""
+"""Hints of keys that may be written in any case."""
 _ESCAPED = re.compile(r"\\(?:u00[2-7]|/)")
-"""An escape in JSON that may hide a character of a hint, or of base64."""
+"""A JSON escape that may hide a character of a hint or of base64."""
 _BASE64 = re.compile(r'"([A-Za-z0-9+/]{26,}={0,2})"')
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that looks like a key: of which kind, where, and how it begins.
+    """Something that looks like a key: its kind, its location and its first characters.
 
-    `interaction` is the number of the interaction in its cassette, `None` where it stands in none.
+    `interaction` is the index of the interaction, or None outside of interactions.
     """
 
-    place: str
+    location: str
     kind: str
-    shown: str
+    excerpt: str
     interaction: int | None = None
 
     def __str__(self) -> str:
         number = "" if self.interaction is None else f"interaction {self.interaction}, "
-        return f"{number}{self.place}: {self.kind} ({self.shown})"
+        return f"{number}{self.location}: {self.kind} ({self.excerpt})"
 
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[Finding]:
-    """What looks like a key in a cassette, or is `HIDDEN`."""
-    found = [Finding("envelope case", kind, shown) for _, _, kind, shown in _keys(envelope.case)]
+    """Return what looks like a key in a cassette, and the bodies that cannot be searched."""
+    found = [Finding("envelope case", kind, excerpt) for _, _, kind, excerpt in _keys(envelope.case)]
     for number, interaction in enumerate(interactions):
-        found += [Finding(place, kind, shown, number) for place, kind, shown in _of_interaction(interaction)]
+        found += [
+            Finding(location, kind, excerpt, number) for location, kind, excerpt in _interaction_keys(interaction)
+        ]
         if encoding := unreadable_encodings(interaction.response):
-            found.append(Finding("response body", HIDDEN, encoding, number))
+            found.append(Finding("response body", UNSEARCHABLE, encoding, number))
     return found
 
 
 def scan_file(data: bytes) -> list[Finding]:
-    """What looks like a key in a file that is no cassette; the place is a line, or a path where the file is JSON."""
+    """Return what looks like a key in another file, located by line, or by path if the file is JSON."""
     text = data.decode(*UTF8)
-    if json_parts(text) is not None:
-        return [Finding(place, kind, shown) for place, kind, shown in _of_texts(texts(text))]
-    return [Finding(f"line {text.count(chr(10), 0, start) + 1}", kind, shown) for start, _, kind, shown in _keys(text)]
+    if parse_json_parts(text) is not None:
+        return [Finding(*key) for key in _text_keys(body_texts(text))]
+    return [
+        Finding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt) for start, _, kind, excerpt in _keys(text)
+    ]
 
 
-def without_keys(text: str) -> str:
-    """A text with a mark in the place of all that looks like a key."""
+def redact_keys(text: str) -> str:
+    """Redact everything in a text that looks like a key."""
     return _ANY.sub(lambda match: match[0] if _PLACEHOLDER.search(match[0]) else REDACTED, text)
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
-    """Raise `CassetteError` where what is about to be written still looks like a key, or hides one, saying where."""
+    """Raise `CassetteError` if a cassette contains what looks like a key, or a body that cannot be searched."""
     found = scan_cassette(envelope, interactions)
-    if keys := [one for one in found if one.kind != HIDDEN]:
-        raise CassetteError("\n".join(_refusal(path, keys)))
+    if keys := [one for one in found if one.kind != UNSEARCHABLE]:
+        raise CassetteError("\n".join(_key_error_lines(path, keys)))
     if found:
-        raise CassetteError("\n".join(_refusal_of_hidden(path, found)))
+        raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
 
 
-def _refusal(path: Path, found: list[Finding]) -> Iterator[str]:
+def _key_error_lines(path: Path, found: list[Finding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
-    yield from _listed(found)
+    yield from _finding_lines(found)
     patterns = ", ".join(f"'{SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
     yield "Take it out with a filter, in pyproject.toml for all tests:"
     yield "  [tool.flag-harness.filters]"
@@ -127,83 +131,83 @@ def _refusal(path: Path, found: list[Finding]) -> Iterator[str]:
     yield "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
 
 
-def _refusal_of_hidden(path: Path, found: list[Finding]) -> Iterator[str]:
+def _unsearchable_error_lines(path: Path, found: list[Finding]) -> Iterator[str]:
     yield f"{path} was not written, because what it holds cannot be seen:"
-    yield from _listed(found)
+    yield from _finding_lines(found)
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 
-def _listed(found: list[Finding]) -> Iterator[str]:
-    yield from (f"  {one}" for one in found[:LISTED])
-    if (more := len(found) - LISTED) > 0:
-        yield f"  ... and {more} more"
+def _finding_lines(found: list[Finding]) -> Iterator[str]:
+    yield from (f"  {one}" for one in found[:MAX_LISTED])
+    if (omitted := len(found) - MAX_LISTED) > 0:
+        yield f"  ... and {omitted} more"
 
 
-def _of_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
-    yield from _of_values("", (("case", interaction.case),))
+def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+    yield from _value_keys("", (("case", interaction.case),))
     request, response = interaction.request, decompress_response(interaction.response)
-    yield from _of_values("request ", (("url", unquote_plus(request.url)), *_named(request.headers)))
-    yield from _of_body(request.body, "request ")
+    yield from _value_keys("request ", (("url", unquote_plus(request.url)), *_header_values(request.headers)))
+    yield from _body_keys(request.body, "request ")
     if response and isinstance(response[0], Head):
-        yield from _of_values("response ", _named(response[0].headers))
-    found = list(_of_body(response_body(response), "response "))
-    if not found and response is not interaction.response:  # what was compressed is searched as it stands too
-        found += _of_body(response_body(interaction.response), "response ")
+        yield from _value_keys("response ", _header_values(response[0].headers))
+    found = list(_body_keys(response_body(response), "response "))
+    if not found and response is not interaction.response:  # the compressed bytes are searched too
+        found += _body_keys(response_body(interaction.response), "response ")
     yield from found
 
 
-def _of_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
-    """The keys in a body. Few need to be read text by text."""
+def _body_keys(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the keys in a body. Most bodies need not be searched text by text."""
     document = data.decode(*UTF8)
-    if _is_worth_reading(document):
-        yield from _of_texts(texts(document), side)
+    if _needs_full_search(document):
+        yield from _text_keys(body_texts(document), side)
 
 
-def _is_worth_reading(document: str) -> bool:
-    """Whether a body may hold a key: in deltas, as only JSON surely has none, behind an escape, in base64, or plain."""
+def _needs_full_search(document: str) -> bool:
+    """Return whether a body may contain a key: plain, split over deltas, escaped or in base64."""
     return (
         not document.startswith(("{", "["))
-        or _may_hold_key(document)
+        or _has_key_hint(document)
         or _ESCAPED.search(document) is not None
-        or any(_may_hold_key(in_base64(text) or "") for text in _BASE64.findall(document))
+        or any(_has_key_hint(decode_base64(text) or "") for text in _BASE64.findall(document))
     )
 
 
-def _may_hold_key(text: str) -> bool:
+def _has_key_hint(text: str) -> bool:
     lowered = text.lower()
     return any(hint.search(text) for hint in _HINTS) or any(name in lowered for name in _NAMES)
 
 
-def _named(headers: Headers) -> tuple[tuple[str, str], ...]:
+def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
     return tuple((f"header {name}", unquote_plus(value) if name == LOCATION else value) for name, value in headers)
 
 
-def _of_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    return ((side + place, kind, shown) for place, value in values for _, _, kind, shown in _keys(value))
+def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    return ((side + location, kind, excerpt) for location, value in values for _, _, kind, excerpt in _keys(value))
 
 
-def _of_texts(found: Iterable[Text], side: str = "") -> Iterator[tuple[str, str, str]]:
-    """The keys in texts, and in what stands in one as JSON, perhaps with escapes, or as base64."""
+def _text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the keys in texts, in JSON inside a text, which may be escaped, and in base64."""
     for text in found:
         value = text.value
         name = text.parts[0].path.rpartition(".")[2] + "=" if text.parts[0].kind == "string" and not text.deltas else ""
         keys = list(_keys(name + value))
-        for start, stop, kind, shown in keys:
-            yield side + text.where(start - len(name), stop - len(name)), kind, shown
+        for start, stop, kind, excerpt in keys:
+            yield side + text.locate(start - len(name), stop - len(name)), kind, excerpt
         if keys:
             continue
-        inner = json_parts(value) if "\\" in value else None
+        inner = parse_json_parts(value) if "\\" in value else None
         for part in inner or ():
-            for _, _, kind, shown in _keys(part.value):
-                yield side + text.where(part.start, part.stop), kind, shown
-        for _, _, kind, shown in _keys(in_base64(value) or ""):
-            yield side + text.where(0, len(value)), kind, shown
+            for _, _, kind, excerpt in _keys(part.value):
+                yield side + text.locate(part.start, part.stop), kind, excerpt
+        for _, _, kind, excerpt in _keys(decode_base64(value) or ""):
+            yield side + text.locate(0, len(value)), kind, excerpt
 
 
 def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Where a text looks like a key: start, stop, kind, and how it begins."""
-    if not _may_hold_key(text):
+    """Yield the start, stop, kind and first characters of everything in a text that looks like a key."""
+    if not _has_key_hint(text):
         return
     for match in _ANY.finditer(text):
         if match.lastindex and not _PLACEHOLDER.search(match[0]):
-            yield match.start(), match.end(), _KINDS[match.lastindex - 1], f"{match[0][:SHOWN]}…"
+            yield match.start(), match.end(), _KINDS[match.lastindex - 1], f"{match[0][:EXCERPT_LENGTH]}…"

@@ -113,7 +113,7 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
 def _find_unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
     """Yield a finding for each interaction that holds what a filter removes."""
     for number, interaction in enumerate(interactions):
-        if filters.interaction(interaction) != interaction:
+        if filters.filter_interaction(interaction) != interaction:
             yield Finding(
                 "request or answer", "holds what [tool.flag-harness.filters] names", "record it again", number
             )

@@ -59,7 +59,7 @@ class _ImportSettings:
     def read(self, data: bytes) -> Imported:
         """Read a file of another tool, without what the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
-        kept = tuple(map(self.filters.interaction, found.cassette.interactions))
+        kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
 
 

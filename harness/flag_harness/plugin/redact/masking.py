@@ -3,7 +3,7 @@
 import threading
 
 from flag_harness.cassette import REDACTED, Filters
-from flag_harness.cassette.redact.scan import without_keys
+from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Cut, End, Piece, Request
 
@@ -19,10 +19,10 @@ class TrafficMask:
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> str:
-        text = self._filters.text(text)
+        text = self._filters.filter_text(text)
         for secret in self._secrets_in_traffic() if self._filters else ():
             text = text.replace(secret, REDACTED)
-        return without_keys(text)
+        return redact_keys(text)
 
     def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
@@ -33,7 +33,7 @@ class TrafficMask:
             for request, pieces, length in (*self._open, *((*one, -1) for one in new)):
                 arrived = tuple(pieces)
                 if len(arrived) != length:
-                    self._secrets |= self._filters.taken(request, arrived)
+                    self._secrets |= self._filters.secrets(request, arrived)
                 if not (arrived and isinstance(arrived[-1], (Cut, End))):
                     still_open.append((request, pieces, len(arrived)))
             self._open = still_open

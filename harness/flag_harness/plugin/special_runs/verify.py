@@ -161,9 +161,9 @@ class Verifier:
             outcome, lines = self._verify_test(item.nodeid, one)
             item.stash[OUTCOME] = outcome
             if lines:
-                from flag_harness.cassette.redact.scan import without_keys
+                from flag_harness.cassette.redact.scan import redact_keys
 
-                pytest.fail(without_keys(one.filters.text("\n".join(lines))), pytrace=False)
+                pytest.fail(redact_keys(one.filters.filter_text("\n".join(lines))), pytrace=False)
 
         return verify
 

@@ -71,7 +71,7 @@ def _request_record(request: "Request", response: "Response", filters: "Filters"
     from flag_harness.record import RequestRecord, body_hash
     from flag_harness.wire.timeline import Head
 
-    kept = filters.request(kept_request(request))
+    kept = filters.filter_request(kept_request(request))
     value = body_value(kept.body)
     content = value if isinstance(value, bytes) else canonical(value)
     status = response[0].status if response and isinstance(response[0], Head) else None

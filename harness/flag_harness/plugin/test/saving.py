@@ -48,4 +48,4 @@ def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
 
 
 def _apply_filters(cassette: Cassette, filters: Filters) -> Cassette:
-    return replace(cassette, interactions=tuple(map(filters.interaction, cassette.interactions)))
+    return replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))

@@ -1,7 +1,7 @@
-"""The texts of a body: every place in which words stand, the deltas of one content block put together as one text.
+"""The texts of a body, with the deltas of one content block joined to one text.
 
 A JSON body has a text for each string and number; a stream has those of its events, and one for the deltas of each
-block; any other body is one text. Each part of a text knows the characters of the body that it was read from.
+block; any other body is one text. Each part of a text knows its span in the body.
 """
 
 import json
@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flag_harness.cassette.file.blobs import decode_exact_base64
+from flag_harness.wire.json_paths import join_json_paths
 
 UTF8 = ("utf-8", "surrogateescape")
-"""Encoding and error handler under which any bytes become text and the same bytes again."""
+"""Encoding and error handler that decode any bytes and encode them back unchanged."""
 
 SHORTEST_BASE64 = 28
-"""Characters from which a text is tried as base64: no key is so short that fewer hold it, and few words are so long."""
+"""The shortest text that is tried as base64, in characters: no key fits into fewer, and few words are as long."""
 
 _WORDS = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
@@ -32,7 +33,7 @@ thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools t
 web_search_requests web_search_tool_result
 """
 _API_WORDS = frozenset(_WORDS.split())
-"""The words that hold a response together. They are public, and a response without them is none."""
+"""The words of the API's own format: they are public, and a response without them is invalid."""
 _API_WORD_HOLDERS = ("type", "role", "stop_reason")
 
 _TOKEN = re.compile(
@@ -44,124 +45,119 @@ _LINE = re.compile(r"[^\r\n]+")
 _FIELD = re.compile(r"(?:(event|data|id|retry)?: ?)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-Kind = Literal["plain", "key", "string", "number"]
+PartKind = Literal["plain", "key", "string", "number"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Characters `start` to `stop` of a body, what they say, and how they are written.
+class BodyPart:
+    """The characters of a body from `start` to `stop`, their value, and how it is encoded.
 
-    `path` is that of the JSON value. What is `fixed` must stay: it holds a response together.
+    `path` is that of the JSON value. A `fixed` part belongs to the API's own format and is never edited.
     """
 
     start: int
     stop: int
     value: str
-    kind: Kind = "plain"
+    kind: PartKind = "plain"
     path: str = ""
     fixed: bool = False
 
-    def written(self, value: str) -> str:
-        """Another value, written as this one is. Another number is 0: what reads a number still finds one."""
+    def encode_value(self, value: str) -> str:
+        """Encode another value as this one is. A number becomes 0, so that it stays a number."""
         if self.kind in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
             return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
         return "0" if self.kind == "number" else value
 
-    def alone(self, *prefixes: str) -> "Text":
-        """The text that it makes by itself, in JSON that stands at any of the prefixes."""
-        paths = tuple(joined(prefix, self.path) for prefix in prefixes or ("",))
-        return Text((self,), () if self.kind == "key" else paths, self.path or "body")
+    def to_text(self, *prefixes: str) -> "BodyText":
+        """Return the part as a text of its own, for JSON that is found at any of the prefixes."""
+        paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
+        return BodyText((self,), () if self.kind == "key" else paths, self.path or "body")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Words that belong together. `paths` are the JSON paths by which it may be called, the whole message's first.
+class BodyText:
+    """One text of a body. `paths` are the JSON paths that name it, that within the assembled message first.
 
-    `is_json` tells that it is JSON inside JSON (a tool's input, in parts). `deltas` are the numbers of its parts among
-    the deltas of the block `block`, where it is made of any.
+    `location` is its path or event, for people. `is_json`: it is JSON inside JSON (a tool's input, in parts). `deltas`
+    are the indices of its parts among the deltas of the content block `block`; empty if it has none.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[BodyPart, ...]
     paths: tuple[str, ...] = ()
-    place: str = ""
+    location: str = ""
     is_json: bool = False
     deltas: tuple[int, ...] = ()
     block: int = 0
 
     @property
     def value(self) -> str:
-        """All that it says."""
+        """The whole text."""
         return "".join(part.value for part in self.parts)
 
-    def where(self, start: int, stop: int) -> str:
-        """The place of some characters of `value`, for people: `delta 3-4 of block 0`."""
+    def locate(self, start: int, stop: int) -> str:
+        """Return the location of some characters of `value`, for people: `delta 3-4 of block 0`."""
         if not self.deltas:
-            return self.place
-        met, position = [], 0
+            return self.location
+        touched, position = [], 0
         for part, delta in zip(self.parts, self.deltas, strict=True):
             if position < stop and position + len(part.value) > start:
-                met.append(delta)
+                touched.append(delta)
             position += len(part.value)
-        return f"delta {met[0]}{f'-{met[-1]}' if met[-1] != met[0] else ''} of block {self.block}"
+        return f"delta {touched[0]}{f'-{touched[-1]}' if touched[-1] != touched[0] else ''} of block {self.block}"
 
 
-def texts(body: str) -> list[Text]:
-    """Every text of a body, in the order in which each begins."""
-    if (parts := json_parts(body)) is not None:
-        return [part.alone() for part in parts]
+def body_texts(body: str) -> list[BodyText]:
+    """Return every text of a body, in the order in which they begin."""
+    if (parts := parse_json_parts(body)) is not None:
+        return [part.to_text() for part in parts]
     if any(_event_parts(body, line) is not None for line in _LINE.finditer(body)):
         return list(_stream_texts(body))
-    return [Text((Part(0, len(body), body),), place="body")] if body else []
+    return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
 
 
-def in_base64(text: str) -> str | None:
-    """What a text says that is base64, such as a document's; `None` where it is none, or is short."""
+def decode_base64(text: str) -> str | None:
+    """Decode base64; return None if it is invalid or under 28 characters."""
     block = decode_exact_base64(text) if len(text) >= SHORTEST_BASE64 else None
     return None if block is None else block.decode(*UTF8)
 
 
-def joined(path: str, inner: str) -> str:
-    """The path of a value within the value at `path`."""
-    return path + ("." if path and inner and not inner.startswith("[") else "") + inner
-
-
-def json_parts(text: str, start: int = 0, stop: int | None = None) -> list[Part] | None:
-    """The strings (keys too) and numbers of a JSON document, which may be cut short; `None` where it is none."""
+def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
+    """Return the strings, keys and numbers of a JSON document, which may be truncated; None if it is not JSON."""
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
         return None
-    walk, parts, position = _Walk(), [], start
+    tracker, parts, position = _PathTracker(), [], start
     while position < stop:
         if (token := _TOKEN.match(text, position, stop)) is None:
             return None
-        if part := walk.part(token):
+        if part := tracker.part(token):
             parts.append(part)
         position = token.end()
     return parts
 
 
-class _Walk:
-    """Knows at which path of a document the next token stands."""
+class _PathTracker:
+    """Tracks the path of the next token in a JSON document."""
 
     def __init__(self) -> None:
-        self._steps: list[str | int] = []  # of each open container: the key, or the position
+        self._steps: list[str | int] = []  # the key or the index in each open container
         self._is_key = False
 
-    def part(self, token: re.Match[str]) -> Part | None:
+    def part(self, token: re.Match[str]) -> BodyPart | None:
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
             self._mark(token["mark"])
         if kind == "number":
-            return Part(*token.span("number"), token["number"], "number", self._path(), self._key() == "index")
+            return BodyPart(*token.span("number"), token["number"], "number", self._path(), self._key() == "index")
         return self._string(token) if kind == "string" else None
 
-    def _string(self, token: re.Match[str]) -> Part:
+    def _string(self, token: re.Match[str]) -> BodyPart:
         value = json.loads(f'"{token["string"]}"', strict=False)
         fixed = value in _API_WORDS and (self._is_key or self._key() in _API_WORD_HOLDERS)
         if self._is_key:
             self._steps[-1] = value
-        return Part(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
+        return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
 
     def _mark(self, mark: str) -> None:
         if mark in "{[":
@@ -180,16 +176,16 @@ class _Walk:
         return "".join(steps).removeprefix(".")
 
 
-def _event_parts(body: str, line: re.Match[str]) -> list[Part] | None:
-    """The parts of a stream's line `data: {...}`."""
+def _event_parts(body: str, line: re.Match[str]) -> list[BodyPart] | None:
+    """Return the parts of a stream's line `data: {...}`, or None for any other line."""
     if not line[0].startswith("data:"):
         return None
-    return json_parts(body, line.start() + len("data:"), line.end())
+    return parse_json_parts(body, line.start() + len("data:"), line.end())
 
 
-def _stream_texts(body: str) -> Iterator[Text]:
-    """The texts of a stream: those of each event, and the deltas of each block as one."""
-    assembled: dict[tuple[int, str], list[tuple[Part, int]]] = {}
+def _stream_texts(body: str) -> Iterator[BodyText]:
+    """Yield the texts of each event, then the joined deltas of each block."""
+    assembled: dict[tuple[int, str], list[tuple[BodyPart, int]]] = {}
     counts: dict[int, int] = {}
     number = -1
     for line in _LINE.finditer(body):
@@ -205,14 +201,14 @@ def _stream_texts(body: str) -> Iterator[Text]:
             if is_delta and part.kind == "string" and name != part.path and name.isidentifier() and not part.fixed:
                 assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
             elif not part.fixed:
-                text = part.alone()
+                text = part.to_text()
                 paths = (_message_path(part.path, event.get("type", ""), block), *text.paths)
-                yield replace(text, paths=paths if text.paths else (), place=f"event {number} {part.path}")
+                yield replace(text, paths=paths if text.paths else (), location=f"event {number} {part.path}")
         counts[block] = counts.get(block, 0) + is_delta
     for (block, name), found in assembled.items():
         is_json = name == "partial_json"
         path = f"content[{block}].{'input' if is_json else name}"
-        yield Text(
+        yield BodyText(
             tuple(part for part, _ in found),
             (path, f"delta.{name}"),
             is_json=is_json,
@@ -221,17 +217,17 @@ def _stream_texts(body: str) -> Iterator[Text]:
         )
 
 
-def _line_texts(line: re.Match[str]) -> Iterator[Text]:
-    """What a line of a stream says that holds no JSON: a comment, an id, or anything that should not be there."""
+def _line_texts(line: re.Match[str]) -> Iterator[BodyText]:
+    """Yield the text of a line without JSON: a comment, an id, or anything unexpected."""
     field = _FIELD.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]
     if value and value not in _API_WORDS:
-        yield Text((Part(start, line.end(), value),), place="stream")
+        yield BodyText((BodyPart(start, line.end(), value),), location="stream")
 
 
 def _message_path(path: str, event: str, block: int) -> str:
-    """Where a value of an event stands in the message that the stream makes."""
+    """Return the path that a value of an event has in the assembled message."""
     first, _, rest = path.partition(".")
     if first == "content_block" or (first == "delta" and event == "content_block_delta"):
         return f"content[{block}].{rest}"

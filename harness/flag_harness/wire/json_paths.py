@@ -1,0 +1,106 @@
+"""JSON paths such as `metadata.user_id`, `messages[*].content` and `**.created_at`: the only parser in the package."""
+
+import re
+from enum import Enum
+from typing import Any, TypeAlias
+
+_STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<member>\*)|(?P<name>[^.\[\]*]+))|\[(?P<index>[0-9]+|\*)\]")
+
+
+class Wildcard(Enum):
+    """A step that matches more than one member."""
+
+    MEMBER = "*"
+    """Every member of an object."""
+    ELEMENT = "[*]"
+    """Every element of a list."""
+    ANY_DEPTH = "**"
+    """The value itself and everything below it."""
+
+
+JsonStep: TypeAlias = str | int | Wildcard
+"""One step of a path: the name of a member, the index of an element, or a wildcard."""
+
+
+def parse_json_path(path: str) -> tuple[JsonStep, ...]:
+    """Return the steps of a path. Raise `ValueError` if it is not a JSON path.
+
+    >>> parse_json_path("messages[0].content")
+    ('messages', 0, 'content')
+    """
+    steps: list[JsonStep] = []
+    position = 0
+    while position < len(path):
+        step = _STEP.match(path, position)
+        if step is None or bool(step["dot"]) != (position > 0 and step["index"] is None):
+            break
+        steps.append(_json_step(step))
+        position = step.end()
+    if not path or position < len(path):
+        raise ValueError(
+            f"{path!r} is not a JSON path; separate names by dots and use [0], [*], * or ** in between, as in "
+            "'messages[*].content' or '**.created_at'"
+        )
+    return tuple(steps)
+
+
+def json_path_pattern(path: str) -> re.Pattern[str]:
+    """Return a pattern that matches the paths of the values that `path` names, and of all values below them.
+
+    Raise `ValueError` if it is not a JSON path.
+    """
+    steps = "".join(map(_step_pattern, parse_json_path(path)))
+    return re.compile(rf"{steps}(?![^.\[])", re.DOTALL)
+
+
+def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> Any:
+    """Return a JSON value with `new` in place of everything that the steps lead to.
+
+    The wildcards `*` and `[*]` both match members and elements here.
+    """
+    if not steps:
+        return new
+    step, rest = steps[0], steps[1:]
+    if step is Wildcard.ANY_DEPTH:
+        value = replace_at_json_path(value, rest, new) if rest else new
+        rest = steps
+    if isinstance(value, dict):
+        return {
+            key: replace_at_json_path(member, rest, new) if isinstance(step, Wildcard) or step == key else member
+            for key, member in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            replace_at_json_path(member, rest, new) if isinstance(step, Wildcard) or step == index else member
+            for index, member in enumerate(value)
+        ]
+    return value
+
+
+def join_json_paths(path: str, inner: str) -> str:
+    """Return the path of a value at `inner` within the value at `path`."""
+    return path + ("." if path and inner and not inner.startswith("[") else "") + inner
+
+
+def _json_step(step: re.Match[str]) -> JsonStep:
+    if step["any"]:
+        return Wildcard.ANY_DEPTH
+    if step["member"]:
+        return Wildcard.MEMBER
+    if step["index"] == "*":
+        return Wildcard.ELEMENT
+    return int(step["index"]) if step["index"] else step["name"]
+
+
+def _step_pattern(step: JsonStep) -> str:
+    match step:
+        case Wildcard.ANY_DEPTH:
+            return r"(?:(?:\.|^)[^.\[].*|\[.*)?"
+        case Wildcard.MEMBER:
+            return r"(?:\.|^)[^.\[\]]+"
+        case Wildcard.ELEMENT:
+            return r"\[[0-9]+\]"
+        case int():
+            return rf"\[{step}\]"
+        case _:
+            return r"(?:\.|^)" + re.escape(step)
