@@ -173,11 +173,11 @@ async def test_long_output_is_bounded_while_it_is_read() -> None:
 @pytest.mark.asyncio
 async def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started() -> None:
     """The output so far is in the error."""
-    bash = Bash(environ=ENVIRON, timeout=0.5)
+    bash = Bash(environ=ENVIRON, timeout=2)
     with pytest.raises(TimeoutError) as caught:
         await bash.run({"command": "sleep 60 & echo $!; sleep 60"})
     first, pid = str(caught.value).split("\n")[:2]
-    assert "killed after 0.5 s. Output until then:" == first
+    assert "killed after 2 s. Output until then:" == first
     assert await gone(int(pid))
     bash.close()
 
@@ -196,11 +196,36 @@ async def test_a_cancelled_command_is_killed_with_all_that_it_started(bash: Bash
 
 
 @pytest.mark.asyncio
+async def test_a_command_cancelled_while_it_starts_is_killed_with_all_that_it_started(
+    bash: Bash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it may have run for a while before the loop has its pipes."""
+    loop, pid, running = asyncio.get_running_loop(), bash.directory / "pid", asyncio.Event()
+    start = loop.subprocess_exec
+
+    async def start_slowly(*arguments: Any, **options: Any) -> Any:
+        process = await start(*arguments, **options)
+        while not (pid.exists() and pid.read_text().endswith("\n")):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.01)
+        running.set()
+        await asyncio.sleep(0.05)
+        return process
+
+    monkeypatch.setattr(loop, "subprocess_exec", start_slowly)
+    task = asyncio.create_task(bash.run({"command": "sleep 60 & echo $! >pid; sleep 60"}))
+    await running.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await gone(int(pid.read_text()))
+
+
+@pytest.mark.asyncio
 async def test_what_a_command_leaves_in_the_background_ends_with_it(bash: Bash) -> None:
     """The answer does not wait for it."""
     start = time.monotonic()
     pid = int(await bash.run({"command": "sleep 60 & echo $!"}))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     assert await gone(pid)
 
 
@@ -209,7 +234,7 @@ async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bas
     """It keeps the pipes open; they are closed on it."""
     start = time.monotonic()
     pid = int(await bash.run({"command": "setsid sleep 60 & echo $!"}))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 50
     if alive(pid):
         os.kill(pid, 9)
 

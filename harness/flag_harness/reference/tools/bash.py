@@ -10,7 +10,7 @@ import tempfile
 import weakref
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from flag_harness.errors import CommandRefused
 
@@ -133,7 +133,19 @@ class Bash:
                 directory.mkdir(parents=True, exist_ok=True)
 
     async def _run(self, command: str) -> str:
-        transport, output = await asyncio.get_running_loop().subprocess_exec(
+        starting = asyncio.ensure_future(self._start(command))
+        try:
+            await asyncio.wait({starting})  # not cancelled with this task: a process may run before it is known here
+            transport, output = starting.result()
+            finished, _ = await asyncio.wait({output.exited}, timeout=self._timeout)
+        finally:
+            await _kill(starting)
+        if not finished:
+            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{output.text()}")
+        return _format_result(output.text(), transport.get_returncode() or 0)
+
+    async def _start(self, command: str) -> "_Process":
+        return await asyncio.get_running_loop().subprocess_exec(
             lambda: _ProcessOutput(self._output_limit),
             *("bash", "-c", _SCRIPT, "bash", command, _SESSION),
             stdin=asyncio.subprocess.DEVNULL,
@@ -141,17 +153,19 @@ class Bash:
             env=self._environ,
             start_new_session=True,
         )
-        try:
-            finished, _ = await asyncio.wait({output.exited}, timeout=self._timeout)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
-            await asyncio.wait({output.exited})
-            await asyncio.wait({output.closed}, timeout=_GRACE)
-            transport.close()
-        if not finished:
-            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{output.text()}")
-        return _format_result(output.text(), transport.get_returncode() or 0)
+
+
+async def _kill(starting: "asyncio.Future[_Process]") -> None:
+    """Kill a process that was started or is about to be, with all that it started, and wait for its pipes to close."""
+    await asyncio.wait({starting})
+    if starting.exception():
+        return
+    transport, output = starting.result()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    await asyncio.wait({output.exited})
+    await asyncio.wait({output.closed}, timeout=_GRACE)
+    transport.close()
 
 
 class _ProcessOutput(asyncio.SubprocessProtocol):
@@ -176,6 +190,9 @@ class _ProcessOutput(asyncio.SubprocessProtocol):
         """Return stdout, then stderr on a new line."""
         stdout, stderr = self._captured[1].text(), self._captured[2].text()
         return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
+
+
+_Process: TypeAlias = tuple[asyncio.SubprocessTransport, _ProcessOutput]
 
 
 class _OutputBuffer:
