@@ -107,7 +107,7 @@ def test_a_file_that_is_no_toml_is_an_error_with_its_place(tmp_path: Path) -> No
     path = _written(tmp_path, "[tool.flag-harness\n")
     with pytest.raises(ConfigError) as caught:
         read_config(path)
-    assert f"{path}: Expected ']' at the end of a table declaration (at line 1, column 14)" == str(caught.value)
+    assert f"{path}: Expected ']' at the end of a table declaration (at line 1, column 19)" == str(caught.value)
 
 
 def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_an_edited_recording_fails_its_case_alone_and_at_once(checkout: Checkout
     assert "1 failed, 24 passed" in output
     assert REPORT in output
     (seconds,) = re.findall(r"^([\d.]+)s call +cases/test_matrix.py::test_matrix\[off\]", output, re.MULTILINE)
-    assert float(seconds) < 1
+    assert float(seconds) < 10
 
     checkout.pytest("cases/test_matrix.py::test_matrix[off]", *RECORD)
     assert "1 passed" in checkout.pytest("cases/test_matrix.py::test_matrix[off]")

@@ -198,10 +198,13 @@ def test_an_answer_is_played_once_unless_repeated(cassette: Path, loop: list[Exc
 def test_the_recorded_rhythm_is_kept_where_it_is_asked_for(cassette: Path, loop: list[Exchange]) -> None:
     """At pace 0.1 the answer takes a tenth of its time; its chunks come one by one."""
     recorded = loop[0][1][-1].at
-    with served("replay", cassette, "--pace", "0.1") as (url, _):
-        start = time.perf_counter()
-        assert response_body(loop[0][1]) == post(url, ASKED).content
-        assert recorded * 0.1 * 0.8 < time.perf_counter() - start < recorded * 0.1 + 1.0
+    with served("replay", cassette, "--pace", "0.1", "--repeat") as (url, _):
+        seconds = []
+        for _ in range(5):  # a busy machine may delay some
+            start = time.perf_counter()
+            assert response_body(loop[0][1]) == post(url, ASKED).content
+            seconds.append(time.perf_counter() - start)
+        assert recorded * 0.1 * 0.8 < min(seconds) < recorded * 0.1 + 1.0
 
 
 def test_faults_stand_before_the_server(cassette: Path) -> None:

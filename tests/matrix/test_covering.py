@@ -1,5 +1,6 @@
 """Covering arrays and the other ways to choose rows."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import combinations, product
@@ -124,13 +125,13 @@ def test_an_array_of_strength_four_covers_quadruples(strength: int) -> None:
 
 
 def test_twenty_constrained_flags_take_less_than_two_seconds() -> None:
-    """Strength 3, with a group of six, a chain of twelve requirements and a flag of three values."""
+    """Or eight while coverage is measured. Strength 3, with a group of six, a chain of twelve requirements and a flag of three values."""
     flags = [MatrixFlag(f"g{index}", default=index == 0) for index in range(6)]
     flags += [MatrixFlag("model", ("a", "b", "c"), "a"), MatrixFlag("c0")]
     flags += [MatrixFlag(f"c{index}", requires=(f"c{index - 1}",)) for index in range(1, 13)]
     start = time.process_time()
     rows = covering_array(FlagSpace(flags, [[f"g{index}" for index in range(6)]]), 3)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < (2 if sys.gettrace() is None else 8)
     assert 120 > len(rows)
 
 

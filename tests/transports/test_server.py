@@ -52,10 +52,12 @@ def test_each_piece_is_one_chunk_on_the_wire_where_time_is_kept() -> None:
 def test_answers_are_not_held_back() -> None:
     """Head and body are two writes; the second does not wait until the first is acknowledged (40 ms each)."""
     with LoopbackServer(serve(OK, Chunk(0.0, b"a"), End(0.0))) as server, httpx2.Client() as client:
-        start = time.perf_counter()
+        seconds = []
         for _ in range(50):
+            start = time.perf_counter()
             client.get(server.url)
-        assert time.perf_counter() - start < 1.0
+            seconds.append(time.perf_counter() - start)
+        assert min(seconds[-20:]) < 0.03
 
 
 def test_the_request_arrives_whole() -> None:
@@ -111,10 +113,13 @@ def test_pace_keeps_or_drops_the_times() -> None:
     """At pace 1 the rhythm of the data, at pace 0 none; a clock of one's own takes the place of both."""
     timeline = (OK, Chunk(0.1, b"a"), Chunk(0.3, b"b"), End(0.3))
     with LoopbackServer(serve(*timeline), pace=1) as server:
-        start = time.perf_counter()
-        with httpx2.stream("GET", server.url) as response:
-            times = [time.perf_counter() - start for _ in response.iter_raw()]
-    assert 0.08 < times[0] < 0.29 < times[1] < 1.0
+        runs = []
+        for _ in range(5):  # a busy machine may delay some
+            start = time.perf_counter()
+            with httpx2.stream("GET", server.url) as response:
+                runs.append([time.perf_counter() - start for _ in response.iter_raw()])
+    first, last = (min(times) for times in zip(*runs, strict=True))
+    assert 0.08 < first < 0.29 < last < 1.0
     clock = VirtualClock()
     with LoopbackServer(serve(*timeline[:1], Chunk(3600.0, b"a"), End(3600.0)), clock=clock) as server:
         assert b"a" == httpx2.get(server.url).content
@@ -294,15 +299,15 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_concurrent_clients_are_answered_side_by_side() -> None:
-    """Twenty streams of 0.2 s take nothing like 4 s."""
-    with LoopbackServer(serve(OK, Chunk(0.2, b"a"), End(0.2)), pace=1) as server:
+    """Twenty streams of a second take nothing like twenty."""
+    with LoopbackServer(serve(OK, Chunk(1.0, b"a"), End(1.0)), pace=1) as server:
         start = time.perf_counter()
         threads = [threading.Thread(target=httpx2.get, args=(server.url,)) for _ in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.perf_counter() - start < 3.0
+        assert time.perf_counter() - start < 15
 
 
 def test_other_hosts_must_be_meant() -> None:
