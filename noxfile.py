@@ -189,6 +189,18 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def deep(session: nox.Session) -> None:
+    """All tests and those marked `deep`, in real processes, with ten times the examples; run before a release."""
+    session.run(*PYTEST, *WORKERS, *session.posargs, env={"HARNESS_TESTS": "deep"})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Small changes of the package, and how many of them the tests notice."""
+    session.run(sys.executable, "benchmarks/mutants.py", *session.posargs)
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """A thousand processes killed at every point of the protocol, and resumed."""
     session.run(*PYTEST, "tests/sweep/test_kill.py", "--kills=1000", "-s", *session.posargs)
