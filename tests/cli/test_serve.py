@@ -310,7 +310,7 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
             f"{empty}: there is no cassette in this folder (*.json)": [empty],
             f"cannot listen on 127.0.0.1, port {port}: Address already in use": [cassette, "--port", port],
             "'0.0.0.0' is not a loopback address: the server has no authentication, anyone could use it; say "
-            "127.0.0.1, or anywhere=True (--allow-anyone) if that is meant": [cassette, "--host", "0.0.0.0"],
+            "127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant": [cassette, "--host", "0.0.0.0"],
         }
         for message, words in wrong.items():
             assert 2 == main(["serve", "replay", *map(str, words)])

@@ -125,7 +125,7 @@ def test_an_array_of_strength_four_covers_quadruples(strength: int) -> None:
 
 
 def test_twenty_constrained_flags_take_less_than_two_seconds() -> None:
-    """Or eight while coverage is measured. Strength 3, with a group of six, a chain of twelve requirements and a flag of three values."""
+    """Strength 3, with a group of six, a chain of twelve requirements and a flag of three values; slower if traced."""
     flags = [MatrixFlag(f"g{index}", default=index == 0) for index in range(6)]
     flags += [MatrixFlag("model", ("a", "b", "c"), "a"), MatrixFlag("c0")]
     flags += [MatrixFlag(f"c{index}", requires=(f"c{index - 1}",)) for index in range(1, 13)]
