@@ -182,6 +182,12 @@ def fidelity(session: nox.Session) -> None:
 
 
 @nox.session
+def blame(session: nox.Session) -> None:
+    """How surely the interaction that breaks an agent of 20 flags is located: docs/blame.md. Takes ten minutes."""
+    session.run(sys.executable, "benchmarks/blame.py", "--write", "docs/blame.md", *session.posargs)
+
+
+@nox.session
 def sweep(session: nox.Session) -> None:
     """Three agents under every fault, at every point, under every combination: docs/faults.md; `-- --check` it."""
     how = session.posargs or ["--write"]

@@ -1,6 +1,8 @@
 """Locating interactions: what is named is exact, and what cannot be proven is said to be undecided."""
 
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -187,3 +189,11 @@ def test_one_fault_among_twenty_flags_is_always_named(seed: int) -> None:
     fault = {index: random.randint(0, 1) for index in random.sample(range(20), random.randint(1, 3))}
     text = " and ".join(f"{'' if fault[index] else 'not '}f{index}" for index in sorted(fault))
     assert f"fails when {text}" == str(search(TWENTY, lambda row: passes(row, [fault]), seed=seed))
+
+
+def test_the_examples_of_the_docs_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each `print` in `docs/blame.md` is followed by its output."""
+    text = (Path(__file__).parents[2] / "docs" / "blame.md").read_text()
+    for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(example, {})
+    assert re.findall(r"print\(.*\)  # (.*)", text) == capsys.readouterr().out.splitlines()
