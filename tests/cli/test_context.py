@@ -14,7 +14,7 @@ from flag_harness.cli.context import add_context_command
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.store import load_context, save_context
 
-NEXT = "restore it from a copy, or begin a new session without it"
+NEXT = "restore it from a copy, or start a new session"
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
 SOUND = [{"role": "user", "content": "Grüße"}, {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}]
 BROKEN = [{"role": "user", "content": "go"}, {"role": "assistant", "content": [CALL]}]
@@ -115,9 +115,9 @@ def test_a_combination_of_no_flags_that_there_are_is_refused(
     ("data", "problem"),
     [
         ("[", "is not JSON: Expecting value: line 1 column 2 (char 1); give an array of messages, or a request's body"),
-        ("5", f"messages must be an array, not 5; mend it, or {NEXT}"),
-        ("{}", f"messages must be an array, not null; mend it, or {NEXT}"),
-        ('[{"role": "user"}]', f"messages[0].content is required; mend it, or {NEXT}"),
+        ("5", f"messages must be an array, not 5; fix it, or {NEXT}"),
+        ("{}", f"messages must be an array, not null; fix it, or {NEXT}"),
+        ('[{"role": "user"}]', f"messages[0].content is required; fix it, or {NEXT}"),
         ('{"messages": [], "model": 5}', "model must be a string, not 5; name it with --model"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A stage for the agent: an upstream that answers from a script, through the real SDK, on a virtual clock."""
+"""Runs an agent against an upstream that answers from a script, through the real SDK, on a virtual clock."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,17 +21,17 @@ SSE = (("content-type", "text/event-stream; charset=utf-8"), ("request-id", "req
 
 
 def text(words: str) -> dict[str, Any]:
-    """A text block."""
+    """Return a text block."""
     return {"type": "text", "text": words}
 
 
 def call(id: str, name: str = "note", input: Any = None) -> dict[str, Any]:
-    """A block that calls a tool."""
+    """Return a block that calls a tool."""
     return {"type": "tool_use", "id": id, "name": name, "input": {} if input is None else input}
 
 
 def message(*content: dict[str, Any], stop: str | None = "end_turn", **changes: Any) -> Response:
-    """A whole answer, half a second after the request."""
+    """Return a complete answer, half a second after the request."""
     body = {
         "model": "claude-test",
         "id": "msg_1",
@@ -47,19 +47,19 @@ def message(*content: dict[str, Any], stop: str | None = "end_turn", **changes: 
 
 
 def plain(status: int, body: bytes, headers: tuple[tuple[str, str], ...] = JSON) -> Response:
-    """Any response with a body."""
+    """Return a response with a body."""
     return (Head(0.5, status, headers), Chunk(0.5, body), End(0.5))
 
 
 def error(status: int, kind: str, words: str, **headers: str) -> Response:
-    """An error of the API."""
+    """Return an error of the API."""
     body = {"type": "error", "error": {"type": kind, "message": words}, "request_id": "req_error"}
     extra = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return plain(status, json.dumps(body).encode(), (*JSON, *extra))
 
 
 def events(*content: dict[str, Any], stop: str | None = "end_turn") -> list[tuple[str, dict[str, Any]]]:
-    """The events of a streamed answer; texts, thinking and inputs come in two deltas."""
+    """Return the events of a streamed answer; texts, thinking and inputs are split into two deltas."""
     start = {
         "id": "msg_1",
         "type": "message",
@@ -100,7 +100,7 @@ def _halves(words: str) -> list[str]:
 
 
 def played(listed: list[tuple[str, dict[str, Any]]], *, cut: str | None = None) -> Response:
-    """A stream, one event each tenth of a second; `cut`: how the connection breaks after the last, None: it ends."""
+    """Return a stream with an event every tenth of a second; `cut` is how the connection breaks at the end, if so."""
     chunks = [
         Chunk(0.1 * (number + 1), encode_event(name, json.dumps({"type": name, **data})))
         for number, (name, data) in enumerate(listed)
@@ -110,53 +110,54 @@ def played(listed: list[tuple[str, dict[str, Any]]], *, cut: str | None = None) 
 
 
 def stream(*content: dict[str, Any], stop: str | None = "end_turn") -> Response:
-    """A whole stream."""
+    """Return a complete stream."""
     return played(events(*content, stop=stop))
 
 
 @dataclass
-class Stage:
-    """One agent, its clock, what it has sent, and every event that it has shown."""
+class AgentUnderTest:
+    """An agent with its clock, the requests that it has sent, and the events that it has yielded."""
 
     clock: VirtualClock
     requests: list[Request]
     agent: Agent
     events: list[Event] = field(default_factory=list)
 
-    async def say(self, words: str | None) -> list[Event]:
-        """One send; its events."""
+    async def send(self, words: str | None) -> list[Event]:
+        """Send a text and return the events."""
         start = len(self.events)
         async for event in self.agent.send(words):
             self.events.append(event)
         return self.events[start:]
 
-    def of(self, *kinds: type) -> list[Any]:
-        """The events of some kinds."""
+    def events_of(self, *kinds: type) -> list[Any]:
+        """Return the events of some types."""
         return [event for event in self.events if isinstance(event, kinds)]
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
-        """The bodies of the requests."""
+        """The JSON bodies of the requests."""
         return [json.loads(request.body) for request in self.requests]
 
 
 @pytest.fixture
 def wire() -> SimpleNamespace:
-    """What an upstream can say: `wire.message(wire.text("Hello"))`, `wire.stream(...)`, `wire.error(529, ...)`."""
+    """Return what an upstream can answer: `wire.message(wire.text("Hello"))`, `wire.stream(...)`, `wire.error(529,
+    ...)`."""
     parts = (text, call, message, plain, error, events, played, stream)
     return SimpleNamespace(**{part.__name__: part for part in parts}, json=JSON, sse=SSE)
 
 
 @pytest_asyncio.fixture
-async def stage() -> AsyncIterator[Callable[..., Stage]]:
-    """Puts an agent before a scripted upstream: `stage([reply, ...], environ={...}, tools=[...])`."""
+async def start() -> AsyncIterator[Callable[..., AgentUnderTest]]:
+    """Return a function that starts an agent with scripted answers: `start([reply, ...], tools=[...])`."""
     from anthropic import AsyncAnthropic
 
     clients = []
 
-    def begin(
+    def start_agent(
         replies: list[Response], *, environ: Mapping[str, str] | None = None, make: Any = Agent, **options: Any
-    ) -> Stage:
+    ) -> AgentUnderTest:
         clock, requests, script = VirtualClock(), [], iter(replies)
 
         def answer(request: Request) -> Response:
@@ -165,8 +166,10 @@ async def stage() -> AsyncIterator[Callable[..., Stage]]:
 
         client = AsyncAnthropic(api_key="offline", http_client=async_http_client(answer, clock=clock))
         clients.append(client)
-        return Stage(clock, requests, make(client, clock=clock, environ={} if environ is None else environ, **options))
+        return AgentUnderTest(
+            clock, requests, make(client, clock=clock, environ={} if environ is None else environ, **options)
+        )
 
-    yield begin
+    yield start_agent
     for client in clients:
         await client.close()

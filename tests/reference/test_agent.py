@@ -64,7 +64,7 @@ def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("environ", [{}, STREAMING], ids=["off", "streaming"])
 async def test_a_turn_with_a_tool_is_told_step_by_step(
-    stage: Callable[..., Any], wire: SimpleNamespace, environ: Mapping[str, str]
+    start: Callable[..., Any], wire: SimpleNamespace, environ: Mapping[str, str]
 ) -> None:
     """Thinking and text, the usage, the call, half a second later its result, then the rest."""
     answer = wire.stream if environ else wire.message
@@ -73,13 +73,13 @@ async def test_a_turn_with_a_tool_is_told_step_by_step(
         answer(THOUGHT, wire.text("One moment."), wire.call("toolu_1", input={"title": "Plan"}), stop="tool_use"),
         answer(wire.text("Done.")),
     ]
-    talk = stage(replies, environ=environ, tools=[noting(calls)])
-    await talk.say("Note it.")
+    session = start(replies, environ=environ, tools=[noting(calls)])
+    await session.send("Note it.")
 
-    shown = [event for event in talk.events if not isinstance(event, (TextDelta, ThinkingDelta))]
+    shown = [event for event in session.events if not isinstance(event, (TextDelta, ThinkingDelta))]
     assert [RequestUsage, ToolUse, ToolResult, RequestUsage, TurnEnded] == [type(event) for event in shown]
-    assert "Let me see." == "".join(event.text for event in talk.of(ThinkingDelta))
-    assert "One moment.Done." == "".join(event.text for event in talk.of(TextDelta))
+    assert "Let me see." == "".join(event.text for event in session.events_of(ThinkingDelta))
+    assert "One moment.Done." == "".join(event.text for event in session.events_of(TextDelta))
     assert [{"title": "Plan"}] == calls
     use, result = shown[1], shown[2]
     assert ToolUse(use.at, "toolu_1", "note", {"title": "Plan"}) == use
@@ -87,16 +87,16 @@ async def test_a_turn_with_a_tool_is_told_step_by_step(
     assert "end_turn" == shown[-1].stop_reason
     asked, result_turn = user(wire.text("Note it.")), user(ToolOutcome("toolu_1", "noted").block)
     called = assistant(THOUGHT, wire.text("One moment."), wire.call("toolu_1", input={"title": "Plan"}))
-    assert [asked, called, result_turn] == talk.bodies[1]["messages"]
-    assert (asked, called, result_turn, assistant(wire.text("Done."))) == talk.agent.context.messages
+    assert [asked, called, result_turn] == session.bodies[1]["messages"]
+    assert (asked, called, result_turn, assistant(wire.text("Done."))) == session.agent.context.messages
 
 
-async def test_off_is_a_plain_request(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_off_is_a_plain_request(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """With nothing set, the body holds five keys and none of the features'."""
-    talk = stage([wire.message(wire.text("Hi."))], system="Be kind.", tools=[noting([])], model="claude-haiku-4-5")
-    await talk.say("Hello")
+    session = start([wire.message(wire.text("Hi."))], system="Be kind.", tools=[noting([])], model="claude-haiku-4-5")
+    await session.send("Hello")
     tool = {"name": "note", "description": "Takes a note.", "input_schema": NOTE}
-    assert talk.bodies == [
+    assert session.bodies == [
         {
             "model": "claude-haiku-4-5",
             "max_tokens": 4096,
@@ -105,149 +105,149 @@ async def test_off_is_a_plain_request(stage: Callable[..., Any], wire: SimpleNam
             "messages": [user(wire.text("Hello"))],
         }
     ]
-    assert "anthropic-beta" not in dict(talk.requests[0].headers)
+    assert "anthropic-beta" not in dict(session.requests[0].headers)
 
 
-async def test_the_first_token_is_timed_from_the_sending(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_the_first_token_is_timed_from_the_sending(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Streamed: to the first delta; else to the answer; never, where the answer holds nothing."""
     replies = [wire.stream(wire.text("Hello")), wire.message(wire.text("Hello")), wire.message(stop="stop_sequence")]
     environ: dict[str, str] = dict(STREAMING)
-    talk = stage(replies, environ=environ)
-    await talk.say("One")
+    session = start(replies, environ=environ)
+    await session.send("One")
     environ.clear()
-    await talk.say("Two")
-    await talk.say("Three")
-    streamed, whole, empty = talk.of(RequestUsage)
+    await session.send("Two")
+    await session.send("Three")
+    streamed, whole, empty = session.events_of(RequestUsage)
     assert (pytest.approx(0.3), pytest.approx(0.8)) == (streamed.first_token, streamed.duration)
     assert (0.5, 0.5) == (pytest.approx(whole.first_token), pytest.approx(whole.duration))
     assert empty.first_token is None
     assert [Usage(10, 5), Usage(20, 10), Usage(30, 15)] == [event.total for event in (streamed, whole, empty)]
-    assert Usage(30, 15) == talk.agent.context.usage
+    assert Usage(30, 15) == session.agent.context.usage
 
 
-async def test_a_call_that_max_tokens_cut_is_not_run(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_call_that_max_tokens_cut_is_not_run(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Whole calls before it are; the model is told why, and the turn goes on."""
     calls: list[Any] = []
     first, cut = wire.call("toolu_1", input={"title": "A"}), wire.call("toolu_2", input='{"title": "B')
     replies = [wire.stream(first, cut, stop="max_tokens"), wire.stream(wire.text("Sorry."))]
-    talk = stage(replies, environ=STREAMING, tools=[noting(calls)])
-    await talk.say("Note both.")
+    session = start(replies, environ=STREAMING, tools=[noting(calls)])
+    await session.send("Note both.")
     why = (
         "note was not run: max_tokens cut the answer off inside this call, so its input is not complete. "
         "Call it again with less input, or in several steps."
     )
     assert [{"title": "A"}] == calls
     outcomes = user(ToolOutcome("toolu_1", "noted").block, ToolOutcome("toolu_2", why, is_error=True).block)
-    assert outcomes == talk.bodies[1]["messages"][-1]
-    assert {} == talk.bodies[1]["messages"][1]["content"][1]["input"]
+    assert outcomes == session.bodies[1]["messages"][-1]
+    assert {} == session.bodies[1]["messages"][1]["content"][1]["input"]
 
 
 @pytest.mark.parametrize(
     ("environ", "cure"), [({}, "set ENABLE_EXTENDED_OUTPUT=true"), (EXTENDED, "raise MAX_TOKENS")], ids=["off", "on"]
 )
 async def test_calls_cut_again_and_again_end_the_turn(
-    stage: Callable[..., Any], wire: SimpleNamespace, environ: Mapping[str, str], cure: str
+    start: Callable[..., Any], wire: SimpleNamespace, environ: Mapping[str, str], cure: str
 ) -> None:
     """A model that keeps writing more than fits is not asked for ever."""
     replies = [wire.message(wire.call(f"toolu_{number}"), stop="max_tokens") for number in range(3)]
-    talk = stage(replies, environ=environ)
-    await talk.say("Write it all.")
-    (error,) = talk.of(AgentError)
+    session = start(replies, environ=environ)
+    await session.send("Write it all.")
+    (error,) = session.events_of(AgentError)
     words = f"max_tokens cut the call of a tool 3 times in a row; {cure}, or ask for less at once"
     assert AgentError(error.at, "truncated", words) == error
 
 
 async def test_a_turn_in_circles_ends(
-    stage: Callable[..., Any], wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Any], wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that only ever calls tools is stopped, and the session can go on."""
     monkeypatch.setattr("flag_harness.reference.turn.MAX_REQUESTS", 2)
     replies = [wire.message(wire.call(f"toolu_{number}"), stop="tool_use") for number in range(2)]
-    talk = stage([*replies, wire.message(wire.text("Fine."))], tools=[noting([])])
-    await talk.say("Go on.")
+    session = start([*replies, wire.message(wire.text("Fine."))], tools=[noting([])])
+    await session.send("Go on.")
     words = "the turn took 2 requests without coming to an end; send again"
-    assert ("limit", words) == (talk.of(AgentError)[0].kind, talk.of(AgentError)[0].message)
-    await talk.say(None)
-    assert "end_turn" == talk.of(TurnEnded)[0].stop_reason
+    assert ("limit", words) == (session.events_of(AgentError)[0].kind, session.events_of(AgentError)[0].message)
+    await session.send(None)
+    assert "end_turn" == session.events_of(TurnEnded)[0].stop_reason
 
 
-async def test_a_pause_is_gone_on_with(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_pause_is_gone_on_with(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """After `pause_turn` the answer so far is sent back, and what follows joins it."""
     replies = [wire.message(wire.text("Searching."), stop="pause_turn"), wire.message(wire.text("Found."))]
-    talk = stage(replies)
-    await talk.say("Look it up.")
-    assert [user(wire.text("Look it up.")), assistant(wire.text("Searching."))] == talk.bodies[1]["messages"]
-    assert assistant(wire.text("Searching."), wire.text("Found.")) == talk.agent.context.messages[-1]
+    session = start(replies)
+    await session.send("Look it up.")
+    assert [user(wire.text("Look it up.")), assistant(wire.text("Searching."))] == session.bodies[1]["messages"]
+    assert assistant(wire.text("Searching."), wire.text("Found.")) == session.agent.context.messages[-1]
 
 
-async def test_pauses_without_a_word_end_the_turn(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_pauses_without_a_word_end_the_turn(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Three in a row: the next request would be the same once more. A word in between is progress."""
     empty, word = wire.message(stop="pause_turn"), wire.message(wire.text("Searching."), stop="pause_turn")
-    talk = stage([empty, empty, word, empty, wire.message(wire.text(" "), stop="pause_turn"), empty])
-    await talk.say("Look it up.")
+    session = start([empty, empty, word, empty, wire.message(wire.text(" "), stop="pause_turn"), empty])
+    await session.send("Look it up.")
     words = "the API paused the turn 3 times in a row without a word; send again"
-    assert ("broken_answer", words) == (talk.events[-1].kind, talk.events[-1].message)
-    assert 6 == len(talk.requests)
+    assert ("broken_answer", words) == (session.events[-1].kind, session.events[-1].message)
+    assert 6 == len(session.requests)
 
 
-async def test_the_limits_of_tools_are_the_agents_options(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_the_limits_of_tools_are_the_agents_options(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """On time, of the agent's clock, and on what is sent back."""
 
     async def slow(**given: Any) -> str:
-        await talk.clock.async_sleep(2)
+        await session.clock.async_sleep(2)
         return "done"
 
     tools = [noting([]), function_tool("slow", "Waits.", {}, slow)]
     calls = [wire.call("toolu_1"), wire.call("toolu_2", "slow")]
     replies = [wire.message(*calls, stop="tool_use"), wire.message(wire.text("Done."))]
-    talk = stage(replies, tools=tools, tool_timeout=2, tool_output_limit=60)
-    await talk.say("Note it.")
+    session = start(replies, tools=tools, tool_timeout=2, tool_output_limit=60)
+    await session.send("Note it.")
     assert ["noted", "slow was stopped after 2 s; it\n[4 characters left out]\n or may not have taken effect."] == [
-        event.content for event in talk.of(ToolResult)
+        event.content for event in session.events_of(ToolResult)
     ]
 
 
 @pytest.mark.parametrize("stop", ["max_tokens", "stop_sequence", "refusal"])
-async def test_other_ends_are_told(stage: Callable[..., Any], wire: SimpleNamespace, stop: str) -> None:
+async def test_other_ends_are_told(start: Callable[..., Any], wire: SimpleNamespace, stop: str) -> None:
     """The turn ends with the API's own reason."""
-    talk = stage([wire.message(wire.text("So far"), stop=stop)])
-    await talk.say("Go.")
-    assert [stop] == [event.stop_reason for event in talk.of(TurnEnded)]
+    session = start([wire.message(wire.text("So far"), stop=stop)])
+    await session.send("Go.")
+    assert [stop] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
-async def test_a_refusal_runs_no_call(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_refusal_runs_no_call(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """A call in an answer that was refused is answered with an error, and the next send finds a legal history."""
     calls: list[Any] = []
     replies = [wire.message(wire.call("toolu_1"), stop="refusal"), wire.message(wire.text("Yes?"))]
-    talk = stage(replies, tools=[noting(calls)])
-    await talk.say("Do it.")
-    await talk.say("Then not.")
+    session = start(replies, tools=[noting(calls)])
+    await session.send("Do it.")
+    await session.send("Then not.")
     told = ToolOutcome("toolu_1", "note was not run: the answer ended with refusal.", is_error=True)
     assert [] == calls
-    assert user(told.block, wire.text("Then not.")) == talk.bodies[1]["messages"][-1]
+    assert user(told.block, wire.text("Then not.")) == session.bodies[1]["messages"][-1]
 
 
-async def test_tools_can_be_switched_off(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_tools_can_be_switched_off(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """ENABLE_TOOLS=0: none is offered, and a call of one is answered with an error."""
     calls: list[Any] = []
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Oh."))]
-    talk = stage(replies, environ={"ENABLE_TOOLS": "0"}, tools=[noting(calls)])
-    await talk.say("Note it.")
-    assert "tools" not in talk.bodies[0]
-    assert "There is no tool called 'note'. The tools are: none." == talk.of(ToolResult)[0].content
+    session = start(replies, environ={"ENABLE_TOOLS": "0"}, tools=[noting(calls)])
+    await session.send("Note it.")
+    assert "tools" not in session.bodies[0]
+    assert "There is no tool called 'note'. The tools are: none." == session.events_of(ToolResult)[0].content
     assert [] == calls
 
 
-async def test_flags_are_read_at_each_send(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_flags_are_read_at_each_send(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """A flag that is switched on between two sends is on in the second; the context says under which it stands."""
     environ: dict[str, str] = {}
-    talk = stage([wire.message(wire.text("One.")), wire.stream(wire.text("Two."))], environ=environ)
-    await talk.say("First")
+    session = start([wire.message(wire.text("One.")), wire.stream(wire.text("Two."))], environ=environ)
+    await session.send("First")
     environ.update(STREAMING)
-    await talk.say("Second")
-    assert [None, True] == [body.get("stream") for body in talk.bodies]
-    assert "streaming" == talk.agent.context.combination
-    assert [] == talk.of(Transition)
+    await session.send("Second")
+    assert [None, True] == [body.get("stream") for body in session.bodies]
+    assert "streaming" == session.agent.context.combination
+    assert [] == session.events_of(Transition)
 
 
 @pytest.mark.parametrize(
@@ -265,110 +265,110 @@ async def test_flags_are_read_at_each_send(stage: Callable[..., Any], wire: Simp
     ids=["no number", "above the model"],
 )
 async def test_limits_are_told_before_the_network(
-    stage: Callable[..., Any], wire: SimpleNamespace, environ: dict[str, str], words: str
+    start: Callable[..., Any], wire: SimpleNamespace, environ: dict[str, str], words: str
 ) -> None:
     """Nothing is sent, the user's turn is kept, and once the setting is mended it is answered."""
-    talk = stage([wire.message(wire.text("Hi."))], environ=environ, model="claude-haiku-4-5")
-    await talk.say("Hello")
-    assert [AgentError(0.0, "limit", words)] == talk.events
-    assert [] == talk.requests
+    session = start([wire.message(wire.text("Hi."))], environ=environ, model="claude-haiku-4-5")
+    await session.send("Hello")
+    assert [AgentError(0.0, "limit", words)] == session.events
+    assert [] == session.requests
     environ.clear()
-    await talk.say(None)
-    assert [user(wire.text("Hello"))] == talk.bodies[0]["messages"]
+    await session.send(None)
+    assert [user(wire.text("Hello"))] == session.bodies[0]["messages"]
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (None, "there is no unanswered turn to go on with; send a text"),
-        (" \n", "the text is empty, which the API does not take; send some words"),
-        ("\ud83d", "the text holds half a surrogate pair, which is no character; mend it"),
+        (None, "there is no unanswered turn to continue; send a text"),
+        (" \n", "the text is empty, which the API does not accept; send some words"),
+        ("\ud83d", "the text holds half a surrogate pair, which is not a character; remove it"),
     ],
     ids=["nothing pending", "blank", "surrogate"],
 )
 async def test_what_cannot_be_sent_leaves_the_session_as_it_was(
-    stage: Callable[..., Any], words: str | None, told: str
+    start: Callable[..., Any], words: str | None, told: str
 ) -> None:
     """A text that would make every later request fail is never added."""
-    talk = stage([])
-    before = talk.agent.context
-    await talk.say(words)
-    assert [AgentError(0.0, "request", told)] == talk.events
-    assert before == talk.agent.context
+    session = start([])
+    before = session.agent.context
+    await session.send(words)
+    assert [AgentError(0.0, "request", told)] == session.events
+    assert before == session.agent.context
 
 
-async def test_a_text_joins_an_unanswered_turn(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_text_joins_an_unanswered_turn(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """After a failure, the same text is one turn, another text a second block of it."""
     refused = wire.error(401, "authentication_error", "invalid x-api-key", x_should_retry="false")
-    talk = stage([refused, refused, wire.message(wire.text("Hi."))])
-    await talk.say("Hello")
-    await talk.say("Hello")
-    await talk.say("Anybody there?")
+    session = start([refused, refused, wire.message(wire.text("Hi."))])
+    await session.send("Hello")
+    await session.send("Hello")
+    await session.send("Anybody there?")
     told = "401 authentication_error: invalid x-api-key (your turn is kept: check ANTHROPIC_API_KEY, then send again)"
     assert {("credentials", told, 401, "req_error")} == {
-        (error.kind, error.message, error.status, error.request_id) for error in talk.of(AgentError)
+        (error.kind, error.message, error.status, error.request_id) for error in session.events_of(AgentError)
     }
-    pending = [body["messages"] for body in talk.bodies]
+    pending = [body["messages"] for body in session.bodies]
     assert [user(wire.text("Hello"))] == pending[0] == pending[1]
     assert [user(wire.text("Hello"), wire.text("Anybody there?"))] == pending[2]
 
 
-async def test_an_overloaded_api_is_asked_again(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_an_overloaded_api_is_asked_again(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Waits double, on the clock; when they are used up it is told, and the next send has one user turn."""
     overloaded = wire.error(529, "overloaded_error", "Overloaded")
-    talk = stage([*[overloaded] * 4, wire.message(wire.text("Hi."))])
-    await talk.say("Hello")
-    assert [0.5, 1.0, 2.0] == [event.seconds for event in talk.of(Waiting)]
+    session = start([*[overloaded] * 4, wire.message(wire.text("Hi."))])
+    await session.send("Hello")
+    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(Waiting)]
     words = "529 overloaded_error: Overloaded (4 attempts in 5.5 s; your turn is kept: send again)"
-    assert AgentError(5.5, "overloaded", words, 529, "req_error") == talk.events[-1]
-    await talk.say("Hello")
-    assert [user(wire.text("Hello"))] == talk.bodies[-1]["messages"]
+    assert AgentError(5.5, "overloaded", words, 529, "req_error") == session.events[-1]
+    await session.send("Hello")
+    assert [user(wire.text("Hello"))] == session.bodies[-1]["messages"]
 
 
 async def test_a_broken_stream_is_discarded_and_tried_once_more(
-    stage: Callable[..., Any], wire: SimpleNamespace
+    start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:
     """What was shown is void before the next attempt begins; a second break is told."""
     half = wire.events(wire.text("Once upon a time"))[:4]
-    talk = stage([wire.played(half), wire.played(half, cut="reset")], environ=STREAMING)
-    await talk.say("Tell a story.")
-    kinds = [type(event) for event in talk.events]
+    session = start([wire.played(half), wire.played(half, cut="reset")], environ=STREAMING)
+    await session.send("Tell a story.")
+    kinds = [type(event) for event in session.events]
     assert [TextDelta, TextDelta, TurnDiscarded, Waiting, TextDelta, TextDelta, TurnDiscarded, AgentError] == kinds
-    first, second = talk.of(TurnDiscarded)
+    first, second = session.events_of(TurnDiscarded)
     assert "the answer broke off: the stream ended before message_stop" == first.reason
     assert "the answer broke off: ReadError: the connection was cut: reset" == second.reason
-    assert "broken_answer" == talk.events[-1].kind
-    assert (user(wire.text("Tell a story.")),) == talk.agent.context.messages
+    assert "broken_answer" == session.events[-1].kind
+    assert (user(wire.text("Tell a story.")),) == session.agent.context.messages
 
 
-async def test_an_error_event_in_a_stream_follows_the_policy(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_an_error_event_in_a_stream_follows_the_policy(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Overloaded in mid-stream is tried again like a 529, as often; the retry-after of its 200 means nothing."""
     body = {"error": {"type": "overloaded_error", "message": "Overloaded"}}
     head, *pieces = wire.played([*wire.events(wire.text("Once"))[:3], ("error", body)])
     head = type(head)(head.at, head.status, (*head.headers, ("retry-after", "30")))
-    talk = stage([(head, *pieces)] * 3 + [wire.stream(wire.text("Once."))], environ=STREAMING)
-    await talk.say("Tell a story.")
-    assert [0.5, 1.0, 2.0] == [event.seconds for event in talk.of(Waiting)]
-    assert ["529 overloaded_error: Overloaded"] * 3 == [event.reason for event in talk.of(TurnDiscarded)]
-    assert "end_turn" == talk.events[-1].stop_reason
+    session = start([(head, *pieces)] * 3 + [wire.stream(wire.text("Once."))], environ=STREAMING)
+    await session.send("Tell a story.")
+    assert [0.5, 1.0, 2.0] == [event.seconds for event in session.events_of(Waiting)]
+    assert ["529 overloaded_error: Overloaded"] * 3 == [event.reason for event in session.events_of(TurnDiscarded)]
+    assert "end_turn" == session.events[-1].stop_reason
 
 
-async def test_a_stream_that_breaks_after_its_end_is_whole(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_stream_that_breaks_after_its_end_is_whole(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """`message_stop` is the end: a connection that breaks after it breaks nothing."""
-    talk = stage([wire.played(wire.events(wire.text("Done.")), cut="eof")], environ=STREAMING)
-    await talk.say("Go.")
-    assert "end_turn" == talk.events[-1].stop_reason
+    session = start([wire.played(wire.events(wire.text("Done.")), cut="eof")], environ=STREAMING)
+    await session.send("Go.")
+    assert "end_turn" == session.events[-1].stop_reason
 
 
-async def test_a_connection_that_never_was_is_told(stage: Callable[..., Any]) -> None:
+async def test_a_connection_that_never_was_is_told(start: Callable[..., Any]) -> None:
     """No answer at all is tried again, then told with its cause."""
-    talk = stage([(Cut(0.0, "refused"),)] * 2, retry=RetryPolicy(attempts=2))
-    await talk.say("Hello")
+    session = start([(Cut(0.0, "refused"),)] * 2, retry=RetryPolicy(attempts=2))
+    await session.send("Hello")
     words = (
         "no answer from the API: ConnectError: the connection was cut: refused "
         "(2 attempts in 0.5 s; your turn is kept: send again)"
     )
-    assert AgentError(0.5, "connection", words) == talk.events[-1]
+    assert AgentError(0.5, "connection", words) == session.events[-1]
 
 
 class Screen:
@@ -384,7 +384,7 @@ class Screen:
 
 
 async def test_what_is_refused_is_dropped_for_the_session(
-    stage: Callable[..., Any], wire: SimpleNamespace, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Any], wire: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A keyword, a beta with its tool, the legacy header: each alone, each told and logged, none tried again."""
     beta = "Unexpected value(s) `computer-use-2025-11-24` for the `anthropic-beta` header."
@@ -392,32 +392,34 @@ async def test_what_is_refused_is_dropped_for_the_session(
     replies = [wire.error(400, "invalid_request_error", words, x_should_retry="false") for words in (beta, legacy)]
     environ = {"ENABLE_PROMPT_CACHE": "1", "PROMPT_CACHE_BETA": "prompt-caching-2024-07-31"}
     done = [wire.message(wire.text("Hi.")), wire.message(wire.text("Bye."))]
-    talk = stage(
+    session = start(
         [*replies, *done], environ=environ, tools=[Screen(), noting([])], parameters={"beta": "x", "metadata": {}}
     )
     with caplog.at_level(logging.WARNING, "flag_harness.reference"):
-        await talk.say("Hello")
-    await talk.say("Bye")
+        await session.send("Hello")
+    await session.send("Bye")
 
     dropped = ("beta", "computer-use-2025-11-24", "prompt-caching-2024-07-31")
-    assert dropped == tuple(event.feature for event in talk.of(FeatureDropped)) == talk.agent.context.dropped
-    assert f"400 invalid_request_error: {beta}" == talk.of(FeatureDropped)[1].reason
+    assert (
+        dropped == tuple(event.feature for event in session.events_of(FeatureDropped)) == session.agent.context.dropped
+    )
+    assert f"400 invalid_request_error: {beta}" == session.events_of(FeatureDropped)[1].reason
     assert dropped == tuple(record.fields["feature"] for record in caplog.records)  # type: ignore[attr-defined]
-    sent = [dict(request.headers).get("anthropic-beta") for request in talk.requests]
+    sent = [dict(request.headers).get("anthropic-beta") for request in session.requests]
     assert ["computer-use-2025-11-24,prompt-caching-2024-07-31", "prompt-caching-2024-07-31", None, None] == sent
-    assert [["computer", "note"], ["note"]] == [[tool["name"] for tool in body["tools"]] for body in talk.bodies[:2]]
-    assert {} == talk.bodies[-1]["metadata"]
-    assert all("cache_control" in body["tools"][-1] for body in talk.bodies)
+    assert [["computer", "note"], ["note"]] == [[tool["name"] for tool in body["tools"]] for body in session.bodies[:2]]
+    assert {} == session.bodies[-1]["metadata"]
+    assert all("cache_control" in body["tools"][-1] for body in session.bodies)
 
 
-async def test_a_rejection_that_names_nothing_known_is_told(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_rejection_that_names_nothing_known_is_told(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Nothing is dropped on suspicion."""
     words = "prompt is too long: 3333404 tokens > 200000 maximum"
-    talk = stage([wire.error(400, "invalid_request_error", words)], environ=EXTENDED)
-    await talk.say("Hello")
+    session = start([wire.error(400, "invalid_request_error", words)], environ=EXTENDED)
+    await session.send("Hello")
     told = f"400 invalid_request_error: {words} (your turn is kept: change what was refused, then send again)"
-    assert AgentError(0.5, "request", told, 400, "req_error") == talk.events[-1]
-    assert () == talk.agent.context.dropped
+    assert AgentError(0.5, "request", told, 400, "req_error") == session.events[-1]
+    assert () == session.agent.context.dropped
 
 
 async def test_the_agent_sets_its_own_arguments() -> None:
@@ -432,7 +434,7 @@ async def test_the_agent_sets_its_own_arguments() -> None:
 
 
 async def test_each_step_is_saved_before_the_next(
-    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+    start: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Whoever is killed at any event finds in the file all that the event stands on."""
     path = tmp_path / "context.json"
@@ -444,64 +446,64 @@ async def test_each_step_is_saved_before_the_next(
 
     tool = function_tool("note", "Takes a note.", NOTE, run)
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
-    talk = stage(replies, tools=[tool], context_path=path)
-    async for event in talk.agent.send("Note it."):
+    session = start(replies, tools=[tool], context_path=path)
+    async for event in session.agent.send("Note it."):
         seen += [load_context(path)] if isinstance(event, (ToolUse, ToolResult)) else []
     called, running, finished = seen
     assert (user(wire.text("Note it.")), assistant(wire.call("toolu_1"))) == called.messages
     assert {} == called.ledger
     assert {"toolu_1": LedgerEntry()} == running.ledger
     assert {"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "noted"))} == finished.ledger
-    assert {} == talk.agent.context.ledger
-    assert talk.agent.context == load_context(path)
+    assert {} == session.agent.context.ledger
+    assert session.agent.context == load_context(path)
 
 
 async def test_a_tool_that_cannot_be_noted_down_does_not_run(
-    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+    start: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Without a place to save, nothing runs that could run twice; the session goes on in memory."""
     calls: list[Any] = []
     path = tmp_path / "folder" / "context.json"
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Fine."))]
-    talk = stage(replies, tools=[noting(calls)], context_path=path)
-    async for event in talk.agent.send("Note it."):
-        talk.events.append(event)
+    session = start(replies, tools=[noting(calls)], context_path=path)
+    async for event in session.agent.send("Note it."):
+        session.events.append(event)
         if isinstance(event, ToolUse):
             path.unlink()
             path.mkdir()
-    (error,) = talk.of(AgentError)
+    (error,) = session.events_of(AgentError)
     assert "save" == error.kind
     assert error.message.startswith(f"{path}: the context was not saved: ")
     assert [] == calls
     path.rmdir()
-    await talk.say("Again.")
-    assert "it was not run" in talk.bodies[1]["messages"][-1]["content"][0]["content"]
+    await session.send("Again.")
+    assert "it was not run" in session.bodies[1]["messages"][-1]["content"][0]["content"]
 
 
 @pytest.mark.parametrize("where", [ToolUse, ToolResult, TextDelta])
 async def test_a_turn_that_is_left_can_be_gone_on_with(
-    stage: Callable[..., Any], wire: SimpleNamespace, where: type
+    start: Callable[..., Any], wire: SimpleNamespace, where: type
 ) -> None:
     """Whoever stops listening in the middle finds a session that sends a legal history, and runs no call again."""
     calls: list[Any] = []
     begun = (wire.text("Sure."), wire.call("toolu_1", input={"title": "A"}))
     replies = [wire.stream(*begun, stop="tool_use"), wire.stream(wire.text("Fine."))]
-    talk = stage(replies, environ=STREAMING, tools=[noting(calls)])
-    left = talk.agent.send("Note it.")
+    session = start(replies, environ=STREAMING, tools=[noting(calls)])
+    left = session.agent.send("Note it.")
     async for event in left:
         if isinstance(event, where):
             break
     await left.aclose()
-    await talk.say(None)
-    assert "end_turn" == talk.events[-1].stop_reason
-    messages = talk.bodies[-1]["messages"]
+    await session.send(None)
+    assert "end_turn" == session.events[-1].stop_reason
+    messages = session.bodies[-1]["messages"]
     assert ["user", "assistant", "user"][: len(messages)] == [message["role"] for message in messages]
     assert (where is ToolResult) == bool(calls)
     if where is ToolResult:
         assert user(ToolOutcome("toolu_1", "noted").block) == messages[-1]
 
 
-async def test_a_cancelled_tool_is_told_of(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_cancelled_tool_is_told_of(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Cancellation passes through; the next send tells the model that the tool may have taken effect."""
     begun = asyncio.Event()
 
@@ -511,28 +513,28 @@ async def test_a_cancelled_tool_is_told_of(stage: Callable[..., Any], wire: Simp
         raise AssertionError
 
     tool = function_tool("note", "Takes a note.", NOTE, run)
-    talk = stage([wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Oh."))], tools=[tool])
-    task = asyncio.create_task(talk.say("Note it."))
+    session = start([wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Oh."))], tools=[tool])
+    task = asyncio.create_task(session.send("Note it."))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await talk.say("Go on.")
+    await session.send("Go on.")
     told = "The session was interrupted while this tool ran; it may or may not have taken effect."
     outcome = ToolOutcome("toolu_1", told, is_error=True)
-    assert user(outcome.block, wire.text("Go on.")) == talk.bodies[1]["messages"][-1]
+    assert user(outcome.block, wire.text("Go on.")) == session.bodies[1]["messages"][-1]
 
 
-async def test_a_refused_command_passes_through(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_refused_command_passes_through(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """What must not pass for an answer is no event."""
 
     def run(**given: Any) -> str:
         raise CommandRefused("touch pwned")
 
     tool = function_tool("note", "Takes a note.", NOTE, run)
-    talk = stage([wire.message(wire.call("toolu_1"), stop="tool_use")], tools=[tool])
+    session = start([wire.message(wire.call("toolu_1"), stop="tool_use")], tools=[tool])
     with pytest.raises(CommandRefused, match="touch pwned"):
-        await talk.say("Note it.")
+        await session.send("Note it.")
 
 
 @pytest.mark.parametrize(
@@ -544,51 +546,51 @@ async def test_a_refused_command_passes_through(stage: Callable[..., Any], wire:
     ids=["finished", "begun"],
 )
 async def test_no_call_runs_twice(
-    stage: Callable[..., Any], wire: SimpleNamespace, entry: LedgerEntry, content: str
+    start: Callable[..., Any], wire: SimpleNamespace, entry: LedgerEntry, content: str
 ) -> None:
     """A call that the ledger knows is answered from it."""
     calls: list[Any] = []
     context = Context(ledger={"toolu_1": entry}, model="claude-haiku-4-5")
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
-    talk = stage(replies, tools=[noting(calls)], context=context)
-    await talk.say("Note it.")
+    session = start(replies, tools=[noting(calls)], context=context)
+    await session.send("Note it.")
     assert [] == calls
-    assert [content] == [event.content for event in talk.of(ToolResult)]
-    assert ["claude-haiku-4-5"] * 2 == [body["model"] for body in talk.bodies]
+    assert [content] == [event.content for event in session.events_of(ToolResult)]
+    assert ["claude-haiku-4-5"] * 2 == [body["model"] for body in session.bodies]
 
 
 @pytest.mark.parametrize("environ", [{}, STREAMING], ids=["off", "streaming"])
 async def test_an_id_that_is_used_again_is_no_call(
-    stage: Callable[..., Any], wire: SimpleNamespace, environ: dict[str, str], caplog: pytest.LogCaptureFixture
+    start: Callable[..., Any], wire: SimpleNamespace, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """In one answer or in a later one: nobody gets the result of another call."""
     answer, calls = wire.stream if environ else wire.message, list[Any]()
     first, second, third = (wire.call("call_0", input={"title": title}) for title in "ABC")
     replies = [answer(first, second, stop="tool_use"), answer(third, stop="tool_use"), answer(wire.text("Hm."))]
-    talk = stage(replies, tools=[noting(calls)], environ=environ)
-    await talk.say("Note it.")
+    session = start(replies, tools=[noting(calls)], environ=environ)
+    await session.send("Note it.")
     words = "note was not run: an earlier call has the id call_0 too. Call it again."
     assert [("noted", False), (words, True), (words, True)] == [
-        (event.content, event.is_error) for event in talk.of(ToolResult)
+        (event.content, event.is_error) for event in session.events_of(ToolResult)
     ]
     assert [{"title": "A"}] == calls
     assert ["repeated_id"] * 2 == [r.event for r in caplog.records if r.event == "repeated_id"]  # type: ignore[attr-defined]
 
 
 async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
-    stage: Callable[..., Any], wire: SimpleNamespace
+    start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:
     """What is left of finished calls goes where its result stands, also where that was mended just now."""
     context = Context(
         (user(wire.text("Go.")), assistant(wire.call("toolu_1"))),
         ledger={"toolu_1": LedgerEntry(ToolOutcome("toolu_1", "noted"))},
     )
-    talk = stage([], context=context)
-    assert user(ToolOutcome("toolu_1", "noted").block) == talk.agent.context.messages[-1]
-    assert {} == talk.agent.context.ledger
+    session = start([], context=context)
+    assert user(ToolOutcome("toolu_1", "noted").block) == session.agent.context.messages[-1]
+    assert {} == session.agent.context.ledger
 
 
-async def test_a_second_send_at_once_is_refused(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_second_send_at_once_is_refused(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """It changes nothing; after the first has ended, or was left, the next one is taken."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -599,34 +601,34 @@ async def test_a_second_send_at_once_is_refused(stage: Callable[..., Any], wire:
 
     tool = function_tool("note", "Takes a note.", NOTE, run)
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
-    talk = stage([*replies, wire.message(wire.text("Fine."))], tools=[tool])
-    first = asyncio.create_task(talk.say("Note it."))
+    session = start([*replies, wire.message(wire.text("Fine."))], tools=[tool])
+    first = asyncio.create_task(session.send("Note it."))
     await begun.wait()
-    before = talk.agent.context
-    refused = [event async for event in talk.agent.send("And this.")]
+    before = session.agent.context
+    refused = [event async for event in session.agent.send("And this.")]
     words = "another send of this agent is under way; wait for its end, or close it"
     assert [("busy", words)] == [(event.kind, event.message) for event in refused]
-    assert before == talk.agent.context
+    assert before == session.agent.context
     go_on.set()
     await first
-    await talk.say("And this.")
-    assert 2 == len(talk.of(TurnEnded))
+    await session.send("And this.")
+    assert 2 == len(session.events_of(TurnEnded))
 
 
 async def test_a_send_that_nobody_listens_to_any_more_is_no_hindrance(
-    stage: Callable[..., Any], wire: SimpleNamespace
+    start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:
     """A loop that was left by `break` closes its generator a moment later."""
-    talk = stage([wire.stream(wire.text("Once upon a time")), wire.stream(wire.text("Fine."))], environ=STREAMING)
-    async for event in talk.agent.send("Tell a story."):
+    session = start([wire.stream(wire.text("Once upon a time")), wire.stream(wire.text("Fine."))], environ=STREAMING)
+    async for event in session.agent.send("Tell a story."):
         if isinstance(event, TextDelta):
             break
-    await talk.say(None)
-    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+    await session.send(None)
+    assert ["end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
 async def test_a_restored_session_tells_the_model_what_changed(
-    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+    start: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Once, in front of the user's text, and only where something did change."""
     path = tmp_path / "context.json"
@@ -636,48 +638,48 @@ async def test_a_restored_session_tells_the_model_what_changed(
         return Agent.restore(path, client, **options)
 
     answers = [wire.message(wire.text("Yes.")), wire.message(wire.text("No."))]
-    changed = stage(answers, make=restored)
-    await changed.say("Still there?")
-    await changed.say("Sure?")
+    changed = start(answers, make=restored)
+    await changed.send("Still there?")
+    await changed.send("Sure?")
     told = "This session was saved and restored.\nSwitched off since: streaming."
-    assert [told] == [event.text for event in changed.of(Transition)]
+    assert [told] == [event.text for event in changed.events_of(Transition)]
     assert user(wire.text(told), wire.text("Still there?")) == changed.bodies[0]["messages"][-1]
     assert user(wire.text("Sure?")) == changed.bodies[1]["messages"][-1]
 
-    same = stage([wire.stream(wire.text("Yes."))], environ=STREAMING, make=restored)
-    await same.say("Still there?")
+    same = start([wire.stream(wire.text("Yes."))], environ=STREAMING, make=restored)
+    await same.send("Still there?")
     assert user(wire.text("Still there?")) == same.bodies[0]["messages"][-1]
     changed.agent.save(path)
     assert changed.agent.context == load_context(path)
 
 
 async def test_a_restore_removes_what_a_killed_saver_left(
-    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+    start: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
 ) -> None:
     """Half a context is of no use to anybody."""
     path, part = tmp_path / "context.json", tmp_path / ".context.json.0123456789abcdef.part"
     save_context(Context(), path)
     part.touch()
     os.utime(part, (0, 0))
-    stage([], make=lambda client, **options: Agent.restore(path, client, **options))
+    start([], make=lambda client, **options: Agent.restore(path, client, **options))
     assert [path.name] == os.listdir(tmp_path)
 
 
 async def test_a_session_saved_before_its_first_send_has_nothing_to_tell(
-    stage: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
+    start: Callable[..., Any], wire: SimpleNamespace, tmp_path: Path
 ) -> None:
     """No flags have changed where none were known, whichever are on."""
     path = tmp_path / "context.json"
-    stage([], environ=STREAMING).agent.save(path)
+    start([], environ=STREAMING).agent.save(path)
     assert load_context(path).combination is None
-    restored = stage([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load_context(path))
-    await restored.say("Hello")
-    assert [] == restored.of(Transition)
+    restored = start([wire.stream(wire.text("Hi."))], environ=STREAMING, context=load_context(path))
+    await restored.send("Hello")
+    assert [] == restored.events_of(Transition)
     assert "streaming" == restored.agent.context.combination
 
 
 async def test_what_nobody_foresaw_is_told_too(
-    stage: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake in the agent itself ends in an event and a traceback in the log, and not in the caller's loop."""
 
@@ -685,14 +687,14 @@ async def test_what_nobody_foresaw_is_told_too(
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr("flag_harness.reference.agent.find", broken)
-    talk = stage([])
-    await talk.say("Hello")
-    assert [AgentError(0.0, "unexpected", "RuntimeError: a mistake")] == talk.events
+    session = start([])
+    await session.send("Hello")
+    assert [AgentError(0.0, "unexpected", "RuntimeError: a mistake")] == session.events
     assert "RuntimeError: a mistake" in caplog.text
 
 
 async def test_the_log_tells_the_story(
-    stage: Callable[..., Any], wire: SimpleNamespace, caplog: pytest.LogCaptureFixture
+    start: Callable[..., Any], wire: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Requests, retries, discarded turns, tools and errors, each with its fields, none with the key."""
     replies = [
@@ -701,8 +703,8 @@ async def test_the_log_tells_the_story(
         wire.error(404, "not_found_error", "model: claude-test"),
     ]
     with caplog.at_level(logging.INFO, "flag_harness.reference"):
-        talk = stage(replies, environ=STREAMING, tools=[noting([])])
-        await talk.say("Hello")
+        session = start(replies, environ=STREAMING, tools=[noting([])])
+        await session.send("Hello")
     told = [(record.event, record.fields) for record in caplog.records]  # type: ignore[attr-defined]
     names = [name for name, _ in told]
     assert names == ["request", "turn_discarded", "retry", "request", "answer", "tool_run", "request", "error"]

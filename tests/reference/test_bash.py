@@ -250,7 +250,7 @@ async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: Bash, tm
         await box.run(ToolCall("t", "bash", {"command": "touch x"}))
     assert str(caught.value) == (
         "the command 'touch x' is not declared, so it was not run. Declared are:\n  echo a\n  echo b\n"
-        "Declare it where the others are, or record again so that the model asks for one of those."
+        "Declare it with the others, or record again so that the model calls one of those."
     )
     assert bash.refused is caught.value
     assert [] == list((tmp_path / "work").iterdir())

@@ -14,11 +14,11 @@ ONCE = RetryPolicy(attempts=1)
 KEPT = "(your turn is kept: send again)"
 
 
-async def told(stage: Callable[..., Any], reply: Any, environ: dict[str, str] | None = None) -> AgentError:
+async def told(start: Callable[..., Any], reply: Any, environ: dict[str, str] | None = None) -> AgentError:
     """What the agent tells of one reply that it gets."""
-    talk = stage([reply], retry=ONCE, environ=environ)
-    await talk.say("Hello")
-    error: AgentError = talk.events[-1]
+    session = start([reply], retry=ONCE, environ=environ)
+    await session.send("Hello")
+    error: AgentError = session.events[-1]
     return error
 
 
@@ -37,10 +37,10 @@ async def told(stage: Callable[..., Any], reply: Any, environ: dict[str, str] | 
 )
 @pytest.mark.asyncio
 async def test_statuses_have_kinds(
-    stage: Callable[..., Any], wire: SimpleNamespace, status: int, type: str, kind: str
+    start: Callable[..., Any], wire: SimpleNamespace, status: int, type: str, kind: str
 ) -> None:
     """Whatever class the installed SDK has for them."""
-    error = await told(stage, wire.error(status, type, "Sorry"))
+    error = await told(start, wire.error(status, type, "Sorry"))
     assert (kind, status, "req_error") == (error.kind, error.status, error.request_id)
     assert error.message.startswith(f"{status} {type}: Sorry (your turn is kept: ")
 
@@ -50,20 +50,20 @@ async def test_statuses_have_kinds(
 )
 @pytest.mark.asyncio
 async def test_an_error_event_counts_as_its_type_says(
-    stage: Callable[..., Any], wire: SimpleNamespace, type: str, status: int, kind: str
+    start: Callable[..., Any], wire: SimpleNamespace, type: str, status: int, kind: str
 ) -> None:
     """Though its response began with 200; one of an unknown type is the server's."""
     reply = wire.played([("error", {"error": {"type": type, "message": "Sorry"}})])
-    error = await told(stage, reply, {"ENABLE_STREAMING": "1"})
+    error = await told(start, reply, {"ENABLE_STREAMING": "1"})
     words = f"{status} {type}: Sorry {KEPT}"
     assert AgentError(error.at, kind, words, status, "req_1") == error
 
 
 @pytest.mark.asyncio
-async def test_a_gateways_page_is_one_line(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_gateways_page_is_one_line(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """A 502 with HTML in it has no type and no message; what there is, is told in a line of bounded length."""
     page = b"<html>\n<body>" + b"Bad gateway\n" * 100 + b"</body></html>"
-    error = await told(stage, wire.plain(502, page, (("content-type", "text/html"),)))
+    error = await told(start, wire.plain(502, page, (("content-type", "text/html"),)))
     assert error.message.startswith("502: <html> <body>Bad gateway Bad gateway ")
     assert error.message.endswith(f"… {KEPT}")
     assert len(error.message) < 600
@@ -72,11 +72,11 @@ async def test_a_gateways_page_is_one_line(stage: Callable[..., Any], wire: Simp
 
 @pytest.mark.parametrize("how", ["reset", "eof", "read_timeout", "refused"])
 @pytest.mark.asyncio
-async def test_no_answer_is_a_connection_that_failed(stage: Callable[..., Any], how: Any) -> None:
+async def test_no_answer_is_a_connection_that_failed(start: Callable[..., Any], how: Any) -> None:
     """Before the first byte; the cause is named, and tried again as the policy allows."""
-    talk = stage([(Cut(1.0, how),)] * 4)
-    await talk.say("Hello")
-    error = talk.events[-1]
+    session = start([(Cut(1.0, how),)] * 4)
+    await session.send("Hello")
+    error = session.events[-1]
     assert "connection" == error.kind
     assert f"the connection was cut: {how} (4 attempts in " in error.message
 
@@ -93,14 +93,14 @@ async def test_no_answer_is_a_connection_that_failed(stage: Callable[..., Any], 
 )
 @pytest.mark.asyncio
 async def test_a_garbled_stream_is_told(
-    stage: Callable[..., Any], wire: SimpleNamespace, body: bytes, words: str
+    start: Callable[..., Any], wire: SimpleNamespace, body: bytes, words: str
 ) -> None:
     """Raw errors out of the SDK are faults of the stream: discarded, tried again, told."""
     reply = (Head(0.0, 200, wire.sse), Chunk(0.1, body), End(0.1))
-    talk = stage([reply, wire.stream(wire.text("Hi."))], environ={"ENABLE_STREAMING": "1"})
-    await talk.say("Hello")
-    assert [words] == [event.reason[: len(words)] for event in talk.of(TurnDiscarded)]
-    assert isinstance(talk.events[-1], TurnEnded)
+    session = start([reply, wire.stream(wire.text("Hi."))], environ={"ENABLE_STREAMING": "1"})
+    await session.send("Hello")
+    assert [words] == [event.reason[: len(words)] for event in session.events_of(TurnDiscarded)]
+    assert isinstance(session.events[-1], TurnEnded)
 
 
 @pytest.mark.parametrize(
@@ -117,17 +117,17 @@ async def test_a_garbled_stream_is_told(
 )
 @pytest.mark.asyncio
 async def test_a_garbled_answer_is_tried_once_more(
-    stage: Callable[..., Any], wire: SimpleNamespace, body: bytes, headers: Any
+    start: Callable[..., Any], wire: SimpleNamespace, body: bytes, headers: Any
 ) -> None:
     """A 200 that is no message; nothing was shown of it, so nothing is discarded."""
     broken = wire.plain(200, body, headers)
-    talk = stage([broken, broken, wire.message(wire.text("Hi."))])
-    await talk.say("Hello")
-    assert "broken_answer" == talk.events[-1].kind
-    assert 2 == len(talk.requests)
-    assert [] == talk.of(TurnDiscarded)
-    await talk.say("Hello")
-    assert isinstance(talk.events[-1], TurnEnded)
+    session = start([broken, broken, wire.message(wire.text("Hi."))])
+    await session.send("Hello")
+    assert "broken_answer" == session.events[-1].kind
+    assert 2 == len(session.requests)
+    assert [] == session.events_of(TurnDiscarded)
+    await session.send("Hello")
+    assert isinstance(session.events[-1], TurnEnded)
 
 
 def test_a_call_that_the_sdk_refuses_names_its_keyword() -> None:

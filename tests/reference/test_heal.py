@@ -184,7 +184,7 @@ CASES = [
     ([USER, [call("a")], [result("a"), result("a", "again"), result("z")]], [USER, [call("a")], [result("a")]],
      ["a second result of a was dropped", "a result without its call z was dropped"]),
     ([USER, [call("a"), {**call("x"), "input": "{"}], [result("a")]], [USER, [call("a")], [result("a")]],
-     [SAID + "the call x, whose input is no object, was dropped"]),
+     [SAID + "the call x, whose input is not an object, was dropped"]),
     ([USER, [text("a"), {"type": "thinking", "thinking": "x"}, thinking()]], [USER, [text("a")]],
      [SAID + "thinking without its signature was dropped", SAID + "thinking that nothing followed was dropped"]),
     ([USER, [text("a"), search("s")[0]], {"role": "user", "content": [search("s")[1], text("b")]}],

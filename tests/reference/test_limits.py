@@ -39,8 +39,8 @@ def test_a_budget_that_is_not_sent_limits_nothing(settings: Settings, model: Mod
 def test_a_model_that_is_not_in_the_table_is_said_to_be_none() -> None:
     """What it can give is a default, and no fact."""
     assert limit_problem(Settings(extended_output=True, streaming=True, max_tokens=64_001), UNKNOWN) == (
-        "MAX_TOKENS=64001 is more than the 64000 tokens that claude-next is taken to give, for want of a figure in the "
-        "table of models; set MAX_TOKENS to at most 64000"
+        "MAX_TOKENS=64001 is more than the 64000 tokens assumed for claude-next, which is not in the table of "
+        "models; set MAX_TOKENS to at most 64000"
     )
 
 

@@ -80,34 +80,34 @@ def test_a_message_whose_content_is_a_string_has_no_blocks() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_session_goes_on_without_the_block(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_the_session_goes_on_without_the_block(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """It is told, and the next request does not hold it."""
-    talk = stage(
+    session = start(
         [
             wire.message(THINKING, HELLO),
             wire.error(400, "invalid_request_error", SIGNATURE),
             wire.message(wire.text("Done")),
         ]
     )
-    await talk.say("One")
-    await talk.say("Two")
+    await session.send("One")
+    await session.send("Two")
     assert [("thinking", f"400 invalid_request_error: {SIGNATURE}")] == [
-        (event.block, event.reason) for event in talk.of(BlockDropped)
+        (event.block, event.reason) for event in session.events_of(BlockDropped)
     ]
-    assert [HELLO] == talk.bodies[-1]["messages"][1]["content"]
-    assert (2, []) == (len(talk.of(TurnEnded)), talk.of(AgentError))
+    assert [HELLO] == session.bodies[-1]["messages"][1]["content"]
+    assert (2, []) == (len(session.events_of(TurnEnded)), session.events_of(AgentError))
 
 
 @pytest.mark.asyncio
 async def test_a_loop_that_lost_its_thinking_is_completed_without(
-    stage: Callable[..., Any], wire: SimpleNamespace
+    start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:
     """While a call is answered, the API wants its thinking back: where that is gone, thinking is switched off."""
-    talk = stage(
+    session = start(
         [wire.error(400, "invalid_request_error", EXPECTED), wire.message(wire.text("Done"))],
         environ={"ENABLE_EXTENDED_OUTPUT": "true"},
         model="claude-haiku-4-5",
     )
-    await talk.say("One")
-    assert ["thinking"] == [event.feature for event in talk.of(FeatureDropped)]
-    assert ["thinking" in body for body in talk.bodies] == [True, False]
+    await session.send("One")
+    assert ["thinking"] == [event.feature for event in session.events_of(FeatureDropped)]
+    assert ["thinking" in body for body in session.bodies] == [True, False]

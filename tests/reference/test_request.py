@@ -94,35 +94,35 @@ def test_the_legacy_header_is_sent_only_with_the_cache() -> None:
 
 
 @pytest.mark.asyncio
-async def test_headers_of_the_caller_stay(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_headers_of_the_caller_stay(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """The legacy header joins those that a parameter asks for."""
     environ = {"ENABLE_PROMPT_CACHE": "1", "PROMPT_CACHE_BETA": LEGACY}
     parameters = {"extra_headers": {"x-team": "blue"}}
-    talk = stage([wire.message(wire.text("Hi."))], environ=environ, parameters=parameters)
-    await talk.say("Hello")
-    headers = dict(talk.requests[0].headers)
+    session = start([wire.message(wire.text("Hi."))], environ=environ, parameters=parameters)
+    await session.send("Hello")
+    headers = dict(session.requests[0].headers)
     assert ("blue", LEGACY) == (headers["x-team"], headers["anthropic-beta"])
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("tools", [(), (Computer(),)], ids=["plain", "with a beta of its own"])
 async def test_betas_among_the_callers_headers_are_betas(
-    stage: Callable[..., Any], wire: SimpleNamespace, tools: tuple[Any, ...]
+    start: Callable[..., Any], wire: SimpleNamespace, tools: tuple[Any, ...]
 ) -> None:
     """They join the others; one that is refused is dropped, the others and the headers beside them stay."""
     refusal = "Unexpected value(s) `old-1` for the `anthropic-beta` header."
     replies = [wire.error(400, "invalid_request_error", refusal), wire.message(wire.text("Hi."))]
     environ = {"ENABLE_PROMPT_CACHE": "1", "PROMPT_CACHE_BETA": LEGACY}
     parameters = {"extra_headers": {"x-team": "blue", "Anthropic-Beta": f" old-1,, new-2,{LEGACY}"}}
-    talk = stage(replies, environ=environ, parameters=parameters, tools=tools)
-    await talk.say("Hello")
+    session = start(replies, environ=environ, parameters=parameters, tools=tools)
+    await session.send("Hello")
     own = [tool.beta for tool in tools]
-    headers = [dict(request.headers) for request in talk.requests]
+    headers = [dict(request.headers) for request in session.requests]
     sent = [header["anthropic-beta"].split(",") for header in headers]
     assert [[*own, LEGACY, "old-1", "new-2"], [*own, LEGACY, "new-2"]] == sent
     assert ["blue", "blue"] == [header["x-team"] for header in headers]
-    assert ["old-1"] == [event.feature for event in talk.of(FeatureDropped)]
-    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+    assert ["old-1"] == [event.feature for event in session.events_of(FeatureDropped)]
+    assert ["end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
 def test_headers_that_hold_nothing_but_betas_are_no_parameter() -> None:

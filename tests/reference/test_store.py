@@ -16,7 +16,7 @@ from flag_harness.reference.context.store import load_context, save_context, ver
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
-NEXT = "restore it from a copy, or begin a new session without it"
+NEXT = "restore it from a copy, or start a new session"
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -151,16 +151,16 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b'{"version": 1,\n "model": x}', f"is not JSON at line 2, column 11: Expecting value; {NEXT}"),
-        (b"\xff", "is no JSON that can be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start "
+        (b"\xff", "is not readable JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start "
          f"byte; {NEXT}"),
-        (b'{"version": NaN}', f"is no JSON that can be read: NaN is not a finite number; {NEXT}"),
-        (b'{"version": 1e999}', f"is no JSON that can be read: 1e999 is not a finite number; {NEXT}"),
-        (b"[" * 100_000, "is no JSON that can be read: maximum recursion depth exceeded while decoding a JSON array "
+        (b'{"version": NaN}', f"is not readable JSON: NaN is not a finite number; {NEXT}"),
+        (b'{"version": 1e999}', f"is not readable JSON: 1e999 is not a finite number; {NEXT}"),
+        (b"[" * 100_000, "is not readable JSON: maximum recursion depth exceeded while decoding a JSON array "
          f"from a unicode string; {NEXT}"),
-        (b'{"messages": []}', f'is no context file: it does not begin with "version"; {NEXT}'),
-        (b'{"version": true}', f'is no context file: it does not begin with "version"; {NEXT}'),
-        (b"[]", f'is no context file: it does not begin with "version"; {NEXT}'),
-        (b'{"version": 0}', f"has version 0 of the format, and the oldest that there is, is 1; {NEXT}"),
+        (b'{"messages": []}', f'is not a context file: it does not start with "version"; {NEXT}'),
+        (b'{"version": true}', f'is not a context file: it does not start with "version"; {NEXT}'),
+        (b"[]", f'is not a context file: it does not start with "version"; {NEXT}'),
+        (b'{"version": 0}', f"has version 0 of the format, and the oldest is 1; {NEXT}"),
         (b'{"version": 2, "harness": "9.1.0"}',
          f"has version 2 of the format, and flag-harness {version('flag-harness')} reads "
          "version 1; it needs flag-harness 9.1.0, which wrote it, or a later one: "
@@ -223,7 +223,7 @@ def test_a_file_edited_into_a_wrong_shape_is_refused_by_its_field(
     """The path of the field, what it must be, what it is."""
     path = tmp_path / "context.json"
     edited(path, *keys, to=to)
-    assert f"{path}: {problem}; mend it, or {NEXT}" == refused(path)
+    assert f"{path}: {problem}; fix it, or {NEXT}" == refused(path)
 
 
 def test_a_sound_edit_is_taken(tmp_path: Path) -> None:

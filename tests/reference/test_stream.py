@@ -144,15 +144,15 @@ def test_a_usage_may_be_missing() -> None:
         ((START, STOP), "message_stop came before a stop_reason"),
         (
             (START, TOOL, delta(0, type="input_json_delta", partial_json='{"a'), end(0), DELTA, STOP),
-            "the input of tool_use toolu_1 is no JSON object",
+            "the input of tool_use toolu_1 is not a JSON object",
         ),
         (
             (START, TOOL, delta(0, type="input_json_delta", partial_json="[1]"), end(0), DELTA, STOP),
-            "the input of tool_use toolu_1 is no JSON object",
+            "the input of tool_use toolu_1 is not a JSON object",
         ),
         (
             (START, TOOL, delta(0, type="input_json_delta", partial_json='{"a": "\\ud83d"}'), end(0), DELTA, STOP),
-            "the input of tool_use toolu_1 is no JSON object",
+            "the input of tool_use toolu_1 is not a JSON object",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_input_that_max_tokens_cut_is_told_by_its_id() -> None:
     answer = assembled(START, TOOL, half, end(0), cut, STOP)
     assert ({}, "toolu_1") == (answer.content[0]["input"], answer.truncated_call)
     after = (begin(1, {"type": "text", "text": ""}), end(1))
-    with pytest.raises(BrokenAnswerError, match="no JSON"):
+    with pytest.raises(BrokenAnswerError, match="not a JSON"):
         assembled(START, TOOL, half, end(0), *after, cut, STOP)
     assert assembled(START, cut, STOP).truncated_call is None
     assert assembled(START, TEXT, end(0), cut, STOP).truncated_call is None

@@ -31,45 +31,45 @@ def stalled(response: Response, after: int, seconds: float) -> Response:
 
 
 @pytest.mark.asyncio
-async def test_pings_are_no_progress(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_pings_are_no_progress(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """A stream that brings nothing else is given up and asked for again."""
     sound = wire.stream(wire.text("Hello"))
-    talk = stage([stalled(sound, 3, 200), sound], environ=STREAMING)
-    await talk.say("Hi")
-    assert [SILENT] == [event.reason for event in talk.of(TurnDiscarded)]
-    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+    session = start([stalled(sound, 3, 200), sound], environ=STREAMING)
+    await session.send("Hi")
+    assert [SILENT] == [event.reason for event in session.events_of(TurnDiscarded)]
+    assert ["end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
 @pytest.mark.asyncio
-async def test_a_pause_that_is_short_enough_is_waited_for(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_pause_that_is_short_enough_is_waited_for(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Pauses do not add up once something has come in between."""
-    talk = stage([stalled(stalled(wire.stream(wire.text("Hello")), 2, 100), 12, 100)], environ=STREAMING)
-    await talk.say("Hi")
-    assert [] == talk.of(TurnDiscarded)
-    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+    session = start([stalled(stalled(wire.stream(wire.text("Hello")), 2, 100), 12, 100)], environ=STREAMING)
+    await session.send("Hi")
+    assert [] == session.events_of(TurnDiscarded)
+    assert ["end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
 @pytest.mark.asyncio
-async def test_a_head_that_never_comes_is_no_answer(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_a_head_that_never_comes_is_no_answer(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Tried once more; then told, and the turn is kept. Nothing was shown, so nothing is discarded."""
     late = tuple(replace(piece, at=piece.at + 130) for piece in wire.stream(wire.text("Hello")))
-    talk = stage([late, late], environ=STREAMING)
-    await talk.say("Hi")
-    [error] = talk.of(AgentError)
+    session = start([late, late], environ=STREAMING)
+    await session.send("Hi")
+    [error] = session.events_of(AgentError)
     assert "connection" == error.kind
     assert error.message.startswith("no answer from the API: nothing but pings came for 120 s (2 attempts in ")
-    assert ([], 1) == (talk.of(TurnDiscarded), len(talk.of(Waiting)))
-    assert [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}] == list(talk.agent.context.messages)
+    assert ([], 1) == (session.events_of(TurnDiscarded), len(session.events_of(Waiting)))
+    assert [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}] == list(session.agent.context.messages)
 
 
 @pytest.mark.asyncio
-async def test_what_hangs_after_the_answer_breaks_nothing(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_what_hangs_after_the_answer_breaks_nothing(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """`message_stop` is the end of the answer; what comes of the body then is of no matter."""
     whole = wire.events(wire.text("Hello"))
     head, *pieces = wire.played([*whole, whole[-1]])
-    talk = stage([(head, *pieces[:-1], replace(pieces[-1], at=5000.0))], environ=STREAMING)
-    await talk.say("Hi")
-    assert ["end_turn"] == [event.stop_reason for event in talk.of(TurnEnded)]
+    session = start([(head, *pieces[:-1], replace(pieces[-1], at=5000.0))], environ=STREAMING)
+    await session.send("Hi")
+    assert ["end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
 @pytest.mark.asyncio
@@ -125,11 +125,11 @@ def test_silence_cannot_be_shorter_than_nothing() -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_a_discarded_answer_cost_is_spent(stage: Callable[..., Any], wire: SimpleNamespace) -> None:
+async def test_what_a_discarded_answer_cost_is_spent(start: Callable[..., Any], wire: SimpleNamespace) -> None:
     """Its input is paid for, and the output that the stream had told of."""
     whole = wire.events(wire.text("Hello"))
-    talk = stage([wire.played(whole[:-1]), wire.stream(wire.text("Hello"))], environ=STREAMING)
-    await talk.say("Hi")
-    [discarded] = talk.of(TurnDiscarded)
+    session = start([wire.played(whole[:-1]), wire.stream(wire.text("Hello"))], environ=STREAMING)
+    await session.send("Hi")
+    [discarded] = session.events_of(TurnDiscarded)
     assert (10, 5) == (discarded.usage.input_tokens, discarded.usage.output_tokens)
-    assert (20, 10) == (talk.agent.context.usage.input_tokens, talk.agent.context.usage.output_tokens)
+    assert (20, 10) == (session.agent.context.usage.input_tokens, session.agent.context.usage.output_tokens)

@@ -132,11 +132,13 @@ class Agent:
 
     def _check_text(self, text: str | None) -> None:
         if text is None and not is_unanswered(self.context.messages):
-            raise TurnError(Failure("request", "there is no unanswered turn to go on with; send a text"))
+            raise TurnError(Failure("request", "there is no unanswered turn to continue; send a text"))
         if text is not None and not text.strip():
-            raise TurnError(Failure("request", "the text is empty, which the API does not take; send some words"))
+            raise TurnError(Failure("request", "the text is empty, which the API does not accept; send some words"))
         if text is not None and not _is_sendable(text):
-            raise TurnError(Failure("request", "the text holds half a surrogate pair, which is no character; mend it"))
+            raise TurnError(
+                Failure("request", "the text holds half a surrogate pair, which is not a character; remove it")
+            )
 
     async def _turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)

@@ -101,7 +101,7 @@ class _Repair:
 
     def _call_problem(self, block: Block, content: Sequence[Block]) -> str | None:
         if not isinstance(block.get("input"), dict):
-            return f"the call {block['id']}, whose input is no object,"
+            return f"the call {block['id']}, whose input is not an object,"
         if block["type"] in _SERVER_CALLS and not any(_is_result_of(other, block) for other in content):
             return f"the call {block['id']} of {block['name']}, which the API ran and never answered,"
         if block["id"] in self.seen:

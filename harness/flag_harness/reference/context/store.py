@@ -20,7 +20,7 @@ VERSION = 1
 """The format version that this release writes; there has been no other."""
 
 _DISTRIBUTION = "flag-harness"
-_NEXT = "restore it from a copy, or begin a new session without it"
+_NEXT = "restore it from a copy, or start a new session"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TEXT = {"type": "string"}
 _BLOCK = {"type": "object", "properties": {"type": _TEXT}, "required": ["type"]}
@@ -100,7 +100,7 @@ def load_context(path: Path) -> Context:
     except json.JSONDecodeError as error:
         raise ContextError(f"{path}: {_json_problem(error)}; {_NEXT}") from None
     except (ValueError, RecursionError) as error:
-        raise ContextError(f"{path}: is no JSON that can be read: {error}; {_NEXT}") from None
+        raise ContextError(f"{path}: is not readable JSON: {error}; {_NEXT}") from None
     _check_version(document, path)
     return _context_from_json(document, path)
 
@@ -140,7 +140,7 @@ def _entry_to_json(entry: LedgerEntry) -> dict[str, Any]:
 def _check_version(document: Any, path: Path) -> None:
     found = document.get("version") if isinstance(document, dict) else None
     if type(found) is not int:
-        raise ContextError(f'{path}: is no context file: it does not begin with "version"; {_NEXT}')
+        raise ContextError(f'{path}: is not a context file: it does not start with "version"; {_NEXT}')
     if found > VERSION:
         raise ContextError(
             f"{path}: has version {found} of the format, and {_DISTRIBUTION} {installed_version(_DISTRIBUTION)} reads "
@@ -148,9 +148,7 @@ def _check_version(document: Any, path: Path) -> None:
             f"pip install --upgrade {_DISTRIBUTION}"
         )
     if found < VERSION:
-        raise ContextError(
-            f"{path}: has version {found} of the format, and the oldest that there is, is {VERSION}; {_NEXT}"
-        )
+        raise ContextError(f"{path}: has version {found} of the format, and the oldest is {VERSION}; {_NEXT}")
 
 
 def _context_from_json(document: dict[str, Any], path: Path) -> Context:
@@ -160,7 +158,7 @@ def _context_from_json(document: dict[str, Any], path: Path) -> Context:
     try:
         usage = Usage.from_mapping(document["usage"])
     except ValueError as error:
-        raise ContextError(f"{path}: {error}; mend it, or {_NEXT}") from None
+        raise ContextError(f"{path}: {error}; fix it, or {_NEXT}") from None
     return Context(
         messages=tuple(document["messages"]),
         usage=usage,
@@ -179,7 +177,7 @@ def _check(schema: Schema, value: Any, source: str, at: str = "") -> None:
     try:
         schema.validate(value, at)
     except InvalidToolInputError as error:
-        raise ContextError(f"{source}: {error.problems[0]}; mend it, or {_NEXT}") from None
+        raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_NEXT}") from None
 
 
 def _parse_finite(text: str) -> float:

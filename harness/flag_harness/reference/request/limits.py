@@ -15,18 +15,18 @@ def limit_problem(settings: Settings, model: Model) -> str | None:
     """Return one line with the numbers to use if a request under these settings would break a limit, else None."""
     if not settings.extended_output:
         return None
-    most, asked, budget = model.max_output_tokens, settings.max_tokens, _budget(settings, model)
-    if asked > most:
-        gives = f"{model.id} can give ({most} tokens)"
+    most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _budget(settings, model)
+    if max_tokens > most:
+        limit = f"{model.id} can give ({most} tokens)"
         if not model.known:
-            gives = f"the {most} tokens that {model.id} is taken to give, for want of a figure in the table of models"
-        return f"MAX_TOKENS={asked} is more than {gives}; set {_limit_advice(most, budget)}"
-    if asked > MAX_UNSTREAMED_TOKENS and not settings.streaming:
+            limit = f"the {most} tokens assumed for {model.id}, which is not in the table of models"
+        return f"MAX_TOKENS={max_tokens} is more than {limit}; set {_limit_advice(most, budget)}"
+    if max_tokens > MAX_UNSTREAMED_TOKENS and not settings.streaming:
         return (
-            f"MAX_TOKENS={asked} needs streaming, since an answer of that length may take over 10 minutes; "
+            f"MAX_TOKENS={max_tokens} needs streaming, since an answer of that length may take over 10 minutes; "
             f"set ENABLE_STREAMING=true, or {_limit_advice(MAX_UNSTREAMED_TOKENS, budget)}"
         )
-    return budget_problem(asked, budget)
+    return budget_problem(max_tokens, budget)
 
 
 def _budget(settings: Settings, model: Model) -> int:

@@ -161,7 +161,7 @@ class Assembler:
             )
         broken = self._unreadable
         if broken is not None and (self._stop_reason not in TRUNCATING_STOP_REASONS or broken is not self._blocks[-1]):
-            raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is no JSON object")
+            raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is not a JSON object")
         self.complete = True
 
     @property

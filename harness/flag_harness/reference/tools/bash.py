@@ -237,5 +237,5 @@ def _refusal_message(command: str, allowed: Container[str]) -> str:
     known = "\n".join(f"  {one}" for one in sorted(allowed)) if isinstance(allowed, Iterable) else ""
     return (
         f"the command {command!r} is not declared, so it was not run. Declared are:\n{known or '  (none)'}\n"
-        "Declare it where the others are, or record again so that the model asks for one of those."
+        "Declare it with the others, or record again so that the model calls one of those."
     )
