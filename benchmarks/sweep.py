@@ -79,7 +79,7 @@ def _tables(results: dict[str, list[TrialResult]]) -> Iterator[str]:
     yield "| fault | what it does | `stream()` | `create()` |"
     yield "|---|---|---|---|"
     for kind in fault_kinds():
-        yield f"| `{kind.name}` | {kind.what} | {kind.streamed} | {kind.plain} |"
+        yield f"| `{kind.name}` | {kind.description} | {kind.stream_result} | {kind.create_result} |"
     yield "\n### The reference agent, fault by fault\n"
     yield from long_markdown(first)
 
