@@ -6,8 +6,8 @@ import pytest
 
 from flag_harness.cassette import Filters
 from flag_harness.plugin.redact.masking import TrafficMask
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
+from flag_harness.wire.traffic_log import TrafficLog
 
 FILTERS = Filters(patterns=("secret-[a-z]+",), headers=("x-mine",))
 

@@ -12,8 +12,8 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import SystemClock, intercept_clients
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, response_body
+from flag_harness.wire.traffic_log import TrafficLog
 
 BODY = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],'

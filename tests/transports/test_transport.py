@@ -17,8 +17,8 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Recorder, rep
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
 from flag_harness.transports import SystemClock, async_http_client, http_client, transport_class
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Piece, Request, Response
+from flag_harness.wire.traffic_log import TrafficLog
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_1\r\ntransfer-encoding: chunked\r\n\r\n"
 LAST = b"0\r\n\r\n"

@@ -83,40 +83,40 @@ def test_nothing_has_no_point() -> None:
 def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
     walk = GapTracker()
-    assert Gap(next="ping") == walk.before(b": hello\n\n")
-    assert Gap(pinged=True) == walk.end()
-    assert ("after_ping",) == points_at(walk.end())
+    assert Gap(next="ping") == walk.advance(b": hello\n\n")
+    assert Gap(after_ping=True) == walk.end_gap()
+    assert ("after_ping",) == points_at(walk.end_gap())
 
 
 def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     """No JSON, JSON that is no object, JSON nested beyond reason: the walk goes on."""
     for data in ("{", "[1]", "[" * 100_000):
         walk = GapTracker()
-        assert "" == walk.before(encode_event("x", data)).next
-        assert Gap(previous="unknown") == walk.end()
+        assert "" == walk.advance(encode_event("x", data)).next
+        assert Gap(previous="unknown") == walk.end_gap()
 
 
 def test_blocks_of_no_type_are_unknown() -> None:
     """Whatever stands where the block's type should be."""
     for block in (None, 3, ["text"]):
         walk = GapTracker()
-        walk.before(_start(0, block))
-        assert Gap(previous="content_block_start", block="unknown") == walk.end()
+        walk.advance(_start(0, block))
+        assert Gap(previous="content_block_start", block="unknown") == walk.end_gap()
     walk = GapTracker()
-    walk.before(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
-    assert "unknown" == walk.end().block
+    walk.advance(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
+    assert "unknown" == walk.end_gap().block
 
 
 def test_a_gap_knows_the_block_around_it() -> None:
     """Open, then closed; the index is that of the open block, then the next one's."""
     walk = GapTracker()
-    walk.before(_start(0, "tool_use"))
+    walk.advance(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
-    walk.before(encode_event("content_block_delta", delta))
-    assert Gap(previous="input_json_delta", block="tool_use", input=True) == walk.end()
-    walk.before(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
-    assert Gap(previous="content_block_stop", closed="tool_use", index=1) == walk.end()
-    assert ("after_tool_use",) == points_at(walk.end())
+    walk.advance(encode_event("content_block_delta", delta))
+    assert Gap(previous="input_json_delta", block="tool_use", has_input=True) == walk.end_gap()
+    walk.advance(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
+    assert Gap(previous="content_block_stop", closed="tool_use", index=1) == walk.end_gap()
+    assert ("after_tool_use",) == points_at(walk.end_gap())
 
 
 @given(st.lists(st.binary(max_size=40)))

@@ -103,21 +103,21 @@ def test_a_delta_overwrites_what_it_states_and_keeps_the_rest() -> None:
     )
     delta = {"input_tokens": 4, "cache_creation_input_tokens": 300, "cache_read_input_tokens": 9, "output_tokens": 80}
     expected = Usage(4, 80, 300, 9, cache_creation_5m=0, cache_creation_1h=300)
-    assert expected == start.updated(delta)
+    assert expected == start.with_delta(delta)
 
 
 def test_a_delta_of_before_august_2025_states_output_only() -> None:
     """Input tokens then stand in `message_start` alone and survive."""
-    assert Usage(11, 80) == Usage(11, 1).updated({"output_tokens": 80})
+    assert Usage(11, 80) == Usage(11, 1).with_delta({"output_tokens": 80})
 
 
 @given(start=USAGES, delta=USAGES)
 def test_a_delta_counts_once_however_often_it_comes(start: Usage, delta: Usage) -> None:
     """Cumulative means idempotent: a stream replayed from its start gives the same numbers."""
-    once = start.updated(delta.to_json())
+    once = start.with_delta(delta.to_json())
     assert delta == once
-    assert once == once.updated(delta.to_json())
-    assert start == start.updated({}) == start.updated(None)
+    assert once == once.with_delta(delta.to_json())
+    assert start == start.with_delta({}) == start.with_delta(None)
 
 
 @given(usage=USAGES)
@@ -150,7 +150,7 @@ def test_recorded_streams_count_once() -> None:
         start, deltas = _usages(body)
         total = Usage.from_mapping(start)
         for delta in deltas:
-            total = total.updated(delta)
+            total = total.with_delta(delta)
         expected = {**start, **{key: value for key, value in deltas[-1].items() if value is not None}}
         assert expected["output_tokens"] == total.output_tokens
         assert expected["input_tokens"] == total.input_tokens

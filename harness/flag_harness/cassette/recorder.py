@@ -5,8 +5,8 @@ from dataclasses import replace
 from flag_harness.cassette.interaction import Interaction, kept_request
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.headers import select_response_headers
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Head, Piece
+from flag_harness.wire.traffic_log import TrafficLog
 
 MICROSECONDS = 6
 """Decimals of the offsets that are kept: a cassette's times are whole microseconds."""

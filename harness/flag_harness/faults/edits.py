@@ -83,7 +83,7 @@ class PointEdit:
         self._due, self._at, self._act = due, at, act
         self._random = due.random("point")
         self._remaining, self._occurrence = occurrence, occurrence
-        self._events, self._walk = EventSplitter(), GapTracker()
+        self._events, self._tracker = EventSplitter(), GapTracker()
         self._reached: set[str] = set()
         self._delay, self._held, self._is_over = 0.0, b"", False
 
@@ -131,7 +131,7 @@ class PointEdit:
     def _change_at(self, at: float, event: bytes) -> StreamChange | None:
         if not self._remaining:
             return None
-        gap = self._walk.before(event) if event else self._walk.end()
+        gap = self._tracker.advance(event) if event else self._tracker.end_gap()
         names = points_at(gap)
         self._reached.update(names)
         if (

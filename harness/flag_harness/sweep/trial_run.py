@@ -24,8 +24,8 @@ from flag_harness.sweep.trials import Trial
 from flag_harness.transports import async_http_client, intercept_clients
 from flag_harness.transports.virtual_time import LoopClock, VirtualLoop, VirtualTimeout, patch_time
 from flag_harness.wire.message import parse_response
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Edit, End, Layer, Request, Response
+from flag_harness.wire.traffic_log import TrafficLog
 
 MODEL = "claude-haiku-4-5"
 MAX_VIRTUAL_SECONDS = 7200.0

@@ -5,8 +5,8 @@ from contextlib import suppress
 from flag_harness.transports.clients import CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS, sdk_http_library
 from flag_harness.transports.clock import SystemClock
 from flag_harness.transports.transport import transport_class
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Request, Response
+from flag_harness.wire.traffic_log import TrafficLog
 
 
 def send_request(request: Request) -> Response:

@@ -1,1 +1,1 @@
-"""What goes over the wire, as values: requests, responses with their times, server-sent events, assembled messages."""
+"""What goes over the wire, as values: requests, timed responses, server-sent events, messages, JSON."""

@@ -1,20 +1,20 @@
-"""The grammar of a stream of the Messages API, read event by event: where in it one is, by name.
+"""The grammar of a stream of the Messages API, and the names of the points in it.
 
     stream = message_start, { block }, message_delta, message_stop
     block  = content_block_start, { content_block_delta }, content_block_stop
 
-A stream may `ping` anywhere. A *gap* is a place between two events, before the first or after the last; a *point* is a
-gap with a name. One gap can have several names (before the signature is also after the block's start), one name several
-gaps (inside a text of ten deltas there are ten).
+A stream may `ping` anywhere. A *gap* lies between two events, before the first or after the last. A *point* is a named
+kind of gap: one gap can be several points (before the signature is also after the block's start), and one point can
+occur in several gaps (ten times in a text of ten deltas).
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import EventDecoder
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
@@ -24,13 +24,13 @@ _START, _STOP = "content_block_start", "content_block_stop"
 
 
 class EventSplitter:
-    """Splits bytes, chunked anyhow, after the blank line that ends each event; every byte is kept as it came."""
+    """Splits a stream's bytes after the blank line that ends each event, however they are chunked; keeps every byte."""
 
     def __init__(self) -> None:
         self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The events that `data` completes. A final CR waits for the byte after it: an LF belongs to it."""
+        """Return the events that `data` completes. A final CR waits for the next byte, which may be its LF."""
         searched = max(0, len(self.rest) - _LONGEST_UNFINISHED_END)
         buffer, events, start = self.rest + data, [], 0
         while found := _BLANK_LINE.search(buffer, max(start, searched)):
@@ -42,10 +42,11 @@ class EventSplitter:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A place between two events. `previous` and `next` are kinds of events (see `kind`), empty at either end.
+    """The gap between two events. `previous` and `next` are their kinds (see `event_kind`), empty at either end.
 
-    `block` is the open block's type, `closed` that of the block closed last; `index` is the open block's, else the next
-    one's; `input` tells whether part of a tool's input has arrived; `pinged`, whether the event just before was a ping.
+    `block` is the type of the open block, `closed` that of the block closed last. `index` is the index of the open
+    block, or of the next one. `has_input`: part of a tool's input has arrived. `after_ping`: the previous event was a
+    ping.
     """
 
     previous: str = ""
@@ -53,27 +54,29 @@ class Gap:
     block: str = ""
     closed: str = ""
     index: int = 0
-    input: bool = False
-    pinged: bool = False
+    has_input: bool = False
+    after_ping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named place of the grammar: what it is, and whether a gap is one."""
+    """A named kind of gap; `matches` returns whether a gap is of this kind."""
 
     name: str
     description: str
-    holds: Callable[[Gap], bool]
+    matches: Callable[[Gap], bool]
 
 
 def _points() -> Iterator[Point]:
-    yield Point("first_event", "before anything", lambda gap: not gap.previous and not gap.pinged and gap.next != "")
+    yield Point(
+        "first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""
+    )
     yield Point(
         "before_first_block",
         "after `message_start`, before the first block",
         lambda gap: gap.previous == "message_start" and gap.next == _START,
     )
-    yield Point("after_block_start", "in a block of which nothing has come", lambda gap: gap.previous == _START)
+    yield Point("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START)
     yield Point("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta")
     yield Point("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta")
     yield Point(
@@ -89,22 +92,22 @@ def _points() -> Iterator[Point]:
     yield Point("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta")
     yield Point(
         "after_tool_use_start",
-        "a tool is named, nothing of its input has come",
+        "in a tool call, before its first input",
         lambda gap: gap.previous == _START and gap.block in _INPUT_BLOCKS,
     )
     yield Point(
         "mid_partial_json",
         "between two parts of a tool's input",
-        lambda gap: gap.input and gap.next == "input_json_delta",
+        lambda gap: gap.has_input and gap.next == "input_json_delta",
     )
     yield Point(
         "after_partial_json",
-        "a tool's input is whole, its block still open",
-        lambda gap: gap.input and gap.next == _STOP,
+        "after a tool's complete input, its block still open",
+        lambda gap: gap.has_input and gap.next == _STOP,
     )
     yield Point(
         "after_tool_use",
-        "a call of a client's tool is complete, the message is not",
+        "after a complete call of a client's tool",
         lambda gap: gap.previous == _STOP and gap.closed == "tool_use",
     )
     yield Point(
@@ -115,38 +118,38 @@ def _points() -> Iterator[Point]:
     yield Point("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta")
     yield Point(
         "after_message_delta",
-        "the stop reason is known, `message_stop` has not come",
+        "after the stop reason, before `message_stop`",
         lambda gap: gap.previous == "message_delta",
     )
     yield Point("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop")
-    yield Point("after_ping", "right after a `ping`", lambda gap: gap.pinged)
+    yield Point("after_ping", "right after a `ping`", lambda gap: gap.after_ping)
 
 
 POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _points()})
-"""Every point by its name, in the order in which a stream comes to them."""
+"""Every point by name, in the order in which a stream reaches them."""
 
 
 class GapTracker:
-    """Goes through a stream event by event and says what gap stands before each."""
+    """Follows a stream event by event, and returns the gap before each."""
 
     def __init__(self) -> None:
         self._gap = Gap()
 
-    def before(self, event: bytes) -> Gap:
-        """The gap before `event` (its bytes, as `EventSplitter` gives them). The walk then stands behind it."""
-        data = _data(event)
+    def advance(self, event: bytes) -> Gap:
+        """Return the gap before `event` (its bytes, from `EventSplitter`), and move behind it."""
+        data = _event_data(event)
         name = event_kind(data)
         gap = replace(self._gap, next=name)
-        self._gap = replace(self._gap, pinged=True) if name == "ping" else _stepped(self._gap, name, data)
+        self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after(self._gap, name, data)
         return gap
 
-    def end(self) -> Gap:
-        """The gap after the last event."""
+    def end_gap(self) -> Gap:
+        """Return the gap after the last event."""
         return self._gap
 
 
 def event_kind(data: Mapping[str, Any]) -> str:
-    """What an event is: its delta's type where it has one, else its own; empty where it has none.
+    """Return the kind of an event: the type of its delta or, without one, of the event; empty if it has neither.
 
     >>> kind({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
     'text_delta'
@@ -158,38 +161,34 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 
 def points_at(gap: Gap) -> tuple[str, ...]:
-    """The names of a gap."""
-    return tuple(name for name, point in POINTS.items() if point.holds(gap))
+    """Return the names of the points that a gap is."""
+    return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
 
 def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
-    """The points that a stream has, in the order in which they are declared."""
-    events, walk = EventSplitter(), GapTracker()
-    met = {name for chunk in chunks for event in events.feed(chunk) for name in points_at(walk.before(event))}
-    met.update(points_at(walk.end()))
-    return tuple(name for name in POINTS if name in met)
+    """Return the points that a stream reaches, in the order of `POINTS`."""
+    events, tracker = EventSplitter(), GapTracker()
+    reached = {name for chunk in chunks for event in events.feed(chunk) for name in points_at(tracker.advance(event))}
+    reached.update(points_at(tracker.end_gap()))
+    return tuple(name for name in POINTS if name in reached)
 
 
-def _data(event: bytes) -> dict[str, Any]:
-    """An event's JSON object; a comment is as good as a ping; what cannot be read is an event of no kind."""
+def _event_data(event: bytes) -> dict[str, Any]:
+    """Return an event's JSON object, or an empty one if it has none; a comment counts as a ping."""
     decoded = EventDecoder().feed(event)
     if not decoded:
         return {"type": "ping"}
-    try:
-        data = json.loads(decoded[0].data)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
+    return decode_json_object(decoded[0].data)
 
 
-def _stepped(gap: Gap, name: str, data: Mapping[str, Any]) -> Gap:
-    gap = replace(gap, previous=name or "unknown", next="", pinged=False)
+def _gap_after(gap: Gap, name: str, data: Mapping[str, Any]) -> Gap:
+    gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
     if name == _START:
         block = data.get("content_block")
         block_type = block.get("type") if isinstance(block, dict) else None
-        return replace(gap, block=block_type if isinstance(block_type, str) else "unknown", input=False)
+        return replace(gap, block=block_type if isinstance(block_type, str) else "unknown", has_input=False)
     if name == _STOP:
-        return replace(gap, block="", closed=gap.block, index=gap.index + 1, input=False)
+        return replace(gap, block="", closed=gap.block, index=gap.index + 1, has_input=False)
     if name == "input_json_delta" and data["delta"].get("partial_json"):
-        return replace(gap, input=True)
+        return replace(gap, has_input=True)
     return gap

@@ -1,4 +1,4 @@
-"""How layers stand before an upstream: the first that answers wins, and nothing below it is asked."""
+"""Layers before an upstream: the first layer that answers wins, and what is below it gets no request."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Up
 
 
 def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
-    """Ask the layers, outermost first: the answer of the first that has one, and the edits for it, innermost first."""
+    """Pass a request to the layers, outermost first; return the first answer, and the edits for it, innermost first."""
     edits: list[Edit] = []
     for layer in layers:
         found = layer(request)
@@ -18,15 +18,18 @@ def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | No
 
 
 def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
-    """What becomes of one piece on its way out through the edits."""
+    """Return the pieces that the edits make of one piece."""
     pieces: Iterable[Piece] = (piece,)
     for edit in edits:
-        pieces = [out for one in pieces for out in edit(one)]
+        pieces = [out for part in pieces for out in edit(part)]
     return pieces
 
 
 def with_layers(upstream: Upstream, *layers: Layer) -> Upstream:
-    """The upstream with layers before it, outermost first. A layer that answers uses up no interaction below it."""
+    """Return an upstream with layers before it, outermost first: faults, recorders, logs of the traffic.
+
+    If a layer answers a request itself, the cassette or simulator below it uses up no interaction.
+    """
 
     def answer(request: Request) -> Response:
         ready, edits = ask_layers(request, layers)

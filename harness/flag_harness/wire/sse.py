@@ -1,4 +1,4 @@
-"""Server-sent events: a decoder by the WHATWG specification, and the one event shape that the Messages API writes."""
+"""Server-sent events: a decoder by the WHATWG specification, and an encoder for events of the Messages API."""
 
 import codecs
 import re
@@ -11,7 +11,7 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One dispatched event. `event` is `message` where the stream names none; `id` is the last one seen."""
+    """One dispatched event. `event` is `message` if the stream does not name it; `id` is the last id seen."""
 
     event: str
     data: str
@@ -19,10 +19,9 @@ class ServerSentEvent:
 
 
 class EventDecoder:
-    """Turns bytes, chunked anyhow, into events: LF, CR or CRLF lines, UTF-8 split anywhere, one leading BOM dropped.
+    """Decodes chunks of bytes into events: LF, CR or CRLF lines, UTF-8 split anywhere, one leading BOM dropped.
 
-    An event that no blank line ends is never dispatched. Bytes that are not UTF-8 become U+FFFD, as the specification
-    asks.
+    An event without a blank line after it is never dispatched. Invalid UTF-8 becomes U+FFFD, as the specification says.
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,7 @@ class EventDecoder:
         self._data: list[str] = []
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """The events that `data` completes. A CR ends its line at once; an LF right after it belongs to it."""
+        """Return the events that `data` completes. A CR ends its line at once; an LF right after it is ignored."""
         text = self._utf8.decode(data)
         if not text:
             return []
@@ -66,14 +65,14 @@ class EventDecoder:
 
 
 def decode_events(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """The events of a whole stream."""
+    """Yield the events of a whole stream."""
     decoder = EventDecoder()
     for chunk in chunks:
         yield from decoder.feed(chunk)
 
 
 def encode_event(event: str, data: str) -> bytes:
-    """An event as the API writes it: two lines and a blank one, LF only. `data` is one line.
+    """Encode an event as the API writes it: two lines and a blank one, LF only. `data` must be one line.
 
     >>> encode("ping", '{"type": "ping"}')
     b'event: ping\\ndata: {"type": "ping"}\\n\\n'

@@ -1,4 +1,4 @@
-"""A request, and a response as data: what came over the wire, and when. No clock, no socket, nothing to await.
+"""A request, and a response as data: what arrived, and when. There is no clock, no socket and nothing to await.
 
 `at` is always in seconds since the request was sent.
 """
@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
-"""Header names and values in the order in which they were sent; a name may stand more than once."""
+"""Header names and values in the order in which they were sent; a name may occur more than once."""
 
 CutKind: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, its body complete."""
+    """One complete HTTP request."""
 
     method: str
     url: str
@@ -25,7 +25,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The URL without scheme and host: `/v1/messages?beta=true`. A URL that is a path already stays one."""
+        """The URL without scheme and host: `/v1/messages?beta=true`. The URL may be a path already."""
         parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
@@ -41,7 +41,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of the body as they arrived together."""
+    """Bytes of the body that arrived together."""
 
     at: float
     data: bytes
@@ -49,7 +49,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection broke. As the first piece: there never was a connection, or no answer came over it."""
+    """The connection broke. As the first piece: there was no connection, or it broke before the answer began."""
 
     at: float
     how: CutKind
@@ -57,9 +57,9 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The body is complete; or, `abandoned`, the client stopped reading it (in recordings only).
+    """The body is complete, or (`abandoned`, in recordings only) the client stopped reading it.
 
-    `make_refusal` makes what is raised in a client that reads on after such an end, where nothing is known to play.
+    If a client reads on after an abandoned end, `make_refusal` returns the error to raise: no more is recorded.
     """
 
     at: float
@@ -72,26 +72,26 @@ Response: TypeAlias = tuple[Piece, ...]
 """Head? Chunk* (End | Cut)"""
 
 Upstream: TypeAlias = Callable[[Request], Response]
-"""Answers requests without I/O; keeps what state it has behind a lock."""
+"""Answers requests without I/O; its state is behind a lock."""
 
 Edit: TypeAlias = Callable[[Piece], Iterable[Piece]]
-"""Changes one response, piece by piece, whether it is a value or still arriving."""
+"""Changes one response, piece by piece, whether it is complete or still arriving."""
 
 Layer: TypeAlias = Callable[[Request], "Response | Edit | None"]
-"""Stands before an upstream: answers itself, edits what comes from below, or lets the request pass."""
+"""Comes before an upstream: answers itself, edits the answer from below, or lets the request pass (`None`)."""
 
 
 def header_value(headers: Headers, name: str, default: str = "") -> str:
-    """The values of `name` (any case) joined by commas as HTTP allows, or `default` where there is none."""
-    wanted = name.lower()
-    return ", ".join(value for key, value in headers if key.lower() == wanted) or default
+    """Return the values of `name` (in any case) joined by commas, as HTTP allows, or `default` if there are none."""
+    lower_name = name.lower()
+    return ", ".join(value for key, value in headers if key.lower() == lower_name) or default
 
 
 def is_stream(head: Head) -> bool:
-    """Whether what follows the head is said to be server-sent events."""
+    """Return whether the head says that the body is server-sent events."""
     return header_value(head.headers, "content-type").startswith("text/event-stream")
 
 
 def response_body(response: Response) -> bytes:
-    """All bytes of the response's body."""
+    """Return all bytes of the response's body."""
     return b"".join(piece.data for piece in response if isinstance(piece, Chunk))

@@ -1,4 +1,4 @@
-"""What a request cost in tokens, as the API states it in a message, in `message_start` and in `message_delta`."""
+"""The tokens that a request used, as the API reports them in a message, in `message_start` and in `message_delta`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,11 +18,11 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, or of several added up.
+    """The tokens of one answer, or of several added up.
 
-    `input_tokens` leaves out what was written to the cache or read from it. `cache_creation_5m` and `cache_creation_1h`
-    split `cache_creation_input_tokens` by lifetime; answers from before August 2025 have no split, both are then 0.
-    `thinking_tokens` is the part of `output_tokens` that went into thinking, 0 where the API did not state it.
+    `input_tokens` excludes what was written to the cache or read from it. `cache_creation_5m` and `cache_creation_1h`
+    split `cache_creation_input_tokens` by lifetime; both are 0 in answers from before August 2025, which have no split.
+    `thinking_tokens` is the part of `output_tokens` that went into thinking, 0 if the API did not report it.
     """
 
     input_tokens: int = 0
@@ -35,38 +35,39 @@ class Usage:
 
     @classmethod
     def from_mapping(cls, usage: Mapping[str, Any] | None) -> Self:
-        """The `usage` object of an answer of any date; absent and null count as 0, other keys take no part.
+        """Read the `usage` object of an answer; absent and null counts are 0, unknown keys are ignored.
 
-        A split without its sum gives the sum. Raises `ValueError` naming a key whose value is no count of tokens.
+        If only the split of the cache creation is given, its sum is computed. Raise `ValueError` naming the key if a
+        value is not a count of tokens.
         """
-        return cls().updated(usage)
+        return cls().with_delta(usage)
 
     @property
     def total_input(self) -> int:
-        """All tokens that the model read: uncached, written to the cache, and read from it."""
+        """All input tokens: uncached, written to the cache, and read from it."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
-    def updated(self, delta: Mapping[str, Any] | None) -> Self:
-        """This usage, from `message_start`, after the usage of a `message_delta`.
+    def with_delta(self, delta: Mapping[str, Any] | None) -> Self:
+        """Return this usage, from `message_start`, updated by the usage of a `message_delta`.
 
-        A delta is cumulative: what it states takes the place of what was there, so nothing is counted twice; what it
-        does not state (`cache_creation` never stands in a delta) is kept. Raises `ValueError` as `from_mapping`.
+        A delta is cumulative: its counts replace the earlier ones, so nothing is counted twice; counts that it lacks
+        (`cache_creation` is never in a delta) are kept. Raise `ValueError` like `from_mapping`.
         """
-        stated = {name: count for name, path in _PATHS.items() if (count := _count(delta, path)) is not None}
-        if _CREATION not in stated and stated.keys() & {"cache_creation_5m", "cache_creation_1h"}:
-            stated[_CREATION] = sum(
-                stated.get(name, getattr(self, name)) for name in ("cache_creation_5m", "cache_creation_1h")
+        counts = {name: count for name, path in _PATHS.items() if (count := _count(delta, path)) is not None}
+        if _CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
+            counts[_CREATION] = sum(
+                counts.get(name, getattr(self, name)) for name in ("cache_creation_5m", "cache_creation_1h")
             )
-        return replace(self, **stated)
+        return replace(self, **counts)
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Both together: the usage of two answers. `sum(usages, Usage())` adds many."""
+        """Return the usage of two answers together; `sum(usages, Usage())` adds many."""
         if not isinstance(other, Usage):
             return NotImplemented
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
 
     def to_json(self) -> dict[str, Any]:
-        """The API's own spelling, every key present; `from_mapping` reads it back."""
+        """Return the usage in the API's JSON form, with every key; `from_mapping` reads it back."""
         document: dict[str, Any] = {}
         for name, (*parents, key) in _PATHS.items():
             table = document
@@ -82,12 +83,12 @@ def _count(usage: Mapping[str, Any] | None, path: tuple[str, ...]) -> int | None
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise _no_count(path, value)
+            raise _count_error(path, value)
         value = value.get(key)
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise _no_count(path, value)
+    raise _count_error(path, value)
 
 
-def _no_count(path: tuple[str, ...], value: Any) -> ValueError:
+def _count_error(path: tuple[str, ...], value: Any) -> ValueError:
     return ValueError(f"usage.{'.'.join(path)}: {value!r} is not a number of tokens (a whole number, 0 or more)")

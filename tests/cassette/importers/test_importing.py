@@ -364,14 +364,14 @@ def test_the_sdk_of_other_languages_is_named() -> None:
             b'{"envelope": {}, "interactions": [{"request": {"path": "/"}}]}',
             "neither vcrpy nor go-vcr: it is a cassette of this harness already, which is not read",
         ),
-        (_file(_row(response_status={"code": 101})), "interaction 0: status 101 is no final answer (200 to 599)"),
+        (_file(_row(response_status={"code": 101})), "interaction 0: status 101 is not a final answer (200 to 599)"),
         (
             _file(_row(response_headers={"request-id": "a✓"})),
-            "interaction 0: the header request-id holds what no header can: 'a✓'",
+            "interaction 0: the header request-id has an invalid value: 'a✓'",
         ),
         (
             _file(_row(), _row(request_headers={"anthropic-beta": "a\nb"})),
-            r"interaction 1: the header anthropic-beta holds what no header can: 'a\nb'",
+            r"interaction 1: the header anthropic-beta has an invalid value: 'a\nb'",
         ),
         (b"\xff\xfe{\x00\x00", "not text: it begins like UTF-16, and is not"),
         (b"a: 1\n---\na: 2", "more than one YAML document; httpmock writes such, and they are not read"),

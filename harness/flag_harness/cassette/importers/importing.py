@@ -17,7 +17,7 @@ from flag_harness.cassette.importers.streams import event_chunks, is_stream, los
 from flag_harness.cassette.interaction import Envelope, Interaction, kept_request
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.headers import select_response_headers
-from flag_harness.wire.carried import head_problem, headers_problem
+from flag_harness.wire.head_rules import head_problem, headers_problem
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
 VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")

@@ -4,8 +4,8 @@ import threading
 
 from flag_harness.cassette import REDACTED, Filters
 from flag_harness.cassette.redact.scan import redact_keys
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Cut, End, Piece, Request
+from flag_harness.wire.traffic_log import TrafficLog
 
 
 class TrafficMask:

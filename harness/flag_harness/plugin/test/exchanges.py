@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flag_harness.analysis.metrics import Metrics, measure_traffic
-from flag_harness.wire.tap import TrafficLog
+from flag_harness.wire.traffic_log import TrafficLog
 
 if TYPE_CHECKING:
     from flag_harness.wire.timeline import Request, Response

@@ -29,8 +29,8 @@ from flag_harness.transports import (
     live_http_client,
     refuse_network,
 )
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
+from flag_harness.wire.traffic_log import TrafficLog
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics

@@ -152,7 +152,7 @@ class Assembler:
         if self._open is not None:
             raise BrokenAnswerError(f"message_delta came inside block {self._expected_index}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
-        self.usage = self.usage.updated(_to_json(getattr(event, "usage", None)))
+        self.usage = self.usage.with_delta(_to_json(getattr(event, "usage", None)))
 
     def _message_stop(self, event: Any, at: float) -> None:
         if self._open is not None or self._stop_reason is None:

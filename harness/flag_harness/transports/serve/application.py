@@ -9,7 +9,7 @@ from typing import Any
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
-from flag_harness.wire.carried import head_problem
+from flag_harness.wire.head_rules import head_problem
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream
 from flag_harness.wire.timeline import response_body as body_of
 

@@ -5,8 +5,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.tap import TrafficLog
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
+from flag_harness.wire.traffic_log import TrafficLog
 
 PIECES = st.lists(st.binary().map(lambda data: Chunk(0.5, data)))
 LAST = st.sampled_from([End(1.0), End(1.0, abandoned=True), Cut(1.0, "reset")])

@@ -1,0 +1,28 @@
+"""The rules for a response's head: which statuses and headers a server can send and a client can read."""
+
+import re
+
+from flag_harness.wire.timeline import Headers
+
+FIRST_FINAL_STATUS, LAST_STATUS = 200, 599
+"""The statuses that a final answer can have; those below (101 among them) only announce something."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""RFC 9110, 5.1 and 5.5: a token, and visible characters of latin-1."""
+
+
+def head_problem(status: int, headers: Headers) -> str:
+    """Return why a server cannot send this head, or an empty string if it can."""
+    if not FIRST_FINAL_STATUS <= status <= LAST_STATUS:
+        return f"status {status} is not a final answer ({FIRST_FINAL_STATUS} to {LAST_STATUS})"
+    return headers_problem(headers)
+
+
+def headers_problem(headers: Headers) -> str:
+    """Return why a server cannot send these headers, or an empty string if it can."""
+    for name, value in headers:
+        if not _NAME.fullmatch(name):
+            return f"{name!r:.40} is not a valid header name"
+        if not _VALUE.fullmatch(value):
+            return f"the header {name:.40} has an invalid value: {value!r:.40}"
+    return ""
