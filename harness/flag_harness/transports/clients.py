@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from functools import cache
 from importlib.metadata import version
 from types import ModuleType
 from typing import Any
@@ -19,12 +20,18 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 
 def sdk_version() -> str:
     """`anthropic 2.12.0`: the installed SDK, found without importing it."""
-    return f"anthropic {version('anthropic')}"
+    return f"anthropic {_installed_sdk()}"
+
+
+@cache
+def _installed_sdk() -> str:
+    """Return the SDK's version. Python reads it from a file each time it is asked: a third of a replayed test."""
+    return version("anthropic")
 
 
 def sdk_http_library() -> ModuleType:
     """The HTTP library under the installed SDK: `httpx2` since anthropic 1.0, `httpx` before."""
-    major = int(version("anthropic").partition(".")[0])
+    major = int(_installed_sdk().partition(".")[0])
     return importlib.import_module("httpx2" if major >= 1 else "httpx")
 
 
