@@ -11,14 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 DEEP = os.environ.get("HARNESS_TESTS") == "deep"
 """Whether this is `nox -s deep`: every test, in real processes, with more examples."""
 
-settings.register_profile("normal", max_examples=50, derandomize=True, deadline=None)
-settings.register_profile("deep", max_examples=500, deadline=None)
-settings.load_profile("deep" if DEEP else "normal")
+with suppress(ImportError):  # the cases run in this checkout without it, by the README's first command
+    from hypothesis import settings
+
+    settings.register_profile("normal", max_examples=50, derandomize=True, deadline=None)
+    settings.register_profile("deep", max_examples=500, deadline=None)
+    settings.load_profile("deep" if DEEP else "normal")
 
 pytest_plugins = ["pytester"]
 collect_ignore = ["pins", "warm"]
@@ -104,7 +106,7 @@ def pytester(
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """Say how many tests are slow: those belong to `nox -s deep`, or in a fork."""
     seconds = [
         report.duration

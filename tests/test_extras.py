@@ -78,6 +78,38 @@ def test_the_cases_without_their_extra_are_one_line(pytester: pytest.Pytester) -
     run.stderr.fnmatch_lines(["ERROR: the cases: pytest_asyncio is not installed: pip install 'flag-harness[[]agent]'"])
 
 
+def test_the_cases_need_nothing_that_is_for_developers_only(pytester: pytest.Pytester) -> None:
+    """The README's first command installs the extra `agent`, and collects below `tests` too."""
+    developers = ("aiohttp", "brotli", "hypothesis", "trio", "uvloop", "vcr", "zstandard")
+    blocked = [name for name in (*LIBRARIES, *developers) if name != "pytest_asyncio"]
+    pytester.makepyfile(without=f"import sys\nsys.modules.update(dict.fromkeys({blocked}))\n")
+    plugins = (
+        "-p",
+        "without",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:hypothesispytest",
+        "-p",
+        "no:respx",
+        "-p",
+        "no:cacheprovider",
+    )
+    run = pytester.runpytest_subprocess(
+        *plugins,
+        "--rootdir",
+        str(ROOT),
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "--feature=all",
+        "--collect-only",
+        str(ROOT / "cases"),
+        str(ROOT / "tests"),
+    )
+    assert 0 == run.ret
+    run.stdout.fnmatch_lines(["*25 tests collected*"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -129,7 +129,7 @@ def test_the_sdks_version_is_that_of_the_distribution() -> None:
 @pytest.mark.parametrize(("installed", "library"), [("2.12.0", httpx2), ("1.0.0", httpx2), ("0.125.0", httpx)])
 def test_the_library_under_the_sdk(installed: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """httpx2 since 1.0."""
-    monkeypatch.setattr(clients, "version", lambda distribution: installed)
+    monkeypatch.setattr(clients, "_installed_sdk", lambda: installed)
     assert library is sdk_http_library()
     with http_client(_upstream) as client:
         assert isinstance(client, library.Client)  # type: ignore[attr-defined]
