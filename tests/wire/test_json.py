@@ -1,12 +1,13 @@
-"""How deep JSON goes."""
+"""JSON that somebody else wrote."""
 
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.json import DEPTH_LIMIT, is_too_deep
+from flag_harness.wire.json import DEPTH_LIMIT, decode_json, decode_json_object, is_too_deep
 
 
 def _nested(levels: int, value: Any) -> Any:
@@ -18,8 +19,23 @@ def _nested(levels: int, value: Any) -> Any:
 
 @given(st.integers(0, 2 * DEPTH_LIMIT), st.sampled_from([0, "[{" * 200, None]), st.integers(0, DEPTH_LIMIT))
 def test_levels_are_counted_and_nothing_else(levels: int, inner: Any, beside: int) -> None:
-    """Brackets in texts are none, and what stands side by side is no deeper."""
+    """Brackets in strings do not count, and neither do values side by side."""
     value = {"one": _nested(levels, inner), "many": [[] for _ in range(beside)]}
     deep = levels + 1 > DEPTH_LIMIT
     text = json.dumps(value)
     assert (deep, deep) == (is_too_deep(text, value), is_too_deep(text.encode(), value))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, "[" * 101 + "]" * 101])
+def test_what_cannot_be_decoded_is_none_or_the_default(data: bytes | str) -> None:
+    """No error escapes, whether it is broken, not UTF-8 or nested too deeply."""
+    assert (None, data, {}) == (decode_json(data), decode_json(data, default=data), decode_json_object(data))
+
+
+def test_json_is_decoded_from_bytes_and_text() -> None:
+    """An object is returned as it is; of any other value only `decode_json` returns anything."""
+    assert [{"a": [1]}, {"a": [1]}, {"a": [1]}] == [
+        decode_json(b'{"a":[1]}'),
+        *map(decode_json_object, ('{"a":[1]}', b'{"a":[1]}')),
+    ]
+    assert ([1], {}) == (decode_json("[1]"), decode_json_object("[1]"))

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from flag_harness import models
 from flag_harness.wire.compression import decompress_response
+from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Chunk, Request, Response
 from flag_harness.wire.usage import Usage
@@ -68,11 +66,7 @@ def first_token(response: Response) -> float | None:
 
 def requested_model(request: Request) -> str:
     """Return the model that a request names, or an empty string."""
-    try:
-        asked: Any = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return ""
-    model = asked.get("model") if isinstance(asked, dict) else None
+    model = decode_json_object(request.body).get("model")
     return model if isinstance(model, str) else ""
 
 

@@ -9,13 +9,13 @@ DEPTH_LIMIT = 100
 exhaust the stack at about 200."""
 
 
-def decode_json(data: bytes | str) -> Any:
-    """Return the decoded JSON, or None if `data` is not JSON or is nested deeper than `DEPTH_LIMIT`."""
+def decode_json(data: bytes | str, default: Any = None) -> Any:
+    """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `DEPTH_LIMIT`."""
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    return None if is_too_deep(data, value) else value
+        return default
+    return default if is_too_deep(data, value) else value
 
 
 def decode_json_object(data: bytes | str) -> dict[str, Any]:

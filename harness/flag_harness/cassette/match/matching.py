@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from flag_harness.wire.json import is_too_deep
+from flag_harness.wire.json import decode_json
 from flag_harness.wire.timeline import Headers, Request, header_value
 
 BETA_HEADER = "anthropic-beta"
@@ -36,12 +36,8 @@ def canonical_path(path: str) -> str:
 
 
 def body_value(body: bytes) -> Any:
-    """The JSON value of a body, or the bytes themselves where they are none, or too deep to be compared."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return body
-    return body if is_too_deep(body, value) else value
+    """Return the JSON value of a body, or the bytes themselves if they are not JSON, or are nested too deeply."""
+    return decode_json(body, default=body)
 
 
 def canonical(value: Any) -> bytes:

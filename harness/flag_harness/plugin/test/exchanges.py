@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from flag_harness.analysis.metrics import Metrics, measure_traffic
+from flag_harness.wire.json import decode_json
 from flag_harness.wire.traffic_log import TrafficLog
 
 if TYPE_CHECKING:
@@ -48,7 +47,4 @@ class ExchangeLog:
 
 
 def _decode_body(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data) if data else None
-    except msgspec.DecodeError:
-        return data
+    return decode_json(data, default=data) if data else None

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from flag_harness.wire.json import decode_json
+
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_CHARACTERS = 24
 
@@ -39,10 +41,8 @@ class SeededRandom:
 
 def canonical_body(body: bytes) -> bytes:
     """Return a body as JSON with sorted keys, or unchanged if it is not JSON."""
-    try:
-        return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body
+    value = decode_json(body)
+    return body if value is None else msgspec.json.encode(value, order="sorted")
 
 
 def fingerprint(*parts: bytes | str) -> str:
