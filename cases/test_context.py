@@ -52,7 +52,7 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
     path = tmp_path / "context.json"
     for _ in range(KILLS):
         kill_while_it_saves(path)
-        session = load_or_refuse(path)
+        session = session_or_error(path)
         assert isinstance(session, Context), "the file holds the old session or the new one, never half of one"
         blocks = [message["content"] for message in session.messages if message["role"] == "assistant"]
         assert len(blocks) in (1, 400), "the session is complete"
@@ -61,7 +61,7 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
     whole = path.read_bytes()
     for corrupt in (*CORRUPT, whole[: len(whole) // 2]):
         path.write_bytes(corrupt)
-        assert "context.json" in str(load_or_refuse(path)), "a corrupt file is refused, by its name"
+        assert "context.json" in str(session_or_error(path)), "a corrupt file is refused, by its name"
         assert corrupt == path.read_bytes(), "a corrupt file stays unchanged"
 
 
@@ -84,7 +84,7 @@ def write_traces(path: Path) -> tuple[list[str], int | None]:
     return names, size
 
 
-def load_or_refuse(path: Path) -> Context | str:
+def session_or_error(path: Path) -> Context | str:
     """Return the session in a file, or the error message that refuses it."""
     try:
         return load_context(path)

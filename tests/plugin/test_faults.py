@@ -97,7 +97,7 @@ def test_the_marks_faults_reach_them_too(repository: pytest.Pytester) -> None:
         ("overlaoded", "no fault is called 'overlaoded'; did you mean 'overloaded'?; there are: "),
         (
             "refused_keyword:keyword=model",
-            "refused_keyword: the installed SDK takes 'model'; try 'beta', which none has taken yet",
+            "refused_keyword: the installed SDK accepts 'model'; try 'beta', which no version accepts",
         ),
         (
             "overloaded:combination=of",
@@ -150,7 +150,7 @@ def test_marked({cassette}):
         ),
         (
             "faults('refused_keyword:keyword=model')",
-            "refused_keyword: the installed SDK takes 'model'; try 'beta', which none has taken yet",
+            "refused_keyword: the installed SDK accepts 'model'; try 'beta', which no version accepts",
         ),
         (
             "faults(overloaded(combination='streaming'))",

@@ -28,7 +28,7 @@ class TrialOutcome(Enum):
     HUNG = "hung"
 
     @property
-    def survived(self) -> bool:
+    def is_survived(self) -> bool:
         """Whether the agent lost nothing that it could have kept."""
         return self in _SURVIVED
 
@@ -80,7 +80,7 @@ def judge_trial(observed: Observation, baseline: Observation) -> TrialVerdict:
     if not observed.fired:
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
     verdict = _judge_endings(observed, baseline)
-    if verdict.outcome.survived and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
+    if verdict.outcome.is_survived and observed.requests > baseline.requests + MAX_EXTRA_REQUESTS:
         reason = f"{observed.requests} requests, not {baseline.requests}"
         verdict = TrialVerdict(TrialOutcome.TOO_MANY_REQUESTS, reason)
     return replace(verdict, requests=observed.requests, seconds=observed.seconds)
@@ -116,7 +116,7 @@ def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVe
 
 
 def _holds_what_came(observed: Observation) -> bool:
-    """Return whether each model turn that the agent sent back arrived like that, complete, and the last has no call."""
+    """Return whether the agent sent back only complete answers, as they arrived, and the last one calls no tool."""
     sent_back = Counter(_model_turns(observed.conversation))
     arrived = Counter(observed.answers)
     last = next(reversed(sent_back), ())

@@ -16,7 +16,7 @@ class LedgerEntry:
     outcome: ToolOutcome | None = None
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the tool has finished, so that it must not run again."""
         return self.outcome is not None
 

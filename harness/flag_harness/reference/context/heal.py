@@ -134,7 +134,7 @@ class _Repair:
         return joined
 
     def _pair_results(self, messages: list[Message]) -> list[Message]:
-        """Make each assistant message with calls be followed by a user message that starts with their results."""
+        """Put a user message that starts with the results after each assistant message with calls."""
         paired: list[Message] = []
         for previous, message in pairwise([_NO_MESSAGE, *messages, _NO_MESSAGE]):
             calls = [block for block in _blocks(previous) if block["type"] == "tool_use"]
