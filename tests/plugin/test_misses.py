@@ -151,3 +151,16 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
             == refused.stdout
         )
     assert before == [path.read_bytes() for path in paths]
+
+
+def test_a_key_in_what_differs_is_masked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches neither the terminal nor the file that a rebase reads; such a miss cannot be rebased."""
+    key = "sk-ant-api03-" + "a1B2" * 20
+    monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    _record(pytester.path, 1)
+    _asking(pytester, SYSTEM.replace("careful", key), tests=1)
+    run = pytester.runpytest_subprocess("-q")
+    run.assert_outcomes(failed=1)
+    kept = (pytester.path / ".pytest_cache/v/flag-harness/misses").read_text()
+    assert key not in run.stdout.str() + kept
+    assert "system[0].text" in kept

@@ -1,0 +1,68 @@
+"""What differs between two requests, once echoes and ids are out of the way."""
+
+from typing import Any
+
+import pytest
+
+from flag_harness.analysis.request_changes import ABSENT, Change, SentRequest, list_changes, simplify_requests
+
+
+def _request(body: Any) -> SentRequest:
+    return SentRequest("POST", "/v1/messages", (), body)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (["a", "b"], ["b"], [Change("stop[*]", "a", ABSENT)]),
+        (["b"], ["a", "b"], [Change("stop[*]", ABSENT, "a")]),
+        (["a", "b"], ["c"], [Change("stop[*]", "a", "c"), Change("stop[*]", "b", ABSENT)]),
+        ([{"name": "x", "on": 1}, {"name": "y"}], [{"name": "y"}], [Change("stop[*]", {"name": "x", "on": 1}, ABSENT)]),
+        (["a"], "a", [Change("stop", ["a"], "a")]),
+    ],
+)
+def test_items_of_lists_are_paired_with_what_is_like_them(before: Any, after: Any, changes: list[Change]) -> None:
+    """An item that was added or removed is one change, wherever it stands."""
+    assert changes == list_changes(_request({"stop": before}), _request({"stop": after}))
+
+
+ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hello."}]
+
+
+@pytest.mark.parametrize(
+    ("turn", "simplified"),
+    [
+        ({"role": "assistant", "content": ANSWER}, {"role": "assistant", "content": ["<the answer>"]}),
+        (
+            {"role": "assistant", "content": "Hello."},
+            {"role": "assistant", "content": ["<the answer>", "without thinking"]},
+        ),
+        *[
+            (turn, turn)
+            for turn in (
+                {"role": "assistant", "content": "Something else."},
+                {"role": "assistant", "content": ["Hello."]},
+                {"role": "assistant", "content": 7},
+                {"role": "user", "content": "Hello."},
+                "Hello.",
+            )
+        ],
+    ],
+)
+def test_a_turn_that_repeats_the_answer_is_simplified(turn: Any, simplified: Any) -> None:
+    """Also if it leaves a block out; every other turn is left as it is."""
+    first, second = _request({"messages": []}), _request({"messages": [turn]})
+    assert {"messages": [simplified]} == simplify_requests([first, second], [ANSWER, []])[1].body
+
+
+def test_an_answer_of_unknown_blocks_is_repeated_by_no_turn() -> None:
+    """Such as text that an upstream of the user's own sends."""
+    turn = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
+    requests = [_request(None), _request({"messages": [turn]})]
+    assert turn == simplify_requests(requests, [["Hello."], []])[1].body["messages"][0]
+
+
+@pytest.mark.parametrize("body", [None, "text", {"messages": "none"}, {"max_tokens": 1}])
+def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
+    """Whatever it is."""
+    assert body == simplify_requests([_request(body)], [[]])[0].body
