@@ -15,12 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.blobs import SMALLEST, BlobFolderReader, extract_blobs, has_blob, insert_blobs
+from flag_harness.cassette.file.blobs import (
+    MIN_BLOB_CHARACTERS,
+    BlobFolderReader,
+    extract_blobs,
+    has_blob,
+    insert_blobs,
+)
 from flag_harness.cassette.file.format import decode_file, encode_files
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
-IMAGE = random.Random(1).randbytes(SMALLEST)
+IMAGE = random.Random(1).randbytes(MIN_BLOB_CHARACTERS)
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 REFERENCE = "0" * 64
 
@@ -64,12 +70,12 @@ def test_blobs_stand_beside_the_cassette_unless_said_otherwise(tmp_path: Path) -
 @pytest.mark.parametrize(
     "text",
     [
-        _block(IMAGE[: SMALLEST // 2]),
-        "A prompt. " * SMALLEST,
+        _block(IMAGE[: MIN_BLOB_CHARACTERS // 2]),
+        "A prompt. " * MIN_BLOB_CHARACTERS,
         _block().rstrip("=") + "\n",
         _block()[:-1],
-        base64.urlsafe_b64encode(b"\xff" * SMALLEST).decode(),
-        "A" * (SMALLEST - 2) + "B=",
+        base64.urlsafe_b64encode(b"\xff" * MIN_BLOB_CHARACTERS).decode(),
+        "A" * (MIN_BLOB_CHARACTERS - 2) + "B=",
     ],
 )
 def test_what_is_small_or_no_plain_base64_stays_where_it_is(tmp_path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: p
     """A pipe may never end, a device has no end: neither is opened."""
     os.mkfifo(tmp_path / "pipe")
     CASSETTE.save(tmp_path / "x.json")
-    monkeypatch.setattr("flag_harness.cassette.cassette.LARGEST", 100)
+    monkeypatch.setattr("flag_harness.cassette.cassette.MAX_CASSETTE_BYTES", 100)
     for path, why in (
         (tmp_path / "pipe", "is no regular file"),
         (Path("/dev/zero"), "is no regular file"),
@@ -61,20 +61,20 @@ def test_a_recording_that_is_too_old_says_anew_when_it_was_made(tmp_path: Path) 
     CASSETTE.save(path)
     before = path.read_text()
     again = Cassette(LATER, (Interaction(REQUEST, OTHER_TIMES),))
-    assert not again.save(path, most_age=timedelta(days=365))
+    assert not again.save(path, max_age=timedelta(days=365))
     assert before == path.read_text()
-    assert again.save(path, most_age=timedelta(days=363))
+    assert again.save(path, max_age=timedelta(days=363))
     assert before.replace(ENVELOPE.recorded_at, LATER.recorded_at) == path.read_text()
     silent = replace(CASSETTE, envelope=replace(ENVELOPE, recorded_at=""))
     silent.save(tmp_path / "silent.json")
-    assert not again.save(tmp_path / "silent.json", most_age=timedelta(0))
+    assert not again.save(tmp_path / "silent.json", max_age=timedelta(0))
 
 
 def test_what_a_file_holds_need_not_be_read_again(tmp_path: Path) -> None:
     """Where it is known already."""
     path = tmp_path / "x.json"
     path.write_text("not read")
-    assert not CASSETTE.save(path, instead_of=CASSETTE)
+    assert not CASSETTE.save(path, replaces=CASSETTE)
     assert "not read" == path.read_text()
 
 
@@ -143,5 +143,5 @@ def test_the_index_holds_equal_requests_in_recorded_order() -> None:
     """By key, whatever the order of the body's keys."""
     bodies = [b'{"a":1,"b":2}', b'{"c":3}', b'{"b":2,"a":1}']
     interactions = tuple(Interaction(replace(REQUEST, body=body), RESPONSE) for body in bodies)
-    index = Cassette(ENVELOPE, interactions).index.places
+    index = Cassette(ENVELOPE, interactions).index.indices
     assert {interactions[0].key: [0, 2], interactions[1].key: [1]} == index

@@ -53,7 +53,7 @@ async def test_fifty_tasks_get_their_own_replies() -> None:
         async with async_http_client(upstream) as client:
             replies = await asyncio.gather(*(converse(client, number) for number in range(TASKS)))
         assert list(range(TASKS)) == replies
-        assert () == upstream.unplayed
+        assert () == upstream.unplayed_indices
 
 
 def test_sixteen_threads_get_their_own_replies() -> None:
@@ -70,4 +70,4 @@ def test_sixteen_threads_get_their_own_replies() -> None:
                     return done
 
                 assert list(range(THREADS)) == list(pool.map(converse, range(THREADS)))
-            assert () == upstream.unplayed
+            assert () == upstream.unplayed_indices

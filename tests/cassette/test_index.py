@@ -31,11 +31,11 @@ def test_a_spoiled_answer_is_played_again_once_all_others_are() -> None:
     """A cassette recorded under the same fault holds the retry. Once, however often it is told."""
     upstream = replay(_cassette({"n": 1}, {"n": 1}, {"n": 2}))
     spoiled = _request({"n": 1})
-    upstream.expect_spoiling(spoiled)
+    upstream.track_answer(spoiled)
     assert _answer(0) == upstream(spoiled)
-    upstream.play_again(spoiled)
-    upstream.play_again(spoiled)
-    assert (1, 2) == upstream.unplayed
+    upstream.requeue_answer(spoiled)
+    upstream.requeue_answer(spoiled)
+    assert (1, 2) == upstream.unplayed_indices
     assert [_answer(1), _answer(0)] == [upstream(_request({"n": 1})) for _ in range(2)]
     assert upstream.find(_request({"n": 1})) is None
 
@@ -44,8 +44,8 @@ def test_a_request_that_was_never_answered_cannot_be_played_again() -> None:
     """A layer above the replay answered it."""
     upstream = replay(_cassette({"n": 1}))
     spoiled = _request({"n": 1})
-    upstream.expect_spoiling(spoiled)
-    upstream.play_again(spoiled)
+    upstream.track_answer(spoiled)
+    upstream.requeue_answer(spoiled)
     assert _answer(0) == upstream(spoiled)
     assert upstream.find(_request({"n": 1})) is None
 
@@ -73,4 +73,4 @@ def test_what_was_recorded_before_a_filter_was_declared_is_found(sent: str) -> N
     cassette = _cassette({"n": "secret-1"}, {"n": "other"})
     upstream = replay(cassette, filters=Filters(patterns=(r"secret-\d",)))
     assert _answer(0) == upstream(_request({"n": sent}))
-    assert (1,) == upstream.unplayed
+    assert (1,) == upstream.unplayed_indices

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flag_harness.cassette.interaction import Interaction, kept_request, same_but_for_times
+from flag_harness.cassette.interaction import Interaction, is_same_recording, storable_request
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"b":1,"a":2}')
@@ -15,15 +15,15 @@ RESPONSE: Response = (HEAD, Chunk(0.6, b"one"), Chunk(0.7, b"two"), End(0.8))
 def test_a_request_is_kept_without_host_and_secrets() -> None:
     """Path for URL, and the headers of the allow-list."""
     asked = Request("POST", "https://api.anthropic.com/v1/messages?beta=true", (("X-Api-Key", "k"),), b"{}")
-    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == kept_request(asked)
+    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == storable_request(asked)
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "//v1/messages", "/v1/models?after_id=http://x/y", "/a:b@c"])
 def test_keeping_a_kept_request_changes_nothing(path: str) -> None:
     """So that its key is the same at recording, after loading, and when it is asked again."""
-    kept = kept_request(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
+    kept = storable_request(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
     assert path == kept.url == kept.path
-    assert kept == kept_request(kept)
+    assert kept == storable_request(kept)
 
 
 def test_an_interaction_knows_its_json_value_and_its_key() -> None:
@@ -46,14 +46,14 @@ def test_an_interaction_knows_its_json_value_and_its_key() -> None:
 )
 def test_offsets_boundaries_and_reset_moments_are_times(response: Response) -> None:
     """They differ from run to run."""
-    assert same_but_for_times(Interaction(REQUEST, RESPONSE), Interaction(REQUEST, response))
+    assert is_same_recording(Interaction(REQUEST, RESPONSE), Interaction(REQUEST, response))
 
 
 def test_who_sent_a_request_is_no_time() -> None:
     """Another test did, or one that has ended meanwhile."""
     one = Interaction(REQUEST, RESPONSE)
-    assert not same_but_for_times(one, replace(one, case="another"))
-    assert not same_but_for_times(one, replace(one, late=True))
+    assert not is_same_recording(one, replace(one, case="another"))
+    assert not is_same_recording(one, replace(one, late=True))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_who_sent_a_request_is_no_time() -> None:
 )
 def test_all_else_is_not(response: Response) -> None:
     """A status, a header, a byte, and how it ended."""
-    assert not same_but_for_times(Interaction(REQUEST, RESPONSE), Interaction(REQUEST, response))
+    assert not is_same_recording(Interaction(REQUEST, RESPONSE), Interaction(REQUEST, response))
 
 
 def test_two_cuts_of_one_kind_differ_in_times_only() -> None:
@@ -77,11 +77,11 @@ def test_two_cuts_of_one_kind_differ_in_times_only() -> None:
     refused, later, reset = (
         Interaction(REQUEST, (cut,)) for cut in (Cut(0, "refused"), Cut(1, "refused"), Cut(0, "reset"))
     )
-    assert same_but_for_times(refused, later)
-    assert not same_but_for_times(refused, reset)
+    assert is_same_recording(refused, later)
+    assert not is_same_recording(refused, reset)
 
 
 def test_another_request_is_another_interaction() -> None:
     """Even where it would match: the file would differ."""
     other = replace(REQUEST, body=b'{"a":2,"b":1}')
-    assert not same_but_for_times(Interaction(REQUEST, RESPONSE), Interaction(other, RESPONSE))
+    assert not is_same_recording(Interaction(REQUEST, RESPONSE), Interaction(other, RESPONSE))

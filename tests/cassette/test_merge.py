@@ -17,7 +17,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_folder
-from flag_harness.cassette.merge import can_add, holds_recording_of, merged, own_places
+from flag_harness.cassette.merge import can_add, has_recording_of, merge_recordings, own_indices
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_whole
 from flag_harness.wire.timeline import Chunk, End, Head, Request, response_body
@@ -44,16 +44,16 @@ def _asked(cassette: Cassette) -> list[tuple[str, str]]:
 def test_a_cassette_of_one_test_is_replaced_by_its_next_recording() -> None:
     """Nothing is left of the old one, and nothing in the file tells of any merging."""
     new = _recorded("a", "new")
-    assert new == merged(None, new) == merged(_recorded("a", "old", "older"), new)
+    assert new == merge_recordings(None, new) == merge_recordings(_recorded("a", "old", "older"), new)
 
 
 def test_what_other_tests_recorded_is_kept() -> None:
     """Each interaction with the test that it belongs to, in the order of the tests' names."""
-    both = merged(_recorded("b", "1", "2"), _recorded("a", "3", combination="streaming"))
+    both = merge_recordings(_recorded("b", "1", "2"), _recorded("a", "3", combination="streaming"))
     assert [("a", "3"), ("b", "1"), ("b", "2")] == _asked(both)
     assert ("a", "streaming") == (both.envelope.case, both.envelope.combination)
     assert ["", "b", "b"] == [one.case for one in both.interactions]
-    again = merged(both, _recorded("b", "4"))
+    again = merge_recordings(both, _recorded("b", "4"))
     assert [("a", "3"), ("b", "4")] == _asked(again)
     assert ("a", "streaming") == (again.envelope.case, again.envelope.combination)
 
@@ -66,38 +66,39 @@ def test_the_file_is_the_same_whoever_writes_last(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.json"
         for one in (*order, *order):
             old = Cassette.load(path) if path.exists() else None
-            merged(old, one).save(path)
+            merge_recordings(old, one).save(path)
         files.add(path.read_bytes())
     assert 1 == len(files)
-    assert not merged(Cassette.load(path), recordings[1]).save(path)
+    assert not merge_recordings(Cassette.load(path), recordings[1]).save(path)
 
 
 def test_what_is_added_stands_after_the_tests_own() -> None:
     """With the older date: the cassette is as old as the oldest that it holds."""
     old = _recorded("a", "1")
-    both = merged(replace(old, envelope=replace(old.envelope, recorded_at=LATER)), old, keeps_own=True)
+    both = merge_recordings(replace(old, envelope=replace(old.envelope, recorded_at=LATER)), old, keep_own=True)
     assert ([("a", "1"), ("a", "1")], WHEN) == (_asked(both), both.envelope.recorded_at)
 
 
 def test_what_nobody_is_known_to_have_recorded_counts_as_the_tests_own() -> None:
     """An imported cassette: kept where it is added to, with what makes it match; replaced otherwise."""
     imported = replace(_recorded("", "1"), envelope=Envelope("imported", "", match_on=("method",)))
-    added = merged(imported, _recorded("a", "2"), keeps_own=True)
+    added = merge_recordings(imported, _recorded("a", "2"), keep_own=True)
     assert ([("a", "1"), ("a", "2")], ("method",), WHEN) == (
         _asked(added),
         added.envelope.match_on,
         added.envelope.recorded_at,
     )
-    assert [("a", "2")] == _asked(merged(imported, _recorded("a", "2")))
-    assert holds_recording_of(imported, "a")
+    assert [("a", "2")] == _asked(merge_recordings(imported, _recorded("a", "2")))
+    assert has_recording_of(imported, "a")
 
 
 def test_another_upstreams_answers_and_those_of_lost_tests_are_not_kept() -> None:
     """An envelope tells of one upstream; a test that is gone needs no answers."""
-    old = merged(_recorded("gone", "1"), _recorded("b", "2"))
-    assert [("a", "3"), ("b", "2")] == _asked(merged(old, _recorded("a", "3"), gone=lambda case: case == "gone"))
+    old = merge_recordings(_recorded("gone", "1"), _recorded("b", "2"))
+    new = merge_recordings(old, _recorded("a", "3"), is_gone=lambda case: case == "gone")
+    assert [("a", "3"), ("b", "2")] == _asked(new)
     simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"))
-    assert [("a", "3")] == _asked(merged(simulated, _recorded("a", "3")))
+    assert [("a", "3")] == _asked(merge_recordings(simulated, _recorded("a", "3")))
 
 
 def test_nothing_is_added_to_what_another_upstream_answered() -> None:
@@ -105,39 +106,39 @@ def test_nothing_is_added_to_what_another_upstream_answered() -> None:
     old = _recorded("a", "1")
     simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"), path=Path("x.json"))
     with pytest.raises(CassetteError) as caught:
-        merged(simulated, _recorded("a", "2"), keeps_own=True)
+        merge_recordings(simulated, _recorded("a", "2"), keep_own=True)
     assert (
-        "x.json was recorded from: simulator; nothing of another upstream (live) can be added. Record it anew: "
+        "x.json was recorded from: simulator; answers of another upstream (live) cannot be added. Record it again: "
         "--record-mode=rewrite"
     ) == str(caught.value)
     imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
-    assert "imported" == merged(imported, _recorded("a", "2"), keeps_own=True).envelope.upstream
+    assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_own=True).envelope.upstream
     empty = replace(simulated, interactions=())
     assert [can_add(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
-    assert "live" == merged(empty, _recorded("a", "2"), keeps_own=True).envelope.upstream
+    assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_own=True).envelope.upstream
 
 
 def test_a_cassette_is_as_old_as_its_oldest_part() -> None:
     """What others recorded is no younger than before, unless they have been recorded anew, too."""
-    old = merged(_recorded("b", "1"), _recorded("c", "2"))
+    old = merge_recordings(_recorded("b", "1"), _recorded("c", "2"))
     new = _recorded("a", "3")
     new = replace(new, envelope=replace(new.envelope, recorded_at=LATER))
-    assert WHEN == merged(old, new).envelope.recorded_at
-    assert WHEN == merged(old, new, anew=lambda case: case == "b").envelope.recorded_at
-    assert LATER == merged(old, new, anew=lambda case: case in "bc").envelope.recorded_at
-    assert LATER == merged(_recorded("a", "3"), new).envelope.recorded_at
+    assert WHEN == merge_recordings(old, new).envelope.recorded_at
+    assert WHEN == merge_recordings(old, new, is_recorded_now=lambda case: case == "b").envelope.recorded_at
+    assert LATER == merge_recordings(old, new, is_recorded_now=lambda case: case in "bc").envelope.recorded_at
+    assert LATER == merge_recordings(_recorded("a", "3"), new).envelope.recorded_at
 
 
 def test_a_test_is_played_what_it_recorded_itself_first() -> None:
     """Two tests asked the same and were answered differently; each gets its own, and answers for its own alone."""
-    shared = merged(_recorded("a", "same", "only a"), _recorded("b", "same", "only b"))
+    shared = merge_recordings(_recorded("a", "same", "only a"), _recorded("b", "same", "only b"))
     for case, own in (("a", (0, 1)), ("b", (2, 3))):
         replay = Replay(shared, case=case)
         assert f"same for {case}".encode() == response_body(replay(_one("same", "").request))
         assert own == replay.own
-    assert (0, 1, 2, 3) == own_places(_recorded("a", *"1234"), "renamed")
-    assert () == own_places(shared, "c")
-    assert [True, False] == [holds_recording_of(shared, case) for case in "bc"]
+    assert (0, 1, 2, 3) == own_indices(_recorded("a", *"1234"), "renamed")
+    assert () == own_indices(shared, "c")
+    assert [True, False] == [has_recording_of(shared, case) for case in "bc"]
     assert b"only a for a" == response_body(Replay(shared, case="b")(_one("only a", "").request))
 
 
@@ -153,7 +154,7 @@ def _record(folder: str, worker: int, blocked: Sequence[str] = ()) -> None:
         path = Path(folder, f"{number % CASSETTES}.json")
         new = _recorded(f"test_{worker}_{number}", "same", str(number))
         with lock_folder(path):
-            merged(Cassette.load(path) if path.exists() else None, new).save(path)
+            merge_recordings(Cassette.load(path) if path.exists() else None, new).save(path)
 
 
 @pytest.mark.parametrize("blocked", [(), ("fcntl",)], ids=["folder", "lock file"])

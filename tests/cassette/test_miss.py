@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.match.difference import Difference
-from flag_harness.cassette.match.miss import MOST_RANKED, Miss, Reporter, request_differences
+from flag_harness.cassette.match.miss import MAX_RANKED, Miss, MissReporter, request_differences
 from flag_harness.errors import CassetteMiss
 from flag_harness.flags import explaining_flag
 from flag_harness.wire.timeline import End, Headers, Request
@@ -33,7 +33,7 @@ def _interaction(
 
 
 def _miss(asked: Interaction, cassette: Cassette, unplayed: tuple[int, ...], command: str = COMMAND) -> Miss:
-    return Reporter(cassette, cassette.index, explaining_flag, command).miss(asked, unplayed)
+    return MissReporter(cassette, cassette.index, explaining_flag, command).report_miss(asked, unplayed)
 
 
 def _message(asked: Interaction, *recorded: Interaction, unplayed: tuple[int, ...] | None = None) -> str:
@@ -114,9 +114,9 @@ def test_method_path_and_betas_are_named_too() -> None:
 def test_of_requests_that_are_as_near_that_of_the_same_test_is_named() -> None:
     """Where tests share a cassette, and however many others there are."""
     body = {**BODY, "system": "old"}
-    others = [replace(_interaction(body), case="other") for _ in range(MOST_RANKED)]
+    others = [replace(_interaction(body), case="other") for _ in range(MAX_RANKED)]
     shared = Cassette(ENVELOPE, (*others, replace(_interaction(body), case="this")), PATH)
-    for case, place in (("this", MOST_RANKED), ("other", 0)):
+    for case, place in (("this", MAX_RANKED), ("other", 0)):
         player = Replay(shared, case=case)
         with pytest.raises(CassetteMiss, match=f"The nearest is interaction {place};"):
             player(_interaction({**BODY, "system": "new"}).request)
@@ -132,4 +132,4 @@ def test_a_miss_among_long_conversations_takes_less_than_a_second() -> None:
     started = time.process_time()
     miss = _miss(_interaction({**BODY, "n": 77, "messages": changed}), cassette, tuple(range(500)))
     assert time.process_time() - started < 1.0
-    assert (77, 200) == (miss.place, len(miss.differences))
+    assert (77, 200) == (miss.nearest, len(miss.differences))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.nearest import _common, nearest
+from flag_harness.cassette.match.nearest import _common_prefix_length, nearest_requests
 from flag_harness.wire.timeline import Headers, Request
 
 TURNS = [{"role": "user", "content": f"turn {number}"} for number in range(4)]
@@ -38,19 +38,20 @@ ASKED = {"model": "m", "system": "new words", "messages": TURNS, "max_tokens": 5
 )
 def test_what_shares_most_is_nearest(asked: Request, near: Request, far: Request) -> None:
     """Members and messages by themselves, wherever they stand; then how it begins and ends; bodies that are none."""
-    assert [1, 0] == nearest(asked, enumerate([far, near]), 2)
-    assert [0] == nearest(asked, enumerate([near, far]), 1)
+    assert [1, 0] == nearest_requests(asked, enumerate([far, near]), 2)
+    assert [0] == nearest_requests(asked, enumerate([near, far]), 1)
 
 
 def test_a_conversation_all_of_whose_messages_changed_is_known_by_its_length() -> None:
     """And of equals, the first is nearest."""
     turns = [{"role": "user", "content": f"turn {number}, then"} for number in range(4)]
     recorded = [_request({"messages": TURNS[:length], "n": 1}) for length in (2, 3, 4, 4, 1)]
-    assert [2, 3, 1] == nearest(_request({"messages": turns, "n": 1}), enumerate(recorded), 3)
+    assert [2, 3, 1] == nearest_requests(_request({"messages": turns, "n": 1}), enumerate(recorded), 3)
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9), st.binary(max_size=9))
 def test_common_bytes_are_counted(start: bytes, one: bytes, other: bytes) -> None:
     """As one by one would."""
     pairs = zip(start + one, start + other, strict=False)
-    assert len(list(takewhile(lambda pair: pair[0] == pair[1], pairs))) == _common(start + one, start + other)
+    common = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    assert common == _common_prefix_length(start + one, start + other)

@@ -38,7 +38,7 @@ def _asked(body: Any, path: str = "/v1/messages") -> Request:
 )
 def test_a_json_path_takes_out_a_value(path: str, expected: Any) -> None:
     """With all below it; a path that leads nowhere takes out nothing."""
-    assert expected == Normalisers(json=(path,)).value(VALUE)
+    assert expected == Normalisers(json=(path,)).normalise_value(VALUE)
 
 
 def test_both_sides_are_normalised_before_they_are_compared() -> None:
@@ -68,8 +68,8 @@ def test_a_miss_shows_what_the_normalisers_leave() -> None:
 def test_a_body_that_is_no_json_stays_as_it_is() -> None:
     """Bytes have no texts."""
     request = Request("POST", "/v1/files", (), b"\xff")
-    assert request == Normalisers(patterns=("x",)).request(request)
-    assert request is NO_NORMALISERS.request(request)
+    assert request == Normalisers(patterns=("x",)).normalise_request(request)
+    assert request is NO_NORMALISERS.normalise_request(request)
     assert not NO_NORMALISERS
 
 

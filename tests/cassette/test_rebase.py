@@ -10,7 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Normalisers, Replay, replay
-from flag_harness.cassette.rebase import Change, Rewrite, changes_of, rebased, rewritten_places
+from flag_harness.cassette.rebase import (
+    RequestChange,
+    RequestRewrite,
+    miss_changes,
+    rebase_cassette,
+    rewritten_indices,
+)
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -40,13 +46,13 @@ def _request(body: Any, path: str = "/v1/messages", headers: Any = ()) -> Reques
     return Request("POST", f"https://api.anthropic.com{path}", headers, json.dumps(body).encode())
 
 
-def _missed(upstream: Replay, request: Request) -> Rewrite:
+def _missed(upstream: Replay, request: Request) -> RequestRewrite:
     with pytest.raises(CassetteMiss):
         upstream(request)
     miss = upstream.reports[-1]
-    assert miss.place is not None
-    rows = [one.row() for one in changes_of(miss, upstream.cassette.interactions[miss.place])]
-    return Rewrite(miss.place, tuple(Change.of_row(json.loads(json.dumps(row))) for row in rows))
+    assert miss.nearest is not None
+    rows = [one.to_row() for one in miss_changes(miss, upstream.cassette.interactions[miss.nearest])]
+    return RequestRewrite(miss.nearest, tuple(RequestChange.from_row(json.loads(json.dumps(row))) for row in rows))
 
 
 def _with(body: Any, steps: list[Any], value: Any) -> Any:
@@ -63,17 +69,17 @@ def test_a_rebased_cassette_answers_what_was_missed(recorded: Any, sent: Any) ->
     """Whatever differs, with the answer that was recorded; the file says so."""
     assume(json.dumps(recorded, sort_keys=True) != json.dumps(sent, sort_keys=True))
     cassette = _cassette(recorded)
-    new = rebased(cassette, [_missed(replay(cassette), _request(sent))])
+    new = rebase_cassette(cassette, [_missed(replay(cassette), _request(sent))])
     assert _answer(0) == replay(new)(_request(sent))
     assert new.envelope.rebased
-    assert (0,) == rewritten_places(cassette, new)
+    assert (0,) == rewritten_indices(cassette, new)
 
 
 def test_the_order_of_keys_stays_as_it_was_recorded() -> None:
     """So that a changed word is a changed line."""
     sent = dict(reversed(_with(BODY, ["system", 0, "text"], "A helpful assistant.").items()))
     cassette = _cassette(BODY)
-    new = rebased(cassette, [_missed(replay(cassette), _request(sent))])
+    new = rebase_cassette(cassette, [_missed(replay(cassette), _request(sent))])
     body = new.interactions[0].request.body
     assert (
         json.dumps(_with(BODY, ["system", 0, "text"], "A helpful assistant."), separators=(",", ":")) == body.decode()
@@ -90,8 +96,8 @@ def test_later_turns_that_say_the_same_are_rewritten_too() -> None:
     upstream(_request(played))
     sent = _with(BODY, ["system", 0, "text"], "A helpful assistant.")
     sent["messages"] = [{"role": "user", "content": "context"}, *sent["messages"]]
-    new = rebased(cassette, [_missed(upstream, _request(sent))], played=(0,))
-    assert (1, 2) == rewritten_places(cassette, new)
+    new = rebase_cassette(cassette, [_missed(upstream, _request(sent))], played=(0,))
+    assert (1, 2) == rewritten_indices(cassette, new)
     assert _answer(2) == replay(new)(_request({**sent, "messages": [*sent["messages"], *second["messages"][1:]]}))
     assert _answer(0) == replay(new)(_request(played))
 
@@ -101,7 +107,7 @@ def test_a_member_is_not_put_into_a_conversation_that_began_otherwise() -> None:
     cassette = _cassette(
         {"list": [1, 2]}, {"list": [3, 2]}, {"list": [1, 2, 3]}, {"list": 1}, {"other": []}, {"list": []}
     )
-    new = rebased(cassette, [_missed(replay(cassette), _request({"list": [1, 9, 2]}))])
+    new = rebase_cassette(cassette, [_missed(replay(cassette), _request({"list": [1, 9, 2]}))])
     assert [
         {"list": [1, 9, 2]},
         {"list": [3, 2]},
@@ -117,7 +123,8 @@ def test_what_normalisers_take_out_stays_as_it_was_recorded() -> None:
     normalisers = Normalisers(patterns=(r"\d\d:\d\d",), json=("user",))
     cassette = _cassette({"at": "12:00", "user": "a", "n": 1, "both": "old at 12:00"})
     upstream = replay(cassette, normalisers=normalisers)
-    new = rebased(cassette, [_missed(upstream, _request({"at": "13:00", "user": "b", "n": 2, "both": "new at 13:00"}))])
+    sent = _request({"at": "13:00", "user": "b", "n": 2, "both": "new at 13:00"})
+    new = rebase_cassette(cassette, [_missed(upstream, sent)])
     assert {"at": "12:00", "user": "a", "n": 2, "both": "new at 13:00"} == new.interactions[0].value
 
 
@@ -147,21 +154,21 @@ def test_what_no_answer_outlives_is_refused(sent: Any, path: str, headers: Any, 
     cassette = _cassette(BODY)
     rewrite = _missed(replay(cassette), _request(sent, f"/v1/messages{path}", headers))
     with pytest.raises(CassetteError) as caught:
-        rebased(cassette, [rewrite])
-    assert f"recordings/x.json: interaction 0: {reason}: record it anew" == str(caught.value)
+        rebase_cassette(cassette, [rewrite])
+    assert f"recordings/x.json: interaction 0: {reason}: record it again" == str(caught.value)
 
 
 def test_a_cassette_that_is_not_what_the_run_saw_is_refused() -> None:
     """It was recorded again, or rebased already."""
     rewrite = _missed(replay(_cassette(BODY)), _request({**BODY, "user": "b"}))
     with pytest.raises(CassetteError) as caught:
-        rebased(_cassette({**BODY, "user": "b"}), [rewrite])
+        rebase_cassette(_cassette({**BODY, "user": "b"}), [rewrite])
     assert (
         "recordings/x.json: interaction 0 has changed since the run: user is not what it was; run the tests again"
         == str(caught.value)
     )
     with pytest.raises(CassetteError) as caught:
-        rebased(_cassette(), [rewrite])
+        rebase_cassette(_cassette(), [rewrite])
     assert "recordings/x.json: has no interaction 0; run the tests again" == str(caught.value)
 
 
@@ -171,6 +178,6 @@ def test_two_requests_for_one_place_are_refused() -> None:
     one = _missed(replay(cassette), _request({**BODY, "n": 1}))
     other = _missed(replay(cassette), _request({**BODY, "n": 2}))
     with pytest.raises(CassetteError) as caught:
-        rebased(cassette, [one, other])
+        rebase_cassette(cassette, [one, other])
     assert "recordings/x.json: different requests came nearest to interaction 0" == str(caught.value)
-    assert rebased(cassette, [one]) == rebased(cassette, [one, one])
+    assert rebase_cassette(cassette, [one]) == rebase_cassette(cassette, [one, one])

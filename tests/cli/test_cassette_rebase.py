@@ -112,7 +112,7 @@ def test_paths_choose_cassettes(tmp_path: Path, misses: Any, capsys: pytest.Capt
         _miss("a/two.json", changes=[tools], what=["`tools`: [] → [1]"]),
         _miss("b/three.json"),
     )
-    refusal = "a/two.json: interaction 0: tools changed, and with it what the model can answer: record it anew"
+    refusal = "a/two.json: interaction 0: tools changed, and with it what the model can answer: record it again"
     code, output = _run(capsys, "--yes", "a")
     assert 1 == code
     assert (

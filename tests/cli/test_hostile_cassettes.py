@@ -16,9 +16,9 @@ from flag_harness.errors import CassetteMiss
 from flag_harness.faults import Fault
 from flag_harness.wire.timeline import Request, Upstream
 
-FOLDER = Path(__file__).parents[2] / "recordings" / "matrix"
-SEEDS = [json.loads((FOLDER / name).read_bytes()) for name in ("off.json", "streaming.json")]
-GOOD = str(FOLDER / "off.json")
+BLOB_FOLDER = Path(__file__).parents[2] / "recordings" / "matrix"
+SEEDS = [json.loads((BLOB_FOLDER / name).read_bytes()) for name in ("off.json", "streaming.json")]
+GOOD = str(BLOB_FOLDER / "off.json")
 _DEEP = "[" * 600 + "]" * 600
 _DEEP_TOO = json.loads("[" * 300 + "]" * 300)
 _ODD: list[Any] = [

@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.interaction import kept_request
+from flag_harness.cassette.interaction import storable_request
 from flag_harness.cli import main
 from flag_harness.cli.serve import ReplaySet
 from flag_harness.errors import CassetteMiss
@@ -76,7 +76,7 @@ def _call_id(response: Response) -> str:
 @pytest.fixture
 def cassette(loop: list[Exchange], tmp_path: Path) -> Path:
     """The loop as a cassette."""
-    interactions = tuple(Interaction(kept_request(request(value)), response) for value, response in loop)
+    interactions = tuple(Interaction(storable_request(request(value)), response) for value, response in loop)
     path = tmp_path / "loop.json"
     Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), interactions).save(path)
     return path
@@ -218,7 +218,7 @@ def test_a_stall_is_waited_for_at_any_pace(loop: list[Exchange], tmp_path: Path)
     asked, response = loop[0]
     slow = tuple(replace(piece, at=piece.at + 60) for piece in response)
     cassette = tmp_path / "slow.json"
-    Cassette(Envelope("simulator", ""), (Interaction(kept_request(request(asked)), slow),)).save(cassette)
+    Cassette(Envelope("simulator", ""), (Interaction(storable_request(request(asked)), slow),)).save(cassette)
     with served("replay", cassette, "--repeat", "--fault", "slow_start:seconds=0.5") as (url, _):
         start = time.perf_counter()
         assert response_body(response) == post(url, asked).content
@@ -322,7 +322,7 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
 def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     """The first that holds the request answers; what none holds is a miss of all."""
     parts = [
-        Cassette(Envelope("simulator", ""), (Interaction(kept_request(request(value)), response),))
+        Cassette(Envelope("simulator", ""), (Interaction(storable_request(request(value)), response),))
         for value, response in loop
     ]
     upstream = ReplaySet(parts)
@@ -334,7 +334,7 @@ def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
 def test_repeated_answers_begin_again(loop: list[Exchange]) -> None:
     """Equal requests get their recorded answers in order, then the first; what none holds is a miss each time."""
     asked, first = loop[0]
-    interactions = tuple(Interaction(kept_request(request(asked)), response) for response in (first, loop[1][1]))
+    interactions = tuple(Interaction(storable_request(request(asked)), response) for response in (first, loop[1][1]))
     upstream = ReplaySet([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
     answers = [first, loop[1][1]]
     assert [*answers, *answers] == [upstream(request(asked)) for _ in range(4)]

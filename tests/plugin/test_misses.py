@@ -144,7 +144,7 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
             "Nothing is written, because an answer would no longer belong to its request:\n"
             + "".join(
                 f"  recordings/test_prompt/test_ask[number={number}].json: interaction 0: tools[0].name changed, "
-                "and with it what the model can answer: record it anew\n"
+                "and with it what the model can answer: record it again\n"
                 for number in range(3)
             )
             + "Record them anew, or name the PATHs of the others.\n"

@@ -3,7 +3,7 @@
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.match.miss import Miss
-from flag_harness.cassette.match.normalise import NO_NORMALISERS, Normalisers
+from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.cassette.recorder import Recorder
 from flag_harness.cassette.redact.edits import REDACTED
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters

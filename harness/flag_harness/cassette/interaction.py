@@ -1,27 +1,27 @@
-"""What a cassette holds, as values."""
+"""The values in a cassette: its envelope and its interactions."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from flag_harness.cassette.match.matching import MatchWord, body_value, hashed, loose_content, match_content
-from flag_harness.cassette.match.multipart import without_boundary
+from flag_harness.cassette.match.matching import MatchWord, body_value, hash_content, loose_content, match_content
+from flag_harness.cassette.match.multipart import normalise_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, response_body
 
 UpstreamName = Literal["live", "simulator", "imported"]
 
-_TIMES = ("-reset",)
-"""Headers whose names end so hold moments: they differ from run to run."""
+_TIME_HEADER_ENDINGS = ("-reset",)
+"""Endings of the names of headers that hold times, which differ from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is known of a recording: `recorded_at` in ISO 8601 UTC, and which upstream really answered.
+    """Describes a recording: when it was made (`recorded_at`, ISO 8601 in UTC), by which upstream, SDK and test.
 
-    Of an imported one also `fidelity`, what in it is not the API's own (words of `importers/fidelity.py`), and
-    `match_on`, the parts of a request that matched where it was recorded; empty: all that this harness compares.
-    `rebased`: requests were rewritten after they were recorded; whether the API would still answer so is not verified.
+    For an imported one, `fidelity` lists what in it is not the API's own (words of `importers/fidelity.py`), and
+    `match_on` the parts of a request that its recorder compared; empty means all that this harness compares.
+    `rebased`: requests were rewritten after recording, so nobody has verified that the API would still answer this way.
     """
 
     upstream: UpstreamName
@@ -36,10 +36,10 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request as a cassette keeps it (path for URL, allow-listed headers) and its response.
+    """One request as a cassette keeps it (path instead of URL, allow-listed headers) and its response.
 
-    `case` is the test that recorded it, where that is not the one that the cassette's envelope names. `late`: it was
-    sent when the test's own code had ended, by what tears its fixtures down.
+    `case` is the test that recorded it, or empty if it is the one that the envelope names. `late`: it was sent after
+    the test's own code had ended, while its fixtures were torn down.
     """
 
     request: Request
@@ -49,43 +49,43 @@ class Interaction:
 
     @cached_property
     def value(self) -> Any:
-        """The request's JSON body, or its bytes where it is none."""
+        """The decoded JSON body of the request, or its bytes if it is not JSON."""
         return body_value(self.request.body)
 
     @cached_property
     def key(self) -> bytes:
-        """The hash of all that takes part in matching."""
-        return hashed(self.content_on(()))
+        """The match key of the request."""
+        return hash_content(self.content_for(()))
 
-    def content_on(self, match_on: tuple[MatchWord, ...]) -> bytes:
-        """What takes part in matching; all of it where no parts are named."""
+    def content_for(self, match_on: tuple[MatchWord, ...]) -> bytes:
+        """Return the content by which the request matches: that of the parts in `match_on`, or all if it is empty."""
         if match_on:
             return loose_content(self.request, self.value, match_on)
-        value = body_value(self.request.body)  # not kept: an index asks for each once
+        value = body_value(self.request.body)  # not cached: an index needs each body only once
         if isinstance(value, bytes):
-            value = without_boundary(self.request).body
+            value = normalise_boundary(self.request).body
         return match_content(self.request.method, self.request.path, self.request.headers, value)
 
 
-def kept_request(request: Request) -> Request:
-    """The request without what a cassette does not keep: its host and every header that is not on the allow-list."""
+def storable_request(request: Request) -> Request:
+    """Return the request as a cassette keeps it: without its host and headers that are not on the allow-list."""
     return Request(request.method, request.path, select_request_headers(request.headers), request.body)
 
 
-def same_but_for_times(old: Interaction, new: Interaction) -> bool:
-    """Whether two recordings say the same: offsets, and where the network cut the body into chunks, are timing."""
+def is_same_recording(old: Interaction, new: Interaction) -> bool:
+    """Return whether two interactions differ at most in times and in how the network split the body into chunks."""
     same_sender = (old.case, old.late) == (new.case, new.late)
-    same_request = same_sender and without_boundary(old.request) == without_boundary(new.request)
-    return same_request and _timeless(old.response) == _timeless(new.response)
+    same_request = same_sender and normalise_boundary(old.request) == normalise_boundary(new.request)
+    return same_request and _response_content(old.response) == _response_content(new.response)
 
 
-def _timeless(response: Response) -> tuple[Any, ...]:
+def _response_content(response: Response) -> tuple[Any, ...]:
     first, last = response[0], response[-1]
-    return _timeless_piece(first), response_body(response), _timeless_piece(last)
+    return _without_times(first), response_body(response), _without_times(last)
 
 
-def _timeless_piece(piece: Piece) -> Piece:
+def _without_times(piece: Piece) -> Piece:
     if isinstance(piece, Head):
-        headers = tuple(pair for pair in piece.headers if not pair[0].endswith(_TIMES))
+        headers = tuple(pair for pair in piece.headers if not pair[0].endswith(_TIME_HEADER_ENDINGS))
         return replace(piece, at=0.0, headers=headers)
     return replace(piece, at=0.0) if not isinstance(piece, Chunk) else Chunk(0.0, b"")

@@ -1,4 +1,4 @@
-"""Orphans: cassettes that no test claims any more, and blobs that no cassette refers to."""
+"""Orphans: cassettes that no test uses any more, and blobs that no cassette refers to."""
 
 import os
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from flag_harness.cassette.cassette import LARGEST
-from flag_harness.cassette.file.blobs import FOLDER, SHA256, blob_references
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
+from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, blob_references
 from flag_harness.files import read_regular
 
 SUFFIX = ".json"
@@ -17,7 +17,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a run knows of cassettes: those that its tests claim, and the files of which it collected tests.
+    """The cassettes that the tests of a run use, and the files of which it collected tests.
 
     Paths are relative to the project's root, with `/`.
     """
@@ -26,27 +26,27 @@ class Claims:
     files: frozenset[str]
 
 
-class _Envelope(Struct):
+class _EnvelopeRow(Struct):
     format: int
     case: str = ""
 
 
-class _Head(Struct):
-    """What is read of a cassette here; the decoder skips the rest."""
+class _FileHead(Struct):
+    """The part of a cassette file that is decoded here."""
 
-    envelope: _Envelope
-
-
-_DECODER = msgspec.json.Decoder(_Head)
+    envelope: _EnvelopeRow
 
 
-def orphans(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
-    """The cassettes below `recordings` that no test claims, in order. Files that are no cassettes are nobody's.
+_DECODER = msgspec.json.Decoder(_FileHead)
 
-    One whose test stands in a file of which the run collected nothing is not among them: the run cannot know.
+
+def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
+    """Yield the cassettes below `recordings` that no test uses, in order; skip files that are not cassettes.
+
+    A cassette is skipped if the run collected nothing from the file of its test, since its test may still use it.
     """
     for path in sorted(recordings.rglob(f"*{SUFFIX}")):
-        if relative_to(root, path) in claims.claimed or (envelope := _envelope(path)) is None:
+        if relative_to(root, path) in claims.claimed or (envelope := _read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
         if not file or file in claims.files or not (root / file).is_file():
@@ -54,30 +54,30 @@ def orphans(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
 
 
 def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
-    """The blobs below `recordings` that no cassette refers to, those that are to be `removed` left out.
+    """Return the blobs below `recordings` that no cassette refers to, not counting those in `removed`.
 
-    Raises `ValueError` naming a cassette that cannot be read: it may refer to any.
+    Raise `ValueError` naming a cassette that cannot be read, since it may refer to any blob.
     """
-    blobs = [path for path in sorted(recordings.rglob(f"{FOLDER}/*")) if SHA256.fullmatch(path.name)]
+    blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME.fullmatch(path.name)]
     if not blobs:
         return []
     used: set[str] = set()
     for path in sorted(recordings.rglob(f"*{SUFFIX}")):
         if path not in removed:
             try:
-                used.update(blob_references(msgspec.json.decode(read_regular(path, LARGEST))))
+                used.update(blob_references(msgspec.json.decode(read_regular(path, MAX_CASSETTE_BYTES))))
             except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path} cannot be read, and may need any blob: {error}") from None
+                raise ValueError(f"{path} cannot be read and may refer to any blob: {error}") from None
     return [path for path in blobs if path.name not in used]
 
 
 def relative_to(root: Path, path: Path) -> str:
-    """A path relative to the root, with `/`, also where it lies outside."""
+    """Return a path relative to the root, with `/`, even if it is outside."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _envelope(path: Path) -> _Envelope | None:
+def _read_envelope(path: Path) -> _EnvelopeRow | None:
     try:
-        return _DECODER.decode(read_regular(path, LARGEST)).envelope
+        return _DECODER.decode(read_regular(path, MAX_CASSETTE_BYTES)).envelope
     except (ValueError, OSError):
         return None

@@ -1,7 +1,7 @@
-"""Rebase: a cassette whose answers are kept while its requests are rewritten as they are sent now.
+"""Rebase a cassette: keep its answers and rewrite its requests to what is sent now.
 
-Only what was reviewed is rewritten: the places in which missed requests differed from recorded ones. What no answer
-outlives, another model, other tools, another way to think, is refused.
+Only reviewed changes are made: those in which missed requests differed from recorded ones. Changes that invalidate any
+answer, such as another model, other tools or other thinking settings, are refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, Steps
-from flag_harness.cassette.match.matching import canonical
+from flag_harness.cassette.match.matching import canonical_json
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 
@@ -21,13 +21,12 @@ FIXED = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
 )
-"""Members of a request on which its answer depends beyond its words: where one changed, a recorded answer proves
-nothing."""
+"""Members of a request that determine the answer: if one changes, a recorded answer proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A place of a request that is sent otherwise than it was recorded: see `Difference`. `ABSENT` is no value."""
+class RequestChange:
+    """A value of a request that changed since it was recorded: see `Difference`. `ABSENT` means no value."""
 
     path: str
     at: Steps
@@ -37,127 +36,127 @@ class Change:
 
     @property
     def refusal(self) -> str:
-        """Why no recorded answer outlives this change; empty where one may."""
+        """Return why this change invalidates the recorded answer, or an empty string if it does not."""
         if not self.at:
             return f"{self.path or 'the whole body'} changed"
         return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED else ""
 
-    def row(self) -> dict[str, Any]:
-        """The change as plain values."""
+    def to_row(self) -> dict[str, Any]:
+        """Return the change as plain values."""
         sides = {"old": self.old, "new": self.new}
         known = {name: value for name, value in sides.items() if value is not ABSENT and not isinstance(value, bytes)}
         return {"path": self.path, "at": list(self.at), "to": list(self.to), **known}
 
     @classmethod
-    def of_row(cls, row: dict[str, Any]) -> "Change":
-        """The change that `row` was made from. Raises `KeyError` or `TypeError` for any other."""
+    def from_row(cls, row: dict[str, Any]) -> "RequestChange":
+        """Return the change that `to_row` encoded. Raise `KeyError` or `TypeError` if the row is invalid."""
         return cls(row["path"], tuple(row["at"]), tuple(row["to"]), row.get("old", ABSENT), row.get("new", ABSENT))
 
 
 @dataclass(frozen=True, slots=True)
-class Rewrite:
-    """What a request of one interaction is to become. `place` is its number in the cassette."""
+class RequestRewrite:
+    """The changes to the request of one interaction. `index` is its index in the cassette."""
 
-    place: int
-    changes: tuple[Change, ...]
-
-
-def changes_of(miss: Miss, recorded: Interaction) -> tuple[Change, ...]:
-    """The changes that a miss shows, with the values as they are recorded and sent, normalised or not."""
-    return tuple(_change(difference, recorded, miss.asked) for difference in miss.differences)
+    index: int
+    changes: tuple[RequestChange, ...]
 
 
-def rebased(cassette: Cassette, rewrites: Sequence[Rewrite], played: Iterable[int] = ()) -> Cassette:
-    """The cassette with its requests rewritten, its answers as they are, stamped `rebased`.
+def miss_changes(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
+    """Return the changes that a miss reports, with the values before they were normalised."""
+    return tuple(_to_change(difference, recorded, miss.sent) for difference in miss.differences)
 
-    A request that was neither missed nor `played` gets the changes of a rewrite too, where it says the same in all
-    their places: the later turns of a conversation repeat its earlier ones. Raises `CassetteError` where a change must
-    not be made, or where the cassette no longer says what it said when the request was missed.
+
+def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
+    """Return the cassette with its requests rewritten and its answers kept, marked as `rebase_cassette`.
+
+    A request that was neither missed nor `played` gets the changes of a rewrite, too, if it has the same old values:
+    the later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, or if the
+    cassette has changed since the request was missed.
     """
     interactions = list(cassette.interactions)
-    by_place: dict[int, Rewrite] = {}
+    by_index: dict[int, RequestRewrite] = {}
     for rewrite in rewrites:
-        if by_place.setdefault(rewrite.place, rewrite) != rewrite:
-            raise CassetteError(f"{cassette.path}: different requests came nearest to interaction {rewrite.place}")
-    for place, rewrite in sorted(by_place.items()):
+        if by_index.setdefault(rewrite.index, rewrite) != rewrite:
+            raise CassetteError(f"{cassette.path}: different requests came nearest to interaction {rewrite.index}")
+    for index, rewrite in sorted(by_index.items()):
         _check(cassette, rewrite)
-        value = interactions[place].value
+        value = interactions[index].value
         for change in reversed(rewrite.changes):
-            if not _fits(value, change, interactions[place].value):
+            if not _has_old_value(value, change, interactions[index].value):
                 raise CassetteError(
-                    f"{cassette.path}: interaction {place} has changed since the run: {change.path} is not what it "
+                    f"{cassette.path}: interaction {index} has changed since the run: {change.path} is not what it "
                     "was; run the tests again"
                 )
-            value = _made(value, change.at, change)
-        interactions[place] = _rewritten(interactions[place], value)
-    kept = {*by_place, *played}
-    for place, interaction in enumerate(cassette.interactions):
-        if place not in kept:
-            interactions[place] = _followed(interaction, cassette, by_place.values())
+            value = _apply_change(value, change.at, change)
+        interactions[index] = _replace_body(interactions[index], value)
+    kept = {*by_index, *played}
+    for index, interaction in enumerate(cassette.interactions):
+        if index not in kept:
+            interactions[index] = _rewrite_unplayed(interaction, cassette, by_index.values())
     return replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
 
 
-def rewritten_places(old: Cassette, new: Cassette) -> tuple[int, ...]:
-    """The positions of the requests that differ."""
+def rewritten_indices(old: Cassette, new: Cassette) -> tuple[int, ...]:
+    """Return the indices of the requests that differ."""
     pairs = zip(old.interactions, new.interactions, strict=True)
-    return tuple(place for place, (one, other) in enumerate(pairs) if one.request != other.request)
+    return tuple(index for index, (one, other) in enumerate(pairs) if one.request != other.request)
 
 
-def _change(difference: Difference, recorded: Interaction, asked: Interaction) -> Change:
-    old = difference.recorded if difference.recorded is ABSENT else _at(recorded.value, difference.at)
-    new = difference.sent if difference.sent is ABSENT else _at(asked.value, difference.to)
-    return Change(difference.path, difference.at, difference.to, old, new)
+def _to_change(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
+    old = difference.recorded if difference.recorded is ABSENT else _value_at(recorded.value, difference.at)
+    new = difference.sent if difference.sent is ABSENT else _value_at(sent.value, difference.to)
+    return RequestChange(difference.path, difference.at, difference.to, old, new)
 
 
-def _check(cassette: Cassette, rewrite: Rewrite) -> None:
+def _check(cassette: Cassette, rewrite: RequestRewrite) -> None:
     if reasons := [change.refusal for change in rewrite.changes if change.refusal]:
-        raise CassetteError(f"{cassette.path}: interaction {rewrite.place}: {'; '.join(reasons)}: record it anew")
-    if rewrite.place >= len(cassette.interactions):
-        raise CassetteError(f"{cassette.path}: has no interaction {rewrite.place}; run the tests again")
+        raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
+    if rewrite.index >= len(cassette.interactions):
+        raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
 
 
-def _followed(interaction: Interaction, cassette: Cassette, rewrites: Iterable[Rewrite]) -> Interaction:
-    """A request that nobody has sent yet, with the changes of the first rewrite that fits it as a whole."""
+def _rewrite_unplayed(interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]) -> Interaction:
+    """Apply the first rewrite that fits completely to an interaction that was not played."""
     for rewrite in rewrites:
-        value, model = interaction.value, cassette.interactions[rewrite.place].value
+        value, model = interaction.value, cassette.interactions[rewrite.index].value
         for change in reversed(rewrite.changes):
-            if not _fits(value, change, model):
+            if not _has_old_value(value, change, model):
                 break
-            value = _made(value, change.at, change)
+            value = _apply_change(value, change.at, change)
         else:
-            return _rewritten(interaction, value)
+            return _replace_body(interaction, value)
     return interaction
 
 
-def _rewritten(interaction: Interaction, value: Any) -> Interaction:
+def _replace_body(interaction: Interaction, value: Any) -> Interaction:
     return replace(interaction, request=replace(interaction.request, body=msgspec.json.encode(value)))
 
 
-def _fits(value: Any, change: Change, model: Any) -> bool:
-    """Whether a value says at the place of a change what was recorded there.
+def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
+    """Return whether a value has the old value of a change.
 
-    Where a member is put into a list, or taken out of it, what comes before must be what it is in the `model`.
+    If an element is inserted into a list or removed from it, all elements before it must equal those in the `model`.
     """
     *parents, last = change.at
     try:
-        parent, beside = _at(value, parents), _at(model, parents)
+        parent, beside = _value_at(value, parents), _value_at(model, parents)
     except (KeyError, IndexError, TypeError):
         return False
     if isinstance(parent, list) and isinstance(last, int) and isinstance(beside, list):
         whole = change.old is not ABSENT and change.new is not ABSENT
-        same_start = whole or (last <= len(parent) and _same(parent[:last], beside[:last]))
-        return same_start and (change.old is ABSENT or (last < len(parent) and _same(parent[last], change.old)))
+        same_start = whole or (last <= len(parent) and _is_same_json(parent[:last], beside[:last]))
+        return same_start and (change.old is ABSENT or (last < len(parent) and _is_same_json(parent[last], change.old)))
     if not isinstance(parent, dict):
         return False
-    return last not in parent if change.old is ABSENT else last in parent and _same(parent[last], change.old)
+    return last not in parent if change.old is ABSENT else last in parent and _is_same_json(parent[last], change.old)
 
 
-def _made(value: Any, at: Sequence[str | int], change: Change) -> Any:
-    """The value with the change made; what is not on its way is shared, not copied."""
+def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) -> Any:
+    """Return the value with the change made; unchanged parts are shared, not copied."""
     step, rest = at[0], at[1:]
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:
-        copy[step] = _made(value[step], rest, change)
+        copy[step] = _apply_change(value[step], rest, change)
     elif change.new is ABSENT:
         del copy[step]
     elif change.old is ABSENT and isinstance(copy, list):
@@ -167,11 +166,11 @@ def _made(value: Any, at: Sequence[str | int], change: Change) -> Any:
     return copy
 
 
-def _at(value: Any, steps: Sequence[str | int]) -> Any:
+def _value_at(value: Any, steps: Sequence[str | int]) -> Any:
     for step in steps:
         value = value[step]
     return value
 
 
-def _same(one: Any, other: Any) -> bool:
-    return canonical(one) == canonical(other)
+def _is_same_json(one: Any, other: Any) -> bool:
+    return canonical_json(one) == canonical_json(other)

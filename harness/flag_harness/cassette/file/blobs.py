@@ -16,18 +16,18 @@ from typing import Any, TypeAlias
 
 from flag_harness.files import read_regular, write_whole
 
-FOLDER = "blobs"
+BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
 
-LARGEST = 64 << 20
+MAX_BLOB_BYTES = 64 << 20
 """The largest blob that is read, in bytes: twice the API's limit for a whole request."""
 
-SMALLEST = 4096
+MIN_BLOB_CHARACTERS = 4096
 """The shortest base64 string that becomes a blob, in characters: a file system block; a smaller file saves nothing."""
 
 REFERENCE = "$blob"
 _ESCAPED = re.compile(r"\$+blob")
-SHA256 = re.compile(r"[0-9a-f]{64}")
+BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
@@ -46,14 +46,14 @@ def decode_exact_base64(text: str) -> bytes | None:
 def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a string that is large enough to be a blob."""
     if isinstance(value, str):
-        return len(value) >= SMALLEST and decode_exact_base64(value) is not None
+        return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
     return any(map(has_blob, _members(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
     """Return the JSON value with each blob replaced by a reference, and add the bytes to `blocks` by SHA-256."""
     if isinstance(value, str):
-        block = decode_exact_base64(value) if len(value) >= SMALLEST else None
+        block = decode_exact_base64(value) if len(value) >= MIN_BLOB_CHARACTERS else None
         if block is None:
             return value
         name = hashlib.sha256(block).hexdigest()
@@ -73,7 +73,7 @@ def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
         ((key, member),) = value.items()
         if key != REFERENCE:
             return {key[1:]: insert_blobs(member, read)}
-        if not isinstance(member, str) or not SHA256.fullmatch(member):
+        if not isinstance(member, str) or not BLOB_NAME.fullmatch(member):
             raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {member!r:.80}")
         return base64.b64encode(read(member)).decode("ascii")
     return [insert_blobs(member, read) for member in value] if isinstance(value, list) else value
@@ -114,7 +114,7 @@ class BlobFolderReader:
         self.folder = Path(os.path.normpath(self._parent / folder))
         file = self.folder / name
         try:
-            block = read_regular(file, LARGEST)
+            block = read_regular(file, MAX_BLOB_BYTES)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"its blob {file} cannot be read: {why}; {_HOW_TO_FIX}") from None

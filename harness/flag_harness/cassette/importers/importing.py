@@ -14,7 +14,7 @@ from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
-from flag_harness.cassette.interaction import Envelope, Interaction, kept_request
+from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.head_rules import head_problem, headers_problem
@@ -134,7 +134,7 @@ def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, note
         request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
-    request = kept_request(Request(row.method, row.url, row.request_headers, request_body))
+    request = storable_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_stream(headers, body)
     kept = select_response_headers(headers, row.url)
     if reason := head_problem(row.status, kept) or headers_problem(request.headers):

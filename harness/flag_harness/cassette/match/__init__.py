@@ -1,1 +1,1 @@
-"""Which recorded request equals a new one, and what differs if none does."""
+"""Private: find the recorded request that matches a new one, and report what differs if none does."""

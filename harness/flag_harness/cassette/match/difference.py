@@ -1,4 +1,4 @@
-"""Where two JSON values differ, by path; and of two texts, by which words."""
+"""Differences between two JSON values, by path, and between two texts, by words."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -11,28 +11,28 @@ import msgspec
 from flag_harness.cassette.redact.scan import redact_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
-"""Stands for a value that one side does not have."""
+"""The value of a side that has none."""
 
 CONTEXT = 24
-"""Characters of a text shown before and after the place where it changes."""
+"""Characters of a text shown before its first change."""
 LONGEST = 80
-"""Characters of a value that are shown at most."""
-_MOST_COMPARED = 250_000
-"""Pairs of members, or words, up to which the longest common parts are looked for."""
+"""The most characters of a value that are shown."""
+_MAX_PAIRS = 250_000
+"""With more pairs of elements or words than this, the longest common parts are not searched for."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"\S+")
 
 Steps: TypeAlias = tuple[str | int, ...]
-"""The keys and positions that lead to a value."""
+"""The keys and indices that lead to a value."""
 Equal: TypeAlias = Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A place that differs: `path` as `messages[0].content[1].text`, empty for the whole.
+    """One difference: `path` is `messages[0].content[1].text` or so, empty for the whole value.
 
-    `at` leads to it in the recorded value, `to` in the sent one; where a member of a list is on one side only, the
-    other's steps lead to where it would stand. Of such a list, `path` is that of the side that has the member.
+    `at` leads to it in the recorded value, `to` in the sent one. If only one side has an element of a list, the other
+    side's steps lead to the index at which it would be inserted, and `path` is that of the side that has it.
     """
 
     path: str
@@ -42,15 +42,15 @@ class Difference:
     to: Steps = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        recorded, sent = shortened(self.recorded, self.sent)
+        recorded, sent = excerpts(self.recorded, self.sent)
         words = ""
         if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > LONGEST:
             words = f"{changed_words(self.recorded, self.sent)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
 
-class Words(NamedTuple):
-    """The words that differ between two texts."""
+class ChangedWords(NamedTuple):
+    """The words that only one of two texts has."""
 
     recorded: tuple[str, ...]
     sent: tuple[str, ...]
@@ -61,16 +61,16 @@ class Words(NamedTuple):
 
 
 def differences(recorded: Any, sent: Any, equal: Equal = lambda one, other: False) -> Iterator[Difference]:
-    """The smallest places in which `sent` differs from `recorded`, in the order of the recorded value.
+    """Yield the smallest differences between two values, in the order of the recorded one.
 
-    Lists are aligned: a member that was put in is one difference, however much comes after it. `equal` may say that two
-    values that are no containers do not differ though they are not the same.
+    Lists are aligned: an inserted element is one difference, whatever follows it. `equal` may treat two scalar values
+    as equal although they are not identical.
     """
     return _differences(recorded, sent, (), (), equal)
 
 
-def path_of(steps: Steps) -> str:
-    """Steps as a path: `messages[0].content`. A key that is no plain name stands in brackets."""
+def format_path(steps: Steps) -> str:
+    """Format steps as a path: `messages[0].content`. Keys that are not plain names are put in brackets."""
     path = ""
     for step in steps:
         if isinstance(step, str) and _NAME.fullmatch(step):
@@ -80,23 +80,23 @@ def path_of(steps: Steps) -> str:
     return path
 
 
-def changed_words(recorded: str, sent: str) -> Words:
-    """The words that only one of two texts has, in their order."""
+def changed_words(recorded: str, sent: str) -> ChangedWords:
+    """Return the words that only one of two texts has, in order."""
     ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
     blocks = list(_blocks(ours, theirs))
-    return Words(
+    return ChangedWords(
         tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
         tuple(word for _, _, start, stop in blocks for word in theirs[start:stop]),
     )
 
 
-def shortened(recorded: Any, sent: Any) -> tuple[str, str]:
-    """Both values in few characters, without keys; of two texts, the part around the first change."""
+def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
+    """Return short excerpts of both values without API keys; of two texts, the part around the first change."""
     if isinstance(recorded, str) and isinstance(sent, str):
-        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before a cut leaves half of one
-        start = max(_common(recorded, sent) - CONTEXT, 0)
-        return _window(recorded, start), _window(sent, start)
-    return _cut(redact_keys(repr(recorded))), _cut(redact_keys(repr(sent)))
+        recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
+        start = max(_common_prefix_length(recorded, sent) - CONTEXT, 0)
+        return _text_excerpt(recorded, start), _text_excerpt(sent, start)
+    return _truncate(redact_keys(repr(recorded))), _truncate(redact_keys(repr(sent)))
 
 
 def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -> Iterator[Difference]:
@@ -105,41 +105,41 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
             yield from _differences(ours, theirs, (*at, key), (*to, key), equal)
     elif isinstance(recorded, list) and isinstance(sent, list):
-        for block in _blocks(list(map(_identity, recorded)), list(map(_identity, sent))):
-            yield from _of_block(recorded, sent, block, (at, to), equal)
+        for block in _blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+            yield from _block_differences(recorded, sent, block, (at, to), equal)
     elif (recorded != sent or type(recorded) is not type(sent)) and not equal(recorded, sent):
-        yield Difference(path_of(to if recorded is ABSENT else at), recorded, sent, at, to)
+        yield Difference(format_path(to if recorded is ABSENT else at), recorded, sent, at, to)
 
 
-def _of_block(
+def _block_differences(
     recorded: list[Any], sent: list[Any], block: "_Block", steps: tuple[Steps, Steps], equal: Equal
 ) -> Iterator[Difference]:
-    """What differs between two runs of members, paired from their start or from their end, whichever is nearer."""
+    """Yield the differences of two runs of elements, aligned at their start or end, whichever gives fewer."""
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
-    def of_pair(place: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
-        return _differences(ours, theirs, (*steps[0], place), (*steps[1], other), equal)
+    def pair_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
+        return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), equal)
 
-    def paired(start: int, sent_start: int) -> Iterator[Difference]:
-        for place in range(block.start, start):
-            yield from of_pair(place, block.sent_start, recorded[place], ABSENT)
+    def align(start: int, sent_start: int) -> Iterator[Difference]:
+        for index in range(block.start, start):
+            yield from pair_differences(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):
-            yield from of_pair(block.start, other, ABSENT, sent[other])
+            yield from pair_differences(block.start, other, ABSENT, sent[other])
         for shift in range(common):
-            place, other = start + shift, sent_start + shift
-            yield from of_pair(place, other, recorded[place], sent[other])
-        for place in range(start + common, block.stop):
-            yield from of_pair(place, block.sent_stop, recorded[place], ABSENT)
+            index, other = start + shift, sent_start + shift
+            yield from pair_differences(index, other, recorded[index], sent[other])
+        for index in range(start + common, block.stop):
+            yield from pair_differences(index, block.sent_stop, recorded[index], ABSENT)
         for other in range(sent_start + common, block.sent_stop):
-            yield from of_pair(block.stop, other, ABSENT, sent[other])
+            yield from pair_differences(block.stop, other, ABSENT, sent[other])
 
     starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
-    found: list[list[Difference]] = [list(paired(*start)) for start in sorted(starts)]
+    found: list[list[Difference]] = [list(align(*start)) for start in sorted(starts)]
     yield from min(found, key=len)
 
 
 class _Block(NamedTuple):
-    """Members `start` to `stop` of one list stand where `sent_start` to `sent_stop` of the other do."""
+    """Elements `start` to `stop` of one list correspond to `sent_start` to `sent_stop` of the other."""
 
     start: int
     stop: int
@@ -148,14 +148,14 @@ class _Block(NamedTuple):
 
 
 def _blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_Block]:
-    """Where two lists differ, between the longest common parts."""
+    """Yield the blocks in which two lists differ, between their longest common parts."""
     start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if start is None:
         start = min(len(ours), len(theirs))
     stop, other_stop = len(ours), len(theirs)
     while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
         stop, other_stop = stop - 1, other_stop - 1
-    if (stop - start) * (other_stop - start) > _MOST_COMPARED:
+    if (stop - start) * (other_stop - start) > _MAX_PAIRS:
         yield _Block(start, stop, start, other_stop)
         return
     matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
@@ -164,20 +164,20 @@ def _blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_Block]:
             yield _Block(start + first, start + last, start + other_first, start + other_last)
 
 
-def _identity(value: Any) -> bytes:
+def _canonical_bytes(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def _common(one: str, other: str) -> int:
-    """How many leading characters two texts share."""
+def _common_prefix_length(one: str, other: str) -> int:
+    """Return how many leading characters two texts share."""
     shortest = min(len(one), len(other))
-    return next((place for place in range(shortest) if one[place] != other[place]), shortest)
+    return next((index for index in range(shortest) if one[index] != other[index]), shortest)
 
 
-def _window(text: str, start: int) -> str:
+def _text_excerpt(text: str, start: int) -> str:
     shown = text[start : start + LONGEST]
     return ("…" if start else "") + repr(shown) + ("…" if start + LONGEST < len(text) else "")
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,21 +1,21 @@
-"""The index of a cassette: which of its interactions answers a request, in constant time however many there are."""
+"""The request index of a cassette: finds the interaction that answers a request in constant time."""
 
 from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, cycle
 
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.match.bindings import bind
-from flag_harness.cassette.match.matching import MatchWord, hashed
-from flag_harness.cassette.match.normalise import NO_NORMALISERS, Normalisers
+from flag_harness.cassette.match.id_bindings import bind_ids
+from flag_harness.cassette.match.matching import MatchWord, hash_content
+from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.wire.timeline import Request
 
 
-class Index:
-    """Finds interactions by what their requests say, normalised, with ids that answers gave named by their source.
+class RequestIndex:
+    """Finds interactions by the normalised content of their requests, with returned ids replaced by their source.
 
-    `aliases` are the same interactions as they were before something was filtered out of them: each is found under its
-    alias's request too. Of equal ones, those whose places are in `first` come first.
+    `aliases` are the same interactions before filtering: each is found by its alias's request too. Of interactions with
+    equal requests, those with an index in `first` come first.
     """
 
     def __init__(
@@ -27,102 +27,105 @@ class Index:
         first: Collection[int] = (),
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
-        keys, self.bindings = bind(map(self._content, interactions), [one.response for one in interactions], hashed)
-        self._keys = dict(zip((_whole(one.request) for one in interactions), keys, strict=True))
-        self.places: dict[bytes, list[int]] = {}
-        for place, key in enumerate(keys):
-            self.places.setdefault(key, []).append(place)
-        for place, alias in enumerate(aliases):
-            if place not in (places := self.places.setdefault(self.key(alias), [])):
-                insort(places, place)
-        for places in self.places.values() if first else ():
-            places.sort(key=lambda place: (place not in first, place))
+        responses = [one.response for one in interactions]
+        keys, self.bindings = bind_ids(map(self._content, interactions), responses, hash_content)
+        self._keys = dict(zip((_as_tuple(one.request) for one in interactions), keys, strict=True))
+        self.indices: dict[bytes, list[int]] = {}
+        for index, key in enumerate(keys):
+            self.indices.setdefault(key, []).append(index)
+        for index, alias in enumerate(aliases):
+            if index not in (indices := self.indices.setdefault(self.key(alias), [])):
+                insort(indices, index)
+        for indices in self.indices.values() if first else ():
+            indices.sort(key=lambda index: (index not in first, index))
 
-    def key(self, asked: Interaction) -> bytes:
-        """What decides which recorded request a new one equals. One that equals it byte by byte has its key."""
-        return self._keys.get(_whole(asked.request)) or hashed(self.bindings.bound(self._content(asked)))
+    def key(self, sent: Interaction) -> bytes:
+        """Return the match key of a request. A request that is identical to a recorded one gets its key."""
+        return self._keys.get(_as_tuple(sent.request)) or hash_content(self.bindings.replace_ids(self._content(sent)))
 
-    def exact(self, key: bytes) -> dict[bytes, list[int]]:
-        """The places of a key by what their requests say with their own ids: see `exact_key`."""
+    def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
+        """Return the indices for a match key, grouped by exact key: see `exact_key`."""
         exact: dict[bytes, list[int]] = {}
-        for place in self.places[key]:
-            exact.setdefault(self.exact_key(self._interactions[place]), []).append(place)
+        for index in self.indices[key]:
+            exact.setdefault(self.exact_key(self._interactions[index]), []).append(index)
         return exact
 
-    def exact_key(self, asked: Interaction) -> bytes:
-        """The hash of what a request says with the ids that it has."""
-        return hashed(self._content(asked))
+    def exact_key(self, sent: Interaction) -> bytes:
+        """Return the hash of a request's content with its own ids."""
+        return hash_content(self._content(sent))
 
-    def compared(self, asked: Interaction) -> Interaction:
-        """The request as normalisers leave it."""
-        return Interaction(self._normalisers.request(asked.request), asked.response) if self._normalisers else asked
+    def normalise(self, sent: Interaction) -> Interaction:
+        """Return the interaction with a normalised request."""
+        if not self._normalisers:
+            return sent
+        return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
 
-    def _content(self, asked: Interaction) -> bytes:
-        return self.compared(asked).content_on(self._match_on)
+    def _content(self, sent: Interaction) -> bytes:
+        return self.normalise(sent).content_for(self._match_on)
 
 
-def _whole(request: Request) -> tuple[object, ...]:
-    """The request byte by byte. A tuple is hashed and compared in half the time of a dataclass."""
+def _as_tuple(request: Request) -> tuple[object, ...]:
+    """Return the request as a tuple, which is hashed and compared in half the time of a dataclass."""
     return request.method, request.url, request.headers, request.body
 
 
-class Queues:
-    """The interactions of an index that are left to be played, equal ones in recorded order. Not safe under threads.
+class InteractionQueues:
+    """The interactions that are left to play; those with equal requests in recorded order. Not thread-safe.
 
-    With `repeat` there are always some left: after the last of equal ones comes the first.
+    With `repeat` they never run out: the last of several equal ones is followed by the first.
     """
 
-    def __init__(self, index: Index, *, repeat: bool = False) -> None:
-        self._index, self._repeat = index, repeat
-        self._turns: dict[tuple[bytes, bytes], Iterator[int]] = {}
-        self._left: dict[bytes, Iterator[int]] = {key: iter(places) for key, places in index.places.items()}
+    def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:
+        self._index, self._repeat = request_index, repeat
+        self._cycles: dict[tuple[bytes, bytes], Iterator[int]] = {}
+        self._left: dict[bytes, Iterator[int]] = {key: iter(indices) for key, indices in request_index.indices.items()}
         self._exact: dict[bytes, dict[bytes, Iterator[int]]] = {}
-        self._again: dict[bytes, list[int]] = {}
-        self._taken: dict[int, bytes] = {}
+        self._requeued: dict[bytes, list[int]] = {}
+        self._played: dict[int, bytes] = {}
 
     @property
-    def taken(self) -> frozenset[int]:
-        """The places that were taken."""
-        return frozenset(self._taken)
+    def played(self) -> frozenset[int]:
+        """Return the indices of the interactions that were played."""
+        return frozenset(self._played)
 
-    def take(self, key: bytes, asked: Interaction) -> int | None:
-        """The place that answers a request, which is taken with it; `None` where there is none left.
+    def take(self, key: bytes, sent: Interaction) -> int | None:
+        """Return the index of the interaction that answers a request and mark it as played; None if none is left.
 
-        First what was recorded with the very same ids; then any that equals; then what was given back, last because
-        a cassette that was recorded under the same fault holds the answer to the retry too.
+        First choice is one with identical ids, then any with an equal key, then a requeued one: last, because a
+        cassette that was recorded under the same fault contains the answer to the retry too.
         """
         if key not in self._left:
             return None
         if self._repeat:
-            place = next(self._turn(key, asked))
-            self._taken[place] = key
-            return place
+            index = next(self._cycle_of(key, sent))
+            self._played[index] = key
+            return index
         queues = [self._left[key]]
-        if self._index.bindings and len(self._index.places[key]) > 1:
-            queues[:0] = self._with_same_ids(key, asked)
-        for place in chain.from_iterable(queues):
-            if place not in self._taken:
-                self._taken[place] = key
-                return place
-        again = self._again.get(key)
-        return again.pop(0) if again else None
+        if self._index.bindings and len(self._index.indices[key]) > 1:
+            queues[:0] = self._same_id_queues(key, sent)
+        for index in chain.from_iterable(queues):
+            if index not in self._played:
+                self._played[index] = key
+                return index
+        requeued = self._requeued.get(key)
+        return requeued.pop(0) if requeued else None
 
-    def give_back(self, place: int) -> None:
-        """Let the same request be answered by this place once more."""
-        again = self._again.setdefault(self._taken[place], [])
-        if place not in again:
-            again.append(place)
+    def requeue(self, index: int) -> None:
+        """Allow the same interaction to answer its request once more."""
+        requeued = self._requeued.setdefault(self._played[index], [])
+        if index not in requeued:
+            requeued.append(index)
 
-    def _turn(self, key: bytes, asked: Interaction) -> Iterator[int]:
-        """The places that were recorded with the very same ids, or all that equal, round and round."""
-        exact = self._index.exact_key(asked) if self._index.bindings else b""
-        if (key, exact) not in self._turns:
-            same = self._index.exact(key).get(exact) if exact else None
-            self._turns[key, exact] = cycle(same or self._index.places[key])
-        return self._turns[key, exact]
+    def _cycle_of(self, key: bytes, sent: Interaction) -> Iterator[int]:
+        """Cycle through the interactions with identical ids, or with an equal key if there are none."""
+        exact = self._index.exact_key(sent) if self._index.bindings else b""
+        if (key, exact) not in self._cycles:
+            same = self._index.group_by_exact_key(key).get(exact) if exact else None
+            self._cycles[key, exact] = cycle(same or self._index.indices[key])
+        return self._cycles[key, exact]
 
-    def _with_same_ids(self, key: bytes, asked: Interaction) -> list[Iterator[int]]:
+    def _same_id_queues(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
         if key not in self._exact:
-            self._exact[key] = {exact: iter(places) for exact, places in self._index.exact(key).items()}
-        queue = self._exact[key].get(self._index.exact_key(asked))
+            self._exact[key] = {exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()}
+        queue = self._exact[key].get(self._index.exact_key(sent))
         return [] if queue is None else [queue]

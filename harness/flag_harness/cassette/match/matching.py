@@ -1,4 +1,4 @@
-"""Which recorded request a new one equals: method, path, `anthropic-beta` set and canonical JSON body, by hash."""
+"""The content by which requests match: method, path, `anthropic-beta` set and canonical JSON body, as a hash."""
 
 import hashlib
 from typing import Any, Literal, TypeAlias
@@ -14,16 +14,16 @@ BETA_HEADER = "anthropic-beta"
 _BETA_NAMESPACE = ("beta", "true")
 
 MatchWord: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
-"""vcrpy's names for the parts of a request. Its `scheme`, `host` and `port` are not among them: no host is stored."""
+"""vcrpy's names for the parts of a request, without `scheme`, `host` and `port`: no host is stored."""
 
 
 def betas(headers: Headers) -> tuple[str, ...]:
-    """The set of betas that the request asks for, sorted."""
+    """Return the betas that the request asks for, sorted and without duplicates."""
     return tuple(sorted({beta.strip() for beta in header_value(headers, BETA_HEADER).split(",") if beta.strip()}))
 
 
 def canonical_path(path: str) -> str:
-    """The path with its query in order, without `beta=true`: older SDKs add it, and the header says which betas.
+    """Return the path with its query sorted and without `beta=true`, which older SDKs add to the header.
 
     >>> canonical_path("/v1/models?limit=2&after_id=x&beta=true")
     '/v1/models?after_id=x&limit=2'
@@ -36,41 +36,41 @@ def canonical_path(path: str) -> str:
 
 
 def body_value(body: bytes) -> Any:
-    """Return the JSON value of a body, or the bytes themselves if they are not JSON, or are nested too deeply."""
+    """Decode a JSON body, or return the bytes if they are not JSON or too deeply nested to compare."""
     return decode_json(body, default=body)
 
 
-def canonical(value: Any) -> bytes:
-    """A JSON value as bytes that do not depend on the order of its keys."""
+def canonical_json(value: Any) -> bytes:
+    """Encode a JSON value with sorted keys."""
     return msgspec.json.encode(value, order="sorted")
 
 
 def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """All that takes part in matching. `value` is what `body_value` gives."""
-    content = value if isinstance(value, bytes) else canonical(value)
+    """Return the content by which a request matches. `value` is the result of `body_value`."""
+    content = value if isinstance(value, bytes) else canonical_json(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
     return b"\0".join(parts)
 
 
 def loose_content(request: Request, value: Any, match_on: tuple[MatchWord, ...]) -> bytes:
-    """The named parts, as vcrpy compares them; `headers` means those that a cassette keeps.
+    """Return the content of the named parts, as vcrpy compares them; `headers` are those that a cassette keeps.
 
-    `request` is one as a cassette keeps it, `value` what `body_value` gives for its body.
+    `request` is the request as a cassette keeps it, `value` the result of `body_value` for its body.
     """
-    return b"\0".join(_part(request, value, word) for word in match_on)
+    return b"\0".join(_part_content(request, value, word) for word in match_on)
 
 
-def hashed(content: bytes) -> bytes:
-    """The key of what takes part in matching: 16 bytes. Many processors know SHA-256: half of the time of BLAKE2."""
+def hash_content(content: bytes) -> bytes:
+    """Return the match key of some content: 16 bytes of SHA-256, which takes half the time of BLAKE2 on many CPUs."""
     return hashlib.sha256(content).digest()[:16]
 
 
 def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """The hash of all that takes part in matching. `value` is what `body_value` gives."""
-    return hashed(match_content(method, path, headers, value))
+    """Return the match key of a request. `value` is the result of `body_value`."""
+    return hash_content(match_content(method, path, headers, value))
 
 
-def _part(request: Request, value: Any, word: MatchWord) -> bytes:
+def _part_content(request: Request, value: Any, word: MatchWord) -> bytes:
     path, _, query = request.path.partition("?")
     match word:
         case "method":
@@ -86,4 +86,4 @@ def _part(request: Request, value: Any, word: MatchWord) -> bytes:
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
         case "body":
-            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else canonical(value)
+            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else canonical_json(value)

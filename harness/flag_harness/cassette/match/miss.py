@@ -1,4 +1,4 @@
-"""A miss: the nearest recorded request, what differs, which flag changes that, and what to type."""
+"""Report a miss: the nearest recorded request, what differs, which flag changes it, and the command to type."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from typing import Any
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import Difference, changed_words, differences
-from flag_harness.cassette.match.index import Index
+from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchWord, betas, canonical_path
-from flag_harness.cassette.match.nearest import nearest
+from flag_harness.cassette.match.nearest import nearest_requests
 
-SHOWN = 8
-"""Differences that a report lists before it only counts."""
-MOST_RANKED = 500
-"""Recorded requests that are looked at to find the nearest: the first that have not been played, the test's own before
-others. 500 conversations of 200 turns, 50 MB, are ranked in half a second."""
-COMPARED = 8
-"""Requests that are compared in full with a new one: the nearest at first sight."""
+MAX_SHOWN = 8
+"""Differences that a report lists; the rest are counted."""
+MAX_RANKED = 500
+"""Recorded requests among which the nearest is searched: the first that have not been played, the test's own first.
+500 conversations of 200 turns, 50 MB, are ranked in half a second."""
+MAX_COMPARED = 8
+"""Of the ranked requests, the number that is compared in full."""
 
 _PARTS: dict[str, frozenset[MatchWord]] = {
     "method": frozenset({"method"}),
@@ -30,48 +30,50 @@ _BODY: frozenset[MatchWord] = frozenset({"body", "raw_body"})
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A request that was not answered: `place` is the nearest interaction, `None` where none is compared.
+    """A request without a recorded answer: `nearest` is the index of the nearest interaction, or None.
 
-    `message` is the whole report, a line or two of summary and one for each difference; `reason` says what is wrong
-    where it is no difference.
+    `message` is the whole report: a line or two of summary and one for each difference. `reason` says what is wrong if
+    it is not a difference.
     """
 
-    asked: Interaction
-    place: int | None
+    sent: Interaction
+    nearest: int | None
     differences: tuple[Difference, ...]
     message: str
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Reporter:
-    """Says what was missed in a cassette. `explain` names the flag that changes a path; `record` is what to type."""
+class MissReporter:
+    """Reports misses. `explain` names the flag that changes a path; `record` is the command to record."""
 
     cassette: Cassette
-    index: Index
+    request_index: RequestIndex
     explain: Callable[[str], str | None]
     record: str
 
-    def miss(self, asked: Interaction, unplayed: Sequence[int]) -> Miss:
-        """The report of a request that none that is left equals; the nearest of those in `unplayed` is named."""
-        if places := self.index.places.get(self.index.key(asked)):
-            times = f"{len(places)} time{'s' if len(places) != 1 else ''}"
+    def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
+        """Report a request that no unplayed interaction matches, with the nearest of those in `unplayed`."""
+        if indices := self.request_index.indices.get(self.request_index.key(sent)):
+            times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
-            return self._report(asked, None, (), lines, "sent more often than it was recorded")
-        candidates = (unplayed or range(len(self.cassette.interactions)))[:MOST_RANKED]
+            return self._report(sent, None, (), lines, "sent more often than it was recorded")
+        candidates = (unplayed or range(len(self.cassette.interactions)))[:MAX_RANKED]
         if not candidates:
-            return self._report(asked, None, (), [], "nothing is recorded")
-        requests = ((place, self.cassette.interactions[place].request) for place in candidates)
-        found = {place: self._differences(place, asked) for place in nearest(asked.request, requests, COMPARED)}
+            return self._report(sent, None, (), [], "nothing is recorded")
+        requests = ((index, self.cassette.interactions[index].request) for index in candidates)
+        ranked = nearest_requests(sent.request, requests, MAX_COMPARED)
+        found = {index: self._differences(index, sent) for index in ranked}
         fewest = min(map(len, found.values()))
-        place = min((place for place in found if len(found[place]) == fewest), key=lambda place: _size(found[place]))
-        return self._report(asked, place, found[place], self._nearest(place, found[place]))
+        candidates = [index for index in found if len(found[index]) == fewest]
+        index = min(candidates, key=lambda index: _changed_length(found[index]))
+        return self._report(sent, index, found[index], self._nearest_lines(index, found[index]))
 
-    def read_on(self, asked: Interaction, place: int) -> Miss:
-        """The report of a client that reads past the end of a recording whose own client had stopped there."""
-        where = f"{asked.request.method} {asked.request.path}: the answer of interaction {place} of {self._name}"
-        lines = [f"{where} ends where its client stopped reading; this one read on."]
-        return Miss(asked, None, (), "\n".join([*lines, *self._command()]), "read on where the recorded client stopped")
+    def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
+        """Report a client that reads on where the recorded client stopped reading."""
+        location = f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._name}"
+        lines = [f"{location} ends where its client stopped reading; this one read on."]
+        return Miss(sent, None, (), "\n".join([*lines, *self._command()]), "read on where the recorded client stopped")
 
     @property
     def _name(self) -> str:
@@ -79,55 +81,58 @@ class Reporter:
 
     def _report(
         self,
-        asked: Interaction,
-        place: int | None,
+        sent: Interaction,
+        index: int | None,
         found: Sequence[Difference],
         lines: Iterable[str],
         reason: str = "",
     ) -> Miss:
         count = len(self.cassette.interactions)
-        where = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
-        first = f"{asked.request.method} {asked.request.path} is not in {where}."
-        return Miss(asked, place, tuple(found), "\n".join([first, *lines, *self._command()]), reason)
+        location = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
+        first = f"{sent.request.method} {sent.request.path} is not in {location}."
+        return Miss(sent, index, tuple(found), "\n".join([first, *lines, *self._command()]), reason)
 
-    def _nearest(self, place: int, found: Sequence[Difference]) -> Iterator[str]:
-        yield f"The nearest is interaction {place}; it differs in:"
-        for difference in islice(found, SHOWN):
+    def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
+        yield f"The nearest is interaction {index}; it differs in:"
+        for difference in islice(found, MAX_SHOWN):
             flag = self.explain(difference.path)
             yield f"  {difference}" + (f"   [the flag {flag} changes this]" if flag else "")
-        if (more := len(found) - SHOWN) > 0:
-            yield f"  ... and {more} more"
+        if (omitted := len(found) - MAX_SHOWN) > 0:
+            yield f"  ... and {omitted} more"
 
     def _command(self) -> list[str]:
         return [f"To record it: {self.record}"] if self.record else []
 
-    def _differences(self, place: int, asked: Interaction) -> list[Difference]:
-        recorded, sent = self.index.compared(self.cassette.interactions[place]), self.index.compared(asked)
+    def _differences(self, index: int, sent: Interaction) -> list[Difference]:
+        recorded = self.request_index.normalise(self.cassette.interactions[index])
+        normalised = self.request_index.normalise(sent)
         match_on = self.cassette.envelope.match_on
-        found = request_differences(recorded, sent, self._same) or request_differences(recorded, sent)
-        return [one for one in found if _matters(one, match_on)]
+        found = request_differences(recorded, normalised, self._differ_only_in_ids) or request_differences(
+            recorded, normalised
+        )
+        return [one for one in found if _affects_matching(one, match_on)]
 
-    def _same(self, recorded: Any, sent: Any) -> bool:
-        """Whether two values differ in nothing but ids that answers to equal requests gave."""
-        named = self.index.bindings.by_source
-        return isinstance(recorded, str) and isinstance(sent, str) and named(recorded) == named(sent)
+    def _differ_only_in_ids(self, recorded: Any, sent: Any) -> bool:
+        """Return whether two values differ only in ids from the answers to equal requests."""
+        replace_ids = self.request_index.bindings.replace_ids_in_text
+        return isinstance(recorded, str) and isinstance(sent, str) and replace_ids(recorded) == replace_ids(sent)
 
 
 def request_differences(
-    recorded: Interaction, asked: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
+    recorded: Interaction, sent: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
 ) -> list[Difference]:
-    """What differs between two requests: method, path, betas, and the places of the body."""
+    """Return the differences between two requests: method, path, betas and body."""
     pairs = [
-        ("method", recorded.request.method, asked.request.method),
-        ("path", canonical_path(recorded.request.path), canonical_path(asked.request.path)),
-        ("anthropic-beta", betas(recorded.request.headers), betas(asked.request.headers)),
+        ("method", recorded.request.method, sent.request.method),
+        ("path", canonical_path(recorded.request.path), canonical_path(sent.request.path)),
+        ("anthropic-beta", betas(recorded.request.headers), betas(sent.request.headers)),
     ]
     outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
-    return [*outside, *differences(recorded.value, asked.value, equal)]
+    return [*outside, *differences(recorded.value, sent.value, equal)]
 
 
-def _size(found: Sequence[Difference]) -> int:
-    """How much differs, where as many places do: the words of texts, and the length of other values."""
+def _changed_length(found: Sequence[Difference]) -> int:
+    """Return how many characters differ: those of changed words, or of other changed values."""
     return sum(
         len("".join((*words.recorded, *words.sent)))
         for one in found
@@ -139,7 +144,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _matters(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:
-    """Whether a difference keeps a request from matching, where only the named parts are compared."""
+def _affects_matching(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:
+    """Return whether a difference prevents a match if only the parts in `match_on` are compared."""
     words = _BODY if difference.at else _PARTS.get(difference.path, _BODY)
     return not match_on or not words.isdisjoint(match_on)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from flag_harness.cassette.cassette import LARGEST
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.blobs import BlobFolderReader
 from flag_harness.cassette.file.format import decode_file
 from flag_harness.cassette.interaction import Interaction
@@ -93,7 +93,7 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
             try:
-                yield _Version(str(file), read_regular(file, LARGEST))
+                yield _Version(str(file), read_regular(file, MAX_CASSETTE_BYTES))
             except (OSError, ValueError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise HarnessError(f"{file}: cannot be read: {why}") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.match.difference import LONGEST, Difference, changed_words, shortened
+from flag_harness.cassette.match.difference import LONGEST, Difference, changed_words, excerpts
 from flag_harness.cli.terminal import add_output_options, console, join_texts, styled_text
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
 
 
 def _difference_texts(difference: Difference) -> Iterator["Text"]:
-    before, after = shortened(difference.recorded, difference.sent)
+    before, after = excerpts(difference.recorded, difference.sent)
     yield styled_text(f"{difference.path or 'body'}  ", "bold")
     both = isinstance(difference.recorded, str) and isinstance(difference.sent, str)
     if both and len(difference.recorded) > LONGEST:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette import Cassette, Filters
-from flag_harness.cassette.file.blobs import FOLDER
+from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
 from flag_harness.cassette.importers.assessment import Assessment, assess, ended_by
 from flag_harness.cassette.match.matching import MatchWord
@@ -182,7 +182,7 @@ def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> N
     if target.exists() and not arguments.force:
         raise CassetteError(f"{target} exists; use --force to overwrite it")
     try:
-        imported.cassette.save(target, arguments.to / FOLDER)
+        imported.cassette.save(target, arguments.to / BLOB_FOLDER)
     except OSError as error:
         raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flag_harness.cassette.orphans import Claims, orphans, relative_to, unused_blobs
+from flag_harness.cassette.orphans import Claims, orphan_cassettes, relative_to, unused_blobs
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
 from flag_harness.files import abandoned_parts
@@ -101,7 +101,7 @@ def _last_run(file: Path) -> _Run:
 
 def _find_removable(root: Path, recordings: Path, run: _Run) -> _Removable:
     removable = _Removable(parts=list(abandoned_parts(recordings, time.time())))
-    for path in orphans(root, recordings, run.claims):
+    for path in orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
             removable.notes.append(f"{relative_to(root, path)} is newer than the last run, and left alone; {_RUN}")
         else:

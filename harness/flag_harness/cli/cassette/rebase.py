@@ -10,7 +10,7 @@ from typing import Any
 
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.lock import lock_folders
-from flag_harness.cassette.rebase import Change, Rewrite, rebased, rewritten_places
+from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_whole
@@ -121,8 +121,8 @@ def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan]
 
 def _plan(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
     old = Cassette.load(path)
-    rewrites = [Rewrite(row["index"], tuple(map(Change.of_row, row["changes"]))) for row in rows]
-    new = rebased(old, rewrites, {place for row in rows for place in row["played"]})
+    rewrites = [RequestRewrite(row["index"], tuple(map(RequestChange.from_row, row["changes"]))) for row in rows]
+    new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_keys(path, new.envelope, new.interactions)
     return RebasePlan(
         path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
@@ -183,7 +183,7 @@ def _lines(
 def _closing_line(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
-    requests = _count(sum(len(rewritten_places(plan.old, plan.new)) for plan in plans), "request")
+    requests = _count(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
         return "Record them anew, or name the PATHs of the others."
     if not plans:
@@ -213,7 +213,7 @@ def _document(
     return {
         "written": written,
         "cassettes": [
-            {"path": plan.name, "changes": plan.changes, "interactions": rewritten_places(plan.old, plan.new)}
+            {"path": plan.name, "changes": plan.changes, "interactions": rewritten_indices(plan.old, plan.new)}
             for plan in plans
         ],
         "refusals": list(refusals),

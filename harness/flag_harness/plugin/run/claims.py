@@ -201,10 +201,10 @@ class ClaimTracker:
 
     def _find_orphans(self, recordings: Path) -> Iterator[str]:
         # imported here: a run that uses no cassette does not need it
-        from flag_harness.cassette.orphans import Claims, orphans
+        from flag_harness.cassette.orphans import Claims, orphan_cassettes
 
         claims = Claims(frozenset(self._claimed), frozenset(self._files))
-        return map(self._relative, orphans(self._config.rootpath, recordings, claims))
+        return map(self._relative, orphan_cassettes(self._config.rootpath, recordings, claims))
 
     def _relative(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._config.rootpath)).as_posix()

@@ -48,17 +48,17 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
 
 
 def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> MissRow:
-    from flag_harness.cassette.rebase import changes_of
+    from flag_harness.cassette.rebase import miss_changes
 
     cassette = traffic.cassette
-    changes = changes_of(miss, cassette.interactions[miss.place]) if cassette and miss.place is not None else ()
+    changes = miss_changes(miss, cassette.interactions[miss.nearest]) if cassette and miss.nearest is not None else ()
     return {
         "test": item.nodeid,
         "cassette": os.path.relpath(traffic.plan.path, item.config.rootpath),
-        "request": f"{miss.asked.request.method} {miss.asked.request.path}",
-        "index": miss.place,
+        "request": f"{miss.sent.request.method} {miss.sent.request.path}",
+        "index": miss.nearest,
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
-        "changes": [change.row() for change in changes],
+        "changes": [change.to_row() for change in changes],
         "refusal": "; ".join(change.refusal for change in changes if change.refusal),
         "played": list(traffic.played),
         "is_masked": False,

@@ -111,7 +111,7 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 
 
 def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "TrafficPlan":
-    from flag_harness.cassette.file.blobs import FOLDER
+    from flag_harness.cassette.file.blobs import BLOB_FOLDER
     from flag_harness.plugin.test.plan import TrafficPlan, load_cassette
 
     config: pytest.Config = request.config
@@ -132,7 +132,7 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         path=path,
         mode=mode,
         cassette=cassette,
-        blobs=recordings / FOLDER if path.is_relative_to(recordings) else None,
+        blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
         is_gone=config.stash[CLAIM_TRACKER].is_gone,
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
-from flag_harness.cassette.merge import can_add, holds_recording_of
+from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
@@ -63,7 +63,7 @@ class TrafficPlan:
         """True if requests that are not played will be recorded. `once` records if the test has no recording yet."""
         if self.disabled or self.mode == "none":
             return False
-        return self.mode != "once" or self.cassette is None or not holds_recording_of(self.cassette, self.case)
+        return self.mode != "once" or self.cassette is None or not has_recording_of(self.cassette, self.case)
 
     @property
     def is_playing(self) -> bool:

@@ -17,13 +17,13 @@ def make_requeueing_layer(fault: Fault, replay: Replay) -> Layer:
         found = fault(request)
         if found is None or isinstance(found, tuple):
             return found
-        replay.expect_spoiling(request)
+        replay.track_answer(request)
 
         def edit(piece: Piece) -> Iterable[Piece]:
             before = fault.fired
             pieces = list(found(piece))
             if fault.fired > before:
-                replay.play_again(request)
+                replay.requeue_answer(request)
             return pieces
 
         return edit

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.file.lock import lock_folder
-from flag_harness.cassette.merge import merged
+from flag_harness.cassette.merge import merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
@@ -29,9 +29,14 @@ def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))
         known = _apply_filters(existing, plan.filters) if existing else None
-        keeps_own = plan.mode != "rewrite"
-        both = merged(known, new, keeps_own=keeps_own, gone=plan.is_gone, anew=plan.is_recorded_now)
-        both.save(plan.path, plan.blobs, instead_of=existing, most_age=plan.max_age_limit)
+        both = merge_recordings(
+            known,
+            new,
+            keep_own=plan.mode != "rewrite",
+            is_gone=plan.is_gone,
+            is_recorded_now=plan.is_recorded_now,
+        )
+        both.save(plan.path, plan.blobs, replaces=existing, max_age=plan.max_age_limit)
     return is_broken
 
 

@@ -200,7 +200,7 @@ class CassetteTraffic:
     @property
     def played(self) -> tuple[int, ...]:
         """The indices of the recorded interactions that were played."""
-        unplayed = self._replay.unplayed if self._replay else ()
+        unplayed = self._replay.unplayed_indices if self._replay else ()
         count = len(self.plan.cassette.interactions) if self.plan.cassette else 0
         return tuple(index for index in range(count) if index not in unplayed)
 
@@ -245,7 +245,9 @@ class CassetteTraffic:
             return []
         own, recorded = frozenset(self._replay.own), self._replay.cassette.interactions
         unplayed = [
-            index for index in self._replay.unplayed if index in own and (in_teardown or not recorded[index].late)
+            index
+            for index in self._replay.unplayed_indices
+            if index in own and (in_teardown or not recorded[index].late)
         ]
         if not unplayed:
             return []

@@ -1,6 +1,6 @@
-"""Normalisers: what differs from run to run, taken out of both sides before requests are compared.
+"""Normalisers: mask what differs from run to run on both sides before requests are compared.
 
-They change neither what is sent nor what is stored; what must not be stored is the matter of filters.
+They change neither what is sent nor what is stored; filters remove what must not be stored.
 """
 
 import re
@@ -17,16 +17,16 @@ from flag_harness.wire.json_paths import JsonStep, parse_json_path, replace_at_j
 from flag_harness.wire.timeline import Request
 
 NORMALISED = "NORMALISED"
-"""What stands, while requests are compared, where something was taken out."""
+"""Replaces what normalisers mask while requests are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisers:
-    """What takes no part in matching.
+    """What matching ignores.
 
-    `json` names values of the body by path (`metadata.user_id`, `messages[*].content`, `**.created_at`), with all below
-    them; `patterns` takes out what a regular expression finds in the path of the URL and in each text of the body.
-    Raises `ConfigError` naming what cannot be understood.
+    `json` masks values of the body by path (`metadata.user_id`, `messages[*].content`, `**.created_at`), with all below
+    them; `patterns` masks what a regular expression finds in the URL's path and in each text of the body. Raises
+    `ConfigError` if a path or a pattern is invalid.
     """
 
     patterns: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Normalisers:
                 raise ConfigError(f"normalise: {name} = {values!r} must be a list of strings")
             object.__setattr__(self, name, tuple(values))
         object.__setattr__(self, "_steps", tuple(map(_parse_path, self.json)))
-        object.__setattr__(self, "_pattern", _combined(self.patterns))
+        object.__setattr__(self, "_pattern", _combine_patterns(self.patterns))
 
     def __add__(self, other: "Normalisers") -> "Normalisers":
         return Normalisers((*self.patterns, *other.patterns), (*self.json, *other.json))
@@ -49,33 +49,34 @@ class Normalisers:
     def __bool__(self) -> bool:
         return bool(self.patterns or self.json)
 
-    def request(self, request: Request) -> Request:
-        """The request as it is compared. Requests that differ in nothing else become equal."""
+    def normalise_request(self, request: Request) -> Request:
+        """Return the request as it is compared. Requests that differ only in masked values become equal."""
         if not self:
             return request
         value = body_value(request.body)
-        body = request.body if isinstance(value, bytes) else msgspec.json.encode(self.value(value))
-        return replace(request, url=self._text(request.url), headers=select_request_headers(request.headers), body=body)
+        body = request.body if isinstance(value, bytes) else msgspec.json.encode(self.normalise_value(value))
+        url, headers = self._normalise_text(request.url), select_request_headers(request.headers)
+        return replace(request, url=url, headers=headers, body=body)
 
-    def value(self, value: Any) -> Any:
-        """A JSON value as it is compared."""
+    def normalise_value(self, value: Any) -> Any:
+        """Return a JSON value as it is compared."""
         for steps in self._steps:
             value = replace_at_json_path(value, steps, NORMALISED)
-        return self._texts(value) if self._pattern else value
+        return self._normalise_texts(value) if self._pattern else value
 
-    def _texts(self, value: Any) -> Any:
+    def _normalise_texts(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._text(value)
+            return self._normalise_text(value)
         if isinstance(value, dict):
-            return {key: self._texts(member) for key, member in value.items()}
-        return [self._texts(member) for member in value] if isinstance(value, list) else value
+            return {key: self._normalise_texts(member) for key, member in value.items()}
+        return [self._normalise_texts(member) for member in value] if isinstance(value, list) else value
 
-    def _text(self, text: str) -> str:
+    def _normalise_text(self, text: str) -> str:
         return self._pattern.sub(NORMALISED, text) if self._pattern else text
 
 
-def _combined(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    """One pattern that finds what any of them finds: a text is read once."""
+def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    """Combine the patterns into one, so that each text is searched only once."""
     for pattern in patterns:
         try:
             re.compile(pattern)
@@ -100,4 +101,4 @@ def _parse_path(path: str) -> tuple[JsonStep, ...]:
 
 
 NO_NORMALISERS = Normalisers()
-"""Requests are compared as they are."""
+"""Ignores nothing."""

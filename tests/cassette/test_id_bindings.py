@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay, replay
-from flag_harness.cassette.match.bindings import given_ids
+from flag_harness.cassette.match.id_bindings import response_ids
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -81,7 +81,7 @@ def test_sub_agents_that_get_each_others_ids_go_on(order: list[int]) -> None:
     got = {agent: _said(upstream(_request(_first("list"))))["content"][0]["id"] for agent in order}
     for agent, one in got.items():
         assert {"text": f"done {agent}"} == _said(upstream(_request(_second("list", [one], [f"file {agent}"]))))
-    assert () == upstream.unplayed
+    assert () == upstream.unplayed_indices
 
 
 def test_a_third_turn_goes_on_too() -> None:
@@ -101,7 +101,7 @@ def test_a_third_turn_goes_on_too() -> None:
         assert ids[1][expected] == theirs, "where the ids themselves were recorded, they decide"
         third = {"turns": [second, theirs, f"file {agent}"]}
         assert {"text": f"done {agent}"} == _said(upstream(_request(third)))
-    assert () == upstream.unplayed
+    assert () == upstream.unplayed_indices
 
 
 def test_the_very_same_ids_are_answered_by_their_own_recording() -> None:
@@ -194,9 +194,9 @@ def test_ids_in_streams_and_headers_are_given() -> None:
     stream = b'data: {"message":{"id": "msg_1"}}\n\ndata: {"content_block":{"id":"toolu_1"},"x_id":null,"id":"a"}\n\n'
     chunks = tuple(Chunk(0.0, stream[place : place + 7]) for place in range(0, len(stream), 7))
     head = Head(0.0, 200, (("request-id", "req_011"), ("content-type", "text/event-stream")))
-    assert [b"req_011", b"toolu_1"] == list(given_ids((head, *chunks, End(0.0))))
-    assert [] == list(given_ids((Head(0.0, 200, (("request-id", "?"),)), End(0.0))))
-    assert [] == list(given_ids(()))
+    assert [b"req_011", b"toolu_1"] == list(response_ids((head, *chunks, End(0.0))))
+    assert [] == list(response_ids((Head(0.0, 200, (("request-id", "?"),)), End(0.0))))
+    assert [] == list(response_ids(()))
 
 
 def test_a_miss_shows_no_id_that_is_bound() -> None:
@@ -252,4 +252,4 @@ def test_different_conversations_never_get_each_others_answers(
         results = [f"{result}"] * (2 if twice else 1)
         answer = _said(upstream(_request(_second(question, [one] * len(results), results))))
         assert [question, result, twice] == answer["about"]
-    assert () == upstream.unplayed
+    assert () == upstream.unplayed_indices

@@ -1,0 +1,178 @@
+"""Ids that the API returned and that a later request sends back.
+
+Two sub-agents that send equal requests get different ids, and a replay may give one the other's answer. So requests are
+matched not by the id itself but by its source: the nth id of its kind in the answer to a certain request. Ids from the
+answers to equal requests are therefore equal, ids from the answers to different requests are not, and within one
+request different ids stay different. Ids that no recorded answer contains are compared as they are.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+from flag_harness.wire.timeline import Head, Response, response_body
+
+_MEMBER = b'id":'
+"""The end of the names `id`, `request_id`, `file_id` and `tool_use_id` in a JSON object, with the colon."""
+_VALUE = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
+_WORD = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
+_WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
+_MAX_SEARCHED_KINDS = 16
+"""With more kinds of ids than this, a text is read word by word; otherwise it is searched for each kind in turn."""
+_PREFIX_LENGTH = 4
+"""Leading bytes by which ids are grouped for the search: `msg_`, `tool`."""
+
+
+IdSource: TypeAlias = tuple[int, bytes, int]
+"""The source of an id: the index of the interaction, the kind of id, and its number among ids of that kind."""
+IdSpan: TypeAlias = tuple[int, bytes]
+"""The offset of an id, and the id."""
+
+
+class IdBindings:
+    """The ids of recorded answers that requests may send back, each with the name that replaces it in comparisons."""
+
+    def __init__(self, names: Mapping[bytes, bytes]) -> None:
+        self._names = names
+        self._search = _IdSearch(names)
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def replace_ids(self, content: bytes) -> bytes:
+        """Return a request's content with each id replaced by its name; different ids of one name are numbered."""
+        return _replace_with_numbers(content, self._search(content), self._names) if self._names else content
+
+    def replace_ids_in_text(self, text: str) -> str:
+        """Return a text with each id replaced by its name: equal for texts that differ only in ids of equal sources."""
+        content = text.encode("utf-8", "surrogatepass")
+        if not (self._names and (found := self._search(content))):
+            return text
+        return _replace_spans(content, found, self._names).decode("utf-8", "surrogatepass")
+
+
+def bind_ids(
+    contents: Iterable[bytes], responses: Sequence[Response], hash_content: Callable[[bytes], bytes]
+) -> tuple[list[bytes], IdBindings]:
+    """Return the keys of the recorded requests, hashes of their content, and the ids to replace in new requests.
+
+    An id that a request contains before any answer did does not come from an answer, and is not replaced.
+    """
+    sources = _sources(responses)
+    search, names, keys = _IdSearch(sources), dict[bytes, bytes](), list[bytes]()
+    for index, content in enumerate(contents):
+        found = search(content) if sources else []
+        for _, one in found:
+            if one not in names and one in sources:
+                if sources[one][0] >= index:
+                    del sources[one]
+                else:
+                    names[one] = _source_name(sources[one], keys)
+        returned = [one for one in found if one[1] in names]
+        keys.append(hash_content(_replace_with_numbers(content, returned, names)))
+    return keys, IdBindings(_exchangeable_names(names, sources, keys))
+
+
+def response_ids(response: Response) -> Iterator[bytes]:
+    """Yield the ids in an answer: its `request-id`, then the values of all members whose names end in `id`."""
+    head = response[0] if response else None
+    for name, value in head.headers if isinstance(head, Head) else ():
+        if name == "request-id" and _WORD.fullmatch(one := value.encode("latin-1", "replace")):
+            yield one
+    content = response_body(response)
+    position = content.find(_MEMBER)
+    while position >= 0:
+        if match := _VALUE.match(content, position + len(_MEMBER)):
+            yield match[1]
+        position = content.find(_MEMBER, position + len(_MEMBER))
+
+
+class _IdSearch:
+    """Finds ids as whole words: fast for many ids of few kinds."""
+
+    def __init__(self, ids: Collection[bytes]) -> None:
+        self._ids = ids
+        groups = (list(members) for _, members in groupby(sorted(ids), lambda one: one[:_PREFIX_LENGTH]))
+        self._starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
+
+    def __call__(self, content: bytes) -> list[IdSpan]:
+        if len(self._starts) > _MAX_SEARCHED_KINDS:
+            words = ((match.start(), match[0]) for match in _WORD.finditer(content))
+            return [word for word in words if word[1] in self._ids]
+        found: list[IdSpan] = []
+        for common, lengths in self._starts.items():
+            start = content.find(common)
+            while start >= 0:
+                for length in lengths:
+                    one = content[start : start + length]
+                    if one in self._ids and _is_word(content, start, start + length):
+                        found.append((start, one))
+                start = content.find(common, start + 1)
+        found.sort()
+        return found
+
+
+def _sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
+    """Return the first source of each id."""
+    sources: dict[bytes, IdSource] = {}
+    for index, response in enumerate(responses):
+        counts: dict[bytes, int] = {}
+        for one in response_ids(response):
+            if one not in sources:
+                kind = one[: one.find(b"_") + 1]  # `toolu_` of `toolu_01A...`; empty without an underscore
+                counts[kind] = number = counts.get(kind, -1) + 1
+                sources[one] = (index, kind, number)
+    return sources
+
+
+def _exchangeable_names(
+    names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
+) -> dict[bytes, bytes]:
+    """Return the names of the ids that requests send back, and of those that may replace them in a replay."""
+    if not names:
+        return {}
+    kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
+    named = ((one, _source_name(source, keys)) for one, source in sources.items() if source[1] in kinds)
+    return {one: name for one, name in named if name in sent_back}
+
+
+def _common_prefix(members: Sequence[bytes]) -> bytes:
+    """Return the common prefix of sorted members: that of the first and the last."""
+    first, last = members[0], members[-1]
+    different = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(different, len(first))]
+
+
+def _source_name(source: IdSource, keys: Sequence[bytes]) -> bytes:
+    """Return a name that cannot occur in JSON: its first byte is not allowed there."""
+    index, kind, number = source
+    return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)
+
+
+def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mapping[bytes, bytes]) -> bytes:
+    if not found:
+        return content
+    counts: dict[bytes, int] = {}
+    numbered: dict[bytes, bytes] = {}
+    for _, one in found:
+        if one not in numbered:
+            name = names[one]
+            counts[name] = number = counts.get(name, -1) + 1
+            numbered[one] = b"%b:%d\x02" % (name, number)
+    return _replace_spans(content, found, numbered)
+
+
+def _is_word(content: bytes, start: int, stop: int) -> bool:
+    """Return whether the span is a whole word; an escape in a JSON string before it is not part of the word."""
+    before = start > 0 and content[start - 1] in _WORD_BYTES and content[max(start - 2, 0) : start] not in _ESCAPES
+    return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
+
+
+def _replace_spans(content: bytes, found: Sequence[IdSpan], new: Mapping[bytes, bytes]) -> bytes:
+    parts, position = [], 0
+    for start, one in found:
+        parts += [content[position:start], new[one]]
+        position = start + len(one)
+    return b"".join([*parts, content[position:]])
