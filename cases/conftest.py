@@ -1,9 +1,12 @@
 """Fixtures of the cases. In a checkout their cassettes are `recordings/<file>/<case>.json`."""
 
+import gc
 import logging
 import os
+import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -116,12 +119,25 @@ def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[st
     return declared
 
 
+@cache
+def _load_sdk() -> Any:
+    """Import the SDK with the garbage collector off, and keep the collector from its 200,000 objects afterwards."""
+    enabled = gc.isenabled()
+    gc.disable()
+    import anthropic
+    import anthropic.resources.messages
+
+    if "hypothesis" not in sys.modules:  # which asks the collector who holds its random numbers
+        gc.freeze()
+    if enabled:
+        gc.enable()
+    return anthropic
+
+
 @async_fixture
 async def client(cassette: Any) -> AsyncIterator[Any]:
     """Yield the SDK's client, answered by the case's cassette."""
-    from anthropic import AsyncAnthropic
-
-    async with AsyncAnthropic(http_client=cassette.async_http_client(), max_retries=0) as client:
+    async with _load_sdk().AsyncAnthropic(http_client=cassette.async_http_client(), max_retries=0) as client:
         yield client
 
 

@@ -1,12 +1,20 @@
 """The other process of the context cases: it restores a session, or saves sessions until it is killed.
 
-python -m flag_harness.conformance.successor next CONTEXT TEXT [COMMAND ...]      prints the next request's body
-python -m flag_harness.conformance.successor save CONTEXT                        saves two sessions in turn, forever
+The cases fork it, which spares a second import of the SDK. To start it in an interpreter of its own:
+
+python -m flag_harness.conformance.successor CONTEXT TEXT [COMMAND ...]      prints the next request's body
 """
 
 import asyncio
 import itertools
+import logging
+import multiprocessing
+import os
 import sys
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +23,36 @@ from flag_harness.conformance.support import make_bash, restore_agent
 from flag_harness.reference import Context, save_context
 from flag_harness.wire.timeline import Cut, Request, Response
 
+PROCESSES = multiprocessing.get_context("fork" if hasattr(os, "fork") else None)
 
-async def print_next_request(path: Path, text: str, commands: list[str]) -> None:
-    """Restore the session in `path`, send `text`, and print the body of the request."""
+
+def start_process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Start a process that calls the function."""
+    process: BaseProcess = PROCESSES.Process(target=function, args=arguments)  # type: ignore[attr-defined]
+    with warnings.catch_warnings():
+        # Python warns of a fork beside threads, such as those of xdist's workers: the child uses none of their locks
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    return process
+
+
+def next_request_elsewhere(path: Path, text: str, commands: list[str]) -> bytes:
+    """Return the body of the request that another process sends after it has restored the session in `path`."""
+    receiver, sender = PROCESSES.Pipe(duplex=False)
+    process = start_process(_send_next_request, sender, path, text, commands)
+    sender.close()  # so that the end of a process that fails is the end of what there is to receive
+    body = receiver.recv_bytes()
+    process.join()
+    return body
+
+
+def _send_next_request(sender: Connection, path: Path, text: str, commands: list[str]) -> None:
+    logging.disable()
+    sender.send_bytes(asyncio.run(next_request(path, text, commands)))
+
+
+async def next_request(path: Path, text: str, commands: list[str]) -> bytes:
+    """Restore the session in `path`, send `text`, and return the body of the request."""
     from anthropic import AsyncAnthropic
 
     from flag_harness.transports import async_http_client
@@ -32,7 +67,7 @@ async def print_next_request(path: Path, text: str, commands: list[str]) -> None
     async with AsyncAnthropic(api_key="offline", http_client=async_http_client(unreachable, clock=clock)) as client:
         async for _ in restore_agent(path, client, clock, bash=make_bash(commands)).send(text):
             pass
-    sys.stdout.buffer.write(bodies[0])
+    return bodies[0]
 
 
 def session(words: str, count: int) -> Context:
@@ -50,17 +85,13 @@ def session(words: str, count: int) -> Context:
 
 
 def save_forever(path: Path) -> None:
-    """Save a short and a long session in turn; print a line after the first save."""
+    """Save a short and a long session in turn."""
     sessions = itertools.cycle([session("short", 1), session("long " * 200, 400)])
     save_context(next(sessions), path)
-    print("saving", flush=True)
     for context in sessions:
         save_context(context, path)
 
 
 if __name__ == "__main__":
-    verb, file, *rest = sys.argv[1:]
-    if verb == "next":
-        asyncio.run(print_next_request(Path(file), rest[0], rest[1:]))
-    else:
-        save_forever(Path(file))
+    file, words, *allowed = sys.argv[1:]
+    sys.stdout.buffer.write(asyncio.run(next_request(Path(file), words, allowed)))

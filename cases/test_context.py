@@ -1,10 +1,7 @@
 """Context: sessions that are saved, killed, restored in another process, and continued."""
 
-import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from flag_harness.conformance.successor import next_request_elsewhere, save_forever, start_process
 from flag_harness.conformance.support import Conversation, cache_marks
 from flag_harness.errors import ContextError
 from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
 from flag_harness.reference import AgentError, Context, ToolUse, Transition, load_context
 
-SUCCESSOR = [sys.executable, "-m", "flag_harness.conformance.successor"]
 KILLS = 2
 """Number of processes that are killed during a write."""
 
@@ -39,9 +36,7 @@ async def test_restart(cassette: Any, start: Callable[..., Conversation], comman
     conversation.agent.save(tmp_path / "context.json")
     await conversation.send("Now go on.")
 
-    command = [*SUCCESSOR, "next", str(tmp_path / "context.json"), "Now go on.", *commands]
-    restarted = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    body, _ = await restarted.communicate()
+    body = next_request_elsewhere(tmp_path / "context.json", "Now go on.", commands)
     expected = cassette.exchanges[-1][0].body
     assert expected == body, "the next request's body is byte-identical to the uninterrupted one"
 
@@ -66,14 +61,16 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
 
 
 def kill_while_it_saves(path: Path) -> None:
-    """Start a process that saves forever, and kill it as soon as it writes."""
-    with subprocess.Popen([*SUCCESSOR, "save", str(path)], stdout=subprocess.PIPE) as saving:
-        assert saving.stdout is not None
-        saving.stdout.readline()
-        before, deadline = write_traces(path), time.monotonic() + PATIENCE
-        while before == write_traces(path) and time.monotonic() < deadline:
-            pass
-        saving.kill()
+    """Start a process that saves forever, and kill it as soon as it writes over what it has saved."""
+    saving = start_process(save_forever, path)
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    before = write_traces(path)
+    while before == write_traces(path) and time.monotonic() < deadline:
+        pass
+    saving.kill()
+    saving.join()
 
 
 def write_traces(path: Path) -> tuple[list[str], int | None]:

@@ -5,7 +5,6 @@ Each way of breaking it is a function of one of the modules here. What each run 
 
 import json
 import os
-import sys
 from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
@@ -41,13 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Break the agent, in this process and in those that the case starts."""
-    if request.param == SOUND:
-        return
-    find(request.param)(monkeypatch)
-    if hasattr(request.module, "SUCCESSOR"):
-        successor = [sys.executable, "-m", "broken.successor", request.param]
-        monkeypatch.setattr(request.module, "SUCCESSOR", successor)
+    """Break the agent, in this process and in those that the case forks."""
+    if request.param != SOUND:
+        find(request.param)(monkeypatch)
 
 
 @pytest.hookimpl(wrapper=True)
