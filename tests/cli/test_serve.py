@@ -297,7 +297,7 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
                 "--fault",
                 "refused_keyword:keyword=thinking",
             ],
-            "pace -1 is none: 0 answers at once, 1 keeps the recorded rhythm, 0.1 is ten times as fast": [
+            "pace -1 is invalid: 0 answers at once, 1 keeps the recorded times, 0.1 is ten times as fast": [
                 cassette,
                 "--pace",
                 "-1",

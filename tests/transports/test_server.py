@@ -131,7 +131,7 @@ def test_what_is_no_pace_is_refused(pace: float, shown: str) -> None:
     """Before anything listens."""
     with pytest.raises(HarnessError) as caught:
         LoopbackServer(serve(), pace=pace)
-    told = "is none: 0 answers at once, 1 keeps the recorded rhythm, 0.1 is ten times as fast"
+    told = "is invalid: 0 answers at once, 1 keeps the recorded times, 0.1 is ten times as fast"
     assert f"pace {shown} {told}" == str(caught.value)
 
 

@@ -149,7 +149,7 @@ class TrialRun:
         if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
             return (End(math.inf),)
         if self._requests > MAX_REQUESTS:
-            raise self._loop.end(f"it sends more than {MAX_REQUESTS} requests")
+            raise self._loop.make_timeout(f"it sends more than {MAX_REQUESTS} requests")
         return None
 
     def _close(self) -> None:

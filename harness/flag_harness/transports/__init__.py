@@ -1,4 +1,7 @@
-"""The only place that knows HTTP clients, sockets and real clocks."""
+"""Transports for HTTP clients, interception, the guarded network, and real and virtual time.
+
+This is the only package that knows HTTP clients, sockets and real clocks.
+"""
 
 from flag_harness.transports.blocking import block_network, guard_connections
 from flag_harness.transports.clients import (

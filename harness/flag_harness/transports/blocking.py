@@ -1,4 +1,4 @@
-"""The network, blocked but for hosts that are named: what pytest-recording's `block_network` does."""
+"""Block the network except for named hosts, as pytest-recording's `block_network` does."""
 
 import re
 import socket
@@ -10,9 +10,10 @@ from unittest.mock import patch
 
 @contextmanager
 def block_network(allowed: Sequence[str] = ()) -> Iterator[None]:
-    """Raise `RuntimeError` at every attempt to connect to a host that no expression in `allowed` matches whole.
+    """Raise `RuntimeError` at every attempt to connect to a host that no regular expression in `allowed` matches.
 
-    The host is what the socket is told: of a name that was looked up, its address; of a Unix socket, its path.
+    An expression must match the whole host, as the socket gets it: the address after a lookup, or the path of a Unix
+    socket.
     """
     patterns = [re.compile(pattern) for pattern in allowed]
 
@@ -26,9 +27,9 @@ def block_network(allowed: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
-    """Ask `make_refusal`, which raises, before a socket connects to a host or to a Unix socket's path."""
+    """Call `refuse`, which may raise, before a socket connects to a host or to the path of a Unix socket."""
 
-    def guarded(original: Any) -> Any:
+    def guard(original: Any) -> Any:
         def connect(self: socket.socket, address: Any) -> Any:
             refuse(_host(self, address))
             return original(self, address)
@@ -36,8 +37,8 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
         return connect
 
     with (
-        patch.object(socket.socket, "connect", guarded(socket.socket.connect)),
-        patch.object(socket.socket, "connect_ex", guarded(socket.socket.connect_ex)),
+        patch.object(socket.socket, "connect", guard(socket.socket.connect)),
+        patch.object(socket.socket, "connect_ex", guard(socket.socket.connect_ex)),
     ):
         yield
 

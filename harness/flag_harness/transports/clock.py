@@ -5,9 +5,9 @@ import time
 
 
 class SystemClock:
-    """Real time, in which waiting takes `pace` times as long as asked: 1 as it was, 0.1 ten times as fast, 0 at once.
+    """Real time, on which a wait takes `pace` times as long: 1 is the original time, 0.1 ten times as fast, 0 at once.
 
-    Time that is not waited for has passed on this clock all the same, so latencies read off it stay those of the data.
+    Time that was not waited for still passes on this clock, so latencies measured on it are those of the data.
     """
 
     def __init__(self, pace: float = 1.0) -> None:
@@ -16,7 +16,7 @@ class SystemClock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """Seconds on this clock."""
+        """Return the seconds on this clock."""
         return time.perf_counter() + self._skipped
 
     def sleep(self, seconds: float) -> None:
@@ -26,13 +26,13 @@ class SystemClock:
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait, at the clock's pace, while other tasks run."""
-        import anyio  # the SDK brings it; it is not imported where nobody waits
+        import anyio  # the SDK brings it; only imported if somebody waits
 
         await anyio.sleep(max(seconds, 0.0) * self.pace)
         self._skip(seconds)
 
     def has_reached(self, moment: float) -> bool:
-        """Whether it is `moment` already."""
+        """Return whether the clock has reached `moment`."""
         return self.now() >= moment
 
     def _skip(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Interception: clients that the code under test makes itself are answered all the same."""
+"""Interception: answer clients that the code under test creates itself."""
 
 import importlib
 import sys
@@ -15,46 +15,48 @@ from flag_harness.wire.timeline import Layer, Upstream
 
 _NAMES = ("httpx", "httpx2")
 _OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
-"""Modules that have an `AiohttpTransport`. They are answered where they are imported before interception begins."""
+"""Modules with an `AiohttpTransport`; intercepted if they are imported before interception begins."""
 
 
 @contextmanager
 def intercept_clients(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iterator[None]:
-    """Answer every request that a client of httpx2 or httpx sends over a real transport from `upstream`.
+    """Answer from `upstream` every request that a client of httpx2 or httpx sends over a real transport.
 
-    Over aiohttp too. With `None` the request goes on to the network, through the layers.
+    Transports over aiohttp are included. If `upstream` is `None`, requests go to the network, through the layers.
     """
     with ExitStack() as patches:
         for http in _libraries():
-            patches.enter_context(_patched(http, upstream, layers, clock))
+            patches.enter_context(_patch_library(http, upstream, layers, clock))
         yield
 
 
 def load_http_libraries() -> None:
-    """Import httpx2 and httpx where they are installed, so that `intercept_clients` answers whichever is used later."""
+    """Import httpx2 and httpx if they are installed, so that `intercept_clients` covers both."""
     for name in _NAMES:
         with suppress(ImportError):
             importlib.import_module(name)
 
 
 def _libraries() -> list[ModuleType]:
-    """The SDK's HTTP library, and the other one where it is in use."""
+    """Return the SDK's HTTP library, and the other one if it is imported."""
     others = [importlib.import_module(name) for name in _NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
 
 
 def _aiohttp_transports(http: Any) -> list[Any]:
-    """The transports over aiohttp that are in use: the SDK's own (`DefaultAioHttpClient`), and `httpx_aiohttp`'s."""
+    """Return the imported transports over aiohttp: the SDK's (`DefaultAioHttpClient`) and those of `httpx_aiohttp`."""
     modules = [sys.modules[name] for name in _OVER_AIOHTTP if name in sys.modules]
-    return [one.AiohttpTransport for one in modules if issubclass(one.AiohttpTransport, http.AsyncBaseTransport)]
+    return [
+        module.AiohttpTransport for module in modules if issubclass(module.AiohttpTransport, http.AsyncBaseTransport)
+    ]
 
 
 @contextmanager
-def _patched(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
+def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
     transport = transport_class(http)
 
-    class Onward(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
-        """The real transport that was patched, as it was."""
+    class RealTransport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
+        """The real transport, without the patch."""
 
         def __init__(self, send: Any, real: Any) -> None:
             self._send, self._real = send, real
@@ -65,27 +67,27 @@ def _patched(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], cl
         async def handle_async_request(self, request: Any) -> Any:
             return await self._send(self._real, request)
 
-    def before(send: Any, real: Any) -> Any:
-        return transport(Onward(send, real) if upstream is None else upstream, *layers, clock=clock)
+    def make_transport(send: Any, real: Any) -> Any:
+        return transport(RealTransport(send, real) if upstream is None else upstream, *layers, clock=clock)
 
-    def answering(kind: Any) -> Any:
+    def patch_sync(kind: Any) -> Any:
         send = kind.handle_request
 
         def handle_request(self: Any, request: Any) -> Any:
-            return before(send, self).handle_request(request)
+            return make_transport(send, self).handle_request(request)
 
         return patch.object(kind, "handle_request", handle_request)
 
-    def async_answering(kind: Any) -> Any:
+    def patch_async(kind: Any) -> Any:
         send = kind.handle_async_request
 
         async def handle_async_request(self: Any, request: Any) -> Any:
-            return await before(send, self).handle_async_request(request)
+            return await make_transport(send, self).handle_async_request(request)
 
         return patch.object(kind, "handle_async_request", handle_async_request)
 
     with ExitStack() as patches:
-        patches.enter_context(answering(http.HTTPTransport))
+        patches.enter_context(patch_sync(http.HTTPTransport))
         for kind in (http.AsyncHTTPTransport, *_aiohttp_transports(http)):
-            patches.enter_context(async_answering(kind))
+            patches.enter_context(patch_async(kind))
         yield

@@ -1,4 +1,4 @@
-"""The network, refused: while a test plays recordings, nothing but this machine's loopback can be reached."""
+"""Refuse the network: while a test plays recordings, only this machine's loopback can be reached."""
 
 import ipaddress
 import socket
@@ -12,7 +12,7 @@ from unittest.mock import patch
 from flag_harness.errors import NetworkRefused
 
 REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
-"""What a test does that needs no network, and what to do where it needs one after all."""
+"""What a test does that needs no network, and what to do if it needs the network after all."""
 SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 
@@ -20,9 +20,9 @@ SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=liv
 def refuse_network(
     doing: tuple[str, str] = REPLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
 ) -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` at every attempt to look up or reach another host; the list keeps what was raised.
+    """Raise `NetworkRefused` at every attempt to look up or reach another host; yield the list of what was raised.
 
-    `refusal` makes it of its message, which says what the test is `doing` instead.
+    `refusal` makes the error from its message, which says what the test is `doing` instead.
     """
     refused: list[NetworkRefused] = []
 
@@ -31,16 +31,16 @@ def refuse_network(
             refused.append(refusal(_message(doing, host, *port)))
             raise refused[-1]
 
-    def reaching(original: Any) -> Any:
+    def guard_reach(original: Any) -> Any:
         def reach(self: socket.socket, *arguments: Any) -> Any:
-            """The address comes last; `sendto` has the data, and flags perhaps, before it."""
+            """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
             if self.family in (socket.AF_INET, socket.AF_INET6):
                 check(*arguments[-1][:2])
             return original(self, *arguments)
 
         return reach
 
-    def looking_up(original: Any) -> Any:
+    def guard_lookup(original: Any) -> Any:
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             check(host, *arguments[:1])
             return original(host, *arguments, **options)
@@ -50,20 +50,21 @@ def refuse_network(
     with ExitStack() as patches:
         patches.enter_context(guard_uvloop(check))
         for name in ("connect", "connect_ex", "sendto"):
-            patches.enter_context(patch.object(socket.socket, name, reaching(getattr(socket.socket, name))))
+            patches.enter_context(patch.object(socket.socket, name, guard_reach(getattr(socket.socket, name))))
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-            patches.enter_context(patch.object(socket, name, looking_up(getattr(socket, name))))
+            patches.enter_context(patch.object(socket, name, guard_lookup(getattr(socket, name))))
         yield refused
 
 
 @contextmanager
 def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
-    """Ask `check(host, port)`, which raises, before a loop of uvloop looks up or reaches a host: it asks no `socket`.
+    """Call `check(host, port)`, which may raise, before a loop of uvloop looks up or reaches a host.
 
-    Loops are guarded where uvloop was imported before. Addresses that a datagram is sent to one by one are not seen.
+    uvloop does not use `socket`. It must be imported before this is called; the addresses of single datagrams are not
+    checked.
     """
 
-    def guarded(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+    def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
         async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
             check(*hosts(*arguments, **options))
             return await original(self, *arguments, **options)
@@ -73,20 +74,20 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
         for name, hosts in _UVLOOP.items() if loop else ():
-            patches.enter_context(patch.object(loop, name, guarded(getattr(loop, name), hosts)))
+            patches.enter_context(patch.object(loop, name, guard(getattr(loop, name), hosts)))
         yield
 
 
 def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:
-    where, (what, instead) = ":".join(map(str, (_name(host), *port))), doing
+    target, (what, instead) = ":".join(map(str, (_decode_host(host), *port))), doing
     return (
-        f"this test {what}, but tried to reach {where}; {instead}, or let it through with @pytest.mark.harness_network"
+        f"this test {what}, but tried to reach {target}; {instead}, or let it through with @pytest.mark.harness_network"
     )
 
 
 def is_loopback(host: Any) -> bool:
-    """Whether a host, as given to a socket, is this machine: `localhost` or a loopback address, not a name like one."""
-    name = _name(host)
+    """Return whether a socket's host is this machine: `localhost` or a loopback address, but no similar name."""
+    name = _decode_host(host)
     if name in (None, "", "localhost"):
         return True
     try:
@@ -95,12 +96,12 @@ def is_loopback(host: Any) -> bool:
         return False
 
 
-def _name(host: Any) -> Any:
+def _decode_host(host: Any) -> Any:
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 
 def _host_and_port(address: Any) -> tuple[Any, ...]:
-    """Nobody, where there is no address, or it is a path."""
+    """Return the host and port of an address, or `(None,)` if it is missing or a path."""
     return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
 
 
@@ -114,4 +115,4 @@ _UVLOOP: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
         "sock_connect": lambda sock, address: _host_and_port(address),
     }
 )
-"""The methods of uvloop's loop that reach a host, and where that stands among what they are given."""
+"""The methods of uvloop's loop that reach a host, and how to get the host from their arguments."""

@@ -1,4 +1,4 @@
-"""Sending a request as it stands: once, without retries, and the answer as a value."""
+"""Send one request over the network, unchanged and without retries."""
 
 from contextlib import suppress
 
@@ -10,7 +10,7 @@ from flag_harness.wire.traffic_log import TrafficLog
 
 
 def send_request(request: Request) -> Response:
-    """Send a request over the network; what came, a connection that broke included. Redirects are not followed."""
+    """Send a request and return its response, even if the connection broke. Redirects are not followed."""
     http, tap = sdk_http_library(), TrafficLog()
     timeout = http.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     transport = transport_class(http)(http.HTTPTransport(), tap, clock=SystemClock())

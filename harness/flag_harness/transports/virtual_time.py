@@ -1,4 +1,4 @@
-"""Time for code that knows no clock of ours: an event loop on which nobody waits, and `time` that follows it."""
+"""Virtual time for code that uses none of our clocks: an event loop that never waits, and a patch of `time`."""
 
 import asyncio
 import ctypes
@@ -16,19 +16,19 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 IDLE_ROUNDS_LIMIT = 100_000
-"""Rounds of the loop in which time stands still, after which it is taken for one that goes in circles: a request and
-its answer take a few hundred."""
+"""The most rounds of the loop in which time stands still; with more, it runs in circles. A request and its answer take
+a few hundred."""
 
 
 class VirtualTimeout(BaseException):
-    """The code on the loop did not come to an end: it waits past the deadline, for nothing at all, or in circles.
+    """The code on the loop does not end: it waits past the deadline, waits for nothing, or runs in circles.
 
-    It derives from `BaseException` so that no `except Exception` on the way takes it for something else.
+    It derives from `BaseException` so that no `except Exception` catches it.
     """
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is data: where every task waits for a timer, the loop goes to the next one at once.
+    """An event loop in virtual time: if every task waits for a timer, the loop jumps to the next timer at once.
 
     Time is real while a thread works or a file descriptor is waited for (a child process, a socket). Code that runs on
     the loop gets `VirtualTimeout` if time would pass `deadline` (seconds on the loop), or if it has waited more real
@@ -45,45 +45,45 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.deadline = self.patience = math.inf
         self.end_reason = ""
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
-        """What is called where a call blocks past the deadline, though it was told already that time is up."""
+        """Called if code blocks past the deadline although it has had `VirtualTimeout` already."""
         self._threads = _Threads()
         super().__init__(_Selector(self))
 
     def time(self) -> float:
-        """Seconds on this loop, from 0."""
+        """Return the seconds on this loop, from 0."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass. Raises `VirtualTimeout` at the deadline."""
-        then = self._now + max(seconds, 0.0)
-        if then > self.deadline:
-            raise self.end(f"it waits past {self.deadline:g} s")
-        if then > self._now:
+        """Let `seconds` pass. Raise `VirtualTimeout` if that is past the deadline."""
+        moment = self._now + max(seconds, 0.0)
+        if moment > self.deadline:
+            raise self.make_timeout(f"it waits past {self.deadline:g} s")
+        if moment > self._now:
             self._idle_rounds = 0
-        self._now = then
+        self._now = moment
 
     def block(self, seconds: float) -> None:
-        """`advance`, by a call that blocks the loop."""
+        """Let `seconds` pass in a call that blocks the loop."""
         if self.end_reason:
             self.on_swallowed_timeout()
         self.advance(seconds)
 
     def count_real_wait(self, seconds: float) -> None:
-        """`advance`, by `seconds` that have passed really."""
+        """Let `seconds` pass that have really passed."""
         self.patience -= seconds
         if self.patience < 0:
-            raise self.end("it waits too long for what is real: a thread, a child process, a socket")
+            raise self.make_timeout("it waits too long for what is real: a thread, a child process, a socket")
         self.advance(seconds)
 
-    def end(self, why: str) -> VirtualTimeout:
-        """What is to be raised, for a reason that is remembered: it may be swallowed."""
-        self.end_reason = self.end_reason or why
-        return VirtualTimeout(why)
+    def make_timeout(self, reason: str) -> VirtualTimeout:
+        """Return the error to raise, and keep its reason: the code may swallow the error."""
+        self.end_reason = self.end_reason or reason
+        return VirtualTimeout(reason)
 
     def abandon(self) -> None:
-        """Close the loop, or, where it runs in a thread that was left, give back what the system has lent to it.
+        """Close the loop; if it still runs in an abandoned thread, release its file descriptors.
 
-        What has not ended is never collected: code that swallows every exception would go on for ever at that moment.
+        Unfinished tasks are never collected: code that swallows every exception would run forever if they were.
         """
         if self.is_running():
             self._close_self_pipe()  # type: ignore[attr-defined]
@@ -95,50 +95,50 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def has_real_waits(self) -> bool:
-        """Whether something is waited for that no timer brings: a job in a thread, or the end of a child process."""
-        return self._jobs > 0 or any(one.name.startswith(_CHILD_WATCHERS) for one in threading.enumerate())
+        """Whether the loop waits for something in real time: a job in a thread, or the end of a child process."""
+        return self._jobs > 0 or any(thread.name.startswith(_CHILD_WATCHERS) for thread in threading.enumerate())
 
-    def round(self) -> None:
-        """Count a round in which no time has passed."""
+    def count_idle_round(self) -> None:
+        """Count a round in which no time has passed. Raise `VirtualTimeout` after too many."""
         self._idle_rounds += 1
         if self._idle_rounds > IDLE_ROUNDS_LIMIT:
             self._idle_rounds = 0
-            raise self.end("it goes in circles without waiting")
+            raise self.make_timeout("it goes in circles without waiting")
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
-        """Run in a thread, for which real time is waited."""
+        """Run a function in a thread; the loop waits for it in real time."""
         future = super().run_in_executor(self._threads if executor is None else executor, func, *args)
         self._jobs += 1
-        future.add_done_callback(self._done)
+        future.add_done_callback(self._finish_job)
         return future
 
     async def shutdown_default_executor(self, *args: Any) -> None:
-        """Wait, really, for the loop's own threads to end."""
+        """Wait in real time for the loop's own threads to end."""
         self._jobs += 1
         try:
-            while any(thread.is_alive() for thread in self._threads.started):  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(_LOOK_AGAIN)
+            while any(thread.is_alive() for thread in self._threads.started):  # noqa: ASYNC110 - a thread's end sends no event
+                await asyncio.sleep(_CHECK_SECONDS)
         finally:
             self._jobs -= 1
 
-    def _done(self, future: object) -> None:
+    def _finish_job(self, future: object) -> None:
         self._jobs -= 1
 
 
 class _Threads(Executor):
-    """A thread for each job. None of them is waited for when the process ends: a job may never come to its own."""
+    """Runs each job in a thread of its own. The process does not wait for them at its end: a job may never finish."""
 
     def __init__(self) -> None:
         self.started: list[threading.Thread] = []
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Start a job."""
+        """Start a job in a new thread."""
         future: Future[T] = Future()
 
         def work() -> None:
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # whoever awaits the future gets it
+            except BaseException as error:  # the code that awaits the future gets it
                 future.set_exception(error)
 
         future.set_running_or_notify_cancel()
@@ -148,7 +148,7 @@ class _Threads(Executor):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Where the loop would wait for its next timer, time goes there."""
+    """A selector that moves the loop's time to its next timer instead of waiting."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
@@ -157,46 +157,46 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         found = super().select(0)
         if found or (timeout is not None and timeout <= 0):
-            self._loop.round()
+            self._loop.count_idle_round()
             return found
-        if self._loop.has_real_waits or len(self.get_map()) > 1:  # one is the loop's own, by which threads wake it
+        if self._loop.has_real_waits or len(self.get_map()) > 1:  # one is the loop's own, which threads write to
             started = _REAL_MONOTONIC()
-            found = super().select(_LOOK_AGAIN if timeout is None else min(timeout, _LOOK_AGAIN))
+            found = super().select(_CHECK_SECONDS if timeout is None else min(timeout, _CHECK_SECONDS))
             self._loop.count_real_wait(_REAL_MONOTONIC() - started)
             return found
         if timeout is None:
-            raise self._loop.end("it waits for something that nothing will bring")
+            raise self._loop.make_timeout("it waits for something that nothing will bring")
         self._loop.advance(timeout)
         return []
 
 
 _REAL_MONOTONIC = time.monotonic
-_LOOK_AGAIN = 0.05
-"""Real seconds after which it is looked whether anything real is still waited for: it may end without a word."""
+_CHECK_SECONDS = 0.05
+"""Real seconds between checks whether anything real is still waited for: it may end without an event."""
 _CHILD_WATCHERS = "asyncio-waitpid-"
-"""Threads in which asyncio waits for child processes where the system, or Python 3.11, has no descriptor for that."""
+"""The names of threads in which asyncio waits for child processes if there is no descriptor for that."""
 
 
 class LoopClock:
-    """The clock that reads a `VirtualLoop`'s time."""
+    """A clock that shows the time of a `VirtualLoop`."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
 
     def now(self) -> float:
-        """Seconds on the loop."""
+        """Return the seconds on the loop."""
         return self._loop.time()
 
     def sleep(self, seconds: float) -> None:
-        """Block the loop for `seconds`; nobody waits."""
+        """Block the loop for `seconds` of virtual time."""
         self._loop.block(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait on the loop."""
+        """Wait on the loop for `seconds` of virtual time."""
         await asyncio.sleep(max(seconds, 0.0))
 
     def has_reached(self, moment: float) -> bool:
-        """Whether it is `moment` already."""
+        """Return whether the loop has reached `moment`."""
         return self._loop.time() >= moment
 
 
@@ -205,10 +205,10 @@ _CLOCKS = ("time", "monotonic", "perf_counter")
 
 @contextmanager
 def patch_time(loop: VirtualLoop) -> Iterator[None]:
-    """Let `time.sleep` and the clocks of `time` follow the loop: for code that waits without one.
+    """Make `time.sleep` and the clocks of `time` follow the loop, for code that waits without it.
 
-    The clocks are `time`, `monotonic` and `perf_counter`, in seconds and nanoseconds. Names imported from `time` before
-    (`from time import sleep`) stay what they were, and so do `datetime.now` and the waiting of `threading` and `queue`.
+    The clocks are `time`, `monotonic` and `perf_counter`, in seconds and nanoseconds. Names that were imported before
+    (`from time import sleep`), `datetime.now`, and waits of `threading` and `queue` keep real time.
     """
     with ExitStack() as patches:
         patches.enter_context(patch.object(time, "sleep", loop.block))
@@ -219,5 +219,5 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
 
 
 def _clock(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
-    """A clock that starts where the real one stands, in units a second."""
+    """Return a clock that starts at the real time `start` and counts `unit` units per second."""
     return lambda: start + type(start)(loop.time() * unit)

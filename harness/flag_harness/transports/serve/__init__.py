@@ -1,1 +1,1 @@
-"""The loopback server."""
+"""The loopback server: an upstream over real HTTP."""

@@ -1,4 +1,4 @@
-"""An upstream as a raw ASGI application: pieces as they stand, refusals as numbers, cuts as cut connections."""
+"""An upstream as a raw ASGI application: pieces are chunks, cuts break the connection, refusals are numbered 404s."""
 
 import asyncio
 import logging
@@ -10,36 +10,36 @@ from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
 from flag_harness.wire.head_rules import head_problem
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream
-from flag_harness.wire.timeline import response_body as body_of
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, response_body
 
 logger = logging.getLogger(__name__)
 
-_FRAMING = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
-"""Headers that belong to one connection; the server writes its own: every body is chunked, a piece a chunk."""
+_CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+"""Headers of one connection, which the server writes itself: every body is chunked, with one HTTP chunk per piece."""
 _REFUSED_STATUS, _BROKEN_STATUS = 404, 500
-_HEADS = 1024
-"""Heads that are kept rendered: a recorded one is played many times."""
+_CACHED_HEADS = 1024
+"""The number of converted heads that are cached: a recorded head is played many times."""
 LEAVING_SECONDS = 0.5
-"""How long a client may take to hang up where the recorded one did; who is still there then reads on."""
+"""How long a client may take to hang up at the point at which the recorded client did."""
 
 
 class UpstreamApplication:
-    """The upstream as a raw ASGI application; `joined` bodies are sent in one piece.
+    """An upstream as a raw ASGI application; with `joined`, each body is sent as one chunk.
 
-    What is refused is kept in `refusals`; `connections_of` holds the open connections by their clients' addresses.
+    `refusals` are the errors that the upstream refused with; `connections_of` maps a client's address to its open
+    connection.
     """
 
     def __init__(self, upstream: Upstream, clock: Clock, *, joined: bool) -> None:
         self._upstream, self._clock, self._joined = upstream, clock, joined
-        self._rendered = lru_cache(_HEADS)(_rendered)
+        self._head_message = lru_cache(_CACHED_HEADS)(_head_message)
         self.connections_of: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        request = await _read(scope, receive)
+        request = await _read_request(scope, receive)
         if request is None:
-            return  # whoever asked has gone before all was said: nothing is answered, and no interaction used up
+            return  # the client left before its request was complete: nothing is answered, no interaction is used up
         response = self._answer(request)
         if (
             self._joined
@@ -47,49 +47,51 @@ class UpstreamApplication:
             and isinstance(response[-1], End)
             and not response[-1].make_refusal
         ):
-            await send(self._rendered(response[0]))
-            await send({"type": "http.response.body", "body": body_of(response)})
+            await send(self._head_message(response[0]))
+            await send({"type": "http.response.body", "body": response_body(response)})
         else:
-            await self._play(response, scope, receive, send)
+            await self._send_pieces(response, scope, receive, send)
 
-    async def _play(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+    async def _send_pieces(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         start = self._clock.now()
         for piece in response:
             if not self._clock.has_reached(start + piece.at):
                 await self._clock.async_sleep(start + piece.at - self._clock.now())
             if scope["client"] not in self.connections_of:
-                return  # whoever asked has gone: nobody is kept waiting for the rest
+                return  # the client has left
             if isinstance(piece, Cut):
                 await self._cut(piece, scope, receive)
                 return
             if isinstance(piece, End) and piece.make_refusal is not None:
-                await self._abandoned(piece.make_refusal, scope, receive)
+                await self._wait_for_leave(piece.make_refusal, scope, receive)
                 return
-            await send(self._rendered(piece) if isinstance(piece, Head) else _body_message(piece))
+            await send(self._head_message(piece) if isinstance(piece, Head) else _body_message(piece))
 
-    async def _abandoned(self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any) -> None:
-        """Let the client go where its recorded one went; one that stays reads on, past all that is known."""
+    async def _wait_for_leave(
+        self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
+    ) -> None:
+        """Wait for the client to leave as the recorded one did; a client that stays gets a refusal and a cut."""
         try:
             await asyncio.wait_for(receive(), LEAVING_SECONDS)
         except TimeoutError:
-            self._note(refuse())
+            self._keep_refusal(refuse())
             await self._cut(Cut(0.0, "eof"), scope, receive)
 
     def _answer(self, request: Request) -> Response:
-        """What the upstream says, where HTTP can carry it."""
+        """Return the upstream's answer, or a plain error if it refuses, fails, or cannot be sent over HTTP."""
         try:
             response = self._upstream(request)
             if isinstance(response[0], Head):
-                self._rendered(response[0])
+                self._head_message(response[0])
         except Refusal as refusal:
-            return _told(_REFUSED_STATUS, self._note(refusal))
+            return _plain_answer(_REFUSED_STATUS, self._keep_refusal(refusal))
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
-            return _told(_BROKEN_STATUS, "broken")
+            return _plain_answer(_BROKEN_STATUS, "broken")
         return response
 
-    def _note(self, refusal: Any) -> str:
-        """Keep and log a refusal; its name in the log."""
+    def _keep_refusal(self, refusal: Any) -> str:
+        """Keep and log a refusal, and return its name in the log."""
         self.refusals.append(refusal)
         miss = f"miss-{len(self.refusals)}"
         logger.error("%s: %s", miss, refusal)
@@ -98,15 +100,15 @@ class UpstreamApplication:
     async def _cut(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         connection = self.connections_of[scope["client"]]
         if cut.how == "read_timeout":
-            await receive()  # the request is read, so what comes next is that the client has gone
+            await receive()  # the request is complete, so the next message says that the client has left
         elif cut.how == "eof":
             connection.close()
         else:
             connection.reset()
 
 
-async def _read(scope: Mapping[str, Any], receive: Any) -> Request | None:
-    """The whole request; `None` where the client went before it had sent all of it."""
+async def _read_request(scope: Mapping[str, Any], receive: Any) -> Request | None:
+    """Read the whole request; return None if the client leaves before it is complete."""
     body = bytearray()
     more = True
     while more:
@@ -122,25 +124,25 @@ async def _read(scope: Mapping[str, Any], receive: Any) -> Request | None:
     return Request(scope["method"], url, headers, bytes(body))
 
 
-def _rendered(head: Head) -> dict[str, Any]:
-    """The ASGI message for a head. Raises `ValueError` for what HTTP cannot carry."""
+def _head_message(head: Head) -> dict[str, Any]:
+    """Return the ASGI message for a head. Raise `ValueError` if HTTP cannot carry it."""
     if reason := head_problem(head.status, head.headers):
         raise ValueError(reason)
     headers = [
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in head.headers
-        if name.lower() not in _FRAMING
+        if name.lower() not in _CONNECTION_HEADERS
     ]
     return {"type": "http.response.start", "status": head.status, "headers": headers}
 
 
 def _body_message(piece: Piece) -> dict[str, Any]:
-    """The ASGI message for a chunk, or for the end."""
+    """Return the ASGI message for a chunk, or for the end."""
     data = piece.data if isinstance(piece, Chunk) else b""
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}
 
 
-def _told(status: int, words: str) -> Response:
-    """An answer that is none of the API: plain words, and no reason to ask again."""
+def _plain_answer(status: int, text: str) -> Response:
+    """Return an answer in plain text, which no client takes for the API's, and which tells the SDK not to retry."""
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
-    return Head(0.0, status, headers), Chunk(0.0, words.encode()), End(0.0)
+    return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)

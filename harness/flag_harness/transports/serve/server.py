@@ -1,4 +1,4 @@
-"""An upstream over real HTTP: for clients in other processes, for recording through sockets, for tests that kill."""
+"""Serve an upstream over real HTTP, for clients in other processes."""
 
 import asyncio
 import contextlib
@@ -26,14 +26,14 @@ START_SECONDS = 10.0
 class LoopbackServer:
     """Serves an upstream through layers (outermost first) at `url`, from a thread, while its `with` block runs.
 
-    `pace` 0 sends a body at once, joined; 1 keeps the times of the data, each piece an HTTP chunk of its own; a `clock`
-    takes the place of both, its pieces are chunks, too. A cut aborts the connection: `reset` and `refused` with a TCP
-    reset, `eof` by closing it before its body is complete, `read_timeout` by saying nothing more until the client goes.
+    With `pace` 0 a body is sent at once, as one chunk; with 1 each piece is an HTTP chunk at its recorded time. A
+    `clock` overrides `pace`, and its pieces are chunks too. A cut breaks the connection: `reset` and `refused` with a
+    TCP reset, `eof` by closing it before the body is complete, `read_timeout` by silence until the client leaves.
 
-    What an upstream refused (a cassette's miss) is answered with 404, `x-should-retry: false` and its number
-    (`miss-1`), so that no agent takes it for an error that it can act on; what there is to say stands in the log and in
-    `refusals`. An upstream that raises anything else is answered with 500, `broken` and the error in the log. Listens
-    on loopback only unless `allow_any_host` is true; raises `HarnessError` for another host.
+    If the upstream refuses a request (a cassette's miss), the answer is 404 with `x-should-retry: false` and a number
+    (`miss-1`), which no agent takes for an error of the API; the message is in the log and in `refusals`. If it raises
+    another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback only: raise
+    `HarnessError` for another host, unless `allow_any_host` is true.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class LoopbackServer:
                 "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
             )
         joined = clock is None and not pace
-        answering = with_layers(upstream, *layers) if layers else upstream
-        self._application = UpstreamApplication(answering, clock or clock_for(pace), joined=joined)
+        upstream_with_layers = with_layers(upstream, *layers) if layers else upstream
+        self._application = UpstreamApplication(upstream_with_layers, clock or clock_for(pace), joined=joined)
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
@@ -66,7 +66,7 @@ class LoopbackServer:
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """What the upstream refused, in order."""
+        """The errors with which the upstream refused requests, in order."""
         return tuple(self._application.refusals)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class LoopbackServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a thread of its own: no signals, no log, stopped from another thread."""
+    """uvicorn in a thread of its own: without signals or a log, stopped from another thread."""
 
     def __init__(self, application: UpstreamApplication, listener: socket.socket) -> None:
         protocol = type("_ServerProtocol", (ConnectionProtocol,), {"connections_of": application.connections_of})
@@ -112,17 +112,17 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
 
     def run_until_stopped(self) -> None:
-        """Serve until `stop`; then close every socket and cancel what still runs."""
+        """Serve until `stop`, then close every socket and cancel what still runs."""
         with contextlib.closing(self._listener):
             asyncio.run(self.serve(sockets=[self._listener]))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
+        """Begin to listen, and set `ready`."""
         await super().startup(sockets)
         self.ready.set()
 
     def stop(self) -> None:
-        """Ask the thread to end, open streams or not."""
+        """Ask the thread to end, even if streams are open."""
         self.force_exit = True
         self.should_exit = True
 

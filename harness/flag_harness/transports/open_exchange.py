@@ -1,0 +1,60 @@
+"""One request on its way through the layers."""
+
+from collections.abc import AsyncGenerator, Generator
+
+from flag_harness.clock import Clock
+from flag_harness.wire.layers import apply_edits, ask_layers
+from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request, Response
+
+
+class OpenExchange:
+    """A request that is being answered: the layers' answer, if one has answered, and their edits of each piece.
+
+    `error` is the exception with which a live connection broke.
+    """
+
+    __slots__ = ("answer", "clock", "edits", "error", "start")
+
+    def __init__(self, request: Request, layers: tuple[Layer, ...], clock: Clock) -> None:
+        self.clock, self.start = clock, clock.now()
+        self.answer: Response | None
+        self.edits: tuple[Edit, ...]
+        self.answer, self.edits = ask_layers(request, layers) if layers else (None, ())
+        self.error: Exception | None = None
+
+    def edit(self, source: Generator[Piece]) -> Generator[Piece]:
+        """Return the pieces of `source` as the layers edit them; closing the result closes `source`."""
+        return self._edit(source) if self.edits else source
+
+    def async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+        """Do what `edit` does, for an async source."""
+        return self._async_edit(source) if self.edits else source
+
+    def elapsed(self) -> float:
+        """Return the seconds since the request was sent."""
+        return self.clock.now() - self.start
+
+    def _edit(self, source: Generator[Piece]) -> Generator[Piece]:
+        piece: Piece | None = None
+        try:
+            for piece in source:
+                yield from apply_edits(piece, self.edits)
+        finally:
+            self._close(piece)
+            source.close()
+
+    async def _async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+        piece: Piece | None = None
+        try:
+            async for piece in source:
+                for edited_piece in apply_edits(piece, self.edits):
+                    yield edited_piece
+        finally:
+            self._close(piece)
+            await source.aclose()
+
+    def _close(self, last: Piece | None) -> None:
+        """Tell the layers that the client has stopped reading, unless the response is complete."""
+        if not isinstance(last, (Cut, End)):
+            for _ in apply_edits(End(self.elapsed(), abandoned=True), self.edits):
+                pass
