@@ -42,6 +42,11 @@ class Location:
         """Return whether the named conjunctions explain every failing row."""
         return not self.reason
 
+    @property
+    def caveat(self) -> str:
+        """What was not looked at, to be shown with the result."""
+        return f"other conjunctions of {self.excluded_size + 1} or more literals are not ruled out"
+
     def __str__(self) -> str:
         parts = ["fails when " + ", or when ".join(map(str, self.named))] if self.named else []
         if self.reason:
