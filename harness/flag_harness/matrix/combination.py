@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations as subsets
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import Flag, check_flags, combination_id
+from flag_harness.flags import OFF, Flag, check_flags, combination_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Combination:
         """What the environment must hold: `true` where a flag is on, `None` (unset) where it is off."""
         return {flag.env: "true" if flag.name in self.on else None for flag in self.flags}
 
+    @property
+    def values(self) -> dict[str, bool]:
+        """The value of each flag by its name."""
+        return {flag.name: flag.name in self.on for flag in self.flags}
+
     def __contains__(self, name: str) -> bool:
         return name in self.on
 
@@ -39,6 +44,15 @@ def matrix(flags: Sequence[Flag]) -> tuple[Combination, ...]:
     names = [flag.name for flag in declared]
     every = (frozenset(on) for size in range(len(names) + 1) for on in subsets(names, size))
     return tuple(Combination(declared, on) for on in every if _satisfied(declared, on))
+
+
+def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
+    """Return the combination of these flags that an id names, or None if it names none of theirs."""
+    names = [] if combination_id == OFF else combination_id.split("+")
+    declared = tuple(flags)
+    if not combination_id or not {flag.name for flag in declared}.issuperset(names):
+        return None
+    return Combination(declared, frozenset(names))
 
 
 def pinned(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:

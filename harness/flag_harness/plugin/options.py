@@ -10,6 +10,7 @@ from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
 from flag_harness.plugin.run.age import add_age_option, max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
+from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.rivals import FixtureRivals
 from flag_harness.plugin.run.summary import RunSummary
@@ -44,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
     add_age_option(group)
+    add_effects_options(group)
     if is_vcr_enabled(pluginmanager) and not is_registered_elsewhere("--block-network", pluginmanager):
         add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
@@ -77,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORT_MASK] = ReportMask()
     config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
     config.pluginmanager.register(RunSummary(max_age(config)), "flag-harness-summary")
+    config.pluginmanager.register(FlagEffects(config), "flag-harness-effects")
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")

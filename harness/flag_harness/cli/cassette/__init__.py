@@ -4,6 +4,7 @@ import argparse
 
 from flag_harness.cli.cassette.check import add_check_command
 from flag_harness.cli.cassette.diff import add_diff_command
+from flag_harness.cli.cassette.effects import add_effects_command
 from flag_harness.cli.cassette.export import add_export_command
 from flag_harness.cli.cassette.import_ import add_import_command
 from flag_harness.cli.cassette.prune import add_prune_command
@@ -14,6 +15,7 @@ from flag_harness.cli.cassette.stat import add_stat_command
 COMMANDS = (
     add_check_command,
     add_diff_command,
+    add_effects_command,
     add_export_command,
     add_import_command,
     add_prune_command,

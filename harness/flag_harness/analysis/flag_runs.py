@@ -1,0 +1,79 @@
+"""Runs of tests under their combinations, as attribution and blame compare them: from traffic, or from cassettes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flag_harness.analysis.attribution import Attribution, attribute_effects
+from flag_harness.analysis.paired_runs import ObservedRun
+from flag_harness.analysis.request_changes import SentRequest, simplify_requests
+from flag_harness.cassette import Cassette
+from flag_harness.cassette.match.matching import body_value
+from flag_harness.flags import Flag
+from flag_harness.matrix import FlagSpace, MatrixFlag, parse_combination
+from flag_harness.wire.compression import decompress
+from flag_harness.wire.message import parse_response
+from flag_harness.wire.timeline import Request, Response
+
+_COMPARED_HEADER_PREFIX = "anthropic-"
+
+
+def flag_space(flags: Iterable[Flag]) -> FlagSpace:
+    """Return the space of these flags: each is off by default."""
+    return FlagSpace([MatrixFlag(flag.name, requires=flag.requires) for flag in flags])
+
+
+def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
+    """Return the requests of a test as attribution compares them: without hosts, and without the API's own words."""
+    requests: list[SentRequest] = []
+    answers: list[Sequence[Any]] = []
+    for request, response in exchanges:
+        headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
+        requests.append(SentRequest(request.method, request.path, headers, body_value(request.body)))
+        answers.append(parse_response(decompress(response)).blocks)
+    return tuple(simplify_requests(requests, answers))
+
+
+def name_of_test(case: str, combination: str) -> str:
+    """Return the name that the runs of a test share: its node id without the combination.
+
+    >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
+    'test_a.py::test_x[*-b]'
+    """
+    function, bracket, parameters = case.partition("[")
+    return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
+
+
+def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:
+    """Return what each flag changes, learnt from recordings alone.
+
+    Recordings of one test under several combinations are compared. A cassette that does not say under which
+    combination of these flags it was recorded is left out.
+    """
+    space = flag_space(flags)
+    tests: dict[str, list[ObservedRun]] = {}
+    for cassette in cassettes:
+        envelope = cassette.envelope
+        combination = parse_combination(flags, envelope.combination)
+        if combination is None:
+            continue
+        own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
+        requests = sent_requests((one.request, one.response) for one in own)
+        row = space.row(combination.values)
+        tests.setdefault(name_of_test(envelope.case, envelope.combination), []).append(ObservedRun(row, requests))
+    return attribute_effects(space, tests)
+
+
+def effect_lines(attribution: Attribution) -> list[str]:
+    """Return one line for each effect, flag by flag, then the flags that changed nothing."""
+    names = list(dict.fromkeys(effect.flag for effect in attribution.effects))
+    width = max(map(len, names), default=0)
+    lines = []
+    for name in names:
+        for index, effect in enumerate(attribution.effects_of(name)):
+            lines.append(f"{name if not index else '':<{width}}  {effect}")
+    return [*lines, *inert_lines(attribution.inert)]
+
+
+def inert_lines(inert: Mapping[str, int]) -> list[str]:
+    """Return a line for each flag that changed no request."""
+    return [f"{name}: changed no request in {pairs} of {pairs} pairs" for name, pairs in inert.items()]

@@ -1,0 +1,58 @@
+"""`flag-harness cassette effects`: says what each flag changes, from recordings alone."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from flag_harness.analysis.flag_runs import attribute_cassettes, effect_lines
+from flag_harness.cassette import Cassette
+from flag_harness.config import read_config
+from flag_harness.errors import CassetteError
+
+_EXAMPLES = """examples:
+  flag-harness cassette effects
+  flag-harness cassette effects recordings/test_refund
+  flag-harness cassette effects --json | jq '.effects[] | select(.flag == "streaming") | .path'
+
+Recordings of one test under combinations that differ in one flag alone are compared. The flags are those of
+[tool.flag-harness.flags] in ./pyproject.toml. Without a PATH, its recordings directory is read.
+
+Exit code: 0 every flag changes something, 1 a flag changes no request, 2 wrong usage."""
+
+
+def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `effects`."""
+    parser = commands.add_parser(
+        "effects",
+        help="say what each flag changes in the recorded requests",
+        description="Say what each flag changes in the recorded requests.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or folders of them")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = read_config(Path("pyproject.toml"))
+    attribution = attribute_cassettes(_load_cassettes(arguments.paths or [Path(config.recordings)]), config.flags)
+    if arguments.json:
+        effects = [asdict(effect) for effect in attribution.effects]
+        print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))
+    else:
+        print("\n".join(effect_lines(attribution)) or "No recordings of a test under two combinations were found.")
+        for name in attribution.unpaired:
+            print(f"{name}: not shown; no two recordings of a test differ in this flag alone")
+    return 1 if attribution.inert else 0
+
+
+def _load_cassettes(paths: Sequence[Path]) -> Iterator[Cassette]:
+    for path in paths:
+        if not path.exists():
+            raise CassetteError(f"{path} does not exist; name a cassette, or a folder of them")
+        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+            if "blobs" not in file.parts:
+                yield Cassette.load(file)

@@ -1,0 +1,163 @@
+"""Says at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.stash import COMBINATION, TRAFFIC
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flag_harness.analysis.attribution import Attribution
+    from flag_harness.analysis.blame import Finding, Run
+    from flag_harness.flags import Flag
+    from flag_harness.matrix.space import FlagSpace
+
+INERT_FLAG = "inert-flag"
+FAIL_ON = (INERT_FLAG,)
+"""What `--harness-fail-on` takes."""
+
+_ATTRIBUTE = "flag_harness_run"
+"""The attribute of a report that holds the run. Workers send it as plain values."""
+_MOST_TESTS_NAMED = 3
+
+
+def add_effects_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-fail-on`."""
+    group.addoption(
+        "--harness-fail-on",
+        action="append",
+        choices=FAIL_ON,
+        default=[],
+        help="fail the run if this is found; inert-flag: a flag that changed no request in any test",
+    )
+
+
+class FlagEffects:
+    """Collects the runs of matrix tests, on any worker, and reports what their flags changed and broke."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._attribution: Attribution | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """Attach what a matrix test sent, and its outcome, to the report of its call."""
+        report = yield
+        if report.when == "call" and item.get_closest_marker("flag_matrix") and COMBINATION in item.stash:
+            setattr(report, _ATTRIBUTE, _observe(item, report))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect a run. A test whose setup or teardown fails has failed."""
+        if (run := getattr(report, _ATTRIBUTE, None)) is not None:
+            self._runs[report.nodeid] = run
+        elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
+            self._runs[report.nodeid]["passed"] = False
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print the effects of the flags (not under `-q`), the flags without one, and what explains the failures."""
+        if not self._runs:
+            return
+        from flag_harness.analysis.flag_runs import effect_lines, inert_lines
+
+        attribution = self.attribution()
+        is_quiet = self._config.get_verbosity() < 0
+        lines = inert_lines(attribution.inert) if is_quiet else effect_lines(attribution)
+        if lines:
+            terminalreporter.section("what each flag changes", sep="-")
+            for line in lines:
+                terminalreporter.write_line(line)
+        findings = self._findings()
+        if findings:
+            terminalreporter.section("which flags broke it", sep="-")
+            for finding in findings:
+                for line in self._finding_lines(finding):
+                    terminalreporter.write_line(line)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the run if it was asked to fail on a flag without effect."""
+        is_worker = hasattr(self._config, "workerinput")
+        if is_worker or INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
+            return
+        if self.attribution().inert and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def attribution(self) -> "Attribution":
+        """Return what the flags changed in this run."""
+        if self._attribution is None:
+            from flag_harness.analysis.attribution import attribute_effects
+            from flag_harness.analysis.paired_runs import ObservedRun
+            from flag_harness.analysis.request_changes import SentRequest
+
+            space = self._space()
+            tests: dict[str, list[ObservedRun]] = {}
+            for run in self._ordered():
+                requests = tuple(SentRequest(*request) for request in run["requests"])
+                tests.setdefault(run["test"], []).append(ObservedRun(space.row(run["values"]), requests))
+            self._attribution = attribute_effects(space, tests)
+        return self._attribution
+
+    def _findings(self) -> "tuple[Finding, ...]":
+        from flag_harness.analysis.blame import explain_tests
+
+        space = self._space()
+        tests: dict[str, list[Run]] = {}
+        for run in self._ordered():
+            tests.setdefault(run["test"], []).append((space.row(run["values"]), run["passed"]))
+        # a test with a single row says nothing about its flags
+        return explain_tests(space, {name: runs for name, runs in tests.items() if len({*runs}) > 1})
+
+    def _finding_lines(self, finding: "Finding") -> "Sequence[str]":
+        named = ", ".join(finding.tests[:_MOST_TESTS_NAMED])
+        more = len(finding.tests) - _MOST_TESTS_NAMED
+        failing = [nodeid for nodeid, run in self._runs.items() if run["test"] in finding.tests and not run["passed"]]
+        smallest = min(failing, key=lambda nodeid: (sum(map(bool, self._runs[nodeid]["values"].values())), nodeid))
+        return [
+            f"{finding} ({named}{f' and {more} more' if more > 0 else ''})",
+            f"  To reproduce: pytest {shlex.quote(smallest)}",
+        ]
+
+    def _ordered(self) -> list[dict[str, Any]]:
+        return [self._runs[nodeid] for nodeid in sorted(self._runs)]
+
+    def _space(self) -> "FlagSpace":
+        from flag_harness.analysis.flag_runs import flag_space
+
+        return flag_space(self._used_flags())
+
+    def _used_flags(self) -> "list[Flag]":
+        used = {name for run in self._runs.values() for name in run["values"]}
+        return [flag for flag in all_flags(self._config) if flag.name in used]
+
+
+def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+    """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
+    from flag_harness.analysis.flag_runs import name_of_test, sent_requests
+    from flag_harness.cassette.interaction import kept_request
+
+    combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)
+    exchanges = []
+    if traffic is not None:
+        exchanges = [
+            (traffic.plan.filters.filter_request(kept_request(request)), response)
+            for request, response in traffic.exchanges
+        ]
+    return {
+        "test": name_of_test(item.nodeid, combination.id),
+        "values": combination.values,
+        "passed": not report.failed,
+        "requests": [
+            [request.method, request.path, [list(header) for header in request.headers], _plain(request.body)]
+            for request in sent_requests(exchanges)
+        ],
+    }
+
+
+def _plain(body: Any) -> Any:
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else body
