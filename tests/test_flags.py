@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, STREAMING, TRUE, Flag, check_flags, combination_id, explaining_flag
+from flag_harness.flags import SHIPPED, STREAMING, TRUE, Flag, check_flags, combination_id
 
 
 @given(st.text())
@@ -56,28 +56,3 @@ def test_flags_whose_combinations_would_have_no_ids_of_their_own_are_refused(fla
 def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
     """Any variable that a process can be given will do."""
     check_flags(flags)
-
-
-@pytest.mark.parametrize(
-    ("path", "flag"),
-    [
-        ("stream", "streaming"),
-        ("system[0].cache_control", "prompt_cache"),
-        ("messages[3].content[0].cache_control.ttl", "prompt_cache"),
-        ("max_tokens", "extended_output"),
-        ("thinking.budget_tokens", "extended_output"),
-        ("output_config.effort", "extended_output"),
-        ("messages[0].content", None),
-        ("upstream", None),
-        ("", None),
-    ],
-)
-def test_the_flag_behind_a_place_of_the_body(path: str, flag: str | None) -> None:
-    """Whole keys decide, wherever they stand in the path."""
-    assert flag == explaining_flag(path)
-
-
-def test_a_flag_that_the_project_does_not_have_explains_nothing() -> None:
-    """One with the shipped variable does, by the name that the project gave it."""
-    assert explaining_flag("max_tokens", [Flag("planner", "PLANNER_V2")]) is None
-    assert "long" == explaining_flag("max_tokens", [Flag("long", "ENABLE_EXTENDED_OUTPUT")])

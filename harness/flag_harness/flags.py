@@ -11,7 +11,6 @@ TRUE = frozenset({"true", "t", "yes", "y", "1"})
 
 OFF = "off"
 
-_KEY = re.compile(r"[^.\[\]]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE = re.compile(r"[^\s=\0]+")
 
@@ -69,21 +68,6 @@ def check_flags(flags: Sequence[Flag]) -> None:
                 f"flag {flag.name!r} requires {missing[0]!r}, which is not among these flags ({', '.join(names)}); "
                 f"add {missing[0]!r} to them"
             )
-
-
-_CHANGES = {"cache_control": PROMPT_CACHE, "max_tokens": EXTENDED_OUTPUT, "output_config": EXTENDED_OUTPUT}
-_CHANGES |= {"stream": STREAMING, "thinking": EXTENDED_OUTPUT}
-
-
-def explaining_flag(path: str, flags: Iterable[Flag] = SHIPPED) -> str | None:
-    """Which of a project's flags changes this place of a request's body, as far as they are the shipped ones.
-
-    >>> explaining_flag("messages[0].content[0].cache_control.type")
-    'prompt_cache'
-    """
-    names = {flag.env: flag.name for flag in flags}
-    variables = (_CHANGES[key].env for key in _KEY.findall(path) if key in _CHANGES)
-    return next((names[variable] for variable in variables if variable in names), None)
 
 
 def _is_true(text: str) -> bool:

@@ -11,9 +11,9 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.miss import MAX_RANKED, Miss, MissReporter, request_differences
 from flag_harness.errors import CassetteMiss
-from flag_harness.flags import explaining_flag
 from flag_harness.wire.timeline import End, Headers, Request
 
+CHANGED_BY = {"max_tokens": "extended_output", "system[0].cache_control": "prompt_cache", "stream": "streaming"}
 ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
 PATH = Path("recordings/x.json")
 COMMAND = "pytest cases -k x --record-mode=rewrite"
@@ -33,7 +33,7 @@ def _interaction(
 
 
 def _miss(asked: Interaction, cassette: Cassette, unplayed: tuple[int, ...], command: str = COMMAND) -> Miss:
-    return MissReporter(cassette, cassette.index, explaining_flag, command).report_miss(asked, unplayed)
+    return MissReporter(cassette, cassette.index, CHANGED_BY.get, command).report_miss(asked, unplayed)
 
 
 def _message(asked: Interaction, *recorded: Interaction, unplayed: tuple[int, ...] | None = None) -> str:

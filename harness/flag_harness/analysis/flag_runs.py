@@ -10,7 +10,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import body_value
 from flag_harness.flags import Flag
 from flag_harness.matrix import FlagSpace, MatrixFlag, parse_combination
-from flag_harness.wire.compression import decompress
+from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
 
@@ -29,7 +29,7 @@ def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRe
     for request, response in exchanges:
         headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
         requests.append(SentRequest(request.method, request.path, headers, body_value(request.body)))
-        answers.append(parse_response(decompress(response)).blocks)
+        answers.append(parse_response(decompress_response(response)).blocks)
     return tuple(simplify_requests(requests, answers))
 
 

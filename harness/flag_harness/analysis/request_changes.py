@@ -44,7 +44,9 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
     """
     numbers: dict[str, str] = {}
     return [
-        SentRequest(one.method, one.path, one.headers, _number_ids(_mark_echoes(one.body, answers[:index]), numbers))
+        SentRequest(
+            one.method, one.path, one.headers, _number_ids(_mark_echoes(_as_blocks(one.body), answers[:index]), numbers)
+        )
         for index, one in enumerate(requests)
     ]
 
@@ -143,6 +145,23 @@ def _item_key(item: Any) -> str:
     return repr(item)
 
 
+def _as_blocks(body: Any) -> Any:
+    """Write each text that stands for a content block as that block: the API takes both, and a mark needs a block."""
+    if not isinstance(body, Mapping):
+        return body
+    blocks = dict(body)
+    if isinstance(blocks.get("system"), str):
+        blocks["system"] = [{"type": "text", "text": blocks["system"]}]
+    if isinstance(blocks.get("messages"), list):
+        blocks["messages"] = [
+            {**message, "content": [{"type": "text", "text": message["content"]}]}
+            if isinstance(message, Mapping) and isinstance(message.get("content"), str)
+            else message
+            for message in blocks["messages"]
+        ]
+    return blocks
+
+
 def _mark_echoes(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
     messages = body.get("messages") if isinstance(body, Mapping) else None
     if not isinstance(messages, list):
@@ -154,8 +173,7 @@ def _mark_echo(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
     """Replace an assistant turn that repeats an answer; cache marks on it stay, and so does a block left out."""
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return message
-    content = message.get("content")
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    blocks = message.get("content")
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         return message
     own = [*map(_block_key, blocks)]

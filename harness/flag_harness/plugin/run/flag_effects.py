@@ -59,6 +59,7 @@ class FlagEffects:
         elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
             self._runs[report.nodeid]["passed"] = False
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the effects of the flags (not under `-q`), the flags without one, and what explains the failures."""
         if not self._runs:
@@ -98,6 +99,8 @@ class FlagEffects:
             space = self._space()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._ordered():
+                if not run["is_comparable"]:
+                    continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 tests.setdefault(run["test"], []).append(ObservedRun(space.row(run["values"]), requests))
             self._attribution = attribute_effects(space, tests)
@@ -152,6 +155,7 @@ def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
         "test": name_of_test(item.nodeid, combination.id),
         "values": combination.values,
         "passed": not report.failed,
+        "is_comparable": traffic is not None and not traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _plain(request.body)]
             for request in sent_requests(exchanges)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
@@ -12,10 +11,10 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, Refusal
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
-from flag_harness.flags import explaining_flag
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.plan import TrafficPlan
+from flag_harness.plugin.test.recorded_effects import RecordedEffects
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.requeueing import make_requeueing_layer
 from flag_harness.plugin.test.saving import new_envelope, save_recording
@@ -73,12 +72,13 @@ class CassetteTraffic:
         self._network_refusals: list[Any] = []
         self._mixing_refusals: list[CassetteMiss] = []
         self._recorded_by_test: int | None = None
+        self.excluded_from_effects = ""
 
     def _make_replay(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
             self.plan.cassette or empty,
-            explain=partial(explaining_flag, flags=self.plan.flags),
+            explain=RecordedEffects(self.plan.path.parent, self.plan.flags).flag_that_changes,
             record=self.command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
@@ -138,6 +138,13 @@ class CassetteTraffic:
         )
         self._mixing_refusals.append(refusal)
         raise refusal
+
+    def exclude_from_effects(self, reason: str) -> None:
+        """Leave this run out when the effects of flags are worked out: the test itself does something else here.
+
+        Call it in a matrix test that asks other things, or sets other variables, under one of its combinations.
+        """
+        self.excluded_from_effects = reason
 
     def http_client(self) -> "Client":
         """Return a sync client of the SDK's HTTP library, for `anthropic.Anthropic(http_client=...)`."""

@@ -1,0 +1,40 @@
+"""Names the flag that explains a difference, learnt from the recordings beside the test's own."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flag_harness.cassette import Cassette
+from flag_harness.errors import CassetteError
+from flag_harness.flags import Flag
+
+if TYPE_CHECKING:
+    from flag_harness.analysis.attribution import Attribution
+
+_MOST_CASSETTES = 256
+"""How many recordings are read to explain a miss: as many as a test of eight flags has."""
+
+
+class RecordedEffects:
+    """What each flag changes in the recordings of a folder. They are read when the first difference is explained."""
+
+    def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:
+        self._folder, self._flags = folder, flags
+
+    def flag_that_changes(self, path: str) -> str | None:
+        """Return the flag that changes a path of a request body, or None if the recordings show none."""
+        return self._attribution.flag_that_changes(path)
+
+    @cached_property
+    def _attribution(self) -> "Attribution":
+        from flag_harness.analysis.flag_runs import attribute_cassettes
+
+        return attribute_cassettes(self._load_cassettes(), self._flags)
+
+    def _load_cassettes(self) -> Iterator[Cassette]:
+        for file in sorted(self._folder.glob("*.json"))[:_MOST_CASSETTES]:
+            try:
+                yield Cassette.load(file)
+            except CassetteError:
+                continue  # a broken recording is reported by the test that plays it

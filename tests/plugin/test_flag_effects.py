@@ -1,0 +1,119 @@
+"""What a run says of its flags: what each changes, which change nothing, and which broke a test."""
+
+import sys
+
+import pytest
+
+CONFIGURATION = """
+[tool.flag-harness.flags]
+streaming = "STREAM"
+concise = "CONCISE"
+idle = "IDLE"
+"""
+TEST = """
+import os
+
+import anthropic
+import pytest
+
+@pytest.mark.flag_matrix("streaming", "concise", "idle")
+def test_ask(cassette, flags):
+    client = anthropic.Anthropic(max_retries=0)
+    client.messages.create(
+        model="claude-haiku-4-5",
+        max_tokens=100 if os.environ.get("CONCISE") else 200,
+        stream=bool(os.environ.get("STREAM")),
+        messages=[{"role": "user", "content": "Hello."}],
+    )
+    assert not ({condition})
+"""
+SIMULATED = ("--disable-recording", "--harness-upstream=simulator")
+
+
+@pytest.fixture
+def repository(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A repository with three flags, of which one does nothing."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    pytester.makepyfile(test_ask=TEST.format(condition="False"))
+    return pytester
+
+
+def test_each_flag_is_reported_with_the_paths_that_it_changes(repository: pytest.Pytester) -> None:
+    """The flag without an effect has a line of its own."""
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=8)
+    run.stdout.fnmatch_lines(
+        [
+            "*- what each flag changes -*",
+            "streaming  stream: False → True (4 of 4 pairs)",
+            "concise    max_tokens: 200 → 100 (4 of 4 pairs)",
+            "idle: changed no request in 4 of 4 pairs",
+        ]
+    )
+    run.stdout.no_fnmatch_line("*which flags broke it*")
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_quiet_run_names_only_the_flags_that_change_nothing(
+    repository: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """Also if the tests ran on workers."""
+    run = repository.runpytest_subprocess("-q", *SIMULATED, *workers)
+    run.stdout.fnmatch_lines(["idle: changed no request in 4 of 4 pairs"])
+    run.stdout.no_fnmatch_line("*max_tokens: 200*")
+
+
+def test_a_run_can_fail_on_a_flag_that_changes_nothing(repository: pytest.Pytester) -> None:
+    """The tests pass, and the exit code is 1."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-fail-on=inert-flag")
+    run.assert_outcomes(passed=8)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    used = repository.runpytest_subprocess(*SIMULATED, "--harness-fail-on=inert-flag", "-k", "nothing")
+    assert pytest.ExitCode.NO_TESTS_COLLECTED == used.ret
+
+
+def test_the_flags_that_broke_a_test_are_named_with_a_command(repository: pytest.Pytester) -> None:
+    """The smallest conjunction, with a negation, and the smallest failing run."""
+    repository.makepyfile(test_ask=TEST.format(condition="'concise' in flags and 'streaming' not in flags"))
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=6, failed=2)
+    run.stdout.fnmatch_lines(
+        [
+            "*- which flags broke it -*",
+            "fails when not streaming and concise: 1 test (test_ask.py::test_ask[[]*[]])",
+            "  To reproduce: pytest 'test_ask.py::test_ask[[]concise[]]'",
+        ]
+    )
+
+
+def test_a_run_that_the_test_excludes_is_compared_with_no_other(repository: pytest.Pytester) -> None:
+    """A test that does something else under one combination says so, and the flags are not blamed for it."""
+    excluding = TEST.format(condition="False").replace(
+        "    client =", "    if 'idle' in flags: cassette.exclude_from_effects('asks something else')\n    client ="
+    )
+    repository.makepyfile(test_ask=excluding)
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.stdout.fnmatch_lines(["streaming  stream: False → True (2 of 2 pairs)"])
+    run.stdout.no_fnmatch_line("idle*")
+
+
+def test_a_miss_names_the_flag_that_the_recordings_beside_it_show(repository: pytest.Pytester) -> None:
+    """Learnt from the recordings of the other combinations: a flag of the project, by its own name."""
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
+    repository.makepyfile(test_ask=TEST.format(condition="False").replace("else 200", "else 300"))
+    run = repository.runpytest_subprocess("-k", "test_ask[off]", "-q")
+    run.stdout.fnmatch_lines(["  max_tokens: recorded 200, sent 300   [[]the flag concise changes this[]]"])
+
+
+def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester) -> None:
+    """`flag-harness cassette effects` says the same, and exits with 1 because of the idle flag."""
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
+    run = repository.run(sys.executable, "-m", "flag_harness.cli", "cassette", "effects")
+    assert 1 == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "streaming  stream: False → True (4 of 4 pairs)",
+            "concise    max_tokens: 200 → 100 (4 of 4 pairs)",
+            "idle: changed no request in 4 of 4 pairs",
+        ]
+    )
