@@ -40,10 +40,10 @@ ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hel
         *[
             (turn, turn)
             for turn in (
-                {"role": "assistant", "content": "Something else."},
+                {"role": "assistant", "content": [{"type": "text", "text": "Something else."}]},
                 {"role": "assistant", "content": ["Hello."]},
                 {"role": "assistant", "content": 7},
-                {"role": "user", "content": "Hello."},
+                {"role": "user", "content": [{"type": "text", "text": "Hello."}]},
                 "Hello.",
             )
         ],
