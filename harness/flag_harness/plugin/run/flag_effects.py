@@ -142,13 +142,13 @@ class FlagEffects:
 def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
     from flag_harness.analysis.flag_runs import name_of_test, sent_requests
-    from flag_harness.cassette.interaction import kept_request
+    from flag_harness.cassette.interaction import storable_request
 
     combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)
     exchanges = []
     if traffic is not None:
         exchanges = [
-            (traffic.plan.filters.filter_request(kept_request(request)), response)
+            (traffic.plan.filters.filter_request(storable_request(request)), response)
             for request, response in traffic.exchanges
         ]
     return {
