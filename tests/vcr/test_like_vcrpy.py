@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from flag_harness.vcr import VcrRequest
 from flag_harness.vcr.filters import (
-    applied,
-    replacements,
-    without_headers,
-    without_hosts,
-    without_post_data,
-    without_query,
+    apply_filters,
+    header_filter,
+    host_filter,
+    parse_replacements,
+    post_data_filter,
+    query_filter,
 )
-from flag_harness.vcr.matchers import MATCHERS, failing
+from flag_harness.vcr.matchers import MATCHERS, failing_matchers
 
 vcr_filters = pytest.importorskip("vcr.filters")
 vcr_matchers = pytest.importorskip("vcr.matchers")
@@ -80,7 +80,7 @@ def test_matchers_agree(
     names = [*sorted(MATCHERS.keys() - {"url"})]
     theirs = [getattr(vcr_matchers, name) for name in names]
     expected = vcr_matchers.get_matchers_results(_theirs(sent), _theirs(recorded), theirs)
-    found = failing(VcrRequest(*sent), VcrRequest(*recorded), {name: MATCHERS[name] for name in names})
+    found = failing_matchers(VcrRequest(*sent), VcrRequest(*recorded), {name: MATCHERS[name] for name in names})
     assert [name for name, _ in expected[1]] == found
 
 
@@ -91,7 +91,7 @@ NEW = st.sampled_from([None, "NEW", lambda key, value, request: f"{key}!", lambd
 def test_headers_are_filtered_alike(request: tuple[str, str, bytes, dict[str, str]], wanted: dict[str, Any]) -> None:
     """In any case of their names."""
     theirs = vcr_filters.replace_headers(_theirs(request), list(wanted.items()))
-    ours = applied(VcrRequest(*request), [without_headers(wanted)])
+    ours = apply_filters(VcrRequest(*request), [header_filter(wanted)])
     assert ours is not None
     assert dict(theirs.headers) == dict(ours.headers)
 
@@ -102,7 +102,7 @@ def test_query_parameters_are_filtered_alike(
 ) -> None:
     """The URL that is left is the same, letter by letter."""
     theirs = vcr_filters.replace_query_parameters(_theirs(request), list(wanted.items()))
-    ours = applied(VcrRequest(*request), [without_query(wanted)])
+    ours = apply_filters(VcrRequest(*request), [query_filter(wanted)])
     assert ours is not None
     assert theirs.uri == ours.uri
 
@@ -112,7 +112,7 @@ def test_bodies_are_filtered_alike(
     request: tuple[str, str, bytes, dict[str, str]], wanted: dict[str, Any], nested: bool
 ) -> None:
     """What JSON says, and what stands in a form; a body that is not what its type says is left alone here."""
-    ours = applied(VcrRequest(*request), [without_post_data(wanted, nested)])
+    ours = apply_filters(VcrRequest(*request), [post_data_filter(wanted, nested)])
     assert ours is not None
     try:
         theirs = vcr_filters.replace_body_parameters(_theirs(request), list(wanted.items()), recursive=nested)
@@ -130,9 +130,9 @@ def test_bodies_are_filtered_alike(
 )
 def test_hosts_are_ignored_by_name_or_whole_expression(host: str, left: bool) -> None:
     """As vcrpy has it since patterns may be given."""
-    filters = [without_hosts(["one.example", re.compile(r"two\.\w+")])]
+    filters = [host_filter(["one.example", re.compile(r"two\.\w+")])]
     request = VcrRequest("GET", f"https://{host}/", b"", {})
-    assert left is (applied(request, filters) is not None)
+    assert left is (apply_filters(request, filters) is not None)
 
 
 @pytest.mark.parametrize("entry", [3, ("a",), (1, "x")])
@@ -140,7 +140,7 @@ def test_an_entry_that_is_no_name_and_no_pair_is_refused(entry: Any) -> None:
     """With the entry."""
     message = re.escape(f"{entry!r} is neither a name nor a pair of a name and its replacement")
     with pytest.raises(ValueError, match=f"^{message}$"):
-        replacements([entry])
+        parse_replacements([entry])
 
 
 @pytest.mark.parametrize("verdict", [None, True, 1, False, 0, AssertionError])
@@ -154,7 +154,7 @@ def test_a_matcher_says_no_with_something_false_or_an_assertion(verdict: Any) ->
 
     found = vcr_matchers.get_matchers_results(1, 2, [matcher])
     request = VcrRequest("GET", "https://one.example/", b"", {})
-    assert [name for name, _ in found[1]] == failing(request, request, {"matcher": matcher})
+    assert [name for name, _ in found[1]] == failing_matchers(request, request, {"matcher": matcher})
 
 
 def test_headers_are_a_mapping_of_their_own() -> None:

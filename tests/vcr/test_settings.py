@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import ConfigError
-from flag_harness.vcr import VcrRequest, settings_of
-from flag_harness.vcr.matchers import DEFAULT
+from flag_harness.vcr import VcrRequest, parse_settings
+from flag_harness.vcr.matchers import DEFAULT_MATCHERS
 
 
 class RecordMode(StrEnum):
@@ -18,8 +18,8 @@ class RecordMode(StrEnum):
 
 def test_nothing_said_is_vcrpys_default() -> None:
     """Method, scheme, host, port, path and query; no filters; each answer once."""
-    settings = settings_of({}, {}, "none")
-    assert list(DEFAULT) == list(settings.matchers)
+    settings = parse_settings({}, {}, "none")
+    assert list(DEFAULT_MATCHERS) == list(settings.matchers)
     assert ((), (), "none", False) == (
         settings.request_filters,
         settings.response_filters,
@@ -31,26 +31,26 @@ def test_nothing_said_is_vcrpys_default() -> None:
 @pytest.mark.parametrize("mode", ["once", RecordMode.ONCE])
 def test_the_settings_overrule_the_command_line(mode: str) -> None:
     """As in pytest-recording; vcrpy's own values are taken too."""
-    assert "once" == settings_of({"record_mode": mode}, {}, "none").record_mode
-    assert "new_episodes" == settings_of({}, {}, "new_episodes").record_mode
+    assert "once" == parse_settings({"record_mode": mode}, {}, "none").record_mode
+    assert "new_episodes" == parse_settings({}, {}, "new_episodes").record_mode
 
 
 def test_functions_may_be_one_or_several() -> None:
     """Under either name of the key."""
     for options in ({"before_record": len}, {"before_record_request": [len]}):
-        assert (len,) == settings_of(options, {}, "none").request_filters
-    assert (len, repr) == settings_of({"before_record_response": (len, repr)}, {}, "none").response_filters
+        assert (len,) == parse_settings(options, {}, "none").request_filters
+    assert (len, repr) == parse_settings({"before_record_response": (len, repr)}, {}, "none").response_filters
 
 
 def test_what_changes_nothing_is_taken() -> None:
     """What vcrpy does when it writes is not asked for."""
     options = {"drop_unused_requests": True, "record_on_exception": False, "custom_patches": (), "allowed_hosts": ["x"]}
-    assert list(DEFAULT) == list(settings_of(options, {}, "none").matchers)
+    assert list(DEFAULT_MATCHERS) == list(parse_settings(options, {}, "none").matchers)
 
 
 def test_localhost_has_four_names() -> None:
     """vcrpy's."""
-    (ignored,) = settings_of({"ignore_localhost": True}, {}, "none").request_filters
+    (ignored,) = parse_settings({"ignore_localhost": True}, {}, "none").request_filters
     for host in ("localhost", "127.0.0.1", "0.0.0.0", "[::1]"):
         assert ignored(VcrRequest("GET", f"http://{host}:8080/", b"", {})) is None
 
@@ -75,5 +75,5 @@ def test_localhost_has_four_names() -> None:
 def test_what_is_not_supported_is_named(options: dict[str, Any], message: str) -> None:
     """With what to write instead."""
     with pytest.raises(ConfigError) as raised:
-        settings_of(options, {}, "none")
+        parse_settings(options, {}, "none")
     assert message == str(raised.value)

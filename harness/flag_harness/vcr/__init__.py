@@ -1,7 +1,11 @@
-"""vcrpy's cassettes played where they lie, as vcrpy plays them: its settings, its request, its matchers."""
+"""Play vcrpy's cassettes in place, as vcrpy plays them, with its settings, filters and matchers.
 
-from flag_harness.vcr.played import VcrCassette
+`__all__` lists the public names: `VcrCassette` is what the fixture `vcr` yields, `VcrRequest` what matchers and filters
+of a vcrpy suite receive. The modules of this package are private.
+"""
+
+from flag_harness.vcr.cassette import VcrCassette
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.settings import SERIALIZERS, VcrSettings, settings_of
+from flag_harness.vcr.settings import SERIALIZERS, VcrSettings, parse_settings
 
-__all__ = ["SERIALIZERS", "VcrCassette", "VcrRequest", "VcrSettings", "settings_of"]
+__all__ = ["SERIALIZERS", "VcrCassette", "VcrRequest", "VcrSettings", "parse_settings"]

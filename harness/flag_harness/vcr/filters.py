@@ -1,4 +1,4 @@
-"""vcrpy's filters: what is taken out of a request, sent or recorded, before the two are compared."""
+"""vcrpy's request filters, applied to sent and recorded requests before they are compared."""
 
 import copy
 import re
@@ -11,18 +11,18 @@ import msgspec
 from flag_harness.vcr.request import VcrRequest
 
 RequestFilter: TypeAlias = Callable[[VcrRequest], VcrRequest | None]
-"""Changes a request; `None` where it is none of the cassette's."""
+"""Changes a request, or returns None to leave it out of the cassette."""
 
 Replacements: TypeAlias = Mapping[str, Any]
-"""What takes the place of a value, by name: text, `None` to leave the name out, or a function of `key`, `value` and
-`request` that returns one of these."""
+"""Replacements of values by name: text, None to remove the name, or a function of `key`, `value` and `request` that
+returns one of these."""
 
 LOCALHOST = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
 """The hosts of vcrpy's `ignore_localhost`."""
 
 
-def replacements(names: Iterable[Any]) -> Replacements:
-    """`["authorization", ("x-key", "KEY")]` as replacements. Raises `ValueError` where an entry is neither."""
+def parse_replacements(names: Iterable[Any]) -> Replacements:
+    """Parse entries such as `"authorization"` or `("x-key", "KEY")`. Raise `ValueError` if one is neither."""
     found: dict[str, Any] = {}
     for entry in names:
         pair = entry if isinstance(entry, tuple) else (entry, None)
@@ -32,115 +32,115 @@ def replacements(names: Iterable[Any]) -> Replacements:
     return found
 
 
-def without_headers(wanted: Replacements) -> RequestFilter:
-    """`filter_headers`."""
+def header_filter(replacements: Replacements) -> RequestFilter:
+    """Build the filter for `filter_headers`."""
 
-    def filtered(request: VcrRequest) -> VcrRequest:
-        for name in wanted:
+    def apply(request: VcrRequest) -> VcrRequest:
+        for name in replacements:
             if name in request.headers:
                 old = request.headers.pop(name)
-                if (new := _replacement(wanted[name], name, old, request)) is not None:
+                if (new := _replacement(replacements[name], name, old, request)) is not None:
                     request.headers[name] = new
         return request
 
-    return filtered
+    return apply
 
 
-def without_query(wanted: Replacements) -> RequestFilter:
-    """`filter_query_parameters`. The parameters that are left are sorted, as vcrpy leaves them."""
+def query_filter(replacements: Replacements) -> RequestFilter:
+    """Build the filter for `filter_query_parameters`. It sorts the remaining parameters, as vcrpy does."""
 
-    def filtered(request: VcrRequest) -> VcrRequest:
+    def apply(request: VcrRequest) -> VcrRequest:
         kept = [
-            (name, _replacement(wanted[name], name, value, request) if name in wanted else value)
+            (name, _replacement(replacements[name], name, value, request) if name in replacements else value)
             for name, value in request.query
         ]
         query = urlencode([(name, value) for name, value in kept if value is not None])
         request.uri = request.parsed_uri._replace(query=query).geturl()
         return request
 
-    return filtered
+    return apply
 
 
-def without_post_data(wanted: Replacements, nested: bool) -> RequestFilter:
-    """`filter_post_data_parameters`: of JSON objects and of forms. `nested` looks into objects in objects too."""
+def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
+    """Build the filter for `filter_post_data_parameters` of JSON and forms. `nested` includes nested objects."""
 
-    def filtered(request: VcrRequest) -> VcrRequest:
+    def apply(request: VcrRequest) -> VcrRequest:
         kind = request.headers.get("content-type", "").lower()
         if request.body and "application/json" in kind:
-            request.body = _json(request, wanted, nested)
+            request.body = _filter_json(request, replacements, nested)
         elif request.body and not kind.startswith("multipart/"):
-            request.body = _form(request, wanted)
+            request.body = _filter_form(request, replacements)
         return request
 
-    return filtered
+    return apply
 
 
-def without_hosts(hosts: Iterable[Any]) -> RequestFilter:
-    """`ignore_hosts`: names, or compiled expressions for whole names."""
-    listed = list(hosts)
-    names = {host for host in listed if isinstance(host, str)}
-    patterns = [host for host in listed if isinstance(host, re.Pattern)]
+def host_filter(hosts: Iterable[Any]) -> RequestFilter:
+    """Build the filter for `ignore_hosts`: names, or compiled patterns that match whole names."""
+    entries = list(hosts)
+    names = {host for host in entries if isinstance(host, str)}
+    patterns = [host for host in entries if isinstance(host, re.Pattern)]
 
-    def filtered(request: VcrRequest) -> VcrRequest | None:
+    def apply(request: VcrRequest) -> VcrRequest | None:
         host = request.host or ""
         return None if host in names or any(pattern.fullmatch(host) for pattern in patterns) else request
 
-    return filtered
+    return apply
 
 
-def applied(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrRequest | None:
-    """A copy of the request as the filters leave it."""
-    left: VcrRequest | None = copy.deepcopy(request)
+def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrRequest | None:
+    """Apply the filters to a copy of the request. Return None if one of them leaves it out."""
+    filtered: VcrRequest | None = copy.deepcopy(request)
     for one in filters:
-        if left is None:
+        if filtered is None:
             break
-        left = one(left)
-    return left
+        filtered = one(filtered)
+    return filtered
 
 
 def _replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
     return new(key=key, value=value, request=request) if callable(new) else new
 
 
-def _json(request: VcrRequest, wanted: Replacements, nested: bool) -> bytes:
+def _filter_json(request: VcrRequest, replacements: Replacements, nested: bool) -> bytes:
     try:
         value = msgspec.json.decode(request.body)
     except (ValueError, RecursionError):
         return request.body
-    return msgspec.json.encode(_replaced(value, wanted, request, nested))
+    return msgspec.json.encode(_replace_members(value, replacements, request, nested))
 
 
-def _replaced(value: Any, wanted: Replacements, request: VcrRequest, nested: bool) -> Any:
+def _replace_members(value: Any, replacements: Replacements, request: VcrRequest, nested: bool) -> Any:
     if isinstance(value, list) and nested:
-        return [_replaced(member, wanted, request, nested) for member in value]
+        return [_replace_members(member, replacements, request, nested) for member in value]
     if not isinstance(value, dict):
         return value
-    left: dict[str, Any] = {}
+    filtered: dict[str, Any] = {}
     for key, old in value.items():
-        if key not in wanted:
-            left[key] = _replaced(old, wanted, request, nested) if nested else old
-        elif (new := _replacement(wanted[key], key, old, request)) is not None:
-            left[key] = new
-    return left
+        if key not in replacements:
+            filtered[key] = _replace_members(old, replacements, request, nested) if nested else old
+        elif (new := _replacement(replacements[key], key, old, request)) is not None:
+            filtered[key] = new
+    return filtered
 
 
-def _form(request: VcrRequest, wanted: Replacements) -> bytes:
-    """A form's fields without those wanted, the others byte by byte as they were; a body that is no text stays."""
+def _filter_form(request: VcrRequest, replacements: Replacements) -> bytes:
+    """Filter the fields of a form and keep the others byte by byte; return a body that is not text unchanged."""
     try:
-        fields = [_field(field, wanted, request) for field in request.body.split(b"&")]
+        fields = [_filter_field(field, replacements, request) for field in request.body.split(b"&")]
     except UnicodeDecodeError:
         return request.body
     return b"&".join(field for field in fields if field is not None)
 
 
-def _field(field: bytes, wanted: Replacements, request: VcrRequest) -> bytes | None:
+def _filter_field(field: bytes, replacements: Replacements, request: VcrRequest) -> bytes | None:
     key, equals, value = field.partition(b"=")
     if not equals:
         return field
     name = key.decode("utf-8")
-    name = name if name in wanted else unquote_plus(name)
-    if name not in wanted:
+    name = name if name in replacements else unquote_plus(name)
+    if name not in replacements:
         return field
-    old = value.decode("utf-8") if callable(wanted[name]) else ""
-    new = _replacement(wanted[name], name, old, request)
+    old = value.decode("utf-8") if callable(replacements[name]) else ""
+    new = _replacement(replacements[name], name, old, request)
     return None if new is None else key + equals + str(new).encode("utf-8")

@@ -1,27 +1,27 @@
-"""vcrpy's cassettes read where they lie."""
+"""Load vcrpy's cassettes from their own files."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from flag_harness.cassette.importers import vcrpy
-from flag_harness.cassette.importers.document import plain_values
+from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import SourceInteraction
 from flag_harness.errors import CassetteError
 
 
-def rows_of(paths: Iterable[Path]) -> list[SourceInteraction]:
-    """The interactions of all the files that exist, each read once. Raises `CassetteError` naming the file."""
-    return [row for path in dict.fromkeys(paths) if path.is_file() for row in _rows(path)]
+def load_interactions(paths: Iterable[Path]) -> list[SourceInteraction]:
+    """Load the interactions of all files that exist, each once. Raise `CassetteError` naming an invalid file."""
+    return [row for path in dict.fromkeys(paths) if path.is_file() for row in _load_file(path)]
 
 
-def _rows(path: Path) -> list[SourceInteraction]:
+def _load_file(path: Path) -> list[SourceInteraction]:
     try:
         data = path.read_bytes()
-        document = plain_values(data, Limits()) if data.strip() else []
+        document = parse_document(data, Limits()) if data.strip() else []
         rows = document.get("interactions") if isinstance(document, dict) else document
         if not isinstance(rows, list):
             raise ValueError("it has no list of interactions")  # noqa: TRY004, TRY301 - a value read from a file
-        return list(vcrpy.interactions(rows))
+        return list(vcrpy.read_interactions(rows))
     except (OSError, ValueError, RecursionError) as error:
         raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None

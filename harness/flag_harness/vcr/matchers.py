@@ -1,4 +1,4 @@
-"""vcrpy's matchers: which parts of two requests are compared, and how."""
+"""vcrpy's matchers, which compare parts of two requests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -9,46 +9,46 @@ import msgspec
 from flag_harness.vcr.request import VcrRequest
 
 Matcher: TypeAlias = Callable[[VcrRequest, VcrRequest], Any]
-"""Compares the request that is sent with a recorded one. It matches unless it returns something false that is not
-`None`, or raises `AssertionError`."""
+"""Compares a sent request with a recorded one. They match unless it returns a false value other than None, or raises
+`AssertionError`."""
 
-DEFAULT = ("method", "scheme", "host", "port", "path", "query")
-"""What vcrpy compares unless told otherwise."""
+DEFAULT_MATCHERS = ("method", "scheme", "host", "port", "path", "query")
+"""The matchers that vcrpy uses by default."""
 
 
-def _json(body: bytes) -> Any:
+def _decode_json_body(body: bytes) -> Any:
     return msgspec.json.decode(body) if body else None
 
 
-def _form(body: bytes) -> Any:
+def _decode_form(body: bytes) -> Any:
     return parse_qs(body.decode("ascii"))
 
 
-_READERS: Mapping[str, Callable[[bytes], Any]] = {
-    "application/json": _json,
-    "application/x-www-form-urlencoded": _form,
+_DECODERS: Mapping[str, Callable[[bytes], Any]] = {
+    "application/json": _decode_json_body,
+    "application/x-www-form-urlencoded": _decode_form,
 }
 
 
-def _reader(request: VcrRequest) -> Callable[[bytes], Any]:
-    """What reads the body of such a content type; others are compared byte by byte."""
+def _body_decoder(request: VcrRequest) -> Callable[[bytes], Any]:
+    """Return the decoder for the body's content type; bodies of other types are compared as bytes."""
     kind = request.headers.get("content-type", "").lower()
-    return next((reader for name, reader in _READERS.items() if name in kind), bytes)
+    return next((decoder for name, decoder in _DECODERS.items() if name in kind), bytes)
 
 
 def _same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
-    """Whether two bodies say the same; bodies of two types, and those that are not of theirs, are bytes."""
-    reader = _reader(sent)
-    if reader is not _reader(recorded):
-        reader = bytes
+    """Return whether two bodies are equal once decoded. Bodies of different types, or invalid ones, are bytes."""
+    decoder = _body_decoder(sent)
+    if decoder is not _body_decoder(recorded):
+        decoder = bytes
     try:
-        return bool(reader(sent.body) == reader(recorded.body))
+        return bool(decoder(sent.body) == decoder(recorded.body))
     except (ValueError, RecursionError):
         return sent.body == recorded.body
 
 
 def _uri(request: VcrRequest) -> str:
-    """The URL; nothing for a path is the root."""
+    """Return the URL, with the root as its path if it has none."""
     parts = request.parsed_uri
     return request.uri if parts.path else parts._replace(path="/").geturl()
 
@@ -66,17 +66,17 @@ MATCHERS: Mapping[str, Matcher] = {
     "raw_body": lambda sent, recorded: sent.body == recorded.body,
     "body": _same_body,
 }
-"""The matchers that vcrpy has, by the names that `match_on` takes."""
+"""vcrpy's matchers, by their names in `match_on`."""
 
 
-def failing(sent: VcrRequest, recorded: VcrRequest, matchers: Mapping[str, Matcher]) -> list[str]:
-    """The names of the matchers that tell the two apart."""
+def failing_matchers(sent: VcrRequest, recorded: VcrRequest, matchers: Mapping[str, Matcher]) -> list[str]:
+    """Return the names of the matchers by which the two requests differ."""
     return [name for name, matcher in matchers.items() if not _matches(matcher, sent, recorded)]
 
 
 def _matches(matcher: Matcher, sent: VcrRequest, recorded: VcrRequest) -> bool:
     try:
-        verdict = matcher(sent, recorded)
+        result = matcher(sent, recorded)
     except AssertionError:
         return False
-    return verdict is None or bool(verdict)
+    return result is None or bool(result)

@@ -1,4 +1,4 @@
-"""A request in vcrpy's shape: what matchers and `before_record_request` of a vcrpy suite are handed."""
+"""A request in vcrpy's format, which a suite's matchers and `before_record_request` receive."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -9,40 +9,40 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class HeadersDict(MutableMapping[str, str]):
-    """Headers by name in any case; a name keeps the case in which it was first set."""
+    """Headers with case-insensitive names; a name keeps the case in which it was first set."""
 
     def __init__(self, headers: "Mapping[str, str] | Headers" = ()) -> None:
-        self._held: dict[str, tuple[str, str]] = {}
+        self._entries: dict[str, tuple[str, str]] = {}
         self.update(headers)
 
     def __getitem__(self, name: str) -> str:
-        return self._held[name.lower()][1]
+        return self._entries[name.lower()][1]
 
     def __setitem__(self, name: str, value: str) -> None:
-        held = self._held.get(name.lower())
-        self._held[name.lower()] = (held[0] if held else name, value)
+        entry = self._entries.get(name.lower())
+        self._entries[name.lower()] = (entry[0] if entry else name, value)
 
     def __delitem__(self, name: str) -> None:
-        del self._held[name.lower()]
+        del self._entries[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([name for name, _ in self._held.values()])
+        return iter([name for name, _ in self._entries.values()])
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and self._lowered() == HeadersDict(other)._lowered()
+        return isinstance(other, Mapping) and self._by_lower_name() == HeadersDict(other)._by_lower_name()
 
     def copy(self) -> "HeadersDict":
-        """Another of the same headers."""
+        """Return a copy."""
         return HeadersDict(self)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
-    def _lowered(self) -> dict[str, str]:
-        return {name: value for name, (_, value) in self._held.items()}
+    def _by_lower_name(self) -> dict[str, str]:
+        return {name: value for name, (_, value) in self._entries.items()}
 
 
 class VcrRequest:
@@ -53,8 +53,8 @@ class VcrRequest:
         self.headers = headers
 
     @classmethod
-    def of(cls, request: Request) -> "VcrRequest":
-        """A request of ours, its whole URL kept; of a header that stands twice the values are joined."""
+    def from_request(cls, request: Request) -> "VcrRequest":
+        """Convert a request, with its whole URL; the values of a repeated header are joined."""
         joined: dict[str, str] = {}
         for name, value in request.headers:
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
@@ -62,7 +62,7 @@ class VcrRequest:
 
     @property
     def headers(self) -> HeadersDict:
-        """The headers, by name in any case."""
+        """The headers, with case-insensitive names."""
         return self._headers
 
     @headers.setter
@@ -71,7 +71,7 @@ class VcrRequest:
 
     @property
     def body(self) -> bytes:
-        """The body; text that is set becomes UTF-8, `None` becomes nothing."""
+        """The body. Text is encoded as UTF-8 when it is set; None becomes empty."""
         return self._body
 
     @body.setter
@@ -80,12 +80,12 @@ class VcrRequest:
 
     @property
     def parsed_uri(self) -> SplitResult:
-        """The URL's parts. Raises `ValueError` where it is none."""
+        """The parts of the URL. Raises `ValueError` if it is invalid."""
         return urlsplit(self.uri)
 
     @property
     def scheme(self) -> str:
-        """`https`."""
+        """The scheme, such as `https`."""
         return self.parsed_uri.scheme
 
     protocol = scheme
@@ -97,7 +97,7 @@ class VcrRequest:
 
     @property
     def port(self) -> int | None:
-        """The port, of which `https` and `http` have one unless another is said."""
+        """The port, or the default port of `https` and `http`."""
         return self.parsed_uri.port or _PORTS.get(self.scheme)
 
     @property
@@ -112,7 +112,7 @@ class VcrRequest:
 
     @property
     def url(self) -> str:
-        """The URL, by its other name."""
+        """The URL, the same as `uri`."""
         return self.uri
 
     def __repr__(self) -> str:

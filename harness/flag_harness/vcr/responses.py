@@ -1,4 +1,4 @@
-"""Responses in vcrpy's shape: what `before_record_response` of a vcrpy suite is handed."""
+"""Responses in vcrpy's format, which a suite's `before_record_response` receives."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -13,11 +13,11 @@ VcrResponse: TypeAlias = dict[str, Any]
 """`{"status": {"code", "message"}, "headers": {name: [value, ...]}, "body": {"string": bytes}}`."""
 
 ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
-"""Changes a response; `None` where the interaction is to be left out."""
+"""Changes a response, or returns None to leave the interaction out."""
 
 
-def vcr_response(row: SourceInteraction) -> VcrResponse:
-    """What a cassette holds of a response. The message is the status's own."""
+def to_vcr_response(row: SourceInteraction) -> VcrResponse:
+    """Convert the response of an interaction to vcrpy's format, with the standard message of its status."""
     headers: dict[str, list[str]] = {}
     for name, value in row.response_headers:
         headers.setdefault(name, []).append(value)
@@ -26,26 +26,26 @@ def vcr_response(row: SourceInteraction) -> VcrResponse:
     return {"status": status, "headers": headers, "body": {"string": row.response_body}}
 
 
-def played(response: VcrResponse) -> Response:
-    """The response as it is played: at once, its body in one piece."""
+def to_response(response: VcrResponse) -> Response:
+    """Convert a response from vcrpy's format, with its body as one chunk and without delays."""
     data = response["body"]["string"]
     data = data.encode("utf-8") if isinstance(data, str) else bytes(data or b"")
     chunks = (Chunk(0.0, data),) if data else ()
     return (Head(0.0, response["status"]["code"], _headers(response)), *chunks, End(0.0))
 
 
-def applied(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResponse | None:
-    """The response as the filters leave it."""
-    left: VcrResponse | None = response
+def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResponse | None:
+    """Apply the filters to a response. Return None if one of them leaves it out."""
+    filtered: VcrResponse | None = response
     for one in filters:
-        if left is None:
+        if filtered is None:
             break
-        left = one(left)
-    return left
+        filtered = one(filtered)
+    return filtered
 
 
-def decoded(response: VcrResponse) -> VcrResponse:
-    """`decode_compressed_response`: the body plain, and the headers true of it."""
+def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
+    """Decompress the body and adjust the headers: the filter for `decode_compressed_response`."""
     data, headers, plain = BodyDecoder(Limits().decoded).decode(_headers(response), response["body"]["string"])
     if not plain or (data, headers) == (response["body"]["string"], _headers(response)):
         return response

@@ -1,4 +1,4 @@
-"""`vcr_config` and the arguments of `@pytest.mark.vcr`: what is honoured, what changes nothing, what is refused."""
+"""The settings of `vcr_config` and `@pytest.mark.vcr`: supported, ignored and unsupported ones."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -9,19 +9,19 @@ from flag_harness.errors import ConfigError
 from flag_harness.vcr.filters import (
     LOCALHOST,
     RequestFilter,
-    replacements,
-    without_headers,
-    without_hosts,
-    without_post_data,
-    without_query,
+    header_filter,
+    host_filter,
+    parse_replacements,
+    post_data_filter,
+    query_filter,
 )
-from flag_harness.vcr.matchers import DEFAULT, MATCHERS, Matcher
-from flag_harness.vcr.responses import ResponseFilter, decoded
+from flag_harness.vcr.matchers import DEFAULT_MATCHERS, MATCHERS, Matcher
+from flag_harness.vcr.responses import ResponseFilter, decompress_vcr_response
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 SERIALIZERS = ("yaml", "json")
 
-HONOURED = (
+SUPPORTED = (
     "additional_matchers",
     "allow_playback_repeats",
     "allowed_hosts",
@@ -41,16 +41,16 @@ HONOURED = (
     "record_mode",
     "serializer",
 )
-WITHOUT_EFFECT = (
+IGNORED = (
     "before_save_interaction",
     "drop_unused_requests",
     "func_path_generator",
     "inject_cassette",
     "record_on_exception",
 )
-"""Settings of vcrpy that change nothing where cassettes are played and the mark names them."""
+"""Settings of vcrpy that have no effect on playing cassettes that a mark names."""
 
-REFUSED = {
+UNSUPPORTED = {
     "after_load_interaction": "use before_record_response, which is called for what is loaded too",
     "custom_patches": "only clients of httpx2 and httpx are answered",
     "filter_sensitive_data": "write the value into the cassette, or use before_record_response",
@@ -62,7 +62,7 @@ REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class VcrSettings:
-    """How one cassette is played. Filters are applied to what is sent and to what is loaded."""
+    """How a cassette is played. Filters are applied to sent requests and to loaded interactions."""
 
     matchers: Mapping[str, Matcher]
     request_filters: tuple[RequestFilter, ...] = ()
@@ -71,9 +71,10 @@ class VcrSettings:
     repeats: bool = False
 
 
-def settings_of(options: Mapping[str, Any], matchers: Mapping[str, Matcher], record_mode: str) -> VcrSettings:
-    """The settings that `options` say; `matchers` are those known beside vcrpy's, `record_mode` what the options may
-    overrule. Raises `ConfigError` naming a key that is not supported or known, or a value that is not understood.
+def parse_settings(options: Mapping[str, Any], matchers: Mapping[str, Matcher], record_mode: str) -> VcrSettings:
+    """Parse vcrpy's options. Raise `ConfigError` naming an unknown or unsupported key or an invalid value.
+
+    `matchers` are known in addition to vcrpy's; `record_mode` applies unless the options set another.
     """
     _refuse_unsupported(options)
     mode = options.get("record_mode") or record_mode
@@ -81,7 +82,7 @@ def settings_of(options: Mapping[str, Any], matchers: Mapping[str, Matcher], rec
     if mode not in RECORD_MODES:
         raise ConfigError(f"record_mode = {mode!r} is none of {', '.join(RECORD_MODES)}")
     return VcrSettings(
-        matchers=_matchers(options, {**MATCHERS, **matchers}),
+        matchers=_select_matchers(options, {**MATCHERS, **matchers}),
         request_filters=tuple(_request_filters(options)),
         response_filters=tuple(_response_filters(options)),
         record_mode=mode,
@@ -91,53 +92,53 @@ def settings_of(options: Mapping[str, Any], matchers: Mapping[str, Matcher], rec
 
 def _refuse_unsupported(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
-        if key in REFUSED and value:
-            raise ConfigError(f"{key} is not supported: {REFUSED[key]}")
-        if key not in (*HONOURED, *WITHOUT_EFFECT, *REFUSED):
-            nearest = difflib.get_close_matches(str(key), HONOURED, n=1, cutoff=0.0)[0]
+        if key in UNSUPPORTED and value:
+            raise ConfigError(f"{key} is not supported: {UNSUPPORTED[key]}")
+        if key not in (*SUPPORTED, *IGNORED, *UNSUPPORTED):
+            nearest = difflib.get_close_matches(str(key), SUPPORTED, n=1, cutoff=0.0)[0]
             raise ConfigError(f"{key!r} is no setting of vcrpy; the nearest is {nearest!r}")
     if (serializer := options.get("serializer", "yaml")) not in SERIALIZERS:
         raise ConfigError(f"serializer = {serializer!r} is not supported: cassettes are read as YAML or JSON")
 
 
-def _matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -> dict[str, Matcher]:
-    names = [*(options.get("match_on") or DEFAULT), *options.get("additional_matchers", ())]
+def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -> dict[str, Matcher]:
+    names = [*(options.get("match_on") or DEFAULT_MATCHERS), *options.get("additional_matchers", ())]
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"match_on {unknown[0]!r} is not known; known are {', '.join(sorted(known))}")
     return {name: known[name] for name in names}
 
 
 def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
-    """In vcrpy's order."""
-    for key, made in (("filter_headers", without_headers), ("filter_query_parameters", without_query)):
+    """Yield the request filters, in vcrpy's order."""
+    for key, make_filter in (("filter_headers", header_filter), ("filter_query_parameters", query_filter)):
         if names := options.get(key):
-            yield made(_replacements(key, names))
+            yield make_filter(_parse_replacement_option(key, names))
     if names := options.get("filter_post_data_parameters"):
-        wanted = _replacements("filter_post_data_parameters", names)
-        yield without_post_data(wanted, bool(options.get("filter_nested_post_data_parameters")))
+        wanted = _parse_replacement_option("filter_post_data_parameters", names)
+        yield post_data_filter(wanted, bool(options.get("filter_nested_post_data_parameters")))
     hosts = {*options.get("ignore_hosts", ()), *(LOCALHOST if options.get("ignore_localhost") else ())}
     if hosts:
-        yield without_hosts(hosts)
+        yield host_filter(hosts)
     yield from _callables(options, "before_record_request" if "before_record_request" in options else "before_record")
 
 
 def _response_filters(options: Mapping[str, Any]) -> Iterable[ResponseFilter]:
     if options.get("decode_compressed_response"):
-        yield decoded
+        yield decompress_vcr_response
     yield from _callables(options, "before_record_response")
 
 
-def _replacements(key: str, names: Iterable[Any]) -> Mapping[str, Any]:
+def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, Any]:
     try:
-        return replacements(names)
+        return parse_replacements(names)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from None
 
 
 def _callables(options: Mapping[str, Any], key: str) -> list[Callable[[Any], Any]]:
-    """One function, or several, as vcrpy takes them."""
-    given = options.get(key) or ()
-    found = [given] if callable(given) else list(given)
+    """Return the functions of an option, which may be one function or several."""
+    value = options.get(key) or ()
+    found = [value] if callable(value) else list(value)
     if wrong := [one for one in found if not callable(one)]:
         raise ConfigError(f"{key}: {wrong[0]!r:.80} is no function")
     return found

@@ -356,7 +356,7 @@ def test_the_sdk_of_other_languages_is_named() -> None:
         (b'{"log": {}}', "neither vcrpy nor go-vcr: it is a HAR file, which is not read"),
         (b'{"interactions": ', "not JSON: Input data was truncated"),
         (b"[" * 100_000, "not JSON: too many values inside each other"),
-        (_file(_row(request_method="POST /")), "interaction 0: method 'POST /' is none"),
+        (_file(_row(request_method="POST /")), "interaction 0: method 'POST /' is invalid"),
         (_file(_row(request_method=None)), "interaction 0: method must be text, not None"),
         (_file(_row(request_uri="https://[x/v1/messages")), "interaction 0: url: Invalid IPv6 URL"),
         (b'{"envelope": {}, "interactions": []}', "it has no interactions"),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.importers import Imported, import_cassette
+from flag_harness.cassette.importers import ImportedCassette, import_cassette
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Head, response_body
 
@@ -51,11 +51,11 @@ def _as_judged(data: bytes, like: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def imported() -> dict[Path, Imported]:
+def imported() -> dict[Path, ImportedCassette]:
     return {path: import_cassette(path.read_bytes()) for path in FILES}
 
 
-def test_all_files_are_imported(imported: dict[Path, Imported]) -> None:
+def test_all_files_are_imported(imported: dict[Path, ImportedCassette]) -> None:
     """350 files, 681 interactions, of which 20 went to other services."""
     kept = sum(len(one.cassette.interactions) for one in imported.values())
     left_out = sum(len(one.left_out) for one in imported.values())
@@ -63,7 +63,7 @@ def test_all_files_are_imported(imported: dict[Path, Imported]) -> None:
     assert {"vcrpy"} == {one.format for one in imported.values()}
 
 
-def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, Imported]) -> None:
+def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, ImportedCassette]) -> None:
     """Both bodies of each interaction, and the method, the path with its query, and the status."""
     count = 0
     for path, found in imported.items():
@@ -80,7 +80,7 @@ def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, Impor
     assert 661 == count
 
 
-def test_a_saved_import_loads_as_it_was(imported: dict[Path, Imported], tmp_path: Path) -> None:
+def test_a_saved_import_loads_as_it_was(imported: dict[Path, ImportedCassette], tmp_path: Path) -> None:
     """Envelope and interactions survive the file, for every file."""
     target = tmp_path / "cassette.json"
     for path, found in imported.items():
@@ -91,7 +91,7 @@ def test_a_saved_import_loads_as_it_was(imported: dict[Path, Imported], tmp_path
         assert found.cassette.interactions == loaded.interactions, path
 
 
-def test_the_envelope_says_what_is_not_the_apis_own(imported: dict[Path, Imported]) -> None:
+def test_the_envelope_says_what_is_not_the_apis_own(imported: dict[Path, ImportedCassette]) -> None:
     """The figures of all files, by word."""
     words = Counter(word for one in imported.values() for word in one.cassette.envelope.fidelity)
     assert {
@@ -107,13 +107,13 @@ def test_the_envelope_says_what_is_not_the_apis_own(imported: dict[Path, Importe
     } == words
 
 
-def test_no_response_claims_a_compression_that_it_no_longer_has(imported: dict[Path, Imported]) -> None:
+def test_no_response_claims_a_compression_that_it_no_longer_has(imported: dict[Path, ImportedCassette]) -> None:
     """All were gzip, and gzip is always taken off: a client must not try again."""
     heads = [one.response[0] for found in imported.values() for one in found.cassette.interactions]
     assert [] == [head for head in heads if isinstance(head, Head) and "content-encoding" in dict(head.headers)]
 
 
-def test_each_chunk_of_a_stream_is_one_event(imported: dict[Path, Imported]) -> None:
+def test_each_chunk_of_a_stream_is_one_event(imported: dict[Path, ImportedCassette]) -> None:
     """Wherever a response has several chunks, each decodes to exactly one event by itself."""
     streams = 0
     for found in imported.values():

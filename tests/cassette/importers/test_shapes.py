@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette.importers.shapes import (
-    as_bytes,
-    as_headers,
-    as_mapping,
-    as_method,
-    as_status,
-    as_text,
-    serialised,
+    encode_parsed_body,
+    parse_body,
+    parse_headers,
+    parse_mapping,
+    parse_method,
+    parse_status,
+    parse_text,
 )
 
 
@@ -28,13 +28,13 @@ from flag_harness.cassette.importers.shapes import (
 )
 def test_headers_in_every_shape_are_pairs(shape: Any) -> None:
     """Lists, strings, bytes, pairs, lines and records say the same."""
-    assert (("A", "1"), ("A", "2"), ("B", "3")) == as_headers(shape)
+    assert (("A", "1"), ("A", "2"), ("B", "3")) == parse_headers(shape)
 
 
 def test_no_headers_are_none() -> None:
     """Neither a missing key nor an empty mapping; a header without a value is empty."""
-    assert () == as_headers(None) == as_headers({})
-    assert (("A", ""),) == as_headers({"A": None})
+    assert () == parse_headers(None) == parse_headers({})
+    assert (("A", ""),) == parse_headers({"A": None})
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_no_headers_are_none() -> None:
 def test_other_headers_are_refused(shape: Any, message: str) -> None:
     """The message shows what stands there, in few characters."""
     with pytest.raises(ValueError, match=r".") as caught:
-        as_headers(shape)
+        parse_headers(shape)
     assert message == str(caught.value)
 
 
@@ -71,13 +71,13 @@ def test_other_headers_are_refused(shape: Any, message: str) -> None:
 )
 def test_bodies_in_every_shape_are_bytes(shape: Any) -> None:
     """Text is UTF-8."""
-    assert "hé".encode() == as_bytes(shape)
+    assert "hé".encode() == parse_body(shape)
 
 
 @pytest.mark.parametrize("shape", [None, {}, "", {"string": None}, []])
 def test_a_body_may_be_empty(shape: Any) -> None:
     """However the file says so."""
-    assert b"" == as_bytes(shape)
+    assert b"" == parse_body(shape)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_body_may_be_empty(shape: Any) -> None:
 def test_other_bodies_are_refused(shape: Any, shown: str) -> None:
     """A number or a mapping of other keys is no body."""
     with pytest.raises(ValueError, match=r".") as caught:
-        as_bytes(shape)
+        parse_body(shape)
     assert f"body must be text, bytes, or a mapping with string, not {shown}" == str(caught.value)
 
 
@@ -95,50 +95,50 @@ def test_other_bodies_are_refused(shape: Any, shown: str) -> None:
 def test_base64_that_is_none_is_refused(shape: Any) -> None:
     """It would be a body of nothing."""
     with pytest.raises(ValueError, match=r"\Abody is not base64: '!!!!'\Z"):
-        as_bytes(shape)
+        parse_body(shape)
 
 
 def test_a_status_is_a_number_its_digits_or_a_line() -> None:
     """R writes it as digits."""
-    assert (200, 529, 404) == (as_status("200"), as_status(529), as_status("404 Not Found"))
+    assert (200, 529, 404) == (parse_status("200"), parse_status(529), parse_status("404 Not Found"))
 
 
 @pytest.mark.parametrize(("value", "method"), [("POST", "POST"), ("post", "POST"), (b"get", "GET")])
 def test_a_method_is_in_capitals(value: Any, method: str) -> None:
     """However it is written."""
-    assert method == as_method(value)
+    assert method == parse_method(value)
 
 
 @pytest.mark.parametrize(("value", "shown"), [("", "''"), ("P T", "'P T'"), ("x" * 17, "'xxxxxxxxxxxxxxxxx'")])
 def test_other_methods_are_refused(value: Any, shown: str) -> None:
     """With what stands there."""
-    with pytest.raises(ValueError, match=rf"\Amethod {shown} is none\Z"):
-        as_method(value)
+    with pytest.raises(ValueError, match=rf"\Amethod {shown} is invalid\Z"):
+        parse_method(value)
 
 
 @pytest.mark.parametrize("status", [None, True, 99, 600, "20", "2xx", "2000", "600", "200OK", 200.0])
 def test_other_statuses_are_refused(status: Any) -> None:
     """Nothing that HTTP does not have."""
     with pytest.raises(ValueError, match=r"\Astatus must be a number from 100 to 599, not "):
-        as_status(status)
+        parse_status(status)
 
 
 def test_text_and_mappings_are_named_where_they_are_none() -> None:
     """The key that is wrong stands in the message."""
-    assert "x" == as_text(b"x", "uri")
+    assert "x" == parse_text(b"x", "uri")
     with pytest.raises(ValueError, match=r"\Auri must be text, not None\Z"):
-        as_text(None, "uri")
+        parse_text(None, "uri")
     with pytest.raises(ValueError, match=r"\Arequest must be a mapping, not a list of 0\Z"):
-        as_mapping([], "request")
+        parse_mapping([], "request")
 
 
 def test_a_parsed_body_becomes_compact_json() -> None:
     """As the SDK's own bytes would look, keys in the file's order."""
-    assert '{"b":"é","a":[1,null]}'.encode() == serialised({"b": "é", "a": [1, None]})
+    assert '{"b":"é","a":[1,null]}'.encode() == encode_parsed_body({"b": "é", "a": [1, None]})
 
 
 @pytest.mark.parametrize("value", [b"x", {"a": b"x"}])
 def test_a_parsed_body_that_json_cannot_say_is_refused(value: Any) -> None:
     """Bytes inside it, say."""
-    with pytest.raises(ValueError, match=r"\Aparsed_body holds what JSON cannot say: "):
-        serialised(value)
+    with pytest.raises(ValueError, match=r"\Aparsed_body holds what JSON cannot represent: "):
+        encode_parsed_body(value)

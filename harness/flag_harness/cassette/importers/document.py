@@ -1,4 +1,4 @@
-"""A foreign file as plain values, whether it is JSON or YAML."""
+"""Parse a foreign file, JSON or YAML, into plain values."""
 
 import json
 from typing import Any
@@ -8,11 +8,11 @@ import msgspec
 from flag_harness.cassette.importers.limits import Limits
 
 
-def plain_values(data: bytes, limits: Limits) -> Any:
-    """What the file says. JSON is read as such, everything else as YAML. Raises `ValueError` in one line."""
+def parse_document(data: bytes, limits: Limits) -> Any:
+    """Parse JSON, or anything else as YAML. Raise `ValueError` with a message of one line."""
     if len(data) > limits.file:
         raise ValueError(f"larger than {limits.file:,} bytes")
-    data = _utf8(data)
+    data = _to_utf8(data)
     if not data.lstrip().startswith((b"{", b"[")):
         return _yaml(data, limits)
     try:
@@ -28,13 +28,13 @@ def plain_values(data: bytes, limits: Limits) -> Any:
 
 def _yaml(data: bytes, limits: Limits) -> Any:
     """Read a YAML document. PyYAML is imported here: only the extra `vcr` brings it."""
-    from flag_harness.cassette.importers.yaml_values import plain_yaml
+    from flag_harness.cassette.importers.yaml_values import parse_yaml
 
-    return plain_yaml(data, limits)
+    return parse_yaml(data, limits)
 
 
-def _utf8(data: bytes) -> bytes:
-    """The text in UTF-8 without a mark at its start, whichever of Unicode's encodings it has."""
+def _to_utf8(data: bytes) -> bytes:
+    """Convert text in any Unicode encoding to UTF-8 without a byte order mark."""
     encoding = json.detect_encoding(data)
     if encoding == "utf-8":
         return data

@@ -1,4 +1,4 @@
-"""go-vcr's cassettes: the files of v1 and v2 (`version: 1`), and of v3 and v4 (`version: 2`).
+"""Read go-vcr's cassettes: the files of v1 and v2 (`version: 1`), and of v3 and v4 (`version: 2`).
 
 interactions:
 - request:  {body: "...", form: {}, headers: {Content-Type: [application/json]}, url: https://..., method: POST}
@@ -8,33 +8,40 @@ interactions:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flag_harness.cassette.importers.shapes import as_bytes, as_headers, as_mapping, as_method, as_status, as_text
+from flag_harness.cassette.importers.shapes import (
+    parse_body,
+    parse_headers,
+    parse_mapping,
+    parse_method,
+    parse_status,
+    parse_text,
+)
 from flag_harness.cassette.importers.source import SourceInteraction
 
 
-def interactions(rows: list[Any]) -> Iterator[SourceInteraction]:
-    """The interactions of the file. Raises `ValueError` naming the one that cannot be understood."""
+def read_interactions(rows: list[Any]) -> Iterator[SourceInteraction]:
+    """Yield the interactions of the file. Raise `ValueError` naming an invalid one."""
     for number, row in enumerate(rows):
         try:
-            yield _interaction(as_mapping(row, "it"))
+            yield _read_interaction(parse_mapping(row, "it"))
         except ValueError as error:
             raise ValueError(f"interaction {number}: {error}") from None
 
 
 def is_go_vcr(request: Mapping[str, Any]) -> bool:
-    """Whether a request is written as go-vcr does."""
+    """Return whether a request has the format of go-vcr."""
     return "url" in request and "uri" not in request
 
 
-def _interaction(row: Mapping[str, Any]) -> SourceInteraction:
-    request = as_mapping(row.get("request"), "request")
-    response = as_mapping(row.get("response"), "response")
+def _read_interaction(row: Mapping[str, Any]) -> SourceInteraction:
+    request = parse_mapping(row.get("request"), "request")
+    response = parse_mapping(row.get("response"), "response")
     return SourceInteraction(
-        method=as_method(request.get("method")),
-        url=as_text(request.get("url"), "url"),
-        request_headers=as_headers(request.get("headers")),
-        request_body=as_bytes(request.get("body")),
-        status=as_status(response.get("code") or response.get("status")),
-        response_headers=as_headers(response.get("headers")),
-        response_body=as_bytes(response.get("body")),
+        method=parse_method(request.get("method")),
+        url=parse_text(request.get("url"), "url"),
+        request_headers=parse_headers(request.get("headers")),
+        request_body=parse_body(request.get("body")),
+        status=parse_status(response.get("code") or response.get("status")),
+        response_headers=parse_headers(response.get("headers")),
+        response_body=parse_body(response.get("body")),
     )

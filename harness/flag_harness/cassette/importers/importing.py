@@ -1,4 +1,4 @@
-"""A foreign cassette as one of ours: what is kept of it, and what its envelope says of the rest."""
+"""Import a foreign cassette: convert its interactions and note in the envelope what was lost."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,12 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, get_args
 
 from flag_harness.cassette.cassette import Cassette
-from flag_harness.cassette.importers import fidelity, go_vcr, others, vcrpy
-from flag_harness.cassette.importers.document import plain_values
+from flag_harness.cassette.importers import fidelity, foreign, go_vcr, vcrpy
+from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
-from flag_harness.cassette.importers.streams import event_chunks, is_stream, lost_padding
+from flag_harness.cassette.importers.streams import has_lost_padding, is_stream, split_events
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.headers import select_response_headers
@@ -21,20 +21,20 @@ from flag_harness.wire.head_rules import head_problem, headers_problem
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
 VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")
-"""What vcrpy compares unless told otherwise; the scheme, host and port of its default are not stored here."""
+"""The parts that vcrpy compares by default, without the scheme, host and port, which are not stored here."""
 
 _NOT_STORED = frozenset({"scheme", "host", "port"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _VERSION = re.compile(r"[\w.+-]{1,40}")
 _FORMATS: Mapping[str, tuple[Any, ReadInteractions]] = {
-    "vcrpy": (vcrpy.is_vcrpy, vcrpy.interactions),
-    "go-vcr": (go_vcr.is_go_vcr, go_vcr.interactions),
+    "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_interactions),
+    "go-vcr": (go_vcr.is_go_vcr, go_vcr.read_interactions),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """A foreign cassette that was read: its format, what is kept of it, and the requests that are not."""
+class ImportedCassette:
+    """An imported cassette: its original format, the cassette, and the requests that were left out."""
 
     format: str
     cassette: Cassette
@@ -47,18 +47,17 @@ def import_cassette(
     match_on: tuple[MatchWord, ...] = VCRPY_DEFAULT,
     every_path: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
-) -> Imported:
-    """Read the bytes of a foreign cassette. Nothing in it is executed, and nothing is written.
+) -> ImportedCassette:
+    """Import a foreign cassette from bytes, without executing or writing anything.
 
-    `every_path` keeps requests to other services too. Raises `ValueError`, in one line, naming the place that cannot be
-    understood.
+    `every_path` keeps requests to other services, too. Raise `ValueError` with one line that names the invalid part.
     """
     try:
-        name, rows = _read(plain_values(data, limits))
-        kept, left_out = _parted(rows, every_path)
+        name, rows = _read_rows(parse_document(data, limits))
+        kept, left_out = _select_rows(rows, every_path)
         decoder = BodyDecoder(limits.decoded)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
-        interactions = tuple(_interaction(number, row, decoder, notes) for number, row in kept)
+        interactions = tuple(_convert_interaction(number, row, decoder, notes) for number, row in kept)
     except RecursionError:
         raise ValueError("too many values inside each other") from None
     if not interactions:
@@ -71,11 +70,11 @@ def import_cassette(
         fidelity=tuple(word for word in fidelity.WORDS if word in notes),
         match_on=match_on,
     )
-    return Imported(name, Cassette(envelope, interactions), left_out)
+    return ImportedCassette(name, Cassette(envelope, interactions), left_out)
 
 
 def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
-    """vcrpy's `match_on` as it can be kept here. Raises `ValueError` naming a word that is not known."""
+    """Return vcrpy's `match_on` without the parts that are not stored. Raise `ValueError` naming an unknown word."""
     known: tuple[MatchWord, ...] = get_args(MatchWord)
     names = list(dict.fromkeys(names))
     if unknown := [name for name in names if name not in known and name not in _NOT_STORED]:
@@ -88,22 +87,22 @@ def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
     return words
 
 
-def _read(document: Any) -> tuple[str, list[SourceInteraction]]:
-    """The name of the document's format, and its interactions."""
+def _read_rows(document: Any) -> tuple[str, list[SourceInteraction]]:
+    """Return the name of the document's format, and its interactions."""
     rows = document.get("interactions") if isinstance(document, dict) else document
     if rows == []:
         raise ValueError("it has no interactions")
     first = rows[0] if isinstance(rows, list) else None
     request = first.get("request") if isinstance(first, dict) else None
-    known = others.named(document)
+    known = foreign.describe_format(document)
     for name, (is_format, read) in _FORMATS.items():
         if not known and isinstance(request, dict) and is_format(request):
             return name, list(read(rows))
-    raise ValueError(f"neither vcrpy nor go-vcr: {f'{known}, which is not read' if known else _lacking(document)}")
+    raise ValueError(f"neither vcrpy nor go-vcr: {f'{known}, which is not read' if known else _missing_part(document)}")
 
 
-def _lacking(document: Any) -> str:
-    """What keeps a document from being a cassette."""
+def _missing_part(document: Any) -> str:
+    """Return what a document lacks to be a cassette."""
     if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
         return "it has no list of interactions"
     if not isinstance(document, (dict, list)):
@@ -111,14 +110,14 @@ def _lacking(document: Any) -> str:
     return "interaction 0 has no request with uri or url"
 
 
-def _parted(
+def _select_rows(
     rows: Sequence[SourceInteraction], every_path: bool
 ) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
-    """The interactions that are kept, by their number; and the requests of the others, as `GET host/path`."""
+    """Split the rows into those that are kept, with their index, and the other requests, as `GET host/path`."""
     kept, left_out = [], []
     for number, row in enumerate(rows):
         try:
-            ours = others.goes_to_the_api(row.url)
+            ours = foreign.is_api_url(row.url)
         except ValueError as error:
             raise ValueError(f"interaction {number}: url: {error}") from None
         if every_path or ours:
@@ -128,7 +127,7 @@ def _parted(
     return kept, tuple(left_out)
 
 
-def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str]) -> Interaction:
+def _convert_interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str]) -> Interaction:
     try:
         body, headers, plain = decoder.decode(row.response_headers, row.response_body)
         request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
@@ -139,22 +138,22 @@ def _interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, note
     kept = select_response_headers(headers, row.url)
     if reason := head_problem(row.status, kept) or headers_problem(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
-    if invented := _content_type(kept, body, stream):
+    if invented := _invent_content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
-    chunks = event_chunks(body) if stream else [body] if body else []
-    notes.update(row.notes, _notes(row, body, plain, len(chunks) > 1, bool(invented)))
+    chunks = split_events(body) if stream else [body] if body else []
+    notes.update(row.notes, _fidelity_words(row, body, plain, len(chunks) > 1, bool(invented)))
     return Interaction(request, (Head(0.0, row.status, kept), *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
 
 
-def _content_type(headers: Headers, body: bytes, stream: bool) -> str:
-    """The content type to give a response whose source kept none: without it the SDK takes JSON for text."""
+def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
+    """Return a content type for a response that lacks one, or empty: without it the SDK treats JSON as text."""
     if header_value(headers, "content-type") or not body:
         return ""
     return "text/event-stream; charset=utf-8" if stream else "application/json" if body[:1] == b"{" else ""
 
 
-def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
-    """What of one interaction is not the API's own."""
+def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
+    """Yield the words of `fidelity` that apply to one interaction."""
     yield fidelity.TIMING_INVENTED
     if chunked:
         yield fidelity.CHUNKS_INVENTED
@@ -162,7 +161,7 @@ def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, inve
         yield fidelity.STILL_ENCODED
     elif header_value(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
         yield fidelity.DECOMPRESSED
-    if lost_padding(body):
+    if has_lost_padding(body):
         yield fidelity.RESPONSE_RESERIALISED
     if row.method in _WITH_BODY and not row.request_body:
         yield fidelity.REQUEST_BODY_MISSING
@@ -175,7 +174,7 @@ def _notes(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, inve
 
 
 def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
-    """When the first response that says so was sent, in ISO 8601; empty where none does."""
+    """Return the date of the first response that has one, in ISO 8601, or an empty string."""
     for row in rows:
         try:
             moment = parsedate_to_datetime(header_value(row.response_headers, "date"))
@@ -187,7 +186,7 @@ def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
 
 
 def _sdk(rows: Iterable[SourceInteraction]) -> str:
-    """The SDK that sent the requests, as its own headers have it: `anthropic 0.73.0` for Python's."""
+    """Return the SDK that sent the requests, from its headers: `anthropic 0.73.0` for Python; empty if unknown."""
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")

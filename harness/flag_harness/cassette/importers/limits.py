@@ -1,4 +1,4 @@
-"""How much of a foreign file is read before it is refused."""
+"""Limits on the size of foreign files."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that is read. The largest cassette known to us has 3 MiB; these are there against files made to harm.
+    """The most that is read, as a protection against malicious files. The largest known cassette has 3 MiB.
 
-    `file`: bytes of a file. `depth`: values inside values. `expanded`: characters and values of a document, what YAML
-    aliases repeat counted each time. `decoded`: bytes of all decompressed bodies of a file.
+    `file`: bytes of the file. `depth`: levels of nesting. `expanded`: characters and values of a document, including
+    each repetition through a YAML alias. `decoded`: bytes of all decompressed bodies of a file.
     """
 
     file: int = 64 * MEBIBYTE

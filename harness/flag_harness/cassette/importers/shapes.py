@@ -1,4 +1,4 @@
-"""The shapes in which foreign cassettes write headers, bodies and statuses, read into one."""
+"""Parse the various shapes that foreign cassettes use for headers, bodies and statuses."""
 
 import base64
 import json
@@ -12,54 +12,57 @@ _METHOD = re.compile(r"[A-Z]{1,16}")
 _STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
-def as_mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """`value`, where it is a mapping. Raises `ValueError` naming it."""
+def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Return a mapping unchanged. Raise `ValueError` with `name` if it is not one."""
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be a mapping, not {_shown(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"{name} must be a mapping, not {_describe(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
-def as_text(value: Any, name: str) -> str:
-    """Text, or bytes that are text. Raises `ValueError` naming it."""
+def parse_text(value: Any, name: str) -> str:
+    """Return text, or decode bytes. Raise `ValueError` with `name` if it is neither."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, not {_shown(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"{name} must be text, not {_describe(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
-def as_method(value: Any) -> str:
-    """A method, in capitals. Raises `ValueError` where it is none."""
-    method = as_text(value, "method").upper()
+def parse_method(value: Any) -> str:
+    """Return an HTTP method in capitals. Raise `ValueError` if it is invalid."""
+    method = parse_text(value, "method").upper()
     if not _METHOD.fullmatch(method):
-        raise ValueError(f"method {value!r:.40} is none")
+        raise ValueError(f"method {value!r:.40} is invalid")
     return method
 
 
-def as_status(value: Any) -> int:
-    """An HTTP status written as a number, as its digits, or as a status line. Raises `ValueError` where it is none."""
+def parse_status(value: Any) -> int:
+    """Parse an HTTP status: a number, digits or a status line. Raise `ValueError` if it is invalid."""
     line = _STATUS_LINE.fullmatch(value) if isinstance(value, str) else None
     number = int(line[1]) if line else value
     if not isinstance(number, int) or isinstance(number, bool) or not 100 <= number <= 599:
-        raise ValueError(f"status must be a number from 100 to 599, not {_shown(value)}")
+        raise ValueError(f"status must be a number from 100 to 599, not {_describe(value)}")
     return number
 
 
-def as_headers(value: Any) -> Headers:
-    """Headers as pairs. Read are: a mapping to a value or a list of values, a list of pairs, of lines, or of
-    `{"name", "value"}`, and nothing at all. Raises `ValueError` where it is none of these.
+def parse_headers(value: Any) -> Headers:
+    """Return headers as pairs. Raise `ValueError` if their shape is unknown.
+
+    Known are a mapping to a value or a list of values, a list of pairs, of lines or of `{"name", "value"}`, and None.
     """
     if value is None:
         return ()
-    pairs = value.items() if isinstance(value, dict) else map(_pair, _listed(value))
-    return tuple((as_text(name, "a header's name"), text) for name, values in pairs for text in _header_values(values))
+    pairs = value.items() if isinstance(value, dict) else map(_parse_pair, _check_list(value))
+    return tuple(
+        (parse_text(name, "a header's name"), text) for name, values in pairs for text in _parse_header_values(values)
+    )
 
 
-def as_bytes(value: Any) -> bytes:
-    """A body: text, bytes, a list of such parts, nothing, or a mapping that holds one of these.
+def parse_body(value: Any) -> bytes:
+    """Parse a body: text, bytes, a list of such parts, None, or a mapping that holds one of these.
 
-    The mapping's key is `string`, `base64_string` or `encoding` beside `string`, as vcrpy, its forks and Ruby's VCR
-    write it. Raises `ValueError` where it is none of these.
+    The mapping has the key `string`, `base64_string`, or `encoding` beside `string`, as written by vcrpy, its forks and
+    Ruby's VCR. Raise `ValueError` if the shape is unknown.
     """
     match value:
         case None:
@@ -69,41 +72,41 @@ def as_bytes(value: Any) -> bytes:
         case str():
             return value.encode("utf-8")
         case list():
-            return b"".join(map(as_bytes, value))
+            return b"".join(map(parse_body, value))
         case {"base64_string": str(encoded)}:
-            return _decoded(encoded)
+            return _decode_base64(encoded)
         case {"string": str(encoded), "encoding": "base64"}:
-            return _decoded(encoded)
+            return _decode_base64(encoded)
         case {"string": inner} if not isinstance(inner, dict):
-            return as_bytes(inner)
+            return parse_body(inner)
         case {} if not value:
             return b""
-    raise ValueError(f"body must be text, bytes, or a mapping with string, not {_shown(value)}")
+    raise ValueError(f"body must be text, bytes, or a mapping with string, not {_describe(value)}")
 
 
-def serialised(value: Any) -> bytes:
-    """A parsed body as compact JSON. Raises `ValueError` where JSON cannot say it."""
+def encode_parsed_body(value: Any) -> bytes:
+    """Encode a parsed body as compact JSON. Raise `ValueError` if JSON cannot represent it."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except (TypeError, RecursionError):
-        raise ValueError(f"parsed_body holds what JSON cannot say: {_shown(value)}") from None
+        raise ValueError(f"parsed_body holds what JSON cannot represent: {_describe(value)}") from None
 
 
-def _decoded(encoded: str) -> bytes:
-    """What base64 stands for, with the line breaks that writers put in."""
+def _decode_base64(encoded: str) -> bytes:
+    """Decode base64 that may contain line breaks."""
     try:
         return base64.b64decode("".join(encoded.split()), validate=True)
     except ValueError:
-        raise ValueError(f"body is not base64: {_shown(encoded)}") from None
+        raise ValueError(f"body is not base64: {_describe(encoded)}") from None
 
 
-def _listed(value: Any) -> Iterable[Any]:
+def _check_list(value: Any) -> Iterable[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"headers must be a mapping or a list, not {_shown(value)}")  # noqa: TRY004 - a value read from a file
+        raise ValueError(f"headers must be a mapping or a list, not {_describe(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
-def _pair(value: Any) -> tuple[Any, Any]:
+def _parse_pair(value: Any) -> tuple[Any, Any]:
     match value:
         case [name, content]:
             return name, content
@@ -112,21 +115,21 @@ def _pair(value: Any) -> tuple[Any, Any]:
         case str() if ":" in value:
             name, _, content = value.partition(":")
             return name, content.strip()
-    raise ValueError(f"a header must be a name and a value, not {_shown(value)}")
+    raise ValueError(f"a header must be a name and a value, not {_describe(value)}")
 
 
-def _header_values(values: Any) -> Iterator[str]:
+def _parse_header_values(values: Any) -> Iterator[str]:
     for value in values if isinstance(values, list) else [values]:
         if isinstance(value, bytes):
             yield value.decode("latin-1")
         elif value is None or isinstance(value, (str, int, float)):
             yield "" if value is None else str(value).strip("\r\n")
         else:
-            raise ValueError(f"a header's value must be text, not {_shown(value)}")
+            raise ValueError(f"a header's value must be text, not {_describe(value)}")
 
 
-def _shown(value: Any) -> str:
-    """A value in few characters, whatever it holds."""
+def _describe(value: Any) -> str:
+    """Describe any value in a few characters."""
     if isinstance(value, (dict, list)):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     return f"{value!r:.40}"

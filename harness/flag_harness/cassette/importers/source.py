@@ -1,4 +1,4 @@
-"""An interaction as a foreign cassette tells it: the shape that every format is read into."""
+"""An interaction of a foreign cassette: the common result of all readers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from flag_harness.wire.timeline import Headers
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """One request and its response, bodies as the file keeps them. `notes` are words of `fidelity`."""
+    """One request and its response, with the bodies as the file has them. `notes` are words of `fidelity`."""
 
     method: str
     url: str
@@ -22,4 +22,4 @@ class SourceInteraction:
 
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]
-"""Reads a file's plain values. Raises `ValueError` naming the interaction and the key that it does not understand."""
+"""Reads interactions from plain values. Raises `ValueError` naming the interaction and the key that is invalid."""

@@ -1,4 +1,4 @@
-"""YAML as plain values, from the parser's events alone: no tag is ever looked up, let alone executed.
+"""Parse YAML into plain values from the parser's events: no tag is ever resolved, let alone executed.
 
 PyYAML's loaders are not used. Their composer recurses in C and kills the process on 100,000 nested lists, and their
 constructors expand merge keys without bound. Here nothing recurses, and depth and size are counted as events arrive.
@@ -20,7 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
-"""What PyYAML takes for a number, and so quotes where it is text. The text `7e10`, an id maybe, it does not quote."""
+"""What PyYAML reads as a number, and so quotes if it is text. It does not quote `7e10`, which may be an id."""
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -29,13 +29,13 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _TOO_DEEP = "exceeded maximum nesting depth"
-"""What libyaml says of brackets that it reads ahead of its events: since 0.2.6 it stops at 1,000 by itself."""
-_MADE_OF = ("args", "state")
-"""Where a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps what it was made of."""
+"""libyaml's message if brackets are nested too deeply: since 0.2.6 it stops at 1,000 levels by itself."""
+_CONTENT_KEYS = ("args", "state")
+"""The keys under which a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps its content."""
 
 
 class _Merge(str):
-    """The key `<<`, written plain: what stands behind it belongs to the mapping that it stands in."""
+    """The unquoted key `<<`: the members of its value are merged into the mapping."""
 
     __slots__ = ()
 
@@ -43,11 +43,11 @@ class _Merge(str):
 _MERGE = _Merge("<<")
 
 
-def plain_yaml(data: bytes, limits: Limits) -> Any:
-    """The one document in `data` as dicts, lists, strings, bytes, numbers, booleans and None.
+def parse_yaml(data: bytes, limits: Limits) -> Any:
+    """Parse the only document in `data` into dicts, lists, strings, bytes, numbers, booleans and None.
 
-    `!!binary` gives bytes. A tag that names a Python object gives what the object was made of: `!!python/...:istr [x]`
-    is x. A plain scalar is what JSON would make of it, else text. Raises `ValueError` in one line.
+    `!!binary` gives bytes. A tag of a Python object gives the object's content: `!!python/...:istr [x]` is x. An
+    unquoted scalar is read as JSON would read it, else as text. Raise `ValueError` with a message of one line.
     """
     reader = _Reader(limits)
     try:
@@ -55,10 +55,10 @@ def plain_yaml(data: bytes, limits: Limits) -> Any:
             reader.feed(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f" in line {mark.line + 1}" if mark else ""
+        location = f" in line {mark.line + 1}" if mark else ""
         if error.problem == _TOO_DEEP:
-            raise ValueError(_inside_each_other(limits, place)) from None
-        raise ValueError(f"not YAML: {error.problem or error.context}{place}") from None
+            raise ValueError(_too_deep_message(limits, location)) from None
+        raise ValueError(f"not YAML: {error.problem or error.context}{location}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
     if not reader.documents:
@@ -67,8 +67,8 @@ def plain_yaml(data: bytes, limits: Limits) -> Any:
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection whose end has not come yet, and what came of it so far."""
+class _OpenCollection:
+    """A list or mapping that has not ended yet, with its values so far."""
 
     tag: str | None
     anchor: str | None
@@ -78,13 +78,13 @@ class _Open:
 
 
 class _Reader:
-    """Builds values from events. `_size` counts characters and values, those behind an alias each time."""
+    """Builds values from events. `_size` counts characters and values, those of an alias each time it is used."""
 
     def __init__(self, limits: Limits) -> None:
         self.documents: list[Any] = []
         self._limits = limits
-        self._open: list[_Open] = []
-        self._named: dict[str, tuple[Any, int]] = {}
+        self._open: list[_OpenCollection] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
         self._size = 0
 
     def feed(self, event: Any) -> None:
@@ -92,32 +92,34 @@ class _Reader:
         match event:
             case yaml.ScalarEvent():
                 self._grow(event, len(event.value) + 1)
-                self._add(_scalar(event), event.anchor, start)
+                self._add(_parse_scalar(event), event.anchor, start)
             case yaml.AliasEvent():
-                if event.anchor not in self._named:
-                    raise ValueError(f"alias {event.anchor!r:.40} names nothing that is complete{_place(event)}")
-                value, size = self._named[event.anchor]
+                if event.anchor not in self._anchors:
+                    raise ValueError(f"alias {event.anchor!r:.40} names nothing that is complete{_line_suffix(event)}")
+                value, size = self._anchors[event.anchor]
                 self._grow(event, size)
                 self._add(value, None, start)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._grow(event, 1)
                 if len(self._open) >= self._limits.depth:
-                    raise ValueError(_inside_each_other(self._limits, _place(event)))
-                self._open.append(_Open(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start))
+                    raise ValueError(_too_deep_message(self._limits, _line_suffix(event)))
+                self._open.append(
+                    _OpenCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
+                )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open.pop()
-                self._add(_collection(done, event), done.anchor, done.start)
+                self._add(_build_collection(done, event), done.anchor, done.start)
 
     def _grow(self, event: Any, by: int) -> None:
         self._size += by
         if self._size > self._limits.expanded:
             raise ValueError(
-                f"more than {self._limits.expanded:,} characters once aliases stand in full{_place(event)}"
+                f"more than {self._limits.expanded:,} characters once aliases stand in full{_line_suffix(event)}"
             )
 
     def _add(self, value: Any, anchor: str | None, start: int) -> None:
         if anchor:
-            self._named[anchor] = value, self._size - start
+            self._anchors[anchor] = value, self._size - start
         if self._open:
             self._open[-1].values.append(value)
         elif self.documents:
@@ -126,63 +128,63 @@ class _Reader:
             self.documents.append(value)
 
 
-def _inside_each_other(limits: Limits, place: str) -> str:
-    return f"more than {limits.depth} values inside each other{place}"
+def _too_deep_message(limits: Limits, location: str) -> str:
+    return f"more than {limits.depth} values inside each other{location}"
 
 
-def _place(event: Any) -> str:
+def _line_suffix(event: Any) -> str:
     return f" in line {event.start_mark.line + 1}"
 
 
-def _collection(done: _Open, event: Any) -> Any:
-    """A finished list or mapping; what a pickled object was made of, where it is one."""
+def _build_collection(done: _OpenCollection, event: Any) -> Any:
+    """Return a finished list or mapping, or the content of a pickled object."""
     value: Any = done.values
     if done.mapping:
         try:
-            value = _mapping(done.values[::2], done.values[1::2], event)
+            value = _build_mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
-            raise ValueError(f"a mapping's key is itself a list or a mapping{_place(event)}") from None
+            raise ValueError(f"a mapping's key is itself a list or a mapping{_line_suffix(event)}") from None
     if not (done.tag or "").startswith(f"{_TAG}python/object/"):
         return value
-    return _content(value)
+    return _pickled_content(value)
 
 
-def _mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
-    """The mapping, with the members of those that it merges, unless it has its own; the first merged one wins."""
+def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
+    """Build a mapping with the members that it merges. Its own members win, then those of the first merged mapping."""
     pairs = list(zip(keys, values, strict=True))
     merged: dict[Any, Any] = {}
     for source in (value for key, value in pairs if type(key) is _Merge):
         for one in reversed(source) if isinstance(source, list) else [source]:
             if not isinstance(one, dict):
-                raise ValueError(f"<< stands before what is no mapping{_place(event)}")  # noqa: TRY004 - from a file
+                raise ValueError(f"<< stands before what is no mapping{_line_suffix(event)}")  # noqa: TRY004 - from a file
             merged.update(one)
     return merged | {key: value for key, value in pairs if type(key) is not _Merge}
 
 
-def _content(value: Any) -> Any:
-    """What a pickled object holds: the first of its arguments or, without any, of its state."""
+def _pickled_content(value: Any) -> Any:
+    """Return the content of a pickled object: the first of its arguments or, if it has none, of its state."""
     if isinstance(value, dict):
-        value = next((value[name] for name in _MADE_OF if value.get(name)), value)
+        value = next((value[name] for name in _CONTENT_KEYS if value.get(name)), value)
     return value[0] if isinstance(value, list) and value else value
 
 
-def _scalar(event: Any) -> Any:
+def _parse_scalar(event: Any) -> Any:
     text: str = event.value
     tag = (event.tag or "").removeprefix(_TAG)
     if tag in ("binary", "python/bytes"):
-        return _binary(event)
+        return _decode_binary(event)
     if text == _MERGE and not event.tag and event.implicit[0]:
         return _MERGE
-    if tag in _TYPED or (not tag and event.implicit[0]):
-        return _plain(text)
+    if tag in _SCALAR_TYPES or (not tag and event.implicit[0]):
+        return _parse_plain_scalar(text)
     return text
 
 
-_TYPED = ("null", "bool", "int", "float")
+_SCALAR_TYPES = ("null", "bool", "int", "float")
 
 
-def _plain(text: str) -> Any:
-    """What an unquoted scalar means. Only JSON's words and numbers: `yes`, `1:30` and `2024-05-01` are text."""
+def _parse_plain_scalar(text: str) -> Any:
+    """Parse an unquoted scalar: only JSON's words and numbers have a meaning; `yes` and `2024-05-01` are text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):
@@ -190,8 +192,8 @@ def _plain(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-def _binary(event: Any) -> bytes:
+def _decode_binary(event: Any) -> bytes:
     try:
         return base64.b64decode("".join(event.value.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"!!binary is not base64{_place(event)}") from None
+        raise ValueError(f"!!binary is not base64{_line_suffix(event)}") from None

@@ -1,1 +1,1 @@
-"""What is taken out of a recording: headers, filters, keys."""
+"""Private: keep secrets out of cassettes, logs and messages, by filters, an allow-list of headers and a scan."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from flag_harness.cassette import Cassette, Filters
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
-from flag_harness.cassette.importers import VCRPY_DEFAULT, Imported, Limits, import_cassette, match_words
-from flag_harness.cassette.importers.assessment import Assessment, assess, ended_by
+from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, match_words
+from flag_harness.cassette.importers.assessment import Assessment, assess, make_model_check
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
@@ -56,7 +56,7 @@ class _ImportSettings:
     filters: Filters
     targets: OutputFiles
 
-    def read(self, data: bytes) -> Imported:
+    def read(self, data: bytes) -> ImportedCassette:
         """Read a file of another tool, without what the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
@@ -68,7 +68,7 @@ class _Outcome:
     """The result of one file: what was read, or why it could not be."""
 
     source: _Source
-    imported: Imported | None = None
+    imported: ImportedCassette | None = None
     error: str = ""
 
 
@@ -178,7 +178,7 @@ def _refuse_keys(cassette: Cassette) -> None:
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")
 
 
-def _write(imported: Imported, target: Path, arguments: argparse.Namespace) -> None:
+def _write(imported: ImportedCassette, target: Path, arguments: argparse.Namespace) -> None:
     if target.exists() and not arguments.force:
         raise CassetteError(f"{target} exists; use --force to overwrite it")
     try:
@@ -206,7 +206,7 @@ def _print_report(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -
         print(f"{strict} would match strictly, {stale} are stale")
 
 
-def _totals(read: Sequence[Imported], asked: int, done: str) -> Iterator[str]:
+def _totals(read: Sequence[ImportedCassette], asked: int, done: str) -> Iterator[str]:
     interactions = sum(len(one.cassette.interactions) for one in read)
     left_out = sum(len(one.left_out) for one in read)
     yield f"{len(read)} of {asked} files {done}: {interactions} interactions" + (
@@ -216,7 +216,7 @@ def _totals(read: Sequence[Imported], asked: int, done: str) -> Iterator[str]:
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
-def _check_line(path: Path, imported: Imported, assessment: Assessment) -> str:
+def _check_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
     parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
@@ -224,12 +224,12 @@ def _check_line(path: Path, imported: Imported, assessment: Assessment) -> str:
     return f"{path}: " + "; ".join(parts)
 
 
-def _assess(imported: Imported) -> Assessment:
+def _assess(imported: ImportedCassette) -> Assessment:
     def retires(model_id: str) -> tuple[bool, Any]:
         model = shipped().find(model_id)
         return model.known, model.retires
 
-    return assess(imported, ended_by(datetime.now(UTC).date(), retires))
+    return assess(imported, make_model_check(datetime.now(UTC).date(), retires))
 
 
 def _report(outcomes: Sequence[_Outcome], check: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from flag_harness.errors import ConfigError
 from flag_harness.plugin.run.names import shorten_vcr_name
 from flag_harness.vcr.matchers import Matcher
-from flag_harness.vcr.settings import VcrSettings, settings_of
+from flag_harness.vcr.settings import VcrSettings, parse_settings
 
 
 class Vcr:
@@ -62,7 +62,7 @@ def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str
     vcr = Vcr()
     try:
         node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
-        return settings_of({**vcr.settings, **options}, vcr.matchers, record_mode)
+        return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode)
     except ConfigError as error:
         raise pytest.UsageError(f"{node.nodeid}: vcr_config or @pytest.mark.vcr: {error}") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import CassetteError, CassetteMiss
-from flag_harness.vcr import VcrCassette, VcrRequest, settings_of
+from flag_harness.vcr import VcrCassette, VcrRequest, parse_settings
 from flag_harness.wire.timeline import Head, Request, response_body
 
 URL = "https://api.anthropic.com/v1/messages"
@@ -26,7 +26,7 @@ def _row(sent: str = "{}", answer: str = "1", **response: Any) -> dict[str, Any]
 def _played(folder: Path, *rows: dict[str, Any], advice: str = "", **options: Any) -> VcrCassette:
     path = folder / "it.yaml"
     path.write_text(json.dumps({"version": 1, "interactions": rows}))
-    return VcrCassette(path, settings_of(options, {}, "none"), advice=advice)
+    return VcrCassette(path, parse_settings(options, {}, "none"), advice=advice)
 
 
 def _ask(cassette: VcrCassette, data: bytes = b"{}", url: str = URL, headers: Any = JSON) -> bytes:
@@ -65,7 +65,7 @@ def test_a_cassette_can_be_asked_what_it_holds(tmp_path: Path) -> None:
 def test_no_file_is_a_cassette_that_holds_nothing(tmp_path: Path) -> None:
     """Nor is an empty one."""
     (tmp_path / "empty.yaml").write_text("\n")
-    cassette = VcrCassette(tmp_path / "none.yaml", settings_of({}, {}, "none"), [tmp_path / "empty.yaml"])
+    cassette = VcrCassette(tmp_path / "none.yaml", parse_settings({}, {}, "none"), [tmp_path / "empty.yaml"])
     assert cassette
     with pytest.raises(CassetteMiss) as raised:
         _ask(cassette)
@@ -85,7 +85,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str, why: str) -> No
     path = tmp_path / "it.yaml"
     path.write_text(text)
     with pytest.raises(CassetteError) as raised:
-        VcrCassette(path, settings_of({}, {}, "none"))
+        VcrCassette(path, parse_settings({}, {}, "none"))
     assert f"{path}: cannot be read as a cassette of vcrpy: {why}" == str(raised.value)
 
 
@@ -107,12 +107,12 @@ def test_a_miss_shows_where_bodies_differ(tmp_path: Path) -> None:
 
 def test_a_miss_shows_which_part_differs(tmp_path: Path) -> None:
     """Of headers the names alone."""
-    settings = settings_of({"match_on": ["raw_body", "headers", "host", "mine"]}, {"mine": lambda *_: False}, "none")
+    settings = parse_settings({"match_on": ["raw_body", "headers", "host", "mine"]}, {"mine": lambda *_: False}, "none")
     (tmp_path / "it.yaml").write_text(json.dumps([_row("{}")]))
     cassette = VcrCassette(tmp_path / "it.yaml", settings)
     assert [
         "The nearest is interaction 0; it differs in:",
-        "  raw_body: the bytes differ, what they say does not",
+        "  raw_body: the bytes differ, the decoded values do not",
         "  headers: authorization, content-type",
         "  host: recorded 'api.anthropic.com', sent 'other.example'",
         "  what the matcher 'mine' compares",
@@ -145,7 +145,7 @@ def test_headers_that_stand_twice(tmp_path: Path) -> None:
     row["request"]["headers"] = {"x": ["1", "2"]}
     cassette = _played(tmp_path, row, match_on=["headers"])
     assert {"x": "1"} == dict(cassette.requests[0].headers)
-    assert {"x": "1, 2"} == dict(VcrRequest.of(Request("GET", URL, (("x", "1"), ("x", "2")), b"")).headers)
+    assert {"x": "1, 2"} == dict(VcrRequest.from_request(Request("GET", URL, (("x", "1"), ("x", "2")), b"")).headers)
 
 
 def test_a_compressed_answer_is_made_plain_where_asked(tmp_path: Path) -> None:

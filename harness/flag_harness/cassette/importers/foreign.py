@@ -1,4 +1,4 @@
-"""What is no cassette that is read here: formats by name, and requests to other services."""
+"""Recognise what is not imported: other formats, by name, and requests to other services."""
 
 import re
 from typing import Any
@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 from flag_harness.wire.timeline import Request
 
-_OWN_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
-_OWN_PATH = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
-"""Paths that only this API has, also behind a proxy's prefix; `/v1/models` and `/v1/files` are other services' too."""
-_BELOW = "/v1/"
-"""Where all paths of the API begin."""
+_API_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
+_API_PATH = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
+"""Paths that only this API has, with any prefix of a proxy. Other services have `/v1/models` and `/v1/files`, too."""
+_API_PREFIX = "/v1/"
+"""The prefix of all paths of the API."""
 
-_KEYS = {
+_FORMATS_BY_KEY = {
     "envelope": "it is a cassette of this harness already",
     "http_interactions": "it is a cassette of Ruby's or R's VCR",
     "log": "it is a HAR file",
@@ -23,13 +23,13 @@ _KEYS = {
     "urlPattern": "it is a WireMock mapping",
     "urlPathPattern": "it is a WireMock mapping",
 }
-"""Formats by a key of the document, of its first row, or of that one's request."""
+"""Formats by a key of the document, of its first row, or of the request of that row."""
 
 
-def named(document: Any) -> str:
-    """What a document is that is none of the formats read here, in a few words; empty where nobody knows."""
+def describe_format(document: Any) -> str:
+    """Describe a document in a format that is not imported, or return an empty string if it is unknown."""
     if isinstance(document, dict) and isinstance(document.get("interactions"), list):
-        return _KEYS["envelope"] if "envelope" in document else ""
+        return _FORMATS_BY_KEY["envelope"] if "envelope" in document else ""
     first = document[0] if isinstance(document, list) and document else document
     if isinstance(first, str):
         return "it is a trace of httprr" if first.startswith("httprr trace") else ""
@@ -37,7 +37,7 @@ def named(document: Any) -> str:
         return ""
     request, response = first.get("request"), first.get("response")
     known = {**(request if isinstance(request, dict) else {}), **first}
-    if found := next((text for key, text in _KEYS.items() if key in known), ""):
+    if found := next((text for key, text in _FORMATS_BY_KEY.items() if key in known), ""):
         return found
     if not isinstance(request, dict) or not isinstance(response, dict) or "url" not in request:
         return ""
@@ -48,8 +48,8 @@ def named(document: Any) -> str:
     )
 
 
-def goes_to_the_api(url: str) -> bool:
-    """Whether a request is one to the Messages API, by its host or, behind a proxy, by its path."""
+def is_api_url(url: str) -> bool:
+    """Return whether a URL belongs to the Messages API, by its host or, behind a proxy, by its path."""
     path = Request("", url, (), b"").path.partition("?")[0]
     host = urlsplit(url).hostname or ""
-    return bool(_OWN_HOST.fullmatch(host) and path.startswith(_BELOW)) or _OWN_PATH.fullmatch(path) is not None
+    return bool(_API_HOST.fullmatch(host) and path.startswith(_API_PREFIX)) or _API_PATH.fullmatch(path) is not None
