@@ -54,6 +54,7 @@ def test_an_effect_of_two_flags_together_names_the_other_flag() -> None:
     attribution = _attribute(lambda s, c, m: [_request({"max_tokens": 1024 if s and c else 4096})])
     found = {(effect.flag, effect.condition, effect.changed_pairs, effect.pairs) for effect in attribution.effects}
     assert {("streaming", "concise", 2, 4), ("concise", "streaming", 2, 4)} == found
+    assert ["concise"] == [effect.condition for effect in attribution.effects_of("streaming")]
 
 
 def test_values_of_a_flag_that_is_not_boolean_are_named() -> None:
@@ -107,7 +108,7 @@ def test_ids_and_times_are_not_effects(repeats: int) -> None:
     def agent(s: int, c: int, m: int) -> list[SentRequest]:
         stamp = f"2026-11-{next(number) % 28 + 1:02}T10:00:00Z"
         text = f"It is {stamp}. {'Be brief.' if c else ''}"
-        return [_request({"metadata": {"trace": str(uuid.uuid4())}, "system": text})]
+        return [_request({"metadata": {"trace": str(uuid.uuid4()), "seen": [{"at": stamp}, 7]}, "system": text})]
 
     attribution = _attribute(agent, repeats)
     assert [("concise", "system")] == [(effect.flag, effect.path) for effect in attribution.effects]

@@ -397,3 +397,25 @@ def test_faults_come_before_the_cassette_and_must_fire(repository: pytest.Pytest
     run = repository.runpytest_subprocess()
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(["fault overloaded:on=2 never fired: it saw 1 request, of which none was due"])
+
+
+def test_a_request_that_no_turn_of_the_scenario_answers_fails_its_test(repository: pytest.Pytester) -> None:
+    """Also if the code under test swallows the error."""
+    scenarios = repository.mkdir("fixtures") / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "only.toml").write_text('[[turn]]\nwhen = { user_contains = "refund" }\ntext = "Done."\n')
+    test = (
+        "import contextlib, pytest\n"
+        + ASK
+        + """
+@pytest.mark.scenario("only")
+def test_ask(cassette):
+    with contextlib.suppress(Exception):
+        ask()
+"""
+    )
+    repository.makepyfile(test_ask=test)
+    run = repository.runpytest_subprocess(*RECORD)
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*only.toml: no turn answers: *"])
+    run.stdout.no_fnmatch_line("*UnmatchedRequest(*")

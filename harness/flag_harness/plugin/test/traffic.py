@@ -236,7 +236,9 @@ class CassetteTraffic:
         """
         found = explain_unfired(self._own_faults)
         if self._simulator and self._simulator.unmatched:
-            found += [f"{self.plan.scenario}: no turn answers: {request}" for request in self._simulator.unmatched]
+            found += [
+                f"{self.plan.scenario}: no turn answers: {request.message}" for request in self._simulator.unmatched
+            ]
         if not self.exchanges and "no_request" not in self.plan.allowed:
             found.append(
                 "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
