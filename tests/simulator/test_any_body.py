@@ -15,6 +15,7 @@ from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.wire.timeline import Request, Response
 
 MARK = {"type": "ephemeral", "ttl": "5m"}
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {
     "type": "object",
     "$defs": {"Name": {"type": "string"}},
@@ -28,7 +29,7 @@ SCHEMA = {
 }
 CALLS = [
     {"type": "thinking", "thinking": "Why?", "signature": SeededSignatures(0).sign("Why?")},
-    {"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why")},
+    {"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why", "T")},
     {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
     {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
     {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "find", "server_name": "s", "input": {}},
@@ -41,7 +42,7 @@ RESULTS = [
         "tool_use_id": "toolu_1",
         "content": [
             {"type": "text", "text": "done", "cache_control": MARK},
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
         ],
     },
     {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "title": "t"},
@@ -99,7 +100,10 @@ def changed(path: tuple[Any, ...], change: Callable[[Any, Any], None]) -> dict[s
 
 def answered(request: Request, read: Read) -> int:
     """The status of an answer that has the API's shape."""
-    status, told = read(simulate()(request))
+    response = simulate()(request)
+    if ("content-type", "text/event-stream; charset=utf-8") in response[0].headers:
+        return response[0].status
+    status, told = read(response)
     if status == 200:
         assert "message" == told["type"] if "id" in told else {"input_tokens"} == told.keys()
     else:

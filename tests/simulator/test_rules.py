@@ -1,6 +1,8 @@
 """Illegal requests are refused with the API's status, type and words."""
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,13 @@ from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.checking import check_request
 from flag_harness.simulator.rules import RULES
 from flag_harness.simulator.scenario.scenario import Scenario
+
+_spec = importlib.util.spec_from_file_location("illegal", Path(__file__).with_name("illegal.py"))
+assert _spec is not None
+assert _spec.loader is not None
+illegal = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(illegal)
+ILLEGAL: dict[str, tuple[dict[str, Any], str]] = illegal.ILLEGAL
 
 TEXT = {"type": "text", "text": "hello"}
 MARKED = {**TEXT, "cache_control": {"type": "ephemeral"}}
@@ -278,6 +287,29 @@ LATER: dict[str, tuple[dict[str, Any], str]] = {
         {"messages": [user(TEXT), assistant(CALL, RESULT), user(TEXT)]},
         "messages.1: `tool_result` blocks can only be in `user` messages",
     ),
+    **{
+        f"{block['type']} by the user": (
+            {"messages": [user(block)]},
+            f"messages.0: `{block['type']}` blocks can only be in `assistant` messages",
+        )
+        for block in (SAID, {"type": "redacted_thinking", "data": "x"}, SERVER_CALL)
+    },
+    "a message that ends with thinking": (
+        {"messages": [user(TEXT), assistant(TEXT, SAID), user(TEXT)]},
+        "messages.1: The final block in an assistant message cannot be `thinking`.",
+    ),
+    "thinking before the words that the model shall continue": (
+        {"messages": [user(TEXT), assistant(SAID, TEXT)]},
+        "messages.1.content.0: When thinking is disabled, an `assistant` message in the final position cannot contain "
+        "`thinking`. To use thinking blocks, enable `thinking` in your request.",
+    ),
+    "words without thinking that the model shall continue": (
+        {"thinking": BUDGET, "messages": [user(TEXT), assistant(TEXT)]},
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`. When `thinking` is "
+        "enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of "
+        "`tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To avoid "
+        f"this requirement, disable `thinking`. {DOCUMENTATION}",
+    ),
     "a call by the user": (
         {"messages": [user(CALL)]},
         "messages.0: `tool_use` blocks can only be in `assistant` messages",
@@ -500,8 +532,8 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values()],
-    ids=[*EIGHT, *MORE, *LATER, *LIMITED],
+    [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values(), *ILLEGAL.values()],
+    ids=[*EIGHT, *MORE, *LATER, *LIMITED, *ILLEGAL],
 )
 def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request_for: Any, read: Any) -> None:
     """A 400 of the API's type, with its words, and no invitation to try again."""
@@ -517,7 +549,7 @@ def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file."""
     refused = {
         check_request(request_for(**changes), SeededSignatures(0), Scenario()).rule
-        for changes, _ in [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values()]
+        for changes, _ in [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values(), *ILLEGAL.values()]
     }
     elsewhere = {
         *("the path exists", "the method fits the path", "the body is at most 32 MB", "the API key is valid"),
@@ -639,8 +671,8 @@ def test_a_scenario_may_refuse_betas_and_parameters(request_for: Any, read: Any)
 
 LEGAL = {
     "a beta opens its tool": {
-        "headers": {"anthropic-beta": "computer-use-2025-11-24"},
-        "tools": [{"type": "computer_20251124", "name": "computer", "display_width_px": 1, "display_height_px": 1}],
+        "headers": {"anthropic-beta": "computer-use-2025-01-24"},
+        "tools": [{"type": "computer_20250124", "name": "computer", "display_width_px": 1, "display_height_px": 1}],
     },
     "interleaved thinking has budgets beyond max_tokens": {
         "headers": {"anthropic-beta": "interleaved-thinking-2025-05-14"},
@@ -717,7 +749,13 @@ LEGAL = {
         "messages": [user({"type": "text", "text": "a " * 150_000})],
     },
     "thinking as it was, or out of sight": {
-        "messages": [user(TEXT), assistant(SAID, {**SAID, "thinking": ""}, TEXT), user(TEXT)]
+        "messages": [
+            user(TEXT),
+            assistant(SAID, TEXT),
+            user(TEXT),
+            assistant({**SAID, "thinking": ""}, TEXT),
+            user(TEXT),
+        ]
     },
     "a paused turn goes on": {
         "model": "claude-sonnet-4-6",

@@ -17,7 +17,7 @@ from anthropic.types.beta import message_create_params as beta_create_params
 from flag_harness.simulator.rules.betas import BETA_FIELDS, BETA_TOOLS, GENERAL_TOOLS, KNOWN_BETAS
 from flag_harness.simulator.rules.shape.bodies import CountTokensBody, MessagesBody
 from flag_harness.simulator.rules.shape.validation import shape_problem
-from flag_harness.simulator.rules.tools import definition_problem
+from flag_harness.simulator.rules.tools.definitions import definition_problem
 
 HEADERS = frozenset({"betas", "user_profile_id", "workspace_id"})
 """Parameters that the SDK sends as headers."""

@@ -30,6 +30,8 @@ _RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
 Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types."""
 
 NEVER_CACHED = 1 << 62
+_NEWEST = (99, 0)
+"""The version of a model without a number in its name."""
 
 
 def find_model(model_id: str) -> Model | None:
@@ -46,6 +48,12 @@ def find_model(model_id: str) -> Model | None:
 def full_id(model: Model) -> str:
     """Return the id that answers name: `claude-haiku-4-5-20251001` for any alias of Haiku 4.5."""
     return next((name for name in (model.id, *model.aliases) if name[-8:].isdigit()), model.id)
+
+
+def generation(model: Model) -> tuple[int, int]:
+    """Return a model's version: `(4, 5)` for `claude-haiku-4-5`, `(3, 7)` for `claude-3-7-sonnet-20250219`."""
+    numbers = [int(part) for part in model.id.replace(".", "-").split("-") if part.isdecimal() and len(part) < 8]
+    return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST
 
 
 def listed_models() -> tuple[Model, ...]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,13 +15,13 @@ from flag_harness.simulator.answer import responses
 from flag_harness.simulator.answer.headers import ResponseHeaders, make_response_headers
 from flag_harness.simulator.answer.message import (
     AnswerMessage,
-    build_blocks,
+    BlockBuilder,
     estimate_output_tokens,
     estimate_thinking_tokens,
     is_thinking_omitted,
 )
 from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, fingerprint
-from flag_harness.simulator.answer.signatures import SeededSignatures
+from flag_harness.simulator.answer.signatures import SeededSignatures, position_of
 from flag_harness.simulator.answer.stream import count_events
 from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import ModelListRequest, check_request
@@ -31,7 +31,13 @@ from flag_harness.simulator.count.prefix import Segment, segments
 from flag_harness.simulator.count.rate_limits import ExceededLimit, RateLimiter
 from flag_harness.simulator.rules import ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
-from flag_harness.simulator.scenario.matching import RequestView, is_thinking, is_thinking_requested, request_view
+from flag_harness.simulator.scenario.matching import (
+    RequestView,
+    is_thinking,
+    is_thinking_requested,
+    message_blocks,
+    request_view,
+)
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
 from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn, unmatched_message
 from flag_harness.simulator.scenario.validation import turn_problem
@@ -77,6 +83,8 @@ class Simulator:
         self._request_counts: OrderedDict[str, int] = OrderedDict()
         self._organization = SeededRandom(seed, "organization").uuid()
         self._lock = threading.Lock()
+        for block in (block for turn in self._settings.turns for block in turn.content if block.raw is not None):
+            self.signatures.trust(block.raw or {})
 
     def __call__(self, request: Request) -> Response:
         """Return the answer. Two simulators with the same seed answer the same requests with the same bytes."""
@@ -185,7 +193,20 @@ class Simulator:
         model, body, profile = request.model, request.body, self._settings.profile
         content = answer_content(turn, body, thinking=is_thinking(body, model))
         omitted = is_thinking_omitted(body, model)
-        blocks = build_blocks(content.blocks, random, self.signatures, profile, omitted=omitted)
+        continued = _continued_blocks(body)
+        builder = BlockBuilder(
+            random,
+            self.signatures,
+            profile,
+            omitted=omitted,
+            must_think=request.thinking == "enabled",
+            prior=position_of(continued),
+        )
+        blocks = builder.build(content.blocks)
+        if content.stop_reason == "pause_turn":
+            own = [written.block for written in blocks]
+            self.signatures.remember_pause(own)
+            self.signatures.remember_pause([*continued, *own])
         states_thinking = is_thinking_requested(body) or model.only_adaptive
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
@@ -209,6 +230,12 @@ class Simulator:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)
         return usage
+
+
+def _continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the blocks of the final assistant message, which the answer continues."""
+    last = body["messages"][-1]
+    return message_blocks(last) if last["role"] == "assistant" else ()
 
 
 def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:

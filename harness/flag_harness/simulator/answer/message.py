@@ -1,6 +1,6 @@
 """Answers as messages: content blocks, stop reason and usage."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.models import Model
 from flag_harness.simulator.answer.profiles import LATEST, delta_usage_in_profile, keys_in_profile, message_in_profile
 from flag_harness.simulator.answer.randomness import SeededRandom
-from flag_harness.simulator.answer.signatures import SeededSignatures
+from flag_harness.simulator.answer.signatures import CONTINUED, LAST, SeededSignatures, position_of
 from flag_harness.simulator.count.cache import InputUsage
 from flag_harness.simulator.count.tokens import answer_tokens, text_tokens
 from flag_harness.simulator.scenario.scenario import Block, Call, Timing
@@ -117,16 +117,63 @@ def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
     return model.only_adaptive if display is None else display == "omitted"
 
 
-def build_blocks(
-    blocks: Iterable[Block],
-    random: SeededRandom,
-    signatures: SeededSignatures,
-    profile: str = LATEST,
-    *,
-    omitted: bool = False,
-) -> tuple[AnswerBlock, ...]:
-    """Return the blocks as the API would send them; `omitted` leaves out the thinking text."""
-    return tuple(_build_block(block, random, signatures, profile, omitted=omitted) for block in blocks)
+@dataclass(frozen=True, slots=True)
+class BlockBuilder:
+    """Builds the blocks of an answer as the API would send them.
+
+    `omitted` leaves out the thinking text. `prior` is the position after the assistant message that the answer
+    continues. `must_think` says that the API expects thinking first, if the answer is sent back with tool results.
+    """
+
+    random: SeededRandom
+    signatures: SeededSignatures
+    profile: str = LATEST
+    omitted: bool = False
+    must_think: bool = False
+    prior: str = ""
+
+    def build(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
+        """Return the built blocks."""
+        built: list[AnswerBlock] = []
+        for index, block in enumerate(blocks):
+            position = position_of([written.block for written in built])
+            position = f"{self.prior}{CONTINUED}{position}" if self.prior else position
+            last = index == len(blocks) - 1
+            built.append(self._build_block(block, f"{position}{LAST}" if last else position, blocks[0]))
+        return tuple(built)
+
+    def _build_block(self, block: Block, position: str, first: Block) -> AnswerBlock:
+        thought = block.thinking
+        if thought is not None:
+            signature = self.signatures.sign(thought, position)
+            shown = {"type": "thinking", "thinking": "" if self.omitted else thought, "signature": signature}
+            return AnswerBlock(shown, thought=thought)
+        thought = block.redacted_thinking
+        if thought is not None:
+            data = self.signatures.encrypt(thought, position)
+            return AnswerBlock({"type": "redacted_thinking", "data": data}, thought=thought)
+        if block.call is not None:
+            return self._build_call(block.call, marked=self.must_think and not _is_thinking_block(first))
+        if block.raw is not None:
+            self.signatures.trust(block.raw)
+            raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
+            return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
+        return AnswerBlock({"type": "text", "text": block.text or ""})
+
+    def _build_call(self, call: Call, *, marked: bool) -> AnswerBlock:
+        identifier = self.random.identifier("toolu_")
+        block = {
+            "type": "tool_use",
+            "id": self.signatures.mark_call(identifier) if marked else identifier,
+            "name": call.name,
+            "input": msgspec.to_builtins(call.input or {}),
+            "caller": {"type": "direct"},
+        }
+        return AnswerBlock(keys_in_profile(block, self.profile), call.partial_json)
+
+
+def _is_thinking_block(block: Block) -> bool:
+    return block.thinking is not None or block.redacted_thinking is not None
 
 
 def estimate_output_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
@@ -139,32 +186,3 @@ def estimate_output_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
 def estimate_thinking_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
     """Return the estimated tokens of an answer's thinking."""
     return sum(text_tokens(written.thought) for written in blocks if written.thought is not None)
-
-
-def _build_block(
-    block: Block, random: SeededRandom, signatures: SeededSignatures, profile: str, *, omitted: bool
-) -> AnswerBlock:
-    thought = block.thinking
-    if thought is not None:
-        shown = {"type": "thinking", "thinking": "" if omitted else thought, "signature": signatures.sign(thought)}
-        return AnswerBlock(shown, thought=thought)
-    thought = block.redacted_thinking
-    if thought is not None:
-        return AnswerBlock({"type": "redacted_thinking", "data": signatures.encrypt(thought)}, thought=thought)
-    if block.call is not None:
-        return _build_call(block.call, random, profile)
-    if block.raw is not None:
-        raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
-        return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
-    return AnswerBlock({"type": "text", "text": block.text or ""})
-
-
-def _build_call(call: Call, random: SeededRandom, profile: str) -> AnswerBlock:
-    block = {
-        "type": "tool_use",
-        "id": random.identifier("toolu_"),
-        "name": call.name,
-        "input": msgspec.to_builtins(call.input or {}),
-        "caller": {"type": "direct"},
-    }
-    return AnswerBlock(keys_in_profile(block, profile), call.partial_json)

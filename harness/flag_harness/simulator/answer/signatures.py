@@ -1,12 +1,40 @@
-"""Signatures of thinking blocks, which any simulator with the same seed can verify without a list."""
+"""Signatures of thinking blocks, which any simulator with the same seed can verify without a list.
+
+A signature also seals the position of its block: a letter for each block before it, as in `TC` for the second thinking
+after one thinking block and one call. What cannot be sealed (raw blocks, paused answers) is remembered.
+"""
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Collection
+import re
+import string
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 _PREFIX = b"\x12\x9a\x02\x0a"
 _MAC_BYTES = 32
+_LETTERS: Mapping[str, str] = {
+    "thinking": "T",
+    "redacted_thinking": "R",
+    "tool_use": "C",
+    "server_tool_use": "S",
+    "mcp_tool_use": "S",
+}
+"""The blocks that a position counts. Texts are left out, because clients merge, split and drop them."""
+LAST = "$"
+"""Ends the position of a block that was the last one of its answer."""
+CONTINUED = "|"
+"""Separates the blocks of the assistant message that an answer continues from its own."""
+_POSITION = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
+_ID_CHARACTERS = string.digits + string.ascii_letters
+_MARK_LENGTH = 8
+_MAX_REMEMBERED = 4096
+
+
+def position_of(blocks: Sequence[Mapping[str, Any]]) -> str:
+    """Return the letters of these blocks: the position of the block that follows them."""
+    return "".join(_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
 class SeededSignatures:
@@ -17,30 +45,68 @@ class SeededSignatures:
 
     def __init__(self, seed: object, trusted: Collection[str] = ()) -> None:
         self._key = hashlib.sha256(f"signatures\0{seed}".encode()).digest()
-        self._trusted = frozenset(trusted)
+        self._trusted = set(trusted)
+        self._trusted_calls: set[str] = set()
+        self._paused: dict[tuple[str, ...], None] = {}
 
-    def sign(self, thinking: str) -> str:
-        """Return the signature for this thinking."""
-        return self._seal(b"thinking", thinking)
+    def trust(self, block: Mapping[str, Any]) -> None:
+        """Accept the signature, data or call id of a raw block of a scenario from now on."""
+        if block.get("type") == "tool_use":
+            self._trusted_calls.add(str(block.get("id")))
+        self._trusted.update(str(block[key]) for key in ("signature", "data") if isinstance(block.get(key), str))
+
+    def sign(self, thinking: str, position: str = "") -> str:
+        """Return the signature for this thinking at this position of an answer."""
+        return self._seal(b"thinking", _with_position(thinking, position))
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether the signature was issued for this thinking, or for any thinking if the text is empty."""
         if signature in self._trusted:
             return True
         sealed = self._unseal(b"thinking", signature)
-        return sealed is not None and thinking in (sealed, "")
+        return sealed is not None and thinking in (_without_position(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
         """Return whether the signature was issued at all, for any thinking text."""
         return signature in self._trusted or self._unseal(b"thinking", signature) is not None
 
-    def encrypt(self, thinking: str) -> str:
+    def encrypt(self, thinking: str, position: str = "") -> str:
         """Return the data of a redacted thinking block, which can be verified later."""
-        return self._seal(b"redacted", thinking)
+        return self._seal(b"redacted", _with_position(thinking, position))
 
     def is_issued_redaction(self, data: str) -> bool:
         """Return whether `data` belongs to a redacted thinking block that was issued."""
         return data in self._trusted or self._unseal(b"redacted", data) is not None
+
+    def position(self, block: Mapping[str, Any]) -> str | None:
+        """Return the position at which a thinking block was issued, or None if it was not issued here."""
+        redacted = block["type"] == "redacted_thinking"
+        sealed = str(block["data"] if redacted else block["signature"])
+        text = None if sealed in self._trusted else self._unseal(b"redacted" if redacted else b"thinking", sealed)
+        found = None if text is None else _POSITION.match(text)
+        return None if text is None else found[1] if found else ""
+
+    def mark_call(self, identifier: str) -> str:
+        """Return the id with a mark that says: this call was issued in an answer that does not start with thinking."""
+        kept = identifier[:-_MARK_LENGTH]
+        digest = hmac.digest(self._key, b"call" + kept.encode(), "sha256")
+        return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_MARK_LENGTH])
+
+    def is_call_without_thinking(self, identifier: str) -> bool:
+        """Return whether this call was issued in an answer that does not start with thinking."""
+        return identifier in self._trusted_calls or identifier == self.mark_call(identifier)
+
+    def remember_pause(self, blocks: Sequence[Mapping[str, Any]]) -> None:
+        """Remember a paused answer, which the client may send back as the final message to continue it."""
+        self._paused[_outline(blocks)] = None
+        while len(self._paused) > _MAX_REMEMBERED:
+            del self._paused[next(iter(self._paused))]
+
+    def is_paused(self, message: Mapping[str, Any]) -> bool:
+        """Return whether the message is a paused answer."""
+        content = message.get("content")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+        return message["role"] == "assistant" and _outline(blocks) in self._paused
 
     def _seal(self, kind: bytes, text: str) -> str:
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
@@ -59,3 +125,17 @@ class SeededSignatures:
     def _apply_mask(self, mac: bytes, data: bytes) -> bytes:
         stream = hashlib.shake_256(self._key + mac).digest(len(data))
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))
+
+
+def _with_position(thinking: str, position: str) -> str:
+    return f"{position}\0{thinking}" if position else thinking
+
+
+def _without_position(sealed: str) -> str:
+    return _POSITION.sub("", sealed, count=1) if _POSITION.match(sealed) else sealed
+
+
+def _outline(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what identifies an answer although clients drop and add keys: the type and the words of each block."""
+    keys = ("text", "id", "tool_use_id", "signature", "data")
+    return tuple(f"{block.get('type')}:{next((block[key] for key in keys if key in block), '')}" for block in blocks)

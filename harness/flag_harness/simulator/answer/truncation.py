@@ -24,11 +24,14 @@ class AnswerContent:
 def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
     """Return the part of the turn that answers this request.
 
-    Thinking is sent only if the model thinks (`thinking`). A stop sequence in a text ends the answer before it. Content
-    that exceeds `max_tokens` by the estimate is cut off, unless the turn states its number of tokens.
+    Thinking is sent only if the model thinks (`thinking`); an empty text is no block, as in the API. A stop sequence in
+    a text ends the answer before it. Content that exceeds `max_tokens` by the estimate is cut off, unless the turn
+    states its number of tokens.
     """
     blocks = tuple(
-        block for block in turn.content if thinking or (block.thinking is None and block.redacted_thinking is None)
+        block
+        for block in turn.content
+        if block.text != "" and (thinking or (block.thinking is None and block.redacted_thinking is None))
     )
     whole = _cut_at_stop_sequence(blocks, body.get("stop_sequences") or ()) or AnswerContent(
         blocks, turn.final_stop_reason, turn.stop_sequence

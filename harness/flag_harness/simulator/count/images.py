@@ -1,8 +1,8 @@
-"""Estimates the tokens of an image from the size in its header."""
+"""Reads the type and size of an image from its header, and estimates its tokens."""
 
 import base64
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _PIXELS_PER_TOKEN = 750
@@ -19,8 +19,8 @@ def image_tokens(source: Mapping[str, Any]) -> int:
     if source.get("type") != "base64":
         return _UNKNOWN_SIZE_TOKENS
     try:
-        size = _image_size(base64.b64decode(str(source["data"])[:_HEAD_CHARACTERS]))
-    except (ValueError, struct.error, IndexError):
+        size = image_size(base64.b64decode(str(source["data"])[:_HEAD_CHARACTERS]))
+    except ValueError:
         size = None
     if size is None:
         return _UNKNOWN_SIZE_TOKENS
@@ -29,23 +29,64 @@ def image_tokens(source: Mapping[str, Any]) -> int:
     return min(_MAX_TOKENS, round(width * scale * height * scale / _PIXELS_PER_TOKEN) + 1)
 
 
-def _image_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG, GIF, WebP or JPEG, or None for other data."""
-    if data.startswith(b"\x89PNG"):
-        return struct.unpack(">II", data[16:24])
-    if data.startswith(b"GIF8"):
-        return struct.unpack("<HH", data[6:10])
-    if data[8:16] == b"WEBPVP8X":
+def image_type(data: bytes) -> str | None:
+    """Return the media type that the first bytes show, or None if the data is no image that the API reads."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return "image/jpeg" if data.startswith(b"\xff\xd8\xff") else None
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of a PNG, GIF, WebP or JPEG, or None if they cannot be read."""
+    kind = image_type(data)
+    reader = _SIZE_READERS.get(kind or "")
+    try:
+        return None if reader is None else reader(data)
+    except (struct.error, IndexError):
+        return None
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    width, height = struct.unpack(">II", data[16:24])
+    return (width, height) if data[12:16] == b"IHDR" else None
+
+
+def _gif_size(data: bytes) -> tuple[int, int] | None:
+    width, height = struct.unpack("<HH", data[6:10])
+    return width, height
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if kind == b"VP8X" and len(data) >= 30:
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    return _jpeg_size(data) if data.startswith(b"\xff\xd8") else None
+    if kind == b"VP8L" and data[20] == 0x2F:
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    return None
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     at = 2
-    while at + 9 < len(data):
+    while at + 9 <= len(data):
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
         at += 2 + length
     return None
+
+
+_SIZE_READERS: Mapping[str, Callable[[bytes], tuple[int, int] | None]] = {
+    "image/png": _png_size,
+    "image/gif": _gif_size,
+    "image/webp": _webp_size,
+    "image/jpeg": _jpeg_size,
+}

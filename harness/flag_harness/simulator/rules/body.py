@@ -2,12 +2,18 @@
 
 from typing import Any
 
+import msgspec
+
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.request import IncomingRequest
+from flag_harness.simulator.rules.shape.blocks import COMMON_BLOCKS, type_of
 from flag_harness.simulator.rules.shape.validation import shape_problem
+from flag_harness.simulator.scenario.scenario import Scenario
 
 MAX_DEPTH = 200
 """The deepest nesting accepted. Our own limit: deeper than any real request, and safe for everything that reads it."""
+
+_FITS = {"type": "text", "text": "A raw block of the scenario stands here."}
 
 
 def check_json(incoming: IncomingRequest) -> str | None:
@@ -48,7 +54,24 @@ def check_scenario_parameters(incoming: IncomingRequest) -> str | None:
 def check_shape(incoming: IncomingRequest) -> str | None:
     """Refuse a body with missing fields, extra fields or fields of a wrong type."""
     assert incoming.body_model is not None
-    return shape_problem(incoming.decoded_body.value, incoming.body_model)
+    return shape_problem(_without_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)
+
+
+def _without_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """Return a body with other blocks in place of the scenario's raw ones, which may have any shape."""
+    raw = [block.raw for turn in scenario.turns for block in turn.content if block.raw is not None]
+    messages = value.get("messages")
+    if not raw or not isinstance(messages, list):
+        return value
+    return {**value, "messages": [_without_blocks(message, msgspec.to_builtins(raw)) for message in messages]}
+
+
+def _without_blocks(message: Any, blocks: list[Any]) -> Any:
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list) or message.get("role") != "assistant":
+        return message
+    types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCKS]
+    return {**message, "content": [_FITS if one in blocks or type_of(one) in types else one for one in content]}
 
 
 def check_model(incoming: IncomingRequest) -> str | None:

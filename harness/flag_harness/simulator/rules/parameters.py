@@ -14,6 +14,7 @@ _THINKING_DOCUMENTATION = (
 )
 
 
+_LEAST_TOP_P_WHILE_THINKING = 0.95
 _DEFAULTS = {"temperature": 1, "top_p": 1}
 
 
@@ -103,6 +104,26 @@ def check_thinking_temperature(request: ParsedRequest) -> str | None:
         f"`temperature` may only be set to 1 when thinking is enabled{mode}. "
         f"{_THINKING_DOCUMENTATION}#important-considerations-when-using-extended-thinking"
     )
+
+
+def check_thinking_sampling(request: ParsedRequest) -> str | None:
+    """Refuse top_k, and a top_p below 0.95, while the model thinks."""
+    if request.thinking not in ("enabled", "adaptive"):
+        return None
+    words = f"when thinking is enabled. {_THINKING_DOCUMENTATION}#important-considerations-when-using-extended-thinking"
+    if request.body.get("top_k") is not None:
+        return f"`top_k` must be unset {words}"
+    top_p = request.body.get("top_p")
+    if top_p is not None and top_p < _LEAST_TOP_P_WHILE_THINKING:
+        return f"`top_p` must be greater than or equal to {_LEAST_TOP_P_WHILE_THINKING} or unset {words}"
+    return None
+
+
+def check_stop_sequences(request: ParsedRequest) -> str | None:
+    """Refuse a stop sequence that is empty or only white space."""
+    if all(sequence.strip() for sequence in request.body.get("stop_sequences") or ()):
+        return None
+    return "stop_sequences: each stop sequence must contain non-whitespace"
 
 
 def check_thinking_tool_choice(request: ParsedRequest) -> str | None:

@@ -39,6 +39,18 @@ class Signatures(Protocol):
         """Return whether `data` belongs to a redacted thinking block that was issued."""
         ...
 
+    def position(self, block: Mapping[str, Any]) -> str | None:
+        """Return the position at which a thinking block was issued, or None if that is unknown."""
+        ...
+
+    def is_call_without_thinking(self, identifier: str) -> bool:
+        """Return whether the call with this id was issued in an answer that does not start with thinking."""
+        ...
+
+    def is_paused(self, message: Mapping[str, Any]) -> bool:
+        """Return whether the message is an answer that was issued as paused, so that it may be continued."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:

@@ -60,11 +60,6 @@ class PlainDocument(ClosedModel):
     data: str
 
 
-class DocumentOfBlocks(ClosedModel):
-    type: Literal["content"]
-    content: str | list[dict[str, Any]]
-
-
 class UrlSource(ClosedModel):
     type: Literal["url"]
     url: str
@@ -76,15 +71,22 @@ class FileSource(ClosedModel):
 
 
 ImageSource = Annotated[Base64Image | UrlSource | FileSource, Field(discriminator="type")]
-DocumentSource = Annotated[
-    Base64Document | PlainDocument | DocumentOfBlocks | UrlSource | FileSource, Field(discriminator="type")
-]
 
 
 class ImageBlock(MarkableModel):
     type: Literal["image"]
     source: ImageSource
     transformations: dict[str, Any] | None = None
+
+
+class DocumentOfBlocks(ClosedModel):
+    type: Literal["content"]
+    content: str | list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]]
+
+
+DocumentSource = Annotated[
+    Base64Document | PlainDocument | DocumentOfBlocks | UrlSource | FileSource, Field(discriminator="type")
+]
 
 
 class DocumentBlock(MarkableModel):
@@ -159,6 +161,14 @@ SERVER_BLOCKS = frozenset(
     tool_reference tool_removal tool_search_tool_result web_fetch_tool_result web_search_tool_result
     """.split()  # noqa: SIM905 - names in columns
 )
+
+
+COMMON_BLOCKS = frozenset(
+    """
+    document image mcp_tool_use redacted_thinking search_result server_tool_use text thinking tool_result tool_use
+    """.split()  # noqa: SIM905 - names in columns
+)
+"""The blocks whose keys are checked."""
 
 
 def type_of(value: Any) -> Any:

@@ -5,11 +5,16 @@ from itertools import groupby
 from typing import Any
 
 from flag_harness.simulator.rules.request import ParsedRequest
-from flag_harness.simulator.scenario.matching import message_blocks
+from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
 _TOOL_USE = "tool_use"
 _TOOL_RESULT = "tool_result"
-_ROLES = {_TOOL_USE: "assistant", _TOOL_RESULT: "user"}
+_ROLES = {
+    _TOOL_RESULT: "user",
+    **dict.fromkeys((_TOOL_USE, "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use"), "assistant"),
+}
+_RESULT_CONTENT = frozenset({"document", "image", "search_result", "text", "tool_reference"})
+"""The types of blocks that a tool_result may have (types of anthropic 2.14)."""
 _SERVER_TOOL_USE = "server_tool_use"
 _SEARCH_TOOLS = "tool_search_tool"
 """The prefix of the names of tool-search tools; all their results have the same type."""
@@ -22,6 +27,25 @@ def check_block_roles(request: ParsedRequest) -> str | None:
             writer = _ROLES.get(block["type"], message["role"])
             if writer != message["role"]:
                 return f"messages.{number}: `{block['type']}` blocks can only be in `{writer}` messages"
+    return None
+
+
+def check_result_content(request: ParsedRequest) -> str | None:
+    """Refuse blocks in a tool_result that only a message may have, and an error without content."""
+    for number, message in enumerate(request.body["messages"]):
+        for index, block in enumerate(message_blocks(message)):
+            if block["type"] != _TOOL_RESULT:
+                continue
+            path = f"messages.{number}.content.{index}.tool_result"
+            for place, part in enumerate(content_blocks(block.get("content"))):
+                if part["type"] not in _RESULT_CONTENT:
+                    names = ", ".join(f"'{name}'" for name in sorted(_RESULT_CONTENT))
+                    return (
+                        f"{path}.content.{place}: Input tag '{part['type']}' found using 'type' does not match any of "
+                        f"the expected tags: {names}"
+                    )
+            if block.get("is_error") and not block.get("content"):
+                return f"{path}: content cannot be empty if `is_error` is true"
     return None
 
 

@@ -38,8 +38,8 @@ def check_empty_text(request: ParsedRequest) -> str | None:
     system = request.body.get("system")
     if isinstance(system, list) and any(block["text"] == "" for block in system):
         return "system: text content blocks must be non-empty"
-    model_name = (message for message in request.body["messages"] if isinstance(message.get("content"), list))
-    blocks = (block for message in model_name for block in message_blocks(message))
+    lists = (message for message in request.body["messages"] if isinstance(message.get("content"), list))
+    blocks = (block for message in lists for block in message_blocks(message))
     if any(block["type"] == "text" and block["text"] == "" for block in blocks):
         return "messages: text content blocks must be non-empty"
     return None
@@ -57,7 +57,9 @@ def check_whitespace_messages(request: ParsedRequest) -> str | None:
 def check_prefill(request: ParsedRequest) -> str | None:
     """Refuse a final assistant message on models with adaptive thinking (documented from Claude 4.6 on)."""
     last = request.body["messages"][-1]
-    if "adaptive" not in request.model.thinking or last["role"] != "assistant" or _has_server_calls(last):
+    if "adaptive" not in request.model.thinking or last["role"] != "assistant":
+        return None
+    if _has_server_calls(last) or request.signatures.is_paused(last):
         return None
     return "This model does not support assistant message prefill. The conversation must end with a user message."
 
@@ -66,7 +68,7 @@ def check_prefill_whitespace(request: ParsedRequest) -> str | None:
     """Refuse a final assistant message that ends with white space."""
     last = request.body["messages"][-1]
     blocks = message_blocks(last)
-    if last["role"] != "assistant" or not blocks or blocks[-1]["type"] != "text":
+    if last["role"] != "assistant" or not blocks or blocks[-1]["type"] != "text" or request.signatures.is_paused(last):
         return None
     text = blocks[-1]["text"]
     return "messages: final assistant content cannot end with trailing whitespace" if text != text.rstrip() else None

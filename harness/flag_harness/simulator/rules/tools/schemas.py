@@ -47,6 +47,16 @@ def check_schemas(request: ParsedRequest) -> str | None:
     return None
 
 
+def check_schema_roots(request: ParsedRequest) -> str | None:
+    """Refuse an input schema with `oneOf`, `allOf` or `anyOf` at its top level."""
+    for index, tool in enumerate(request.body.get("tools") or ()):
+        schema = tool.get("input_schema")
+        if isinstance(schema, dict) and any(schema.get(key) is not None for key in ("oneOf", "allOf", "anyOf")):
+            words = "input_schema does not support oneOf, allOf, or anyOf at the top level"
+            return f"tools.{index}.custom.input_schema: {words}"
+    return None
+
+
 def check_strict_tool_count(request: ParsedRequest) -> str | None:
     """Refuse more than 20 strict tools."""
     found = sum(1 for tool in request.body.get("tools") or () if tool.get("strict"))

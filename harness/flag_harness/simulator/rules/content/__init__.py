@@ -1,0 +1,1 @@
+"""Rules for messages and their content blocks."""

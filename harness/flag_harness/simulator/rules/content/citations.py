@@ -1,0 +1,57 @@
+"""Rules for citations and output formats, and for the settings that exclude them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flag_harness.simulator.rules.request import ParsedRequest
+
+_CITABLE = ("document", "search_result")
+
+
+def check_formats_without_citations(request: ParsedRequest) -> str | None:
+    """Refuse an output format together with citations."""
+    field = _format_field(request)
+    cited = field and any(_is_cited(block) for _, block in _citable_blocks(request))
+    tools = field and any(_is_cited(tool) for tool in request.body.get("tools") or ())
+    return f"{field}: Citations cannot be used together with structured outputs." if cited or tools else None
+
+
+def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
+    """Refuse citations that are enabled for some documents only; the same for search results."""
+    for kind in _CITABLE:
+        blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
+        enabled = [_is_cited(block) for _, block in blocks]
+        if any(enabled) and not all(enabled):
+            path = blocks[enabled.index(False)][0]
+            return f"{path}.{kind}: Citations must be enabled for all {kind} blocks or for none."
+    return None
+
+
+def check_single_format(request: ParsedRequest) -> str | None:
+    """Refuse an output format that is given twice, in the newer and in the older field."""
+    both = request.body.get("output_format") and (request.body.get("output_config") or {}).get("format")
+    return "output_format: Cannot be specified together with `output_config.format`." if both else None
+
+
+def check_formats_without_prefill(request: ParsedRequest) -> str | None:
+    """Refuse an output format together with a final assistant message (documented: structured outputs)."""
+    field = _format_field(request)
+    last = request.body["messages"][-1]
+    if not field or last["role"] != "assistant" or request.signatures.is_paused(last):
+        return None
+    return f"{field}: Prefilling the assistant message cannot be used together with structured outputs."
+
+
+def _format_field(request: ParsedRequest) -> str:
+    """Return the field that has the output format, or an empty string."""
+    if request.body.get("output_format"):
+        return "output_format"
+    return "output_config.format" if (request.body.get("output_config") or {}).get("format") else ""
+
+
+def _citable_blocks(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return ((path, block) for path, block in request.blocks() if block.get("type") in _CITABLE)
+
+
+def _is_cited(block: Mapping[str, Any]) -> bool:
+    return bool((block.get("citations") or {}).get("enabled"))

@@ -1,0 +1,140 @@
+"""Rules for images and documents, also for those inside tool results.
+
+The sizes are those that error messages name. The limit of 5 MB applies to the base64 text, not to the bytes that it
+stands for (quoted by users, 2026-05).
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flag_harness.simulator import catalogue
+from flag_harness.simulator.count.images import image_size, image_type
+from flag_harness.simulator.rules.request import ParsedRequest
+from flag_harness.simulator.scenario.matching import content_blocks
+
+MAX_IMAGE_CHARACTERS = 5 * 1024 * 1024
+MAX_PIXELS = 8000
+MAX_PIXELS_AMONG_MANY = 2000
+MANY_IMAGES = 20
+"""More images than this make the request a "many-image request"."""
+MAX_MEDIA, MAX_MEDIA_IN_LONG_CONTEXT = 100, 600
+"""The most images and PDF pages of a request: the first number for context windows under a million tokens."""
+_LONG_CONTEXT = 1_000_000
+_FIRST_STRICT_TYPES = (3, 7)
+"""The first models that refuse a wrong `media_type`; Claude 3.5 took a JPEG called a PNG (recorded, 2024)."""
+_PDF_HEADER_BYTES = 1024
+_PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
+_PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\d+)[^>]*?/Type\s*/Pages\b")
+
+
+def check_media_data(request: ParsedRequest) -> str | None:
+    """Refuse media whose data is empty, not base64, too large or of another type than stated."""
+    strict_types = catalogue.generation(request.model) >= _FIRST_STRICT_TYPES
+    for path, block in _media(request):
+        source = block["source"]
+        if source["type"] == "base64":
+            image = block["type"] == "image"
+            problem = _image_problem(path, source, strict_types=strict_types) if image else _pdf_problem(path, source)
+            if problem is not None:
+                return problem
+        if source["type"] == "url" and not source["url"].lower().startswith("https://"):
+            return f"{path}.{_kind(block)}.source.url.url: Only HTTPS URLs are supported."
+    return None
+
+
+def check_image_dimensions(request: ParsedRequest) -> str | None:
+    """Refuse an image with a side over 8000 pixels, or over 2000 pixels if the request has more than 20 images."""
+    images = [(path, block["source"]) for path, block in _media(request) if block["type"] == "image"]
+    many = len(images) > MANY_IMAGES
+    for path, source in images:
+        size = image_size(base64.b64decode(source["data"])) if source["type"] == "base64" else None
+        longest = 0 if size is None else max(size)
+        where = f"{path}.image.source.base64.data: At least one of the image dimensions exceed max allowed size"
+        if longest > MAX_PIXELS:
+            return f"{where}: {MAX_PIXELS} pixels"
+        if many and longest > MAX_PIXELS_AMONG_MANY:
+            return f"{where} for many-image requests: {MAX_PIXELS_AMONG_MANY} pixels"
+    return None
+
+
+def check_media_count(request: ParsedRequest) -> str | None:
+    """Refuse more than 100 images and PDF pages, or 600 on models with a long context window."""
+    limit = MAX_MEDIA_IN_LONG_CONTEXT if request.model.context_window >= _LONG_CONTEXT else MAX_MEDIA
+    images = pages = 0
+    for _, block in _media(request):
+        images += block["type"] == "image"
+        pages += _page_count(block["source"])
+    if pages > limit:
+        return f"A maximum of {limit} PDF pages may be provided."
+    return f"Too much media: {pages} document pages + {images} images > {limit}" if images + pages > limit else None
+
+
+def _media(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield all images and documents of the messages, each with its path."""
+    for number, message in enumerate(request.body["messages"]):
+        yield from _media_of(f"messages.{number}.content", message.get("content"))
+
+
+def _media_of(path: str, content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for index, block in enumerate(content_blocks(content)):
+        kind = block.get("type")
+        if kind in ("image", "document") and isinstance(block.get("source"), Mapping):
+            yield f"{path}.{index}", block
+        if kind == "tool_result":
+            yield from _media_of(f"{path}.{index}.tool_result.content", block.get("content"))
+        if kind == "document" and block["source"]["type"] == "content":
+            yield from _media_of(f"{path}.{index}.document.source.content", block["source"]["content"])
+
+
+def _kind(block: Mapping[str, Any]) -> str:
+    """Return the name of a block in error paths."""
+    return "image" if block["type"] == "image" else "pdf"
+
+
+def _image_problem(path: str, source: Mapping[str, Any], *, strict_types: bool) -> str | None:
+    where, text = f"{path}.image.source.base64", source["data"]
+    if not text:
+        return f"{where}: image cannot be empty"
+    if len(text) > MAX_IMAGE_CHARACTERS:
+        return f"{where}: image exceeds 5 MB maximum: {len(text)} bytes > {MAX_IMAGE_CHARACTERS} bytes"
+    data = _decoded(text)
+    if data is None:
+        return f"{where}.data: Invalid base64 data"
+    found, size = image_type(data), image_size(data)
+    if found is None or size is None or 0 in size:
+        return "Could not process image"
+    stated = source["media_type"]
+    if found != stated and strict_types:
+        return f"{where}.data: Image does not match the provided media type {stated}"
+    return None
+
+
+def _pdf_problem(path: str, source: Mapping[str, Any]) -> str | None:
+    where, text = f"{path}.pdf.source.base64", source["data"]
+    if not text:
+        return f"{where}: PDF cannot be empty"
+    data = _decoded(text)
+    if data is None:
+        return f"{where}.data: Invalid base64 data"
+    if b"%PDF-" not in data[:_PDF_HEADER_BYTES]:
+        return f"{where}.data: The PDF specified was not valid."
+    return f"{where}.data: The PDF specified is password protected." if b"/Encrypt" in data else None
+
+
+def _page_count(source: Mapping[str, Any]) -> int:
+    """Return the number of pages of a PDF as far as its uncompressed parts show it."""
+    if source.get("media_type") != "application/pdf" or source.get("type") != "base64":
+        return 0
+    data = _decoded(source["data"]) or b""
+    counts = [int(first or second) for first, second in _PDF_PAGE_COUNT.findall(data)]
+    return max([len(_PDF_PAGE.findall(data)), *counts])
+
+
+def _decoded(text: str) -> bytes | None:
+    """Return the bytes that base64 text stands for, or None if it is no base64. Line breaks are allowed."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return None

@@ -1,0 +1,139 @@
+"""Rules for thinking blocks that the client sends back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flag_harness.simulator.answer.signatures import CONTINUED, LAST, position_of
+from flag_harness.simulator.rules.request import ParsedRequest
+from flag_harness.simulator.scenario.matching import is_thinking, message_blocks
+
+_THINKING = ("thinking", "redacted_thinking")
+
+
+def check_latest_thinking(request: ParsedRequest) -> str | None:
+    """Refuse thinking that was changed or moved, in the latest assistant message and in an unfinished tool loop."""
+    messages = request.body["messages"]
+    for number, message in enumerate(messages):
+        blocks = message_blocks(message)
+        if number < _first_protected(messages) or message["role"] != "assistant":
+            continue
+        for index, block in enumerate(blocks):
+            if _is_changed(request, block) or _is_moved(request, block, _turn_before(messages, number), blocks[:index]):
+                return (
+                    f"messages.{number}.content.{index}: `thinking` or `redacted_thinking` blocks in the latest "
+                    "assistant message cannot be modified. These blocks must remain as they were in the original "
+                    "response."
+                )
+    return None
+
+
+def check_last_blocks(request: ParsedRequest) -> str | None:
+    """Refuse an assistant message that ends with thinking, unless it is an answer that ended there itself."""
+    messages = request.body["messages"]
+    for number, message in enumerate(messages):
+        blocks = message_blocks(message)
+        follows = number + 1 < len(messages) and messages[number + 1]["role"] == "assistant"
+        if follows or not blocks or blocks[-1]["type"] not in _THINKING:
+            continue
+        if not (request.signatures.position(blocks[-1]) or "").endswith(LAST):
+            return f"messages.{number}: The final block in an assistant message cannot be `{blocks[-1]['type']}`."
+    return None
+
+
+def check_prefilled_thinking(request: ParsedRequest) -> str | None:
+    """Refuse thinking in a final assistant message if the request does not turn thinking on."""
+    number, last = len(request.body["messages"]) - 1, request.body["messages"][-1]
+    if last["role"] != "assistant" or is_thinking(request.body, request.model):
+        return None
+    index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING), None)
+    if index is None:
+        return None
+    return (
+        f"messages.{number}.content.{index}: When thinking is disabled, an `assistant` message in the final position "
+        f"cannot contain `{message_blocks(last)[index]['type']}`. To use thinking blocks, enable `thinking` in your "
+        "request."
+    )
+
+
+def check_thinking_signatures(request: ParsedRequest) -> str | None:
+    """Refuse a thinking block whose signature was not issued for its text."""
+    for number, message in enumerate(request.body["messages"]):
+        for index, block in enumerate(message_blocks(message)):
+            path = f"messages.{number}.content.{index}"
+            if block["type"] == "thinking" and not request.signatures.is_valid(block["signature"], block["thinking"]):
+                return f"{path}: Invalid `signature` in `thinking` block"
+            if block["type"] == "redacted_thinking" and not request.signatures.is_issued_redaction(block["data"]):
+                return f"{path}: Invalid `data` in `redacted_thinking` block"
+    return None
+
+
+def check_thinking_before_tools(request: ParsedRequest) -> str | None:
+    """Refuse an unfinished tool loop that does not start with thinking, if there is a thinking budget.
+
+    Later steps of the loop may lack it: the model thinks once, unless thinking is interleaved.
+    """
+    messages = request.body["messages"]
+    if request.thinking != "enabled" or not (_has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"):
+        return None
+    number = _loop_start(messages)
+    blocks = message_blocks(messages[number])
+    if not blocks or blocks[0]["type"] in _THINKING or _is_issued_without_thinking(request, messages[number]):
+        return None
+    first = blocks[0]["type"]
+    return (
+        f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{first}`. When "
+        "`thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost "
+        "set of `tool_use` and `tool_result` blocks). We recommend you include thinking blocks from previous turns. To "
+        "avoid this requirement, disable `thinking`. Please consult our documentation at "
+        "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+    )
+
+
+def _is_issued_without_thinking(request: ParsedRequest, message: Mapping[str, Any]) -> bool:
+    """Return whether an answer without thinking first was issued as it is, so that it must be accepted."""
+    calls = [block["id"] for block in message_blocks(message) if block["type"] == "tool_use"]
+    return request.signatures.is_paused(message) or any(map(request.signatures.is_call_without_thinking, calls))
+
+
+def _first_protected(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return the index of the first message whose thinking must be unchanged."""
+    latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
+    return min(latest, _loop_start(messages)) if _has_tool_results(messages[-1]) else latest
+
+
+def _turn_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
+    """Return the position after the assistant messages directly before this one: together they are one turn."""
+    start = number
+    while start and messages[start - 1]["role"] == "assistant":
+        start -= 1
+    return "".join(position_of(message_blocks(message)) for message in messages[start:number])
+
+
+def _is_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
+    if block["type"] != "thinking" or request.signatures.is_valid(block["signature"], block["thinking"]):
+        return False
+    return request.signatures.is_issued(block["signature"])
+
+
+def _is_moved(
+    request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Return whether other thinking or calls come before a thinking block than in the answer that it is from."""
+    issued = request.signatures.position(block) if block["type"] in _THINKING else None
+    if issued is None:
+        return False
+    continued, _, own = issued.removesuffix(LAST).rpartition(CONTINUED)
+    found = position_of(blocks)
+    return found != own and before + found not in (own, continued + own)
+
+
+def _loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return the index of the first assistant message after the last user message without tool results."""
+    number = len(messages) - 1
+    while number and (messages[number - 1]["role"] == "assistant" or _has_tool_results(messages[number - 1])):
+        number -= 1
+    return number
+
+
+def _has_tool_results(message: Mapping[str, Any]) -> bool:
+    return any(block["type"] == "tool_result" for block in message_blocks(message))

@@ -1,0 +1,63 @@
+"""Rules for `context_management`, the edits that the API makes to a conversation before the model reads it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flag_harness.simulator.rules.request import ParsedRequest
+
+_CLEAR_THINKING, _COMPACT = "clear_thinking_20251015", "compact_20260112"
+_EDITS: Mapping[str, tuple[frozenset[str], str]] = {
+    _CLEAR_THINKING: (frozenset({"type", "keep"}), "context-management-2025-06-27"),
+    "clear_tool_uses_20250919": (
+        frozenset({"type", "clear_at_least", "clear_tool_inputs", "exclude_tools", "keep", "trigger"}),
+        "context-management-2025-06-27",
+    ),
+    _COMPACT: (frozenset({"type", "instructions", "pause_after_compaction", "trigger"}), "compact-2026-01-12"),
+}
+"""The keys of each edit and the beta that it needs (types of anthropic 2.14)."""
+
+
+def check_context_edits(request: ParsedRequest) -> str | None:
+    """Refuse unknown edits, unknown keys, and edits that exclude each other or lack their beta."""
+    management = request.body.get("context_management")
+    if not management:
+        return None
+    extra = next((key for key in management if key != "edits"), None)
+    if extra is not None:
+        return f"context_management.{extra}: Extra inputs are not permitted"
+    edits = management.get("edits")
+    if edits is None:
+        return None
+    if not isinstance(edits, list):
+        return "context_management.edits: Input should be a valid list"
+    problems = (_edit_problem(request, index, edit) for index, edit in enumerate(edits))
+    return next((problem for problem in problems if problem is not None), None) or _order_problem(request, edits)
+
+
+def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
+    path = f"context_management.edits.{index}"
+    if not isinstance(edit, dict):
+        return f"{path}: Input should be a valid dictionary"
+    kind = edit.get("type")
+    known = {kind: keys for kind, (keys, beta) in _EDITS.items() if beta in request.betas}
+    if "type" not in edit:
+        return f"{path}: Unable to extract tag using discriminator 'type'"
+    if not isinstance(kind, str) or kind not in known:
+        names = ", ".join(f"'{name}'" for name in sorted(known))
+        return f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}"
+    extra = next((key for key in edit if key not in known[kind]), None)
+    return None if extra is None else f"{path}.{kind}.{extra}: Extra inputs are not permitted"
+
+
+def _order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
+    kinds = [edit["type"] for edit in edits]
+    repeated = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+    if repeated is not None:
+        return f"context_management.edits: `{repeated}` may only be specified once."
+    if _CLEAR_THINKING not in kinds:
+        return None
+    if kinds[0] != _CLEAR_THINKING:
+        return f"context_management.edits: `{_CLEAR_THINKING}` must be the first edit."
+    if request.thinking in ("enabled", "adaptive") or (request.model.thinks_unasked and request.thinking is None):
+        return None
+    return f"`{_CLEAR_THINKING}` strategy requires `thinking` to be enabled or adaptive"

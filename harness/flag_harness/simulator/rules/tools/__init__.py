@@ -1,0 +1,1 @@
+"""Rules for tools: definitions, schemas, options, calls and results."""

@@ -1,0 +1,130 @@
+"""Rules for tools that depend on the model, and for options of tools that exclude each other."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flag_harness.models import Model
+from flag_harness.simulator import catalogue
+from flag_harness.simulator.rules.betas import BETA_TOOLS, GENERAL_TOOLS
+from flag_harness.simulator.rules.request import ParsedRequest
+from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
+
+_SEARCH_TOOLS = "tool_search_tool"
+_CODE_CALLERS = "code_execution_"
+_Generation = tuple[int, int]
+
+
+def _is_between(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
+    return lambda model: first <= catalogue.generation(model) <= last
+
+
+def _has_newer_computer(model: Model) -> bool:
+    """Return whether a model has the newer computer tool: Opus 4.5, and all models from 4.6 on (documented)."""
+    return catalogue.generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
+
+
+_SUPPORT: Mapping[str, Callable[[Model], bool]] = {
+    "bash_20241022": _is_between((3, 5), (3, 5)),
+    "bash_20250124": _is_between((3, 5)),
+    "computer_20241022": _is_between((3, 5), (3, 5)),
+    "computer_20250124": lambda model: _is_between((3, 7), (4, 5))(model) and not _has_newer_computer(model),
+    "computer_20251124": _has_newer_computer,
+    "memory_20250818": _is_between((4, 0)),
+    "text_editor_20241022": _is_between((3, 5), (3, 5)),
+    "text_editor_20250124": _is_between((3, 7), (3, 7)),
+    "text_editor_20250429": _is_between((4, 0), (4, 1)),
+    "text_editor_20250728": _is_between((4, 0)),
+}
+"""The models that have each tool (documented; the editor of 2025-04 quoted by users). Any model has the other tools."""
+
+
+def check_tool_versions(request: ParsedRequest) -> str | None:
+    """Refuse a version of a tool that the model does not have."""
+    kinds = [tool.get("type") or "custom" for tool in request.body.get("tools") or ()]
+    wrong = sorted({kind for kind in kinds if kind in _SUPPORT and not _SUPPORT[kind](request.model)})
+    if not wrong:
+        return None
+    betas = set(request.betas)
+    usable = sorted(
+        kind
+        for kind in GENERAL_TOOLS | BETA_TOOLS.keys()
+        if kind != "custom"
+        and _SUPPORT.get(kind, _is_any)(request.model)
+        and BETA_TOOLS.get(kind, betas) & betas == betas
+    )
+    families = tuple(kind.rstrip("0123456789") for kind in wrong)
+    near = [kind for kind in usable if kind.startswith(families)] or usable
+    return (
+        f"'{request.body['model']}' does not support tool types: {', '.join(wrong)}. Did you mean one of "
+        f"{', '.join(near)}?"
+    )
+
+
+def check_domain_lists(request: ParsedRequest) -> str | None:
+    """Refuse a web tool that has both allowed and blocked domains, or whose `max_uses` is not positive."""
+    for path, tool in _numbered(request):
+        if tool.get("allowed_domains") and tool.get("blocked_domains"):
+            return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
+        uses = tool.get("max_uses")
+        if isinstance(uses, int) and uses < 1:
+            return f"{path}.max_uses: Input should be greater than 0"
+    return None
+
+
+def check_deferred_tools(request: ParsedRequest) -> str | None:
+    """Refuse tools that are all deferred, a deferred tool search, and a cache mark on a deferred tool."""
+    tools = request.body.get("tools") or ()
+    for _, tool in _numbered(request):
+        kind = tool.get("type") or "custom"
+        if tool.get("defer_loading") and kind.startswith(_SEARCH_TOOLS):
+            return f"Tool '{tool['name']}' cannot have defer_loading=true: tool search tools are always loaded."
+        if tool.get("defer_loading") and tool.get("cache_control"):
+            return (
+                f"Tool '{tool.get('name')}' cannot have both defer_loading=true and cache_control set. Tools with "
+                "defer_loading cannot use prompt caching."
+            )
+    if tools and all(tool.get("defer_loading") for tool in tools):
+        return "All tools have defer_loading set. At least one tool must be non-deferred."
+    return None
+
+
+def check_tool_callers(request: ParsedRequest) -> str | None:
+    """Refuse tools that code may call together with what such calls exclude: strict tools, no parallel calls."""
+    called_by_code = [tool for tool in request.body.get("tools") or () if _is_called_by_code(tool)]
+    for tool in called_by_code:
+        if tool.get("strict"):
+            return f"Tool '{tool.get('name')}': `strict` is not supported with programmatic tool calling."
+    choice = request.body.get("tool_choice") or {}
+    if called_by_code and choice.get("disable_parallel_tool_use"):
+        return "`disable_parallel_tool_use` is not supported with programmatic tool calling."
+    forced = next((tool for tool in called_by_code if choice.get("name") == tool.get("name")), None)
+    if forced is not None and "direct" not in forced["allowed_callers"]:
+        return f"tool_choice.tool: Tool '{choice['name']}' can only be called by code execution."
+    return None
+
+
+def check_tool_references(request: ParsedRequest) -> str | None:
+    """Refuse a reference to a tool that the request does not define."""
+    names = {tool.get("name") for tool in request.body.get("tools") or ()}
+    for message in request.body["messages"]:
+        for block in message_blocks(message):
+            inner = content_blocks(block.get("content")) if block["type"] == "tool_result" else ()
+            for part in inner:
+                if part["type"] == "tool_reference" and part.get("tool_name") not in names:
+                    return f"Tool reference '{part.get('tool_name')}' not found in available tools"
+    return None
+
+
+def _numbered(request: ParsedRequest) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the tools, each with its path."""
+    tools = enumerate(request.body.get("tools") or ())
+    return [(f"tools.{index}.{tool.get('type') or 'custom'}", tool) for index, tool in tools]
+
+
+def _is_called_by_code(tool: Mapping[str, Any]) -> bool:
+    callers = tool.get("allowed_callers") or ()
+    return any(isinstance(caller, str) and caller.startswith(_CODE_CALLERS) for caller in callers)
+
+
+def _is_any(model: Model) -> bool:
+    return True
