@@ -70,6 +70,13 @@ def all_features(session: nox.Session) -> None:
 
 
 @nox.session
+def live(session: nox.Session) -> None:
+    """The cases against the live API, with the key in ANTHROPIC_API_KEY, until they have cost $1 at list price."""
+    options = ("--disable-recording", "--harness-upstream=live", "--harness-max-cost=1")
+    session.run(*PYTEST, "--feature=all", *options, *session.posargs)
+
+
+@nox.session
 def record(session: nox.Session) -> None:
     """Record the cases anew from the simulator; files in which nothing but times differ stay as they are."""
     _feature_options = ("--record-mode=rewrite", "--harness-upstream=simulator")

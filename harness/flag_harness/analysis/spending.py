@@ -31,6 +31,19 @@ def expected_cost(interaction: Interaction) -> float | None:
     return cost_at_list_price(requested_model(interaction.request), usage)
 
 
+def input_cost(request: Request) -> float | None:
+    """Return the expected US dollars at list price for the input of a request, or None if no price is known.
+
+    Only Messages requests cost anything; the prices of batches are not known.
+    """
+    path = request.path.partition("?")[0]
+    if request.method == "POST" and path.endswith("/v1/messages/batches"):
+        return None
+    if not path.endswith("/v1/messages"):
+        return 0.0
+    return cost_at_list_price(requested_model(request), Usage(input_tokens=len(request.body) // BYTES_PER_TOKEN))
+
+
 def actual_cost(request: Request, response: Response) -> float | None:
     """Return the US dollars at list price for an answer's usage, or None if it reports no usage with a known price.
 

@@ -10,6 +10,7 @@ from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
 from flag_harness.plugin.run.age import add_age_option, max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
+from flag_harness.plugin.run.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.rivals import FixtureRivals
@@ -45,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
     add_age_option(group)
+    add_cost_option(group)
     add_effects_options(group)
     if is_vcr_enabled(pluginmanager) and not is_registered_elsewhere("--block-network", pluginmanager):
         add_vcr_options(parser, pluginmanager)
@@ -68,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
         configure_faults(config)
+        configure_cost_limit(config)
         configure_sweep(config)
         configure_verify(config)
     except HarnessError as error:

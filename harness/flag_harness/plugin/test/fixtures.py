@@ -15,6 +15,7 @@ from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mask_logs
 from flag_harness.plugin.run.age import max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, default_cassette_path
+from flag_harness.plugin.run.cost_limit import COST_LIMIT
 from flag_harness.plugin.stash import COMBINATION, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
 
@@ -136,6 +137,7 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         is_gone=config.stash[CLAIM_TRACKER].is_gone,
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,
+        cost_limit=config.stash[COST_LIMIT],
         disabled=disabled,
         upstream=upstream,
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
 from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
+from flag_harness.errors import Refusal
 from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
 from flag_harness.transports import SystemClock
+from flag_harness.wire.timeline import Layer
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.run.cost_limit import CostLimit
 
 UpstreamChoice = Literal["live", "simulator"]
 
@@ -38,6 +43,7 @@ class TrafficPlan:
         is_gone: returns True if the test of this node id no longer exists.
         is_recorded_now: returns True if the test of this node id has been recorded in this run.
         max_age_limit: the age at which a recording is too old, or None.
+        cost_limit: how much the run may spend at the live API, or None.
     """
 
     path: Path
@@ -57,6 +63,7 @@ class TrafficPlan:
     is_gone: Callable[[str], bool] = lambda case: False
     is_recorded_now: Callable[[str], bool] = lambda case: False
     max_age_limit: timedelta | None = None
+    cost_limit: "CostLimit | None" = None
 
     @property
     def is_recording(self) -> bool:
@@ -95,6 +102,12 @@ class TrafficPlan:
         if self.cassette and not self.is_recording:
             return "simulator" if self.cassette.envelope.upstream == "simulator" else "live"
         return "simulator" if self.scenario and not self.can_reach_upstream else self.upstream
+
+    def make_cost_layers(self, refusals: list[Refusal]) -> "tuple[Layer, ...]":
+        """Return the layer that holds the cost limit and adds to `refusals`; empty if there is nothing to limit."""
+        if self.cost_limit is None or not self.can_reach_upstream or self.upstream != "live":
+            return ()
+        return (self.cost_limit.layer(refusals),)
 
     def clock(self) -> Clock:
         """Return a virtual clock for recorded and simulated answers, and the system's for the live API."""

@@ -6,7 +6,7 @@ for all tests that follow. These classes are failures, but not `Exception`s, so 
 
 import pytest
 
-from flag_harness.errors import CassetteMiss, NetworkRefused
+from flag_harness.errors import CassetteMiss, NetworkRefused, Refusal
 
 
 class _Failure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
@@ -22,3 +22,7 @@ class MissFailure(CassetteMiss, _Failure):
 
 class NetworkFailure(NetworkRefused, _Failure):
     """The test tried to reach the network."""
+
+
+class CostFailure(Refusal, _Failure):
+    """A request of the test would have exceeded `--harness-max-cost`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.errors import CassetteError, CassetteMiss, Refusal
+from flag_harness.errors import CassetteError, Refusal
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
@@ -70,7 +70,8 @@ class CassetteTraffic:
         self._layers: tuple[Layer, ...] = (self._tap, *self._fault_layers())
         self._simulator = _make_simulator(plan) if plan.upstream == "simulator" and plan.can_reach_upstream else None
         self._network_refusals: list[Any] = []
-        self._mixing_refusals: list[CassetteMiss] = []
+        self._unsent_refusals: list[Refusal] = []
+        self._cost_layers = plan.make_cost_layers(self._unsent_refusals)
         self._recorded_by_test: int | None = None
         self.excluded_from_effects = ""
 
@@ -117,10 +118,10 @@ class CassetteTraffic:
     @property
     def _all_layers(self) -> tuple[Layer, ...]:
         if not self.plan.is_recording:
-            return self._layers
+            return (*self._layers, *self._cost_layers)
         playing: tuple[Layer, ...] = (self._answer_from_cassette,) if self._replay else ()
         refusing: tuple[Layer, ...] = (self._refuse_mixing,) if self.plan.is_mixing_upstreams else ()
-        return (*self._layers, *playing, *refusing, self._recorder)
+        return (*self._layers, *playing, *refusing, *self._cost_layers, self._recorder)
 
     def _answer_from_cassette(self, request: Request) -> Response | None:
         """Answer what the cassette holds (record mode `new_episodes`)."""
@@ -136,7 +137,7 @@ class CassetteTraffic:
             f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
             f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
         )
-        self._mixing_refusals.append(refusal)
+        self._unsent_refusals.append(refusal)
         raise refusal
 
     def exclude_from_effects(self, reason: str) -> None:
@@ -225,9 +226,9 @@ class CassetteTraffic:
         return frozenset(joined.union(messages))
 
     def refusals(self) -> list[Refusal]:
-        """Return the misses and the refused network connections that no mark of the test allows."""
+        """Return the misses, and the refused requests and connections, that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
-        return [*misses, *self._mixing_refusals, *self._network_refusals]
+        return [*misses, *self._unsent_refusals, *self._network_refusals]
 
     def problems(self) -> list[str]:
         """Return why a test that passed must fail nevertheless, apart from its refusals.

@@ -1,0 +1,80 @@
+"""`--harness-max-cost`: how much a run may spend at the live API."""
+
+import math
+import os
+from collections.abc import Iterable
+from threading import Lock
+
+import pytest
+
+from flag_harness.errors import Refusal
+from flag_harness.plugin.test.refusals import CostFailure
+from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
+
+COST_LIMIT = pytest.StashKey["CostLimit | None"]()
+"""The limit of the run, or None if there is none."""
+
+
+def add_cost_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-max-cost`."""
+    group.addoption(
+        "--harness-max-cost",
+        type=float,
+        metavar="DOLLARS",
+        help="the list price that the requests of `cassette` may cost at the live API. It is checked before each "
+        "request: none is sent once the answers so far and the request's own input would exceed it, so the run can "
+        "exceed it by the answers that are under way. Each worker of pytest-xdist gets an equal share",
+    )
+
+
+def configure_cost_limit(config: pytest.Config) -> None:
+    """Read the option. Raise `pytest.UsageError` if it is not an amount."""
+    dollars = config.getoption("--harness-max-cost")
+    if dollars is not None and not 0 < dollars < math.inf:
+        raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / workers)
+
+
+class CostLimit:
+    """The budget of a run, shared by its tests and threads."""
+
+    def __init__(self, dollars: float) -> None:
+        from flag_harness.analysis.spending import Budget  # imported here: most runs do not need it
+
+        self._budget, self._lock = Budget(dollars), Lock()
+
+    def layer(self, refusals: list[Refusal]) -> Layer:
+        """Return a layer that refuses the requests that would exceed the limit, and adds its refusals to the list."""
+        from flag_harness.analysis.spending import input_cost
+
+        def check(request: Request) -> Edit:
+            expected = input_cost(request)
+            with self._lock:
+                if reason := self._budget.refusal_reason(expected):
+                    refusals.append(
+                        CostFailure(
+                            f"{request.method} {request.path} was not sent: {reason}.\n"
+                            "To allow more: --harness-max-cost=DOLLARS; to spend nothing: --harness-upstream=simulator"
+                        )
+                    )
+                    raise refusals[-1]
+                self._budget.record(expected, None)
+            return self._make_edit(request, expected or 0.0)
+
+        return check
+
+    def _make_edit(self, request: Request, expected: float) -> Edit:
+        """Return an edit that changes no piece, and replaces the expected cost by the actual one at the end."""
+        from flag_harness.analysis.spending import actual_cost
+
+        pieces: list[Piece] = []
+
+        def edit(piece: Piece) -> Iterable[Piece]:
+            pieces.append(piece)
+            if isinstance(piece, (Cut, End)) and (actual := actual_cost(request, tuple(pieces))) is not None:
+                with self._lock:
+                    self._budget.record(None, actual - expected)
+            yield piece
+
+        return edit

@@ -1,0 +1,98 @@
+"""`--harness-max-cost`: how much a run may spend at the live API."""
+
+import json
+
+import pytest
+
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+
+LIVE = ("--disable-recording", "--harness-upstream=live")
+
+SUITE = """
+import os
+import httpx2
+
+BODY = {"model": "claude-haiku-4-5", "max_tokens": 100000, "messages": [{"role": "user", "content": "Hi."}]}
+
+def send():
+    try:
+        httpx2.post(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", json=BODY)
+    except Exception:
+        pass
+
+def test_one(cassette):
+    send()
+    send()
+
+def test_other(cassette):
+    send()
+"""
+
+
+class PricedApi:
+    """An API whose answers cost half a dollar each, at the list price of claude-haiku-4-5."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def __call__(self, request: Request) -> Response:
+        self.requests.append(request)
+        usage = {"input_tokens": 0, "output_tokens": 100_000}
+        message = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": usage}
+        return (
+            Head(0.0, 200, (("content-type", "application/json"),)),
+            Chunk(0.0, json.dumps(message).encode()),
+            End(0.0),
+        )
+
+
+def test_no_request_is_sent_once_the_answers_have_cost_the_limit(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third request of a run is refused: it fails the test that sends it, which cannot swallow that."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(SUITE)
+    api = PricedApi()
+    with LoopbackServer(api) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        run = pytester.runpytest_inprocess(*LIVE, "--harness-max-cost=0.75")
+    run.assert_outcomes(passed=1, failed=1)
+    assert 2 == len(api.requests)
+    run.stdout.fnmatch_lines(
+        [
+            "POST /v1/messages was not sent: it would cost about $0.0*; $1.0000 of $0.75 are spent.",
+            "To allow more: --harness-max-cost=DOLLARS; to spend nothing: --harness-upstream=simulator",
+        ]
+    )
+
+
+def test_a_model_without_a_price_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that cannot be held lets nothing through."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(SUITE.replace("claude-haiku-4-5", "somebody-elses-model"))
+    api = PricedApi()
+    with LoopbackServer(api) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        run = pytester.runpytest_inprocess(*LIVE, "--harness-max-cost=0.75")
+    run.assert_outcomes(failed=2)
+    assert [] == api.requests
+    run.stdout.fnmatch_lines(["POST /v1/messages was not sent: no list price is known for its model*"])
+
+
+def test_the_simulator_costs_nothing(pytester: pytest.Pytester) -> None:
+    """The limit is for the live API alone."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(SUITE.replace('os.environ["ANTHROPIC_BASE_URL"]', '"https://api.anthropic.com"'))
+    run = pytester.runpytest_inprocess(
+        "--disable-recording", "--harness-upstream=simulator", "--harness-max-cost=0.000001"
+    )
+    run.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf"])
+def test_what_is_not_an_amount_is_a_usage_error(pytester: pytest.Pytester, amount: str) -> None:
+    """With what to type."""
+    run = pytester.runpytest_inprocess(f"--harness-max-cost={amount}")
+    assert 4 == run.ret
+    run.stderr.fnmatch_lines(["ERROR: --harness-max-cost=*: not an amount; type dollars, such as 0.50"])
