@@ -48,6 +48,23 @@ def test_the_table_sums_up_each_combination() -> None:
     ] == list(summary_lines(rows, NOW))
 
 
+def test_sums_stand_beside_each_other_only_if_they_are_of_the_same_tests() -> None:
+    """Two tests that ran under other combinations have a table each; tests that ran under one have a line."""
+    rows = [
+        *(_row(case=f"a.py::a[{name}]", combination=name) for name in ("off", "streaming")),
+        *(_row(case=f"a.py::b[{name}]", combination=name) for name in ("off", "concise")),
+        _row(case="a.py::c", combination="concise"),
+        _row(case="a.py::d", outcome="failed"),
+    ]
+    lines = list(summary_lines(rows, NOW))
+    assert 2 == sum(line.startswith("combination ") for line in lines)
+    assert ["concise", "off"] == sorted(line.split()[0] for line in lines[1:3])
+    assert (
+        "2 cases under one combination: 1 failed, 1 passed; requests: 4, errors: 0; tokens: 2,400 in, 60 out; "
+        "cost: $0.0200" in lines
+    )
+
+
 @pytest.mark.parametrize(
     "changes", [{"recorded_from": "simulator"}, {"recorded_from": None, "answered_by": "simulator"}]
 )

@@ -9,7 +9,7 @@ from flag_harness.analysis.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import body_value
 from flag_harness.flags import Flag
-from flag_harness.matrix import FlagSpace, MatrixFlag, parse_combination
+from flag_harness.matrix import FlagSpace, MatrixFlag, name_of_test, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
@@ -31,16 +31,6 @@ def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRe
         requests.append(SentRequest(request.method, request.path, headers, body_value(request.body)))
         answers.append(parse_response(decompress_response(response)).blocks)
     return tuple(simplify_requests(requests, answers))
-
-
-def name_of_test(case: str, combination: str) -> str:
-    """Return the name that the runs of a test share: its node id without the combination.
-
-    >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
-    'test_a.py::test_x[*-b]'
-    """
-    function, bracket, parameters = case.partition("[")
-    return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
 
 
 def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:

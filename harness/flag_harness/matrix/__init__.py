@@ -1,6 +1,6 @@
 """The combinations of flags that a test runs under."""
 
-from flag_harness.matrix.combination import Combination, matrix, parse_combination, pinned
+from flag_harness.matrix.combination import Combination, matrix, name_of_test, parse_combination, pinned
 from flag_harness.matrix.covering import (
     covering_array,
     full_matrix,
@@ -18,6 +18,7 @@ __all__ = [
     "covering_array",
     "full_matrix",
     "matrix",
+    "name_of_test",
     "parse_combination",
     "pinned",
     "random_sample",

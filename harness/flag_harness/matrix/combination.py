@@ -55,6 +55,16 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
     return Combination(declared, frozenset(names))
 
 
+def name_of_test(case: str, combination: str) -> str:
+    """Return the name that the runs of a test share: its node id without the combination.
+
+    >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
+    'test_a.py::test_x[*-b]'
+    """
+    function, bracket, parameters = case.partition("[")
+    return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
+
+
 def pinned(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
     """The combination in which exactly the flags pinned to True are on.
 

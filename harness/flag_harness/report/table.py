@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from flag_harness.matrix import name_of_test
+
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
@@ -14,16 +16,48 @@ HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "ca
 
 
 def summary_lines(rows: "Sequence[RunRow]", now: datetime) -> Iterator[str]:
-    """Yield the lines of the table and the notes below it."""
-    cells = [HEADINGS, *(_table_row(combination, members) for combination, members in group_by_combination(rows))]
-    yield from align_columns(cells)
-    yield ""
-    yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
+    """Yield a table for the tests that ran under several combinations, a line for all others, and notes.
+
+    Sums stand side by side only if they are of the same tests: tests that ran under the same combinations share a
+    table.
+    """
+    others: list[RunRow] = []
+    for combinations, members in _tests_by_combinations(rows):
+        if len(combinations) == 1:
+            others += members
+            continue
+        yield from align_columns([HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))])
+        yield ""
+        yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
+    if others:
+        yield _totals_line(others)
     if any("simulator" in (row.recorded_from, row.answered_by) for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
+
+
+def _tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":
+    """Return the rows of tests that ran under the same combinations together, the most combinations first."""
+    tests: dict[str, list[RunRow]] = {}
+    for row in rows:
+        tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
+    groups: dict[tuple[str, ...], list[RunRow]] = {}
+    for members in tests.values():
+        names = tuple(sorted({row.combination for row in members}))
+        groups.setdefault(names if len(names) > 1 else ("",), []).extend(members)
+    return sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))
+
+
+def _totals_line(rows: "Sequence[RunRow]") -> str:
+    """Return one line with the sums of tests that ran under one combination each."""
+    (_, outcomes, requests, errors, tokens_in, tokens_out, _, _, cost) = _table_row("", rows)
+    plural = "s" if len(rows) != 1 else ""
+    return (
+        f"{len(rows)} case{plural} under one combination: {outcomes}; requests: {requests}, errors: {errors}; "
+        f"tokens: {tokens_in} in, {tokens_out} out; cost: {cost}"
+    )
 
 
 def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.matrix import name_of_test
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
@@ -141,7 +142,7 @@ class FlagEffects:
 
 def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
-    from flag_harness.analysis.flag_runs import name_of_test, sent_requests
+    from flag_harness.analysis.flag_runs import sent_requests
     from flag_harness.cassette.interaction import storable_request
 
     combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)

@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.plugin.run.age import MaxAge, age_lines
 from flag_harness.plugin.test.rows import attached_row
-from flag_harness.report.table import summary_lines
+from flag_harness.report.table import recordings_line, summary_lines
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -38,7 +38,9 @@ class RunSummary:
             return
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in summary_lines(sorted(self.rows, key=lambda row: row.case), now):
+        rows = sorted(self.rows, key=lambda row: row.case)
+        is_quiet = terminalreporter.config.get_verbosity() < 0
+        for line in [recordings_line(rows, now)] if is_quiet else summary_lines(rows, now):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
