@@ -28,7 +28,7 @@ def test_filters_are_read() -> None:
         ({"query": [1]}, " query = [1] must be a list of strings"),
         (
             {"patterns": ["a", "["]},
-            " patterns: '[' is no regular expression: unterminated character set at position 0",
+            " patterns: '[' is not a regular expression: unterminated character set at position 0",
         ),
     ],
 )

@@ -91,7 +91,7 @@ def _lists(table: Any, known: Sequence[str], where: str) -> dict[str, tuple[str,
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ConfigError(f"{where} patterns: {pattern!r} is no regular expression: {error}") from None
+            raise ConfigError(f"{where} patterns: {pattern!r} is not a regular expression: {error}") from None
     return {key: tuple(values) for key, values in table.items()}
 
 

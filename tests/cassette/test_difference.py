@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, changed_words, differences, format_path
+from flag_harness.cassette.match.difference import ABSENT, Difference, Steps, changed_words, differences, format_steps
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text("ab", max_size=3),
@@ -31,7 +31,7 @@ def test_each_difference_is_what_stands_at_its_path(recorded: Any, sent: Any) ->
     for difference in found:
         if difference.recorded is not ABSENT:
             assert _repr(difference.recorded) == _repr(_followed(recorded, difference.at))
-            assert format_path(difference.at) == difference.path
+            assert format_steps(difference.at) == difference.path
         if difference.sent is not ABSENT:
             assert _repr(difference.sent) == _repr(_followed(sent, difference.to))
         assert _repr(difference.recorded) != _repr(difference.sent)
@@ -149,8 +149,8 @@ def test_words_are_counted(recorded: str, sent: str, shown: str) -> None:
 
 def test_a_key_that_is_no_name_stands_in_brackets() -> None:
     """Its path can be read back."""
-    assert "a['b c'][0].d" == format_path(("a", "b c", 0, "d"))
-    assert "['']" == format_path(("",))
+    assert "a['b c'][0].d" == format_steps(("a", "b c", 0, "d"))
+    assert "['']" == format_steps(("",))
 
 
 def test_no_key_is_shown_however_it_is_cut() -> None:

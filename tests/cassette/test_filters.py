@@ -89,7 +89,7 @@ def test_without_filters_everything_is_as_it_was() -> None:
         ({"query": [1]}, "filters: query = [1] must be a list of strings"),
         (
             {"patterns": ["("]},
-            "filters: the pattern '(' is no regular expression: missing ), unterminated subpattern at position 0",
+            "filters: the pattern '(' is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
         *(
             (

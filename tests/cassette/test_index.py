@@ -61,8 +61,8 @@ def test_reading_past_an_abandoned_end_is_refused_and_kept() -> None:
     assert isinstance(refusal, CassetteMiss)
     assert [refusal] == upstream.misses
     assert (
-        "POST /v1/messages: the answer of interaction 0 of the cassette ends where its client stopped reading; "
-        "this one read on.\nTo record it: pytest --now" == str(refusal)
+        "POST /v1/messages: the answer of interaction 0 of the cassette ends where the recorded client "
+        "stopped reading; this client read on.\nTo record it: pytest --now" == str(refusal)
     )
     assert "read on where the recorded client stopped" == upstream.reports[0].reason
 

@@ -80,11 +80,11 @@ def test_a_body_that_is_no_json_stays_as_it_is() -> None:
         ({"json": [1]}, "normalise: json = [1] must be a list of strings"),
         (
             {"patterns": ["("]},
-            "normalise: the pattern '(' is no regular expression: missing ), unterminated subpattern at position 0",
+            "normalise: the pattern '(' is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
         (
             {"patterns": ["(?P<a>x)", "(?P<a>y)"]},
-            "normalise: the patterns '(?P<a>x)', '(?P<a>y)' cannot stand side by side: redefinition of group name 'a' "
+            "normalise: the patterns '(?P<a>x)', '(?P<a>y)' cannot be combined: redefinition of group name 'a' "
             "as group 2; was group 1 at position 20; use no named groups, and write flags as (?i:...)",
         ),
         *(

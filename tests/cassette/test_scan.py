@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
-from flag_harness.cassette.redact.scan import SHAPES, Finding, redact_keys, scan_cassette, scan_file
+from flag_harness.cassette.redact.scan import SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
@@ -160,10 +160,10 @@ def test_headers_and_the_names_of_cases_are_searched() -> None:
     found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [interaction])
     kind, shown = "an Anthropic key", "sk-ant…"
     assert [
-        Finding("envelope case", kind, shown),
-        Finding("case", kind, shown, 0),
-        Finding("request header x", kind, shown, 0),
-        Finding("response header x", kind, shown, 0),
+        KeyFinding("envelope case", kind, shown),
+        KeyFinding("case", kind, shown, 0),
+        KeyFinding("request header x", kind, shown, 0),
+        KeyFinding("response header x", kind, shown, 0),
     ] == found
     assert "envelope case: an Anthropic key (sk-ant…)" == str(found[0])
 

@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(
         (["pipe", "--to", "new"], "pipe: is no regular file"),
         (
             ["good.yaml", "--to", "new", "--match-on", "host"],
-            "--match-on: match_on names nothing that a cassette keeps: add method or path",
+            "--match-on: match_on names no part that a cassette keeps: add method or path",
         ),
         (["key.yaml", "--to", "good.yaml"], "key.yaml: good.yaml/key.json cannot be written: File exists"),
         (["huge.yaml", "--to", "new"], "huge.yaml: larger than 67,108,864 bytes"),

@@ -117,7 +117,7 @@ def test_the_network_fails_the_test(pytester: pytest.Pytester) -> None:
 
 
 READ_ON = """POST /v1/messages: the answer of interaction 0 of {path} \
-ends where its client stopped reading; this one read on.
+ends where the recorded client stopped reading; this client read on.
 To record it: pytest test_it.py::test_it --record-mode=rewrite --harness-upstream=live"""
 READING = {
     "sync": """

@@ -307,7 +307,7 @@ def test_what_looks_like_a_key_is_not_written(planted: Server, pytester: pytest.
         (
             "",
             "@pytest.mark.harness_filters(patterns=['('])",
-            "*test_a: @pytest.mark.harness_filters: filters: the pattern '(' is no regular expression: *",
+            "*test_a: @pytest.mark.harness_filters: filters: the pattern '(' is not a regular expression: *",
         ),
         (
             "",

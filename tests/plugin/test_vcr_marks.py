@@ -188,7 +188,8 @@ def test_a_test_may_be_allowed_its_misses(project: pytest.Pytester) -> None:
     [
         (
             "vcr(filter_header=['x'])",
-            "vcr_config or @pytest.mark.vcr: 'filter_header' is no setting of vcrpy; the nearest is 'filter_headers'",
+            "vcr_config or @pytest.mark.vcr: 'filter_header' is not a setting of vcrpy; the nearest is "
+            "'filter_headers'",
         ),
         (
             "vcr(custom_patches=(1,))",

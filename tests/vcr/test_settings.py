@@ -58,18 +58,18 @@ def test_localhost_has_four_names() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"match-on": []}, "'match-on' is no setting of vcrpy; the nearest is 'match_on'"),
+        ({"match-on": []}, "'match-on' is not a setting of vcrpy; the nearest is 'match_on'"),
         ({"persister": object}, "persister is not supported: cassettes are read from files"),
         ({"skip_patchers": ["httpx"]}, "skip_patchers is not supported: all clients of httpx2 and httpx are answered"),
         ({"serializer": "toml"}, "serializer = 'toml' is not supported: cassettes are read as YAML or JSON"),
-        ({"record_mode": "any"}, "record_mode = 'any' is none of none, once, new_episodes, all, rewrite"),
+        ({"record_mode": "any"}, "record_mode = 'any' is not one of none, once, new_episodes, all, rewrite"),
         (
             {"match_on": ["bdy"]},
             "match_on 'bdy' is not known; known are body, headers, host, method, path, port, query, raw_body, scheme, "
             "uri, url",
         ),
         ({"filter_headers": [3]}, "filter_headers: 3 is neither a name nor a pair of a name and its replacement"),
-        ({"before_record_response": ["x"]}, "before_record_response: 'x' is no function"),
+        ({"before_record_response": ["x"]}, "before_record_response: 'x' is not a function"),
     ],
 )
 def test_what_is_not_supported_is_named(options: dict[str, Any], message: str) -> None:

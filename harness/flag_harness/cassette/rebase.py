@@ -13,7 +13,7 @@ import msgspec
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import ABSENT, Difference, Steps
-from flag_harness.cassette.match.matching import canonical_json
+from flag_harness.cassette.match.matching import sorted_json
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 
@@ -92,7 +92,7 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     kept = {*by_index, *played}
     for index, interaction in enumerate(cassette.interactions):
         if index not in kept:
-            interactions[index] = _rewrite_unplayed(interaction, cassette, by_index.values())
+            interactions[index] = _rewrite_repetition(interaction, cassette, by_index.values())
     return replace(cassette, envelope=replace(cassette.envelope, rebased=True), interactions=tuple(interactions))
 
 
@@ -115,7 +115,9 @@ def _check(cassette: Cassette, rewrite: RequestRewrite) -> None:
         raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
 
 
-def _rewrite_unplayed(interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]) -> Interaction:
+def _rewrite_repetition(
+    interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
+) -> Interaction:
     """Apply the first rewrite that fits completely to an interaction that was not played."""
     for rewrite in rewrites:
         value, model = interaction.value, cassette.interactions[rewrite.index].value
@@ -173,4 +175,4 @@ def _value_at(value: Any, steps: Sequence[str | int]) -> Any:
 
 
 def _is_same_json(one: Any, other: Any) -> bool:
-    return canonical_json(one) == canonical_json(other)
+    return sorted_json(one) == sorted_json(other)

@@ -84,7 +84,7 @@ class Replay:
     def unplayed_indices(self) -> tuple[int, ...]:
         """The indices of the interactions that were not played."""
         with self._lock:
-            played = self._queues.played
+            played = self._queues.played_indices
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
     def _as_interaction(self, request: Request) -> Interaction:

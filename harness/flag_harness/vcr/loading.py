@@ -22,6 +22,6 @@ def _load_file(path: Path) -> list[SourceInteraction]:
         rows = document.get("interactions") if isinstance(document, dict) else document
         if not isinstance(rows, list):
             raise ValueError("it has no list of interactions")  # noqa: TRY004, TRY301 - a value read from a file
-        return list(vcrpy.read_interactions(rows))
+        return list(vcrpy.read_vcrpy(rows))
     except (OSError, ValueError, RecursionError) as error:
         raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None

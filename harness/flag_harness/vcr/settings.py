@@ -80,7 +80,7 @@ def parse_settings(options: Mapping[str, Any], matchers: Mapping[str, Matcher], 
     mode = options.get("record_mode") or record_mode
     mode = getattr(mode, "value", mode)
     if mode not in RECORD_MODES:
-        raise ConfigError(f"record_mode = {mode!r} is none of {', '.join(RECORD_MODES)}")
+        raise ConfigError(f"record_mode = {mode!r} is not one of {', '.join(RECORD_MODES)}")
     return VcrSettings(
         matchers=_select_matchers(options, {**MATCHERS, **matchers}),
         request_filters=tuple(_request_filters(options)),
@@ -96,7 +96,7 @@ def _refuse_unsupported(options: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key} is not supported: {UNSUPPORTED[key]}")
         if key not in (*SUPPORTED, *IGNORED, *UNSUPPORTED):
             nearest = difflib.get_close_matches(str(key), SUPPORTED, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{key!r} is no setting of vcrpy; the nearest is {nearest!r}")
+            raise ConfigError(f"{key!r} is not a setting of vcrpy; the nearest is {nearest!r}")
     if (serializer := options.get("serializer", "yaml")) not in SERIALIZERS:
         raise ConfigError(f"serializer = {serializer!r} is not supported: cassettes are read as YAML or JSON")
 
@@ -140,5 +140,5 @@ def _callables(options: Mapping[str, Any], key: str) -> list[Callable[[Any], Any
     value = options.get(key) or ()
     found = [value] if callable(value) else list(value)
     if wrong := [one for one in found if not callable(one)]:
-        raise ConfigError(f"{key}: {wrong[0]!r:.80} is no function")
+        raise ConfigError(f"{key}: {wrong[0]!r:.80} is not a function")
     return found

@@ -355,7 +355,7 @@ def test_the_sdk_of_other_languages_is_named() -> None:
         ),
         (b'{"log": {}}', "neither vcrpy nor go-vcr: it is a HAR file, which is not read"),
         (b'{"interactions": ', "not JSON: Input data was truncated"),
-        (b"[" * 100_000, "not JSON: too many values inside each other"),
+        (b"[" * 100_000, "not JSON: too many levels of nesting"),
         (_file(_row(request_method="POST /")), "interaction 0: method 'POST /' is invalid"),
         (_file(_row(request_method=None)), "interaction 0: method must be text, not None"),
         (_file(_row(request_uri="https://[x/v1/messages")), "interaction 0: url: Invalid IPv6 URL"),
@@ -379,7 +379,7 @@ def test_the_sdk_of_other_languages_is_named() -> None:
         (_file(_row(response_status=None)), "interaction 0: status must be a number from 100 to 599, not None"),
         (
             _file(_row(request_uri="https://x.example/y")),
-            "no request in it goes to the API (--every-path keeps others): POST https://x.example/y",
+            "it contains no request to the API (--every-path keeps the others): POST https://x.example/y",
         ),
         (GO_VCR.replace("POST", "[]").encode(), "interaction 0: method must be text, not a list of 0"),
         (
@@ -408,7 +408,7 @@ def test_too_much_is_refused() -> None:
 def test_a_deep_body_of_lists_is_refused_and_not_followed() -> None:
     """JSON that the parser still takes, but nobody can walk."""
     deep = b"[" * 900 + b"]" * 900
-    with pytest.raises(ValueError, match=r"too many values inside each other"):
+    with pytest.raises(ValueError, match=r"too many levels of nesting"):
         import_cassette(_file(_row(response_body=None)).replace(b'"headers"', b'"body": ' + deep + b', "headers"'))
 
 
@@ -432,7 +432,7 @@ def test_match_on_is_kept_in_vcrpys_words() -> None:
             "match_on 'cookies' is not known; known are method, path, query, uri, headers, body, raw_body, host, port, "
             "scheme",
         ),
-        (["host"], "match_on names nothing that a cassette keeps: add method or path"),
+        (["host"], "match_on names no part that a cassette keeps: add method or path"),
     ],
 )
 def test_other_words_are_refused(names: list[str], message: str) -> None:

@@ -18,7 +18,7 @@ def parse_document(data: bytes, limits: Limits) -> Any:
     try:
         return msgspec.json.decode(data)
     except RecursionError:
-        raise ValueError("not JSON: too many values inside each other") from None
+        raise ValueError("not JSON: too many levels of nesting") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         try:
             return _yaml(data, limits)  # YAML may begin with a brace too

@@ -19,7 +19,7 @@ from flag_harness.cassette.importers.shapes import (
 from flag_harness.cassette.importers.source import SourceInteraction
 
 
-def read_interactions(rows: list[Any]) -> Iterator[SourceInteraction]:
+def read_go_vcr(rows: list[Any]) -> Iterator[SourceInteraction]:
     """Yield the interactions of the file. Raise `ValueError` naming an invalid one."""
     for number, row in enumerate(rows):
         try:

@@ -13,7 +13,7 @@ from flag_harness.cassette.importers.document import parse_document
 from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
-from flag_harness.cassette.importers.streams import has_lost_padding, is_stream, split_events
+from flag_harness.cassette.importers.streams import has_lost_padding, is_event_stream, split_events
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.cassette.redact.headers import select_response_headers
@@ -27,8 +27,8 @@ _NOT_STORED = frozenset({"scheme", "host", "port"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _VERSION = re.compile(r"[\w.+-]{1,40}")
 _FORMATS: Mapping[str, tuple[Any, ReadInteractions]] = {
-    "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_interactions),
-    "go-vcr": (go_vcr.is_go_vcr, go_vcr.read_interactions),
+    "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
+    "go-vcr": (go_vcr.is_go_vcr, go_vcr.read_go_vcr),
 }
 
 
@@ -59,13 +59,15 @@ def import_cassette(
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
         interactions = tuple(_convert_interaction(number, row, decoder, notes) for number, row in kept)
     except RecursionError:
-        raise ValueError("too many values inside each other") from None
+        raise ValueError("too many levels of nesting") from None
     if not interactions:
-        raise ValueError(f"no request in it goes to the API (--every-path keeps others): {', '.join(left_out[:3])}")
+        raise ValueError(
+            f"it contains no request to the API (--every-path keeps the others): {', '.join(left_out[:3])}"
+        )
     sources = [row for _, row in kept]
     envelope = Envelope(
         upstream="imported",
-        recorded_at=_recorded_at(sources),
+        recorded_at=_first_date(sources),
         sdk=_sdk(sources),
         fidelity=tuple(word for word in fidelity.WORDS if word in notes),
         match_on=match_on,
@@ -83,7 +85,7 @@ def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
         )
     words = tuple(word for word in known if word in names)
     if not words:
-        raise ValueError("match_on names nothing that a cassette keeps: add method or path")
+        raise ValueError("match_on names no part that a cassette keeps: add method or path")
     return words
 
 
@@ -134,7 +136,7 @@ def _convert_interaction(number: int, row: SourceInteraction, decoder: BodyDecod
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
     request = storable_request(Request(row.method, row.url, row.request_headers, request_body))
-    stream = is_stream(headers, body)
+    stream = is_event_stream(headers, body)
     kept = select_response_headers(headers, row.url)
     if reason := head_problem(row.status, kept) or headers_problem(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
@@ -173,7 +175,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
         yield fidelity.CONTENT_TYPE_INVENTED
 
 
-def _recorded_at(rows: Iterable[SourceInteraction]) -> str:
+def _first_date(rows: Iterable[SourceInteraction]) -> str:
     """Return the date of the first response that has one, in ISO 8601, or an empty string."""
     for row in rows:
         try:

@@ -11,7 +11,7 @@ _MIN_EVENTS = 4
 often: four events in a row have none in one of 65,536 streams."""
 
 
-def is_stream(headers: Headers, body: bytes) -> bool:
+def is_event_stream(headers: Headers, body: bytes) -> bool:
     """Return whether a response is an event stream, by its content type or, without one, by its first bytes."""
     content_type = header_value(headers, "content-type")
     return "text/event-stream" in content_type or (not content_type and body.startswith((b"event: ", b"data: ")))

@@ -24,7 +24,7 @@ from flag_harness.cassette.importers.source import SourceInteraction
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-def read_interactions(rows: list[Any]) -> Iterator[SourceInteraction]:
+def read_vcrpy(rows: list[Any]) -> Iterator[SourceInteraction]:
     """Yield the interactions of the file. Raise `ValueError` naming an invalid one."""
     for number, row in enumerate(rows):
         try:

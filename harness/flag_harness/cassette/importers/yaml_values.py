@@ -95,7 +95,9 @@ class _Reader:
                 self._add(_parse_scalar(event), event.anchor, start)
             case yaml.AliasEvent():
                 if event.anchor not in self._anchors:
-                    raise ValueError(f"alias {event.anchor!r:.40} names nothing that is complete{_line_suffix(event)}")
+                    raise ValueError(
+                        f"alias {event.anchor!r:.40} does not refer to a complete value{_line_suffix(event)}"
+                    )
                 value, size = self._anchors[event.anchor]
                 self._grow(event, size)
                 self._add(value, None, start)
@@ -114,7 +116,7 @@ class _Reader:
         self._size += by
         if self._size > self._limits.expanded:
             raise ValueError(
-                f"more than {self._limits.expanded:,} characters once aliases stand in full{_line_suffix(event)}"
+                f"more than {self._limits.expanded:,} characters once aliases are expanded{_line_suffix(event)}"
             )
 
     def _add(self, value: Any, anchor: str | None, start: int) -> None:
@@ -129,7 +131,7 @@ class _Reader:
 
 
 def _too_deep_message(limits: Limits, location: str) -> str:
-    return f"more than {limits.depth} values inside each other{location}"
+    return f"more than {limits.depth} levels of nesting{location}"
 
 
 def _line_suffix(event: Any) -> str:
@@ -156,7 +158,7 @@ def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, 
     for source in (value for key, value in pairs if type(key) is _Merge):
         for one in reversed(source) if isinstance(source, list) else [source]:
             if not isinstance(one, dict):
-                raise ValueError(f"<< stands before what is no mapping{_line_suffix(event)}")  # noqa: TRY004 - from a file
+                raise ValueError(f"the value of << is not a mapping{_line_suffix(event)}")  # noqa: TRY004 - from a file
             merged.update(one)
     return merged | {key: value for key, value in pairs if type(key) is not _Merge}
 

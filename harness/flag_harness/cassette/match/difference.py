@@ -69,7 +69,7 @@ def differences(recorded: Any, sent: Any, equal: Equal = lambda one, other: Fals
     return _differences(recorded, sent, (), (), equal)
 
 
-def format_path(steps: Steps) -> str:
+def format_steps(steps: Steps) -> str:
     """Format steps as a path: `messages[0].content`. Keys that are not plain names are put in brackets."""
     path = ""
     for step in steps:
@@ -108,7 +108,7 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -
         for block in _blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
             yield from _block_differences(recorded, sent, block, (at, to), equal)
     elif (recorded != sent or type(recorded) is not type(sent)) and not equal(recorded, sent):
-        yield Difference(format_path(to if recorded is ABSENT else at), recorded, sent, at, to)
+        yield Difference(format_steps(to if recorded is ABSENT else at), recorded, sent, at, to)
 
 
 def _block_differences(

@@ -84,7 +84,7 @@ class InteractionQueues:
         self._played: dict[int, bytes] = {}
 
     @property
-    def played(self) -> frozenset[int]:
+    def played_indices(self) -> frozenset[int]:
         """Return the indices of the interactions that were played."""
         return frozenset(self._played)
 

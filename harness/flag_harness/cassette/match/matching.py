@@ -40,14 +40,14 @@ def body_value(body: bytes) -> Any:
     return decode_json(body, default=body)
 
 
-def canonical_json(value: Any) -> bytes:
+def sorted_json(value: Any) -> bytes:
     """Encode a JSON value with sorted keys."""
     return msgspec.json.encode(value, order="sorted")
 
 
 def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes:
     """Return the content by which a request matches. `value` is the result of `body_value`."""
-    content = value if isinstance(value, bytes) else canonical_json(value)
+    content = value if isinstance(value, bytes) else sorted_json(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
     return b"\0".join(parts)
 
@@ -86,4 +86,4 @@ def _part_content(request: Request, value: Any, word: MatchWord) -> bytes:
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
         case "body":
-            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else canonical_json(value)
+            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else sorted_json(value)

@@ -72,7 +72,7 @@ class MissReporter:
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
         """Report a client that reads on where the recorded client stopped reading."""
         location = f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._name}"
-        lines = [f"{location} ends where its client stopped reading; this one read on."]
+        lines = [f"{location} ends where the recorded client stopped reading; this client read on."]
         return Miss(sent, None, (), "\n".join([*lines, *self._command()]), "read on where the recorded client stopped")
 
     @property

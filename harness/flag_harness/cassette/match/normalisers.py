@@ -81,14 +81,14 @@ def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ConfigError(f"normalise: the pattern {pattern!r} is no regular expression: {error}") from None
+            raise ConfigError(f"normalise: the pattern {pattern!r} is not a regular expression: {error}") from None
     if not patterns:
         return None
     try:
         return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
     except re.error as error:
         raise ConfigError(
-            f"normalise: the patterns {', '.join(map(repr, patterns))} cannot stand side by side: {error}; "
+            f"normalise: the patterns {', '.join(map(repr, patterns))} cannot be combined: {error}; "
             "use no named groups, and write flags as (?i:...)"
         ) from None
 

@@ -35,14 +35,13 @@ def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iter
         for start, stop, new in edits:
             yield TextEdit(part.start + start, part.start + stop, part.encode_value(new))
     else:
-        yield TextEdit(part.start, part.stop, part.encode_value(apply_edits(part.value, edits)))
+        yield TextEdit(part.start, part.stop, part.encode_value(edit_text(part.value, edits)))
 
 
 def edit_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
     """Apply edits of the concatenated parts (bytes or text) to each part."""
     return [
-        apply_edits(part, part_edits)
-        for part, part_edits in zip(parts, split_edits(map(len, parts), edits), strict=True)
+        edit_text(part, part_edits) for part, part_edits in zip(parts, split_edits(map(len, parts), edits), strict=True)
     ]
 
 
@@ -62,7 +61,7 @@ def split_edits(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[
     return result
 
 
-def apply_edits(part: Any, edits: Iterable[TextEdit]) -> Any:
+def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
     """Apply edits to text or bytes."""
     result, position = part[:0], 0
     for start, stop, new in edits:

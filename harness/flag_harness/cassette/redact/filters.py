@@ -14,10 +14,10 @@ from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, 
 from flag_harness.cassette.redact.edits import (
     REDACTED,
     TextEdit,
-    apply_edits,
     byte_edits,
     document_edits,
     edit_parts,
+    edit_text,
     redaction_edits,
     split_edits,
 )
@@ -129,7 +129,7 @@ class Filters:
         return _rules(self.json, self.patterns)
 
     def _redact(self, text: str) -> str:
-        return str(apply_edits(text, redaction_edits(self._rules.spans(text))))
+        return str(edit_text(text, redaction_edits(self._rules.spans(text))))
 
     def _filter_headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
@@ -143,7 +143,7 @@ class Filters:
 
     def _filter_url(self, url: str) -> str:
         parts = urlsplit(url)
-        path = self._redact_quoted(parts.path, unquote, quote)
+        path = self._redact_url_part(parts.path, unquote, quote)
         query = "&".join(map(self._filter_parameter, parts.query.split("&"))) if parts.query else ""
         return self._redact(urlunsplit(parts._replace(path=path, query=query)))
 
@@ -152,12 +152,12 @@ class Filters:
         if unquote_plus(name).lower() in {wanted.lower() for wanted in self.query}:
             return f"{name}={REDACTED}"
         return (
-            self._redact_quoted(name, unquote_plus, quote_plus)
+            self._redact_url_part(name, unquote_plus, quote_plus)
             + equals
-            + self._redact_quoted(value, unquote_plus, quote_plus)
+            + self._redact_url_part(value, unquote_plus, quote_plus)
         )
 
-    def _redact_quoted(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
+    def _redact_url_part(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
         """Redact the decoded part of a URL, or return the part unchanged if no pattern matches."""
         value = unquote(quoted)
         return quoted if (left := self._redact(value)) == value else quote(left)
@@ -218,7 +218,7 @@ class _Rules(NamedTuple):
         """Return the edit of a base64 text whose decoded content must change."""
         if (inner := decode_base64(value)) is None or not (spans := self.spans(inner)):
             return []
-        left = str(apply_edits(inner, redaction_edits(spans))).encode(*UTF8)
+        left = str(edit_text(inner, redaction_edits(spans))).encode(*UTF8)
         return [TextEdit(0, len(value), base64.b64encode(left).decode("ascii"))]
 
 
@@ -229,7 +229,7 @@ def _rules(paths: tuple[str, ...], patterns: tuple[str, ...]) -> _Rules:
         try:
             compiled.append(re.compile(pattern))
         except re.error as error:
-            raise ConfigError(f"filters: the pattern {pattern!r} is no regular expression: {error}") from None
+            raise ConfigError(f"filters: the pattern {pattern!r} is not a regular expression: {error}") from None
     try:
         return _Rules(tuple(map(json_path_pattern, paths)), tuple(compiled))
     except ValueError as error:

@@ -69,7 +69,7 @@ _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class KeyFinding:
     """Something that looks like a key: its kind, its location and its first characters.
 
     `interaction` is the index of the interaction, or None outside of interactions.
@@ -85,25 +85,26 @@ class Finding:
         return f"{number}{self.location}: {self.kind} ({self.excerpt})"
 
 
-def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[Finding]:
+def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
     """Return what looks like a key in a cassette, and the bodies that cannot be searched."""
-    found = [Finding("envelope case", kind, excerpt) for _, _, kind, excerpt in _keys(envelope.case)]
+    found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _keys(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [
-            Finding(location, kind, excerpt, number) for location, kind, excerpt in _interaction_keys(interaction)
+            KeyFinding(location, kind, excerpt, number) for location, kind, excerpt in _interaction_keys(interaction)
         ]
         if encoding := unreadable_encodings(interaction.response):
-            found.append(Finding("response body", UNSEARCHABLE, encoding, number))
+            found.append(KeyFinding("response body", UNSEARCHABLE, encoding, number))
     return found
 
 
-def scan_file(data: bytes) -> list[Finding]:
+def scan_file(data: bytes) -> list[KeyFinding]:
     """Return what looks like a key in another file, located by line, or by path if the file is JSON."""
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
-        return [Finding(*key) for key in _text_keys(body_texts(text))]
+        return [KeyFinding(*key) for key in _text_keys(body_texts(text))]
     return [
-        Finding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt) for start, _, kind, excerpt in _keys(text)
+        KeyFinding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt)
+        for start, _, kind, excerpt in _keys(text)
     ]
 
 
@@ -121,7 +122,7 @@ def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interacti
         raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
 
 
-def _key_error_lines(path: Path, found: list[Finding]) -> Iterator[str]:
+def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
     yield from _finding_lines(found)
     patterns = ", ".join(f"'{SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
@@ -131,13 +132,13 @@ def _key_error_lines(path: Path, found: list[Finding]) -> Iterator[str]:
     yield "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
 
 
-def _unsearchable_error_lines(path: Path, found: list[Finding]) -> Iterator[str]:
+def _unsearchable_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because what it holds cannot be seen:"
     yield from _finding_lines(found)
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 
-def _finding_lines(found: list[Finding]) -> Iterator[str]:
+def _finding_lines(found: list[KeyFinding]) -> Iterator[str]:
     yield from (f"  {one}" for one in found[:MAX_LISTED])
     if (omitted := len(found) - MAX_LISTED) > 0:
         yield f"  ... and {omitted} more"

@@ -13,7 +13,7 @@ from flag_harness.cassette.file.blobs import BlobFolderReader
 from flag_harness.cassette.file.format import decode_file
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.filters import Filters
-from flag_harness.cassette.redact.scan import Finding, scan_cassette, scan_file
+from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
 from flag_harness.files import read_regular
@@ -51,7 +51,7 @@ class _CheckResult:
     """The findings in one version, and why it cannot be read if it should be a cassette."""
 
     version: _Version
-    findings: list[Finding]
+    findings: list[KeyFinding]
     error: str = ""
 
 
@@ -110,11 +110,11 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
         return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")
 
 
-def _find_unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[Finding]:
+def _find_unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
     """Yield a finding for each interaction that holds what a filter removes."""
     for number, interaction in enumerate(interactions):
         if filters.filter_interaction(interaction) != interaction:
-            yield Finding(
+            yield KeyFinding(
                 "request or answer", "holds what [tool.flag-harness.filters] names", "record it again", number
             )
 

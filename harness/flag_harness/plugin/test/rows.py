@@ -67,13 +67,13 @@ def request_records(exchanges: "Sequence[tuple[Request, Response]]", filters: "F
 
 def _request_record(request: "Request", response: "Response", filters: "Filters") -> "RequestRecord":
     from flag_harness.cassette.interaction import storable_request
-    from flag_harness.cassette.match.matching import body_value, canonical_json
+    from flag_harness.cassette.match.matching import body_value, sorted_json
     from flag_harness.record import RequestRecord, body_hash
     from flag_harness.wire.timeline import Head
 
     kept = filters.filter_request(storable_request(request))
     value = body_value(kept.body)
-    content = value if isinstance(value, bytes) else canonical_json(value)
+    content = value if isinstance(value, bytes) else sorted_json(value)
     status = response[0].status if response and isinstance(response[0], Head) else None
     return RequestRecord(kept.method, kept.path, status, body_hash(content))
 
