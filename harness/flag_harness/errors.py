@@ -55,6 +55,10 @@ class CassetteMiss(Refusal):
     """A request was made that the cassette holds no answer for."""
 
 
+class ScenarioMiss(Refusal):
+    """A request was made that no turn of the scenario answers."""
+
+
 class NetworkRefused(Refusal):
     """A test that plays a cassette tried to reach the network."""
 

@@ -137,7 +137,7 @@ def test_an_error_is_compared_by_its_type() -> None:
         (_stream({"type": "error", "error": {"type": "overloaded_error", "message": "O"}}),
          "it was answered with 200 overloaded_error: O", True),
         (_stream(*_events()[:4], last=Cut(0.3, "reset")), "the answer was incomplete (reset)", False),
-        (_error("scenario_has_no_turn", 404), "the simulator's scenario has no turn for it", False),
+        (_error("scenario_has_no_turn", 400), "the simulator's scenario has no turn for it", False),
     ],
 )  # fmt: skip
 def test_what_tells_of_the_moment_alone_is_inconclusive(now: Response, reason: str, is_final: bool) -> None:

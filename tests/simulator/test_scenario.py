@@ -1,13 +1,15 @@
 """Scenario files are read as documented, and mistakes are told with file, line and key."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator import load_scenario, parse_scenario
+from flag_harness.simulator import load_scenario, parse_scenario, simulate
 from flag_harness.simulator.scenario import scenario
 from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
+from flag_harness.wire.timeline import response_body
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
 WHEN_KEYS = (
@@ -25,7 +27,7 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
     found = load_scenario(path)
     assert ("Which kernel is this?", ("uname -s",)) == (found.title, found.commands)
     assert (("prompt-caching-2024-07-31",), ("thinking",)) == (found.refused_betas, found.refused_parameters)
-    first, second, cut, blocks, error = found.turns
+    first, second, cut, blocks, silent, error = found.turns
     call = Call(name="bash", input={"command": "uname -s"})
     assert (Block(thinking="uname tells it."), Block(text="I'll look."), Block(call=call)) == first.content
     assert ["tool_use", "end_turn", "max_tokens"] == [turn.final_stop_reason for turn in (first, second, cut)]
@@ -34,6 +36,7 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
     assert ["thinking", "redacted_thinking", "text", "call", "raw"] == [
         next(name for name in Block.__struct_fields__ if getattr(block, name) is not None) for block in blocks.content
     ]
+    assert ((), "end_turn") == (silent.content, silent.final_stop_reason)
     expected = Error(status=429, type="rate_limit_error", message="Slow down.", headers={"retry-after": "2"})
     assert expected == error.error
 
@@ -64,10 +67,9 @@ MISTAKES = {
         "[[turn]]\ntext = 3",
         "s.toml:2: turn[0].text: expected `str | null`, got `int`",
     ),
-    "an unknown stop reason": (
-        '[[turn]]\ntext = "a"\nstop_reason = "tired"',
-        "s.toml:3: turn[0].stop_reason: invalid enum value 'tired' (all: end_turn, max_tokens, stop_sequence, "
-        "tool_use, pause_turn, refusal, model_context_window_exceeded)",
+    "a stop reason in another language's spelling": (
+        '[[turn]]\ntext = "a"\nstop_reason = "endTurn"',
+        "s.toml:3: turn[0]: stop_reason = 'endTurn' is none of the API's; write 'end_turn'",
     ),
     "no turns": (
         'title = "x"',
@@ -221,6 +223,23 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     assert f"{path}: not UTF-8 text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte" == str(
         caught.value
     )
+
+
+@pytest.mark.parametrize("reason", ["refusal", "compaction", "quota_exceeded_2027"])
+def test_any_stop_reason_is_sent(reason: str, request_for: Any, read: Any) -> None:
+    """Those that the SDK knows and those of tomorrow, streamed or not."""
+    simulator = simulate(parse_scenario(f'[[turn]]\ntext = "a"\nstop_reason = "{reason}"'))
+    assert reason == read(simulator(request_for()))[1]["stop_reason"]
+    assert f'"stop_reason":"{reason}"'.encode() in response_body(simulator(request_for(stream=True)))
+
+
+@pytest.mark.parametrize("turn", ["block = []", 'text = ""', 'block = [{ text = "" }]'])
+def test_an_answer_may_have_no_blocks(turn: str, request_for: Any, read: Any) -> None:
+    """It ends the turn; a stream of it has no block either."""
+    simulator = simulate(parse_scenario(f"[[turn]]\n{turn}\n"))
+    _, answer = read(simulator(request_for()))
+    assert ([], "end_turn") == (answer["content"], answer["stop_reason"])
+    assert b"content_block" not in response_body(simulator(request_for(stream=True)))
 
 
 def test_the_documentation_is_what_the_module_says() -> None:

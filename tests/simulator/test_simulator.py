@@ -211,7 +211,7 @@ def test_a_request_without_a_turn_is_told_and_kept(request_for: Any, read: Any) 
         f"The turns of 'Which kernel?' are: {turns}. "
         'Add one: [[turn]] when = { user_contains = "Who said\\n\\"hi\\"?" } text = "..."'
     )
-    assert (404, {"type": "scenario_has_no_turn", "message": message}) == (status, error["error"])
+    assert (400, {"type": "scenario_has_no_turn", "message": message}) == (status, error["error"])
     assert [(asked, message)] == [(unmatched.request, unmatched.message) for unmatched in simulator.unmatched]
 
 

@@ -141,7 +141,7 @@ class Simulator:
             message = unmatched_message(view, self._settings, parsed.body)
             self.unmatched.append(UnmatchedRequest(request, message))
             return self._error_response(
-                RefusedRequest("turn", 404, "scenario_has_no_turn", message), request, request_id
+                RefusedRequest("turn", 400, "scenario_has_no_turn", message), request, request_id
             )
         if turn.error is not None:
             error = turn.error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.errors import CassetteError, Refusal
+from flag_harness.errors import CassetteError, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
@@ -228,7 +228,9 @@ class CassetteTraffic:
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
-        return [*misses, *self._unsent_refusals, *self._network_refusals]
+        unmatched = self._simulator.unmatched if self._simulator else []
+        missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {request.message}") for request in unmatched]
+        return [*misses, *missing, *self._unsent_refusals, *self._network_refusals]
 
     def problems(self) -> list[str]:
         """Return why a test that passed must fail nevertheless, apart from its refusals.
@@ -236,10 +238,6 @@ class CassetteTraffic:
         Called when the test's own code has ended, and again when its fixtures have been torn down.
         """
         found = explain_unfired(self._own_faults)
-        if self._simulator and self._simulator.unmatched:
-            found += [
-                f"{self.plan.scenario}: no turn answers: {request.message}" for request in self._simulator.unmatched
-            ]
         if not self.exchanges and "no_request" not in self.plan.allowed:
             found.append(
                 "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "

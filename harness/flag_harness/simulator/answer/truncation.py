@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from flag_harness.simulator.count.tokens import call_tokens, text_tokens, truncate_text
-from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn, StopReason
+from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class AnswerContent:
     """The part of a turn that is sent, and its stop reason. `tokens` is set if max_tokens cut it off."""
 
     blocks: tuple[Block, ...]
-    stop_reason: StopReason
+    stop_reason: str
     stop_sequence: str | None = None
     tokens: int | None = None
 

@@ -4,12 +4,12 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 import msgspec
 
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario, StopReason
+from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
@@ -73,8 +73,7 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
     unknown = _UNKNOWN.match(message)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
-        hint = f" (all: {', '.join(get_args(StopReason))})" if key == "stop_reason" else ""
-        return f"{source}{_line_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}{hint}"
+        return f"{source}{_line_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"
     table = TABLE_TYPES.get(re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2]), Scenario)
     known = [field.encode_name for field in msgspec.structs.fields(table)]
     nearest = difflib.get_close_matches(unknown["key"], known, n=1, cutoff=0.0)[0]

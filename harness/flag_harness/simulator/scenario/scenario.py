@@ -26,8 +26,8 @@ when = { user_contains = "kernel", streaming = true }    # all must hold; withou
 thinking = "uname tells it."                     # sent first, if the model thinks
 text = "I'll look."                              # sent second; a stream has it in several deltas
 call = [{ name = "bash", input = { command = "uname -s" } }]     # sent last; [[turn.call]] tables work too
-# stop_reason: by default "tool_use" if the turn has calls, else "end_turn"; possible values:
-#   end_turn, max_tokens, stop_sequence, tool_use, pause_turn, refusal, model_context_window_exceeded
+# stop_reason: by default "tool_use" if the turn has calls, else "end_turn". The SDK knows these, others are sent too:
+#   end_turn, max_tokens, stop_sequence, tool_use, pause_turn, refusal, model_context_window_exceeded, compaction
 
 [[turn]]
 when = { result_contains = "Linux", nth = 1 }
@@ -53,6 +53,10 @@ block = [
   { raw = { type = "web_search_tool_result", tool_use_id = "srvtoolu_01", content = [] } },   # sent unchanged
 ]
 
+[[turn]]                                         # an answer without blocks, as the API sends now and then
+when = { user = "Say nothing" }
+block = []
+
 [[turn]]                                         # an error instead of an answer
 when = { user = "Too fast", nth = [1, 2] }       # the first and second time that the other conditions hold
 error = { status = 429, type = "rate_limit_error", message = "Slow down.", headers = { retry-after = "2" } }
@@ -77,18 +81,21 @@ The conditions of `when` (the "last message" is the last user message of the req
 | `has`, `lacks` | the body has all / none of these top-level keys |
 | `nth` | the turn's other conditions hold for the n-th time, counted from 1; a number or a list of numbers |
 
+A request that no turn matches gets a 400 of the type `scenario_has_no_turn`, and its test fails with a message that
+names the turns and the one to add.
+
 Several text blocks are joined by newlines. Patterns are Python regular expressions, searched anywhere in the text
 (`re.search`).
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from flag_harness.simulator.answer.profiles import LATEST
 
-StopReason = Literal[
+STOP_REASONS = (
     "end_turn",
     "max_tokens",
     "stop_sequence",
@@ -96,7 +103,9 @@ StopReason = Literal[
     "pause_turn",
     "refusal",
     "model_context_window_exceeded",
-]
+    "compaction",
+)
+"""The stop reasons that the SDK knows (types of anthropic 2.14). A scenario may have others, as the API may."""
 
 
 class _FrozenStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,9 +186,9 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
     thinking: str | None = None
     text: str | None = None
     calls: tuple[Call, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Block, ...] | None = None
     error: Error | None = None
-    stop_reason: StopReason | None = None
+    stop_reason: str | None = None
     stop_sequence: str | None = None
     output_tokens: int | None = None
     timing: Timing | None = None
@@ -187,14 +196,14 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
     @property
     def content(self) -> tuple[Block, ...]:
         """Return the answer's blocks in the order in which they are sent."""
-        if self.blocks:
+        if self.blocks is not None:
             return self.blocks
         thinking = () if self.thinking is None else (Block(thinking=self.thinking),)
         text = () if self.text is None else (Block(text=self.text),)
         return (*thinking, *text, *(Block(call=call) for call in self.calls))
 
     @property
-    def final_stop_reason(self) -> StopReason:
+    def final_stop_reason(self) -> str:
         """Return the stop reason: the turn's own, or the one that its blocks imply."""
         if self.stop_reason is not None:
             return self.stop_reason

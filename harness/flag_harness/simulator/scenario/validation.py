@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flag_harness.simulator.scenario.scenario import (
+    STOP_REASONS,
     Block,
     Call,
     Error,
     RateLimits,
     Scenario,
     ScenarioTurn,
-    StopReason,
     Timing,
     TurnConditions,
 )
@@ -61,12 +61,12 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
-    if turn.error is not None and (flat or turn.blocks):
+    if turn.error is not None and (flat or turn.blocks is not None):
         beside = (flat or ["block"])[0]
         return ScenarioProblem("error", f"it has both an error and {beside!r}; split it into two turns")
-    if turn.blocks and flat:
+    if turn.blocks is not None and flat:
         return ScenarioProblem("block", f"it has both 'block' and {flat[0]!r}; move {flat[0]!r} into the blocks")
-    if turn.error is None and not turn.content and turn.stop_reason is None:
+    if turn.error is None and not turn.content and turn.blocks is None and turn.stop_reason is None:
         return ScenarioProblem("when", "it has no answer; add text, thinking, call, block, error or stop_reason")
     return None
 
@@ -129,7 +129,10 @@ _PLACEHOLDERS: Mapping[type, str] = {str: '"..."', dict: "{...}"}
 
 def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     calls = any(block.call is not None or (block.raw or {}).get("type") == "tool_use" for block in turn.content)
-    reason: StopReason = turn.final_stop_reason
+    reason = turn.final_stop_reason
+    meant = next((name for name in STOP_REASONS if _letters(name) == _letters(reason)), reason)
+    if not reason or meant != reason:
+        return ScenarioProblem("stop_reason", f"stop_reason = {reason!r} is none of the API's; write {meant!r}")
     if reason == "tool_use" and not calls:
         return ScenarioProblem(
             "stop_reason", 'stop_reason = "tool_use", but the turn has no call; add one or remove stop_reason'
@@ -140,6 +143,11 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
         message = f'stop_sequence = {turn.stop_sequence!r} needs stop_reason = "stop_sequence"'
         return ScenarioProblem("stop_sequence", message)
     return None
+
+
+def _letters(name: str) -> str:
+    """Return a name without what writers of other languages change: `endTurn` and `end-turn` are `end_turn`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _error_problem(error: Error) -> ScenarioProblem | None:
