@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flag_harness.faults import fault_kinds
 from flag_harness.flags import SHIPPED
-from flag_harness.matrix import matrix
+from flag_harness.matrix import all_combinations
 from flag_harness.sweep import Sweep, TrialResult, all_trials, count_pairs, load_agent
 from flag_harness.sweep.table import long_markdown, short_markdown, summary_line
 from flag_harness.transports import sdk_version
@@ -61,7 +61,7 @@ def _split(path: Path) -> tuple[str, str, str]:
 def _sweep_agent(title: str, name: str) -> list[TrialResult]:
     started = time.process_time()
     with tempfile.TemporaryDirectory() as directory:
-        results = list(Sweep(load_agent(name), matrix(SHIPPED), Path(directory)).results(all_trials()))
+        results = list(Sweep(load_agent(name), all_combinations(SHIPPED), Path(directory)).results(all_trials()))
     print(f"{title}: {time.process_time() - started:.1f} s of CPU")
     print("\n".join(short_markdown(results)), end="\n\n")
     return results

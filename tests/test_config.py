@@ -63,6 +63,10 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         ),
         ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
         ("[tool.flag-harness]\nvcr_marks = 1", "[tool.flag-harness] vcr_marks = 1 must be true or false"),
+        (
+            "[tool.harness]\nmodel = 'x'",
+            "[tool.harness] is not read any more; rename it to [tool.flag-harness]",
+        ),
         ("[tool]\nflag-harness = 5", "[tool.flag-harness] must be a table, not 5"),
         (
             '[tool.flag-harness]\nflags = ["a"]',
@@ -70,11 +74,11 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         ),
         (
             "[tool.flag-harness.flags]\na = 1",
-            '[tool.flag-harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+            '[tool.flag-harness.flags] a = 1 must be a variable\'s name, or { env = "NAME", requires = [...] }',
         ),
         (
             '[tool.flag-harness.flags]\na = { requires = ["b"] }',
-            '[tool.flag-harness.flags] a must be a variable\'s name, or { env = "NAME", requires = [...] }',
+            "[tool.flag-harness.flags] a lacks env, which must be a string",
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", require = ["b"] }',
@@ -82,11 +86,11 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", requires = "b" }',
-            "[tool.flag-harness.flags] a.requires = 'b' must be a list of flags' names",
+            "[tool.flag-harness.flags] a requires = 'b' must be a list of flags' names",
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", requires = [1] }',
-            "[tool.flag-harness.flags] a.requires = [1] must be a list of flags' names",
+            "[tool.flag-harness.flags] a requires = [1] must be a list of flags' names",
         ),
         (
             '[tool.flag-harness.flags]\na = "A"\nb = { env = "A" }',

@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.files import abandoned_parts, remove_abandoned_parts, write_whole
+from flag_harness.files import abandoned_parts, remove_abandoned_parts, write_atomically
 
 SIZE = 200_000
 
 WRITER = f"""
 import sys
 from pathlib import Path
-from flag_harness.files import write_whole
+from flag_harness.files import write_atomically
 path = Path(sys.argv[1])
 print("ready", flush=True)
 while True:
     for letter in b"abcdef":
-        write_whole(path, bytes([letter]) * {SIZE})
+        write_atomically(path, bytes([letter]) * {SIZE})
 """
 
 
@@ -36,14 +36,14 @@ def test_what_is_written_replaces_what_was_there(
     """Any bytes, over any others, and nothing is left beside the file."""
     folder = tmp_path_factory.mktemp("files")
     for data in (first, second):
-        write_whole(folder / "file", data)
+        write_atomically(folder / "file", data)
         assert data == (folder / "file").read_bytes()
     assert ["file"] == os.listdir(folder)
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     """Cassettes and contexts go where nothing was before."""
-    write_whole(tmp_path / "a" / "b" / "file", b"data")
+    write_atomically(tmp_path / "a" / "b" / "file", b"data")
     assert b"data" == (tmp_path / "a" / "b" / "file").read_bytes()
 
 
@@ -52,7 +52,7 @@ def test_the_umask_gives_the_permissions(tmp_path: Path, umask: int, permissions
     """The file is neither more open nor more closed than one that an editor would write."""
     before = os.umask(umask)
     try:
-        write_whole(tmp_path / "file", b"")
+        write_atomically(tmp_path / "file", b"")
     finally:
         os.umask(before)
     assert permissions == stat.S_IMODE((tmp_path / "file").stat().st_mode)
@@ -64,7 +64,7 @@ def test_a_file_keeps_the_permissions_that_it_has(tmp_path: Path, permissions: i
     path = tmp_path / "file"
     path.touch()
     path.chmod(permissions)
-    write_whole(path, b"data")
+    write_atomically(path, b"data")
     assert permissions == stat.S_IMODE(path.stat().st_mode)
     assert b"data" == path.read_bytes()
 
@@ -76,7 +76,7 @@ def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path, there:
     if there:
         (tmp_path / "far" / "file").write_bytes(b"old")
     (tmp_path / "link").symlink_to("far/file")
-    write_whole(tmp_path / "link", b"data")
+    write_atomically(tmp_path / "link", b"data")
     assert (tmp_path / "link").is_symlink()
     assert b"data" == (tmp_path / "far" / "file").read_bytes()
     assert (["file"], ["far", "link"]) == (os.listdir(tmp_path / "far"), sorted(os.listdir(tmp_path)))
@@ -123,7 +123,7 @@ def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path: Path) ->
     before = os.umask(0o022)
     try:
         threads = [
-            threading.Thread(target=lambda n=n: [write_whole(tmp_path / f"{n}-{i}", b"x") for i in range(20)])
+            threading.Thread(target=lambda n=n: [write_atomically(tmp_path / f"{n}-{i}", b"x") for i in range(20)])
             for n in range(8)
         ]
         for thread in threads:
@@ -140,7 +140,7 @@ def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path: Path) ->
 def test_the_longest_name_that_the_file_system_takes_is_written(tmp_path: Path, letter: str) -> None:
     """255 bytes of name, however many characters they are."""
     name = letter * (255 // len(letter.encode()))
-    write_whole(tmp_path / name, b"data")
+    write_atomically(tmp_path / name, b"data")
     assert b"data" == (tmp_path / name).read_bytes()
 
 
@@ -148,7 +148,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
     """A folder stands where the file should go: the rename fails after the bytes were written."""
     (tmp_path / "file" / "inside").mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
-        write_whole(tmp_path / "file", b"data")
+        write_atomically(tmp_path / "file", b"data")
     assert ["file"] == os.listdir(tmp_path)
     assert ["inside"] == os.listdir(tmp_path / "file")
 
@@ -157,13 +157,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
 def test_a_folder_that_takes_no_files_is_an_error() -> None:
     """Nothing was begun, so nothing is to be removed."""
     with pytest.raises(OSError, match="No such file or directory"):
-        write_whole(Path("/proc/self/file"), b"data")
+        write_atomically(Path("/proc/self/file"), b"data")
 
 
 def test_a_name_that_is_too_long_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     """The part can be written, the file cannot."""
     with pytest.raises(OSError, match="File name too long"):
-        write_whole(tmp_path / ("x" * 256), b"data")
+        write_atomically(tmp_path / ("x" * 256), b"data")
     assert [] == os.listdir(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_a_writer_that_is_killed_leaves_the_old_file_or_the_new(tmp_path: Path) 
 def test_a_reader_sees_whole_files_only(tmp_path: Path) -> None:
     """While another process writes, each look finds one whole file."""
     path = tmp_path / "file"
-    write_whole(path, b"a" * SIZE)
+    write_atomically(path, b"a" * SIZE)
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, STREAMING, TRUE, Flag, check_flags, combination_id
+from flag_harness.flags import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_flags, combination_id
 
 
 @given(st.text())
 def test_exactly_the_declared_values_are_on(text: str) -> None:
     """Whatever stands in the variable, it is on or off, and never an error."""
-    assert STREAMING.enabled({STREAMING.env: text}) == (text.strip().lower() in TRUE)
+    assert STREAMING.is_enabled({STREAMING.env: text}) == (text.strip().lower() in TRUE_VALUES)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_combination_is_called_by_its_flags(names: list[str], identity: str) -
     assert identity == combination_id(names)
 
 
-NAMES = "ids of combinations are made of names; take letters, digits, _ and -, and another word than 'off'"
+NAMES = "ids of combinations consist of names; use letters, digits, _ and -, and a word other than 'off'"
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,18 @@ NAMES = "ids of combinations are made of names; take letters, digits, _ and -, a
         ([Flag("", "A")], f"no flag can be called '': {NAMES}"),
         ([Flag("a+b", "A")], f"no flag can be called 'a+b': {NAMES}"),
         ([Flag("a\n", "A")], f"no flag can be called 'a\\n': {NAMES}"),
-        ([Flag("a", "")], "flag 'a' has the variable '', and no variable can be called that"),
-        ([Flag("a", "A=B")], "flag 'a' has the variable 'A=B', and no variable can be called that"),
-        ([Flag("a", "A B")], "flag 'a' has the variable 'A B', and no variable can be called that"),
+        (
+            [Flag("a", "")],
+            "flag 'a' has the variable '', which is not a valid name; use a name without spaces and without =",
+        ),
+        (
+            [Flag("a", "A=B")],
+            "flag 'a' has the variable 'A=B', which is not a valid name; use a name without spaces and without =",
+        ),
+        (
+            [Flag("a", "A B")],
+            "flag 'a' has the variable 'A B', which is not a valid name; use a name without spaces and without =",
+        ),
         ([Flag("a", "A"), Flag("a", "B")], "two flags are called 'a'; give one of them another name"),
         ([Flag("a", "A"), Flag("b", "A")], "flags 'a' and 'b' share the variable A; give each its own"),
         (

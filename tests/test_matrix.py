@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
 from flag_harness.flags import SHIPPED, Flag
-from flag_harness.matrix import Combination, matrix, pinned
+from flag_harness.matrix import Combination, all_combinations, pin_flags
 
 
 @st.composite
@@ -32,7 +32,7 @@ def test_the_shipped_flags_make_eight_combinations_fewest_first() -> None:
         "streaming+extended_output",
         "prompt_cache+extended_output",
         "streaming+prompt_cache+extended_output",
-    ) == tuple(combination.id for combination in matrix(SHIPPED))
+    ) == tuple(combination.id for combination in all_combinations(SHIPPED))
 
 
 def test_a_combination_says_what_the_environment_must_hold() -> None:
@@ -50,7 +50,7 @@ def test_a_combination_says_what_the_environment_must_hold() -> None:
 @given(_flags())
 def test_the_matrix_holds_each_allowed_combination_once(flags: tuple[Flag, ...]) -> None:
     """What is left out breaks a requirement, what is in breaks none, no two share an id, and `off` comes first."""
-    every = matrix(flags)
+    every = all_combinations(flags)
     requires = {flag.name: set(flag.requires) for flag in flags}
     for bits in range(2 ** len(flags)):
         on = frozenset(flag.name for place, flag in enumerate(flags) if bits >> place & 1)
@@ -64,15 +64,15 @@ def test_the_matrix_holds_each_allowed_combination_once(flags: tuple[Flag, ...])
 @given(_flags())
 def test_the_environment_of_a_combination_turns_on_its_flags(flags: tuple[Flag, ...]) -> None:
     """Reading the flags back gives the combination."""
-    for combination in matrix(flags):
+    for combination in all_combinations(flags):
         environ = {name: value for name, value in combination.environ.items() if value is not None}
-        assert combination.on == {flag.name for flag in flags if flag.enabled(environ)}
+        assert combination.on == {flag.name for flag in flags if flag.is_enabled(environ)}
 
 
 def test_a_requirement_that_is_not_among_the_flags_is_an_error() -> None:
     """It names both flags, and says what to add."""
     with pytest.raises(FlagError) as caught:
-        matrix([Flag("planner", "PLANNER", ("streaming",)), Flag("cheap", "CHEAP")])
+        all_combinations([Flag("planner", "PLANNER", ("streaming",)), Flag("cheap", "CHEAP")])
     assert (
         "flag 'planner' requires 'streaming', which is not among these flags (planner, cheap); add 'streaming' to them"
     ) == str(caught.value)
@@ -82,9 +82,9 @@ def test_a_requirement_that_is_not_among_the_flags_is_an_error() -> None:
 def test_pins_give_a_combination_of_the_matrix_or_an_error(flags: tuple[Flag, ...], pins: dict[str, bool]) -> None:
     """Whatever is pinned: no test runs under flags that the matrix does not have."""
     wanted = Combination(flags, frozenset(name for name, on in pins.items() if on))
-    possible = pins.keys() <= {flag.name for flag in flags} and wanted in matrix(flags)
+    possible = pins.keys() <= {flag.name for flag in flags} and wanted in all_combinations(flags)
     try:
-        assert wanted == pinned(flags, pins)
+        assert wanted == pin_flags(flags, pins)
     except FlagError:
         assert not possible
     else:
@@ -94,9 +94,9 @@ def test_pins_give_a_combination_of_the_matrix_or_an_error(flags: tuple[Flag, ..
 def test_a_pin_without_the_flag_that_it_requires_is_an_error() -> None:
     """It says what to pin too."""
     flags = (Flag("streaming", "STREAMING"), Flag("planner", "PLANNER", ("streaming",)))
-    assert "streaming+planner" == pinned(flags, {"planner": True, "streaming": True}).id
+    assert "streaming+planner" == pin_flags(flags, {"planner": True, "streaming": True}).id
     with pytest.raises(FlagError) as caught:
-        pinned(flags, {"planner": True, "streaming": False})
+        pin_flags(flags, {"planner": True, "streaming": False})
     assert "planner=True requires streaming=True; pin it too" == str(caught.value)
 
 
@@ -104,26 +104,26 @@ def test_a_pin_without_the_flag_that_it_requires_is_an_error() -> None:
 def test_a_pin_is_true_or_false_and_nothing_that_only_looks_like_it(pin: Any) -> None:
     """`streaming="false"` would be on."""
     with pytest.raises(FlagError) as caught:
-        pinned(SHIPPED, {"streaming": pin})
+        pin_flags(SHIPPED, {"streaming": pin})
     assert f"streaming={pin!r} must be True or False" == str(caught.value)
 
 
 def test_flags_that_cannot_be_told_apart_have_no_combinations() -> None:
     """Neither a matrix nor pins."""
     same = [Flag("a", "A"), Flag("a", "B")]
-    for ask in (lambda: matrix(same), lambda: pinned(same, {})):
+    for ask in (lambda: all_combinations(same), lambda: pin_flags(same, {})):
         with pytest.raises(FlagError, match="two flags are called 'a'; give one of them another name"):
             ask()
 
 
 def test_pins_turn_on_what_they_say_and_nothing_else() -> None:
     """The others stay off."""
-    assert "prompt_cache" == pinned(SHIPPED, {"prompt_cache": True, "streaming": False}).id
-    assert "off" == pinned(SHIPPED, {}).id
+    assert "prompt_cache" == pin_flags(SHIPPED, {"prompt_cache": True, "streaming": False}).id
+    assert "off" == pin_flags(SHIPPED, {}).id
 
 
 def test_a_pin_that_is_no_flag_is_an_error_that_lists_them() -> None:
     """The first in alphabetical order is named."""
     with pytest.raises(FlagError) as caught:
-        pinned(SHIPPED, {"streeming": True, "streaming": True})
+        pin_flags(SHIPPED, {"streeming": True, "streaming": True})
     assert "no flag is called 'streeming'; declared: streaming, prompt_cache, extended_output" == str(caught.value)

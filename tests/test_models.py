@@ -18,16 +18,23 @@ from flag_harness.models import (
     Model,
     Prices,
     effort_for,
-    find,
-    parse_table,
-    shipped,
+    find_model,
+    parse_model_table,
+    shipped_models,
     thinking_parameters,
 )
 from flag_harness.wire.usage import Usage
 
-REQUIRED = {"thinking", "thinks_unasked", "efforts", "max_output_tokens", "context_window", "smallest_cacheable_prefix"}
+REQUIRED = {
+    "thinking",
+    "thinks_by_default",
+    "efforts",
+    "max_output_tokens",
+    "context_window",
+    "smallest_cacheable_prefix",
+}
 OURS = "a choice of this project"
-SHIPPED_IDS = sorted(shipped().models)
+SHIPPED_IDS = sorted(shipped_models().models)
 COUNTS = st.integers(min_value=0, max_value=10**7)
 
 
@@ -46,14 +53,14 @@ def test_every_id_of_the_sdk_is_in_the_table() -> None:
     if not anthropic.__version__.startswith("2.12."):
         pytest.skip(f"the table follows SDK 2.12; {anthropic.__version__} is installed")
     expected = set(sdk_ids())
-    assert expected == {model_id for model_id in expected if find(model_id).known}
+    assert expected == {model_id for model_id in expected if find_model(model_id).known}
 
 
 def test_what_no_source_states_is_exactly_this() -> None:
     """A hole in the table is seen here, not in a report."""
     holes = {
-        name: sorted(figure.name for figure in model.figures() if figure.source == OURS)
-        for name, model in shipped().models.items()
+        name: sorted(figure.name for figure in model.figures if figure.source == OURS)
+        for name, model in shipped_models().models.items()
     }
     expected = {
         "claude-fable-5-2": ["efforts", "smallest_cacheable_prefix"],
@@ -62,14 +69,14 @@ def test_what_no_source_states_is_exactly_this() -> None:
     }
     assert expected == {name: hole for name, hole in holes.items() if hole}
     without_prices = ["claude-mythos-5-2", "claude-mythos-preview"]
-    assert without_prices == [name for name, model in shipped().models.items() if not model.prices]
+    assert without_prices == [name for name, model in shipped_models().models.items() if not model.prices]
 
 
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
     """A report can print each of them, and none is missing from the print."""
-    model = find(model_id)
-    figures = {figure.name: figure for figure in model.figures()}
+    model = find_model(model_id)
+    figures = {figure.name: figure for figure in model.figures}
     assert set(figures) >= REQUIRED
     for figure in figures.values():
         assert figure.source.startswith(("https://", "SDK 2.12 ", "recorded: ", OURS))
@@ -83,7 +90,7 @@ def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 def test_figures_fit_each_other(model_id: str) -> None:
     """No default effort that is refused, no output longer than the window, no band after the last."""
-    model = find(model_id)
+    model = find_model(model_id)
     assert model.thinking
     assert model.default_effort is None or not model.efforts or model.default_effort in model.efforts
     assert model.max_output_tokens <= model.context_window
@@ -94,7 +101,7 @@ def test_figures_fit_each_other(model_id: str) -> None:
 
 def test_defaults_are_the_least_of_the_table() -> None:
     """Cautious: what the defaults allow, every listed model allows."""
-    defaults, listed = shipped().defaults, shipped().models.values()
+    defaults, listed = shipped_models().defaults, shipped_models().models.values()
     assert min(model.max_output_tokens for model in listed) == defaults.max_output_tokens
     assert min(model.context_window for model in listed) == defaults.context_window
     assert max(model.smallest_cacheable_prefix for model in listed) == defaults.smallest_cacheable_prefix
@@ -102,26 +109,26 @@ def test_defaults_are_the_least_of_the_table() -> None:
 
 def ends_within_a_year(model: Model) -> bool:
     """Whether its end is announced for the twelve months after the table was read."""
-    read = shipped().read
+    read = shipped_models().read
     return model.retires is not None and model.retires <= read.replace(year=read.year + 1)
 
 
 def test_the_default_model_does_not_end_within_a_year() -> None:
     """No end is announced, a promise still stands, and nothing that is said of it is a guess."""
-    model = find(DEFAULT_MODEL)
+    model = find_model(DEFAULT_MODEL)
     assert model.known
     assert not ends_within_a_year(model)
     assert model.retires_not_before is not None
-    assert model.retires_not_before > shipped().read
-    assert OURS not in {figure.source for figure in model.figures()}
+    assert model.retires_not_before > shipped_models().read
+    assert OURS not in {figure.source for figure in model.figures}
     assert model.cost(Usage(1, 1, 2, 1, cache_creation_5m=1, cache_creation_1h=1)) is not None
 
 
 def test_a_model_with_an_announced_end_says_so() -> None:
     """The dates are the SDK's own; such a model could not be the default."""
     expected = {"claude-sonnet-4-5": date(2026, 11, 30), "claude-mythos-preview": date(2026, 6, 30)}
-    assert expected == {name: model.retires for name, model in shipped().models.items() if model.retires}
-    assert set(expected) == {name for name, model in shipped().models.items() if ends_within_a_year(model)}
+    assert expected == {name: model.retires for name, model in shipped_models().models.items() if model.retires}
+    assert set(expected) == {name for name, model in shipped_models().models.items() if ends_within_a_year(model)}
 
 
 @pytest.mark.parametrize(
@@ -134,36 +141,36 @@ def test_a_model_with_an_announced_end_says_so() -> None:
 )
 def test_a_dated_id_is_the_model(model_id: str, expected: str) -> None:
     """Listed aliases, and any id followed by a date."""
-    assert expected == find(model_id).id
-    assert find(model_id).known
+    assert expected == find_model(model_id).id
+    assert find_model(model_id).known
 
 
 def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """It works: nothing is asked for that could be refused, and nothing is priced."""
     with caplog.at_level(logging.WARNING, logger="flag_harness.models"):
-        model = find("claude-sonet-5-5")
-        find("claude-sonet-5-5")
+        model = find_model("claude-sonet-5-5")
+        find_model("claude-sonet-5-5")
     expected = (
-        "the table of models has no 'claude-sonet-5-5' (nearest: 'claude-sonnet-5-5'): cautious defaults stand, "
-        "64000 output tokens, cacheable from 4096 tokens, no thinking asked for, no price"
+        "the table of models has no 'claude-sonet-5-5' (nearest: 'claude-sonnet-5-5'), so cautious defaults are used: "
+        "64000 output tokens, cacheable from 4096 tokens, no thinking, no price"
     )
     assert [expected] == [record.getMessage() for record in caplog.records]
-    assert replace(shipped().defaults, id="claude-sonet-5-5") == model
+    assert replace(shipped_models().defaults, id="claude-sonet-5-5") == model
     assert not model.known
     assert not thinking_parameters(model, 12_000)
     assert model.cost(Usage(1, 1)) is None
-    assert {OURS} == {figure.source for figure in model.figures()}
+    assert {OURS} == {figure.source for figure in model.figures}
 
 
 def test_costs_are_what_a_hand_computes() -> None:
     """Sonnet 5.5: 1,000 in at 2, 500 out at 10, 2,000 + 3,000 written at 2.50 and 4, 40,000 read at 0.10."""
     usage = Usage(1_000, 500, 5_000, 40_000, cache_creation_5m=2_000, cache_creation_1h=3_000, thinking_tokens=100)
-    assert pytest.approx(0.002 + 0.005 + 0.005 + 0.012 + 0.004) == find("claude-sonnet-5-5").cost(usage)
+    assert pytest.approx(0.002 + 0.005 + 0.005 + 0.012 + 0.004) == find_model("claude-sonnet-5-5").cost(usage)
 
 
 def test_writes_of_no_stated_lifetime_cost_the_default_lifetime() -> None:
     """Answers of before August 2025 state no split: five minutes is the API's default."""
-    model = find("claude-haiku-4-5")
+    model = find_model("claude-haiku-4-5")
     assert pytest.approx(1.25) == model.cost(Usage(cache_creation_input_tokens=1_000_000))
 
 
@@ -178,12 +185,12 @@ def test_writes_of_no_stated_lifetime_cost_the_default_lifetime() -> None:
 )
 def test_haiku_costs_more_above_100_000_tokens_of_prompt(usage: Usage, expected: float) -> None:
     """The whole prompt decides, cached tokens included, and the whole answer is priced by its band."""
-    assert pytest.approx(expected, rel=1e-9) == find("claude-haiku-5-5").cost(usage)
+    assert pytest.approx(expected, rel=1e-9) == find_model("claude-haiku-5-5").cost(usage)
 
 
 def test_a_price_that_nobody_states_gives_no_cost() -> None:
     """Only where it is needed."""
-    model = find("claude-fable-5-2")
+    model = find_model("claude-fable-5-2")
     assert model.cost(Usage(cache_creation_input_tokens=1, cache_creation_1h=1)) is None
     assert pytest.approx(48e-6) == model.cost(Usage(1, 1))
 
@@ -198,7 +205,7 @@ def test_a_prompt_beyond_the_last_band_has_no_cost() -> None:
 @given(st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS), st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS))
 def test_costs_add_up_where_there_is_one_band(a: Usage, b: Usage) -> None:
     """Two answers cost what their sum costs, never less than one of them."""
-    model = find("claude-sonnet-5-5")
+    model = find_model("claude-sonnet-5-5")
     first, second, both = model.cost(a), model.cost(b), model.cost(a + b)
     assert first is not None
     assert second is not None
@@ -219,14 +226,14 @@ def test_costs_add_up_where_there_is_one_band(a: Usage, b: Usage) -> None:
 )
 def test_thinking_is_asked_for_as_the_model_wants_it(model_id: str, budget: int, expected: dict[str, Any]) -> None:
     """A budget, an effort, or adaptive alone where no source names the efforts."""
-    assert expected == thinking_parameters(find(model_id), budget)
+    assert expected == thinking_parameters(find_model(model_id), budget)
 
 
 @pytest.mark.parametrize("model_id", SHIPPED_IDS)
 @given(budget=st.integers(min_value=1024, max_value=200_000), more=st.integers(min_value=0, max_value=200_000))
 def test_more_budget_is_never_less_effort(model_id: str, budget: int, more: int) -> None:
     """And always an effort that the model accepts."""
-    model = find(model_id)
+    model = find_model(model_id)
     less, most = effort_for(model, budget), effort_for(model, budget + more)
     if less is None or most is None:
         assert not model.efforts
@@ -243,13 +250,13 @@ def test_models_that_cannot_stop_thinking_say_so() -> None:
         "claude-sonnet-5-5": False,
         "claude-haiku-5-5": False,
     }
-    assert expected == {model_id: find(model_id).always_thinks for model_id in expected}
+    assert expected == {model_id: find_model(model_id).always_thinks for model_id in expected}
 
 
 def test_models_that_take_no_budget_say_so() -> None:
     """Those of 4.7 and later; 4.6 takes both kinds of thinking, and 4.5 a budget alone."""
     expected = {"claude-opus-4-5": False, "claude-opus-4-6": False, "claude-opus-4-7": True, "claude-sonnet-5": True}
-    assert expected == {model_id: find(model_id).only_adaptive for model_id in expected}
+    assert expected == {model_id: find_model(model_id).is_adaptive_only for model_id in expected}
 
 
 VALID = """
@@ -270,10 +277,10 @@ us = { where = "ours", read = 2026-11-22 }
 
 def test_a_table_of_ones_own_reads() -> None:
     """Figures that are left out are the table's own defaults."""
-    table = parse_table(VALID, "mine.toml")
+    table = parse_model_table(VALID, "mine.toml")
     expected = Model("m", aliases=("n",), default_effort="low", max_output_tokens=100, prices=(Prices(input=2.0),))
-    assert expected == replace(table.find("n"), sourced=())
-    assert Model("other", known=False, max_output_tokens=100) == replace(table.find("other"), sourced=())
+    assert expected == replace(table.find("n"), figures=())
+    assert Model("other", known=False, max_output_tokens=100) == replace(table.find("other"), figures=())
 
 
 @pytest.mark.parametrize(
@@ -282,38 +289,42 @@ def test_a_table_of_ones_own_reads() -> None:
         (
             "[defaults]",
             "[default]",
-            " has no 'default'; the nearest is 'defaults' (all: read, budget_efforts, defaults, models, sources)",
+            ": has no key 'default'; the nearest is 'defaults' (all: read, budget_efforts, defaults, models, sources)",
         ),
-        ("read = 2026-11-22\n[b", "[b", ": read must be a date (2026-11-22), and is absent"),
+        ("read = 2026-11-22\n[b", "[b", ": lacks read, which must be a date (2026-11-22)"),
         (
             '[100, "us"]',
             "100",
-            ': defaults.max_output_tokens = 100 must be a figure with its source: [value, "name of a source"]',
+            ': defaults max_output_tokens = 100 must be a figure with its source: [value, "name of a source"]',
         ),
-        ('[100, "us"]', '[0, "us"]', ": defaults.max_output_tokens: 0 must be a number of tokens, 1 or more"),
-        ('[100, "us"]', '[100, "uss"]', ": sources has no 'uss'; the nearest is 'us' (all: us)"),
+        ('[100, "us"]', '[0, "us"]', ": defaults max_output_tokens[0] = 0 must be a number of tokens, 1 or more"),
+        ('[100, "us"]', '[100, "uss"]', ": sources has no source 'uss'; the nearest is 'us' (all: us)"),
         (
             '[2, "us"]',
             '[-1, "us"]',
-            ": models.m.prices[0].input: -1 must be US dollars per million tokens, 0 or more",
+            ": models.m.prices[0] input[0] = -1 must be US dollars per million tokens, 0 or more",
         ),
         (
             "input =",
             "inputs =",
-            ": models.m.prices[0] has no 'inputs'; the nearest is 'input' (all: up_to, input, output, "
+            ": models.m.prices[0] has no key 'inputs'; the nearest is 'input' (all: up_to, input, output, "
             "cache_write_5m, cache_write_1h, cache_read)",
         ),
         (
             '["low", "us"]',
             '["lov", "us"]',
-            ": models.m.default_effort has no 'lov'; the nearest is 'low' (all: low, medium, high, xhigh, max)",
+            ": models.m default_effort[0] = 'lov' must be one of low, medium, high, xhigh, max; the nearest is 'low'",
         ),
-        ('["low", "us"]', '[3, "us"]', ": models.m.default_effort must be a string, and is 3"),
-        ('aliases = ["n"]', 'aliases = "n"', ": models.m.aliases must be a list, and is 'n'"),
-        ('where = "ours"', 'were = "ours"', ": sources.us has no 'were'; the nearest is 'where' (all: where, read)"),
-        ('where = "ours", ', "", ": sources.us.where must be a string, and is absent"),
-        ("us = {", "we = {", ": sources has no 'us'; the nearest is 'we' (all: we)"),
-        ('us = { where = "ours", read = 2026-11-22 }', "", ": sources has no 'us'; it has none"),
+        ('["low", "us"]', '[3, "us"]', ": models.m default_effort[0] = 3 must be one of low, medium, high, xhigh, max"),
+        ('aliases = ["n"]', 'aliases = "n"', ": models.m aliases = 'n' must be a list of strings"),
+        (
+            'where = "ours"',
+            'were = "ours"',
+            ": sources.us has no key 'were'; the nearest is 'where' (all: where, read)",
+        ),
+        ('where = "ours", ', "", ": sources.us lacks where, which must be a string"),
+        ("us = {", "we = {", ": sources has no source 'us'; the nearest is 'we' (all: we)"),
+        ('us = { where = "ours", read = 2026-11-22 }', "", ": sources has no source 'us'; there are none"),
         ("[defaults]", "[default", ": Expected ']' at the end of a table declaration (at line 5, column 9)"),
     ],
 )
@@ -321,11 +332,11 @@ def test_a_mistake_in_a_table_is_named_with_what_is_nearest(old: str, new: str, 
     """File, key, and what to write instead."""
     assert old in VALID
     with pytest.raises(ConfigError) as raised:
-        parse_table(VALID.replace(old, new, 1), "mine.toml")
+        parse_model_table(VALID.replace(old, new, 1), "mine.toml")
     assert "mine.toml" + message == str(raised.value)
 
 
 def test_the_shipped_table_is_read_once_and_only_when_needed() -> None:
     """Importing the module costs no file; the lookups share one table."""
-    assert shipped() is shipped()
+    assert shipped_models() is shipped_models()
     assert (Path(models.__file__).parent / "models.toml").is_file()

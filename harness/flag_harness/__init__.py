@@ -1,4 +1,4 @@
-"""A flag harness for agents on the Anthropic Messages API: every combination of flags, offline or live.
+"""Test agents on the Anthropic Messages API under every combination of their feature flags, offline or live.
 
     cassette = flag_harness.Cassette.load("recordings/x.json")
     upstream = flag_harness.with_layers(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))

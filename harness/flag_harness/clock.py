@@ -1,4 +1,4 @@
-"""Time as the harness sees it: one clock serves the transport, the agent and the simulator."""
+"""Clocks: the transport, the agent and the simulator share one."""
 
 import asyncio
 import heapq
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 
 class Clock(Protocol):
-    """Where waiting happens. `now` is in seconds since an arbitrary start and never goes back."""
+    """What tells the time and waits. `now` is in seconds since an arbitrary start, and never decreases."""
 
     def now(self) -> float: ...
 
@@ -20,12 +20,12 @@ class Clock(Protocol):
     async def async_sleep(self, seconds: float) -> None: ...
 
     def has_reached(self, moment: float) -> bool:
-        """Whether it is `moment` already, or can be at once because nobody waits for an earlier one."""
+        """Return whether the clock has reached `moment`, or can jump there because no task waits for an earlier one."""
         ...
 
 
 class VirtualClock:
-    """A clock on which nobody waits: sleeping moves it, earliest sleeper first, and latencies are read off it.
+    """A clock that never waits: sleeping moves it forward, earliest sleeper first.
 
     >>> clock = VirtualClock()
     >>> clock.sleep(100)
@@ -35,53 +35,53 @@ class VirtualClock:
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
-        self._lock = threading.RLock()  # a task that is collected as garbage leaves wherever its thread is
+        self._lock = threading.RLock()  # reentrant: a task that is garbage collected may leave inside a locked block
         self._sleepers: list[tuple[float, int]] = []
         self._wakers: dict[tuple[float, int], Callable[[], object]] = {}
         self._order = itertools.count()
 
     def now(self) -> float:
-        """Seconds on this clock."""
+        """Return the seconds on this clock."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock forward by `seconds` (nothing happens where that is negative)."""
+        """Move the clock forward by `seconds`, unless they are negative."""
         with self._lock:
             self._now += max(seconds, 0.0)
 
     def has_reached(self, moment: float) -> bool:
-        """Go to `moment` at once, unless a task waits for an earlier one: then that one has to wake first."""
+        """Move to `moment` and return True, unless a task waits for an earlier one and must wake first."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
                 return moment <= self._now
-            if moment > self._now:  # a chunk a call: half the time of max()
+            if moment > self._now:  # called for each chunk; max() takes twice as long
                 self._now = moment
             return True
 
     async def async_sleep(self, seconds: float) -> None:
-        """Let other tasks run, then move the clock to where this task wakes; tasks wake in order of time."""
+        """Let other tasks run, then move the clock to the time of this task; tasks wake in order of time."""
         sleeper = (self._now + max(seconds, 0.0), next(self._order))
         with self._lock:
             heapq.heappush(self._sleepers, sleeper)
         try:
             await (asyncio.sleep(0) if _is_asyncio() else _trio().lowlevel.checkpoint())
             while self._sleepers[0] != sleeper:
-                await self._turn_of(sleeper)
+                await self._wait_for_turn(sleeper)
             with self._lock:
                 self._now = max(self._now, sleeper[0])
         finally:
             self._leave(sleeper)
 
-    def _turn_of(self, sleeper: tuple[float, int]) -> Awaitable[object]:
-        """What a sleeper awaits because earlier ones go first. Whoever is first by now is woken: that may be itself."""
-        wait, wake = _turn()
+    def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
+        """Return what a sleeper awaits until earlier ones have woken; wake the first sleeper, which may be this one."""
+        wait, wake = _make_wakeup()
         with self._lock:
             self._wakers[sleeper] = wake
         self._wake_first()
         return wait()
 
     def _leave(self, sleeper: tuple[float, int]) -> None:
-        """Sleep no more, and wake who is first then."""
+        """Remove a sleeper, and wake the one that is first now."""
         with self._lock:
             self._wakers.pop(sleeper, None)
             if self._sleepers[0] == sleeper:
@@ -92,7 +92,7 @@ class VirtualClock:
         self._wake_first()
 
     def _wake_first(self) -> None:
-        """Wake who is first, unless nobody is, or it is awake."""
+        """Wake the first sleeper, if there is one and it waits."""
         with self._lock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
@@ -100,7 +100,7 @@ class VirtualClock:
 
 
 def _is_asyncio() -> bool:
-    """Whether the task that asks runs on an event loop of asyncio, and not on trio."""
+    """Return whether the running task is on an event loop of asyncio, not of trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -108,8 +108,8 @@ def _is_asyncio() -> bool:
     return True
 
 
-def _turn() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
-    """What a task awaits until it is woken; and what wakes it, called in any thread."""
+def _make_wakeup() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
+    """Return what a task awaits until it is woken, and a function that wakes it from any thread."""
     if not _is_asyncio():
         event, token = _trio().Event(), _trio().lowlevel.current_trio_token()
         return event.wait, partial(token.run_sync_soon, event.set)

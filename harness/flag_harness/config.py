@@ -1,22 +1,53 @@
-"""`[tool.flag-harness]` in `pyproject.toml`: which agent, which flags, which model, which directories."""
+"""Read `[tool.flag-harness]` in `pyproject.toml`: the agent, flags, model, directories, filters and normalisers."""
 
-import difflib
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, check_flags
+from flag_harness.toml_tables import Switch, Text, TextList, convert_table, parse_toml
 
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
-FILTERS = ("headers", "query", "json", "patterns")
+
+
+class _FilterTable(msgspec.Struct):
+    headers: TextList = ()
+    query: TextList = ()
+    json: TextList = ()
+    patterns: TextList = ()
+
+
+class _NormaliserTable(msgspec.Struct):
+    patterns: TextList = ()
+    json: TextList = ()
+
+
+class _FlagTable(msgspec.Struct):
+    env: Text
+    requires: Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")] = ()
+
+
+class _ConfigTable(msgspec.Struct):
+    agent: Text = SHIPPED_AGENT
+    model: Text = ""
+    recordings: Text = "recordings"
+    fixtures: Text = "fixtures"
+    logs: Text = "logs"
+    flags: Any = None
+    filters: Any = None
+    normalise: Any = None
+    vcr_marks: Switch = False
+
+
+FILTERS = _FilterTable.__struct_fields__
 """The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
-NORMALISERS = ("patterns", "json")
+NORMALISERS = _NormaliserTable.__struct_fields__
 """The kinds of normalisers: regular expressions, JSON paths."""
-_LISTS = {"filters": FILTERS, "normalise": NORMALISERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,43 +66,38 @@ class Config:
 
 
 def read_config(pyproject: Path) -> Config:
-    """Read `[tool.flag-harness]`; all defaults where the file or the table does not exist.
+    """Read `[tool.flag-harness]`; return the defaults if the file or the table is missing.
 
-    Raises `ConfigError` naming the file, the key, and the nearest key that exists.
+    Raise `ConfigError` naming the file, the key, and the nearest key that exists.
     """
     if not pyproject.is_file():
         return Config()
     try:
-        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = pyproject.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{pyproject}: {error}") from None
-    tool = document.get("tool", {})
-    return parse_config(tool.get("flag-harness", {}) if isinstance(tool, Mapping) else {}, pyproject)
+    tool = parse_toml(text, pyproject).get("tool", {})
+    if not isinstance(tool, Mapping):
+        return Config()
+    if "harness" in tool:
+        raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; rename it to [tool.flag-harness]")
+    return parse_config(tool.get("flag-harness", {}), pyproject)
 
 
 def parse_config(table: Any, source: Path) -> Config:
-    """The `[tool.flag-harness]` table as a `Config`; `source` is named in errors."""
-    where = f"{source}: [tool.flag-harness]"
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where} must be a table, not {table!r}")
-    _refuse_unknown(table, (one.name for one in fields(Config)), where)
-    values: dict[str, Any] = dict(table)
-    for key, value in values.items():
-        if key not in ("flags", "vcr_marks", *_LISTS) and not isinstance(value, str):
-            raise ConfigError(f"{where} {key} = {value!r} must be a string")
-    if not isinstance(values.get("vcr_marks", False), bool):
-        raise ConfigError(f"{where} vcr_marks = {values['vcr_marks']!r} must be true or false")
-    if "flags" in values:
-        values["flags"] = _flags(values["flags"], f"{source}: [tool.flag-harness.flags]")
-    for key in _LISTS.keys() & values.keys():
-        values[key] = _lists(values[key], _LISTS[key], f"{source}: [tool.flag-harness.{key}]")
+    """Convert the `[tool.flag-harness]` table to a `Config`; `source` is named in errors."""
+    where = f"{source}: [tool.flag-harness"
+    values = msgspec.structs.asdict(convert_table(table, _ConfigTable, f"{where}]"))
+    values["flags"] = _parse_flags(table["flags"], f"{where}.flags]") if "flags" in table else SHIPPED
+    values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
+    values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
     return Config(**values)
 
 
-def _flags(table: Any, where: str) -> tuple[Flag, ...]:
+def _parse_flags(table: Any, where: str) -> tuple[Flag, ...]:
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
-    flags = tuple(_flag(name, value, where) for name, value in table.items())
+    flags = tuple(_parse_flag(name, value, where) for name, value in table.items())
     try:
         check_flags(flags)
     except FlagError as error:
@@ -79,37 +105,25 @@ def _flags(table: Any, where: str) -> tuple[Flag, ...]:
     return flags
 
 
-def _lists(table: Any, known: Sequence[str], where: str) -> dict[str, tuple[str, ...]]:
-    """Lists of strings by kind; the patterns are tried, so that a mistake is told with the name of the file."""
+def _parse_flag(name: str, value: Any, where: str) -> Flag:
+    if isinstance(value, str):
+        return Flag(name, value)
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f'{where} {name} = {value!r} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}'
+        )
+    flag = convert_table(value, _FlagTable, f"{where} {name}")
+    return Flag(name, flag.env, flag.requires)
+
+
+def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:
+    """Convert a table of lists; compile the patterns, so that the error for an invalid one names the file."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
-    _refuse_unknown(table, known, where)
-    for key, values in table.items():
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise ConfigError(f"{where} {key} = {values!r} must be a list of strings")
-    for pattern in table.get("patterns", ()):
+    lists = msgspec.structs.asdict(convert_table(table, kind, where))
+    for pattern in lists["patterns"]:
         try:
             re.compile(pattern)
         except re.error as error:
             raise ConfigError(f"{where} patterns: {pattern!r} is not a regular expression: {error}") from None
-    return {key: tuple(values) for key, values in table.items()}
-
-
-def _flag(name: str, value: Any, where: str) -> Flag:
-    if isinstance(value, str):
-        return Flag(name, value)
-    if not isinstance(value, Mapping) or not isinstance(value.get("env"), str):
-        raise ConfigError(f'{where} {name} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}')
-    _refuse_unknown(value, ("env", "requires"), f"{where} {name}")
-    requires = value.get("requires", [])
-    if not isinstance(requires, list) or not all(isinstance(item, str) for item in requires):
-        raise ConfigError(f"{where} {name}.requires = {requires!r} must be a list of flags' names")
-    return Flag(name, value["env"], tuple(requires))
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    names = list(known)
-    for key in table:
-        if key not in names:
-            nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"{where} has no key {key!r}; the nearest is {nearest!r} (all: {', '.join(names)})")
+    return {key: lists[key] for key in table}

@@ -1,31 +1,31 @@
-"""What the harness raises. Every message says what happened, what was nearest, and what to type next."""
+"""The errors that the harness raises. Each message says what happened, what was nearest, and what to type next."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class HarnessError(Exception):
-    """A mistake that the user can mend: bad configuration, a bad flag, a file that cannot be read."""
+    """A mistake that the user can fix: bad configuration, a bad flag, a file that cannot be read."""
 
 
 class FlagError(HarnessError):
-    """An environment variable holds a value that its flag does not take."""
+    """A flag, or the value of one, is invalid."""
 
 
 class ConfigError(HarnessError):
-    """`[tool.flag-harness]` says something that the harness does not understand."""
+    """A setting in `[tool.flag-harness]` or a table of models is invalid."""
 
 
 class CassetteError(HarnessError):
-    """A cassette cannot be read, or must not be written."""
+    """A cassette cannot be read, or may not be written."""
 
 
 class ScenarioError(HarnessError):
-    """A scenario cannot be read, or holds a key that scenarios do not have."""
+    """A scenario cannot be read, or is invalid."""
 
 
 class ContextError(HarnessError):
-    """A saved context cannot be restored. The session that asked for it is as it was."""
+    """A saved context cannot be restored; the session is unchanged."""
 
 
 class MissingExtraError(HarnessError):
@@ -43,16 +43,16 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 class Refusal(BaseException):
-    """Something that must not pass for an answer of the API.
+    """The harness refuses a request, and the code under test must not take that for an answer of the API.
 
-    It derives from `BaseException` because the SDK retries every `Exception` raised below it and reports "Connection
-    error.", and because agents say `except Exception`. Whoever raises one also keeps it, so that the test's teardown
-    can raise it again.
+    It derives from `BaseException` because the SDK retries every `Exception` and reports "Connection error.", and
+    because agents catch `Exception`. The code that raises a refusal also keeps it, so that the test's teardown can
+    raise it again.
     """
 
 
 class CassetteMiss(Refusal):
-    """A request was made that the cassette holds no answer for."""
+    """The cassette has no answer for a request."""
 
 
 class ScenarioMiss(Refusal):
@@ -60,8 +60,8 @@ class ScenarioMiss(Refusal):
 
 
 class NetworkRefused(Refusal):
-    """A test that plays a cassette tried to reach the network."""
+    """A test tried to reach the network while it played a cassette or used the simulator."""
 
 
 class CommandRefused(Refusal):
-    """A recording asked a tool to run a command that its scenario does not declare."""
+    """A recorded answer calls a tool with a command that the scenario does not declare."""

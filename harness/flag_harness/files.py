@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read only where reading them ends."""
+"""Write files atomically, and read regular files up to a limit."""
 
 import contextlib
 import glob
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace the file with `data`, with the permissions that it had; a new one gets those of the umask.
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file with `data`, completely or not at all; keep its permissions, or use the umask for a new file.
 
-    The bytes are written beside it, flushed to the disk, and renamed over it: whoever reads, at any moment and after
-    any kill, finds the old file or the new one. Of a symbolic link, the file that it leads to is replaced. Raises
-    `OSError` and leaves the old file where that fails.
+    The bytes are written to a file beside it, flushed to the disk, and moved over it: a reader finds the old file or
+    the new one, even if the process is killed. If `path` is a symbolic link, its target is replaced. Raise `OSError`
+    and keep the old file if that fails.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,24 +35,24 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """The bytes of a file. Raises `OSError` where there is none, `ValueError` where it is no file or too large.
+def read_regular_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file. Raise `OSError` if it is missing, `ValueError` if it is too large or not regular.
 
-    Pipes and devices are not opened: reading them may never end.
+    Pipes and devices are not opened, because reading them may never end.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("is no regular file")
+        raise ValueError("is not a regular file")
     with path.open("rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"larger than {most:,} bytes")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit:,} bytes")
     return data
 
 
 def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
-    """The parts below a folder that killed writers left, in order. `now` is in seconds of the epoch.
+    """Yield the part files below a folder that killed writers left behind, sorted. `now` is in seconds of the epoch.
 
-    A part that was touched within the last minute may still be written.
+    A part file that changed within the last minute may still be in use, and is left out.
     """
     for path in sorted(folder.rglob(".*.part")):
         if _is_abandoned(path, now):
@@ -60,7 +60,7 @@ def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
 
 
 def remove_abandoned_parts(path: Path) -> None:
-    """Remove what killed writers of the file `path` left beside it, as far as it can be removed."""
+    """Remove the part files that killed writers of `path` left beside it; ignore errors."""
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
         if _is_abandoned(part, time.time()):
@@ -71,11 +71,11 @@ def remove_abandoned_parts(path: Path) -> None:
 def _is_abandoned(path: Path, now: float) -> bool:
     try:
         return bool(_PART.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
-    except FileNotFoundError:  # its writer was not dead, and is done
+    except FileNotFoundError:  # its writer was still running, and has finished
         return False
 
 
 _PART = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
-"""Characters of its name that the part's name repeats: at 4 bytes each they stay below the 255 that a name may have."""
+"""The characters of the file's name that a part's name repeats: at 4 bytes each, they stay below the limit of 255."""

@@ -1,4 +1,4 @@
-"""Feature flags: named switches, read from environment variables at the moment of the call."""
+"""Feature flags: named switches that are read from environment variables at each call."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from flag_harness.errors import FlagError
 
-TRUE = frozenset({"true", "t", "yes", "y", "1"})
-"""The values that turn a flag on, in any case. Everything else leaves it off."""
+TRUE_VALUES = frozenset({"true", "t", "yes", "y", "1"})
+"""The values that turn a flag on, in any case; all others turn it off."""
 
 OFF = "off"
 
@@ -17,14 +17,14 @@ _VARIABLE = re.compile(r"[^\s=\0]+")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A switch called `name`, on where the environment variable `env` says so. It needs the flags in `requires`."""
+    """A flag that the environment variable `env` turns on; it may only be on if the flags in `requires` are."""
 
     name: str
     env: str
     requires: tuple[str, ...] = ()
 
-    def enabled(self, environ: Mapping[str, str]) -> bool:
-        """Whether the environment turns it on."""
+    def is_enabled(self, environ: Mapping[str, str]) -> bool:
+        """Return whether the environment turns the flag on."""
         return _is_true(environ.get(self.env, ""))
 
 
@@ -36,7 +36,7 @@ SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
 
 
 def combination_id(names: Iterable[str]) -> str:
-    """The id of a combination from the names of its flags that are on, in declared order.
+    """Return the id of the combination in which the flags of these names are on, in declared order.
 
     >>> combination_id(["streaming", "prompt_cache"])
     'streaming+prompt_cache'
@@ -45,23 +45,25 @@ def combination_id(names: Iterable[str]) -> str:
 
 
 def check_flags(flags: Sequence[Flag]) -> None:
-    """Raise `FlagError` where the id of a combination of these flags would not say what is on.
+    """Raise `FlagError` if the ids of these flags' combinations would be ambiguous, or a required flag is missing.
 
-    A name is letters, digits, `_` and `-`, and not `off`; no two flags share a name or a variable; what a flag requires
-    is among them.
+    A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a variable.
     """
     names = [flag.name for flag in flags]
-    for place, flag in enumerate(flags):
+    for index, flag in enumerate(flags):
         if not _NAME.fullmatch(flag.name) or flag.name.lower() == OFF:
             raise FlagError(
-                f"no flag can be called {flag.name!r}: ids of combinations are made of names; "
-                f"take letters, digits, _ and -, and another word than {OFF!r}"
+                f"no flag can be called {flag.name!r}: ids of combinations consist of names; "
+                f"use letters, digits, _ and -, and a word other than {OFF!r}"
             )
         if not _VARIABLE.fullmatch(flag.env):
-            raise FlagError(f"flag {flag.name!r} has the variable {flag.env!r}, and no variable can be called that")
-        if flag.name in names[:place]:
+            raise FlagError(
+                f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
+                "use a name without spaces and without ="
+            )
+        if flag.name in names[:index]:
             raise FlagError(f"two flags are called {flag.name!r}; give one of them another name")
-        if other := next((one.name for one in flags[:place] if one.env == flag.env), None):
+        if other := next((earlier.name for earlier in flags[:index] if earlier.env == flag.env), None):
             raise FlagError(f"flags {other!r} and {flag.name!r} share the variable {flag.env}; give each its own")
         if missing := [name for name in flag.requires if name not in names]:
             raise FlagError(
@@ -71,4 +73,4 @@ def check_flags(flags: Sequence[Flag]) -> None:
 
 
 def _is_true(text: str) -> bool:
-    return text.strip().lower() in TRUE
+    return text.strip().lower() in TRUE_VALUES

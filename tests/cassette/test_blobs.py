@@ -132,7 +132,7 @@ def test_a_blob_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
     """Reading a pipe may never end."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(
-        ValueError, match=r"its blob .*/pipe cannot be read: is no regular file; restore it from version"
+        ValueError, match=r"its blob .*/pipe cannot be read: is not a regular file; restore it from version"
     ):
         BlobFolderReader(tmp_path / "x.json")(".", "pipe")
 

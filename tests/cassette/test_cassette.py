@@ -30,8 +30,8 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: p
     CASSETTE.save(tmp_path / "x.json")
     monkeypatch.setattr("flag_harness.cassette.cassette.MAX_CASSETTE_BYTES", 100)
     for path, why in (
-        (tmp_path / "pipe", "is no regular file"),
-        (Path("/dev/zero"), "is no regular file"),
+        (tmp_path / "pipe", "is not a regular file"),
+        (Path("/dev/zero"), "is not a regular file"),
         (tmp_path / "x.json", "larger than 100 bytes"),
     ):
         with pytest.raises(CassetteError) as caught:

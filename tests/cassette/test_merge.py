@@ -19,7 +19,7 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_folder
 from flag_harness.cassette.merge import can_add, has_recording_of, merge_recordings, own_indices
 from flag_harness.errors import CassetteError
-from flag_harness.files import write_whole
+from flag_harness.files import write_atomically
 from flag_harness.wire.timeline import Chunk, End, Head, Request, response_body
 
 WHEN, LATER = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
@@ -228,7 +228,7 @@ def test_a_cassette_is_written_by_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         OLD.save(tmp_path / "x.json")
-        write_whole(tmp_path / "blob", b"x")
+        write_atomically(tmp_path / "blob", b"x")
     finally:
         os.umask(before)
     assert [0o640, 0o640] == [(tmp_path / name).stat().st_mode & 0o777 for name in ("x.json", "blob")]

@@ -140,7 +140,7 @@ def test_what_cannot_be_read_is_wrong_usage(capsys: pytest.CaptureFixture[str]) 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.json")
         assert 2 == main(["cassette", "check", "a.json"])
-    assert "a.json: cannot be read: is no regular file\n" == capsys.readouterr().err
+    assert "a.json: cannot be read: is not a regular file\n" == capsys.readouterr().err
 
 
 def test_a_history_that_cannot_be_read_is_wrong_usage(

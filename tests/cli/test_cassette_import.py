@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(
         (["x.yaml"], "import: give a folder with --to DIR, or --check to write nothing"),
         (["x.yaml", "--to", "new"], "x.yaml: No such file or directory"),
         (["empty", "--to", "new"], "empty: no file in it ends in .yaml, .yml, .json"),
-        (["pipe", "--to", "new"], "pipe: is no regular file"),
+        (["pipe", "--to", "new"], "pipe: is not a regular file"),
         (
             ["good.yaml", "--to", "new", "--match-on", "host"],
             "--match-on: match_on names no part that a cassette keeps: add method or path",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, TRUE, Flag, combination_id
+from flag_harness.flags import SHIPPED, TRUE_VALUES, Flag, combination_id
 from flag_harness.reference.settings import MAX_TOKENS, VARIABLES, Settings, budget_problem, read_settings
 
 
@@ -23,7 +23,7 @@ def test_anything_else_leaves_a_flag_off(environ: dict[str, str]) -> None:
     assert not read_settings(environ).streaming
 
 
-@given(st.sets(st.sampled_from(SHIPPED)), st.sampled_from(sorted(TRUE)))
+@given(st.sets(st.sampled_from(SHIPPED)), st.sampled_from(sorted(TRUE_VALUES)))
 def test_each_flag_is_read_from_its_own_variable(on: set[Flag], value: str) -> None:
     """The settings hold what the environment says, and their combination names it in declared order."""
     settings = read_settings({flag.env: value for flag in on})

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.flags import SHIPPED
-from flag_harness.matrix import Combination, matrix
+from flag_harness.matrix import Combination, all_combinations
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import Trial, TrialOutcome, judge_trial, run_trial
 from flag_harness.sweep.outcomes import Observation
 
-COMBINATIONS = matrix(SHIPPED)
+COMBINATIONS = all_combinations(SHIPPED)
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 

@@ -13,7 +13,7 @@ from flag_harness import faults
 from flag_harness.errors import HarnessError
 from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.flags import SHIPPED
-from flag_harness.matrix import Combination, matrix, pinned
+from flag_harness.matrix import Combination, all_combinations, pin_flags
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import (
     AgentGaveUp,
@@ -26,9 +26,9 @@ from flag_harness.sweep import (
     load_agent,
 )
 
-ALL = matrix(SHIPPED)
-OFF, STREAMING = pinned(SHIPPED, {}), pinned(SHIPPED, {"streaming": True})
-EVERYTHING = pinned(SHIPPED, dict.fromkeys((flag.name for flag in SHIPPED), True))
+ALL = all_combinations(SHIPPED)
+OFF, STREAMING = pin_flags(SHIPPED, {}), pin_flags(SHIPPED, {"streaming": True})
+EVERYTHING = pin_flags(SHIPPED, dict.fromkeys((flag.name for flag in SHIPPED), True))
 R, T, K, N = TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED, TrialOutcome.DOES_NOT_APPLY
 LOST, LEAKED, TWICE, HUNG = TrialOutcome.LOST, TrialOutcome.LEAKED, TrialOutcome.TOOL_RAN_TWICE, TrialOutcome.HUNG
 

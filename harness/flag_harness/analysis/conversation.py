@@ -85,7 +85,7 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
     """Return the US dollars for one answer, or None if its usage or price is not known."""
-    return None if usage is None else models.shipped().find(model).cost(usage)
+    return None if usage is None else models.shipped_models().find(model).cost(usage)
 
 
 def answer_ending(last: object) -> str:

@@ -11,7 +11,7 @@ from flag_harness.cassette.interaction import Envelope, Interaction, is_same_rec
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
-from flag_harness.files import read_regular, write_whole
+from flag_harness.files import read_regular_file, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
 """The largest cassette file that is read, in bytes: about a hundred times the largest known recording."""
@@ -33,7 +33,7 @@ class Cassette:
         path = Path(path)
         reader = BlobFolderReader(path)
         try:
-            envelope, interactions = decode_file(read_regular(path, MAX_CASSETTE_BYTES), reader)
+            envelope, interactions = decode_file(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(envelope, tuple(interactions), path, reader.folder)
@@ -73,7 +73,7 @@ class Cassette:
     def _write(self, path: Path, folder: Path) -> None:
         data, blocks = encode_files(self.envelope, self.interactions, relative_folder(folder, path.parent))
         write_blobs(folder, blocks)
-        write_whole(path, data)
+        write_atomically(path, data)
 
     def _differs_only_in_times(self, old: "Cassette") -> bool:
         return (

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, blob_references
-from flag_harness.files import read_regular
+from flag_harness.files import read_regular_file
 
 SUFFIX = ".json"
 
@@ -65,7 +65,7 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
     for path in sorted(recordings.rglob(f"*{SUFFIX}")):
         if path not in removed:
             try:
-                used.update(blob_references(msgspec.json.decode(read_regular(path, MAX_CASSETTE_BYTES))))
+                used.update(blob_references(msgspec.json.decode(read_regular_file(path, MAX_CASSETTE_BYTES))))
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} cannot be read and may refer to any blob: {error}") from None
     return [path for path in blobs if path.name not in used]
@@ -78,6 +78,6 @@ def relative_to(root: Path, path: Path) -> str:
 
 def _read_envelope(path: Path) -> _EnvelopeRow | None:
     try:
-        return _DECODER.decode(read_regular(path, MAX_CASSETTE_BYTES)).envelope
+        return _DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
     except (ValueError, OSError):
         return None

@@ -1,6 +1,6 @@
 """The combinations of flags that a test runs under."""
 
-from flag_harness.matrix.combination import Combination, matrix, name_of_test, parse_combination, pinned
+from flag_harness.matrix.combination import Combination, all_combinations, name_of_test, parse_combination, pin_flags
 from flag_harness.matrix.covering import (
     covering_array,
     full_matrix,
@@ -15,12 +15,12 @@ __all__ = [
     "FlagSpace",
     "MatrixFlag",
     "Row",
+    "all_combinations",
     "covering_array",
     "full_matrix",
-    "matrix",
     "name_of_test",
     "parse_combination",
-    "pinned",
+    "pin_flags",
     "random_sample",
     "single_changes",
     "uncovered_tuples",

@@ -1,4 +1,4 @@
-"""The flag matrix: every combination of a set of flags."""
+"""The combinations of a set of boolean flags."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from flag_harness.flags import OFF, Flag, check_flags, combination_id
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One full assignment of `flags`: those named in `on` are on, the others are off."""
+    """A value for every flag: the flags named in `on` are on, the others are off."""
 
     flags: tuple[Flag, ...]
     on: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
-        """`off`, `streaming`, `streaming+prompt_cache`, ... in the flags' declared order."""
+        """`off`, `streaming`, `streaming+prompt_cache`, and so on, in the declared order of the flags."""
         return combination_id(flag.name for flag in self.flags if flag.name in self.on)
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """What the environment must hold: `true` where a flag is on, `None` (unset) where it is off."""
+        """The environment variables of the flags: `true` if a flag is on, `None` (unset) if it is off."""
         return {flag.env: "true" if flag.name in self.on else None for flag in self.flags}
 
     @property
@@ -34,16 +34,16 @@ class Combination:
         return name in self.on
 
 
-def matrix(flags: Sequence[Flag]) -> tuple[Combination, ...]:
-    """Every combination in which each flag that is on has the flags that it requires; fewest flags first.
+def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
+    """Return every combination in which the flags that are on have the flags that they require, fewest flags first.
 
-    Raises `FlagError` for flags whose combinations have no ids of their own (`check_flags`).
+    Raise `FlagError` if the flags are invalid; see `check_flags`.
     """
     declared = tuple(flags)
     check_flags(declared)
     names = [flag.name for flag in declared]
-    every = (frozenset(on) for size in range(len(names) + 1) for on in subsets(names, size))
-    return tuple(Combination(declared, on) for on in every if _satisfied(declared, on))
+    choices = (frozenset(on) for size in range(len(names) + 1) for on in subsets(names, size))
+    return tuple(Combination(declared, on) for on in choices if _has_required_flags(declared, on))
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
@@ -65,11 +65,10 @@ def name_of_test(case: str, combination: str) -> str:
     return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
 
 
-def pinned(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
-    """The combination in which exactly the flags pinned to True are on.
+def pin_flags(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
+    """Return the combination in which exactly the flags that `pins` sets to True are on.
 
-    Raises `FlagError` for a name not declared, a pin that is neither True nor False, and a combination that `matrix`
-    does not have, because a flag that is on lacks one that it requires.
+    Raise `FlagError` if a name is not declared, a value is not a bool, or a flag that is on lacks one that it requires.
     """
     declared = tuple(flags)
     check_flags(declared)
@@ -86,5 +85,5 @@ def pinned(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
     return Combination(declared, on)
 
 
-def _satisfied(flags: Iterable[Flag], on: frozenset[str]) -> bool:
+def _has_required_flags(flags: Iterable[Flag], on: frozenset[str]) -> bool:
     return all(on.issuperset(flag.requires) for flag in flags if flag.name in on)

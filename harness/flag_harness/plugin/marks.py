@@ -7,7 +7,7 @@ import pytest
 from flag_harness.config import Config
 from flag_harness.errors import FlagError, HarnessError
 from flag_harness.flags import SHIPPED, Flag
-from flag_harness.matrix import Combination, matrix, pinned
+from flag_harness.matrix import Combination, all_combinations, pin_flags
 
 CONFIG = pytest.StashKey[Config]()
 """The project's `[tool.flag-harness]`."""
@@ -73,7 +73,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
     try:
         for mark in reversed(list(node.iter_markers("flags"))):
             pins.update(_pins(mark))
-        return pinned(_merge_flags(flags, shipped), pins)
+        return pin_flags(_merge_flags(flags, shipped), pins)
     except HarnessError as error:
         pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
 
@@ -95,7 +95,7 @@ def _named_matrix(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> t
         known = ", ".join(by_name)
         raise pytest.Collector.CollectError(f"{location}: no flag is called {unknown[0]!r}; declared: {known}")
     try:
-        return matrix([flag for name, flag in by_name.items() if name in names] or flags)
+        return all_combinations([flag for name, flag in by_name.items() if name in names] or flags)
     except HarnessError as error:
         raise pytest.Collector.CollectError(f"{location}: {error}") from None
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED, STREAMING, TRUE, combination_id
+from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED, STREAMING, TRUE_VALUES, combination_id
 
 MIN_THINKING_BUDGET = 1024
 """The smallest thinking budget that the API accepts: `thinking.enabled.budget_tokens: Input should be greater than or
@@ -83,12 +83,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if problem and MAX_TOKENS.is_set(environ) and THINKING_BUDGET.is_set(environ):
         raise FlagError(problem)
     return Settings(
-        streaming=STREAMING.enabled(environ),
-        prompt_cache=PROMPT_CACHE.enabled(environ),
-        extended_output=EXTENDED_OUTPUT.enabled(environ),
+        streaming=STREAMING.is_enabled(environ),
+        prompt_cache=PROMPT_CACHE.is_enabled(environ),
+        extended_output=EXTENDED_OUTPUT.is_enabled(environ),
         max_tokens=max_tokens,
         thinking_budget=budget,
-        tools=(environ.get(ENABLE_TOOLS) or "1").strip().lower() in TRUE,
+        tools=(environ.get(ENABLE_TOOLS) or "1").strip().lower() in TRUE_VALUES,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from flag_harness.models import Model, shipped
+from flag_harness.models import Model, shipped_models
 
 _THINKING = frozenset({"enabled", "disabled"})
 _NO_THINKING: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ def find_model(model_id: str) -> Model | None:
 
     A model with known dated names has no other names.
     """
-    found = shipped().find(model_id)
+    found = shipped_models().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
         return _retired_models().get(model_id)
     return found
@@ -58,7 +58,7 @@ def generation(model: Model) -> tuple[int, int]:
 
 def listed_models() -> tuple[Model, ...]:
     """Return the models of `GET /v1/models`, in order."""
-    return tuple(shipped().models.values())
+    return tuple(shipped_models().models.values())
 
 
 def is_overflow_refused(model: Model) -> bool:

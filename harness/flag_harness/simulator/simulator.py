@@ -207,7 +207,7 @@ class Simulator:
             own = [written.block for written in blocks]
             self.signatures.remember_pause(own)
             self.signatures.remember_pause([*continued, *own])
-        states_thinking = is_thinking_requested(body) or model.only_adaptive
+        states_thinking = is_thinking_requested(body) or model.is_adaptive_only
         output_tokens = turn.output_tokens if turn.output_tokens is not None else content.tokens
         return AnswerMessage(
             id=random.identifier("msg_"),

@@ -38,7 +38,7 @@ def written_in_place(patch: Patch) -> None:
         with path.open("w", encoding="utf-8") as file:
             json.dump(json.loads(data), file, indent=2)
 
-    patch.setattr(store, "write_whole", plainly)
+    patch.setattr(store, "write_atomically", plainly)
 
 
 def a_corrupt_file_taken_for_an_empty_session(patch: Patch) -> None:

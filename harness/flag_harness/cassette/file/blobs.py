@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from flag_harness.files import read_regular, write_whole
+from flag_harness.files import read_regular_file, write_atomically
 
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
@@ -100,7 +100,7 @@ def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
     for name, block in blocks.items():
         file = folder / name
         if not file.exists() or file.read_bytes() != block:
-            write_whole(file, block)
+            write_atomically(file, block)
 
 
 class BlobFolderReader:
@@ -114,7 +114,7 @@ class BlobFolderReader:
         self.folder = Path(os.path.normpath(self._parent / folder))
         file = self.folder / name
         try:
-            block = read_regular(file, MAX_BLOB_BYTES)
+            block = read_regular_file(file, MAX_BLOB_BYTES)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"its blob {file} cannot be read: {why}; {_HOW_TO_FIX}") from None

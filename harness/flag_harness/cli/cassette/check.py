@@ -16,7 +16,7 @@ from flag_harness.cassette.redact.filters import Filters
 from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.files import read_regular
+from flag_harness.files import read_regular_file
 
 _EXAMPLES = """examples:
   flag-harness cassette check
@@ -93,7 +93,7 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
             try:
-                yield _Version(str(file), read_regular(file, MAX_CASSETTE_BYTES))
+                yield _Version(str(file), read_regular_file(file, MAX_CASSETTE_BYTES))
             except (OSError, ValueError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise HarnessError(f"{file}: cannot be read: {why}") from None

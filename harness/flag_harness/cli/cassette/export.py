@@ -9,7 +9,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.exporters import FORMATS
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.errors import CassetteError
-from flag_harness.files import write_whole
+from flag_harness.files import write_atomically
 
 _EXAMPLES = """examples:
   flag-harness cassette export recordings --format vcrpy --to cassettes
@@ -77,4 +77,4 @@ def _export(source: Path, target: Path, targets: OutputFiles, arguments: argpars
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:
         raise CassetteError(f"{source}: {target} exists; use --force to overwrite it")
-    write_whole(target, FORMATS[arguments.format](Cassette.load(source), arguments.base_url))
+    write_atomically(target, FORMATS[arguments.format](Cassette.load(source), arguments.base_url))

@@ -20,8 +20,8 @@ from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, MissingExtraError
-from flag_harness.files import read_regular
-from flag_harness.models import shipped
+from flag_harness.files import read_regular_file
+from flag_harness.models import shipped_models
 
 _EXAMPLES = """examples:
   flag-harness cassette import tests/cassettes --to recordings
@@ -155,7 +155,7 @@ def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse
     """Read one file, and write it unless `--check` is given."""
     try:
         settings.targets.claim(source.target, source.path)
-        imported = settings.read(read_regular(source.path, Limits().file))
+        imported = settings.read(read_regular_file(source.path, Limits().file))
         if arguments.check:
             _refuse_keys(imported.cassette)
         else:
@@ -226,7 +226,7 @@ def _check_line(path: Path, imported: ImportedCassette, assessment: Assessment) 
 
 def _assess(imported: ImportedCassette) -> Assessment:
     def retires(model_id: str) -> tuple[bool, Any]:
-        model = shipped().find(model_id)
+        model = shipped_models().find(model_id)
         return model.known, model.retires
 
     return assess(imported, make_model_check(datetime.now(UTC).date(), retires))

@@ -13,7 +13,7 @@ from flag_harness.cassette.file.lock import lock_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
-from flag_harness.files import write_whole
+from flag_harness.files import write_atomically
 
 MISSES = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the misses of pytest's last run, unless `cache_dir` says otherwise."""
@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if does:
             _write(plans)
     if arguments.dry_run and plans and not refusals:
-        write_whole(reviewed, digest.encode())
+        write_atomically(reviewed, digest.encode())
     if arguments.json:
         print(json.dumps(_document(plans, refusals, left, written=does), indent=2, ensure_ascii=False))
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.errors import ContextError
-from flag_harness.files import write_whole
+from flag_harness.files import write_atomically
 from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
 from flag_harness.reference.context.heal import heal
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
@@ -84,7 +84,7 @@ def save_context(context: Context, path: Path) -> None:
         text = json.dumps(_document(context), indent=2, ensure_ascii=False, allow_nan=False)
         # a lone surrogate is invalid in UTF-8, but JSON can escape it
         text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        write_whole(path, text.encode() + b"\n")
+        write_atomically(path, text.encode() + b"\n")
     except (OSError, TypeError, ValueError, RecursionError) as error:
         raise ContextError(f"{path}: the context was not saved: {error}; what was there before is untouched") from None
 

@@ -114,7 +114,7 @@ def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
     All recorded thinking of such models (Opus 4.7 and 4.8, Sonnet 5; 2026) has no text.
     """
     display = (body.get("thinking") or {}).get("display")
-    return model.only_adaptive if display is None else display == "omitted"
+    return model.is_adaptive_only if display is None else display == "omitted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,6 @@ def _order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
         return None
     if kinds[0] != _CLEAR_THINKING:
         return f"context_management.edits: `{_CLEAR_THINKING}` must be the first edit."
-    if request.thinking in ("enabled", "adaptive") or (request.model.thinks_unasked and request.thinking is None):
+    if request.thinking in ("enabled", "adaptive") or (request.model.thinks_by_default and request.thinking is None):
         return None
     return f"`{_CLEAR_THINKING}` strategy requires `thinking` to be enabled or adaptive"

@@ -32,7 +32,7 @@ def check_beta_fields(request: ParsedRequest) -> str | None:
 
 def check_sampling_supported(request: ParsedRequest) -> str | None:
     """Refuse sampling parameters, except for their defaults, on models without a thinking budget (4.7 and later)."""
-    for name in ("temperature", "top_p", "top_k") if request.model.only_adaptive else ():
+    for name in ("temperature", "top_p", "top_k") if request.model.is_adaptive_only else ():
         if request.body.get(name) not in (None, _DEFAULTS.get(name)):
             return f"`{name}` is deprecated for this model."
     return None

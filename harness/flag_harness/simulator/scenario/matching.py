@@ -66,7 +66,7 @@ def is_thinking_requested(body: Mapping[str, Any]) -> bool:
 
 def is_thinking(body: Mapping[str, Any], model: Model) -> bool:
     """Return whether the model thinks before it answers, on request or by default."""
-    return is_thinking_requested(body) or (model.thinks_unasked and not body.get("thinking"))
+    return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
 
 def content_blocks(content: Any) -> Sequence[Mapping[str, Any]]:

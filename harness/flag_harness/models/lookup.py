@@ -1,0 +1,63 @@
+"""Look up what the models of `models.toml` accept and cost."""
+
+import difflib
+import logging
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from flag_harness.models.model import Model, ModelTable
+from flag_harness.models.table import EFFORTS, parse_model_table
+
+DEFAULT_MODEL = "claude-sonnet-5-5"
+
+
+@cache
+def shipped_models() -> ModelTable:
+    """Return the table of this package; it is read once, when it is first needed."""
+    text = resources.files("flag_harness.models").joinpath("models.toml").read_text(encoding="utf-8")
+    return parse_model_table(text, "models.toml")
+
+
+@cache
+def find_model(model_id: str) -> Model:
+    """Return the model with this id from the shipped table; see `ModelTable.find`.
+
+    Log a warning, once in a process, if the table does not have it.
+    """
+    model = shipped_models().find(model_id)
+    if not model.known:
+        nearest = difflib.get_close_matches(model_id, shipped_models().models, n=1, cutoff=0.0)[0]
+        logging.getLogger("flag_harness.models").warning(
+            "the table of models has no %r (nearest: %r), so cautious defaults are used: "
+            "%d output tokens, cacheable from %d tokens, no thinking, no price",
+            model_id,
+            nearest,
+            model.max_output_tokens,
+            model.smallest_cacheable_prefix,
+        )
+    return model
+
+
+def effort_for(model: Model, budget: int) -> str | None:
+    """Return the effort that stands for a thinking budget in tokens, or None if the model takes no effort.
+
+    The API has no such mapping; this one is the project's (`budget_efforts` in the table). If the model lacks the
+    level, the next lower one that it has is used.
+    """
+    wanted = next((effort for effort, limit in shipped_models().budget_efforts if budget <= limit), EFFORTS[-1])
+    not_above = EFFORTS[: EFFORTS.index(wanted) + 1]
+    return next((effort for effort in reversed(not_above) if effort in model.efforts), None)
+
+
+def thinking_parameters(model: Model, budget: int) -> dict[str, Any]:
+    """Return the request fields that ask `model` to think for about `budget` tokens; empty if it cannot be asked.
+
+    Adaptive thinking is used if the model takes it (budgets are deprecated on models that take both), else the budget.
+    """
+    if "adaptive" in model.thinking:
+        effort = effort_for(model, budget)
+        return {"thinking": {"type": "adaptive"}} | ({"output_config": {"effort": effort}} if effort else {})
+    if "enabled" in model.thinking:
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+    return {}

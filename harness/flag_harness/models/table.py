@@ -1,0 +1,127 @@
+"""Read a table of models: TOML in which every figure has a source, `[value, "name of a source"]`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import Meta
+
+from flag_harness.models.model import Figure, Model, ModelTable, Prices
+from flag_harness.toml_tables import AnyTable, Day, Switch, Text, TextList, convert_table, parse_toml, require_known
+
+Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
+ThinkingKind: TypeAlias = Literal["enabled", "adaptive", "between_tools", "disabled"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
+THINKING_KINDS: tuple[str, ...] = get_args(ThinkingKind)
+
+_FIGURE = Meta(description='a figure with its source: [value, "name of a source"]')
+_Count = Annotated[int, Meta(ge=1, description="a number of tokens, 1 or more")]
+_Price = Annotated[float, Meta(ge=0, description="US dollars per million tokens, 0 or more")]
+_Efforts = Annotated[tuple[Effort, ...], Meta(description="a list of efforts")]
+_ThinkingKinds = Annotated[frozenset[ThinkingKind], Meta(description="a list of kinds of thinking")]
+_CountFigure = Annotated[tuple[_Count, Text], _FIGURE]
+_PriceFigure = Annotated[tuple[_Price, Text], _FIGURE]
+_DayFigure = Annotated[tuple[Day, Text], _FIGURE]
+_TableList = Annotated[tuple[dict[str, Any], ...], Meta(description="a list of tables")]
+
+
+class _Document(msgspec.Struct):
+    read: Day
+    budget_efforts: AnyTable
+    defaults: AnyTable
+    models: AnyTable
+    sources: AnyTable
+
+
+class _Source(msgspec.Struct):
+    where: Text
+    read: Day
+
+
+class _BudgetEfforts(msgspec.Struct):
+    low: _CountFigure | None = None
+    medium: _CountFigure | None = None
+    high: _CountFigure | None = None
+    xhigh: _CountFigure | None = None
+    max: _CountFigure | None = None
+
+
+class _ModelEntry(msgspec.Struct):
+    aliases: TextList = ()
+    thinking: Annotated[tuple[_ThinkingKinds, Text], _FIGURE] | None = None
+    thinks_by_default: Annotated[tuple[Switch, Text], _FIGURE] | None = None
+    efforts: Annotated[tuple[_Efforts, Text], _FIGURE] | None = None
+    default_effort: Annotated[tuple[Effort, Text], _FIGURE] | None = None
+    max_output_tokens: _CountFigure | None = None
+    context_window: _CountFigure | None = None
+    smallest_cacheable_prefix: _CountFigure | None = None
+    retires: _DayFigure | None = None
+    retires_not_before: _DayFigure | None = None
+    prices: _TableList = ()
+
+
+class _PriceEntry(msgspec.Struct):
+    up_to: _CountFigure | None = None
+    input: _PriceFigure | None = None
+    output: _PriceFigure | None = None
+    cache_write_5m: _PriceFigure | None = None
+    cache_write_1h: _PriceFigure | None = None
+    cache_read: _PriceFigure | None = None
+
+
+def parse_model_table(text: str, source: str) -> ModelTable:
+    """Parse a table of models from TOML; `source` is named in errors.
+
+    Raise `ConfigError` naming the key, and the nearest key or word, if the table is invalid.
+    """
+    document = convert_table(parse_toml(text, source), _Document, f"{source}:")
+    entries = {
+        name: convert_table(entry, _Source, f"{source}: sources.{name}") for name, entry in document.sources.items()
+    }
+    reader = _ModelReader(source, entries)
+    defaults = reader.read_model("", document.defaults, "defaults", Model(id="", known=False))
+    known = replace(defaults, known=True)
+    models = {name: reader.read_model(name, entry, f"models.{name}", known) for name, entry in document.models.items()}
+    efforts = reader.read_figures(document.budget_efforts, _BudgetEfforts, "budget_efforts")
+    budget_efforts = tuple((figure.name, figure.value) for figure in efforts)
+    return ModelTable(document.read, models, defaults, budget_efforts)
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelReader:
+    """Reads the models of one table, with its sources by name."""
+
+    file: str
+    sources: Mapping[str, _Source]
+
+    def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
+        """Read one model; `base` has the figures that the table leaves out."""
+        entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
+        own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
+        own = self.read_figures(own_keys, _ModelEntry, where)
+        bands = [
+            self.read_figures(band, _PriceEntry, f"{where}.prices[{index}]") for index, band in enumerate(entry.prices)
+        ]
+        own_names = {figure.name for figure in own}
+        figures = (
+            *own,
+            *(figure for figure in base.figures if figure.name not in own_names),
+            *(
+                replace(figure, name=f"prices[{index}].{figure.name}")
+                for index, band in enumerate(bands)
+                for figure in band
+            ),
+        )
+        prices = tuple(Prices(**{figure.name: figure.value for figure in band}) for band in bands)
+        values = {figure.name: figure.value for figure in own}
+        return replace(base, id=name, aliases=entry.aliases, prices=prices, figures=figures, **values)
+
+    def read_figures(self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> tuple[Figure, ...]:
+        """Read the figures of a table in its order, each with its source."""
+        entry = convert_table(table, kind, f"{self.file}: {where}")
+        return tuple(self._figure(name, *getattr(entry, name)) for name in table)
+
+    def _figure(self, name: str, value: Any, source: str) -> Figure:
+        require_known([source], self.sources, f"{self.file}: sources", "source")
+        return Figure(name, value, self.sources[source].where, self.sources[source].read)

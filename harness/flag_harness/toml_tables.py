@@ -1,0 +1,105 @@
+"""Convert TOML tables to msgspec structs, with errors that name the key, its value, and the nearest key or word."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from flag_harness.errors import ConfigError
+
+T = TypeVar("T", bound=msgspec.Struct)
+_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
+_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
+
+Text = Annotated[str, msgspec.Meta(description="a string")]
+TextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of strings")]
+Switch = Annotated[bool, msgspec.Meta(description="true or false")]
+Day = Annotated[date, msgspec.Meta(description="a date (2026-11-22)")]
+AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
+
+
+def parse_toml(text: str, source: object) -> dict[str, Any]:
+    """Parse TOML. Raise `ConfigError` naming the source and the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def convert_table(table: Any, kind: type[T], where: str) -> T:
+    """Convert a table to a struct whose types say in a `msgspec.Meta(description=...)` what a value must be.
+
+    Raise `ConfigError`, which begins with `where`, for an unknown or missing key, or a wrong value.
+    """
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where} must be a table, not {table!r}")
+    require_known(table, [field.encode_name for field in msgspec.structs.fields(kind)], where)
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where} {_problem(str(error), table, kind)}") from None
+
+
+def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
+    """Raise `ConfigError` with the nearest known name if one of `names` is unknown."""
+    choices = list(known)
+    for name in names:
+        if name not in choices:
+            nearest = difflib.get_close_matches(name, choices, n=1, cutoff=0.0)
+            hint = f"the nearest is {nearest[0]!r} (all: {', '.join(choices)})" if nearest else "there are none"
+            raise ConfigError(f"{where} has no {noun} {name!r}; {hint}")
+
+
+def _problem(error: str, table: Mapping[str, Any], kind: type) -> str:
+    """Return what is wrong with a table: the key, its value, and what it must be."""
+    if missing := _MISSING.match(error):
+        return f"lacks {missing['key']}, which must be {_rule(_member(kind, [(missing['key'], '')]))}"
+    found = _PATH.search(error)
+    steps = _STEP.findall(found["path"]) if found else []
+    while steps and not _rule(_member(kind, steps)):
+        steps.pop()
+    key = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)[1:]
+    value, rule = _value(table, steps), _rule(_member(kind, steps))
+    choices = get_args(_member(kind, steps))
+    if isinstance(value, str) and all(isinstance(choice, str) for choice in choices):
+        rule += f"; the nearest is {difflib.get_close_matches(value, choices, n=1, cutoff=0.0)[0]!r}"
+    return f"{key} = {value!r} must be {rule}"
+
+
+def _member(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
+    """Return the type at the end of a path into a type; each step is the name of a field, or an index."""
+    for name, index in steps:
+        hint = _strip(hint)
+        if name:
+            hint = get_type_hints(hint, include_extras=True)[name]
+        else:
+            members = [member for member in get_args(hint) if member is not Ellipsis]
+            hint = members[min(int(index), len(members) - 1)] if index.isdigit() else members[0]
+    return hint
+
+
+def _strip(hint: Any) -> Any:
+    """Return a type without `Annotated` and `| None`."""
+    while get_origin(hint) is Annotated or type(None) in get_args(hint):
+        hint = next(member for member in get_args(hint) if member is not type(None))
+    return hint
+
+
+def _rule(hint: Any) -> str:
+    """Return in words what a value of this type must be, or an empty string if the type does not say."""
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) is not Annotated:
+        return next((_rule(member) for member in get_args(hint) if type(None) in get_args(hint) and _rule(member)), "")
+    return next(str(part.description) for part in hint.__metadata__ if isinstance(part, msgspec.Meta))
+
+
+def _value(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
+    for name, index in steps:
+        table = table[name] if name else table[int(index)]
+    return table
