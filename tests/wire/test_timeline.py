@@ -14,12 +14,18 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, header_va
         ("https://api.anthropic.com/v1/messages?beta=true", "/v1/messages?beta=true"),
         ("http://127.0.0.1:8080/v1/models?limit=2&after_id=x#part", "/v1/models?limit=2&after_id=x"),
         ("/v1/messages?beta=true", "/v1/messages?beta=true"),
-        ("https://proxy.example//v1/messages", "//v1/messages"),
-        ("//v1/messages", "//v1/messages"),
+        ("https://proxy.example//v1/messages", "/v1/messages"),
+        ("https://gateway.example/anthropic/v1/messages?beta=true", "/v1/messages?beta=true"),
+        ("https://gateway.example/v1/account/gate/anthropic/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("https://gateway.example/a/v1/models/claude-haiku-4-5", "/v1/models/claude-haiku-4-5"),
+        ("https://gateway.example/aws/model/some.model/invoke", "/model/some.model/invoke"),
+        ("/anthropic/v1/messages", "/v1/messages"),
+        ("https://gateway.example/anthropic/v1/unheard_of", "/anthropic/v1/unheard_of"),
+        ("https://vertex.example/v1/projects/p/models/m:rawPredict", "/v1/projects/p/models/m:rawPredict"),
     ],
 )
-def test_a_request_knows_its_path_without_the_host(url: str, path: str) -> None:
-    """A path that has no host already stays as it is."""
+def test_a_request_knows_its_endpoint_without_host_and_base_path(url: str, path: str) -> None:
+    """The path of an endpoint that nobody knows is kept whole."""
     assert path == Request("POST", url, (), b"").path
 
 

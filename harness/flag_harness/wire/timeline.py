@@ -3,6 +3,7 @@
 `at` is always in seconds since the request was sent.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -12,6 +13,15 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header names and values in the order in which they were sent; a name may occur more than once."""
 
 CutKind: TypeAlias = Literal["reset", "eof", "read_timeout", "refused"]
+
+_MESSAGES = "/v1/messages"
+_ENDPOINT = re.compile(
+    r".*(?P<endpoint>/v1/(?:messages|complete|models|files|skills|agents|sessions|environments|organizations|"
+    r"memory_stores|vaults)(?:/.*)?|/v1/projects/.*|/model/[^/]+/(?:invoke|invoke-with-response-stream|"
+    r"converse|converse-stream))",
+    re.DOTALL,
+)
+"""An endpoint of the API, of Vertex AI or of Bedrock, after any base path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +35,20 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The URL without scheme and host: `/v1/messages?beta=true`. The URL may be a path already."""
+        """The endpoint with its query, `/v1/messages?beta=true`, without scheme, host and base path.
+
+        The URL may be a path already. A gateway's base path is cut (`/anthropic/v1/messages`); the path of an unknown
+        endpoint is returned whole.
+        """
         parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
-        return parts.path + (f"?{parts.query}" if parts.query else "")
+        return _cut_base_path(parts.path) + (f"?{parts.query}" if parts.query else "")
+
+
+def _cut_base_path(path: str) -> str:
+    if path.startswith(_MESSAGES):
+        return path
+    found = _ENDPOINT.fullmatch(path)
+    return found["endpoint"] if found else path
 
 
 @dataclass(frozen=True, slots=True)

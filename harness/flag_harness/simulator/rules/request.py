@@ -73,8 +73,8 @@ class IncomingRequest:
 
     @cached_property
     def path(self) -> str:
-        """Return the path without the query."""
-        return urlsplit(self.request.url).path
+        """Return the endpoint without the query."""
+        return self.request.path.partition("?")[0]
 
     @property
     def body_model(self) -> type[CountTokensBody] | None:
