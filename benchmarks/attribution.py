@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.analysis.attribution import Attribution, attribute_effects
-from flag_harness.analysis.paired_runs import ObservedRun
-from flag_harness.analysis.request_changes import SentRequest
+from flag_harness.analysis.effects.attribution import Attribution, attribute_effects
+from flag_harness.analysis.effects.paired_runs import ObservedRun
+from flag_harness.analysis.effects.request_changes import SentRequest
 from flag_harness.matrix.space import FlagSpace, MatrixFlag
 
 BODY: dict[str, Any] = {

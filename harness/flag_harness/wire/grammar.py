@@ -9,7 +9,7 @@ occur in several gaps (ten times in a text of ten deltas).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -67,65 +67,64 @@ class Point:
     matches: Callable[[Gap], bool]
 
 
-def _points() -> Iterator[Point]:
-    yield Point(
-        "first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""
-    )
-    yield Point(
+_POINTS = (
+    Point("first_event", "before anything", lambda gap: not gap.previous and not gap.after_ping and gap.next != ""),
+    Point(
         "before_first_block",
         "after `message_start`, before the first block",
         lambda gap: gap.previous == "message_start" and gap.next == _START,
-    )
-    yield Point("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START)
-    yield Point("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta")
-    yield Point("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta")
-    yield Point(
+    ),
+    Point("after_block_start", "in a block, before its first delta", lambda gap: gap.previous == _START),
+    Point("inside_text", "after a `text_delta`, its block still open", lambda gap: gap.previous == "text_delta"),
+    Point("inside_citations", "after a `citations_delta`", lambda gap: gap.previous == "citations_delta"),
+    Point(
         "inside_thinking",
         "between two `thinking_delta`",
         lambda gap: gap.previous == gap.next == "thinking_delta",
-    )
-    yield Point(
+    ),
+    Point(
         "between_thinking_and_signature",
         "after the thinking, before its `signature_delta`",
         lambda gap: gap.next == "signature_delta",
-    )
-    yield Point("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta")
-    yield Point(
+    ),
+    Point("after_signature", "signed, the block still open", lambda gap: gap.previous == "signature_delta"),
+    Point(
         "after_tool_use_start",
         "in a tool call, before its first input",
         lambda gap: gap.previous == _START and gap.block in _INPUT_BLOCKS,
-    )
-    yield Point(
+    ),
+    Point(
         "mid_partial_json",
         "between two parts of a tool's input",
         lambda gap: gap.has_input and gap.next == "input_json_delta",
-    )
-    yield Point(
+    ),
+    Point(
         "after_partial_json",
         "after a tool's complete input, its block still open",
         lambda gap: gap.has_input and gap.next == _STOP,
-    )
-    yield Point(
+    ),
+    Point(
         "after_tool_use",
         "after a complete call of a client's tool",
         lambda gap: gap.previous == _STOP and gap.closed == "tool_use",
-    )
-    yield Point(
+    ),
+    Point(
         "between_blocks",
         "after a block, before the next one",
         lambda gap: gap.previous == _STOP and gap.next == _START,
-    )
-    yield Point("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta")
-    yield Point(
+    ),
+    Point("before_message_delta", "before the stop reason", lambda gap: gap.next == "message_delta"),
+    Point(
         "after_message_delta",
         "after the stop reason, before `message_stop`",
         lambda gap: gap.previous == "message_delta",
-    )
-    yield Point("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop")
-    yield Point("after_ping", "right after a `ping`", lambda gap: gap.after_ping)
+    ),
+    Point("after_message_stop", "after everything", lambda gap: gap.previous == "message_stop"),
+    Point("after_ping", "right after a `ping`", lambda gap: gap.after_ping),
+)
 
 
-POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _points()})
+POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _POINTS})
 """Every point by name, in the order in which a stream reaches them."""
 
 

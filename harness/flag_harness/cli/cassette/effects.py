@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flag_harness.analysis.flag_runs import attribute_cassettes, effect_lines
+from flag_harness.analysis.effects.flag_runs import attribute_cassettes, effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError

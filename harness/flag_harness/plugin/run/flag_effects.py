@@ -12,8 +12,8 @@ from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flag_harness.analysis.attribution import Attribution
     from flag_harness.analysis.blame import Finding, Run
+    from flag_harness.analysis.effects.attribution import Attribution
     from flag_harness.flags import Flag
     from flag_harness.matrix.space import FlagSpace
 
@@ -65,7 +65,7 @@ class FlagEffects:
         """Print the effects of the flags (not under `-q`), the flags without one, and what explains the failures."""
         if not self._runs:
             return
-        from flag_harness.analysis.flag_runs import effect_lines, inert_lines
+        from flag_harness.analysis.effects.flag_runs import effect_lines, inert_lines
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
@@ -93,9 +93,9 @@ class FlagEffects:
     def attribution(self) -> "Attribution":
         """Return what the flags changed in this run."""
         if self._attribution is None:
-            from flag_harness.analysis.attribution import attribute_effects
-            from flag_harness.analysis.paired_runs import ObservedRun
-            from flag_harness.analysis.request_changes import SentRequest
+            from flag_harness.analysis.effects.attribution import attribute_effects
+            from flag_harness.analysis.effects.paired_runs import ObservedRun
+            from flag_harness.analysis.effects.request_changes import SentRequest
 
             space = self._space()
             tests: dict[str, list[ObservedRun]] = {}
@@ -131,7 +131,7 @@ class FlagEffects:
         return [self._runs[nodeid] for nodeid in sorted(self._runs)]
 
     def _space(self) -> "FlagSpace":
-        from flag_harness.analysis.flag_runs import flag_space
+        from flag_harness.analysis.effects.flag_runs import flag_space
 
         return flag_space(self._used_flags())
 
@@ -142,7 +142,7 @@ class FlagEffects:
 
 def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
-    from flag_harness.analysis.flag_runs import sent_requests
+    from flag_harness.analysis.effects.flag_runs import sent_requests
     from flag_harness.cassette.interaction import storable_request
 
     combination, traffic = item.stash[COMBINATION], item.stash.get(TRAFFIC, None)

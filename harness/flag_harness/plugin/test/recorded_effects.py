@@ -10,7 +10,7 @@ from flag_harness.errors import CassetteError
 from flag_harness.flags import Flag
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.attribution import Attribution
+    from flag_harness.analysis.effects.attribution import Attribution
 
 _MOST_CASSETTES = 256
 """How many recordings are read to explain a miss: as many as a test of eight flags has."""
@@ -28,7 +28,7 @@ class RecordedEffects:
 
     @cached_property
     def _attribution(self) -> "Attribution":
-        from flag_harness.analysis.flag_runs import attribute_cassettes
+        from flag_harness.analysis.effects.flag_runs import attribute_cassettes
 
         return attribute_cassettes(self._load_cassettes(), self._flags)
 

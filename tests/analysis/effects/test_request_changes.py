@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.request_changes import ABSENT, Change, SentRequest, list_changes, simplify_requests
+from flag_harness.analysis.effects.request_changes import ABSENT, Change, SentRequest, list_changes, simplify_requests
 
 
 def _request(body: Any) -> SentRequest:

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.analysis.attribution import Attribution, attribute_effects, generalize_path, is_same_path
-from flag_harness.analysis.paired_runs import ObservedRun
-from flag_harness.analysis.request_changes import SentRequest, simplify_requests
+from flag_harness.analysis.effects.attribution import Attribution, attribute_effects, generalize_path, is_same_path
+from flag_harness.analysis.effects.paired_runs import ObservedRun
+from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.matrix.space import FlagSpace, MatrixFlag
 
 SPACE = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise"), MatrixFlag("model", ("haiku", "sonnet"), "haiku")])
 
 
 def _benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "attribution.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "attribution.py"
     spec = importlib.util.spec_from_file_location("attribution_benchmark", path)
     assert spec is not None
     assert spec.loader is not None

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flag_harness.analysis.paired_runs import ObservedRun, PairedRuns, RunEffect
+from flag_harness.analysis.effects.paired_runs import ObservedRun, PairedRuns, RunEffect
 from flag_harness.matrix.space import FlagSpace
 
 

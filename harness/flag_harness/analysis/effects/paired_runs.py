@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.analysis.blame import explain_failures
-from flag_harness.analysis.request_changes import (
+from flag_harness.analysis.effects.request_changes import (
     ABSENT,
     Change,
     SentRequest,

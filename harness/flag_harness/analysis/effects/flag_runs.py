@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flag_harness.analysis.attribution import Attribution, attribute_effects
-from flag_harness.analysis.paired_runs import ObservedRun
-from flag_harness.analysis.request_changes import SentRequest, simplify_requests
+from flag_harness.analysis.effects.attribution import Attribution, attribute_effects
+from flag_harness.analysis.effects.paired_runs import ObservedRun
+from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import body_value
 from flag_harness.flags import Flag
