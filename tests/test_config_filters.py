@@ -37,3 +37,26 @@ def test_what_cannot_be_understood_is_named(table: object, message: str) -> None
     with pytest.raises(ConfigError) as refused:
         parse_config({"filters": table}, Path("p.toml"))
     assert f"p.toml: [tool.flag-harness.filters]{message}" == str(refused.value)
+
+
+def test_headers_to_keep_are_read() -> None:
+    """A list of names."""
+    assert {"keep": ("x-trace",)} == parse_config({"headers": {"keep": ["x-trace"]}}, Path("p.toml")).headers
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("x", ' must be a table of lists: keep = ["x-ratelimit-*"]'),
+        ({"kept": []}, " has no key 'kept'; the nearest is 'keep' (all: keep)"),
+        (
+            {"keep": ["Set-Cookie"]},
+            " keep: 'Set-Cookie' carries a credential and is never kept; remove it from the list",
+        ),
+    ],
+)
+def test_a_wrong_list_of_headers_is_an_error_that_says_what_to_write(table: object, message: str) -> None:
+    """With the file and the key."""
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"headers": table}, Path("p.toml"))
+    assert f"p.toml: [tool.flag-harness.headers]{message}" == str(refused.value)

@@ -27,6 +27,10 @@ class _NormaliserTable(msgspec.Struct):
     json: TextList = ()
 
 
+class _HeaderTable(msgspec.Struct):
+    keep: TextList = ()
+
+
 class _FlagTable(msgspec.Struct):
     env: Text
     requires: Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")] = ()
@@ -41,6 +45,7 @@ class _ConfigTable(msgspec.Struct):
     flags: Any = None
     filters: Any = None
     normalise: Any = None
+    headers: Any = None
     vcr_marks: Switch = False
 
 
@@ -48,6 +53,8 @@ FILTERS = _FilterTable.__struct_fields__
 """The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
 NORMALISERS = _NormaliserTable.__struct_fields__
 """The kinds of normalisers: regular expressions, JSON paths."""
+CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
+"""Headers that no setting keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Config:
     flags: tuple[Flag, ...] = SHIPPED
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vcr_marks: bool = False
 
 
@@ -91,6 +99,7 @@ def parse_config(table: Any, source: Path) -> Config:
     values["flags"] = _parse_flags(table["flags"], f"{where}.flags]") if "flags" in table else SHIPPED
     values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
     values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
+    values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
     return Config(**values)
 
 
@@ -127,3 +136,14 @@ def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str
         except re.error as error:
             raise ConfigError(f"{where} patterns: {pattern!r} is not a regular expression: {error}") from None
     return {key: lists[key] for key in table}
+
+
+def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
+    """Convert the table of response headers to keep beyond the allow-list."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f'{where} must be a table of lists: keep = ["x-ratelimit-*"]')
+    keep = convert_table(table, _HeaderTable, where).keep
+    for name in keep:
+        if name.strip().lower() in CREDENTIAL_HEADERS:
+            raise ConfigError(f"{where} keep: {name!r} carries a credential and is never kept; remove it from the list")
+    return {"keep": keep} if keep else {}

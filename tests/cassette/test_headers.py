@@ -26,13 +26,18 @@ def test_secrets_of_a_request_stay_out() -> None:
 
 
 def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
-    """In the order in which it came; who asked stays out."""
+    """In the order in which it came; cookies and dates stay out."""
     headers = (
         ("Request-Id", "req_1"),
-        ("anthropic-organization-id", "secret"),
+        ("Anthropic-Organization-Id", "org"),
         ("Set-Cookie", "secret"),
         ("Date", "today"),
         ("Anthropic-RateLimit-Tokens-Remaining", "1000"),
+        ("Anthropic-Priority-Input-Tokens-Remaining", "7"),
+        ("anthropic-fast-output-tokens-reset", "2026-01-01T00:00:00Z"),
+        ("anthropic-fast-output-tokens-note", "a word"),
+        ("Content-Disposition", 'attachment; filename="chart.png"'),
+        ("Mcp-Session-Id", "session"),
         ("Retry-After", "3"),
         ("retry-after-ms", "2500"),
         ("x-should-retry", "true"),
@@ -43,7 +48,12 @@ def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
     )
     assert (
         ("request-id", "req_1"),
+        ("anthropic-organization-id", "org"),
         ("anthropic-ratelimit-tokens-remaining", "1000"),
+        ("anthropic-priority-input-tokens-remaining", "7"),
+        ("anthropic-fast-output-tokens-reset", "2026-01-01T00:00:00Z"),
+        ("content-disposition", 'attachment; filename="chart.png"'),
+        ("mcp-session-id", "session"),
         ("retry-after", "3"),
         ("retry-after-ms", "2500"),
         ("x-should-retry", "true"),
@@ -51,6 +61,14 @@ def test_of_a_response_what_a_client_acts_on_is_kept() -> None:
         ("content-encoding", "gzip"),
         ("cache-control", "no-cache"),
     ) == select_response_headers(headers, URL)
+
+
+def test_a_project_keeps_more_headers_by_name_or_pattern() -> None:
+    """Names ignore case; a credential stays out even if a pattern covers it."""
+    headers = (("X-RateLimit-Left", "3"), ("x-trace", "t"), ("Set-Cookie", "secret"), ("date", "today"))
+    kept = (("x-ratelimit-left", "3"), ("x-trace", "t"))
+    assert kept == select_response_headers(headers, URL, ["X-RateLimit-*", "x-trace"])
+    assert (*kept, ("date", "today")) == select_response_headers(headers, URL, ["*"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The recorder: logs the traffic from which cassettes are made."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from flag_harness.cassette.interaction import Interaction, storable_request
@@ -15,24 +16,29 @@ MICROSECONDS = 6
 class Recorder(TrafficLog):
     """A layer that records what passes, always the innermost. Requests are recorded in the order in which they start.
 
-    The filters are applied to its interactions.
+    The filters are applied to its interactions. `keep` names response headers to keep beyond the allow-list.
     """
 
-    def __init__(self, filters: Filters = NO_FILTERS) -> None:
+    def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:
         super().__init__()
-        self._filters = filters
+        self._filters, self._keep = filters, keep
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
         """The recorded interactions as a cassette keeps them, in the order in which their requests were sent."""
         return tuple(
             self._filters.filter_interaction(
-                Interaction(storable_request(request), tuple(_storable_piece(piece, request.url) for piece in response))
+                Interaction(
+                    storable_request(request),
+                    tuple(_storable_piece(piece, request.url, self._keep) for piece in response),
+                )
             )
             for request, response in self.exchanges
         )
 
 
-def _storable_piece(piece: Piece, url: str) -> Piece:
+def _storable_piece(piece: Piece, url: str, keep: Collection[str]) -> Piece:
     piece = replace(piece, at=round(piece.at, MICROSECONDS))
-    return replace(piece, headers=select_response_headers(piece.headers, url)) if isinstance(piece, Head) else piece
+    if isinstance(piece, Head):
+        return replace(piece, headers=select_response_headers(piece.headers, url, keep))
+    return piece

@@ -1,7 +1,7 @@
 """Import a foreign cassette: convert its interactions and note in the envelope what was lost."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -46,18 +46,20 @@ def import_cassette(
     *,
     match_on: tuple[MatchWord, ...] = VCRPY_DEFAULT,
     every_path: bool = False,
+    keep: Collection[str] = (),
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> ImportedCassette:
     """Import a foreign cassette from bytes, without executing or writing anything.
 
-    `every_path` keeps requests to other services, too. Raise `ValueError` with one line that names the invalid part.
+    `every_path` keeps requests to other services, too; `keep` names response headers to keep beyond the allow-list.
+    Raise `ValueError` with one line that names the invalid part.
     """
     try:
         name, rows = _read_rows(parse_document(data, limits))
         kept, left_out = _select_rows(rows, every_path)
         decoder = BodyDecoder(limits.decoded)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
-        interactions = tuple(_convert_interaction(number, row, decoder, notes) for number, row in kept)
+        interactions = tuple(_convert_interaction(number, row, decoder, notes, keep) for number, row in kept)
     except RecursionError:
         raise ValueError("too many levels of nesting") from None
     if not interactions:
@@ -129,7 +131,9 @@ def _select_rows(
     return kept, tuple(left_out)
 
 
-def _convert_interaction(number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str]) -> Interaction:
+def _convert_interaction(
+    number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str], keep: Collection[str]
+) -> Interaction:
     try:
         body, headers, plain = decoder.decode(row.response_headers, row.response_body)
         request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
@@ -137,7 +141,7 @@ def _convert_interaction(number: int, row: SourceInteraction, decoder: BodyDecod
         raise ValueError(f"interaction {number}: {error}") from None
     request = storable_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_event_stream(headers, body)
-    kept = select_response_headers(headers, row.url)
+    kept = select_response_headers(headers, row.url, keep)
     if reason := head_problem(row.status, kept) or headers_problem(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _invent_content_type(kept, body, stream):

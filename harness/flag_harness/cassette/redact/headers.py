@@ -1,7 +1,11 @@
 """The headers that a cassette keeps: an allow-list, so that a key in an unknown header is never stored."""
 
+import re
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from urllib.parse import urlsplit, urlunsplit
 
+from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.wire.timeline import Headers
 
 REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
@@ -12,19 +16,23 @@ LOCATION = "location"
 
 RESPONSE_HEADERS = frozenset(
     {
+        "anthropic-organization-id",
         "cache-control",
+        "content-disposition",
         "content-encoding",
         "content-type",
         LOCATION,
+        "mcp-session-id",
         "request-id",
         "retry-after",
         "retry-after-ms",
         "x-should-retry",
     }
 )
-"""Response headers that are kept, as are all `anthropic-ratelimit-*`: those that a client acts on."""
+"""Response headers that are kept, as are all rate limits: those that a client acts on."""
 
-RESPONSE_PREFIX = "anthropic-ratelimit-"
+_RATE_LIMIT = re.compile(r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)")
+"""The API's limits of every tier: `anthropic-ratelimit-*`, `anthropic-priority-input-tokens-remaining`, ..."""
 
 
 def select_request_headers(headers: Headers) -> Headers:
@@ -32,14 +40,21 @@ def select_request_headers(headers: Headers) -> Headers:
     return tuple(sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in REQUEST_HEADERS]))
 
 
-def select_response_headers(headers: Headers, url: str) -> Headers:
+def select_response_headers(headers: Headers, url: str, keep: Collection[str] = ()) -> Headers:
     """Return the response headers that a cassette keeps, with names in lower case, in their original order.
 
-    `url` is the request's: a redirect to the same host is stored as a path, since no host is stored.
+    `url` is the request's: a redirect to the same host is stored as a path, since no host is stored. `keep` names more
+    headers; `*` stands for any characters.
     """
     lowered = ((name.lower(), value) for name, value in headers)
-    kept = ((name, value) for name, value in lowered if name in RESPONSE_HEADERS or name.startswith(RESPONSE_PREFIX))
+    kept = ((name, value) for name, value in lowered if _is_response_header(name, keep))
     return tuple((name, _strip_own_host(value, url) if name == LOCATION else value) for name, value in kept)
+
+
+def _is_response_header(name: str, keep: Collection[str]) -> bool:
+    if name in RESPONSE_HEADERS or _RATE_LIMIT.fullmatch(name):
+        return True
+    return name not in CREDENTIAL_HEADERS and any(fnmatchcase(name, one.lower()) for one in keep)
 
 
 def _strip_own_host(location: str, url: str) -> str:

@@ -54,11 +54,12 @@ class _ImportSettings:
     match_on: tuple[MatchWord, ...]
     every_path: bool
     filters: Filters
+    keep: tuple[str, ...]
     targets: OutputFiles
 
     def read(self, data: bytes) -> ImportedCassette:
         """Read a file of another tool, without what the project's filters name."""
-        found = import_cassette(data, match_on=self.match_on, every_path=self.every_path)
+        found = import_cassette(data, match_on=self.match_on, every_path=self.every_path, keep=self.keep)
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
 
@@ -109,7 +110,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
     config = read_config(Path("pyproject.toml"))
-    settings = _ImportSettings(match_on, arguments.every_path, Filters(**config.filters), OutputFiles())
+    filters, keep = Filters(**config.filters), config.headers.get("keep", ())
+    settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_sources(arguments))]
     if arguments.json:
         print(json.dumps(_report(outcomes, arguments.check), indent=2, ensure_ascii=False))

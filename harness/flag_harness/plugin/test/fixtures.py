@@ -147,5 +147,6 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         command=command,
         filters=collect_filters(request),
         normalisers=collect_normalisers(request),
+        kept_headers=config.stash[CONFIG].headers.get("keep", ()),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )

@@ -37,6 +37,7 @@ class TrafficPlan:
         command: the pytest command that records the cassette, without `--harness-upstream`.
         filters: what must not be recorded or shown.
         normalisers: what takes no part in matching.
+        kept_headers: response headers to record beyond the allow-list.
         allowed: the checks that the test's marks switch off, such as `unplayed`.
         cassette: the existing recording that is played or added to, or None.
         blobs: the folder for large bodies, or None to keep them in the cassette.
@@ -57,6 +58,7 @@ class TrafficPlan:
     command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
+    kept_headers: tuple[str, ...] = ()
     allowed: frozenset[str] = frozenset()
     cassette: Cassette | None = None
     blobs: Path | None = None

@@ -63,7 +63,7 @@ class CassetteTraffic:
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
-        self._tap, self._recorder = TrafficLog(), Recorder(plan.filters)
+        self._tap, self._recorder = TrafficLog(), Recorder(plan.filters, plan.kept_headers)
         self._log = ExchangeLog(self._tap)
         self.mask = TrafficMask(plan.filters, self._tap)
         self._replay = self._make_replay() if plan.is_playing else None
