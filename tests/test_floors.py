@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "harness" / "flag_harness"
 
 FLOORS = (
-    {"errors", "flags", "models", "clock", "files", "toml_tables", "wire"},
+    {"errors", "fault_arguments", "flags", "models", "clock", "files", "toml_tables", "wire"},
     {"matrix", "config", "record"},
     {"cassette", "simulator", "faults"},
     {"analysis", "transports"},

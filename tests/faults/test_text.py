@@ -119,8 +119,8 @@ def test_a_fault_spells_itself(own: tuple[Any, dict[str, Any]], when: dict[str, 
         ("unauthorized:should_retry=1", "unauthorized: should_retry='1': must be true or false or none"),
         (
             "clean_end:att=inside_text",
-            "clean_end: no argument 'att'; it takes at, occurrence, torn, on, every, until, probability, seed, when, "
-            "combination; did you mean 'at'?",
+            "clean_end: no argument 'att'; it takes at, occurrence, torn, on, every, until, probability, seed, path, "
+            "when, combination; did you mean 'at'?",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.faults import FaultConditionError, FaultError, overloaded
+from flag_harness.faults import FaultConditionError, FaultError, overloaded, parse_fault, refused_keyword
 from flag_harness.wire.timeline import Request
 
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
@@ -47,6 +47,58 @@ def test_when_asks_a_function() -> None:
     """It gets the request."""
     assert [] == _due(when=lambda request: b"tools" in request.body)
     assert [1, 2] == _due(2, when=lambda request: request.path == "/v1/messages")
+
+
+def _due_paths(*paths: str, **when: Any) -> list[int]:
+    """The numbers of the requests to these paths that are answered by the fault."""
+    fault = overloaded(**when)
+    requests = (Request("POST", f"https://api.anthropic.com{path}", (), b"{}") for path in paths)
+    return [number for number, request in enumerate(requests, 1) if fault(request) is not None]
+
+
+COUNT = "/v1/messages/count_tokens"
+MESSAGES = "/v1/messages"
+
+
+def test_numbers_count_the_requests_that_path_and_when_let_through() -> None:
+    """An agent that counts tokens before each request gets the fault on its first message."""
+    paths = (COUNT, MESSAGES, COUNT, MESSAGES, MESSAGES)
+    assert [2] == _due_paths(*paths, path=MESSAGES, on=1)
+    assert [2] == _due_paths(*paths, when=lambda request: request.path == MESSAGES, on=1)
+    assert [4] == _due_paths(*paths, path=MESSAGES, every=2)
+    assert [2, 4] == _due_paths(*paths, path=MESSAGES, until=2)
+    assert [1] == _due_paths(*paths, on=1)
+
+
+@pytest.mark.parametrize(
+    ("path", "due"),
+    [
+        (MESSAGES, [2, 3, 4]),
+        (f"{MESSAGES}/", [2, 3, 4]),
+        ("/v1/messages*", [1, 2, 3, 4]),
+        ([COUNT, "/v1/models"], [1, 5]),
+        ("*/models", [5]),
+        ("/v2/messages", []),
+    ],
+)
+def test_a_path_ignores_the_query_and_the_base_path_of_a_gateway(path: Any, due: list[int]) -> None:
+    """An asterisk stands for any characters; several paths are alternatives."""
+    paths = (COUNT, MESSAGES, "/v1/messages?beta=true", "/anthropic/v1/messages", "/v1/models")
+    assert due == _due_paths(*paths, path=path)
+
+
+def test_a_path_is_spelled_on_the_command_line() -> None:
+    """And read back as it was written."""
+    for text in ("overloaded:path=/v1/messages,on=1", "overloaded:path=*/count_tokens|/v1/models"):
+        assert text == str(parse_fault(text))
+    assert overloaded(path=MESSAGES, on=1) == parse_fault("overloaded:path=/v1/messages,on=1")
+
+
+def test_a_call_of_the_sdk_has_no_path() -> None:
+    """The error says what to write instead."""
+    with pytest.raises(FaultError) as caught:
+        refused_keyword(path=MESSAGES)
+    assert "refused_keyword: path: a call of the SDK has no path; use when=lambda call" in str(caught.value)
 
 
 def test_all_conditions_must_hold() -> None:
@@ -133,6 +185,11 @@ NUMBER = "must be a whole number from 1 up"
         ({"probability": 0}, "overloaded: probability=0: must be a number above 0 and up to 1"),
         ({"probability": "1"}, "overloaded: probability='1': must be a number above 0 and up to 1"),
         ({"seed": -1}, "overloaded: seed=-1: must be a whole number from 0 up"),
+        (
+            {"path": "messages"},
+            "overloaded: path='messages': must be a path such as /v1/messages, or a collection of them",
+        ),
+        ({"path": []}, "overloaded: path=[]: must be a path such as /v1/messages, or a collection of them"),
         ({"when": 3}, "overloaded: when=3: must be a function that takes a Request and returns a bool"),
         (
             {"combination": ""},
@@ -149,7 +206,7 @@ NUMBER = "must be a whole number from 1 up"
         (
             {"untill": 3},
             "overloaded: no argument 'untill'; it takes retry_after, should_retry, on, every, until, probability, "
-            "seed, when, combination; did you mean 'until'?",
+            "seed, path, when, combination; did you mean 'until'?",
         ),
     ],
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Filters, Normalisers, Replay
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteMiss, HarnessError
+from flag_harness.fault_arguments import argument_lines
 from flag_harness.faults import Fault, explain_unfired, parse_fault
 from flag_harness.wire.timeline import Request, Response, Upstream
 
@@ -56,7 +57,10 @@ def _add_upstream(
     kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(
-        name, help=what, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=what,
+        epilog="\n".join((examples, "", *argument_lines())),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="the port (default: a free one, which is printed)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")

@@ -18,7 +18,9 @@ from flag_harness.flags import OFF
 from flag_harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
-_PLAIN_TEXT = re.compile(r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z][\w.:/+-]*(?: [\w.:/+-]+)*", re.IGNORECASE)
+_PLAIN_TEXT = re.compile(
+    r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z/*][\w.:/+*-]*(?: [\w.:/+-]+)*", re.IGNORECASE
+)
 """Text that needs no quotes on the command line, because nothing else is written like it."""
 Side: TypeAlias = Literal["wire", "client"]
 
@@ -28,14 +30,19 @@ class FaultCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.seen = self.due = self.fired = 0
+        self.seen = self.selected = self.due = self.fired = 0
         self.reasons: tuple[str, ...] = ()
 
-    def count_request(self) -> int:
-        """Count a request and return its number."""
+    def count_request(self) -> None:
+        """Count a request."""
         with self._lock:
             self.seen += 1
-            return self.seen
+
+    def count_selected(self) -> int:
+        """Count a request that `path` and `when` let through, and return its number among them."""
+        with self._lock:
+            self.selected += 1
+            return self.selected
 
     def count_due(self) -> None:
         """Count a request that was due."""
@@ -106,12 +113,12 @@ class Fault:
 
     def check(self, request: Request) -> DueRequest | None:
         """Count `request` and return it if it is due, else return None."""
-        number = self.count.count_request()
+        self.count.count_request()
         try:
-            holds = self.condition.allows(self.armed_for) and self.condition.is_due(number, request)
+            is_selected = self.condition.allows(self.armed_for) and self.condition.selects(request)
         except Exception as error:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
-        if not holds:
+        if not is_selected or not self.condition.is_due(number := self.count.count_selected()):
             return None
         self.count.count_due()
         return DueRequest(request, number, self.condition, self.count)
@@ -180,6 +187,7 @@ def fault_kind(
                 condition = FaultCondition.from_arguments(
                     {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS}
                 )
+                _refuse_path_of_call(condition, side)
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
@@ -191,6 +199,11 @@ def fault_kind(
         return make
 
     return decorate
+
+
+def _refuse_path_of_call(condition: FaultCondition, side: Side) -> None:
+    if side == "client" and condition.path is not None:
+        raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 
 
 def check_combinations(fault: Fault, flags: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from flag_harness.faults.table import FAULT_KINDS
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ARGUMENT = re.compile(rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL)
 """One argument: a value ends at its closing quote if it is quoted (as in JSON), else where the next argument begins."""
-_LISTS = {"on": int, "combination": str}
+_LISTS = {"on": int, "path": str, "combination": str}
 _CONDITION_TYPES = {"every": int, "until": int, "probability": float, "seed": int}
 _NUMBER = "a number"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import HarnessError
+from flag_harness.fault_arguments import argument_lines
 from flag_harness.plugin.marks import all_flags, item_combinations
 from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
@@ -31,7 +32,8 @@ def add_fault_options(group: pytest.OptionGroup) -> None:
         dest="harness_faults",
         metavar="NAME:ARGUMENTS",
         help="a fault for every test that uses the cassette fixture (repeatable): overloaded:on=2, "
-        "stream_error:kind=api_error,at=mid_partial_json",
+        "stream_error:kind=api_error,at=mid_partial_json, overloaded:path=/v1/messages,on=1\n"
+        + "\n".join(argument_lines()),
     )
 
 
