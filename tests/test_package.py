@@ -1,5 +1,8 @@
 """`import flag_harness`: the promised names, found when they are asked for."""
 
+import subprocess
+import sys
+
 import pytest
 
 import flag_harness
@@ -15,3 +18,10 @@ def test_another_name_is_refused_as_by_any_module() -> None:
     """With Python's own words."""
     with pytest.raises(AttributeError, match=r"^module 'flag_harness' has no attribute 'nothing'$"):
         _ = flag_harness.nothing
+
+
+def test_the_faults_are_imported_with_the_first_use() -> None:
+    """`flag_harness.faults` needs no import of its own."""
+    script = "import flag_harness; print(flag_harness.faults.overloaded(on=2))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "overloaded:on=2\n" == run.stdout

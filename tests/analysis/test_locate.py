@@ -115,6 +115,13 @@ def test_three_faults_are_not_named_as_two() -> None:
     assert () == location.named
 
 
+def test_a_test_that_fails_by_no_conjunction_is_undecided() -> None:
+    """An odd number of six flags: the search ends, names nothing, and says why."""
+    location = search(TWENTY, lambda row: sum(row[:6]) % 2 == 0)
+    assert (False, ()) == (location.is_decided, location.named)
+    assert location.reason
+
+
 def test_a_flaky_row_is_reported_and_blames_no_flag() -> None:
     """A row that failed once and then passes is repeated before anything is believed."""
     flaky = covering_array(TWENTY, 2)[3]

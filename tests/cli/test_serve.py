@@ -92,8 +92,8 @@ def served(*words: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     try:
         yield json.loads(process.stdout.readline())["url"], process
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def stopped(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str]:

@@ -153,6 +153,14 @@ def test_a_renamed_tool_is_refused(pytester: pytest.Pytester) -> None:
     assert before == [path.read_bytes() for path in paths]
 
 
+def test_without_a_cache_the_summary_says_how_to_get_to_a_rebase(pytester: pytest.Pytester) -> None:
+    """A rebase reads the misses of the run before from pytest's cache."""
+    _record(pytester.path, 1)
+    _asking(pytester, SYSTEM.replace("careful", "helpful"), tests=1)
+    run = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    run.stdout.fnmatch_lines(["To keep the answers and rewrite the requests, run without `-p no:cacheprovider` first."])
+
+
 def test_a_key_in_what_differs_is_masked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reaches neither the terminal nor the file that a rebase reads; such a miss cannot be rebased."""
     key = "sk-ant-api03-" + "a1B2" * 20
