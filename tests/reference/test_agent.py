@@ -215,16 +215,75 @@ async def test_other_ends_are_told(start: Callable[..., Any], wire: SimpleNamesp
     assert [stop] == [event.stop_reason for event in session.events_of(TurnEnded)]
 
 
-async def test_a_refusal_runs_no_call(start: Callable[..., Any], wire: SimpleNamespace) -> None:
-    """A call in an answer that was refused is answered with an error, and the next send finds a legal history."""
+REFUSED: dict[str, Callable[[SimpleNamespace], list[Any]]] = {
+    "without a word": lambda wire: [],
+    "after half an answer": lambda wire: [wire.text("I can")],
+    "with a call": lambda wire: [wire.call("toolu_1")],
+}
+
+
+@pytest.mark.parametrize("environ", [{}, STREAMING], ids=["whole", "streamed"])
+@pytest.mark.parametrize("content", REFUSED.values(), ids=list(REFUSED))
+async def test_what_was_refused_is_not_sent_again(
+    start: Callable[..., Any], wire: SimpleNamespace, content: Any, environ: dict[str, str]
+) -> None:
+    """The next text starts where the refused one did; the earlier turns stay; no call is run."""
     calls: list[Any] = []
-    replies = [wire.message(wire.call("toolu_1"), stop="refusal"), wire.message(wire.text("Yes?"))]
+    answer = wire.stream if environ else wire.message
+    replies = [
+        answer(wire.text("Hello.")),
+        answer(*content(wire), stop="refusal"),
+        answer(wire.text("Yes?")),
+    ]
+    session = start(replies, tools=[noting(calls)], environ=environ)
+    for text in ("Hi.", "Do it.", "Then not."):
+        await session.send(text)
+    earlier = [user(wire.text("Hi.")), {"role": "assistant", "content": [wire.text("Hello.")]}]
+    assert [*earlier, user(wire.text("Then not."))] == session.bodies[2]["messages"]
+    assert ["end_turn", "refusal", "end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
+    assert [] == calls
+
+
+async def test_a_turn_that_was_refused_after_a_call_is_taken_back_whole(
+    start: Callable[..., Any], wire: SimpleNamespace
+) -> None:
+    """The call and its result may be what was refused; None sends them again, as they were."""
+    calls: list[Any] = []
+    replies = [
+        wire.message(wire.call("toolu_1"), stop="tool_use"),
+        wire.message(stop="refusal"),
+        wire.message(stop="refusal"),
+        wire.message(wire.text("Yes?")),
+    ]
     session = start(replies, tools=[noting(calls)])
     await session.send("Do it.")
+    await session.send(None)
     await session.send("Then not.")
-    told = ToolOutcome("toolu_1", "note was not run: the answer ended with refusal.", is_error=True)
-    assert [] == calls
-    assert user(told.block, wire.text("Then not.")) == session.bodies[1]["messages"][-1]
+    assert session.bodies[1]["messages"] == session.bodies[2]["messages"]
+    assert [user(wire.text("Then not."))] == session.bodies[3]["messages"]
+    assert 1 == len(calls)
+
+
+@pytest.mark.parametrize("environ", [{}, STREAMING], ids=["whole", "streamed"])
+@pytest.mark.parametrize("stop", ["end_turn", "stop_sequence", "quota_exceeded_2027"])
+async def test_the_next_text_can_be_sent_after_an_empty_answer(
+    start: Callable[..., Any], wire: SimpleNamespace, stop: str, environ: dict[str, str]
+) -> None:
+    """Also after tool results, where the API ends a turn without a word now and then."""
+    answer = wire.stream if environ else wire.message
+    replies = [
+        answer(stop=stop),
+        answer(wire.call("toolu_1"), stop="tool_use"),
+        answer(wire.text(""), stop=stop),
+        answer(wire.text("Yes?")),
+    ]
+    session = start(replies, tools=[noting([])], environ=environ)
+    for text in ("Hi.", "Note it.", "And now?"):
+        await session.send(text)
+    assert [stop, stop, "end_turn"] == [event.stop_reason for event in session.events_of(TurnEnded)]
+    contents = [message["content"] for message in session.bodies[3]["messages"]]
+    assert [wire.text("Hi."), wire.text("Note it.")] == contents[0]
+    assert ["tool_result", "text"] == [block["type"] for block in contents[2]]
 
 
 async def test_tools_can_be_switched_off(start: Callable[..., Any], wire: SimpleNamespace) -> None:

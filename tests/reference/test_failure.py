@@ -45,6 +45,49 @@ async def test_statuses_have_kinds(
     assert error.message.startswith(f"{status} {type}: Sorry (your turn is kept: ")
 
 
+PAGE = b"<!DOCTYPE html><html><head><title>Just a\nmoment</title></head><body>Wait.</body></html>"
+HTML = (("content-type", "text/html; charset=UTF-8"), ("server", "cloudflare"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("streaming", ["0", "1"])
+@pytest.mark.asyncio
+async def test_a_page_of_the_edge_is_no_answer_of_the_api(
+    start: Callable[..., Any], wire: SimpleNamespace, status: int, streaming: str
+) -> None:
+    """It says nothing about the key, and no feature is dropped because of it."""
+    session = start([wire.plain(status, PAGE, HTML)], environ={"ENABLE_STREAMING": streaming})
+    await session.send("Hello")
+    error = session.events[-1]
+    words = (
+        f"{status}: a gateway or proxy (cloudflare) answered in place of the API: 'Just a moment'; check the network "
+        f"and ANTHROPIC_BASE_URL {KEPT}"
+    )
+    assert ("connection", words, status) == (error.kind, error.message, error.status)
+    assert 1 == len(session.bodies)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "kind"),
+    [
+        (502, PAGE, HTML, "server"),
+        (403, b"error code: 1020", (("content-type", "text/plain"),), "connection"),
+        (403, b'{"message": "Forbidden"}', (("content-type", "application/json"),), "connection"),
+        (403, PAGE, (("content-type", "text/plain"),), "connection"),
+        (429, PAGE, HTML, "rate_limit"),
+        (413, PAGE, HTML, "request"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_who_answered_is_told_by_the_body(
+    start: Callable[..., Any], wire: SimpleNamespace, status: int, body: bytes, headers: Any, kind: str
+) -> None:
+    """A gateway's own errors are not the API's, whatever form they have."""
+    error = await told(start, wire.plain(status, body, headers))
+    assert (kind, status) == (error.kind, error.status)
+    assert "ANTHROPIC_API_KEY" not in error.message
+
+
 @pytest.mark.parametrize(
     ("type", "status", "kind"), [("overloaded_error", 529, "overloaded"), ("what_error", 500, "server")]
 )
@@ -64,9 +107,11 @@ async def test_a_gateways_page_is_one_line(start: Callable[..., Any], wire: Simp
     """A 502 with HTML in it has no type and no message; what there is, is told in a line of bounded length."""
     page = b"<html>\n<body>" + b"Bad gateway\n" * 100 + b"</body></html>"
     error = await told(start, wire.plain(502, page, (("content-type", "text/html"),)))
-    assert error.message.startswith("502: <html> <body>Bad gateway Bad gateway ")
-    assert error.message.endswith(f"… {KEPT}")
-    assert len(error.message) < 600
+    assert error.message.startswith(
+        "502: a gateway or proxy answered in place of the API: '<html> <body>Bad gateway Bad gateway "
+    )
+    assert error.message.endswith(f"…'; check the network and ANTHROPIC_BASE_URL {KEPT}")
+    assert len(error.message) < 700
     assert ("server", 502, None) == (error.kind, error.status, error.request_id)
 
 

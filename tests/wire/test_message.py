@@ -51,6 +51,33 @@ def test_a_deep_body_is_one_that_cannot_be_read() -> None:
     assert deep == assemble_message([{"type": "message_start", "message": {}}, start, *deltas])["content"][0]["input"]
 
 
+def test_the_halves_of_a_character_are_joined_over_deltas() -> None:
+    """In text, thinking and input; a half that stays alone is U+FFFD, in the events too."""
+    parts = ("a \ud83d", "\ude00 \ud83d")
+    events = [
+        START,
+        *_block({"type": "text", "text": ""}, *({"type": "text_delta", "text": part} for part in parts)),
+        *_block(
+            {"type": "tool_use", "id": "t", "name": "n", "input": {}},
+            {"type": "input_json_delta", "partial_json": '{"a": "\ud83d'},
+            {"type": "input_json_delta", "partial_json": '\ude00\\ud83d"}'},
+            index=1,
+        ),
+        STOP,
+    ]
+    answer = parse_response(_stream(*events))
+    assert "a \U0001f600 \ufffd" == answer.blocks[0]["text"]
+    assert {"a": "\U0001f600\ufffd"} == answer.blocks[1]["input"]
+    assert "a \ufffd" == answer.events[2]["delta"]["text"]
+    assert answer.complete
+
+
+def test_a_plain_answer_with_half_a_character_can_be_read() -> None:
+    """Its usage counts; the text has U+FFFD in place of the half."""
+    answer = parse_response(_plain({"content": [{"type": "text", "text": "a \ud83d"}], "usage": {"input_tokens": 1}}))
+    assert ("a \ufffd", {"input_tokens": 1}) == (answer.blocks[0]["text"], answer.usage)
+
+
 def test_a_stream_makes_the_message_that_it_was_cut_from() -> None:
     """Text, thinking, a tool's input, citations, compaction; what a delta's usage states takes the old one's place."""
     events = [

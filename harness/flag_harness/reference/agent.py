@@ -100,9 +100,10 @@ class Agent:
     async def send(self, text: str | None) -> AsyncGenerator[Event, None]:
         """Send `text` and run the turn to its end; with None, continue a user turn that has no answer yet.
 
-        An unanswered turn is kept, and the text joins it. The last event is `TurnEnded` or `AgentError`. No `Exception`
-        is raised; a refused command and a cancellation, which derive from `BaseException` alone, are. The next `send`
-        continues after either.
+        An unanswered turn is kept, and the text joins it. A turn that the model refused (`TurnEnded` says `refusal`) is
+        taken out of the conversation, with any part of an answer; None sends it again. The last event is `TurnEnded` or
+        `AgentError`. No `Exception` is raised; a refused command and a cancellation, which derive from `BaseException`
+        alone, are. The next `send` continues after either.
         """
         if await self._is_sending():
             yield self._fail(Failure("busy", "another send of this agent is under way; wait for its end, or close it"))
@@ -131,7 +132,7 @@ class Agent:
         return self._sending
 
     def _check_text(self, text: str | None) -> None:
-        if text is None and not is_unanswered(self.context.messages):
+        if text is None and self._session.refused is None and not is_unanswered(self.context.messages):
             raise TurnError(Failure("request", "there is no unanswered turn to continue; send a text"))
         if text is not None and not text.strip():
             raise TurnError(Failure("request", "the text is empty, which the API does not accept; send some words"))
@@ -143,6 +144,9 @@ class Agent:
     async def _turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)
         transition = self._transition(settings.combination)
+        if text is None and self._session.refused is not None:
+            self._session.update(messages=self._session.refused)
+        self._session.refused = None
         self._add_user_turn(text, settings.combination, transition)
         if transition is not None:
             yield Transition(self._session.clock.now(), transition)

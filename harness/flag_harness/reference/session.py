@@ -9,6 +9,7 @@ from flag_harness.clock import Clock
 from flag_harness.errors import ContextError
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.conversation import Messages
 from flag_harness.reference.request.failure import Failure, TurnError
 from flag_harness.reference.request.request import RequestTemplate
 from flag_harness.reference.request.retry import RetryPolicy
@@ -34,6 +35,8 @@ class AgentSession:
     toolbox: Toolbox
     context: Context
     path: Path | None
+    refused: Messages | None = None
+    """The conversation with the turn that the model refused last, until the user says something else."""
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the context, and save it."""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from flag_harness.reference.context.conversation import Messages, with_answer, with_results
+from flag_harness.reference.context.conversation import Messages, with_answer, with_results, without_last_turn
 from flag_harness.reference.context.heal import INTERRUPTED
 from flag_harness.reference.events import Event, ToolResult, ToolUse, TurnEnded
 from flag_harness.reference.logs import log_event
@@ -26,7 +26,7 @@ MAX_TRUNCATED_CALLS = 3
 MAX_EMPTY_PAUSES = 3
 """A turn ends with an error after this many empty pauses in a row: the next request would be the same."""
 
-_PAUSED = "pause_turn"
+_PAUSED, _REFUSED = "pause_turn", "refusal"
 _RUNS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
 """Stop reasons after which complete calls are run; after any other, the model did not mean to call."""
 
@@ -46,6 +46,10 @@ class AgentTurn:
                 async for event in request_events:
                     yield event
             answer, before = request.answer, self._session.context.messages
+            if answer.stop_reason == _REFUSED:
+                self._take_back(answer)
+                yield TurnEnded(self._session.clock.now(), answer.stop_reason)
+                return
             self._add_answer(answer)
             async with aclosing(self._run_calls(answer, request.toolbox)) as tool_events:
                 async for event in tool_events:
@@ -60,6 +64,12 @@ class AgentTurn:
         context = self._session.context
         messages = with_answer(context.messages, answer.content)
         self._session.update(messages=messages, usage=context.usage + answer.usage)
+
+    def _take_back(self, answer: ModelAnswer) -> None:
+        """Take the refused turn out of the conversation: sent again, it would be refused again (documented)."""
+        context = self._session.context
+        self._session.refused = context.messages
+        self._session.update(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
 
     @staticmethod
     def _continues(answer: ModelAnswer) -> bool:

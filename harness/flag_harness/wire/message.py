@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.wire.json import decode_json
+from flag_harness.wire.json import decode_json, join_all_surrogates, join_surrogates
 from flag_harness.wire.sse import ServerSentEvent, decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Response, is_stream, response_body
 
@@ -67,25 +67,27 @@ def parse_response(response: Response) -> ParsedResponse:
         return ParsedResponse(None, False, None, False, None)
     ended = isinstance(response[-1], End) and not response[-1].abandoned
     if is_stream(head):
-        events = tuple(json_events(decode_events(piece.data for piece in response if isinstance(piece, Chunk))))
+        raw = tuple(json_events(decode_events(piece.data for piece in response if isinstance(piece, Chunk))))
+        events = tuple(map(join_all_surrogates, raw))
         kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)
-        return ParsedResponse(head.status, True, assemble_message(events), "message_stop" in kinds, error, events)
+        return ParsedResponse(head.status, True, assemble_message(raw), "message_stop" in kinds, error, events)
     value = decode_json(response_body(response))
     error = _object(value.get("error")) if isinstance(value, dict) else None
     return ParsedResponse(head.status, False, value, ended or value is not None, error)
 
 
 def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
-    """Yield the events' data that are JSON objects, decoded."""
-    return (data for event in events if isinstance(data := decode_json(event.data), dict))
+    """Yield the events' data that are JSON objects. Half a surrogate pair stays, so that deltas can be joined."""
+    decoded = (decode_json(event.data, keep_halves=True) for event in events)
+    return (data for data in decoded if isinstance(data, dict))
 
 
 def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Assemble the message from the data of its events, as far as they arrived; return an empty one if none starts it.
 
     A delta's usage is cumulative: its counts replace those of `message_start`. A tool's input that is not JSON stays
-    text.
+    text. The halves of a surrogate pair in two deltas are joined.
     """
     message: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
@@ -102,7 +104,12 @@ def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 _update_message(message, event)
     for (index, key), parts in texts.items():
         blocks[index][key] = _join_text(blocks[index].get(key), key, "".join(parts))
-    return {**message, "content": [blocks[index] for index in sorted(blocks)]} if message or blocks else message
+    if blocks:
+        message = {**message, "content": [blocks[index] for index in sorted(blocks)]}
+    elif message:
+        message = {**message, "content": []}
+    joined: dict[str, Any] = join_all_surrogates(message)
+    return joined
 
 
 def _add_delta(
@@ -128,7 +135,7 @@ def _join_text(before: Any, key: str, text: str) -> Any:
         return (before if isinstance(before, str) else "") + text
     if not text:
         return before
-    value = decode_json(text)
+    value = decode_json(join_surrogates(text))
     return value if value is not None else text
 
 

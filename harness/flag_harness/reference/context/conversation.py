@@ -43,6 +43,22 @@ def with_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Message
     return (*messages, {"role": "user", "content": [outcome.block for outcome in outcomes]})
 
 
+def without_last_turn(messages: Messages) -> Messages:
+    """Return the messages without what the user said last and all that followed.
+
+    Tool results before the user's words stay, because their calls need them.
+    """
+    for index in reversed(range(len(messages))):
+        if messages[index]["role"] != "user":
+            continue
+        blocks = _blocks(messages[index]["content"])
+        results = [block for block in blocks if block["type"] == "tool_result"]
+        if len(results) < len(blocks):
+            kept = ({"role": "user", "content": results},) if results else ()
+            return (*messages[:index], *kept)
+    return ()
+
+
 def is_unanswered(messages: Messages) -> bool:
     """Return whether the last turn is the user's."""
     return bool(messages) and messages[-1]["role"] == "user"

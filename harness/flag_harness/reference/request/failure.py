@@ -1,5 +1,6 @@
 """What went wrong with a request, as a value: exceptions of any SDK version, classified by their status."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -33,6 +34,8 @@ _KINDS: Mapping[int, str] = {
     529: "overloaded",
 }
 _LONGEST_MESSAGE = 500
+_PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 
@@ -106,6 +109,8 @@ def _failure_of_status(error: Any) -> Failure:
     details = _details(error.body)
     in_stream = error.status_code < 400
     status = STATUS_OF_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
+    if not in_stream and _is_gateway_page(error, details):
+        return _failure_of_gateway(error)
     words = _shorten(str(details.get("message") or "") or str(error))
     return Failure(
         kind=_KINDS.get(status) or ("server" if status >= 500 else "request"),
@@ -116,6 +121,39 @@ def _failure_of_status(error: Any) -> Failure:
         headers={} if in_stream else {key.lower(): value for key, value in error.response.headers.items()},
         words=words,
     )
+
+
+def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
+    """Return whether the answer is from a gateway or the edge and not from the API, whose errors are JSON.
+
+    A 413 comes from the edge in any case, and a 429 means what it says, whoever sends it.
+    """
+    if error.status_code in (413, 429):
+        return False
+    kind = str(error.response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return kind in _PAGE_TYPES or _page_text(error).startswith("<") or (error.status_code == 403 and not details)
+
+
+def _failure_of_gateway(error: Any) -> Failure:
+    status, headers = error.status_code, {key.lower(): value for key, value in error.response.headers.items()}
+    page = _page_text(error)
+    title = _TITLE.search(page)
+    words = _shorten(title[1] if title else page)
+    sender = f" ({headers['server']})" if headers.get("server") else ""
+    return Failure(
+        kind="server" if status >= 500 else "connection",
+        message=(
+            f"{status}: a gateway or proxy{sender} answered in place of the API: {words!r}; check the network and "
+            "ANTHROPIC_BASE_URL"
+        ),
+        retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
+        status=status,
+        headers=headers,
+    )
+
+
+def _page_text(error: Any) -> str:
+    return error.body.lstrip() if isinstance(error.body, str) else str(error.message).lstrip()
 
 
 def _details(body: Any) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from flag_harness.reference.context.context import to_json_value
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
+from flag_harness.wire.json import join_all_surrogates, join_surrogates
 from flag_harness.wire.usage import Usage
 
 TRUNCATING_STOP_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
@@ -22,6 +23,12 @@ _DELTAS: Mapping[str, tuple[str, str, str]] = {
     "compaction_delta": ("compaction", "content", "content"),
 }
 """Deltas that append text: the block type that they belong to, their own key, and the block's key."""
+
+
+_SHOWN = ("text", "thinking")
+"""The keys of the texts that are shown as they arrive."""
+_FIRST_HALF, _SECOND_HALF = "\ud800", "\udc00"
+"""The first characters that are the first and second half of a surrogate pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ def answer_from_message(message: Any) -> ModelAnswer:
     """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
         raise BrokenAnswerError(f"no message came, but {_describe(message)}")
-    content = tuple(_to_json(block) for block in message.content)
+    content = tuple(join_all_surrogates(_to_json(block)) for block in message.content)
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
@@ -77,6 +84,7 @@ class Assembler:
         self._open: dict[str, Any] | None = None
         self._parts: dict[str, list[str]] = {}
         self._input: list[str] = []
+        self._half = ""
         self._unreadable: dict[str, Any] | None = None
         self._handlers: Mapping[str, Callable[[Any, float], Delta | None]] = {
             "message_start": self._message_start,
@@ -133,20 +141,31 @@ class Assembler:
         self._check_fits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._parts.setdefault(target, []).append(text)
-        if delta.type == "text_delta":
-            return TextDelta(at, text)
-        return ThinkingDelta(at, text) if delta.type == "thinking_delta" else None
+        if target not in _SHOWN:
+            return None
+        text = self._half + text
+        self._half = text[-1:] if _FIRST_HALF <= text[-1:] < _SECOND_HALF else ""
+        shown = join_surrogates(text.removesuffix(self._half))
+        return self._delta(block["type"], shown, at) if shown or not self._half else None
 
-    def _block_stop(self, event: Any, at: float) -> None:
+    @staticmethod
+    def _delta(kind: str, text: str, at: float) -> Delta:
+        """Return the delta to show; half a surrogate pair is held back until its other half arrives."""
+        return TextDelta(at, text) if kind == "text" else ThinkingDelta(at, text)
+
+    def _block_stop(self, event: Any, at: float) -> Delta | None:
         block = self._open_block(event)
         self._open = None
         for key, parts in self._parts.items():
             block[key] = (block.get(key) or "") + "".join(parts)
-        if written := "".join(self._input):
+        if written := join_surrogates("".join(self._input)):
             try:
                 block["input"] = _parse_input(written)
             except ValueError:
                 self._unreadable = block
+        block.update(join_all_surrogates(block))
+        rest, self._half = self._half, ""
+        return self._delta(block["type"], join_surrogates(rest), at) if rest else None
 
     def _message_delta(self, event: Any, at: float) -> None:
         if self._open is not None:
@@ -180,15 +199,10 @@ class Assembler:
 
 
 def _parse_input(written: str) -> Any:
-    """Parse a tool's input, a JSON object. Raise `ValueError` if it is invalid.
-
-    Half a surrogate pair is valid JSON, but no request could send it back, so it is refused too.
-    """
+    """Parse a tool's input, a JSON object. Raise `ValueError` if it is invalid."""
     value = json.loads(written)
     if not isinstance(value, dict):
         raise ValueError(written)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
-    if "\\u" in written:
-        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
