@@ -105,11 +105,11 @@ def test_a_blank_line_of_crlf_is_two_bytes(stream: Response) -> None:
 
 
 def test_half_an_event_is_no_json(stream: Response, events: tuple[bytes, ...]) -> None:
-    """Only one event is spoiled."""
-    spoiled = list(decode_events([response_body(_play(faults.malformed_json(), stream))]))
-    assert len(events) == len(spoiled)
+    """Only one event is changed."""
+    changed = list(decode_events([response_body(_play(faults.malformed_json(), stream))]))
+    assert len(events) == len(changed)
     with pytest.raises(json.JSONDecodeError):
-        json.loads(spoiled[10].data)
+        json.loads(changed[10].data)
 
 
 @pytest.mark.parametrize(

@@ -27,18 +27,18 @@ def client(upstream: Upstream) -> Any:
 def test_the_sdk_refuses_the_keyword(client: Any) -> None:
     """With its own words; the next call passes, and the client that was copied is as it was."""
     fault = refused_keyword(on=1)
-    spoiled = with_refused_keywords(client, fault)
+    changed = with_refused_keywords(client, fault)
     with pytest.raises(TypeError, match=r"^Messages\.create\(\) got an unexpected keyword argument 'beta'$"):
-        spoiled.messages.create(**ASK)
-    assert "tool_use" == spoiled.messages.create(**ASK).stop_reason
+        changed.messages.create(**ASK)
+    assert "tool_use" == changed.messages.create(**ASK).stop_reason
     assert "tool_use" == client.messages.create(**ASK).stop_reason
     assert [2, 1] == [fault.count.seen, fault.fired]
 
 
 def test_streams_and_betas_are_refused_too(client: Any) -> None:
     """All four calls."""
-    spoiled = with_refused_keywords(client, refused_keyword())
-    for messages in (spoiled.messages, spoiled.beta.messages):
+    changed = with_refused_keywords(client, refused_keyword())
+    for messages in (changed.messages, changed.beta.messages):
         for call in (messages.create, messages.stream):
             with pytest.raises(TypeError, match="unexpected keyword argument 'beta'"):
                 call(**ASK)
@@ -46,10 +46,10 @@ def test_streams_and_betas_are_refused_too(client: Any) -> None:
 
 def test_calls_that_take_the_keyword_are_left_alone(client: Any) -> None:
     """`betas` is a parameter of `beta.messages`, and of it alone."""
-    spoiled = with_refused_keywords(client, refused_keyword(keyword="betas"))
+    changed = with_refused_keywords(client, refused_keyword(keyword="betas"))
     with pytest.raises(TypeError, match="unexpected keyword argument 'betas'"):
-        spoiled.messages.create(**ASK)
-    assert "tool_use" == spoiled.beta.messages.create(betas=[], **ASK).stop_reason
+        changed.messages.create(**ASK)
+    assert "tool_use" == changed.beta.messages.create(betas=[], **ASK).stop_reason
 
 
 def test_a_keyword_that_the_sdk_takes_is_no_fault(client: Any) -> None:
@@ -64,10 +64,10 @@ def test_a_keyword_that_the_sdk_takes_is_no_fault(client: Any) -> None:
 def test_it_may_depend_on_the_call(client: Any) -> None:
     """`when` gets the call's name as the request's method."""
     fault = refused_keyword(when=lambda call: call.method == "stream")
-    spoiled = with_refused_keywords(client, fault, overloaded())
-    assert "tool_use" == spoiled.messages.create(**ASK).stop_reason
+    changed = with_refused_keywords(client, fault, overloaded())
+    assert "tool_use" == changed.messages.create(**ASK).stop_reason
     with pytest.raises(TypeError):
-        spoiled.messages.stream(**ASK)
+        changed.messages.stream(**ASK)
 
 
 def test_on_the_wire_it_does_nothing() -> None:

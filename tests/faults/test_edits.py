@@ -153,10 +153,10 @@ def test_a_stream_cut_by_itself_is_left_alone() -> None:
 
 def test_a_changed_body_has_no_stated_length(stream: Response) -> None:
     """A recorded length would be a lie; a body that is left alone keeps its own."""
-    spoiled, untouched = (_play(faults.stream_error(on=on), stream)[0] for on in (1, 2))
-    assert isinstance(spoiled, Head)
+    changed, untouched = (_play(faults.stream_error(on=on), stream)[0] for on in (1, 2))
+    assert isinstance(changed, Head)
     assert isinstance(untouched, Head)
-    assert ["", "99"] == [header_value(head.headers, "content-length") for head in (spoiled, untouched)]
+    assert ["", "99"] == [header_value(head.headers, "content-length") for head in (changed, untouched)]
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_fired_faults_are_not_blamed(upstream: Upstream, request_for: Callable[.
 def test_a_fault_that_never_fired_says_why(
     upstream: Upstream, stream: Response, plain: Response, request_for: Callable[..., Request]
 ) -> None:
-    """No request, none due, or nothing there to spoil: each in a sentence."""
+    """No request, none due, or nothing to change: each in a sentence."""
     start = "never fired: it saw 1 request, 1 due; "
     cases: list[tuple[object, Response, str]] = [
         (overloaded(on=5), plain, "fault overloaded:on=5 never fired: it saw 1 request, of which none was due"),

@@ -62,7 +62,7 @@ def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.FaultKind,
 
 
 def _tail(at: str) -> bool:
-    """Whether what follows the point may be too little for an event to be spoiled, doubled or swapped."""
+    """Whether what follows the point may be too little for an event to be changed, duplicated or swapped."""
     return at in {"after_message_stop", "after_message_delta"}
 
 

@@ -16,7 +16,7 @@ REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
 
 
 def _due(requests: int = 6, **when: Any) -> list[int]:
-    """The numbers of the requests that are spoiled."""
+    """The numbers of the requests that are changed."""
     fault = overloaded(**when)
     return [number for number in range(1, requests + 1) if fault(REQUEST) is not None]
 

@@ -149,7 +149,7 @@ class FaultKind:
 
     `stream_result` and `create_result` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
     `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as usual`,
-    `answers differently: ` and the fields of the message that silently differ, `late` where it waited longer, or
+    `answers differently: ` and the fields of the message that silently differ, `late` if it waited longer, or
     `does not apply`.
     """
 
