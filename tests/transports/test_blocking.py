@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.transports import block_network, guard_connections
+from flag_harness.transports import block_network_except, guard_connections
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def port() -> Iterator[int]:
 def test_a_host_that_is_not_named_is_refused(port: int, reach: str) -> None:
     """By whichever method a socket connects."""
     refused = pytest.raises(RuntimeError, match=r"^Network is disabled for host '127\.0\.0\.1'$")
-    with block_network(["localhost", "127"]), socket.socket() as sock, refused:
+    with block_network_except(["localhost", "127"]), socket.socket() as sock, refused:
         getattr(sock, reach)(("127.0.0.1", port))
     with socket.socket() as sock:
         assert not sock.connect_ex(("127.0.0.1", port))
@@ -29,7 +29,7 @@ def test_a_host_that_is_not_named_is_refused(port: int, reach: str) -> None:
 
 def test_a_host_is_named_whole(port: int) -> None:
     """An expression for a beginning does not let `127.0.0.1.evil.example` through."""
-    with block_network([r"127\.0\.0\.1"]), socket.socket() as sock:
+    with block_network_except([r"127\.0\.0\.1"]), socket.socket() as sock:
         assert not sock.connect_ex(("127.0.0.1", port))
         with pytest.raises(RuntimeError, match=r"^Network is disabled for host '127\.0\.0\.1\.evil\.example'$"):
             sock.connect(("127.0.0.1.evil.example", port))
@@ -46,7 +46,7 @@ def test_other_threads_are_refused_too(port: int) -> None:
             except RuntimeError as error:
                 raised.append(str(error))
 
-    with block_network():
+    with block_network_except():
         thread = threading.Thread(target=reach)
         thread.start()
         thread.join()

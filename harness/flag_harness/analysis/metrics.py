@@ -41,7 +41,7 @@ def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
     ]
     whole = [(model, answer) for model, answer in answers if is_successful(answer)]
     usages = [(model, usage) for model, answer in whole if (usage := reported_usage(answer)) is not None]
-    costs = [models.find_model(model).cost(usage) for model, usage in usages]
+    costs = [models.shipped_model(model).cost(usage) for model, usage in usages]
     firsts = [moment for _, response in exchanges if (moment := first_token(response)) is not None]
     return Metrics(
         requests=len(exchanges),

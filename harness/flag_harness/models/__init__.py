@@ -1,6 +1,6 @@
 """What each model accepts and costs: `models.toml`, in which every figure has its source and the day it was read."""
 
-from flag_harness.models.lookup import DEFAULT_MODEL, effort_for, find_model, shipped_models, thinking_parameters
+from flag_harness.models.lookup import DEFAULT_MODEL, effort_for, shipped_model, shipped_models, thinking_parameters
 from flag_harness.models.model import Figure, Model, ModelTable, Prices
 from flag_harness.models.table import EFFORTS, THINKING_KINDS, parse_model_table
 
@@ -13,8 +13,8 @@ __all__ = [
     "ModelTable",
     "Prices",
     "effort_for",
-    "find_model",
     "parse_model_table",
+    "shipped_model",
     "shipped_models",
     "thinking_parameters",
 ]

@@ -20,7 +20,7 @@ def shipped_models() -> ModelTable:
 
 
 @cache
-def find_model(model_id: str) -> Model:
+def shipped_model(model_id: str) -> Model:
     """Return the model with this id from the shipped table; see `ModelTable.find`.
 
     Log a warning, once in a process, if the table does not have it.

@@ -3,7 +3,7 @@
 This is the only package that knows HTTP clients, sockets and real clocks.
 """
 
-from flag_harness.transports.blocking import block_network, guard_connections
+from flag_harness.transports.blocking import block_network_except, guard_connections
 from flag_harness.transports.clients import (
     async_http_client,
     clock_for,
@@ -23,7 +23,7 @@ __all__ = [
     "SIMULATING",
     "SystemClock",
     "async_http_client",
-    "block_network",
+    "block_network_except",
     "clock_for",
     "guard_connections",
     "http_client",

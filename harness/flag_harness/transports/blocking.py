@@ -1,4 +1,4 @@
-"""Block the network except for named hosts, as pytest-recording's `block_network` does."""
+"""Block the network except for named hosts, as pytest-recording's `block_network_except` does."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 
 @contextmanager
-def block_network(allowed: Sequence[str] = ()) -> Iterator[None]:
+def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
     """Raise `RuntimeError` at every attempt to connect to a host that no regular expression in `allowed` matches.
 
     An expression must match the whole host, as the socket gets it: the address after a lookup, or the path of a Unix

@@ -85,7 +85,7 @@ def read_headers(message: Any) -> Headers:
     return tuple([(name.decode(_LATIN_1).lower(), value.decode(_LATIN_1)) for name, value in message.headers.raw])
 
 
-def read_timeout(http_request: Any) -> float:
+def client_read_timeout(http_request: Any) -> float:
     """Return the client's read timeout in seconds: how long it waits for the next bytes; infinite if it has none."""
     seconds = http_request.extensions.get("timeout", {}).get("read")
     return math.inf if seconds is None else float(seconds)

@@ -7,7 +7,7 @@ from types import GeneratorType, ModuleType
 from typing import Any, ClassVar
 
 from flag_harness.clock import Clock
-from flag_harness.transports.http_library import HttpLibrary, read_headers, read_request, read_timeout
+from flag_harness.transports.http_library import HttpLibrary, client_read_timeout, read_headers, read_request
 from flag_harness.transports.open_exchange import OpenExchange
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Layer, Piece, Request, Response, Upstream
 
@@ -60,7 +60,7 @@ class _UpstreamTransport:
 
     def _play(self, exchange: OpenExchange, pieces: Iterable[Piece], http_request: Any) -> Iterator[Head | bytes]:
         """Yield the head, then the bytes, each at its time."""
-        clock, start, patience = exchange.clock, exchange.start, read_timeout(http_request)
+        clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
         try:
             for piece in pieces:
@@ -83,7 +83,7 @@ class _UpstreamTransport:
 
     async def _async_play(self, exchange: OpenExchange, source: AsyncGenerator[Piece], http_request: Any) -> Any:
         """Do what `_play` does, for an async client."""
-        clock, start, patience = exchange.clock, exchange.start, read_timeout(http_request)
+        clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
         async with aclosing(exchange.async_edit(source)) as pieces:
             async for piece in pieces:

@@ -31,9 +31,9 @@ def block_network(request: pytest.FixtureRequest, record_mode: str, vcr_markers:
     if not _is_network_blocked(request, record_mode, vcr_markers):
         yield
         return
-    from flag_harness.transports import block_network
+    from flag_harness.transports import block_network_except
 
-    with block_network(request.getfixturevalue("allowed_hosts") or ()):
+    with block_network_except(request.getfixturevalue("allowed_hosts") or ()):
         yield
 
 
