@@ -1,5 +1,7 @@
 """Flags in the environment, and the ids of their combinations."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,38 @@ def test_flags_whose_combinations_would_have_no_ids_of_their_own_are_refused(fla
 def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
     """Any variable that a process can be given will do."""
     check_flags(flags)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "expected"),
+    [
+        (Flag("a", "A", on="1", off="0"), "1", True),
+        (Flag("a", "A", on="1", off="0"), "0", False),
+        (Flag("a", "A", on="v2"), "v2", True),
+        (Flag("a", "A", on="off", off="true"), "true", False),
+        (Flag("a", "A", on=None, off="false", default=True), "", True),
+        (Flag("a", "A", on=None, off="false", default=True), "false", False),
+        (Flag("a", "A", on=None, off="false", default=True), "true", True),
+    ],
+)
+def test_a_flag_with_values_of_its_own_is_read_by_them(flag: Flag, text: str, expected: bool) -> None:
+    """An unset variable means the default."""
+    assert expected is flag.is_enabled({"A": text} if text else {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([Flag("a", "A"), Flag("no-a", "B")], "a flag cannot be called 'no-a' beside 'a'"),
+        ([Flag("a", "A", on="1", off="1")], "flag 'a' is on and off with the same value, '1'"),
+        ([Flag("a", "A", excludes=("b",))], "flag 'a' excludes 'b', which is not among these flags (a)"),
+        (
+            [Flag("a", "A", ("b",), on=None, off="0", default=True), Flag("b", "B")],
+            "flag 'a' is on by default and requires 'b', which is off by default",
+        ),
+    ],
+)
+def test_flags_that_contradict_each_other_are_refused(flags: list[Flag], message: str) -> None:
+    """Before anything runs, in one line."""
+    with pytest.raises(FlagError, match=rf"^{re.escape(message)}"):
+        check_flags(flags)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, Flag
-from flag_harness.matrix import Combination, all_combinations, pin_flags
+from flag_harness.flags import SHIPPED, STREAMING, Flag
+from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags
 
 
 @st.composite
@@ -127,3 +127,31 @@ def test_a_pin_that_is_no_flag_is_an_error_that_lists_them() -> None:
     with pytest.raises(FlagError) as caught:
         pin_flags(SHIPPED, {"streeming": True, "streaming": True})
     assert "no flag is called 'streeming'; declared: streaming, prompt_cache, extended_output" == str(caught.value)
+
+
+CONCISE = Flag("concise", "CONCISE", on=None, off="false", default=True)
+PLANNER = Flag("planner", "PLANNER_V2", on="1", off="0", excludes=("concise",))
+
+
+def test_a_flag_that_is_on_by_default_is_named_if_it_is_switched_off() -> None:
+    """`off` is the combination of all defaults; the ids say what differs from it."""
+    found = {one.id: one.environ for one in all_combinations([CONCISE, PLANNER])}
+    assert {
+        "off": {"CONCISE": None, "PLANNER_V2": "0"},
+        "no-concise": {"CONCISE": "false", "PLANNER_V2": "0"},
+        "no-concise+planner": {"CONCISE": "false", "PLANNER_V2": "1"},
+    } == found
+
+
+@pytest.mark.parametrize("combination", all_combinations([CONCISE, PLANNER, STREAMING]), ids=lambda one: one.id)
+def test_an_id_reads_back_as_its_combination(combination: Combination) -> None:
+    """So that recordings can say under which combination they were made."""
+    assert combination == parse_combination(combination.flags, combination.id)
+    assert parse_combination([STREAMING], "planner") is None
+
+
+def test_a_pin_that_breaks_an_exclusion_is_refused() -> None:
+    """In one line that says what to pin."""
+    with pytest.raises(FlagError, match=r"^planner=True excludes concise=True; pin concise=False$"):
+        pin_flags([CONCISE, PLANNER], {"planner": True})
+    assert "no-concise+planner" == pin_flags([CONCISE, PLANNER], {"planner": True, "concise": False}).id

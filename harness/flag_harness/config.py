@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -31,9 +31,16 @@ class _HeaderTable(msgspec.Struct):
     keep: TextList = ()
 
 
+_FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")]
+
+
 class _FlagTable(msgspec.Struct):
     env: Text
-    requires: Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")] = ()
+    requires: _FlagNames = ()
+    excludes: _FlagNames = ()
+    on: Text | None = None
+    off: Text | None = None
+    default: Switch = False
 
 
 class _ConfigTable(msgspec.Struct):
@@ -122,7 +129,9 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
             f'{where} {name} = {value!r} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}'
         )
     flag = convert_table(value, _FlagTable, f"{where} {name}")
-    return Flag(name, flag.env, flag.requires)
+    on = flag.on if flag.on is not None or flag.default else "true"
+    off = flag.off if flag.off is not None or not flag.default else "false"
+    return Flag(name, flag.env, flag.requires, on, off, flag.default, flag.excludes)
 
 
 def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:

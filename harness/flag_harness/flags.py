@@ -10,6 +10,10 @@ TRUE_VALUES = frozenset({"true", "t", "yes", "y", "1"})
 """The values that turn a flag on, in any case; all others turn it off."""
 
 OFF = "off"
+"""The id of the combination in which every flag is at its default."""
+
+NO = "no-"
+"""What stands before the name of a flag in an id if the flag is on by default and switched off."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE = re.compile(r"[^\s=\0]+")
@@ -17,15 +21,37 @@ _VARIABLE = re.compile(r"[^\s=\0]+")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag that the environment variable `env` turns on; it may only be on if the flags in `requires` are."""
+    """A switch that an environment variable turns on or off.
+
+    Attributes:
+        name: the name in marks, ids and reports.
+        env: the environment variable.
+        requires: the flags that must be on if this one is.
+        on: the value of the variable that turns the flag on; None if the variable is unset then.
+        off: the value that turns it off; None if the variable is unset then.
+        default: whether the flag is on if the variable is unset.
+        excludes: the flags that must be off if this one is on.
+    """
 
     name: str
     env: str
     requires: tuple[str, ...] = ()
+    on: str | None = "true"
+    off: str | None = None
+    default: bool = False
+    excludes: tuple[str, ...] = ()
 
     def is_enabled(self, environ: Mapping[str, str]) -> bool:
-        """Return whether the environment turns the flag on."""
-        return _is_true(environ.get(self.env, ""))
+        """Return whether the environment turns the flag on. `on` and `off` count as written, else `true`, `1`, ...
+
+        An unset or empty variable leaves the flag at its default.
+        """
+        text = environ.get(self.env, "").strip()
+        if not text:
+            return self.default
+        if text in (self.on, self.off):
+            return text == self.on
+        return text.lower() in TRUE_VALUES
 
 
 STREAMING = Flag("streaming", "ENABLE_STREAMING")
@@ -65,12 +91,27 @@ def check_flags(flags: Sequence[Flag]) -> None:
             raise FlagError(f"two flags are called {flag.name!r}; give one of them another name")
         if other := next((earlier.name for earlier in flags[:index] if earlier.env == flag.env), None):
             raise FlagError(f"flags {other!r} and {flag.name!r} share the variable {flag.env}; give each its own")
-        if missing := [name for name in flag.requires if name not in names]:
+        if f"{NO}{flag.name}" in names:
             raise FlagError(
-                f"flag {flag.name!r} requires {missing[0]!r}, which is not among these flags ({', '.join(names)}); "
-                f"add {missing[0]!r} to them"
+                f"a flag cannot be called {NO + flag.name!r} beside {flag.name!r}: that is how ids say that "
+                f"{flag.name!r} is switched off; give it another name"
             )
+        if flag.on == flag.off:
+            raise FlagError(f"flag {flag.name!r} is on and off with the same value, {flag.on!r}; give it two values")
+        _check_constraints(flag, {other.name: other for other in flags})
 
 
-def _is_true(text: str) -> bool:
-    return text.strip().lower() in TRUE_VALUES
+def _check_constraints(flag: Flag, flags: Mapping[str, Flag]) -> None:
+    """Raise `FlagError` if a constraint of the flag names an unknown flag, or the defaults break it."""
+    for verb, others, wanted in (("requires", flag.requires, True), ("excludes", flag.excludes, False)):
+        for name in others:
+            if name not in flags:
+                raise FlagError(
+                    f"flag {flag.name!r} {verb} {name!r}, which is not among these flags ({', '.join(flags)}); "
+                    f"add {name!r} to them"
+                )
+            if flag.default and flags[name].default is not wanted:
+                raise FlagError(
+                    f"flag {flag.name!r} is on by default and {verb} {name!r}, which is {'off' if wanted else 'on'} by "
+                    "default; change one of the defaults"
+                )

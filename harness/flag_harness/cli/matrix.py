@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from flag_harness.config import read_config
-from flag_harness.flags import SHIPPED, combination_id
+from flag_harness.flags import SHIPPED
 from flag_harness.matrix import Combination, all_combinations
 
 _EXAMPLES = """examples:
@@ -17,9 +17,9 @@ The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without th
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `all_combinations`."""
+    """Add `matrix`."""
     parser = subparsers.add_parser(
-        "all_combinations",
+        "matrix",
         help="list the combinations of the declared flags",
         description="List the combinations of the declared flags; a star marks the one that the environment selects.",
         epilog=_EXAMPLES,
@@ -35,7 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from flag_harness.reference.settings import read_settings
 
         read_settings(os.environ)  # raises if one of the reference agent's numbers is invalid
-    selected = combination_id(flag.name for flag in config.flags if flag.is_enabled(os.environ))
+    selected = Combination(config.flags, frozenset(one.name for one in config.flags if one.is_enabled(os.environ))).id
     combinations = all_combinations(config.flags)
     if arguments.json:
         print(json.dumps({"selected": selected, "combinations": {one.id: _set_variables(one) for one in combinations}}))

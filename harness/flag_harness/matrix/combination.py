@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations as subsets
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import OFF, Flag, check_flags, combination_id
+from flag_harness.flags import NO, OFF, Flag, check_flags, combination_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,14 @@ class Combination:
 
     @property
     def id(self) -> str:
-        """`off`, `streaming`, `streaming+prompt_cache`, and so on, in the declared order of the flags."""
-        return combination_id(flag.name for flag in self.flags if flag.name in self.on)
+        """`off`, `streaming`, `streaming+no-concise`, and so on: the flags that are not at their default, in order."""
+        changed = (flag for flag in self.flags if (flag.name in self.on) is not flag.default)
+        return combination_id(f"{NO}{flag.name}" if flag.default else flag.name for flag in changed)
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """The environment variables of the flags: `true` if a flag is on, `None` (unset) if it is off."""
-        return {flag.env: "true" if flag.name in self.on else None for flag in self.flags}
+        """The environment variables of the flags: the `on` or `off` value of each, `None` if it is to be unset."""
+        return {flag.env: flag.on if flag.name in self.on else flag.off for flag in self.flags}
 
     @property
     def values(self) -> dict[str, bool]:
@@ -35,24 +36,28 @@ class Combination:
 
 
 def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
-    """Return every combination in which the flags that are on have the flags that they require, fewest flags first.
+    """Return every combination that the flags' constraints allow, the fewest changes from the defaults first.
 
     Raise `FlagError` if the flags are invalid; see `check_flags`.
     """
     declared = tuple(flags)
     check_flags(declared)
-    names = [flag.name for flag in declared]
-    choices = (frozenset(on) for size in range(len(names) + 1) for on in subsets(names, size))
-    return tuple(Combination(declared, on) for on in choices if _has_required_flags(declared, on))
+    names, defaults = [flag.name for flag in declared], _defaults(declared)
+    choices = (
+        defaults.symmetric_difference(changed) for size in range(len(names) + 1) for changed in subsets(names, size)
+    )
+    return tuple(Combination(declared, on) for on in choices if _is_allowed(declared, on))
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
     """Return the combination of these flags that an id names, or None if it names none of theirs."""
     names = [] if combination_id == OFF else combination_id.split("+")
     declared = tuple(flags)
-    if not combination_id or not {flag.name for flag in declared}.issuperset(names):
+    changes = {f"{NO}{flag.name}" if flag.default else flag.name: flag for flag in declared}
+    if not combination_id or not changes.keys() >= {*names}:
         return None
-    return Combination(declared, frozenset(names))
+    changed = {changes[name].name for name in names}
+    return Combination(declared, _defaults(declared) ^ changed)
 
 
 def name_of_test(case: str, combination: str) -> str:
@@ -66,7 +71,7 @@ def name_of_test(case: str, combination: str) -> str:
 
 
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
-    """Return the combination in which exactly the flags that `pins` sets to True are on.
+    """Return the combination in which the flags have the values of `pins`, and the others their defaults.
 
     Raise `FlagError` if a name is not declared, a value is not a bool, or a flag that is on lacks one that it requires.
     """
@@ -78,12 +83,18 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
     for name, pin in pins.items():
         if not isinstance(pin, bool):
             raise FlagError(f"{name}={pin!r} must be True or False")
-    on = frozenset(name for name, pin in pins.items() if pin)
+    on = frozenset(flag.name for flag in declared if pins.get(flag.name, flag.default))
     for flag in declared:
         if flag.name in on and (missing := [name for name in flag.requires if name not in on]):
             raise FlagError(f"{flag.name}=True requires {missing[0]}=True; pin it too")
+        if flag.name in on and (excluded := [name for name in flag.excludes if name in on]):
+            raise FlagError(f"{flag.name}=True excludes {excluded[0]}=True; pin {excluded[0]}=False")
     return Combination(declared, on)
 
 
-def _has_required_flags(flags: Iterable[Flag], on: frozenset[str]) -> bool:
-    return all(on.issuperset(flag.requires) for flag in flags if flag.name in on)
+def _defaults(flags: Iterable[Flag]) -> frozenset[str]:
+    return frozenset(flag.name for flag in flags if flag.default)
+
+
+def _is_allowed(flags: Iterable[Flag], on: frozenset[str]) -> bool:
+    return all(on.issuperset(flag.requires) and on.isdisjoint(flag.excludes) for flag in flags if flag.name in on)

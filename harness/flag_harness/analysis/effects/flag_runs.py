@@ -18,8 +18,10 @@ _COMPARED_HEADER_PREFIX = "anthropic-"
 
 
 def flag_space(flags: Iterable[Flag]) -> FlagSpace:
-    """Return the space of these flags: each is off by default."""
-    return FlagSpace([MatrixFlag(flag.name, requires=flag.requires) for flag in flags])
+    """Return the space of these flags."""
+    return FlagSpace(
+        [MatrixFlag(flag.name, default=flag.default, requires=flag.requires, excludes=flag.excludes) for flag in flags]
+    )
 
 
 def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
