@@ -8,6 +8,7 @@ from flag_harness.matrix.covering import (
     single_changes,
     uncovered_tuples,
 )
+from flag_harness.matrix.selection import flag_space, select_combinations
 from flag_harness.matrix.space import FlagSpace, MatrixFlag, Row
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "Row",
     "all_combinations",
     "covering_array",
+    "flag_space",
     "full_matrix",
     "name_of_test",
     "parse_combination",
     "pin_flags",
     "random_sample",
+    "select_combinations",
     "single_changes",
     "uncovered_tuples",
 ]

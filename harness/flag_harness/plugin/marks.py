@@ -7,15 +7,15 @@ import pytest
 from flag_harness.config import Config
 from flag_harness.errors import FlagError, HarnessError
 from flag_harness.flags import SHIPPED, Flag
-from flag_harness.matrix import Combination, all_combinations, pin_flags
+from flag_harness.matrix import Combination, pin_flags, select_combinations
 
 CONFIG = pytest.StashKey[Config]()
 """The project's `[tool.flag-harness]`."""
 
 MARKS = (
-    "flag_matrix(*names): run the test once under every combination of these flags, or of all declared flags if none "
-    "is named",
-    "flags(**pins): run the test with these flags on or off; the others stay off",
+    "flag_matrix(*names, strength=None): run the test once under every combination of these flags, or of all declared "
+    "flags if none is named; strength=2, 3 or 4 runs a covering array instead, 'full' any number of combinations",
+    "flags(**pins): run the test with these flags on or off; the others stay at their defaults",
     "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2)), or "
     "spelled as on the command line, 'overloaded:on=2'",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
@@ -41,7 +41,7 @@ def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
 def item_combinations(node: pytest.Item) -> tuple[Combination, ...]:
     """Return the combinations of all items of the item's test function."""
     flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
-    return (pinned_combination(node, flags),) if mark is None else _named_matrix(flags, mark.args, node.nodeid)
+    return (pinned_combination(node, flags),) if mark is None else _mark_combinations(node.config, mark, node.nodeid)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,7 +50,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if mark is None:
         return
     _add_combination_fixture(metafunc.fixturenames)
-    combinations = _named_matrix(declared_flags(metafunc.config), mark.args, metafunc.definition.nodeid)
+    combinations = _mark_combinations(metafunc.config, mark, metafunc.definition.nodeid)
     ids = [combination.id for combination in combinations]
     metafunc.parametrize("harness_combination", combinations, ids=ids, indirect=True)
 
@@ -84,18 +84,37 @@ def _pins(mark: pytest.Mark) -> Mapping[str, bool]:
     return mark.kwargs
 
 
-def _named_matrix(flags: Sequence[Flag], names: Sequence[str], nodeid: str) -> tuple[Combination, ...]:
-    """Return the matrix of the named flags in declared order, or of all declared flags if none is named.
+def add_matrix_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-matrix`."""
+    group.addoption(
+        "--harness-matrix",
+        metavar="SELECTION",
+        default="",
+        help="the combinations of every matrix test, in place of those that its mark selects: "
+        "full, 2, 3 or 4 (a covering array of that strength), single (one flag at a time), or random:N,SEED",
+    )
 
-    Shipped flags can be named even if the project does not declare them.
+
+def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
+    """Return the combinations of a test: those that the command line selects, or else those that its mark selects.
+
+    The flags are the named ones in declared order, or all declared flags if none is named. Shipped flags can be named
+    even if the project does not declare them.
     """
+    flags, names = declared_flags(config), mark.args
     by_name = {flag.name: flag for flag in _merge_flags(flags, SHIPPED)}
     location = f"{nodeid}: @pytest.mark.flag_matrix"
     if unknown := [name for name in names if name not in by_name]:
         known = ", ".join(by_name)
         raise pytest.Collector.CollectError(f"{location}: no flag is called {unknown[0]!r}; declared: {known}")
+    if wrong := [keyword for keyword in mark.kwargs if keyword != "strength"]:
+        raise pytest.Collector.CollectError(
+            f"{location}: {wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "
+            f"pin one with @pytest.mark.flags({wrong[0]}=True)"
+        )
     try:
-        return all_combinations([flag for name, flag in by_name.items() if name in names] or flags)
+        selection = config.getoption("--harness-matrix") or str(mark.kwargs.get("strength") or "")
+        return select_combinations([flag for name, flag in by_name.items() if name in names] or flags, selection)
     except HarnessError as error:
         raise pytest.Collector.CollectError(f"{location}: {error}") from None
 

@@ -9,19 +9,12 @@ from flag_harness.analysis.effects.request_changes import SentRequest, simplify_
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import body_value
 from flag_harness.flags import Flag
-from flag_harness.matrix import FlagSpace, MatrixFlag, name_of_test, parse_combination
+from flag_harness.matrix import flag_space, name_of_test, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
-
-
-def flag_space(flags: Iterable[Flag]) -> FlagSpace:
-    """Return the space of these flags."""
-    return FlagSpace(
-        [MatrixFlag(flag.name, default=flag.default, requires=flag.requires, excludes=flag.excludes) for flag in flags]
-    )
 
 
 def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:

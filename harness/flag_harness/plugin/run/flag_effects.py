@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.matrix import name_of_test
+from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
@@ -131,8 +131,6 @@ class FlagEffects:
         return [self._runs[nodeid] for nodeid in sorted(self._runs)]
 
     def _space(self) -> "FlagSpace":
-        from flag_harness.analysis.effects.flag_runs import flag_space
-
         return flag_space(self._used_flags())
 
     def _used_flags(self) -> "list[Flag]":
