@@ -1,6 +1,7 @@
 """Differences between two JSON values, by path, and between two texts, by words."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -41,7 +42,16 @@ class Difference:
     at: Steps = field(default=(), compare=False)
     to: Steps = field(default=(), compare=False)
 
+    @property
+    def is_reordered(self) -> bool:
+        """Whether the same elements of a list were sent in another order."""
+        return (
+            isinstance(self.recorded, list) and isinstance(self.sent, list) and _same_elements(self.recorded, self.sent)
+        )
+
     def __str__(self) -> str:
+        if self.is_reordered:
+            return f"{self.path or 'body'}: {_describe_order(self.recorded, self.sent)}"
         recorded, sent = excerpts(self.recorded, self.sent)
         words = ""
         if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > LONGEST:
@@ -105,10 +115,36 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
             yield from _differences(ours, theirs, (*at, key), (*to, key), equal)
     elif isinstance(recorded, list) and isinstance(sent, list):
-        for block in _blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
-            yield from _block_differences(recorded, sent, block, (at, to), equal)
+        found = list(_list_differences(recorded, sent, (at, to), equal))
+        if found and _same_elements(recorded, sent):
+            found = [Difference(format_steps(at), recorded, sent, at, to)]
+        yield from found
     elif (recorded != sent or type(recorded) is not type(sent)) and not equal(recorded, sent):
         yield Difference(format_steps(to if recorded is ABSENT else at), recorded, sent, at, to)
+
+
+def _list_differences(
+    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], equal: Equal
+) -> Iterator[Difference]:
+    for block in _blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+        yield from _block_differences(recorded, sent, block, steps, equal)
+
+
+def _same_elements(recorded: list[Any], sent: list[Any]) -> bool:
+    """Return whether two lists have the same elements, in any order."""
+    return len(recorded) == len(sent) and Counter(map(_canonical_bytes, recorded)) == Counter(
+        map(_canonical_bytes, sent)
+    )
+
+
+def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
+    ours, theirs = (_truncate(redact_keys(_labels(values))) for values in (recorded, sent))
+    return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
+
+
+def _labels(values: list[Any]) -> str:
+    """Return the elements of a list by their names, if they have names."""
+    return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
 def _block_differences(

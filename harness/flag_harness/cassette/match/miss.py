@@ -11,9 +11,11 @@ from flag_harness.cassette.match.difference import Difference, changed_words, di
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchWord, betas, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
+from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
 
 MAX_SHOWN = 8
 """Differences that a report lists; the rest are counted."""
+NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED = 500
 """Recorded requests among which the nearest is searched: the first that have not been played, the test's own first.
 500 conversations of 200 turns, 50 MB, are ranked in half a second."""
@@ -33,7 +35,8 @@ class Miss:
     """A request without a recorded answer: `nearest` is the index of the nearest interaction, or None.
 
     `message` is the whole report: a line or two of summary and one for each difference. `reason` says what is wrong if
-    it is not a difference.
+    it is not a difference. `normalise` are the lines of `pyproject.toml` that take out of matching what looks like an
+    id, a date, a path, a number or an order; empty if nothing does.
     """
 
     sent: Interaction
@@ -41,6 +44,7 @@ class Miss:
     differences: tuple[Difference, ...]
     message: str
     reason: str = ""
+    normalise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,19 @@ class MissReporter:
         count = len(self.cassette.interactions)
         location = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
-        return Miss(sent, index, tuple(found), "\n".join([first, *lines, *self._command()]), reason)
+        normalise = normalise_lines(filter(None, map(variable_part, found)))
+        advice = (NORMALISE_ADVICE, *(f"  {line}" for line in normalise)) if normalise else ()
+        message = "\n".join([first, *lines, *advice, *self._command()])
+        return Miss(sent, index, tuple(found), message, reason, normalise)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
         yield f"The nearest is interaction {index}; it differs in:"
         for difference in islice(found, MAX_SHOWN):
-            flag = self.explain(difference.path)
-            yield f"  {difference}" + (f"   [the flag {flag} changes this]" if flag else "")
+            flag, part = self.explain(difference.path), variable_part(difference)
+            note = (
+                f"the flag {flag} changes this" if flag else f"looks like {part.kind}" if part and part.patterns else ""
+            )
+            yield f"  {difference}" + (f"   [{note}]" if note else "")
         if (omitted := len(found) - MAX_SHOWN) > 0:
             yield f"  ... and {omitted} more"
 

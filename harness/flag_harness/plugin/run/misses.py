@@ -41,7 +41,13 @@ def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, r
     if traffic.mask(text) == text:
         return text
     masked = [
-        {**row, "changes": [], "is_masked": True, "differences": list(map(traffic.mask, row["differences"]))}
+        {
+            **row,
+            "changes": [],
+            "normalise": [],
+            "is_masked": True,
+            "differences": list(map(traffic.mask, row["differences"])),
+        }
         for row in rows
     ]
     return msgspec.json.encode(masked).decode()
@@ -60,6 +66,7 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],
         "changes": [change.to_row() for change in changes],
         "refusal": "; ".join(change.refusal for change in changes if change.refusal),
+        "normalise": list(miss.normalise),
         "played": list(traffic.played),
         "is_masked": False,
         "recorded_from": cassette.envelope.upstream if cassette else None,
@@ -72,6 +79,8 @@ def describe_difference(difference: Any) -> str:
     from flag_harness.cassette.match.difference import changed_words
 
     path = difference.path or "body"
+    if difference.is_reordered:
+        return f"`{path}`, reordered"
     if isinstance(difference.recorded, str) and isinstance(difference.sent, str):
         words = changed_words(difference.recorded, difference.sent)
         return f"`{path}`, {words}: {_quote_words(words.recorded)} → {_quote_words(words.sent)}"
@@ -130,7 +139,11 @@ class MissCollector:
         for group in sorted(self._causes.values(), key=len, reverse=True):
             for line in group_lines(group):
                 terminalreporter.write_line(line)
-        if any(not row["refusal"] and row["changes"] for group in self._causes.values() for row in group):
+        if any(
+            not row["refusal"] and row["changes"] and not row["normalise"]
+            for group in self._causes.values()
+            for row in group
+        ):
             terminalreporter.write_line(self._advice())
 
     def pytest_sessionfinish(self) -> None:
@@ -171,6 +184,8 @@ def group_lines(rows: list[MissRow]) -> Iterator[str]:
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
     yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
+    if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
+        yield f"  if it differs at every run, in pyproject.toml: {' '.join(normalise)}"
     if reason := next((row["refusal"] for row in rows if row["refusal"]), ""):
         yield f"  no rebase: {reason}"
 

@@ -1,0 +1,148 @@
+"""Find the pattern of a difference that is an id, a date, a temporary path or a number, which differ at every run."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.cassette.match.difference import Difference
+from flag_harness.cassette.match.normalisers import Normalisers
+from flag_harness.errors import ConfigError
+
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DAY = "(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
+_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("an id", ("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "0x[0-9a-fA-F]{6,16}")),
+    (
+        "a temporary path",
+        (
+            r"(?:/private)?/(?:tmp|var/tmp|var/folders|dev/shm)/[^\s\"'`,;:)\]}>]+",
+            r"[A-Za-z]:\\(?:[^\\\s\"']+\\)*Te?mp\\[^\s\"'`,;:)\]}>]+",
+        ),
+    ),
+    (
+        "a date or time",
+        (
+            rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_TIME})?",
+            rf"(?:{_DAY},? )?(?:[0-9]{{1,2}}\.? {_MONTH}|{_MONTH} [0-9]{{1,2}}),? [0-9]{{4}}",
+            r"[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}",
+            _TIME,
+            f"{_DAY}\\b",
+            r"\b1[0-9]{9}(?:[0-9]{3})?(?:\.[0-9]+)?\b",
+        ),
+    ),
+)
+"""The patterns of each kind, the most specific first. The last of a date is a Unix timestamp."""
+_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
+_SHORTEST_ID = 6
+_SETTINGS = frozenset(
+    {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
+)
+"""Members of a body that are chosen, so that another value is a change."""
+_NAMES = frozenset({"model", "name", "role", "type"})
+"""Members whose texts are names."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariablePart:
+    """What differs: `kind` names it, and the normalisers take it out of matching."""
+
+    kind: str
+    patterns: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
+
+
+def variable_part(difference: Difference) -> VariablePart | None:
+    """Return what differs if it is an id, a date, a temporary path, a number or an order, or None."""
+    recorded, sent, at = difference.recorded, difference.sent, difference.at
+    if (at and (at[0] in _SETTINGS or at[-1] in _NAMES)) or difference.path in ("method", "anthropic-beta"):
+        return None
+    if difference.is_reordered:
+        return _part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
+    if isinstance(recorded, str) and isinstance(sent, str):
+        if at and _NUMBER.fullmatch(recorded) and _NUMBER.fullmatch(sent) and len(recorded) < _SHORTEST_ID:
+            return _part_at_path("a number", difference.path)
+        found = _text_patterns(recorded, sent)
+        kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
+        return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
+    return _part_at_path("a number", difference.path) if at and _is_number(recorded) and _is_number(sent) else None
+
+
+def _part_at_path(kind: str, path: str) -> VariablePart | None:
+    """Return the part at a path of the body, whatever the indices in it, or None if the path cannot be declared."""
+    path = re.sub(r"\[[0-9]+\]", "[*]", path)
+    try:
+        Normalisers(json=(path,))
+    except ConfigError:
+        return None
+    return VariablePart(kind, json=(path,))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def normalise_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
+    """Return the lines of `pyproject.toml` that take the parts out of matching; empty if there are none."""
+    parts = list(parts)
+    lists = {
+        "patterns": dict.fromkeys(one for part in parts for one in part.patterns),
+        "json": dict.fromkeys(one for part in parts for one in part.json),
+    }
+    lines = [f"{name} = [{', '.join(map(_toml_string, values))}]" for name, values in lists.items() if values]
+    return ("[tool.flag-harness.normalise]", *lines) if lines else ()
+
+
+def _toml_string(text: str) -> str:
+    return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
+
+
+def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
+    """Return kinds and patterns that make the two texts equal; empty if there are no such patterns."""
+    found: list[tuple[str, str]] = []
+    ours, theirs = recorded, sent
+    for kind, patterns in _KINDS:
+        for pattern in patterns:
+            if re.findall(pattern, ours) != re.findall(pattern, theirs):
+                found.append((kind, pattern))
+                ours, theirs = re.sub(pattern, "\0", ours), re.sub(pattern, "\0", theirs)
+    found += _token_patterns(_TOKEN.findall(ours), _TOKEN.findall(theirs))
+    normalisers = Normalisers(tuple(dict.fromkeys(pattern for _, pattern in found)))
+    is_enough = normalisers.normalise_value(recorded) == normalisers.normalise_value(sent)
+    return tuple(found) if found and is_enough else ()
+
+
+def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
+    """Return kinds and patterns of the words that differ, if both texts have as many words."""
+    if len(recorded) != len(sent):
+        return []
+    found = []
+    for index, (one, other) in enumerate(zip(recorded, sent, strict=True)):
+        if one != other and (pattern := _token_pattern(one, other, "".join(recorded[:index]))):
+            found.append(pattern)
+    return found
+
+
+def _token_pattern(one: str, other: str, before: str) -> tuple[str, str] | None:
+    """Return the kind and the pattern of two words, or None if they do not look like ids or numbers."""
+    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+        if len(one) >= _SHORTEST_ID and len(one) == len(other):
+            return "an id or a random number", rf"\b[0-9]{{{len(one)}}}\b"
+        context = re.search(r"[^\W\d_]+\W*$", before)
+        return ("a number", rf"{re.escape(context[0])}[0-9]+(?:\.[0-9]+)?") if context else None
+    prefix = re.match(r"(?:[A-Za-z]+[_-])*", one)
+    start = prefix[0] if prefix and other.startswith(prefix[0]) else ""
+    ids = one[len(start) :], other[len(start) :]
+    has_digits = any(map(str.isdigit, "".join(ids)))
+    if min(map(len, ids)) < (1 if start and has_digits else _SHORTEST_ID) or not has_digits:
+        return None
+    characters = next((name for name in _CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None)
+    if characters is None:
+        return None
+    shortest, longest = sorted(map(len, ids))
+    length = f"{shortest}" if shortest == longest else f"{shortest},{longest}"
+    return "an id", rf"\b{re.escape(start)}[{characters}]{{{length}}}"

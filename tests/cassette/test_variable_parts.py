@@ -1,0 +1,88 @@
+"""What looks as if it differed at every run, and the configuration that takes it out of matching."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from flag_harness.cassette import Normalisers
+from flag_harness.cassette.match.difference import differences
+from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
+
+
+def _advice(recorded: Any, sent: Any) -> tuple[list[str], str]:
+    """The kinds of parts, and the lines to add to the configuration."""
+    parts = [part for part in map(variable_part, differences(recorded, sent)) if part]
+    return [part.kind for part in parts], "\n".join(normalise_lines(parts))
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent", "kind"),
+    [
+        (
+            "saved as note_0d9f3c5e-2f63-4a51-9a4e-94d1f7a3b001",
+            "saved as note_7be0a7b8-11aa-4c3d-8f00-0123456789ab",
+            "an id",
+        ),
+        ("ticket TCK-83hf72", "ticket TCK-x91kd0", "an id"),
+        ("run 9f86d081884c7d65", "run 2c26b46b68ffc68f", "an id"),
+        ("<Tool object at 0x7f3a2b4c5d60>", "<Tool object at 0x7f9a8b7c6d50>", "an id"),
+        ("Today is 2026-01-02.", "Today is 2026-03-04.", "a date or time"),
+        ("Now: 2026-01-02T03:04:05.678Z", "Now: 2026-11-28T13:14:15.123Z", "a date or time"),
+        ("It is Friday, January 2, 2026.", "It is Saturday, November 28, 2026.", "a date or time"),
+        ("at 03:04:05 UTC", "at 13:14:15 UTC", "a date or time"),
+        ("since 1767322800", "since 1795848800", "a date or time"),
+        ("wrote /tmp/tmpab12cd/x.txt", "wrote /tmp/tmpzz98yy/x.txt", "a temporary path"),
+        ("in C:\\Users\\a\\Temp\\q1", "in C:\\Users\\a\\Temp\\r22", "a temporary path"),
+        ("Order number 4711 is done", "Order number 93 is done", "a number"),
+        ("took 0.13 s", "took 12.4 s", "a number"),
+        ("pin 482910", "pin 118273", "an id or a random number"),
+    ],
+)
+def test_a_text_that_differs_at_every_run_gets_the_line_that_mends_it(recorded: str, sent: str, kind: str) -> None:
+    """With the printed configuration, the two requests are equal."""
+    kinds, lines = _advice(_text(recorded), _text(sent))
+    assert [kind] == kinds
+    normalisers = Normalisers(**tomllib.loads(lines)["tool"]["flag-harness"]["normalise"])
+    assert normalisers.normalise_value(_text(recorded)) == normalisers.normalise_value(_text(sent))
+    assert normalisers.normalise_value(_text("A word, 12.")) == _text("A word, 12.")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [
+        (_text("Refund the order."), _text("Cancel the order.")),
+        (_text("Be brief on 2026-01-02."), _text("Be verbose on 2026-03-04.")),
+        ({"max_tokens": 4096}, {"max_tokens": 16384}),
+        ({"model": "claude-haiku-4-5"}, {"model": "claude-sonnet-5-5"}),
+        ({"tools": [{"name": "search_v1a2b3"}]}, {"tools": [{"name": "search_v9x8y7"}]}),
+        ({"stream": False}, {"stream": True}),
+    ],
+)
+def test_a_real_change_gets_no_advice(recorded: Any, sent: Any) -> None:
+    """Neither do settings and names, whatever they look like."""
+    assert ([], "") == _advice(recorded, sent)
+
+
+def test_a_number_of_the_body_is_named_by_its_path() -> None:
+    """Indices are left open, since the next turn has others."""
+    recorded = {"messages": [{"content": [{"input": {"seed": 7}}]}]}
+    sent = {"messages": [{"content": [{"input": {"seed": 9}}]}]}
+    lines = '[tool.flag-harness.normalise]\njson = ["messages[*].content[*].input.seed"]'.replace('"', "'")
+    assert (["a number"], lines) == _advice(recorded, sent)
+
+
+def test_the_same_tools_in_another_order_are_one_difference() -> None:
+    """Which names them in both orders."""
+    recorded = {"tools": [{"name": "search", "x": 1}, {"name": "fetch"}, {"name": "answer"}]}
+    sent = {"tools": [recorded["tools"][2], *recorded["tools"][:2]]}
+    (one,) = differences(recorded, sent)
+    assert (
+        "tools: reordered, the same 3 in another order: recorded search, fetch, answer, sent answer, search, fetch"
+        == str(one)
+    )
+    assert (["an order"], "[tool.flag-harness.normalise]\njson = ['tools']") == _advice(recorded, sent)
