@@ -157,9 +157,10 @@ def test_recording_the_cases_anew_leaves_the_tree_clean(checkout: Checkout) -> N
 
 def test_many_workers_give_the_table_of_one(checkout: Checkout) -> None:
     """`-n auto`, and neither run leaves the tree dirty."""
-    alone, spread = checkout.pytest(*ALL), checkout.pytest(*ALL, "-n", "auto")
+    alone, spread = (checkout.pytest("--feature=all", *workers) for workers in ((), ("-n", "2")))
     assert "25 passed" in alone
     assert "25 passed" in spread
+    assert any(line.startswith("streaming+prompt_cache ") for line in table(alone))
     assert table(alone) == table(spread)
     assert "" == checkout.status()
 

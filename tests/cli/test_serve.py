@@ -246,7 +246,7 @@ def test_the_simulator_is_served(tmp_path: Path) -> None:
     plain = {**ASKED, "stream": False, "messages": [{"role": "user", "content": "hi"}]}
     with served("simulator", "--scenario", scenario) as (url, process):
         assert "Hello." == post(url, plain).json()["content"][0]["text"]
-        assert 404 == post(url, ASKED).status_code
+        assert 400 == post(url, ASKED).status_code
         code, errors = stopped(process)
     assert (1, True) == (code, errors.startswith("The simulated API's scenario has no turn for message 1"))
     with served("simulator") as (url, process):

@@ -118,7 +118,7 @@ def test_a_changed_word_in_a_shared_prompt_is_one_message_and_one_rebase(
         new.remove(stamp[0])
         changed = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
         assert [(changed[0][1].replace("helpful", "careful"), changed[0][1])] == changed
-    green = pytester.runpytest_subprocess("-q", *workers)
+    green = pytester.runpytest_subprocess(*workers)
     green.assert_outcomes(passed=TESTS)
     green.stdout.fnmatch_lines(["rebased, not verified: 40 cassettes, until they are recorded again"])
     assert "There is nothing to rebase.\n" == _rebase(pytester).stdout
