@@ -18,7 +18,7 @@ from flag_harness.simulator.count.prefix import Segment, segments
 from flag_harness.simulator.scenario.scenario import Block, Call
 from flag_harness.simulator.simulator import Simulator
 from flag_harness.wire.timeline import Head, Request, Response
-from flag_harness.wire.timeline import response_body as body_of
+from flag_harness.wire.timeline import body as body_of
 
 RECORDER_HEADERS = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"})
 """Headers of the connection; they depend on the client and server in use."""

@@ -1,7 +1,7 @@
 """Test agents on the Anthropic Messages API under every combination of their feature flags, offline or live.
 
     cassette = flag_harness.Cassette.load("recordings/x.json")
-    upstream = flag_harness.with_layers(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
+    upstream = flag_harness.faulty(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
     client = anthropic.AsyncAnthropic(api_key="x", http_client=flag_harness.async_http_client(upstream, pace=0))
 
 `__all__` lists the public names; docs/api.md describes them, and the fixtures and marks. Everything else is private.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flag_harness.simulator import simulate
     from flag_harness.transports import async_http_client, http_client, intercept_clients
     from flag_harness.transports.serve.server import LoopbackServer
-    from flag_harness.wire.layers import with_layers
+    from flag_harness.wire.layers import faulty
 
 __all__ = [
     "Cassette",
@@ -54,11 +54,11 @@ __all__ = [
     "ScenarioError",
     "async_http_client",
     "faults",
+    "faulty",
     "http_client",
     "intercept_clients",
     "replay",
     "simulate",
-    "with_layers",
 ]
 
 _HOMES = {
@@ -81,7 +81,7 @@ _HOMES = {
     "RunRow": "flag_harness.record",
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
-    "with_layers": "flag_harness.wire.layers",
+    "faulty": "flag_harness.wire.layers",
     "http_client": "flag_harness.transports",
     "intercept_clients": "flag_harness.transports",
     "replay": "flag_harness.cassette",

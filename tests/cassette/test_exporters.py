@@ -10,7 +10,7 @@ from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.cassette.file.exporters import export_vcrpy_yaml
 from flag_harness.cassette.importers import import_cassette
 from flag_harness.errors import CassetteError
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 HEADERS = (("content-type", "application/json"), ("request-id", "req_1"))
 STREAM = (
@@ -48,7 +48,7 @@ def test_stock_vcrpy_plays_what_was_exported(tmp_path: Path) -> None:
             response = client.post(URL + one.request.url, content=one.request.body)
             head = one.response[0]
             assert isinstance(head, Head)
-            assert (head.status, response_body(one.response)) == (response.status_code, response.content)
+            assert (head.status, body(one.response)) == (response.status_code, response.content)
             assert head.headers[0][1] == response.headers["content-type"]
             assert ["req_1", "req_2"] == response.headers.get_list("request-id")
         assert played.all_played
@@ -61,9 +61,7 @@ def test_an_exported_cassette_imported_again_is_the_same() -> None:
     """But for chunks and times, which vcrpy does not keep."""
     again = import_cassette(export_vcrpy_yaml(ALL, URL)).cassette
     assert [one.request for one in ALL.interactions] == [one.request for one in again.interactions]
-    assert [response_body(one.response) for one in ALL.interactions] == [
-        response_body(one.response) for one in again.interactions
-    ]
+    assert [body(one.response) for one in ALL.interactions] == [body(one.response) for one in again.interactions]
     assert [one.response[0] for one in ALL.interactions] == [one.response[0] for one in again.interactions]
 
 

@@ -18,7 +18,7 @@ from flag_harness.cassette import NO_FILTERS, Cassette, Envelope, Filters, Inter
 from flag_harness.cassette.redact.body_texts import body_texts
 from flag_harness.errors import CassetteMiss, ConfigError
 from flag_harness.wire.sse import decode_events, encode_event
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 SECRET = "hunter2-planted"
 PATTERN = Filters(patterns=(r"hunter2-\w+",))
@@ -61,7 +61,7 @@ def _deltas(stream: bytes, name: str) -> list[str]:
 
 
 def _body(filters: Filters, *chunks: bytes) -> bytes:
-    return response_body(filters.filter_response(_answer(*chunks)))
+    return body(filters.filter_response(_answer(*chunks)))
 
 
 def test_filters_are_only_ever_added() -> None:
@@ -265,7 +265,7 @@ def test_a_stream_that_was_cut_inside_an_event_is_searched_too() -> None:
     rest = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
     stream = _texts("hunter2") + rest + b'"text":"-planted and'
     hidden = PATTERN.filter_response((Head(0.0, 200, ()), Chunk(0.0, stream), Cut(1.0, "reset")))
-    assert _texts("REDACTED") + rest + b'"text":" and' == response_body(hidden)
+    assert _texts("REDACTED") + rest + b'"text":" and' == body(hidden)
 
 
 def test_lines_of_a_stream_that_hold_no_json_are_searched() -> None:
@@ -310,7 +310,7 @@ def test_a_compressed_response_becomes_plain_where_something_is_hidden(
     packed = pack(b'{"a": "hunter2-a"}')
     response = _answer(packed[:5], packed[5:], headers=(("content-encoding", encoding), ("x", "y")))
     hidden = PATTERN.filter_response(response)
-    assert (Head(0.1, 200, (("x", "y"),)), b'{"a": "REDACTED"}', 4) == (hidden[0], response_body(hidden), len(hidden))
+    assert (Head(0.1, 200, (("x", "y"),)), b'{"a": "REDACTED"}', 4) == (hidden[0], body(hidden), len(hidden))
     assert response == Filters(patterns=("nothing",)).filter_response(response)
 
 
@@ -419,14 +419,14 @@ def test_no_secret_survives_in_any_text_in_any_deltas_in_any_chunks(
     response = _as_chunks(data, _texts(*data.draw(_cut(before + secret + after))))
     hidden = Filters(patterns=(re.escape(secret),)).filter_response(response)
     assert [piece.at for piece in response] == [piece.at for piece in hidden]
-    events, old = list(decode_events([response_body(hidden)])), list(decode_events([response_body(response)]))
+    events, old = list(decode_events([body(hidden)])), list(decode_events([body(response)]))
     assert [(event.event, json.loads(event.data).keys()) for event in old] == [
         (event.event, json.loads(event.data).keys()) for event in events
     ]
-    text = "".join(_deltas(response_body(hidden), "text"))
+    text = "".join(_deltas(body(hidden), "text"))
     assert secret not in text
     assert re.sub(f"(?:{re.escape(secret)})+", "REDACTED", before + secret + after) == text
-    assert secret not in response_body(hidden).decode()
+    assert secret not in body(hidden).decode()
 
 
 @settings(deadline=None)
@@ -437,8 +437,8 @@ def test_whatever_the_pattern_the_stream_stays_one(text: str, pattern: str, data
     for stream in (_inputs(*data.draw(_cut(source))), _texts(*data.draw(_cut(text)))):
         hidden = Filters(patterns=(pattern,), json=("**.command",)).filter_response(_as_chunks(data, stream))
         names = [event.event for event in decode_events([stream])]
-        assert names == [json.loads(event.data)["type"] for event in decode_events([response_body(hidden)])]
-        if parts := _deltas(response_body(hidden), "partial_json"):
+        assert names == [json.loads(event.data)["type"] for event in decode_events([body(hidden)])]
+        if parts := _deltas(body(hidden), "partial_json"):
             assert text not in json.loads("".join(parts)).get("command", "") or text in ("", *"REDACTED")
 
 
@@ -456,4 +456,4 @@ def test_bytes_in_which_nothing_is_found_stay(content: bytes, data: st.DataObjec
 def test_no_secret_survives_among_any_bytes(before: bytes, after: bytes, data: st.DataObject) -> None:
     """Whatever they look like."""
     response = _as_chunks(data, before + b" hunter2-planted " + after)
-    assert b"hunter2-planted" not in response_body(Filters(patterns=("hunter2-planted",)).filter_response(response))
+    assert b"hunter2-planted" not in body(Filters(patterns=("hunter2-planted",)).filter_response(response))

@@ -7,7 +7,7 @@ import pytest
 from flag_harness.cassette import Cassette, Envelope, Interaction, replay
 from flag_harness.cassette.match.matching import MatchWord
 from flag_harness.errors import CassetteError, CassetteMiss
-from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, body
 
 JSON: Headers = (("content-type", "application/json"),)
 
@@ -55,7 +55,7 @@ def test_only_the_named_parts_are_compared(match_on: tuple[MatchWord, ...], told
     """As vcrpy compares them; the host takes no part."""
     upstream = replay(_cassette(*match_on))
     assert told_apart == {name for name, request in OTHERS.items() if _misses(_cassette(*match_on), request)}
-    assert [b"first", b"second"] == [response_body(upstream(HOST)), response_body(upstream(HOST))]
+    assert [b"first", b"second"] == [body(upstream(HOST)), body(upstream(HOST))]
 
 
 def _misses(cassette: Cassette, request: Request) -> bool:
@@ -65,7 +65,7 @@ def _misses(cassette: Cassette, request: Request) -> bool:
 def test_equal_ones_are_played_once_each_in_order() -> None:
     """Two requests with other bodies get the two answers, and a third none."""
     upstream = replay(_cassette("method", "path"))
-    assert [b"first", b"second"] == [response_body(upstream(OTHERS["body"])), response_body(upstream(OTHERS["text"]))]
+    assert [b"first", b"second"] == [body(upstream(OTHERS["body"])), body(upstream(OTHERS["text"]))]
     with pytest.raises(CassetteMiss) as caught:
         upstream(OTHERS["body"])
     assert (

@@ -20,7 +20,7 @@ from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_folde
 from flag_harness.cassette.merge import can_add, has_recording_of, merge_recordings, own_indices
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
-from flag_harness.wire.timeline import Chunk, End, Head, Request, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, Request, body
 
 WHEN, LATER = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 FORK = multiprocessing.get_context("fork")
@@ -134,12 +134,12 @@ def test_a_test_is_played_what_it_recorded_itself_first() -> None:
     shared = merge_recordings(_recorded("a", "same", "only a"), _recorded("b", "same", "only b"))
     for case, own in (("a", (0, 1)), ("b", (2, 3))):
         replay = Replay(shared, case=case)
-        assert f"same for {case}".encode() == response_body(replay(_one("same", "").request))
+        assert f"same for {case}".encode() == body(replay(_one("same", "").request))
         assert own == replay.own
     assert (0, 1, 2, 3) == own_indices(_recorded("a", *"1234"), "renamed")
     assert () == own_indices(shared, "c")
     assert [True, False] == [has_recording_of(shared, case) for case in "bc"]
-    assert b"only a for a" == response_body(Replay(shared, case="b")(_one("only a", "").request))
+    assert b"only a for a" == body(Replay(shared, case="b")(_one("only a", "").request))
 
 
 TESTS = 200

@@ -24,7 +24,7 @@ from flag_harness.cli import main
 from flag_harness.cli.serve import ReplaySet
 from flag_harness.errors import CassetteMiss
 from flag_harness.simulator import parse_scenario, simulate
-from flag_harness.wire.timeline import Request, Response, response_body
+from flag_harness.wire.timeline import Request, Response, body
 
 COMMAND = [sys.executable, "-c", "from flag_harness.cli import main; raise SystemExit(main())", "serve"]
 HEADERS = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
@@ -57,7 +57,7 @@ def loop() -> list[Exchange]:
     """A streamed tool loop: two requests and their answers."""
     simulator = simulate(parse_scenario(SCENARIO))
     first = simulator(request(ASKED))
-    told = json.loads(response_body(simulate(parse_scenario(SCENARIO))(request({**ASKED, "stream": False}))))
+    told = json.loads(body(simulate(parse_scenario(SCENARIO))(request({**ASKED, "stream": False}))))
     told = json.loads(json.dumps(told).replace(told["content"][1]["id"], _call_id(first)))
     text, call = told["content"]
     result = {"type": "tool_result", "tool_use_id": call["id"], "content": "Linux"}
@@ -68,9 +68,7 @@ def loop() -> list[Exchange]:
 
 
 def _call_id(response: Response) -> str:
-    return next(
-        part.split('"')[0] for part in response_body(response).decode().split('"id":"')[1:] if part.startswith("toolu_")
-    )
+    return next(part.split('"')[0] for part in body(response).decode().split('"id":"')[1:] if part.startswith("toolu_"))
 
 
 @pytest.fixture
@@ -119,7 +117,7 @@ def test_curl_plays_the_loop_byte_for_byte(cassette: Path, loop: list[Exchange])
                 capture_output=True,
                 check=True,
             )
-            assert response_body(response) == told.stdout
+            assert body(response) == told.stdout
         assert (0, "") == stopped(process, signal.SIGINT)
 
 
@@ -141,7 +139,7 @@ def test_a_node_program_plays_the_loop_byte_for_byte(cassette: Path, loop: list[
         assert 0 == told.returncode, told.stderr
         assert (0, "") == stopped(process)
     seen = json.loads(told.stdout)
-    assert [response_body(response) for _, response in loop] == [base64.b64decode(one) for one in seen["received"]]
+    assert [body(response) for _, response in loop] == [base64.b64decode(one) for one in seen["received"]]
     assert "It is Linux: 🐧." == seen["text"]
 
 
@@ -186,7 +184,7 @@ def test_no_key_reaches_the_log(cassette: Path, tmp_path: Path, monkeypatch: pyt
 def test_an_answer_is_played_once_unless_repeated(cassette: Path, loop: list[Exchange]) -> None:
     """A folder names all cassettes in it; --repeat begins again with the first answer."""
     with served("replay", cassette.parent, "--repeat") as (url, _):
-        assert [response_body(loop[0][1])] * 3 == [post(url, ASKED).content for _ in range(3)]
+        assert [body(loop[0][1])] * 3 == [post(url, ASKED).content for _ in range(3)]
         assert 404 == post(url, {**ASKED, "max_tokens": 1}).status_code
     with served("replay", cassette) as (url, process):
         assert [200, 404, 404] == [post(url, ASKED).status_code for _ in range(3)]
@@ -202,7 +200,7 @@ def test_the_recorded_rhythm_is_kept_where_it_is_asked_for(cassette: Path, loop:
         seconds = []
         for _ in range(5):  # a busy machine may delay some
             start = time.perf_counter()
-            assert response_body(loop[0][1]) == post(url, ASKED).content
+            assert body(loop[0][1]) == post(url, ASKED).content
             seconds.append(time.perf_counter() - start)
         assert recorded * 0.1 * 0.8 < min(seconds) < recorded * 0.1 + 1.0
 
@@ -221,7 +219,7 @@ def test_a_stall_is_waited_for_at_any_pace(loop: list[Exchange], tmp_path: Path)
     Cassette(Envelope("simulator", ""), (Interaction(storable_request(request(asked)), slow),)).save(cassette)
     with served("replay", cassette, "--repeat", "--fault", "slow_start:seconds=0.5") as (url, _):
         start = time.perf_counter()
-        assert response_body(response) == post(url, asked).content
+        assert body(response) == post(url, asked).content
         assert 0.5 < time.perf_counter() - start < 30
         with pytest.raises(httpx2.ReadTimeout):
             httpx2.post(f"{url}/v1/messages", json=asked, headers=dict(HEADERS), timeout=0.1, trust_env=False)

@@ -7,16 +7,16 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.faults import Fault
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 STREAM_HEAD = Head(0.0, 200, (("content-type", "text/event-stream"),))
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"stream": true}')
 
 
 def _play(fault: Fault, response: Response) -> Response:
-    return with_layers(lambda request: response, fault)(REQUEST)
+    return faulty(lambda request: response, fault)(REQUEST)
 
 
 def _last(response: Response) -> str:
@@ -27,7 +27,7 @@ def _last(response: Response) -> str:
 def test_a_stall_makes_everything_later_late(stream: Response) -> None:
     """The bytes are the same; times before the point, too."""
     played = _play(faults.stall(seconds=60, at="inside_text"), stream)
-    assert response_body(stream) == response_body(played)
+    assert body(stream) == body(played)
     assert [0.0] * 11 + [60.0] * 11 == [
         round(late.at - piece.at, 9) for piece, late in zip(stream, played, strict=True)
     ]
@@ -53,9 +53,7 @@ def test_pings_alone(then: str, stream: Response) -> None:
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     assert [Chunk(15.2, ping), Chunk(30.2, ping), Chunk(45.2, ping)] == list(played[2:5])
     assert {"end": "End", "reset": "reset", "resume": "End"}[then] == _last(played)
-    assert (then == "resume") == (
-        response_body(played).replace(ping, b"", 3) == response_body(stream).replace(ping, b"", 0)
-    )
+    assert (then == "resume") == (body(played).replace(ping, b"", 3) == body(stream).replace(ping, b"", 0))
     assert {"end": 45.2, "reset": 45.2, "resume": 47.0}[then] == pytest.approx(played[-1].at)
 
 
@@ -64,7 +62,7 @@ def test_a_trickle_comes_in_drops(plain: Response) -> None:
     fault = faults.trickle(size=100, interval=0.5)
     played = _play(fault, plain)
     sizes = [len(piece.data) for piece in played if isinstance(piece, Chunk)]
-    assert response_body(plain) == response_body(played)
+    assert body(plain) == body(played)
     assert [100] * (len(sizes) - 1) == sizes[:-1]
     assert 0.1 + 0.5 * len(sizes) == played[-1].at
     assert 1 == fault.fired
@@ -73,14 +71,14 @@ def test_a_trickle_comes_in_drops(plain: Response) -> None:
 def test_a_trickle_wider_than_the_chunks_is_none(plain: Response) -> None:
     """It changes nothing, and says so."""
     fault = faults.trickle(size=10**6)
-    assert response_body(plain) == response_body(_play(fault, plain))
+    assert body(plain) == body(_play(fault, plain))
     assert ("the body has no chunk of more than 1000000 bytes",) == fault.count.reasons
 
 
 def test_a_chunk_without_bytes_trickles_away(plain: Response) -> None:
     """What follows comes no later for it."""
     played = _play(faults.trickle(size=1000), (plain[0], Chunk(0.0, b""), *plain[1:]))
-    assert response_body(plain) == response_body(played)
+    assert body(plain) == body(played)
     assert [0.15, 0.15] == [round(piece.at, 9) for piece in played[1:]]
 
 
@@ -95,18 +93,18 @@ def test_events_are_doubled_swapped_and_lost(stream: Response, events: tuple[byt
         faults.missing_blank_line: (*before, here[:-1], *after),
     }
     for make, parts in expected.items():
-        assert b"".join(parts) == response_body(_play(make(), stream))
+        assert b"".join(parts) == body(_play(make(), stream))
 
 
 def test_a_blank_line_of_crlf_is_two_bytes(stream: Response) -> None:
     """The fault inside gives CRLF; the one outside takes one whole line end."""
-    ask = with_layers(lambda request: stream, faults.missing_blank_line(), faults.line_ends())
-    assert response_body(stream).count(b"\n") - 1 == response_body(ask(REQUEST)).count(b"\r\n")
+    ask = faulty(lambda request: stream, faults.missing_blank_line(), faults.line_ends())
+    assert body(stream).count(b"\n") - 1 == body(ask(REQUEST)).count(b"\r\n")
 
 
 def test_half_an_event_is_no_json(stream: Response, events: tuple[bytes, ...]) -> None:
     """Only one event is changed."""
-    changed = list(decode_events([response_body(_play(faults.malformed_json(), stream))]))
+    changed = list(decode_events([body(_play(faults.malformed_json(), stream))]))
     assert len(events) == len(changed)
     with pytest.raises(json.JSONDecodeError):
         json.loads(changed[10].data)
@@ -128,7 +126,7 @@ def test_half_an_event_is_no_json(stream: Response, events: tuple[bytes, ...]) -
 )
 def test_novelties_come_in_between(fault: Fault, novelty: dict[str, Any], stream: Response) -> None:
     """An event, a delta of the open block, a block with the next index."""
-    found = [event.data for event in decode_events([response_body(_play(fault, stream))]) if "novelty" in event.data]
+    found = [event.data for event in decode_events([body(_play(fault, stream))]) if "novelty" in event.data]
     assert [novelty] == [json.loads(data) for data in found]
 
 
@@ -136,20 +134,20 @@ def test_novelties_come_in_between(fault: Fault, novelty: dict[str, Any], stream
 def test_usage_goes_missing(where: str, left: int, stream: Response) -> None:
     """In one event or in both; all else stays."""
     played = _play(faults.missing_usage(where=where), stream)
-    assert left == response_body(played).count(b'"usage"')
-    assert [event.event for event in decode_events([response_body(stream)])] == [
-        event.event for event in decode_events([response_body(played)])
+    assert left == body(played).count(b'"usage"')
+    assert [event.event for event in decode_events([body(stream)])] == [
+        event.event for event in decode_events([body(played)])
     ]
 
 
 def test_usage_goes_missing_from_a_plain_body(plain: Response) -> None:
     """The rest of the message is the same JSON; a body without any is left alone, and so is what is no JSON."""
-    message = json.loads(response_body(plain))
+    message = json.loads(body(plain))
     del message["usage"]
-    assert message == json.loads(response_body(_play(faults.missing_usage(), plain)))
+    assert message == json.loads(body(_play(faults.missing_usage(), plain)))
     for data in (b'{"input_tokens":3}', b"[]", b"{", b'{"usage":null}'):
         fault = faults.missing_usage()
-        assert data == response_body(_play(fault, (plain[0], Chunk(0.0, data), End(0.0))))
+        assert data == body(_play(fault, (plain[0], Chunk(0.0, data), End(0.0))))
         assert ("the body has no usage",) == fault.count.reasons
 
 
@@ -164,27 +162,27 @@ def test_a_stream_without_usage_is_a_miss(stream: Response) -> None:
 def test_lines_end_otherwise(kind: str, end: bytes, stream: Response) -> None:
     """Every line; the events are the same."""
     played = _play(faults.line_ends(kind=kind), stream)
-    assert response_body(stream).replace(b"\n", end) == response_body(played)
-    assert list(decode_events([response_body(stream)])) == list(decode_events([response_body(played)]))
+    assert body(stream).replace(b"\n", end) == body(played)
+    assert list(decode_events([body(stream)])) == list(decode_events([body(played)]))
 
 
 def test_a_byte_order_mark_stands_first(stream: Response, plain: Response) -> None:
     """Once."""
     for response in (stream, plain):
-        assert b"\xef\xbb\xbf" + response_body(response) == response_body(_play(faults.byte_order_mark(), response))
+        assert b"\xef\xbb\xbf" + body(response) == body(_play(faults.byte_order_mark(), response))
 
 
 def test_a_byte_is_not_utf8(stream: Response) -> None:
     """Inside the text of the next event."""
-    assert "rich 🗺".encode() + b'\xff"' in response_body(_play(faults.invalid_utf8(), stream))
+    assert "rich 🗺".encode() + b'\xff"' in body(_play(faults.invalid_utf8(), stream))
 
 
 def test_characters_are_split(stream: Response) -> None:
     """No chunk ends between characters where one could be split; the bytes are the same."""
     played = _play(faults.split_utf8(), stream)
-    assert response_body(stream) == response_body(played)
+    assert body(stream) == body(played)
     broken = [piece.data for piece in played if isinstance(piece, Chunk) and not _is_utf8(piece.data)]
-    assert 2 * (response_body(stream).decode().count("ü") * 2 + 1) - 1 > len(broken) >= 4
+    assert 2 * (body(stream).decode().count("ü") * 2 + 1) - 1 > len(broken) >= 4
 
 
 def test_a_head_can_lie(plain: Response) -> None:
@@ -210,7 +208,7 @@ def test_a_head_can_lie(plain: Response) -> None:
 )
 def test_connections_break_before_an_answer(fault: Fault, expected: Response) -> None:
     """Nothing below the fault is asked."""
-    assert expected == with_layers(_never, fault)(REQUEST)
+    assert expected == faulty(_never, fault)(REQUEST)
 
 
 def test_an_empty_answer_is_of_the_kind_that_was_asked_for() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from flag_harness import faults
 from flag_harness.faults import Fault
 from flag_harness.wire.grammar import POINTS, points_in
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, header_value, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header_value
 
 STREAM_HEAD = Head(0.0, 200, (("content-type", "text/event-stream"),))
 ENDS = [
@@ -30,7 +30,7 @@ HALF_AN_EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta
 
 
 def _play(fault: Fault, response: Response) -> Response:
-    return with_layers(lambda request: response, fault)(REQUEST)
+    return faulty(lambda request: response, fault)(REQUEST)
 
 
 def _last(response: Response) -> str:
@@ -60,10 +60,10 @@ def test_what_came_before_the_point_is_verbatim(
     changes_nothing = make is faults.clean_end and at == "after_message_stop"
     assert (not changes_nothing) == fault.fired
     assert last == _last(played)
-    kept = b"".join(event for event in response_body(played).partition(b"event: error")[:1])
+    kept = b"".join(event for event in body(played).partition(b"event: error")[:1])
     lengths = [len(b"".join(events[:count])) for count in range(len(events) + 1)]
     assert len(kept) in lengths
-    assert response_body(stream)[: len(kept)] == kept
+    assert body(stream)[: len(kept)] == kept
     assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
 
 
@@ -74,8 +74,8 @@ def test_chunking_never_matters(kind: faults.FaultKind, data: Any, cuts: list[in
     whole, split = (kind.make(at=at, seed=3) for _ in range(2))
     expected = _play(whole, _rechunked(SAMPLE, []))
     played = _play(split, _rechunked(SAMPLE, cuts))
-    assert (response_body(expected), _last(expected), whole.fired) == (
-        response_body(played),
+    assert (body(expected), _last(expected), whole.fired) == (
+        body(played),
         _last(played),
         split.fired,
     )
@@ -91,7 +91,7 @@ def test_no_bytes_can_break_a_fault(kind: faults.FaultKind, data: Any, chunks: l
 
 def test_an_occurrence_is_counted(stream: Response) -> None:
     """The second place inside a text is one delta later."""
-    first, second = (response_body(_play(faults.clean_end(occurrence=nth), stream)) for nth in (1, 2))
+    first, second = (body(_play(faults.clean_end(occurrence=nth), stream)) for nth in (1, 2))
     assert "rich 🗺".encode() not in first
     assert "rich 🗺".encode() in second
     assert b"I think" not in second
@@ -100,12 +100,12 @@ def test_an_occurrence_is_counted(stream: Response) -> None:
 @pytest.mark.parametrize("make", [faults.reset, faults.end_of_file, faults.clean_end])
 def test_a_torn_cut_leaves_half_an_event(make: Callable[..., Fault], stream: Response) -> None:
     """The bytes break off in the middle of the event after the point; where there is none, nothing can be torn."""
-    whole, torn = (response_body(_play(make(torn=value), stream)) for value in (False, True))
+    whole, torn = (body(_play(make(torn=value), stream)) for value in (False, True))
     assert whole == torn[: len(whole)]
     assert HALF_AN_EVENT == torn[len(whole) :]
-    assert torn == response_body(stream)[: len(torn)]
+    assert torn == body(stream)[: len(torn)]
     late = make(at="after_message_stop", torn=True)
-    assert response_body(stream) == response_body(_play(late, stream))
+    assert body(stream) == body(_play(late, stream))
     assert 0 == late.fired
 
 
@@ -122,8 +122,8 @@ def test_a_torn_cut_leaves_half_an_event(make: Callable[..., Fault], stream: Res
 def test_a_plain_body_breaks_in_its_middle(fault: Fault, last: str, plain: Response, stream: Response) -> None:
     """Half of the bytes come. A stream has no such point."""
     played = _play(fault, plain)
-    assert (response_body(plain)[: len(response_body(plain)) // 2], last) == (response_body(played), _last(played))
-    assert response_body(stream) == response_body(_play(fault.arm(), stream))
+    assert (body(plain)[: len(body(plain)) // 2], last) == (body(played), _last(played))
+    assert body(stream) == body(_play(fault.arm(), stream))
 
 
 @pytest.mark.parametrize("fault", [faults.reset(at="inside_body"), faults.missing_usage()])
@@ -148,7 +148,7 @@ def test_a_stream_cut_by_itself_is_left_alone() -> None:
     broken = (STREAM_HEAD, Chunk(0.1, b"event: message_st"), Cut(0.2, "reset"))
     for fault in (faults.stream_error(), faults.missing_usage()):
         played = _play(fault, broken)
-        assert (response_body(broken), "reset") == (response_body(played), _last(played))
+        assert (body(broken), "reset") == (body(played), _last(played))
 
 
 def test_a_changed_body_has_no_stated_length(stream: Response) -> None:
@@ -183,14 +183,14 @@ def test_an_error_event_is_written_as_the_api_does(
     arguments: dict[str, Any], expected: bytes, stream: Response
 ) -> None:
     """Compact JSON, padded before the last brace."""
-    assert expected == response_body(_play(faults.stream_error(at="first_event", **arguments), stream))
+    assert expected == body(_play(faults.stream_error(at="first_event", **arguments), stream))
 
 
 def test_padding_and_request_id_are_drawn(stream: Response) -> None:
     """By the seed: the same for one, all of 0 to 15 over many."""
 
     def event(seed: int) -> bytes:
-        return response_body(_play(faults.stream_error(at="first_event", with_request_id=True, seed=seed), stream))
+        return body(_play(faults.stream_error(at="first_event", with_request_id=True, seed=seed), stream))
 
     assert event(5) == event(5)
     assert set(range(16)) == {event(seed).count(b" ") - 2 for seed in range(200)}

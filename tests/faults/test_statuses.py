@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.faults import Fault
-from flag_harness.wire.timeline import Head, Request, Response, header_value, response_body
+from flag_harness.wire.timeline import Head, Request, Response, body, header_value
 
 
 def _answer(fault: Fault, request: Request) -> Response:
@@ -66,10 +66,10 @@ def test_the_api_refuses(
     assert isinstance(head, Head)
     name = header_value(head.headers, "request-id")
     error = {"type": "error", "error": {"type": error_type, "message": message}, "request_id": name}
-    assert (status, error) == (head.status, json.loads(response_body(response)))
+    assert (status, error) == (head.status, json.loads(body(response)))
     assert "req_01" == name[:6]
     assert 28 == len(name)
-    assert str(len(response_body(response))) == header_value(head.headers, "content-length")
+    assert str(len(body(response))) == header_value(head.headers, "content-length")
 
 
 def test_request_ids_are_drawn_by_the_seed(request_for: Callable[..., Request]) -> None:
@@ -87,7 +87,7 @@ def test_the_edge_refuses_what_is_too_large(request_for: Callable[..., Request])
     """Neither the usual frame nor a request id."""
     response = _answer(faults.too_large(), request_for())
     expected = {"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}}
-    assert expected == json.loads(response_body(response))
+    assert expected == json.loads(body(response))
     assert "request-id" not in _headers(faults.too_large(), request_for())
 
 
@@ -104,7 +104,7 @@ def test_gateways_do_not_speak_json(
 ) -> None:
     """A page or a line of text."""
     response = _answer(fault, request_for())
-    assert begin == response_body(response)[: len(begin)]
+    assert begin == body(response)[: len(begin)]
     assert content_type == _headers(fault, request_for())["content-type"]
 
 
@@ -143,7 +143,7 @@ def test_a_beta_is_refused_to_those_who_ask_for_it(request_for: Callable[..., Re
     fault = faults.beta_rejected(beta="context-1m-2025-08-07")
     assert fault(request_for()) is None
     asking = request_for(headers=(("Anthropic-Beta", "files-api-2025-04-14, context-1m-2025-08-07"),))
-    error = json.loads(response_body(_answer(fault, asking)))["error"]
+    error = json.loads(body(_answer(fault, asking)))["error"]
     assert {
         "type": "invalid_request_error",
         "message": "Unexpected value(s) `context-1m-2025-08-07` for the `anthropic-beta` header. "
@@ -157,7 +157,7 @@ def test_a_body_that_is_no_json_object_has_no_parameters(data: bytes) -> None:
     """Such a request passes, or is told that its model is unknown."""
     request = Request("POST", "https://api.anthropic.com/v1/messages", (), data)
     assert faults.parameter_rejected()(request) is None
-    assert "model: unknown" == json.loads(response_body(_answer(faults.not_found(), request)))["error"]["message"]
+    assert "model: unknown" == json.loads(body(_answer(faults.not_found(), request)))["error"]["message"]
 
 
 def test_a_date_needs_no_time_zone_database() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.wire.grammar import POINTS, points_in
-from flag_harness.wire.layers import with_layers
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
 pytestmark = pytest.mark.skipif(not TRAFFIC.exists(), reason=f"no recorded traffic at {TRAFFIC}")
@@ -53,12 +53,12 @@ def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.FaultKind,
         response, had = _response(data), points_in([data])
         for at in kind.points:
             fault = kind.make(at=at)
-            played = with_layers(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
+            played = faulty(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
             assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
             if at not in had:
-                assert (0, data) == (fault.fired, response_body(played))
+                assert (0, data) == (fault.fired, body(played))
             elif fault.fired == 0:
-                assert (data, _tail(at)) == (response_body(played), True)
+                assert (data, _tail(at)) == (body(played), True)
 
 
 def _tail(at: str) -> bool:
@@ -70,5 +70,5 @@ def _tail(at: str) -> bool:
 def test_a_fault_without_points_never_raises(kind: faults.FaultKind, streams: list[bytes]) -> None:
     """On any recorded stream."""
     for data in streams[::3]:
-        played = with_layers(lambda request, data=data: _response(data), kind.make())(REQUEST)  # type: ignore[misc]
+        played = faulty(lambda request, data=data: _response(data), kind.make())(REQUEST)  # type: ignore[misc]
         assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.wire.timeline import Head, Request, Response, response_body
+from flag_harness.wire.timeline import Head, Request, Response, body
 
 MODEL = "claude-haiku-4-5"
 HEADERS = {"x-api-key": "key", "anthropic-version": "2023-06-01", "content-type": "application/json"}
@@ -22,7 +22,7 @@ def _request(path: str = "/v1/messages", headers: dict[str, str | None] | None =
 def _read(response: Response) -> tuple[int, Any]:
     head = response[0]
     assert isinstance(head, Head)
-    return head.status, json.loads(response_body(response))
+    return head.status, json.loads(body(response))
 
 
 @pytest.fixture

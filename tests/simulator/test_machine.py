@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from flag_harness.clock import VirtualClock
 from flag_harness.simulator import ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Call
-from flag_harness.wire.timeline import Head, Request, response_body
+from flag_harness.wire.timeline import Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).with_name("grammar.py"))
 assert _spec is not None
@@ -58,8 +58,8 @@ class Conversation(RuleBasedStateMachine):
         head = response[0]
         assert isinstance(head, Head)
         if head.status == 200 and value.get("stream"):
-            return 200, grammar.assembled(response_body(response))
-        return head.status, json.loads(response_body(response))
+            return 200, grammar.assembled(body(response))
+        return head.status, json.loads(body(response))
 
     def answered(self) -> None:
         """Ask, and take the answer into the history."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario, simulate
-from flag_harness.wire.timeline import response_body
+from flag_harness.wire.timeline import body
 
 RAW = """
 [[turn.block]]
@@ -69,7 +69,7 @@ def test_a_month_has_its_keys(profile: str, message: str, usage: str, request_fo
 )
 def test_a_month_closes_its_streams_so(profile: str, delta: Any, usage: Any, request_for: Any) -> None:
     """Until August 2025 `message_delta` told the output alone."""
-    lines = response_body(told(profile, request_for(stream=True))).decode().split("\n")
+    lines = body(told(profile, request_for(stream=True))).decode().split("\n")
     closing = next(json.loads(line[6:]) for line in lines if '"message_delta"' in line and line.startswith("data"))
     assert (delta, usage) == (list(closing["delta"]), list(closing["usage"]))
 
@@ -99,7 +99,7 @@ def test_a_scenario_may_name_the_keys_that_are_right(request_for: Any, read: Any
 def test_blocks_of_servers_stream_as_recorded(request_for: Any) -> None:
     """Citations before their text, a compaction in one delta, results whole; what the servers' tools did is counted."""
     simulator = simulate(parse_scenario(f'[[turn]]\nstop_reason = "end_turn"\n{RAW}'))
-    lines = response_body(simulator(request_for(stream=True))).decode().split("\n")
+    lines = body(simulator(request_for(stream=True))).decode().split("\n")
     events = [json.loads(line[6:]) for line in lines if line.startswith("data")]
     starts = [event["content_block"] for event in events if event["type"] == "content_block_start"]
     assert [{}, None, [], None] == [start.get("input", start.get("citations")) for start in starts]

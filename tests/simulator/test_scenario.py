@@ -9,7 +9,7 @@ from flag_harness.errors import ScenarioError
 from flag_harness.simulator import load_scenario, parse_scenario, simulate
 from flag_harness.simulator.scenario import scenario
 from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
-from flag_harness.wire.timeline import response_body
+from flag_harness.wire.timeline import body
 
 TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
 WHEN_KEYS = (
@@ -230,7 +230,7 @@ def test_any_stop_reason_is_sent(reason: str, request_for: Any, read: Any) -> No
     """Those that the SDK knows and those of tomorrow, streamed or not."""
     simulator = simulate(parse_scenario(f'[[turn]]\ntext = "a"\nstop_reason = "{reason}"'))
     assert reason == read(simulator(request_for()))[1]["stop_reason"]
-    assert f'"stop_reason":"{reason}"'.encode() in response_body(simulator(request_for(stream=True)))
+    assert f'"stop_reason":"{reason}"'.encode() in body(simulator(request_for(stream=True)))
 
 
 @pytest.mark.parametrize("turn", ["block = []", 'text = ""', 'block = [{ text = "" }]'])
@@ -239,7 +239,7 @@ def test_an_answer_may_have_no_blocks(turn: str, request_for: Any, read: Any) ->
     simulator = simulate(parse_scenario(f"[[turn]]\n{turn}\n"))
     _, answer = read(simulator(request_for()))
     assert ([], "end_turn") == (answer["content"], answer["stop_reason"])
-    assert b"content_block" not in response_body(simulator(request_for(stream=True)))
+    assert b"content_block" not in body(simulator(request_for(stream=True)))
 
 
 def test_the_documentation_is_what_the_module_says() -> None:

@@ -11,7 +11,7 @@ import pytest
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator import ScenarioTurn, parse_scenario, simulate
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.timeline import Request, response_body
+from flag_harness.wire.timeline import Request, body
 
 MODEL = "claude-haiku-4-5"
 KERNEL = """
@@ -129,7 +129,7 @@ def test_a_hooks_turn_is_judged_as_a_files_is(request_for: Any) -> None:
 def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
     """TOML has dates, and JSON has none."""
     scenario = parse_scenario('[[turn]]\nblock = [{ raw = { type = "x", on = 2026-02-06 } }]')
-    content = json.loads(response_body(simulate(scenario)(request_for())))["content"]
+    content = json.loads(body(simulate(scenario)(request_for())))["content"]
     assert [{"type": "x", "on": "2026-02-06"}] == content
 
 
@@ -138,11 +138,11 @@ def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pyt
     monkeypatch.setattr("flag_harness.simulator.simulator.MAX_REMEMBERED", 2)
     simulator = simulate()
     one, two, three = (request_for(max_tokens=most) for most in (1001, 1002, 1003))
-    first = response_body(simulator(one))
-    assert first != response_body(simulator(one))
+    first = body(simulator(one))
+    assert first != body(simulator(one))
     for request in (two, three):
         simulator(request)
-    assert first == response_body(simulator(one))
+    assert first == body(simulator(one))
 
 
 def test_same_seed_same_bytes(request_for: Any) -> None:
@@ -152,7 +152,7 @@ def test_same_seed_same_bytes(request_for: Any) -> None:
     one, other = simulate(scenario, seed=1), simulate(scenario, seed=1)
     first, second = one(asked), one(asked)
     assert [first, second] == [other(asked), other(asked)]
-    assert len({response_body(first), response_body(second), response_body(simulate(scenario, seed=2)(asked))}) == 3
+    assert len({body(first), body(second), body(simulate(scenario, seed=2)(asked))}) == 3
 
 
 def test_bytes_do_not_depend_on_other_requests_or_on_the_order_of_keys(request_for: Any) -> None:
@@ -303,7 +303,7 @@ def test_pages_of_models_follow_and_precede_each_other() -> None:
 
     def page(query: str) -> Any:
         headers = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"))
-        return json.loads(response_body(simulate()(Request("GET", f"https://a/v1/models{query}", headers, b""))))
+        return json.loads(body(simulate()(Request("GET", f"https://a/v1/models{query}", headers, b""))))
 
     def names(query: str) -> list[str]:
         return [model["id"] for model in page(query)["data"]]
@@ -324,7 +324,7 @@ def test_a_model_is_listed_under_its_full_name() -> None:
     """Whatever name was asked for."""
     headers = (("x-api-key", "key"), ("anthropic-version", "2023-06-01"))
     told = {
-        name: json.loads(response_body(simulate()(Request("GET", f"https://a/v1/models/{name}", headers, b""))))["id"]
+        name: json.loads(body(simulate()(Request("GET", f"https://a/v1/models/{name}", headers, b""))))["id"]
         for name in ("claude-4-sonnet-20250514", "claude-sonnet-4-0", "claude-haiku-4-5")
     }
     assert ["claude-sonnet-4-20250514", "claude-sonnet-4-20250514", "claude-haiku-4-5-20251001"] == [*told.values()]

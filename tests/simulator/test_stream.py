@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flag_harness.simulator import Scenario, ScenarioTurn, simulate
 from flag_harness.simulator.scenario.scenario import Block, Call, TurnConditions
-from flag_harness.wire.timeline import Chunk, Head, Request, response_body
+from flag_harness.wire.timeline import Chunk, Head, Request, body
 
 _spec = importlib.util.spec_from_file_location("grammar", Path(__file__).parent / "grammar.py")
 assert _spec is not None
@@ -51,7 +51,7 @@ def asked(turn: ScenarioTurn, seed: int = 0, **changes: Any) -> Any:
 def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int) -> None:
     """Any blocks in any order: the stream assembles, by an independent reader, to what the scenario says."""
     turn = ScenarioTurn(blocks=tuple(blocks), stop_reason="end_turn", when=TurnConditions())
-    message = grammar.assembled(response_body(asked(turn, seed, stream=True)))
+    message = grammar.assembled(body(asked(turn, seed, stream=True)))
     told: list[Any] = []
     for block in message["content"]:
         if block["type"] == "tool_use":
@@ -70,8 +70,8 @@ def test_every_stream_is_of_the_recorded_grammar(blocks: list[Block], seed: int)
 def test_a_stream_tells_what_the_plain_answer_tells() -> None:
     """Same blocks, same stop reason, same totals; a plain body is not padded."""
     turn = ScenarioTurn(text="I look.", calls=(Call(name="bash", input={"command": "uname"}),))
-    streamed = grammar.assembled(response_body(asked(turn, stream=True)))
-    plain_bytes = response_body(asked(turn))
+    streamed = grammar.assembled(body(asked(turn, stream=True)))
+    plain_bytes = body(asked(turn))
     plain = json.loads(plain_bytes)
     assert msgspec.json.encode(plain) == plain_bytes
     assert list(plain) == grammar.START_KEYS
@@ -83,7 +83,7 @@ def test_a_stream_tells_what_the_plain_answer_tells() -> None:
 
 def test_padding_is_even_from_0_to_15() -> None:
     """As in the recordings: every width about as often as every other."""
-    stream = response_body(asked(ScenarioTurn(text="word " * 60_000), stream=True))
+    stream = body(asked(ScenarioTurn(text="word " * 60_000), stream=True))
     widths = Counter(
         len(found["padding"])
         for match in grammar.EVENT.finditer(stream)
@@ -98,7 +98,7 @@ def test_thinking_may_be_left_out_of_sight() -> None:
     """Display "omitted": the signature alone, which is known when it comes back."""
     turn = ScenarioTurn(thinking="secret", text="Done.")
     omitted = {"type": "enabled", "budget_tokens": 2000, "display": "omitted"}
-    message = grammar.assembled(response_body(asked(turn, stream=True, thinking=omitted)))
+    message = grammar.assembled(body(asked(turn, stream=True, thinking=omitted)))
     thinking = message["content"][0]
     assert "" == thinking["thinking"]
     again = [
@@ -114,10 +114,10 @@ def test_thinking_may_be_left_out_of_sight() -> None:
 def test_thinking_is_sent_only_where_the_model_thinks() -> None:
     """On a model that waits to be asked it stays away otherwise, and its tokens are not stated."""
     turn = ScenarioTurn(thinking="secret", text="Done.")
-    message = json.loads(response_body(asked(turn, thinking={"type": "disabled"})))
+    message = json.loads(body(asked(turn, thinking={"type": "disabled"})))
     assert [{"type": "text", "text": "Done."}] == message["content"]
     assert "output_tokens_details" not in message["usage"]
-    assert 1 == json.loads(response_body(asked(turn)))["usage"]["output_tokens_details"]["thinking_tokens"]
+    assert 1 == json.loads(body(asked(turn)))["usage"]["output_tokens_details"]["thinking_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, 
     if raw:
         blocks = ({"type": "thinking", "thinking": expected[0], "signature": "s"}, {"type": "text", "text": "Done."})
         turn = ScenarioTurn(blocks=tuple(Block(raw=block) for block in blocks[2 - len(expected) :]))
-    message = json.loads(response_body(asked(turn, model=model, thinking=thinking)))
+    message = json.loads(body(asked(turn, model=model, thinking=thinking)))
     assert expected == [block.get("thinking", block.get("text")) for block in message["content"]]
     counted = message["usage"].get("output_tokens_details", {}).get("thinking_tokens")
     thought = 0 if len(expected) == 1 or (raw and not expected[0]) else 3
@@ -151,7 +151,7 @@ def test_newer_models_think_unasked_and_out_of_sight(model: str, thinking: Any, 
 def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
     """The stream holds half of the input's JSON; the plain answer holds an empty input."""
     turn = ScenarioTurn(calls=(Call(name="bash", partial_json='{"command": "cat <<EOF'),), stop_reason="max_tokens")
-    answer = response_body(asked(turn, stream=stream))
+    answer = body(asked(turn, stream=stream))
     if stream:
         assert '{"command": "cat <<EOF' == grammar.assembled(answer)["content"][0]["partial_json"]
     else:
@@ -161,7 +161,7 @@ def test_a_call_that_max_tokens_cuts(stream: bool) -> None:
 def test_raw_blocks_are_sent_as_they_stand() -> None:
     """What the encoder does not know is carried whole by its start event."""
     raw = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": []}
-    stream = response_body(asked(ScenarioTurn(blocks=(Block(raw=raw),)), stream=True))
+    stream = body(asked(ScenarioTurn(blocks=(Block(raw=raw),)), stream=True))
     told = [data for name, data in grammar.events(stream) if name.startswith("content_block")]
     assert [raw] == [data["content_block"] for data in told if data["type"] == "content_block_start"]
     assert 2 == len(told)

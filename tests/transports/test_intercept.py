@@ -12,7 +12,7 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import SystemClock, intercept_clients
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 from flag_harness.wire.traffic_log import TrafficLog
 
 BODY = (
@@ -91,7 +91,7 @@ def test_a_client_of_the_code_under_test_is_answered(ask: Callable[[str], str]) 
         assert "hello" == ask("https://api.example.invalid")
     ((request, response),) = tap.exchanges
     assert ("POST", "https://api.example.invalid/v1/messages") == (request.method, request.url)
-    assert BODY == response_body(response)
+    assert BODY == body(response)
 
 
 def test_without_an_upstream_live_traffic_is_teed(ask: Callable[[str], str], byte_server: Callable[..., Any]) -> None:
@@ -102,7 +102,7 @@ def test_without_an_upstream_live_traffic_is_teed(ask: Callable[[str], str], byt
     assert [LIVE] == server.sent[0]
     ((request, response),) = tap.exchanges
     assert server.requests[0].endswith(request.body)
-    assert BODY == response_body(response)
+    assert BODY == body(response)
     assert isinstance(response[-1], End)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import VcrCassette, VcrRequest, parse_settings
-from flag_harness.wire.timeline import Head, Request, response_body
+from flag_harness.wire.timeline import Head, Request, body
 
 URL = "https://api.anthropic.com/v1/messages"
 JSON = (("content-type", "application/json"),)
@@ -32,7 +32,7 @@ def _played(folder: Path, *rows: dict[str, Any], advice: str = "", **options: An
 def _ask(cassette: VcrCassette, data: bytes = b"{}", url: str = URL, headers: Any = JSON) -> bytes:
     response = cassette(Request("POST", url, headers, data))
     assert response is not None
-    return response_body(response)
+    return body(response)
 
 
 def test_equal_requests_are_answered_in_order_and_once(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_compressed_answer_is_made_plain_where_asked(tmp_path: Path) -> None:
     response = cassette(Request("POST", URL, (), b""))
     assert response is not None
     assert Head(0.0, 200, (("content-length", "10"), ("x", "1"))) == response[0]
-    assert b"plain text" == response_body(response)
+    assert b"plain text" == body(response)
     assert b"1" == _ask(cassette)
 
 
@@ -178,7 +178,7 @@ def test_a_function_may_set_plain_values(tmp_path: Path) -> None:
 
     response = _played(tmp_path, _row(), before_record_response=changed)(Request("POST", URL, (), b""))
     assert response is not None
-    assert (Head(0.0, 599, (("x", "1"),)), b"text") == (response[0], response_body(response))
+    assert (Head(0.0, 599, (("x", "1"),)), b"text") == (response[0], body(response))
     assert b"" == _ask(_played(tmp_path, _row(answer="", status={"code": 599})))
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, body
 
 
 def _raw_deflate(data: bytes) -> bytes:
@@ -47,7 +47,7 @@ def test_every_encoding_is_read_in_any_chunking(how: str, data: bytes, cut: int)
     packed = pack(data)
     response = _answer(encoding, packed[:cut], packed[cut:])
     plain = decompress_response(response)
-    assert (Head(0.1, 200, (("x", "y"),)), data) == (plain[0], response_body(plain))
+    assert (Head(0.1, 200, (("x", "y"),)), data) == (plain[0], body(plain))
     assert [piece.at for piece in response] == [piece.at for piece in plain]
     assert "" == unreadable_encodings(response)
 
@@ -69,7 +69,7 @@ def test_what_is_not_what_it_says_is_left_as_it_is_and_named(encoding: str) -> N
     assert (spoilt, encoding) == (decompress_response(spoilt), unreadable_encodings(spoilt))
     for plain in (b"text", b""):
         response = _answer(encoding, plain)
-        assert (plain, "") == (response_body(decompress_response(response)), unreadable_encodings(response))
+        assert (plain, "") == (body(decompress_response(response)), unreadable_encodings(response))
 
 
 def test_what_ends_too_early_is_not_what_it_says() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, header_value, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, body, header_value
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_body_is_what_the_chunks_hold(chunks: list[bytes]) -> None:
     """Head, cut and end hold none of it."""
     pieces = [Chunk(float(at), data) for at, data in enumerate(chunks)]
     for last in (End(9.0), End(9.0, abandoned=True), Cut(9.0, "eof")):
-        assert b"".join(chunks) == response_body((Head(0.0, 200, ()), *pieces, last))
+        assert b"".join(chunks) == body((Head(0.0, 200, ()), *pieces, last))
 
 
 def test_a_header_is_found_in_any_case_and_joined_by_commas() -> None:

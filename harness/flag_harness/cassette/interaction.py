@@ -7,7 +7,7 @@ from typing import Any, Literal
 from flag_harness.cassette.match.matching import MatchWord, body_value, hash_content, loose_content, match_content
 from flag_harness.cassette.match.multipart import normalise_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
-from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
 
 UpstreamName = Literal["live", "simulator", "imported"]
 
@@ -81,7 +81,7 @@ def is_same_recording(old: Interaction, new: Interaction) -> bool:
 
 def _response_content(response: Response) -> tuple[Any, ...]:
     first, last = response[0], response[-1]
-    return _without_times(first), response_body(response), _without_times(last)
+    return _without_times(first), body(response), _without_times(last)
 
 
 def _without_times(piece: Piece) -> Piece:

@@ -89,7 +89,7 @@ Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault with its condition: a layer for `with_layers`, `http_client` or a test's mark.
+    """A fault with its condition: a layer for `faulty`, `http_client` or a test's mark.
 
     A fault counts for itself; `arm` returns the same fault with a new counter, for the next test.
     """

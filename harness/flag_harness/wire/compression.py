@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from flag_harness.wire.decompression import Decompressor, codecs
-from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, header_value, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 
 def decompress_response(response: Response) -> Response:
@@ -34,7 +34,7 @@ def unreadable_encodings(response: Response) -> str:
     if not (encodings := _encodings(plain)):
         return ""
     with suppress(UnicodeDecodeError):
-        response_body(plain).decode("utf-8")
+        body(plain).decode("utf-8")
         return ""
     return ", ".join(encodings)
 

@@ -25,7 +25,7 @@ def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
     return pieces
 
 
-def with_layers(upstream: Upstream, *layers: Layer) -> Upstream:
+def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
     """Return an upstream with layers before it, outermost first: faults, recorders, logs of the traffic.
 
     If a layer answers a request itself, the cassette or simulator below it uses up no interaction.

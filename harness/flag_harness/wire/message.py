@@ -10,7 +10,7 @@ from typing import Any
 
 from flag_harness.wire.json import decode_json, join_all_surrogates, join_surrogates
 from flag_harness.wire.sse import ServerSentEvent, decode_events
-from flag_harness.wire.timeline import Chunk, End, Head, Response, is_stream, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, Response, body, is_stream
 
 _TEXT_DELTAS = {
     "text_delta": ("text", "text"),
@@ -72,7 +72,7 @@ def parse_response(response: Response) -> ParsedResponse:
         kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)
         return ParsedResponse(head.status, True, assemble_message(raw), "message_stop" in kinds, error, events)
-    value = decode_json(response_body(response))
+    value = decode_json(body(response))
     error = _object(value.get("error")) if isinstance(value, dict) else None
     return ParsedResponse(head.status, False, value, ended or value is not None, error)
 

@@ -113,6 +113,6 @@ def is_stream(head: Head) -> bool:
     return header_value(head.headers, "content-type").startswith("text/event-stream")
 
 
-def response_body(response: Response) -> bytes:
+def body(response: Response) -> bytes:
     """Return all bytes of the response's body."""
     return b"".join(piece.data for piece in response if isinstance(piece, Chunk))

@@ -10,7 +10,7 @@ import yaml
 
 from flag_harness.cassette import Envelope
 from flag_harness.cassette.importers import Limits, import_cassette, match_words
-from flag_harness.wire.timeline import Chunk, End, Head, response_body
+from flag_harness.wire.timeline import Chunk, End, Head, body
 
 ASKED = b'{"model":"claude-haiku-4-5","messages":[]}'
 ANSWER = b'{"type":"message","content":[]}'
@@ -87,7 +87,7 @@ def test_a_stream_is_cut_at_its_events() -> None:
     """The source keeps no chunks; each event becomes one, and the envelope says that it was so decided."""
     row = _row(response_headers=EVENT_STREAM, response_body={"string": STREAM.decode()})
     (one,) = import_cassette(_file(row)).cassette.interactions
-    assert STREAM == response_body(one.response)
+    assert STREAM == body(one.response)
     assert 3 == sum(isinstance(piece, Chunk) for piece in one.response)
     assert ("timing-invented", "chunks-invented") == _fidelity(row)
 
@@ -148,7 +148,7 @@ def test_a_gzip_body_in_yaml_is_read() -> None:
         response_headers={**HEADERS, "content-encoding": ["gzip"]}, response_body={"string": gzip.compress(ANSWER)}
     )
     (one,) = import_cassette(yaml.safe_dump({"interactions": [row]}).encode()).cassette.interactions
-    assert ANSWER == response_body(one.response)
+    assert ANSWER == body(one.response)
 
 
 def test_requests_to_other_services_are_left_out_by_name() -> None:
@@ -292,7 +292,7 @@ def test_go_vcr_files_are_read() -> None:
         found.format,
         one.request.url,
         one.request.body,
-        response_body(one.response),
+        body(one.response),
     )
     assert (
         "timing-invented",

@@ -13,7 +13,7 @@ import yaml
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.importers import ImportedCassette, import_cassette
 from flag_harness.wire.sse import decode_events
-from flag_harness.wire.timeline import Chunk, Head, response_body
+from flag_harness.wire.timeline import Chunk, Head, body
 
 TRAFFIC = Path(__file__).parents[4] / "shared" / "traffic" / "vcrpy"
 FILES = sorted(TRAFFIC.rglob("*.yaml"))
@@ -75,7 +75,7 @@ def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, Impor
             assert (row["request"]["method"], row["response"]["status"]["code"]) == (one.request.method, head.status)
             assert row["request"]["uri"].endswith(one.request.url)
             assert asked == _as_judged(one.request.body, asked), path
-            assert answered == _as_judged(response_body(one.response), answered), path
+            assert answered == _as_judged(body(one.response), answered), path
             count += 1
     assert 661 == count
 

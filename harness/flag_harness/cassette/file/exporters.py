@@ -7,7 +7,7 @@ from typing import Any
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.errors import CassetteError, require_extra
-from flag_harness.wire.timeline import End, Head, Headers, response_body
+from flag_harness.wire.timeline import End, Head, Headers, body
 
 Exporter = Callable[[Cassette, str], bytes]
 """Turns a cassette into the bytes of a foreign file; its requests get the given base URL."""
@@ -49,7 +49,7 @@ def _interaction_row(cassette: Cassette, number: int, base_url: str) -> dict[str
         "response": {
             "status": {"code": head.status, "message": _reason_phrase(head.status)},
             "headers": _header_lists(head.headers),
-            "body": {"string": _text_or_bytes(response_body(one.response))},
+            "body": {"string": _text_or_bytes(body(one.response))},
         },
     }
 

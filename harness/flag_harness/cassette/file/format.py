@@ -22,7 +22,7 @@ from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, 
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.interaction import Envelope, Interaction, UpstreamName
 from flag_harness.cassette.match.matching import MatchWord
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1
 
@@ -154,7 +154,7 @@ def _response_row(response: Response) -> ResponseRow:
     head = response[0] if isinstance(response[0], Head) else None
     row = ResponseRow((head.at, head.status) if head else None, list(head.headers) if head else [])
     chunks = [piece for piece in response if isinstance(piece, Chunk)]
-    whole = encode_body(response_body(response)) if chunks else EncodedBody("text", "")
+    whole = encode_body(body(response)) if chunks else EncodedBody("text", "")
     if whole.form == "json":
         row.json = whole.value
         row.chunks = [(chunk.at, len(chunk.data)) for chunk in chunks]

@@ -9,7 +9,7 @@ from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUE
 from flag_harness.cassette.importers.importing import ImportedCassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.matching import betas
-from flag_harness.wire.timeline import Head, header_value, response_body
+from flag_harness.wire.timeline import Head, body, header_value
 
 ModelProblem = Callable[[str], str | None]
 """Returns why a model may no longer answer, or None if nothing is known against it."""
@@ -70,7 +70,7 @@ def _stale_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[st
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):
         yield why
     yield from (f"beta {beta} is legacy" for beta in betas(one.request.headers) if beta in _LEGACY_BETAS)
-    whole = response_body(one.response)
+    whole = body(one.response)
     head = one.response[0]
     streamed = whole.startswith(b"event: message_start") and isinstance(head, Head)
     if streamed and b"event: message_stop" not in whole:

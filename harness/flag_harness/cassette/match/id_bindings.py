@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import groupby
 from typing import TypeAlias
 
-from flag_harness.wire.timeline import Head, Response, response_body
+from flag_harness.wire.timeline import Head, Response, body
 
 _MEMBER = b'id":'
 """The end of the names `id`, `request_id`, `file_id` and `tool_use_id` in a JSON object, with the colon."""
@@ -81,7 +81,7 @@ def response_ids(response: Response) -> Iterator[bytes]:
     for name, value in head.headers if isinstance(head, Head) else ():
         if name == "request-id" and _WORD.fullmatch(one := value.encode("latin-1", "replace")):
             yield one
-    content = response_body(response)
+    content = body(response)
     position = content.find(_MEMBER)
     while position >= 0:
         if match := _VALUE.match(content, position + len(_MEMBER)):

@@ -13,7 +13,7 @@ from flag_harness.cassette.redact.edits import REDACTED
 from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
-from flag_harness.wire.timeline import Head, Headers, response_body
+from flag_harness.wire.timeline import Head, Headers, body
 
 SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -151,9 +151,9 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
     yield from _body_keys(request.body, "request ")
     if response and isinstance(response[0], Head):
         yield from _value_keys("response ", _header_values(response[0].headers))
-    found = list(_body_keys(response_body(response), "response "))
+    found = list(_body_keys(body(response), "response "))
     if not found and response is not interaction.response:  # the compressed bytes are searched too
-        found += _body_keys(response_body(interaction.response), "response ")
+        found += _body_keys(body(interaction.response), "response ")
     yield from found
 
 

@@ -10,7 +10,7 @@ from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
 from flag_harness.wire.head_rules import head_problem
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class UpstreamApplication:
             and not response[-1].make_refusal
         ):
             await send(self._head_message(response[0]))
-            await send({"type": "http.response.body", "body": response_body(response)})
+            await send({"type": "http.response.body", "body": body(response)})
         else:
             await self._send_pieces(response, scope, receive, send)
 

@@ -13,7 +13,7 @@ from flag_harness.errors import HarnessError, Refusal, require_extra
 from flag_harness.transports.clients import clock_for
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Layer, Upstream
 
 with require_extra("serve"):
@@ -52,7 +52,7 @@ class LoopbackServer:
                 "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
             )
         joined = clock is None and not pace
-        upstream_with_layers = with_layers(upstream, *layers) if layers else upstream
+        upstream_with_layers = faulty(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(upstream_with_layers, clock or clock_for(pace), joined=joined)
         self._address = (host, port)
         self._running = contextlib.ExitStack()
