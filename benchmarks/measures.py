@@ -332,7 +332,7 @@ def _cache_difference_reason(
     known = {segment.hash for segment in prefix}
     if usage.get("cache_read_input_tokens") and not known & marked.keys():
         return WARM_CACHE
-    smallest = catalogue.find_model(row.body["model"]).smallest_cacheable_prefix
+    smallest = catalogue.find_served_model(row.body["model"]).smallest_cacheable_prefix
     if all(segment.tokens < smallest for segment in prefix if segment.mark):
         return SHORT_PREFIX
     return WARM_CACHE if warm and _reads_unrecorded_prefix(usage, prefix, marked) else UNEXPLAINED

@@ -70,9 +70,9 @@ def test_a_budget_is_asked_first() -> None:
     """What an answer stated counts; where it stated nothing, what was expected."""
     budget = Budget(0.01)
     assert "" == budget.refusal_reason(0.01)
-    budget.record(0.004, None)
-    budget.record(0.001, 0.003)
-    budget.record(None, None)
+    budget.add_cost(0.004, None)
+    budget.add_cost(0.001, 0.003)
+    budget.add_cost(None, None)
     assert 0.007 == pytest.approx(budget.spent)
     assert "" == budget.refusal_reason(0.003)
     assert "it would cost about $0.0040; $0.0070 of $0.01 are spent" == budget.refusal_reason(0.004)
@@ -83,5 +83,5 @@ def test_a_budget_that_is_spent_lets_nothing_out() -> None:
     """Not even what is expected to cost nothing: nobody knows that it will."""
     assert "it would cost about $0.0000; $0.0000 of $0.00 are spent" == Budget(0.0).refusal_reason(0.0)
     budget = Budget(0.01)
-    budget.record(0.01, None)
+    budget.add_cost(0.01, None)
     assert "it would cost about $0.0000; $0.0100 of $0.01 are spent" == budget.refusal_reason(0.0)

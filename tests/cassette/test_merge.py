@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
-from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_folder
+from flag_harness.cassette.file.lock import LOCK_FILE, STALE_SECONDS, lock_parent_folder
 from flag_harness.cassette.merge import can_add, has_recording_of, merge_recordings, own_indices
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
@@ -153,7 +153,7 @@ def _record(folder: str, worker: int, blocked: Sequence[str] = ()) -> None:
     for number in range(TESTS):
         path = Path(folder, f"{number % CASSETTES}.json")
         new = _recorded(f"test_{worker}_{number}", "same", str(number))
-        with lock_folder(path):
+        with lock_parent_folder(path):
             merge_recordings(Cassette.load(path) if path.exists() else None, new).save(path)
 
 
@@ -189,7 +189,7 @@ OLD, NEW = (
 
 def _write_for_ever(path: str) -> None:
     for number in range(10**9):
-        with lock_folder(Path(path)):
+        with lock_parent_folder(Path(path)):
             (NEW, OLD)[number % 2].save(path)
 
 
@@ -218,7 +218,7 @@ def test_kill_9_while_recording_leaves_the_old_cassette_or_none(tmp_path: Path, 
         left = Cassette.load(path).interactions if path.exists() else None
         assert left in whole
         found.add(whole[left])
-        with lock_folder(path):
+        with lock_parent_folder(path):
             pass
     assert found > {"new"}
 
@@ -236,7 +236,7 @@ def test_a_cassette_is_written_by_umask(tmp_path: Path) -> None:
 
 @pytest.fixture(params=[True, False], ids=["folder", "lock file"])
 def _lockable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Folders can be lock_folder, or cannot, as on a network file system."""
+    """Folders can be locked, or cannot, as on a network file system."""
     if not request.param:
         fcntl = ModuleType("fcntl")
         fcntl.LOCK_EX = 2  # type: ignore[attr-defined]
@@ -256,7 +256,7 @@ def test_one_thread_at_a_time_holds_the_lock(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with lock_folder(tmp_path / "folder" / "x.json"):
+            with lock_parent_folder(tmp_path / "folder" / "x.json"):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 time.sleep(0.0005)
@@ -267,7 +267,7 @@ def test_one_thread_at_a_time_holds_the_lock(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with pytest.raises(KeyError), lock_folder(tmp_path / "folder" / "x.json"):
+    with pytest.raises(KeyError), lock_parent_folder(tmp_path / "folder" / "x.json"):
         raise KeyError
     assert (1, []) == (most[0], list((tmp_path / "folder").iterdir()))
 
@@ -281,6 +281,6 @@ def test_a_lock_file_that_a_killed_process_left_holds_nobody_up(
     lock.touch()
     then = time.time() - STALE_SECONDS - 1
     os.utime(lock, (then, then))
-    with lock_folder(tmp_path / "x.json"):
+    with lock_parent_folder(tmp_path / "x.json"):
         assert time.time() - lock.stat().st_mtime < STALE_SECONDS
     assert not lock.exists()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.lock import lock_folder
+from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cli import main
 from flag_harness.wire.timeline import End, Head, Request
 
@@ -213,7 +213,7 @@ def test_it_waits_for_whoever_records(tmp_path: Path, misses: Any, capsys: pytes
     for name in names:
         _cassette(tmp_path / name, {"system": "old"})
     misses(*map(_miss, names))
-    with ThreadPoolExecutor() as threads, lock_folder(tmp_path / "b" / "x.json"):
+    with ThreadPoolExecutor() as threads, lock_parent_folder(tmp_path / "b" / "x.json"):
         running = threads.submit(main, ["cassette", "rebase", "--yes"])
         with pytest.raises(TimeoutError):
             running.result(0.2)

@@ -74,6 +74,6 @@ class Budget:
             return f"it would cost about ${expected:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
         return ""
 
-    def record(self, expected: float | None, actual: float | None) -> None:
-        """Add the cost of a request that was sent."""
+    def add_cost(self, expected: float | None, actual: float | None) -> None:
+        """Add the cost of a request that was sent: the actual cost, or the expected cost if that is None."""
         self.spent += actual if actual is not None else expected or 0.0

@@ -44,8 +44,8 @@ class FaultCounter:
             self.selected += 1
             return self.selected
 
-    def count_due(self) -> None:
-        """Count a request that was due."""
+    def count_due_request(self) -> None:
+        """Count a request that the fault's condition selected."""
         with self._lock:
             self.due += 1
 
@@ -120,7 +120,7 @@ class Fault:
             raise FaultConditionError(f"{self}: its `when` raised {type(error).__name__}: {error}") from error
         if not is_selected or not self.condition.is_due(number := self.count.count_selected()):
             return None
-        self.count.count_due()
+        self.count.count_due_request()
         return DueRequest(request, number, self.condition, self.count)
 
     def arm(self, combination: str | None = None) -> "Fault":

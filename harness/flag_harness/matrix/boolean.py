@@ -38,15 +38,20 @@ def _kleitman_spencer(columns: int) -> Bits:
 def _strength_three(columns: int) -> Bits:
     if columns == 5:
         generators = [(row, shift) for row in _FIVE_COLUMNS for shift in range(5)]
-        return _zeroed([[int(row[(shift + column) % 5]) for column in range(5)] for row, shift in generators])
+        return _make_first_row_zero(
+            [[int(row[(shift + column) % 5]) for column in range(5)] for row, shift in generators]
+        )
     if columns <= 11:
         rotations = [[int(_PALEY_ROW[(shift + column) % 11]) for column in range(columns)] for shift in range(11)]
-        return _zeroed([[0] * columns, *rotations])
-    return _doubled(columns)
+        return _make_first_row_zero([[0] * columns, *rotations])
+    return _double_columns(columns)
 
 
-def _doubled(columns: int) -> Bits:
-    """Strength 3 for twice the columns (Roux 1987): the half beside itself, then strength 2 beside its complement."""
+def _double_columns(columns: int) -> Bits:
+    """Build an array of strength 3 from one with half the columns (Roux 1987).
+
+    Its rows are those of the half array written twice, then those of a strength 2 array beside their complements.
+    """
     half = (columns + 1) // 2
     pairs = boolean_array(half, 2) or ()
     rows = [row + row for row in _strength_three(half)]
@@ -54,6 +59,6 @@ def _doubled(columns: int) -> Bits:
     return tuple(row[:columns] for row in rows)
 
 
-def _zeroed(rows: list[list[int]]) -> Bits:
+def _make_first_row_zero(rows: list[list[int]]) -> Bits:
     """Swap 0 and 1 in the columns in which the first row has 1; the array covers the same."""
     return tuple(tuple(bit ^ first for bit, first in zip(row, rows[0], strict=True)) for row in rows)

@@ -222,7 +222,7 @@ class FlagSpace:
     def _flag_index(self, name: str, where: str) -> int:
         if name in self._index:
             return self._index[name]
-        raise FlagError(f"{where} {name!r}, and no flag is called that; {_nearest(name, self._index)}")
+        raise FlagError(f"{where} {name!r}, and no flag is called that; {_suggestion(name, self._index)}")
 
 
 def value_index(flag: HasValues, value: object) -> int:
@@ -233,14 +233,15 @@ def value_index(flag: HasValues, value: object) -> int:
     texts = [str(known).lower() if isinstance(known, bool) else str(known) for known in flag.values]
     if isinstance(value, str) and value in texts:
         return texts.index(value)
-    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {_nearest(str(value), texts)}")
+    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {_suggestion(str(value), texts)}")
 
 
 def _is_satisfied(clause: Clause, row: Row) -> bool:
     return any(mask >> row[index] & 1 for index, mask in clause)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message: the known name nearest to `name`, and all known names."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.0)
     return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"

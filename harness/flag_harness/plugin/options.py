@@ -10,10 +10,10 @@ from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
 from flag_harness.plugin.run.age import add_age_option, max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
+from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.run.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
-from flag_harness.plugin.run.rivals import FixtureRivals
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
@@ -87,4 +87,4 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
-    config.pluginmanager.register(FixtureRivals(config), "flag-harness-fixture-rivals")
+    config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-rivals")

@@ -34,7 +34,7 @@ _NEWEST = (99, 0)
 """The version of a model without a number in its name."""
 
 
-def find_model(model_id: str) -> Model | None:
+def find_served_model(model_id: str) -> Model | None:
     """Return the model with this id or alias, or None if the API would answer with a 404.
 
     A model with known dated names has no other names.

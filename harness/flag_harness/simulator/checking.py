@@ -50,7 +50,7 @@ def check_request(
 
 def _parse(incoming: IncomingRequest, signatures: Signatures) -> ParsedRequest | RefusedRequest:
     body = incoming.decoded_body.value
-    model = catalogue.find_model(body["model"])
+    model = catalogue.find_served_model(body["model"])
     assert model is not None
     counting = incoming.body_model is not MessagesBody
     parsed = ParsedRequest(incoming.request.headers, body, model, signatures, counting=counting)

@@ -14,7 +14,7 @@ def answer(judged: ParsedRequest | ModelListRequest) -> dict[str, Any]:
     """Return the body that answers a legal request to one of these endpoints."""
     if isinstance(judged, ParsedRequest):
         return {"input_tokens": judged.input_tokens}
-    found = catalogue.find_model(judged.model)
+    found = catalogue.find_served_model(judged.model)
     return _model_page(judged) if found is None else _model_entry(found)
 
 

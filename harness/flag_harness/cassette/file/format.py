@@ -160,7 +160,7 @@ def _response_row(response: Response) -> ResponseRow:
         row.chunks = [(chunk.at, len(chunk.data)) for chunk in chunks]
     else:
         row.chunks = [(chunk.at, _encode_part(chunk.data)) for chunk in chunks]
-    row.end = _end_row(response[-1])
+    row.end = _encode_end(response[-1])
     return row
 
 
@@ -169,7 +169,8 @@ def _encode_part(data: bytes) -> str | EncodedBytes:
     return part.value if part.form == "text" else EncodedBytes(part.value)
 
 
-def _end_row(piece: Piece) -> tuple[float, Any]:
+def _encode_end(piece: Piece) -> tuple[float, Any]:
+    """Return when and how a response ended, as the file has it: the last piece is an `End` or a `Cut`."""
     if isinstance(piece, Cut):
         return piece.at, piece.how
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"

@@ -14,8 +14,8 @@ _PAUSE_SECONDS = 0.005
 
 
 @contextlib.contextmanager
-def lock_folder(path: Path) -> Iterator[None]:
-    """Hold a lock on the folder of `path` against every other thread and process; create the folder if needed.
+def lock_parent_folder(path: Path) -> Iterator[None]:
+    """Hold a lock on the parent folder of `path` against every other thread and process; create the folder if needed.
 
     The folder itself is locked (`flock`): no file is left behind, and the lock ends with the process that holds it. If
     folders cannot be locked (Windows, some network file systems), a file in the folder serves as the lock.
@@ -28,12 +28,12 @@ def lock_folder(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lock_folders(paths: Iterable[Path]) -> Iterator[None]:
-    """Hold one lock per folder of the paths, always in the same order, so that two callers cannot deadlock."""
+def lock_parent_folders(paths: Iterable[Path]) -> Iterator[None]:
+    """Lock the parent folder of each path, always in the same order, so that two callers cannot deadlock."""
     folders = {path.parent.resolve(): path for path in paths}
     with contextlib.ExitStack() as stack:
         for _, path in sorted(folders.items()):
-            stack.enter_context(lock_folder(path))
+            stack.enter_context(lock_parent_folder(path))
         yield
 
 

@@ -153,21 +153,21 @@ def _block_differences(
     """Yield the differences of two runs of elements, aligned at their start or end, whichever gives fewer."""
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
-    def pair_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
+    def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), equal)
 
     def align(start: int, sent_start: int) -> Iterator[Difference]:
         for index in range(block.start, start):
-            yield from pair_differences(index, block.sent_start, recorded[index], ABSENT)
+            yield from item_differences(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):
-            yield from pair_differences(block.start, other, ABSENT, sent[other])
+            yield from item_differences(block.start, other, ABSENT, sent[other])
         for shift in range(common):
             index, other = start + shift, sent_start + shift
-            yield from pair_differences(index, other, recorded[index], sent[other])
+            yield from item_differences(index, other, recorded[index], sent[other])
         for index in range(start + common, block.stop):
-            yield from pair_differences(index, block.sent_stop, recorded[index], ABSENT)
+            yield from item_differences(index, block.sent_stop, recorded[index], ABSENT)
         for other in range(sent_start + common, block.sent_stop):
-            yield from pair_differences(block.stop, other, ABSENT, sent[other])
+            yield from item_differences(block.stop, other, ABSENT, sent[other])
 
     starts = {(block.start, block.sent_start), (block.stop - common, block.sent_stop - common)}
     found: list[list[Difference]] = [list(align(*start)) for start in sorted(starts)]

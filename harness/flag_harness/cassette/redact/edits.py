@@ -38,8 +38,8 @@ def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iter
         yield TextEdit(part.start, part.stop, part.encode_value(edit_text(part.value, edits)))
 
 
-def edit_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
-    """Apply edits of the concatenated parts (bytes or text) to each part."""
+def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
+    """Apply edits, whose positions count from the start of the first part, to the parts of a text or of bytes."""
     return [
         edit_text(part, part_edits) for part, part_edits in zip(parts, split_edits(map(len, parts), edits), strict=True)
     ]

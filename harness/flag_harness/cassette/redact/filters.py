@@ -14,9 +14,9 @@ from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, 
 from flag_harness.cassette.redact.edits import (
     REDACTED,
     TextEdit,
+    apply_edits_to_parts,
     byte_edits,
     document_edits,
-    edit_parts,
     edit_text,
     redaction_edits,
     split_edits,
@@ -167,7 +167,7 @@ class Filters:
         if not (self.json or self.patterns):
             return list(chunks)
         body = b"".join(chunks).decode(*UTF8)
-        return edit_parts(chunks, byte_edits(body, self._rules.edits(body)))
+        return apply_edits_to_parts(chunks, byte_edits(body, self._rules.edits(body)))
 
 
 class _Rules(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.file.lock import lock_folders
+from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
     left = [row for row in wanted if not row["changes"]]
     changed = [row for row in wanted if row["changes"]]
     reviewed = arguments.source.with_name(REVIEWED)
-    with lock_folders(path for row in changed if (path := root / row["cassette"]).exists()):
+    with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plans(root, changed)
         digest = _digest(plans)
         does = not refusals and not arguments.dry_run and (arguments.yes or _reviewed_digest(reviewed) == digest)

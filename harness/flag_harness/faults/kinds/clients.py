@@ -78,11 +78,11 @@ def _parameters(call: Callable[..., Any]) -> Collection[str]:
 
 def _add_keyword(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
     @wraps(call)
-    def call_with_keyword(*args: Any, **kwargs: Any) -> Any:
+    def call_with_refused_keyword(*args: Any, **kwargs: Any) -> Any:
         due = fault.check(Request(name, "", (), b""))
         if due is None:
             return call(*args, **kwargs)
         fault.effect(due)
         return call(*args, **{**kwargs, keyword: True})
 
-    return call_with_keyword
+    return call_with_refused_keyword

@@ -63,14 +63,14 @@ def beta_rejected(
     )
     refuse = _api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
 
-    def effect(due: DueRequest) -> Response | None:
+    def answer_due_request(due: DueRequest) -> Response | None:
         betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
         if beta in betas:
             return refuse(due)
         due.note_miss(f"the request does not ask for the beta {beta}")
         return None
 
-    return effect
+    return answer_due_request
 
 
 @fault_kind(**_errors("BadRequestError"))
@@ -87,13 +87,13 @@ def parameter_rejected(
     retry = _retry_headers(None, None, should_retry)
     refuse = _api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
 
-    def effect(due: DueRequest) -> Response | None:
+    def answer_due_request(due: DueRequest) -> Response | None:
         if parameter in decode_json_object(due.request.body):
             return refuse(due)
         due.note_miss(f"the request has no {parameter}")
         return None
 
-    return effect
+    return answer_due_request
 
 
 @fault_kind(**_errors("AuthenticationError"))
@@ -113,19 +113,19 @@ def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """404 `not_found_error`: the request's model does not exist."""
 
-    def effect(due: DueRequest) -> Response:
+    def answer_due_request(due: DueRequest) -> Response:
         message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
         return _api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
 
     checks.require_optional("should_retry", should_retry, bool, "true, false or none")
-    return effect
+    return answer_due_request
 
 
 @fault_kind(**_errors("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
     """413 from the edge server: the body has neither the usual error envelope nor a request id."""
     headers = _retry_headers(None, None, should_retry)
-    body = _json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
+    body = _encode_json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
     return _fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
 
 
@@ -191,25 +191,25 @@ def request_id(random: Random) -> str:
 
 
 def _api_error(status: int, error_type: str, message: str, headers: Headers) -> _Answer:
-    """Return the effect that answers with an error of the API, its request id in header and body."""
+    """Return a function that answers with an error of the API, its request id in header and body."""
 
-    def effect(due: DueRequest) -> Response:
+    def answer_due_request(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))
-        body = _json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
+        body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
         return _fixed_answer(
             status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body
         )(due)
 
-    return effect
+    return answer_due_request
 
 
 def _fixed_answer(status: int, headers: Headers, body: bytes) -> _Answer:
-    def effect(due: DueRequest) -> Response:
+    def answer_due_request(due: DueRequest) -> Response:
         due.fire()
         length = ("content-length", str(len(body)))
         return (Head(0.0, status, (*headers, length)), Chunk(0.0, body), End(0.0))
 
-    return effect
+    return answer_due_request
 
 
 def _html_page(status: int, title: str, headers: Headers) -> _Answer:
@@ -239,5 +239,5 @@ def _retry_after_text(value: object) -> str:
     return str(value)
 
 
-def _json(value: object) -> bytes:
+def _encode_json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

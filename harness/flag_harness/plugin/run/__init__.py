@@ -1,1 +1,1 @@
-"""What concerns a whole run: names and claims of cassettes, misses, rival fixtures, the summary."""
+"""What concerns a whole run: names and claims of cassettes, misses, conflicting fixtures, the summary."""

@@ -59,7 +59,7 @@ class CostLimit:
                         )
                     )
                     raise refusals[-1]
-                self._budget.record(expected, None)
+                self._budget.add_cost(expected, None)
             return self._make_edit(request, expected or 0.0)
 
         return check
@@ -74,7 +74,7 @@ class CostLimit:
             pieces.append(piece)
             if isinstance(piece, (Cut, End)) and (actual := actual_cost(request, tuple(pieces))) is not None:
                 with self._lock:
-                    self._budget.record(None, actual - expected)
+                    self._budget.add_cost(None, actual - expected)
             yield piece
 
         return edit

@@ -214,7 +214,7 @@ class Verifier:
         request, response = upstream.send(interaction)
         one.exchanges.append((request, response))
         if self._upstream == "live":
-            self._budget.record(expected, actual_cost(request, response))
+            self._budget.add_cost(expected, actual_cost(request, response))
         return compare_answers(interaction.response, response)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
-from flag_harness.cassette.file.lock import lock_folder
+from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.merge import merge_recordings
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
@@ -25,7 +25,7 @@ def new_envelope(plan: TrafficPlan) -> Envelope:
 
 def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
     """Write the recording. Return True if it replaced a file that could not be read."""
-    with lock_folder(plan.path):
+    with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))
         known = _apply_filters(existing, plan.filters) if existing else None

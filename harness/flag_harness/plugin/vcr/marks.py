@@ -25,8 +25,10 @@ VCR_CASSETTE = pytest.StashKey["VcrCassette"]()
 _RECORDING = ("all", "rewrite")
 
 
-@pytest.fixture(autouse=True)
-def block_network(request: pytest.FixtureRequest, record_mode: str, vcr_markers: list[pytest.Mark]) -> Iterator[None]:
+@pytest.fixture(name="block_network", autouse=True)
+def block_network_if_marked(
+    request: pytest.FixtureRequest, record_mode: str, vcr_markers: list[pytest.Mark]
+) -> Iterator[None]:
     """Block the network if the mark or the command line says so, unless the test records."""
     if not _is_network_blocked(request, record_mode, vcr_markers):
         yield

@@ -178,7 +178,7 @@ class _ProcessOutput(asyncio.SubprocessProtocol):
         self._captured = {1: _OutputBuffer(limit), 2: _OutputBuffer(limit)}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._captured[fd].add(data)
+        self._captured[fd].append(data)
 
     def process_exited(self) -> None:
         self.exited.set_result(None)
@@ -202,7 +202,8 @@ class _OutputBuffer:
         self._half = limit // 2
         self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
 
-    def add(self, data: bytes) -> None:
+    def append(self, data: bytes) -> None:
+        """Keep `data`, and drop bytes from the middle if the limit is exceeded."""
         room = self._half - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]

@@ -110,19 +110,20 @@ class SeededSignatures:
 
     def _seal(self, kind: bytes, text: str) -> str:
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
-        return base64.b64encode(_PREFIX + mac + self._apply_mask(mac, text.encode())).decode()
+        return base64.b64encode(_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
     def _unseal(self, kind: bytes, sealed: str) -> str | None:
         """Return the encrypted text, or None if it was not issued here or has been changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
-            text = self._apply_mask(mac, hidden).decode()
+            text = self._xor_with_keystream(mac, hidden).decode()
         except ValueError:
             return None
         return text if self._seal(kind, text) == sealed else None
 
-    def _apply_mask(self, mac: bytes, data: bytes) -> bytes:
+    def _xor_with_keystream(self, mac: bytes, data: bytes) -> bytes:
+        """Encrypt or decrypt `data`: XOR it with bytes derived from the key and `mac`."""
         stream = hashlib.shake_256(self._key + mac).digest(len(data))
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 

@@ -77,4 +77,4 @@ def _without_blocks(message: Any, blocks: list[Any]) -> Any:
 def check_model(incoming: IncomingRequest) -> str | None:
     """Refuse an unknown model."""
     name: Any = incoming.decoded_body.value["model"]
-    return None if catalogue.find_model(name) else f"model: {name}"
+    return None if catalogue.find_served_model(name) else f"model: {name}"

@@ -82,4 +82,4 @@ def check_page_size(incoming: IncomingRequest) -> str | None:
 def check_listed_models(incoming: IncomingRequest) -> str | None:
     """Refuse a request for an unknown model, or for a page before or after one."""
     names = (incoming.model_name, incoming.query("after_id"), incoming.query("before_id"))
-    return next((f"model: {name}" for name in names if name and not catalogue.find_model(name)), None)
+    return next((f"model: {name}" for name in names if name and not catalogue.find_served_model(name)), None)

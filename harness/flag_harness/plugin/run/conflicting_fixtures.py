@@ -1,0 +1,99 @@
+"""Reports fixtures of other plugins or conftest files that have the name of a fixture of the harness.
+
+Which of two plugins wins depends on the order in which they are loaded. A test that gets the wrong `cassette` would
+send its requests to the live API, with the real key.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+from flag_harness.config import Config
+from flag_harness.plugin.marks import CONFIG, MARKS
+
+REPLACEMENTS = {
+    "cassette": "harness_cassette",
+    "cassette_server": "harness_cassette_server",
+    "flags": "harness_combination",
+}
+"""The short names, each with a second name of the same fixture, which no other plugin uses."""
+_OUR_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
+_PACKAGE = "flag_harness."
+
+
+class _ConflictingFixture(NamedTuple):
+    """A fixture that has the name of a harness fixture.
+
+    `source` says where it is defined; `wins` is True if tests get this fixture instead of the harness fixture.
+    """
+
+    name: str
+    source: str
+    wins: bool
+
+
+class FixtureConflicts:
+    """Reports, at collection, the fixtures of others that have the name of a harness fixture.
+
+    A conflict is an error if the test has a mark of the harness, or if the project configures the harness and a request
+    might reach the live API. For other tests, it is a line in the summary: such a test may want the other plugin's fixture.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._is_configured = config.stash[CONFIG] != Config()
+        self._errors: dict[_ConflictingFixture, str] = {}
+        self._notes: dict[_ConflictingFixture, str] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Report each conflicting fixture once, as a collection error or in the summary."""
+        for item in items:
+            has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
+            for fixture in _conflicting_fixtures(item):
+                is_error = has_mark or (self._is_configured and fixture.name != "flags")
+                found = self._errors if is_error else self._notes
+                found.setdefault(fixture, item.nodeid)
+        for fixture, nodeid in self._errors.items():
+            report = pytest.CollectReport(nodeid, "failed", longrepr=_message(fixture, nodeid), result=[])
+            self._config.hook.pytest_collectreport(report=report)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Name the conflicting fixtures in tests without a mark of the harness."""
+        for fixture, nodeid in self._notes.items():
+            if fixture not in self._errors:
+                terminalreporter.write_line(f"flag harness: {_message(fixture, nodeid)}")
+
+
+def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
+    """Yield the fixtures of an item that have the name of a harness fixture and do not use that fixture themselves."""
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = info.name2fixturedefs if info else {}
+    for name, replacement in REPLACEMENTS.items():
+        found: Sequence[Any] = definitions.get(name) or ()
+        if not any(map(_is_ours, found)):
+            continue
+        for definition in found:
+            if not _is_ours(definition) and {name, replacement}.isdisjoint(definition.argnames):
+                yield _ConflictingFixture(name, _source(definition), wins=definition is found[-1])
+
+
+def _is_ours(definition: Any) -> bool:
+    return str(definition.func.__module__).startswith(_PACKAGE)
+
+
+def _source(definition: Any) -> str:
+    """Return the module, file and line that define a fixture."""
+    code = getattr(definition.func, "__code__", None)
+    line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"{definition.func.__module__}{line}"
+
+
+def _message(fixture: _ConflictingFixture, nodeid: str) -> str:
+    winner, loser = (fixture.source, "flag_harness") if fixture.wins else ("flag_harness", fixture.source)
+    return (
+        f"{nodeid} gets the fixture {fixture.name!r} of {winner}, which hides the one of {loser}: the order in which "
+        f"plugins are loaded decides.\nTo use the harness, write {REPLACEMENTS[fixture.name]} instead of {fixture.name}; "
+        "to use the other plugin, run pytest with -p no:flag_harness"
+    )
