@@ -15,7 +15,7 @@ def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
 @pytest.mark.parametrize(
     ("module", "options"), [("conftest", ()), ("other_plugin", ("-p", "other_plugin"))], ids=["wins", "loses"]
 )
-def test_a_rival_of_a_marked_test_stops_the_run(
+def test_a_conflicting_fixture_of_a_marked_test_stops_the_run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, module: str, options: tuple[str, ...]
 ) -> None:
     """Whichever of the two the test would get, both are named."""
@@ -28,7 +28,7 @@ def test_a_rival_of_a_marked_test_stops_the_run(
     assert "flag_harness" in run.stdout.str()
 
 
-def test_a_rival_in_a_project_with_a_configuration_stops_the_run(pytester: pytest.Pytester) -> None:
+def test_a_conflicting_fixture_in_a_project_with_a_configuration_stops_the_run(pytester: pytest.Pytester) -> None:
     """An unmarked test that means the harness would send its requests to the live API."""
     pytester.makepyprojecttoml("[tool.flag-harness]\nmodel = 'claude-haiku-4-5'\n")
     pytester.makepyfile(conftest=OTHER, test_it=PLAIN)
@@ -37,7 +37,7 @@ def test_a_rival_in_a_project_with_a_configuration_stops_the_run(pytester: pytes
     run.stdout.fnmatch_lines([f"*{INSTEAD}*"])
 
 
-def test_a_rival_elsewhere_is_only_named(pytester: pytest.Pytester) -> None:
+def test_a_conflicting_fixture_elsewhere_is_only_named(pytester: pytest.Pytester) -> None:
     """A test that shows no sign of the harness may mean the other plugin."""
     pytester.makepyfile(conftest=OTHER, test_it=PLAIN)
     run = _run(pytester)
@@ -45,7 +45,7 @@ def test_a_rival_elsewhere_is_only_named(pytester: pytest.Pytester) -> None:
     run.stdout.fnmatch_lines(["flag harness: test_it.py::test_it gets the fixture 'cassette' of conftest*"])
 
 
-def test_a_fixture_that_builds_on_the_harness_is_no_rival(pytester: pytest.Pytester) -> None:
+def test_a_fixture_that_builds_on_the_harness_is_no_conflict(pytester: pytest.Pytester) -> None:
     """An override may take the fixture that it replaces."""
     override = "import pytest\n@pytest.fixture\ndef cassette(cassette): return cassette\n"
     marked = MARKED.replace("@pytest.mark.flags", "@pytest.mark.harness_no_request\n@pytest.mark.flags")

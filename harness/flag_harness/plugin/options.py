@@ -87,4 +87,4 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
-    config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-rivals")
+    config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

@@ -37,7 +37,7 @@ class FixtureConflicts:
     """Reports, at collection, the fixtures of others that have the name of a harness fixture.
 
     A conflict is an error if the test has a mark of the harness, or if the project configures the harness and a request
-    might reach the live API. For other tests, it is a line in the summary: such a test may want the other plugin's fixture.
+    might reach the live API. For other tests, it is a line in the summary: such a test may want the other fixture.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -90,10 +90,10 @@ def _source(definition: Any) -> str:
     return f"{definition.func.__module__}{line}"
 
 
-def _message(fixture: _ConflictingFixture, nodeid: str) -> str:
-    winner, loser = (fixture.source, "flag_harness") if fixture.wins else ("flag_harness", fixture.source)
+def _message(found: _ConflictingFixture, nodeid: str) -> str:
+    winner, loser = (found.source, "flag_harness") if found.wins else ("flag_harness", found.source)
     return (
-        f"{nodeid} gets the fixture {fixture.name!r} of {winner}, which hides the one of {loser}: the order in which "
-        f"plugins are loaded decides.\nTo use the harness, write {REPLACEMENTS[fixture.name]} instead of {fixture.name}; "
+        f"{nodeid} gets the fixture {found.name!r} of {winner}, which hides the one of {loser}: the order in which "
+        f"plugins are loaded decides.\nTo use the harness, write {REPLACEMENTS[found.name]} instead of {found.name}; "
         "to use the other plugin, run pytest with -p no:flag_harness"
     )
