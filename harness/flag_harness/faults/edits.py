@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect
+from flag_harness.faults.frames import FrameEdit
+from flag_harness.wire.aws_frames import is_aws_stream
 from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, points_at
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
@@ -50,10 +52,16 @@ BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
 
 
 class AnswerEdit:
-    """Reads the head, then passes the rest of the answer to the edit for streams or for plain bodies."""
+    """Reads the head, then passes the rest of the answer to the edit for streams or for plain bodies.
 
-    def __init__(self, due: DueRequest, *, stream: Edit | None = None, body: Edit | None = None) -> None:
+    `only_sse`: the edit changes what an AWS event stream does not have.
+    """
+
+    def __init__(
+        self, due: DueRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
+    ) -> None:
         self._due, self._stream, self._body = due, stream, body
+        self._only_sse = only_sse
         self._inner: Edit | None = None
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
@@ -62,7 +70,8 @@ class AnswerEdit:
         return (piece,) if self._inner is None else self._inner(piece)
 
     def _head(self, head: Head) -> Head:
-        is_streamed = is_stream(head)
+        is_framed = is_aws_stream(head)
+        is_streamed = is_stream(head) or is_framed
         encoding = header_value(head.headers, "content-encoding", "identity")
         if head.status != 200:
             self._due.note_miss(f"the answer was {head.status}")
@@ -70,8 +79,10 @@ class AnswerEdit:
             self._due.note_miss(f"the answer is compressed ({encoding})")
         elif (edit := self._stream if is_streamed else self._body) is None:
             self._due.note_miss(f"the answer is {'a' if is_streamed else 'no'} stream")
+        elif is_framed and self._only_sse:
+            self._due.note_miss("the answer is an AWS event stream, which has no lines of text")
         else:
-            self._inner = edit
+            self._inner = FrameEdit(edit) if is_framed else edit
             return replace(head, headers=remove_headers(head.headers, "content-length"))
         return head
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flag_harness.wire.aws_frames import decode_frames, is_aws_stream
 from flag_harness.wire.json import decode_json, join_all_surrogates, join_surrogates
 from flag_harness.wire.sse import ServerSentEvent, decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Response, body, is_stream
@@ -66,8 +67,9 @@ def parse_response(response: Response) -> ParsedResponse:
     if not isinstance(head, Head):
         return ParsedResponse(None, False, None, False, None)
     ended = isinstance(response[-1], End) and not response[-1].abandoned
-    if is_stream(head):
-        raw = tuple(json_events(decode_events(piece.data for piece in response if isinstance(piece, Chunk))))
+    if is_stream(head) or is_aws_stream(head):
+        decode = decode_frames if is_aws_stream(head) else decode_events
+        raw = tuple(json_events(decode(piece.data for piece in response if isinstance(piece, Chunk))))
         events = tuple(map(join_all_surrogates, raw))
         kinds = [event.get("type") for event in events]
         error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)

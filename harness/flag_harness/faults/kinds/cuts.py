@@ -6,6 +6,7 @@ from flag_harness.faults import checks
 from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
+from flag_harness.wire.aws_frames import CONTENT_TYPE as AWS_CONTENT_TYPE
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 
@@ -52,6 +53,8 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
         due.fire()
         streams = decode_json_object(due.request.body).get("stream") is True
         content_type = "text/event-stream; charset=utf-8" if streams else "application/json"
+        if due.request.path.partition("?")[0].endswith("/invoke-with-response-stream"):
+            content_type = AWS_CONTENT_TYPE
         return (Head(0.0, 200, (("content-type", content_type),)), End(0.0))
 
     return effect

@@ -31,7 +31,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
     """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never sends."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
-    return lambda due: AnswerEdit(due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"))
+    return lambda due: AnswerEdit(
+        due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"), only_sse=True
+    )
 
 
 @fault_kind("encoding", stream_result="raises AssertionError", create_result=_AS_USUAL)
@@ -45,7 +47,7 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
         edit = ChunkEdit(due, mark, "first byte")
-        return AnswerEdit(due, stream=edit, body=edit)
+        return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
     return effect
 
@@ -70,7 +72,7 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
 
     def effect(due: DueRequest) -> Edit:
         edit = ChunkEdit(due, split, "character of more than one byte")
-        return AnswerEdit(due, stream=edit, body=edit)
+        return AnswerEdit(due, stream=edit, body=edit, only_sse=True)
 
     return effect
 

@@ -1,0 +1,53 @@
+"""The edit that brings faults of server-sent events to the AWS event streams of Bedrock."""
+
+from collections.abc import Iterable
+
+from flag_harness.wire.aws_frames import FrameSplitter, frame_from_sse, sse_from_frame
+from flag_harness.wire.grammar import EventSplitter
+from flag_harness.wire.timeline import Chunk, Edit, Piece
+
+
+class FrameEdit:
+    """Applies an edit of server-sent events to an AWS event stream. Frames that it leaves alone keep their bytes.
+
+    If the edit leaves half an event, half of its frame is sent.
+    """
+
+    def __init__(self, edit: Edit) -> None:
+        self._edit = edit
+        self._frames, self._events = FrameSplitter(), EventSplitter()
+        self._raw: dict[bytes, bytes] = {}
+        self._is_over = False
+
+    def __call__(self, piece: Piece) -> Iterable[Piece]:
+        if self._is_over:
+            return []
+        if not isinstance(piece, Chunk):
+            rest, self._frames.rest = self._frames.rest, b""
+            out = self._encode(self._edit(piece))
+            return [*out[:-1], *_chunks(piece.at, rest), *out[-1:]] if rest else out
+        events = []
+        for frame in self._frames.feed(piece.data):
+            event = sse_from_frame(frame)
+            self._raw[event] = frame.raw
+            events.append(event)
+        return self._encode(self._edit(Chunk(piece.at, b"".join(events)))) if events else []
+
+    def _encode(self, pieces: Iterable[Piece]) -> list[Piece]:
+        out: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, Chunk):
+                out += _chunks(piece.at, b"".join(map(self._frame, self._events.feed(piece.data))))
+                continue
+            torn, self._events.rest = self._events.rest, b""
+            frame = frame_from_sse(torn) if torn else b""
+            out += [*_chunks(piece.at, frame[: len(frame) // 2]), piece]
+            self._is_over = True
+        return out
+
+    def _frame(self, event: bytes) -> bytes:
+        return self._raw.pop(event, b"") or frame_from_sse(event)
+
+
+def _chunks(at: float, data: bytes) -> list[Piece]:
+    return [Chunk(at, data)] if data else []

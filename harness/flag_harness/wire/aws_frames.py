@@ -1,0 +1,160 @@
+"""AWS event streams (`application/vnd.amazon.eventstream`), in which Bedrock sends the events of the Messages API.
+
+A frame is: total length, header length, checksum of both; headers; payload; checksum of all. A `chunk` frame holds one
+event as base64 in JSON; an `exception` frame holds an error.
+"""
+
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.sse import ServerSentEvent, decode_events, encode_event
+from flag_harness.wire.timeline import Head, header_value
+
+CONTENT_TYPE = "application/vnd.amazon.eventstream"
+_PRELUDE, _CHECKSUM = 12, 4
+_LARGEST_FRAME = 16 * 1024 * 1024
+"""The limit of botocore."""
+_TEXT_HEADER = 7
+_EXCEPTIONS: Mapping[str, str] = {
+    "api_error": "internalServerException",
+    "invalid_request_error": "validationException",
+    "not_found_error": "validationException",
+    "overloaded_error": "serviceUnavailableException",
+    "permission_error": "validationException",
+    "rate_limit_error": "throttlingException",
+    "timeout_error": "modelTimeoutException",
+}
+"""The exception that Bedrock sends for each type of the API's errors (the members of its `ResponseStream`)."""
+_OTHER_EXCEPTION = "modelStreamErrorException"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: its bytes, its headers (text values only) and its payload."""
+
+    raw: bytes
+    headers: Mapping[str, str]
+    payload: bytes
+
+    @property
+    def event(self) -> ServerSentEvent | None:
+        """The event of the Messages API in the frame, or None if it has none. An exception becomes an `error`."""
+        body = decode_json_object(self.payload)
+        if self.headers.get(":message-type") in ("exception", "error"):
+            kind = self.headers.get(":exception-type") or self.headers.get(":error-code", "")
+            words = body.get("message") or self.headers.get(":error-message", "")
+            error = {"type": "error", "error": {"type": kind, "message": words}}
+            return ServerSentEvent("error", json.dumps(error, separators=(",", ":")))
+        try:
+            data = base64.b64decode(body["bytes"], validate=True).decode()
+        except (KeyError, TypeError, ValueError):
+            return None
+        return ServerSentEvent(str(decode_json_object(data).get("type", "completion")), data)
+
+
+class FrameSplitter:
+    """Splits the bytes of an event stream into frames, however they are chunked; keeps the remainder in `rest`."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self._is_broken = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Return the frames that `data` completes. After bytes that are no frame, no more are found."""
+        self.rest += data
+        frames: list[Frame] = []
+        while not self._is_broken and len(self.rest) >= _PRELUDE:
+            total, header_length = struct.unpack(">II", self.rest[:8])
+            least = _PRELUDE + header_length + _CHECKSUM
+            if not least <= total <= _LARGEST_FRAME or zlib.crc32(self.rest[:8]) != _number(self.rest[8:_PRELUDE]):
+                self._is_broken = True
+            elif len(self.rest) < total:
+                break
+            else:
+                frames.append(_parse_frame(self.rest[:total], header_length))
+                self.rest = self.rest[total:]
+        return frames
+
+
+def is_aws_stream(head: Head) -> bool:
+    """Return whether the head says that the body is an AWS event stream."""
+    return header_value(head.headers, "content-type").startswith(CONTENT_TYPE)
+
+
+def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """Yield the events in a whole event stream."""
+    splitter = FrameSplitter()
+    for chunk in chunks:
+        yield from (event for frame in splitter.feed(chunk) if (event := frame.event) is not None)
+
+
+def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
+    """Encode a frame with text headers.
+
+    >>> FrameSplitter().feed(encode_frame({":message-type": "event"}, b"{}"))[0].payload
+    b'{}'
+    """
+    encoded = b"".join(
+        bytes([len(name)]) + name.encode() + struct.pack(">BH", _TEXT_HEADER, len(value.encode())) + value.encode()
+        for name, value in headers.items()
+    )
+    prelude = struct.pack(">II", _PRELUDE + len(encoded) + len(payload) + _CHECKSUM, len(encoded))
+    frame = prelude + struct.pack(">I", zlib.crc32(prelude)) + encoded + payload
+    return frame + struct.pack(">I", zlib.crc32(frame))
+
+
+def frame_from_sse(event: bytes) -> bytes:
+    """Encode an event, given as the bytes of a server-sent event, as Bedrock would send it."""
+    decoded = list(decode_events((event, b"\n\n")))
+    if decoded and decoded[0].event == "error":
+        error = decode_json_object(decoded[0].data).get("error")
+        error = error if isinstance(error, dict) else {}
+        return encode_exception(str(error.get("type")), str(error.get("message", "")))
+    lines = [line.split(b":", 1)[1] for line in event.splitlines() if line.startswith(b"data:")]
+    data = b"\n".join(line.removeprefix(b" ") for line in lines)
+    payload = json.dumps({"bytes": base64.b64encode(data).decode()}, separators=(",", ":"))
+    headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    return encode_frame(headers, payload.encode())
+
+
+def encode_exception(kind: str, message: str) -> bytes:
+    """Encode an error inside a stream; `kind` is the API's type of error."""
+    headers = {
+        ":exception-type": _EXCEPTIONS.get(kind, _OTHER_EXCEPTION),
+        ":content-type": "application/json",
+        ":message-type": "exception",
+    }
+    return encode_frame(headers, json.dumps({"message": message}, separators=(",", ":")).encode())
+
+
+def sse_from_frame(frame: Frame) -> bytes:
+    """Return the event of a frame as a server-sent event, or a ping if it has none."""
+    event = frame.event or ServerSentEvent("ping", '{"type": "ping"}')
+    return encode_event(event.event, event.data)
+
+
+def _parse_frame(raw: bytes, header_length: int) -> Frame:
+    end = _PRELUDE + header_length
+    return Frame(raw, dict(_text_headers(raw[_PRELUDE:end])), raw[end:-_CHECKSUM])
+
+
+def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the headers up to the first that is not text; Bedrock sends text only."""
+    position = 0
+    while position < len(data):
+        start = position + 1 + data[position]
+        if start + 3 > len(data) or data[start] != _TEXT_HEADER:
+            return
+        end = start + 3 + int.from_bytes(data[start + 1 : start + 3])
+        name, value = data[position + 1 : start], data[start + 3 : end]
+        yield name.decode("utf-8", "replace"), value.decode("utf-8", "replace")
+        position = end
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data)
