@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import streaming
+from async_requests import measure_async
 from conversations import HEADERS, URL, copy_bytes, reply, request_body
 from measuring import (
     MICRO,
@@ -138,6 +139,23 @@ def overheads(tapes: RecordingCache, peers: Sequence[Peer]) -> Iterator[str | Ta
     yield Target("the same from a body of 60 KB to one of 600 KB: exponent", growth, 1.05)
 
 
+def async_overheads(tapes: RecordingCache) -> Iterator[str | Target]:
+    """Row 1, for an async client."""
+    measured = {}
+    for count in COUNTS:
+        bodies = [request_body(number, BODY) for number in range(0, count, max(count // SAMPLE, 1))]
+        cassette = tapes.load(Harness(), count, BODY)
+        measured[count] = measure_async(cassette, bodies, reply(0), max(SAMPLE // count, 1))
+    yield "\nThe same for an async client (`httpx2.AsyncClient`).\n"
+    rows = [
+        ["bare httpx2.MockTransport", *(_whole(measured[count][0]) for count in COUNTS)],
+        [NAME, *(_whole(measured[count][1]) for count in COUNTS)],
+    ]
+    yield markdown_table(["6 KB body", *(f"{count:,} interactions" for count in COUNTS)], rows)
+    worst = max(excess for _, excess in measured.values())
+    yield Target("the same from an async client (µs), worst of 1, 100 and 5,000 interactions", worst, 40)
+
+
 def distinct_requests(tapes: RecordingCache, peers: Sequence[Peer]) -> Iterator[str | Target]:
     """Row 2: a session of distinct requests to one URL, client included."""
     rows = []
@@ -223,7 +241,13 @@ def report() -> str:
     peers = installed_peers()
     with tempfile.TemporaryDirectory() as directory:
         tapes = RecordingCache(Path(directory))
-        parts = (loading(tapes, peers), overheads(tapes, peers), distinct_requests(tapes, peers), streams())
+        parts = (
+            loading(tapes, peers),
+            overheads(tapes, peers),
+            async_overheads(tapes),
+            distinct_requests(tapes, peers),
+            streams(),
+        )
         lines = [print_line(line) for part in parts for line in part]
     texts = [line for line in lines if isinstance(line, str)]
     targets = [line for line in lines if isinstance(line, Target)]

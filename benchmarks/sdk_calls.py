@@ -74,4 +74,4 @@ async def main(recordings: list[Path]) -> None:
 if __name__ == "__main__":
     asyncio.run(main(sorted(Path(sys.argv[1]).rglob("*.json"))))
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(used.ru_utime + used.ru_stime, True, file=sys.stderr)
+    print(used.ru_utime + used.ru_stime, 0.0, True, file=sys.stderr)

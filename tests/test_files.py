@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.files import abandoned_parts, remove_abandoned_parts, write_atomically
+from flag_harness.files import abandoned_parts, read_regular_file, remove_abandoned_parts, write_atomically
 
 SIZE = 200_000
 
@@ -192,3 +192,14 @@ def test_a_reader_sees_whole_files_only(tmp_path: Path) -> None:
         seen = [path.read_bytes() for _ in range(200)]
         writer.kill()
     assert {(SIZE, 1)} == {(len(data), len(set(data))) for data in seen}
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size is only what it was before; it is refused if it has grown too large."""
+    path = tmp_path / "growing"
+    path.write_bytes(b"1234567890")
+    small = os.stat_result((*path.stat()[:6], 4, *path.stat()[7:]))
+    monkeypatch.setattr(Path, "stat", lambda self, **options: small)
+    assert b"1234567890" == read_regular_file(path, 10)
+    with pytest.raises(ValueError, match="larger than 9 bytes"):
+        read_regular_file(path, 9)

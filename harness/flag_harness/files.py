@@ -40,10 +40,13 @@ def read_regular_file(path: Path, limit: int) -> bytes:
 
     Pipes and devices are not opened, because reading them may never end.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
         raise ValueError("is not a regular file")
     with path.open("rb") as file:
-        data = file.read(limit + 1)
+        data = file.read(min(found.st_size, limit) + 1)  # what is asked for is allocated, however short the file is
+        if len(data) > found.st_size:  # the file has grown meanwhile
+            data += file.read(limit + 1 - len(data))
     if len(data) > limit:
         raise ValueError(f"larger than {limit:,} bytes")
     return data

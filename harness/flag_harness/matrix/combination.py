@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations as subsets
 
 from flag_harness.errors import FlagError
@@ -40,7 +41,12 @@ def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
 
     Raise `FlagError` if the flags are invalid; see `check_flags`.
     """
-    declared = tuple(flags)
+    return _matrix(tuple(flags))
+
+
+@lru_cache
+def _matrix(declared: tuple[Flag, ...]) -> tuple[Combination, ...]:
+    """Return the matrix. A suite asks for the same one once per test function."""
     check_flags(declared)
     names, defaults = [flag.name for flag in declared], _defaults(declared)
     choices = (
@@ -70,13 +76,18 @@ def name_of_test(case: str, combination: str) -> str:
     return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
 
 
+@lru_cache
+def _check_flags_once(declared: tuple[Flag, ...]) -> None:
+    check_flags(declared)
+
+
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
     """Return the combination in which the flags have the values of `pins`, and the others their defaults.
 
     Raise `FlagError` if a name is not declared, a value is not a bool, or a flag that is on lacks one that it requires.
     """
     declared = tuple(flags)
-    check_flags(declared)
+    _check_flags_once(declared)
     names = {flag.name for flag in declared}
     if unknown := sorted(set(pins) - names):
         raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(flag.name for flag in declared)}")

@@ -57,7 +57,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Set the flags of a test with a mark for them, even if it uses no fixture of the harness."""
-    if isinstance(item, pytest.Function) and any(item.get_closest_marker(name) for name in ("flag_matrix", "flags")):
+    if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
+        return
+    if item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags"):
         _add_combination_fixture(item.fixturenames)
 
 

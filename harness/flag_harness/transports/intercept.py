@@ -4,12 +4,13 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 from flag_harness.clock import Clock
 from flag_harness.transports.clients import sdk_http_library
+from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.transport import transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
@@ -51,12 +52,12 @@ def _aiohttp_transports(http: Any) -> list[Any]:
     ]
 
 
-@contextmanager
-def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
-    transport = transport_class(http)
+@cache
+def _real_transport_class(http: Any) -> Any:
+    """Return the class of the real transport without the patch, for one HTTP library."""
 
     class RealTransport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
-        """The real transport, without the patch."""
+        """Sends a request as the patched transport would have."""
 
         def __init__(self, send: Any, real: Any) -> None:
             self._send, self._real = send, real
@@ -67,8 +68,16 @@ def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ..
         async def handle_async_request(self, request: Any) -> Any:
             return await self._send(self._real, request)
 
+    return RealTransport
+
+
+@contextmanager
+def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
+    transport, real_transport = transport_class(http), _real_transport_class(http)
+
     def make_transport(send: Any, real: Any) -> Any:
-        return transport(RealTransport(send, real) if upstream is None else upstream, *layers, clock=clock)
+        source = real_transport(send, real) if upstream is None else upstream
+        return transport(source, *layers, clock=clock)
 
     def patch_sync(kind: Any) -> Any:
         send = kind.handle_request
@@ -76,7 +85,7 @@ def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ..
         def handle_request(self: Any, request: Any) -> Any:
             return make_transport(send, self).handle_request(request)
 
-        return patch.object(kind, "handle_request", handle_request)
+        return replace_attribute(kind, "handle_request", handle_request)
 
     def patch_async(kind: Any) -> Any:
         send = kind.handle_async_request
@@ -84,7 +93,7 @@ def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ..
         async def handle_async_request(self: Any, request: Any) -> Any:
             return await make_transport(send, self).handle_async_request(request)
 
-        return patch.object(kind, "handle_async_request", handle_async_request)
+        return replace_attribute(kind, "handle_async_request", handle_async_request)
 
     with ExitStack() as patches:
         patches.enter_context(patch_sync(http.HTTPTransport))

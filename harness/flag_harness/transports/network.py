@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import Any
-from unittest.mock import patch
 
 from flag_harness.errors import NetworkRefused
+from flag_harness.transports.patch import replace_attribute
 
 REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
 """What a test does that needs no network, and what to do if it needs the network after all."""
@@ -50,9 +50,9 @@ def refuse_network(
     with ExitStack() as patches:
         patches.enter_context(guard_uvloop(check))
         for name in ("connect", "connect_ex", "sendto"):
-            patches.enter_context(patch.object(socket.socket, name, guard_reach(getattr(socket.socket, name))))
+            patches.enter_context(replace_attribute(socket.socket, name, guard_reach(getattr(socket.socket, name))))
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-            patches.enter_context(patch.object(socket, name, guard_lookup(getattr(socket, name))))
+            patches.enter_context(replace_attribute(socket, name, guard_lookup(getattr(socket, name))))
         yield refused
 
 
@@ -74,7 +74,7 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
         for name, hosts in _UVLOOP.items() if loop else ():
-            patches.enter_context(patch.object(loop, name, guard(getattr(loop, name), hosts)))
+            patches.enter_context(replace_attribute(loop, name, guard(getattr(loop, name), hosts)))
         yield
 
 

@@ -50,8 +50,8 @@ class FixtureConflicts:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Report each conflicting fixture once, as a collection error or in the summary."""
         for item in items:
-            has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
             for fixture in _conflicting_fixtures(item):
+                has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
                 is_error = has_mark or (self._is_configured and fixture.name != "flags")
                 found = self._errors if is_error else self._notes
                 found.setdefault(fixture, item.nodeid)
@@ -72,7 +72,7 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     definitions = info.name2fixturedefs if info else {}
     for name, replacement in REPLACEMENTS.items():
         found: Sequence[Any] = definitions.get(name) or ()
-        if not any(map(_is_ours, found)):
+        if len(found) < 2 or not any(map(_is_ours, found)):
             continue
         for definition in found:
             if not _is_ours(definition) and {name, replacement}.isdisjoint(definition.argnames):

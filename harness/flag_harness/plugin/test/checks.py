@@ -90,7 +90,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         with _report_refusals(item):
             yield
     finally:
-        item.stash.get(_FIXTURE_FINALIZERS, ExitStack()).close()
+        if (finalizers := item.stash.get(_FIXTURE_FINALIZERS, None)) is not None:
+            finalizers.close()
     if not _has_failed(item):
         passed = _outcomes_by_phase(item).get("call") in ("passed", "xpassed")
         traffic = item.stash.get(TRAFFIC, None) if passed else None
@@ -178,6 +179,8 @@ def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
 
 def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
     """Fail the test if something was refused to it, or if `traffic` has problems."""
+    if traffic is None and REFUSALS not in item.stash:
+        return
     problems = list(map(str, _refusals(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic)]
