@@ -18,7 +18,7 @@ SOURCE = ROOT / "harness"
 PACKAGE = SOURCE / "flag_harness"
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "flags", "models", "clock", "files", "toml_tables", "wire"}),
+    frozenset({"errors", "fault_arguments", "flags", "models", "clock", "files", "toml_tables", "wire"}),
     frozenset({"matrix", "config", "record"}),
     frozenset({"cassette", "simulator", "faults"}),
     frozenset({"analysis", "transports"}),

@@ -102,7 +102,7 @@ class Encoding:
 
 
 def single_bits(bits: int) -> Iterator[int]:
-    """Yield each bit of a mask, lowest first."""
+    """Yield each set bit of a mask as a mask of its own, lowest first: 1 and 4 for 5."""
     while bits:
         low = bits & -bits
         yield low

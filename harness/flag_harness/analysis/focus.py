@@ -1,4 +1,4 @@
-"""The search for the conjunction that makes one row fail."""
+"""The search for the conjunction (values of some flags) that makes one row (values of all flags) fail."""
 
 from collections.abc import Iterator, Sequence
 from math import comb
@@ -173,7 +173,7 @@ class Focus:
         return row
 
     def _splitting_row(self) -> int | None:
-        """Return a row in which conjunctions of about half the likelihood hold."""
+        """Return a new row in which conjunctions with about half of the likelihood hold, or None if none is found."""
         total = sum(self._weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITS):

@@ -240,7 +240,7 @@ class ChunkEdit:
 
 
 def is_abandoned(piece: Piece) -> bool:
-    """Return whether the piece says that the client has stopped reading."""
+    """Return whether the response ends because the client stopped reading it; only recordings have such an end."""
     return isinstance(piece, End) and piece.abandoned
 
 

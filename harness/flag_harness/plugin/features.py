@@ -110,7 +110,7 @@ def _suite_folders(config: pytest.Config) -> Iterator[Path]:
 
 
 def _is_partial_run(config: pytest.Config) -> bool:
-    """Return True if other options of the command line leave out some of the cases."""
+    """Return True if the command line leaves out cases: by its paths, or by an option such as `-k`."""
     if not any(_covers_suite(config, argument) for argument in config.args):
         return True
     return any(config.getoption(name, default=None) for name in _PARTIAL_RUN_OPTIONS)

@@ -37,7 +37,7 @@ _NEWEST = (99, 0)
 def find_served_model(model_id: str) -> Model | None:
     """Return the model with this id or alias, or None if the API would answer with a 404.
 
-    A model with known dated names has no other names.
+    If the dated aliases of a model are known, only its id and those aliases find it.
     """
     found = shipped_models().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):

@@ -54,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass. Raise `VirtualTimeout` if that is past the deadline."""
+        """Advance the time by `seconds`. Raise `VirtualTimeout` if that is past the deadline."""
         moment = self._now + max(seconds, 0.0)
         if moment > self.deadline:
             raise self.make_timeout(f"it waits past {self.deadline:g} s")
@@ -63,13 +63,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = moment
 
     def block(self, seconds: float) -> None:
-        """Let `seconds` pass in a call that blocks the loop."""
+        """Advance the time by `seconds` for a call that blocks the loop, such as `time.sleep`.
+
+        If `VirtualTimeout` was raised before, call `on_swallowed_timeout` first.
+        """
         if self.end_reason:
             self.on_swallowed_timeout()
         self.advance(seconds)
 
     def count_real_wait(self, seconds: float) -> None:
-        """Let `seconds` pass that have really passed."""
+        """Advance the time by `seconds` of real waiting. Raise `VirtualTimeout` if the loop has waited too long."""
         self.patience -= seconds
         if self.patience < 0:
             raise self.make_timeout("it waits too long for what is real: a thread, a child process, a socket")

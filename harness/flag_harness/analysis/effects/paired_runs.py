@@ -42,7 +42,12 @@ class ObservedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEffect:
-    """An effect of one flag in one test: `flag` and `value` are indices in the space of flags."""
+    """An effect of one value of a flag on the requests of one test.
+
+    `flag` and `value` are indices in the `FlagSpace`. `before` and `after` summarize what is sent at `path`, a JSON path
+    or a name for all of `paths`. `changed_pairs` of `pairs` of runs show the effect; `condition` says which other flag
+    values it needs, and is empty if every pair shows it.
+    """
 
     flag: int
     value: int
@@ -58,7 +63,10 @@ class RunEffect:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two runs that differ in one flag: `base` is the row with the flag's default; `changes` are by path."""
+    """Two runs that differ in one flag.
+
+    `base` is the row (the values of all flags) of the run with the flag's default; `changes` are by JSON path.
+    """
 
     flag: int
     value: int

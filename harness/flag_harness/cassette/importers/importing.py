@@ -70,7 +70,7 @@ def import_cassette(
     envelope = Envelope(
         upstream="imported",
         recorded_at=_first_date(sources),
-        sdk=_sdk(sources),
+        sdk=_sdk_version(sources),
         fidelity=tuple(word for word in fidelity.WORDS if word in notes),
         match_on=match_on,
     )
@@ -191,8 +191,8 @@ def _first_date(rows: Iterable[SourceInteraction]) -> str:
     return ""
 
 
-def _sdk(rows: Iterable[SourceInteraction]) -> str:
-    """Return the SDK that sent the requests, from its headers: `anthropic 0.73.0` for Python; empty if unknown."""
+def _sdk_version(rows: Iterable[SourceInteraction]) -> str:
+    """Return the SDK and its version from the request headers, such as `anthropic 0.73.0`; empty if unknown."""
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")

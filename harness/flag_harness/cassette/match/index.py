@@ -44,14 +44,14 @@ class RequestIndex:
         return self._keys.get(_as_tuple(sent.request)) or hash_content(self.bindings.replace_ids(self._content(sent)))
 
     def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
-        """Return the indices for a match key, grouped by exact key: see `exact_key`."""
+        """Return the indices of the interactions with this match key, grouped by their `exact_key`."""
         exact: dict[bytes, list[int]] = {}
         for index in self.indices[key]:
             exact.setdefault(self.exact_key(self._interactions[index]), []).append(index)
         return exact
 
     def exact_key(self, sent: Interaction) -> bytes:
-        """Return the hash of a request's content with its own ids."""
+        """Return the hash of a request's content; unlike `key`, it does not replace ids by their source."""
         return hash_content(self._content(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:

@@ -177,13 +177,13 @@ class _Rules(NamedTuple):
     patterns: tuple[re.Pattern[str], ...]
 
     def spans(self, text: str, paths: Iterable[str] = ()) -> list[tuple[int, int]]:
-        """Return the spans to redact in a text that any of the paths names."""
+        """Return the (start, stop) spans of a text to redact: all of it if a filter matches one of its JSON paths."""
         if any(rule.match(path) for rule in self.paths for path in paths):
             return [(0, len(text))]
         return [match.span() for pattern in self.patterns for match in pattern.finditer(text)]
 
     def edits(self, body: str) -> list[TextEdit]:
-        """Return the edits of a body."""
+        """Return the edits that redact a body, sorted by position."""
         return sorted(self._edits(body, body_texts(body)))
 
     def removed_values(self, document: str) -> Iterator[str]:

@@ -103,15 +103,17 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
     """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
     try:
         envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
-        return _CheckResult(version, [*scan_cassette(envelope, interactions), *_find_unfiltered(interactions, filters)])
+        return _CheckResult(
+            version, [*scan_cassette(envelope, interactions), *_find_unfiltered_values(interactions, filters)]
+        )
     except (ValueError, RecursionError) as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_SUFFIX) and not version.commit
         return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")
 
 
-def _find_unfiltered(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
-    """Yield a finding for each interaction that holds what a filter removes."""
+def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
+    """Yield a finding for each interaction with a value that the project's filters would remove."""
     for number, interaction in enumerate(interactions):
         if filters.filter_interaction(interaction) != interaction:
             yield KeyFinding(

@@ -174,7 +174,7 @@ def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse
 
 
 def _refuse_keys(cassette: Cassette) -> None:
-    """Raise `CassetteError` if the cassette holds a key, as writing it would."""
+    """Raise the `CassetteError` that saving the cassette would raise if it holds an API key."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")

@@ -69,7 +69,7 @@ class ClaimTracker:
         self._replaced: set[str] = set()
 
     def claim(self, item: pytest.Item, path: Path) -> None:
-        """Note that `path` is the cassette of a test."""
+        """Register `path` as the cassette of the test `item`."""
         self._uses_cassettes = True
         self._unresolved.discard(item.nodeid)
         self._claimed.add(self._relative(path))
@@ -89,7 +89,7 @@ class ClaimTracker:
         return any(one.partition("[")[0] == function_id for one in self._collected) or not _mentions(path, function)
 
     def note_recording(self, item: pytest.Item, replaced: Path | None) -> None:
-        """Note that a test has been recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
+        """Register a test as recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
         self._recorded.add(item.nodeid)
         if replaced is not None:
             self._replaced.add(self._relative(replaced))

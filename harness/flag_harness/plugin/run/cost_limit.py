@@ -45,7 +45,7 @@ class CostLimit:
         self._budget, self._lock = Budget(dollars), Lock()
 
     def layer(self, refusals: list[Refusal]) -> Layer:
-        """Return a layer that refuses the requests that would exceed the limit, and adds its refusals to the list."""
+        """Return a layer that refuses each request that would exceed the limit, and appends the error to `refusals`."""
         from flag_harness.analysis.spending import input_cost
 
         def check(request: Request) -> Edit:

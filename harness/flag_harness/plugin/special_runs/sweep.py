@@ -100,7 +100,7 @@ class SweepItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Return the fault as the command line spells it."""
+        """Return what pytest prints for a failure: the root folder, no line, and the fault as text."""
         return self.config.rootpath, None, self._trial.name
 
 

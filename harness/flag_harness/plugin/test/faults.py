@@ -58,7 +58,7 @@ def configure_faults(config: pytest.Config) -> None:
 
 
 def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
-    """Return the fault. Raises `FaultError` if the project's flags or the installed SDK can never let it fire."""
+    """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import check_combinations, patch_refused_keywords
 
     check_combinations(fault, [flag.name for flag in all_flags(config)])

@@ -86,7 +86,7 @@ class TrafficPlan:
 
     @property
     def is_mixing_upstreams(self) -> bool:
-        """True if the new recording would be added to a cassette of another upstream."""
+        """True if this test would add a recording to a cassette that was recorded from another upstream."""
         existing = self.cassette if self.is_recording and self.mode != "rewrite" else None
         return existing is not None and not can_add(existing, self.upstream)
 

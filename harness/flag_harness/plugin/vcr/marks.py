@@ -43,7 +43,7 @@ def block_network_if_marked(
 def vcr(
     request: pytest.FixtureRequest, record_mode: str, disable_recording: bool, vcr_markers: list[pytest.Mark]
 ) -> "Iterator[VcrCassette | None]":
-    """Answer the clients of httpx2 and httpx from the cassette of a test with the mark `vcr`."""
+    """Answer requests of httpx2 and httpx from a vcrpy cassette if the test has the mark `vcr`; yield the cassette."""
     if disable_recording or not vcr_markers:
         yield None
         return

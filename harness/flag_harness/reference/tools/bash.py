@@ -64,10 +64,10 @@ class Bash:
     """The API's `bash_20250124` tool.
 
     `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
-    `output_limit` in bytes of each stream. If `allowed` is given, any other command raises `CommandRefused`, which is
-    also kept in `refused`. Commands get no input. Processes that they start in the background are killed at the end,
-    unless they leave the process group (`setsid`). `close` removes temporary files and ends the tool; garbage
-    collection calls it too.
+    `output_limit` in bytes of each stream. If `allowed` is given, a command that is not in it raises `CommandRefused`,
+    and `refused` keeps the error. Commands have no standard input. When a command ends, the processes that it started
+    in the background are killed, unless they left its process group (`setsid`). `close` removes the temporary files;
+    garbage collection calls it too.
     """
 
     name: ClassVar[str] = "bash"

@@ -66,7 +66,7 @@ class AnswerMessage:
         return delta_usage_in_profile({**counts, **self._details(self.thinking_tokens)}, self.profile)
 
     def stop_delta(self) -> dict[str, Any]:
-        """Return the delta of `message_delta`."""
+        """Return the `delta` of the event `message_delta`: the stop reason and the stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
         return keys_in_profile(delta, self.profile)
 

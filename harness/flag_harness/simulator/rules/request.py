@@ -83,7 +83,7 @@ class IncomingRequest:
 
     @cached_property
     def model_name(self) -> str | None:
-        """Return the requested model's id, an empty string for the list of models, or None for other paths."""
+        """Return the id in a path `/v1/models/ID`, an empty string for `/v1/models`, or None for any other path."""
         if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
             return None
         return self.path.removeprefix(_MODELS).removeprefix("/")

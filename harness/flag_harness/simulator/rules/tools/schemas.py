@@ -84,7 +84,7 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
 
 
 def check_optional_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse more than 24 optional parameters."""
+    """Refuse schemas that together have more than 24 optional parameters."""
     found = sum(_optional_count(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_OPTIONAL_PARAMETERS:
         return None
@@ -95,7 +95,7 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse more than 16 parameters of several types."""
+    """Refuse schemas that together have more than 16 parameters with a list of types or `anyOf`."""
     found = sum(_union_count(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_UNIONS:
         return None
@@ -107,7 +107,7 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
-    """Refuse a single schema with 16 union parameters or 24 optional ones."""
+    """Refuse a schema that alone has 16 parameters with a list of types or `anyOf`, or 24 optional ones."""
     for _, schema in _compiled_schemas(request):
         if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
             return (
