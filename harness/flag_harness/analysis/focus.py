@@ -44,7 +44,7 @@ class Focus:
         self._fill(sizes)
 
     def learn(self, row: int, passed: bool) -> None:
-        """Take in the first outcome of a row."""
+        """Update the search with the first outcome of a row: whether its run passed."""
         if passed:
             self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
         elif all(row & excluded for excluded in self._named):

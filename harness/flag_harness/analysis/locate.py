@@ -85,7 +85,7 @@ class Locator:
         self.add(runs)
 
     def add(self, results: Iterable[tuple[Row, bool | None]]) -> None:
-        """Take in outcomes of rows: whether the test passed, or None if the row could not be run."""
+        """Update the search with the outcomes of rows: whether the test passed, or None if the row could not be run."""
         for row, passed in results:
             bits = self._encoding.encode(row)
             if passed is None:

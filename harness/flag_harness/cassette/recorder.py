@@ -14,7 +14,7 @@ MICROSECONDS = 6
 
 
 class Recorder(TrafficLog):
-    """A layer that records what passes, always the innermost. Requests are recorded in the order in which they start.
+    """A layer that records requests, in the order in which they start, and responses; always the innermost layer.
 
     The filters are applied to its interactions. `keep` names response headers to keep beyond the allow-list.
     """

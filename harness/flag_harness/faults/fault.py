@@ -251,7 +251,7 @@ def http_date(moment: datetime) -> str:
 
 
 def _format_value(value: object) -> str:
-    """Format a value as `parse_fault` reads it; text is quoted if it would be read as something else."""
+    """Format a value as `parse_fault` reads it; quote a text that would be read as another type."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

@@ -92,7 +92,7 @@ class Model:
         return self.thinks_by_default and not self.thinking & {"disabled", "between_tools"}
 
     def cost(self, usage: Usage) -> float | None:
-        """Return the list price in US dollars of ONE answer, or None if a price that it needs is unknown.
+        """Return the list price in US dollars of one answer, or None if a price that it needs is unknown.
 
         Longer prompts cost more on some models, so add up costs, not usages.
         """

@@ -140,11 +140,11 @@ class TrialRun:
         return NOTED
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
-        """Apply the fault during the first prompt; a layer."""
+        """Act as a layer that applies the fault to requests of the first prompt."""
         return self._fault(request) if self._fault and self._fault_is_active else None
 
     def _limit_requests(self, request: Request) -> Response | None:
-        """End a conversation with too many requests, and answer none after that; a layer."""
+        """Act as a layer that ends a conversation with too many requests and answers none after that."""
         self._requests += 1
         if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
             return (End(math.inf),)

@@ -20,7 +20,7 @@ SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=liv
 def refuse_network(
     doing: tuple[str, str] = REPLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
 ) -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` at every attempt to look up or reach another host; yield the list of what was raised.
+    """Raise `NetworkRefused` at every attempt to look up or reach another host; yield a list of these errors.
 
     `refusal` makes the error from its message, which says what the test is `doing` instead.
     """

@@ -27,7 +27,7 @@ class OpenExchange:
         return self._edit(source) if self.edits else source
 
     def async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
-        """Do what `edit` does, for an async source."""
+        """Return what `edit` returns, for an async source."""
         return self._async_edit(source) if self.edits else source
 
     def elapsed(self) -> float:

@@ -18,7 +18,7 @@ def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | No
 
 
 def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
-    """Return the pieces that the edits make of one piece."""
+    """Apply the edits in turn to one piece of a response; return the pieces that result."""
     pieces: Iterable[Piece] = (piece,)
     for edit in edits:
         pieces = [out for part in pieces for out in edit(part)]

@@ -80,7 +80,10 @@ def parse_response(response: Response) -> ParsedResponse:
 
 
 def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
-    """Yield the events' data that are JSON objects. Half a surrogate pair stays, so that deltas can be joined."""
+    """Yield the decoded data of each event whose data is a JSON object.
+
+    Half a surrogate pair stays, so that deltas can be joined.
+    """
     decoded = (decode_json(event.data, keep_halves=True) for event in events)
     return (data for data in decoded if isinstance(data, dict))
 

@@ -72,7 +72,7 @@ class Filters:
         )
 
     def filter_response(self, response: Response) -> Response:
-        """Return the filtered response, with as many pieces. It is decompressed if its body must change."""
+        """Return the filtered response with the same number of chunks; decompress it if its body must change."""
         if not self:
             return response
         plain = decompress_response(response)

@@ -42,7 +42,7 @@ def with_refused_keywords(client: Client, *faults: Fault) -> Client:
 
 @contextmanager
 def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
-    """Do what `with_refused_keywords` does for every client of the process, while the block runs."""
+    """Patch every client of the process as `with_refused_keywords` patches one, while the block runs."""
     with ExitStack() as patches:
         for fault in faults:
             if fault.side == "client":

@@ -122,12 +122,12 @@ class ClaimTracker:
             self._config.hook.pytest_collectreport(report=report)  # reaches the user from a worker, too
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Note that not every test runs."""
+        """Register that this run leaves out tests."""
         if items:
             self._partial_reason = self._partial_reason or "tests were deselected"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that not every test could be collected."""
+        """Register that pytest could not collect every test."""
         if report.failed:
             self._partial_reason = self._partial_reason or f"{report.nodeid or 'something'} could not be collected"
 

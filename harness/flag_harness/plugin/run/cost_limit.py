@@ -65,7 +65,7 @@ class CostLimit:
         return check
 
     def _make_edit(self, request: Request, expected: float) -> Edit:
-        """Return an edit that changes no piece, and replaces the expected cost by the actual one at the end."""
+        """Return an edit that replaces the expected cost by the actual cost, and leaves the response as it is."""
         from flag_harness.analysis.spending import actual_cost
 
         pieces: list[Piece] = []

@@ -11,7 +11,7 @@ from flag_harness.wire.timeline import Layer, Piece, Request
 
 
 def make_requeueing_layer(fault: Fault, replay: Replay) -> Layer:
-    """Return the fault as a layer that tells `replay` to play each altered answer once more."""
+    """Return a layer that applies the fault and tells `replay` to play each altered answer again."""
 
     def layer(request: Request) -> object:
         found = fault(request)

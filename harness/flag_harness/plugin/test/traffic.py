@@ -285,7 +285,7 @@ class CassetteTraffic:
         return (*recorded[:own], *(replace(one, late=True) for one in recorded[own:]))
 
     def mark_test_end(self) -> None:
-        """Note that the test's own code has ended: later requests come from the teardown of fixtures."""
+        """Mark the end of the test function: later requests come from the teardown of fixtures."""
         self._recorded_by_test = len(self._recorder.exchanges)
 
     def save(self) -> bool:
