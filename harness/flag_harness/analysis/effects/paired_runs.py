@@ -45,8 +45,8 @@ class RunEffect:
     """An effect of one value of a flag on the requests of one test.
 
     `flag` and `value` are indices in the `FlagSpace`. `before` and `after` summarize what is sent at `path`: a JSON
-    path, or a name for all of `paths`. `changed_pairs` of `pairs` of runs show the effect. `condition` says which other flag
-    values it needs; it is empty if every pair shows it.
+    path, or a name for all of `paths`. `changed_pairs` of `pairs` of runs show the effect. `condition` says which other
+    flag values it needs, and is empty if every pair shows it.
     """
 
     flag: int
