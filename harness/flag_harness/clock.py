@@ -70,7 +70,7 @@ class VirtualClock:
             with self._lock:
                 self._now = max(self._now, sleeper[0])
         finally:
-            self._leave(sleeper)
+            self._remove_sleeper(sleeper)
 
     def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
         """Return what a sleeper awaits until earlier ones have woken; wake the first sleeper, which may be this one."""
@@ -80,7 +80,7 @@ class VirtualClock:
         self._wake_first()
         return wait()
 
-    def _leave(self, sleeper: tuple[float, int]) -> None:
+    def _remove_sleeper(self, sleeper: tuple[float, int]) -> None:
         """Remove a sleeper, and wake the one that is first now."""
         with self._lock:
             self._wakers.pop(sleeper, None)

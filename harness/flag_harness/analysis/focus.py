@@ -41,7 +41,7 @@ class Focus:
         self._random = random
         self._weights: dict[int, float] = {}
         self._has_largest = False
-        self._fill(sizes)
+        self._weigh_hypotheses(sizes)
 
     def learn(self, row: int, passed: bool) -> None:
         """Update the search with the first outcome of a row: whether its run passed."""
@@ -73,7 +73,7 @@ class Focus:
             del self._weights[best]
         return None
 
-    def _fill(self, sizes: range) -> None:
+    def _weigh_hypotheses(self, sizes: range) -> None:
         flags = len(self._encoding.flag_masks)
         failing = self._evidence.unexplained(self._named)
         for excluded, size in hypotheses(self._encoding, self.row, self._evidence.passing, sizes):
@@ -83,7 +83,7 @@ class Focus:
     def _add_largest(self) -> bool:
         literals = sum(1 for _ in self._encoding.literals(self.row))
         if not self._has_largest and not self.unproven and comb(literals, LARGEST) <= MOST_HYPOTHESES:
-            self._fill(range(LARGEST, LARGEST + 1))
+            self._weigh_hypotheses(range(LARGEST, LARGEST + 1))
         self._has_largest = True
         return bool(self._weights)
 
@@ -193,10 +193,10 @@ class Focus:
             if not mask >> preferred[index] & 1:
                 preferred[index] = self._random.choice([v for v in range(mask.bit_length()) if mask >> v & 1])
         for named in self._named:
-            self._break(named, preferred, limits)
+            self._break_conjunction(named, preferred, limits)
         return self._evidence.row_within(limits, tuple(preferred), self._named)
 
-    def _break(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
+    def _break_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
         """Change a value, drawn by chance, so that a named conjunction does not hold."""
         offsets = self._encoding.offsets
         if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):

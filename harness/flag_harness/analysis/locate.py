@@ -143,12 +143,12 @@ class Locator:
             if len(self._named) == 2:
                 self._reason = "more than two conjunctions make it fail"
                 return None
-            step = self._step(row)
+            step = self._next_search_row(row)
             if step is not None:
                 return step
         return self._row_for_pairs()
 
-    def _step(self, row: int) -> int | None:
+    def _next_search_row(self, row: int) -> int | None:
         """Return the next row of the search for what makes `row` fail, or None if that search is over."""
         if self._focus is None or self._focus.row != row:
             self._focus = Focus(self._evidence, row, self._named, self._random)

@@ -106,20 +106,22 @@ class Agent:
         alone, are. The next `send` continues after either.
         """
         if await self._is_sending():
-            yield self._fail(Failure("busy", "another send of this agent is under way; wait for its end, or close it"))
+            yield self._log_failure(
+                Failure("busy", "another send of this agent is under way; wait for its end, or close it")
+            )
             return
         self._sending = True
         try:
-            self._heal()
+            self._repair_context()
             self._check_text(text)
             async with aclosing(self._turn(text)) as events:
                 async for event in events:
                     yield event
         except TurnError as error:
-            yield self._fail(error.failure)
+            yield self._log_failure(error.failure)
         except Exception as error:
             LOG.exception("unexpected")
-            yield self._fail(Failure("unexpected", f"{type(error).__name__}: {error}"))
+            yield self._log_failure(Failure("unexpected", f"{type(error).__name__}: {error}"))
         finally:
             self._sending = False
 
@@ -155,7 +157,7 @@ class Agent:
             async for event in events:
                 yield event
 
-    def _heal(self) -> None:
+    def _repair_context(self) -> None:
         """Repair what a cancellation has left in this session; the results of the calls tell the model."""
         sound, notes = heal(self.context)
         if notes:
@@ -183,7 +185,7 @@ class Agent:
     def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:
         self._session.update(messages=with_user_turn(self.context.messages, text, transition), combination=combination)
 
-    def _fail(self, failure: Failure) -> AgentError:
+    def _log_failure(self, failure: Failure) -> AgentError:
         """Log a failure and return its event."""
         log_event(LOG, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message)
         return AgentError(self._session.clock.now(), failure.kind, failure.message, failure.status, failure.request_id)

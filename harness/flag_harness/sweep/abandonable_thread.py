@@ -25,7 +25,7 @@ class AbandonableThread:
         self._patience = patience
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._result: Future[Any] = Future()
-        self._thread = threading.Thread(target=self._work, name="sweep", daemon=True)
+        self._thread = threading.Thread(target=self._run_jobs, name="sweep", daemon=True)
         self._thread.start()
         self.abandoned = False
 
@@ -55,7 +55,7 @@ class AbandonableThread:
         if not self.abandoned:
             self._thread.join()
 
-    def _work(self) -> None:
+    def _run_jobs(self) -> None:
         while (item := self._jobs.get()) is not None:
             job, result = item
             try:

@@ -69,10 +69,10 @@ class TrialRun:
     def run(self) -> Observation:
         """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
         with self._environment():
-            self._send(ASK, self._fault)
+            self._send_prompt(ASK, self._fault)
             if self._turns[-1][1] != "returned":
-                self._send(GO_ON)
-            self._send(NEXT)
+                self._send_prompt(GO_ON)
+            self._send_prompt(NEXT)
         return self._observation()
 
     @contextmanager
@@ -86,11 +86,11 @@ class TrialRun:
             stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
             stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(patch_time(self._loop))
-            stack.callback(self._close)
+            stack.callback(self._end_agent)
             self._loop.set_exception_handler(lambda loop, context: None)
             yield
 
-    def _send(self, prompt: str, fault: Fault | None = None) -> None:
+    def _send_prompt(self, prompt: str, fault: Fault | None = None) -> None:
         if self._turns and self._turns[-1][1] == "hung":
             return
         self._restart_deadline()
@@ -124,7 +124,7 @@ class TrialRun:
         return ("hung", self._loop.end_reason) if self._loop.end_reason else (ending, message)
 
     def _context(self) -> SweepContext:
-        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._note)
+        tool = SweepTool(TOOL, "Notes a step down.", _SCHEMA, self._run_note_tool)
         return SweepContext(
             model=MODEL,
             tools=(tool,),
@@ -133,7 +133,7 @@ class TrialRun:
             environ={name: value for name, value in self._environ.items() if value is not None},
         )
 
-    async def _note(self, step: str) -> str:
+    async def _run_note_tool(self, step: str) -> str:
         """Run the tool: its side effect is a line in a file, so the agent cannot hide it."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")
@@ -152,7 +152,7 @@ class TrialRun:
             raise self._loop.make_timeout(f"it sends more than {MAX_REQUESTS} requests")
         return None
 
-    def _close(self) -> None:
+    def _end_agent(self) -> None:
         """End what the agent has left running, even if that resists."""
         self._restart_deadline()
         self._loop.end_reason = ""

@@ -22,19 +22,19 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait, at the clock's pace."""
         time.sleep(max(seconds, 0.0) * self.pace)
-        self._skip(seconds)
+        self._skip_seconds(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
         """Wait, at the clock's pace, while other tasks run."""
         import anyio  # the SDK brings it; only imported if somebody waits
 
         await anyio.sleep(max(seconds, 0.0) * self.pace)
-        self._skip(seconds)
+        self._skip_seconds(seconds)
 
     def has_reached(self, moment: float) -> bool:
         """Return whether the clock has reached `moment`."""
         return self.now() >= moment
 
-    def _skip(self, seconds: float) -> None:
+    def _skip_seconds(self, seconds: float) -> None:
         with self._lock:
             self._skipped += max(seconds, 0.0) * (1.0 - self.pace)

@@ -24,7 +24,7 @@ class OpenExchange:
 
     def edit(self, source: Generator[Piece]) -> Generator[Piece]:
         """Return the pieces of `source` as the layers edit them; closing the result closes `source`."""
-        return self._edit(source) if self.edits else source
+        return self._edit_pieces(source) if self.edits else source
 
     def async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
         """Return what `edit` returns, for an async source."""
@@ -34,13 +34,13 @@ class OpenExchange:
         """Return the seconds since the request was sent."""
         return self.clock.now() - self.start
 
-    def _edit(self, source: Generator[Piece]) -> Generator[Piece]:
+    def _edit_pieces(self, source: Generator[Piece]) -> Generator[Piece]:
         piece: Piece | None = None
         try:
             for piece in source:
                 yield from apply_edits(piece, self.edits)
         finally:
-            self._close(piece)
+            self._report_abandonment(piece)
             source.close()
 
     async def _async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
@@ -50,10 +50,10 @@ class OpenExchange:
                 for edited_piece in apply_edits(piece, self.edits):
                     yield edited_piece
         finally:
-            self._close(piece)
+            self._report_abandonment(piece)
             await source.aclose()
 
-    def _close(self, last: Piece | None) -> None:
+    def _report_abandonment(self, last: Piece | None) -> None:
         """Tell the layers that the client has stopped reading, unless the response is complete."""
         if not isinstance(last, (Cut, End)):
             for _ in apply_edits(End(self.elapsed(), abandoned=True), self.edits):

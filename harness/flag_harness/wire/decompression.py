@@ -52,13 +52,13 @@ class Decompressor:
         while data:
             if self._codec is None or self._codec.eof:
                 self._codec = self._new_codec()
-            plain += self._expand(self._codec, data)
+            plain += self._decompress_within_limit(self._codec, data)
             data = self._codec.unused_data
             if self._ignore_padding and not data.startswith(GZIP_MAGIC):
                 break
         return plain
 
-    def _expand(self, codec: _Codec, data: bytes) -> bytes:
+    def _decompress_within_limit(self, codec: _Codec, data: bytes) -> bytes:
         try:
             plain = codec.decompress(data, self._limit)
         except Exception as error:  # every library has an error class of its own

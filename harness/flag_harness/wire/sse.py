@@ -43,11 +43,11 @@ class EventDecoder:
             text = text.removeprefix("\n")
         self._after_cr = text.endswith("\r")
         *lines, self._unfinished = _LINE_END.split(self._unfinished + text)
-        return [event for line in lines if (event := self._line(line)) is not None]
+        return [event for line in lines if (event := self._feed_line(line)) is not None]
 
-    def _line(self, line: str) -> ServerSentEvent | None:
+    def _feed_line(self, line: str) -> ServerSentEvent | None:
         if not line:
-            return self._dispatch()
+            return self._finish_event()
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "data":
@@ -58,7 +58,7 @@ class EventDecoder:
             self._id = value
         return None
 
-    def _dispatch(self) -> ServerSentEvent | None:
+    def _finish_event(self) -> ServerSentEvent | None:
         event, data = self._event or "message", self._data
         self._event, self._data = "", []
         return ServerSentEvent(event, "\n".join(data), self._id) if data else None

@@ -91,18 +91,18 @@ class _Reader:
         start = self._size
         match event:
             case yaml.ScalarEvent():
-                self._grow(event, len(event.value) + 1)
-                self._add(_parse_scalar(event), event.anchor, start)
+                self._count_characters(event, len(event.value) + 1)
+                self._add_value(_parse_scalar(event), event.anchor, start)
             case yaml.AliasEvent():
                 if event.anchor not in self._anchors:
                     raise ValueError(
                         f"alias {event.anchor!r:.40} does not refer to a complete value{_line_suffix(event)}"
                     )
                 value, size = self._anchors[event.anchor]
-                self._grow(event, size)
-                self._add(value, None, start)
+                self._count_characters(event, size)
+                self._add_value(value, None, start)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                self._grow(event, 1)
+                self._count_characters(event, 1)
                 if len(self._open) >= self._limits.depth:
                     raise ValueError(_too_deep_message(self._limits, _line_suffix(event)))
                 self._open.append(
@@ -110,16 +110,16 @@ class _Reader:
                 )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open.pop()
-                self._add(_build_collection(done, event), done.anchor, done.start)
+                self._add_value(_build_collection(done, event), done.anchor, done.start)
 
-    def _grow(self, event: Any, by: int) -> None:
+    def _count_characters(self, event: Any, by: int) -> None:
         self._size += by
         if self._size > self._limits.expanded:
             raise ValueError(
                 f"more than {self._limits.expanded:,} characters once aliases are expanded{_line_suffix(event)}"
             )
 
-    def _add(self, value: Any, anchor: str | None, start: int) -> None:
+    def _add_value(self, value: Any, anchor: str | None, start: int) -> None:
         if anchor:
             self._anchors[anchor] = value, self._size - start
         if self._open:

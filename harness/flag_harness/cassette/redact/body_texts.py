@@ -147,19 +147,19 @@ class _PathTracker:
     def part(self, token: re.Match[str]) -> BodyPart | None:
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
-            self._mark(token["mark"])
+            self._follow_mark(token["mark"])
         if kind == "number":
             return BodyPart(*token.span("number"), token["number"], "number", self._path(), self._key() == "index")
-        return self._string(token) if kind == "string" else None
+        return self._string_part(token) if kind == "string" else None
 
-    def _string(self, token: re.Match[str]) -> BodyPart:
+    def _string_part(self, token: re.Match[str]) -> BodyPart:
         value = json.loads(f'"{token["string"]}"', strict=False)
         fixed = value in _API_WORDS and (self._is_key or self._key() in _API_WORD_HOLDERS)
         if self._is_key:
             self._steps[-1] = value
         return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
 
-    def _mark(self, mark: str) -> None:
+    def _follow_mark(self, mark: str) -> None:
         if mark in "{[":
             self._steps.append("" if mark == "{" else 0)
         elif mark in "}]" and self._steps:

@@ -40,7 +40,7 @@ class UpstreamApplication:
         request = await _read_request(scope, receive)
         if request is None:
             return  # the client left before its request was complete: nothing is answered, no interaction is used up
-        response = self._answer(request)
+        response = self._upstream_answer(request)
         if (
             self._joined
             and isinstance(response[0], Head)
@@ -60,7 +60,7 @@ class UpstreamApplication:
             if scope["client"] not in self.connections_of:
                 return  # the client has left
             if isinstance(piece, Cut):
-                await self._cut(piece, scope, receive)
+                await self._break_connection(piece, scope, receive)
                 return
             if isinstance(piece, End) and piece.make_refusal is not None:
                 await self._wait_for_leave(piece.make_refusal, scope, receive)
@@ -75,9 +75,9 @@ class UpstreamApplication:
             await asyncio.wait_for(receive(), LEAVING_SECONDS)
         except TimeoutError:
             self._keep_refusal(refuse())
-            await self._cut(Cut(0.0, "eof"), scope, receive)
+            await self._break_connection(Cut(0.0, "eof"), scope, receive)
 
-    def _answer(self, request: Request) -> Response:
+    def _upstream_answer(self, request: Request) -> Response:
         """Return the upstream's answer, or a plain error if it refuses, fails, or cannot be sent over HTTP."""
         try:
             response = self._upstream(request)
@@ -97,7 +97,7 @@ class UpstreamApplication:
         logger.error("%s: %s", miss, refusal)
         return miss
 
-    async def _cut(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
+    async def _break_connection(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         connection = self.connections_of[scope["client"]]
         if cut.how == "read_timeout":
             await receive()  # the request is complete, so the next message says that the client has left
