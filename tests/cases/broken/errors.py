@@ -79,13 +79,13 @@ class _Impatient:
 
 def the_users_turn_lost(patch: Patch) -> None:
     """After an error the conversation is put back to before it."""
-    told = Agent._fail
+    told = Agent._log_failure
 
     def forgetful(self: Agent, failure: Failure) -> AgentError:
         self._session.update(messages=self.context.messages[:-1])
         return told(self, failure)
 
-    patch.setattr(Agent, "_fail", forgetful)
+    patch.setattr(Agent, "_log_failure", forgetful)
 
 
 def said_twice(patch: Patch) -> None:
@@ -102,8 +102,8 @@ def said_twice(patch: Patch) -> None:
 
 def an_error_without_its_status(patch: Patch) -> None:
     """Every error is the same to a caller."""
-    told = Agent._fail
-    patch.setattr(Agent, "_fail", lambda self, failure: told(self, replace(failure, status=None)))
+    told = Agent._log_failure
+    patch.setattr(Agent, "_log_failure", lambda self, failure: told(self, replace(failure, status=None)))
 
 
 def discarded_in_silence(patch: Patch) -> None:
@@ -152,8 +152,10 @@ def cuts_retried_like_any_error(patch: Patch) -> None:
 
 def a_cut_told_in_general_words(patch: Patch) -> None:
     """The user does not learn what happened."""
-    told = Agent._fail
-    patch.setattr(Agent, "_fail", lambda self, failure: told(self, replace(failure, message="Something went wrong.")))
+    told = Agent._log_failure
+    patch.setattr(
+        Agent, "_log_failure", lambda self, failure: told(self, replace(failure, message="Something went wrong."))
+    )
 
 
 def no_guard(patch: Patch) -> None:
