@@ -59,7 +59,8 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.flag-harness]\nrecording = "x"',
             "[tool.flag-harness] has no key 'recording'; the nearest is 'recordings' "
-            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise, headers, vcr_marks)",
+            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise, headers, vcr_marks, "
+            "hosts, allowed_hosts, ignore_hosts)",
         ),
         ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
         ("[tool.flag-harness]\nvcr_marks = 1", "[tool.flag-harness] vcr_marks = 1 must be true or false"),

@@ -54,6 +54,9 @@ class _ConfigTable(msgspec.Struct):
     normalise: Any = None
     headers: Any = None
     vcr_marks: Switch = False
+    hosts: TextList = ()
+    allowed_hosts: TextList = ()
+    ignore_hosts: TextList = ()
 
 
 FILTERS = _FilterTable.__struct_fields__
@@ -66,7 +69,11 @@ CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of one project. Directories are relative to the folder of its `pyproject.toml`."""
+    """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
+
+    `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
+    it is refused one of `ignore_hosts`.
+    """
 
     agent: str = SHIPPED_AGENT
     model: str = ""
@@ -78,6 +85,9 @@ class Config:
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     vcr_marks: bool = False
+    hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    ignore_hosts: tuple[str, ...] = ()
 
 
 def read_config(pyproject: Path) -> Config:

@@ -16,11 +16,13 @@ from flag_harness.transports.clients import (
 from flag_harness.transports.clock import SystemClock
 from flag_harness.transports.intercept import intercept_clients, load_http_libraries
 from flag_harness.transports.network import REPLAYING, SIMULATING, is_loopback, refuse_network
+from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import transport_class
 
 __all__ = [
     "REPLAYING",
     "SIMULATING",
+    "ApiScope",
     "SystemClock",
     "async_http_client",
     "block_network_except",

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -10,24 +11,34 @@ from typing import Any
 
 from flag_harness.clock import Clock
 from flag_harness.transports.clients import sdk_http_library
+from flag_harness.transports.custom_transports import find_custom_transports
 from flag_harness.transports.patch import replace_attribute
+from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
+_CHOOSE = "_transport_for_url"
+"""The method with which a client chooses its transport, in every release of httpx and httpx2 since 0.23."""
 _NAMES = ("httpx", "httpx2")
 _OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
 """Modules with an `AiohttpTransport`; intercepted if they are imported before interception begins."""
 
 
 @contextmanager
-def intercept_clients(upstream: Upstream | None, *layers: Layer, clock: Clock) -> Iterator[None]:
+def intercept_clients(
+    upstream: Upstream | None, *layers: Layer, clock: Clock, scope: ApiScope | None = None
+) -> Iterator[None]:
     """Answer from `upstream` every request that a client of httpx2 or httpx sends over a real transport.
 
-    Transports over aiohttp are included. If `upstream` is `None`, requests go to the network, through the layers.
+    Transports over aiohttp are included, and with a `scope`, transports of the client's own that wrap no other. If
+    `upstream` is `None`, requests go to the network, through the layers. Requests outside `scope` are left alone.
     """
     with ExitStack() as patches:
         for http in _libraries():
-            patches.enter_context(_patch_library(http, upstream, layers, clock))
+            interception = _Interception(http, upstream, layers, clock, scope, patches)
+            interception.patch_real_transports()
+            if scope is not None:
+                interception.watch_clients()
         yield
 
 
@@ -52,10 +63,89 @@ def _aiohttp_transports(http: Any) -> list[Any]:
     ]
 
 
-@cache
-def _real_transport_class(http: Any) -> Any:
-    """Return the class of the real transport without the patch, for one HTTP library."""
+class _Interception:
+    """The patches of one HTTP library."""
 
+    def __init__(
+        self,
+        http: Any,
+        upstream: Upstream | None,
+        layers: tuple[Layer, ...],
+        clock: Clock,
+        scope: ApiScope | None,
+        patches: ExitStack,
+    ) -> None:
+        self._http, self._upstream, self._layers, self._clock = http, upstream, layers, clock
+        self._scope, self._patches = scope, patches
+        self._patched: set[Any] = set()
+        self._lock = threading.Lock()
+        self._transport, self._real_transport = transport_class(http), _real_transport_class(http)
+
+    def patch_real_transports(self) -> None:
+        """Patch the library's own transports, and those over aiohttp."""
+        is_ours = self._scope.has_request if self._scope else _accept_all
+        self._patch(self._http.HTTPTransport, "handle_request", is_ours)
+        for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):
+            self._patch(kind, "handle_async_request", is_ours)
+
+    def watch_clients(self) -> None:
+        """Patch the custom transports of clients as they send."""
+        http = self._http
+        pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
+        for client, method in pairs:
+            self._patches.enter_context(
+                replace_attribute(client, _CHOOSE, self._watch(getattr(client, _CHOOSE), method))
+            )
+
+    def _watch(self, choose: Any, method: str) -> Any:
+        def transport_for_url(client: Any, url: Any) -> Any:
+            assert self._scope is not None
+            found = choose(client, url)
+            if self._scope.has_host(str(url)):
+                for kind in find_custom_transports(found, self._http, method, frozenset(self._patched)):
+                    self._patch_once(kind, method)
+            return found
+
+        return transport_for_url
+
+    def _patch_once(self, kind: Any, method: str) -> None:
+        assert self._scope is not None
+        scope = self._scope
+        with self._lock:
+            if kind not in self._patched:
+                self._patch(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
+
+    def _patch(self, kind: Any, method: str, is_ours: Any) -> None:
+        send = kind.__dict__[method]
+        wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
+        self._patched.add(kind)
+        self._patches.enter_context(replace_attribute(kind, method, wrap(send, is_ours)))
+
+    def _wrap_sync(self, send: Any, is_ours: Any) -> Any:
+        def handle_request(real: Any, request: Any) -> Any:
+            return self._make_transport(send, real).handle_request(request) if is_ours(request) else send(real, request)
+
+        return handle_request
+
+    def _wrap_async(self, send: Any, is_ours: Any) -> Any:
+        async def handle_async_request(real: Any, request: Any) -> Any:
+            if not is_ours(request):
+                return await send(real, request)
+            return await self._make_transport(send, real).handle_async_request(request)
+
+        return handle_async_request
+
+    def _make_transport(self, send: Any, real: Any) -> Any:
+        upstream = self._real_transport(send, real) if self._upstream is None else self._upstream
+        return self._transport(upstream, *self._layers, clock=self._clock)
+
+
+def _accept_all(http_request: object) -> bool:
+    return True
+
+
+@cache
+def _real_transport_class(http: Any) -> type[Any]:
     class RealTransport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
         """Sends a request as the patched transport would have."""
 
@@ -69,34 +159,3 @@ def _real_transport_class(http: Any) -> Any:
             return await self._send(self._real, request)
 
     return RealTransport
-
-
-@contextmanager
-def _patch_library(http: Any, upstream: Upstream | None, layers: tuple[Layer, ...], clock: Clock) -> Iterator[None]:
-    transport, real_transport = transport_class(http), _real_transport_class(http)
-
-    def make_transport(send: Any, real: Any) -> Any:
-        source = real_transport(send, real) if upstream is None else upstream
-        return transport(source, *layers, clock=clock)
-
-    def patch_sync(kind: Any) -> Any:
-        send = kind.handle_request
-
-        def handle_request(self: Any, request: Any) -> Any:
-            return make_transport(send, self).handle_request(request)
-
-        return replace_attribute(kind, "handle_request", handle_request)
-
-    def patch_async(kind: Any) -> Any:
-        send = kind.handle_async_request
-
-        async def handle_async_request(self: Any, request: Any) -> Any:
-            return await make_transport(send, self).handle_async_request(request)
-
-        return replace_attribute(kind, "handle_async_request", handle_async_request)
-
-    with ExitStack() as patches:
-        patches.enter_context(patch_sync(http.HTTPTransport))
-        for kind in (http.AsyncHTTPTransport, *_aiohttp_transports(http)):
-            patches.enter_context(patch_async(kind))
-        yield

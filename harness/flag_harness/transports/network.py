@@ -10,6 +10,7 @@ from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.patch import replace_attribute
+from flag_harness.transports.scope import ApiScope, matches_host
 
 REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
 """What a test does that needs no network, and what to do if it needs the network after all."""
@@ -18,18 +19,26 @@ SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=liv
 
 @contextmanager
 def refuse_network(
-    doing: tuple[str, str] = REPLAYING, refusal: Callable[[str], NetworkRefused] = NetworkRefused
+    doing: tuple[str, str] = REPLAYING,
+    refusal: Callable[[str], NetworkRefused] = NetworkRefused,
+    scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
 ) -> Iterator[list[NetworkRefused]]:
     """Raise `NetworkRefused` at every attempt to look up or reach another host; yield a list of these errors.
 
-    `refusal` makes the error from its message, which says what the test is `doing` instead.
+    `refusal` makes the error from its message, which says what the test is `doing` instead. The hosts that `scope`
+    allows can be reached; those that it ignores get a `ConnectionRefusedError`, which is not in the list.
     """
     refused: list[NetworkRefused] = []
+    allowed_addresses: set[str] = set()
 
     def check(host: Any, *port: Any) -> None:
-        if not is_loopback(host):
-            refused.append(refusal(_message(doing, host, *port)))
-            raise refused[-1]
+        name = str(_decode_host(host))
+        if is_loopback(host) or name in allowed_addresses or matches_host(scope.allowed, name, *port):
+            return
+        if matches_host(scope.ignored, name, *port):
+            raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
+        refused.append(refusal(_message(doing, host, *port)))
+        raise refused[-1]
 
     def guard_reach(original: Any) -> Any:
         def reach(self: socket.socket, *arguments: Any) -> Any:
@@ -43,7 +52,10 @@ def refuse_network(
     def guard_lookup(original: Any) -> Any:
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             check(host, *arguments[:1])
-            return original(host, *arguments, **options)
+            found = original(host, *arguments, **options)
+            if not is_loopback(host):
+                allowed_addresses.update(_addresses(found))
+            return found
 
         return look_up
 
@@ -76,6 +88,15 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
         for name, hosts in _UVLOOP.items() if loop else ():
             patches.enter_context(replace_attribute(loop, name, guard(getattr(loop, name), hosts)))
         yield
+
+
+def _addresses(found: Any) -> Iterator[str]:
+    """Yield the addresses that a look-up has found."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, (tuple, list)):
+        for one in found:
+            yield from _addresses(one)
 
 
 def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:

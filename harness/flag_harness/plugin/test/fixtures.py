@@ -1,5 +1,6 @@
 """The fixtures: `flags` sets the environment, `cassette` answers what the test sends."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.transports import ApiScope
 
 OFFLINE_KEY = "offline"
 """The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
@@ -145,8 +147,16 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         combination=flags.id,
         flags=declared_flags(config),
         command=command,
+        scope=_make_scope(config),
         filters=collect_filters(request),
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
         allowed=frozenset(name for name in _ALLOWANCES if node.get_closest_marker(f"harness_{name}")),
     )
+
+
+def _make_scope(config: pytest.Config) -> "ApiScope":
+    from flag_harness.transports.scope import BASE_URL, ApiScope
+
+    settings = config.stash[CONFIG]
+    return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))

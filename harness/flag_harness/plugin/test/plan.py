@@ -1,7 +1,7 @@
 """`TrafficPlan`: how the requests of one test are answered, according to options, marks and configuration."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import Refusal
 from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
-from flag_harness.transports import SystemClock
+from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.wire.timeline import Layer
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class TrafficPlan:
         blobs: the folder for large bodies, or None to keep them in the cassette.
         is_gone: returns True if the test of this node id no longer exists.
         is_recorded_now: returns True if the test of this node id has been recorded in this run.
+        scope: the hosts of the API, and what else the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
     """
@@ -64,6 +65,7 @@ class TrafficPlan:
     blobs: Path | None = None
     is_gone: Callable[[str], bool] = lambda case: False
     is_recorded_now: Callable[[str], bool] = lambda case: False
+    scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: "CostLimit | None" = None
 

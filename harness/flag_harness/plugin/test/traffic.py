@@ -98,9 +98,12 @@ class CassetteTraffic:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
                 doing = SIMULATING if self.plan.can_reach_upstream else REPLAYING
-                self._network_refusals = stack.enter_context(refuse_network(doing, NetworkFailure))
+                self._network_refusals = stack.enter_context(refuse_network(doing, NetworkFailure, self.plan.scope))
             stack.enter_context(patch_refused_keywords(*self._faults))
-            stack.enter_context(intercept_clients(self._local_upstream, *self._all_layers, clock=self.clock))
+            interception = intercept_clients(
+                self._local_upstream, *self._all_layers, clock=self.clock, scope=self.plan.scope
+            )
+            stack.enter_context(interception)
             yield self
 
     @property

@@ -1,0 +1,52 @@
+"""Transports that a project has written itself, for clients of httpx2 and httpx."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_MAX_DEPTH = 4
+_LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
+_LEFT_ALONE_MODULES = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
+"""Transports that answer in this process: mocks, and applications under test."""
+
+
+def find_custom_transports(transport: Any, http: Any, method: str, patched: frozenset[Any]) -> list[Any]:
+    """Return the classes of the innermost custom transports below `transport`, whose `method` sends the request.
+
+    A transport that wraps others is left as it is, so that it still retries or logs. `patched` are the real transports.
+    """
+    return list(dict.fromkeys(_innermost(transport, http, method, patched, 0)))
+
+
+def _innermost(transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int) -> Iterator[Any]:
+    if depth > _MAX_DEPTH or _answers_in_process(transport, http):
+        return
+    kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
+    base = http.BaseTransport if method == "handle_request" else http.AsyncBaseTransport
+    wrapped = list(_wrapped(transport, base))
+    for inner in wrapped:
+        yield from _innermost(inner, http, method, patched, depth + 1)
+    if not wrapped and kind not in (None, base) and patched.isdisjoint(type(transport).__mro__):
+        yield kind
+
+
+def _answers_in_process(transport: Any, http: Any) -> bool:
+    answering = tuple(found for name in _LEFT_ALONE if (found := getattr(http, name, None)))
+    return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_LEFT_ALONE_MODULES)
+
+
+def _wrapped(transport: Any, base: type) -> Iterator[Any]:
+    """Yield the transports that a transport holds: as an attribute, in a list or mapping, or inside a client."""
+    names = [name for kind in type(transport).__mro__ for name in _slots(kind)]
+    values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]
+    for value in values:
+        held = value if isinstance(value, (list, tuple)) else value.values() if isinstance(value, Mapping) else (value,)
+        for one in held:
+            if isinstance(one, base):
+                yield one
+            elif isinstance(inner := getattr(one, "_transport", None), base):
+                yield inner
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)

@@ -1,0 +1,78 @@
+"""Which requests are ones to the API, and which other hosts a test may reach."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
+
+BASE_URL = "ANTHROPIC_BASE_URL"
+
+_API_HOSTS = (
+    "api.anthropic.com",
+    "aiplatform.googleapis.com",
+    "*-aiplatform.googleapis.com",
+    "aiplatform.*.rep.googleapis.com",
+    "bedrock-runtime.*.amazonaws.com",
+    "bedrock-runtime-fips.*.amazonaws.com",
+)
+"""The API's own host, and those of Vertex AI and Bedrock."""
+_API_ONLY_PATH = re.compile(r"/v1/messages(?:/|$)")
+_API_ONLY_HEADER = "anthropic-version"
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiScope:
+    """The hosts of the API, and of other services. All are names, in which `*` stands for any characters.
+
+    Attributes:
+        hosts: further hosts of the API, such as a gateway; with a port, only that port.
+        allowed: hosts that a test may reach while the network is refused to it.
+        ignored: hosts that are refused to a test without failing it.
+        base_url: the API's address when the test began, or an empty string.
+    """
+
+    hosts: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    base_url: str = ""
+
+    def has_host(self, url: str) -> bool:
+        """Return whether a URL has a host of the API: a known one, or that of `ANTHROPIC_BASE_URL`."""
+        address = _address(url)
+        if address is None:
+            return False
+        host, port = address
+        known = (*_API_HOSTS, *self.hosts)
+        return address in self._base_addresses() or any(matches_host((name,), host, port) for name in known)
+
+    def has_request(self, http_request: Any) -> bool:
+        """Return whether a request of a client goes to the API: by its host, or as only the API's clients send it."""
+        url = str(http_request.url)
+        if self.has_host(url) or _API_ONLY_HEADER in http_request.headers:
+            return True
+        return _API_ONLY_PATH.search(urlsplit(url).path) is not None
+
+    def _base_addresses(self) -> Iterator[tuple[str, int]]:
+        for url in {self.base_url, os.environ.get(BASE_URL, "")}:
+            if (address := _address(url)) is not None:
+                yield address
+
+
+def matches_host(patterns: tuple[str, ...], host: str, port: int | None = None) -> bool:
+    """Return whether one of the patterns matches a host, or the host with its port."""
+    names = [host.lower().rstrip("."), f"{host.lower().rstrip('.')}:{port}"]
+    return any(fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
+
+
+def _address(url: str) -> tuple[str, int] | None:
+    """Return the host and port of a URL, or None if it has none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
+    return (parts.hostname.lower(), port) if parts.hostname else None
