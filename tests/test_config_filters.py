@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.config import parse_config
+from flag_harness.config.table import parse_config
 from flag_harness.errors import ConfigError
 
 

@@ -211,7 +211,7 @@ def test_a_miss_shows_no_id_that_is_bound() -> None:
     assert (
         "POST /v1/messages is not in the cassette (4 interactions).\n"
         "The nearest is interaction 2; it differs in:\n"
-        "  messages[2].content[0].content: recorded 'file 0', sent 'file 9'" == str(caught.value)
+        "  messages[2].content[0].content: recorded 'file 0', sent 'file 9'" in str(caught.value)
     )
     with pytest.raises(CassetteMiss) as caught:
         upstream(_request(_second("list", [one], ["file 8"])))

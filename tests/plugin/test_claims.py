@@ -147,9 +147,15 @@ def test_large_blocks_of_all_tests_stand_in_one_folder(repository: pytest.Pytest
     repository.makepyfile(
         test_ask=ASK
         + """
-import base64
+import base64, struct, zlib
 
-DATA = base64.b64encode(b"x" * 9999).decode()
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+HEAD = struct.pack(">IIBBBBB", 100, 100, 8, 0, 0, 0, 0)
+PIXELS = zlib.compress(bytes(100 * 101), 0)
+CHUNKS = chunk(b"IHDR", HEAD) + chunk(b"IDAT", PIXELS) + chunk(b"IEND", b"")
+DATA = base64.b64encode(bytes([137]) + b"PNG" + bytes([13, 10, 26, 10]) + CHUNKS).decode()
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}}
 
 def test_one(cassette):

@@ -314,7 +314,7 @@ def test_a_failed_teardown_counts_in_the_table(project: pytest.Pytester) -> None
     expected += "\n@pytest.mark.xfail(strict=False)\ndef test_unexpected(cassette): send('call')\n"
     project.makepyfile(test_it=LATE + expected)
     run = project.runpytest_subprocess(*RECORD, "-pno:cacheprovider")
-    run.stdout.fnmatch_lines(["off          2 failed, 1 passed, 1 xfailed, 1 xpassed *"])
+    run.stdout.fnmatch_lines(["5 cases under one combination: 2 failed, 1 passed, 1 xfailed, 1 xpassed; *"])
     assert {"test_sends.json", "test_unexpected.json"} == {path.name for path in Path(project.path).rglob("*.json")}
 
 
@@ -324,7 +324,7 @@ def test_a_subtest_is_no_case(project: pytest.Pytester) -> None:
     source = "\ndef test_it(cassette, subtests):\n    for text in 'ab':\n        with subtests.test(text): send(text)\n"
     project.makepyfile(test_it=HEAD + source)
     run = project.runpytest_subprocess(*RECORD)
-    run.stdout.fnmatch_lines(["off          1 passed         2 *"])
+    run.stdout.fnmatch_lines(["1 case under one combination: 1 passed; requests: 2, *"])
     project.runpytest_subprocess(*QUIET).stdout.fnmatch_lines(["off          1 passed         2 *"])
     project.makepyfile(test_it=HEAD + source.replace("'ab'", "'ac'"))
     missed = project.runpytest_subprocess(*QUIET)

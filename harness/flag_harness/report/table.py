@@ -15,16 +15,17 @@ NOT_MEASURED = "-"
 HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
-def summary_lines(rows: "Sequence[RunRow]", now: datetime) -> Iterator[str]:
+def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = False) -> Iterator[str]:
     """Yield a table for the tests that ran under several combinations, a line for all others, and notes.
 
     Sums stand side by side only if they are of the same tests: tests that ran under the same combinations share a
-    table.
+    table. No table is shown if `is_quiet`.
     """
     others: list[RunRow] = []
     for combinations, members in _tests_by_combinations(rows):
         if len(combinations) == 1:
             others += members
+        if len(combinations) == 1 or is_quiet:
             continue
         yield from align_columns([HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))])
         yield ""

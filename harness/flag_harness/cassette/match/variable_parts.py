@@ -64,8 +64,6 @@ def variable_part(difference: Difference) -> VariablePart | None:
     if difference.is_reordered:
         return _part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
     if isinstance(recorded, str) and isinstance(sent, str):
-        if at and _NUMBER.fullmatch(recorded) and _NUMBER.fullmatch(sent) and len(recorded) < _SHORTEST_ID:
-            return _part_at_path("a number", difference.path)
         found = _text_patterns(recorded, sent)
         kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
         return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
@@ -83,7 +81,8 @@ def _part_at_path(kind: str, path: str) -> VariablePart | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether a value is a number as long as an id: a short one is chosen, not made up."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _SHORTEST_ID
 
 
 def normalise_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:

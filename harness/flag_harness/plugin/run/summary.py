@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.plugin.run.age import MaxAge, age_lines
 from flag_harness.plugin.test.rows import attached_row
-from flag_harness.report.table import recordings_line, summary_lines
+from flag_harness.report.table import summary_lines
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -40,7 +40,7 @@ class RunSummary:
         now = datetime.now(UTC)
         rows = sorted(self.rows, key=lambda row: row.case)
         is_quiet = terminalreporter.config.get_verbosity() < 0
-        for line in [recordings_line(rows, now)] if is_quiet else summary_lines(rows, now):
+        for line in summary_lines(rows, now, is_quiet):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
