@@ -1,18 +1,16 @@
-"""Read `[tool.flag-harness]` in `pyproject.toml`: the agent, flags, model, directories, filters and normalisers."""
+"""Convert the `[tool.flag-harness]` table. Loaded only if a project has one: it needs msgspec."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from flag_harness.config.settings import CREDENTIAL_HEADERS, SHIPPED_AGENT, Config
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, check_flags
-from flag_harness.toml_tables import Switch, Text, TextList, convert_table, parse_toml
-
-SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
+from flag_harness.toml_tables import Switch, Text, TextList, convert_table
 
 
 class _FilterTable(msgspec.Struct):
@@ -57,56 +55,6 @@ class _ConfigTable(msgspec.Struct):
     hosts: TextList = ()
     allowed_hosts: TextList = ()
     ignore_hosts: TextList = ()
-
-
-FILTERS = _FilterTable.__struct_fields__
-"""The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
-NORMALISERS = _NormaliserTable.__struct_fields__
-"""The kinds of normalisers: regular expressions, JSON paths."""
-CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
-"""Headers that no setting keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
-
-    `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
-    it is refused one of `ignore_hosts`.
-    """
-
-    agent: str = SHIPPED_AGENT
-    model: str = ""
-    recordings: str = "recordings"
-    fixtures: str = "fixtures"
-    logs: str = "logs"
-    flags: tuple[Flag, ...] = SHIPPED
-    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    vcr_marks: bool = False
-    hosts: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    ignore_hosts: tuple[str, ...] = ()
-
-
-def read_config(pyproject: Path) -> Config:
-    """Read `[tool.flag-harness]`; return the defaults if the file or the table is missing.
-
-    Raise `ConfigError` naming the file, the key, and the nearest key that exists.
-    """
-    if not pyproject.is_file():
-        return Config()
-    try:
-        text = pyproject.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{pyproject}: {error}") from None
-    tool = parse_toml(text, pyproject).get("tool", {})
-    if not isinstance(tool, Mapping):
-        return Config()
-    if "harness" in tool:
-        raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; rename it to [tool.flag-harness]")
-    return parse_config(tool.get("flag-harness", {}), pyproject)
 
 
 def parse_config(table: Any, source: Path) -> Config:
