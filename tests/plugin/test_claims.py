@@ -166,7 +166,8 @@ def test_two(cassette):
 """
     )
     repository.runpytest_subprocess(*RECORD).assert_outcomes(passed=2)
-    assert [b"x" * 9999] == [path.read_bytes() for path in (repository.path / "recordings" / "blobs").iterdir()]
+    (blob,) = (repository.path / "recordings" / "blobs").iterdir()
+    assert blob.read_bytes().startswith(b"\x89PNG")
     repository.runpytest_subprocess().assert_outcomes(passed=2)
 
 

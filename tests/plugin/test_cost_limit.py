@@ -30,6 +30,13 @@ def test_other(cassette):
 """
 
 
+@pytest.fixture(autouse=True)
+def _without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has a share of the limit; the runs in here are not workers, wherever this test runs."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+
+
 class PricedApi:
     """An API whose answers cost half a dollar each, at the list price of claude-haiku-4-5."""
 
@@ -56,7 +63,7 @@ def test_no_request_is_sent_once_the_answers_have_cost_the_limit(
     api = PricedApi()
     with LoopbackServer(api) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        run = pytester.runpytest_inprocess(*LIVE, "--harness-max-cost=0.75")
+        run = pytester.runpytest_subprocess(*LIVE, "--harness-max-cost=0.75")
     run.assert_outcomes(passed=1, failed=1)
     assert 2 == len(api.requests)
     run.stdout.fnmatch_lines(
@@ -74,7 +81,7 @@ def test_a_model_without_a_price_is_refused(pytester: pytest.Pytester, monkeypat
     api = PricedApi()
     with LoopbackServer(api) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        run = pytester.runpytest_inprocess(*LIVE, "--harness-max-cost=0.75")
+        run = pytester.runpytest_subprocess(*LIVE, "--harness-max-cost=0.75")
     run.assert_outcomes(failed=2)
     assert [] == api.requests
     run.stdout.fnmatch_lines(["POST /v1/messages was not sent: no list price is known for its model*"])
@@ -84,7 +91,7 @@ def test_the_simulator_costs_nothing(pytester: pytest.Pytester) -> None:
     """The limit is for the live API alone."""
     pytester.makepyprojecttoml("[tool.flag-harness]\n")
     pytester.makepyfile(SUITE.replace('os.environ["ANTHROPIC_BASE_URL"]', '"https://api.anthropic.com"'))
-    run = pytester.runpytest_inprocess(
+    run = pytester.runpytest_subprocess(
         "--disable-recording", "--harness-upstream=simulator", "--harness-max-cost=0.000001"
     )
     run.assert_outcomes(passed=2)
@@ -93,6 +100,6 @@ def test_the_simulator_costs_nothing(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf"])
 def test_what_is_not_an_amount_is_a_usage_error(pytester: pytest.Pytester, amount: str) -> None:
     """With what to type."""
-    run = pytester.runpytest_inprocess(f"--harness-max-cost={amount}")
+    run = pytester.runpytest_subprocess(f"--harness-max-cost={amount}")
     assert 4 == run.ret
     run.stderr.fnmatch_lines(["ERROR: --harness-max-cost=*: not an amount; type dollars, such as 0.50"])
