@@ -17,16 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "harness"
 PACKAGE = SOURCE / "flag_harness"
 
-FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "fault_arguments", "flags", "models", "clock", "files", "toml_tables", "wire"}),
-    frozenset({"matrix", "config", "record"}),
-    frozenset({"cassette", "simulator", "faults"}),
-    frozenset({"analysis", "transports"}),
-    frozenset({"report", "gate", "sweep", "vcr"}),
-    frozenset({"reference"}),
-    frozenset({"plugin", "cli"}),
-)
-"""Rooms of the package, the lowest floor first, as `tests/test_floors.py` holds them."""
+FLOORS_TEST = ROOT / "tests" / "test_floors.py"
+"""Holds the table of the floors: which rooms may import which."""
 
 IRREGULAR = frozenset(
     """begun bent born borne bound bought broken brought built cast caught chosen cut done drawn driven drunk eaten
@@ -208,20 +200,25 @@ def imports(module: Module, names: frozenset[str], *, at_load: bool) -> set[str]
     return found & names - {module.name}
 
 
-def floor_of(room: str) -> int:
-    """Return the floor of a room, or one above all if the table does not know it."""
-    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), len(FLOORS))
+def load_floors() -> dict[str, int]:
+    """Return the floor of each room, 0 for the lowest."""
+    for node in ast.parse(FLOORS_TEST.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS":
+            return {room: number for number, rooms in enumerate(ast.literal_eval(node.value)) for room in rooms}
+    raise SystemExit(f"{FLOORS_TEST.relative_to(ROOT)} has no table FLOORS any more")
 
 
 def count_upward_arrows(modules: Sequence[Module]) -> Count:
     """Count the imports that lead to a higher floor, or to another room of the same one (the lowest may share)."""
-    names = frozenset(module.name for module in modules)
+    names, floors = frozenset(module.name for module in modules), load_floors()
+    highest = max(floors.values()) + 1
     found = []
     for module in (one for one in modules if one.room):
-        here = floor_of(module.room)
+        here = floors.get(module.room, highest)
         for target in sorted(imports(module, names, at_load=False)):
             room = target.split(".")[1] if "." in target else ""
-            if room and room != module.room and not (floor_of(room) < here or floor_of(room) == here == 0):
+            there = floors.get(room, highest)
+            if room and room != module.room and not (there < here or there == here == 0):
                 found.append(f"{module.name} → {target}")
     return Count("imports that lead up or across", len(found), 0, found)
 
