@@ -13,7 +13,7 @@ from flag_harness.wire.aws_frames import CONTENT_TYPE, FrameSplitter, frame_from
 from flag_harness.wire.grammar import EventSplitter
 from flag_harness.wire.layers import with_layers
 from flag_harness.wire.message import parse_response
-from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, response_body
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 REQUEST = Request(
     "POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke-with-response-stream", (), b""
@@ -24,7 +24,7 @@ NO_LINES = "which has no lines of text"
 @pytest.fixture
 def framed(stream: Response) -> Response:
     """The stream of these tests as Bedrock would send it, an event in a chunk."""
-    frames = [frame_from_sse(event) for event in EventSplitter().feed(response_body(stream))]
+    frames = [frame_from_sse(event) for event in EventSplitter().feed(body(stream))]
     chunks = [Chunk(0.1 * number, frame) for number, frame in enumerate(frames, 1)]
     return Head(0.1, 200, (("content-type", CONTENT_TYPE),)), *chunks, End(chunks[-1].at)
 
@@ -34,7 +34,7 @@ def play(fault: Fault, response: Response) -> Response:
 
 
 def events(response: Response) -> list[bytes]:
-    return [sse_from_frame(frame) for frame in FrameSplitter().feed(response_body(response))]
+    return [sse_from_frame(frame) for frame in FrameSplitter().feed(body(response))]
 
 
 @pytest.mark.parametrize("point", STREAM_POINTS)
@@ -46,7 +46,7 @@ def test_a_fault_happens_where_it_happens_in_the_apis_own_stream(
     plain, fault = make(at=point), make(at=point)
     expected, played = play(plain, stream), play(fault, framed)
     assert (plain.fired, type(expected[-1])) == (fault.fired, type(played[-1]))
-    common = list(EventSplitter().feed(response_body(expected)))
+    common = list(EventSplitter().feed(body(expected)))
     if make is faults.stream_error and fault.fired:
         assert common[:-1] == events(played)[:-1]
         assert "serviceUnavailableException" == (parse_response(played).error or {})["type"]
@@ -58,12 +58,12 @@ def test_a_stall_delays_what_follows(framed: Response) -> None:
     """By its seconds, as in any stream."""
     played = play(faults.stall(at="inside_text", seconds=90), framed)
     assert framed[-1].at + 90 == played[-1].at
-    assert response_body(framed) == response_body(played)
+    assert body(framed) == body(played)
 
 
 def test_a_torn_frame_is_half_a_frame(framed: Response) -> None:
     """So that the reader waits for more, and the stream ends."""
-    whole, torn = (response_body(play(faults.reset(torn=value), framed)) for value in (False, True))
+    whole, torn = (body(play(faults.reset(torn=value), framed)) for value in (False, True))
     assert whole == torn[: len(whole)]
     splitter = FrameSplitter()
     assert [] == splitter.feed(torn[len(whole) :])
@@ -89,7 +89,7 @@ def test_every_kind_of_fault_says_whether_it_happened(framed: Response) -> None:
 @pytest.mark.parametrize("cuts", [(), (1, 2, 3), (500,), (11, 12, 900, 901)])
 def test_frames_may_be_chunked_in_any_way(cuts: Iterable[int], framed: Response) -> None:
     """A fault finds its point whatever arrives together; bytes that are no frame pass unchanged."""
-    data = response_body(framed)
+    data = body(framed)
     ends = [0, *cuts, len(data)]
     chunks = [Chunk(1.0, data[start:end]) for start, end in pairwise(ends)]
     fault = faults.clean_end(at="inside_text")
@@ -97,7 +97,7 @@ def test_frames_may_be_chunked_in_any_way(cuts: Iterable[int], framed: Response)
     assert 1 == fault.fired
     assert events(play(faults.clean_end(at="inside_text"), framed)) == events(played)
     rubbish: tuple[Any, ...] = (framed[0], Chunk(1.0, b"no frame at all"), End(1.0))
-    assert b"no frame at all" == response_body(play(faults.clean_end(at="inside_text"), rubbish))
+    assert b"no frame at all" == body(play(faults.clean_end(at="inside_text"), rubbish))
 
 
 def test_an_empty_answer_has_bedrocks_content_type() -> None:
