@@ -19,14 +19,21 @@ def main() -> int:
         start = marshal.dumps((sys.argv[1:], os.getcwd(), dict(os.environ)))
         socket.send_fds(server, [len(start).to_bytes(4, "big")], [0, 1, 2])
         server.sendall(start)
-        pid = int.from_bytes(server.recv(4), "big")
+        pid = _receive_number(server)
         for number in FORWARDED:
             signal.signal(number, lambda number, frame: os.kill(pid, number))
-        status = int.from_bytes(server.recv(4), "big", signed=True)
+        status = _receive_number(server)
     if status < 0:
         signal.signal(-status, signal.SIG_DFL) if -status not in (signal.SIGKILL, signal.SIGSTOP) else None
         os.kill(os.getpid(), -status)
     return status
+
+
+def _receive_number(server: socket.socket) -> int:
+    data = server.recv(4)
+    if len(data) < 4:
+        sys.exit("the warm server has gone away")
+    return int.from_bytes(data, "big", signed=True)
 
 
 sys.exit(main())

@@ -77,7 +77,7 @@ class Server:
             os.close(stream)
         self.clients[pid] = client
         self.selector.register(client, selectors.EVENT_READ, lambda _: self.kill(pid))
-        client.sendall(pid.to_bytes(4, "big"))
+        client.sendall(pid.to_bytes(4, "big", signed=True))
         return None
 
     def leave(self) -> None:
