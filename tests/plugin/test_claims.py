@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import struct
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -142,20 +144,26 @@ def test_a_rewrite_drops_what_lost_tests_recorded(repository: pytest.Pytester) -
     assert [("test_new", "new")] == _cases(path)
 
 
+def _png() -> bytes:
+    """A grey picture of 100 x 100 pixels, not compressed."""
+    head = struct.pack(">IIBBBBB", 100, 100, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(100 * 101), 0)
+    chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
 def test_large_blocks_of_all_tests_stand_in_one_folder(repository: pytest.Pytester) -> None:
     """Below the recordings."""
+    (repository.path / "picture.png").write_bytes(_png())
     repository.makepyfile(
         test_ask=ASK
         + """
-import base64, struct, zlib
+import base64
+from pathlib import Path
 
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-HEAD = struct.pack(">IIBBBBB", 100, 100, 8, 0, 0, 0, 0)
-PIXELS = zlib.compress(bytes(100 * 101), 0)
-CHUNKS = chunk(b"IHDR", HEAD) + chunk(b"IDAT", PIXELS) + chunk(b"IEND", b"")
-DATA = base64.b64encode(bytes([137]) + b"PNG" + bytes([13, 10, 26, 10]) + CHUNKS).decode()
+DATA = base64.b64encode(Path("picture.png").read_bytes()).decode()
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}}
 
 def test_one(cassette):
@@ -166,8 +174,7 @@ def test_two(cassette):
 """
     )
     repository.runpytest_subprocess(*RECORD).assert_outcomes(passed=2)
-    (blob,) = (repository.path / "recordings" / "blobs").iterdir()
-    assert blob.read_bytes().startswith(b"\x89PNG")
+    assert [_png()] == [path.read_bytes() for path in (repository.path / "recordings" / "blobs").iterdir()]
     repository.runpytest_subprocess().assert_outcomes(passed=2)
 
 
