@@ -7,22 +7,13 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from flag_harness.config.settings import CREDENTIAL_HEADERS, SHIPPED_AGENT, Config
+from flag_harness.config.settings import CREDENTIAL_HEADERS, FILTERS, NORMALISERS, SHIPPED_AGENT, Config
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, check_flags
 from flag_harness.toml_tables import Switch, Text, TextList, convert_table
 
-
-class _FilterTable(msgspec.Struct):
-    headers: TextList = ()
-    query: TextList = ()
-    json: TextList = ()
-    patterns: TextList = ()
-
-
-class _NormaliserTable(msgspec.Struct):
-    patterns: TextList = ()
-    json: TextList = ()
+_FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
+_NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
 
 
 class _HeaderTable(msgspec.Struct):
