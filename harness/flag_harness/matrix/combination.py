@@ -41,13 +41,8 @@ def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
 
     Raise `FlagError` if the flags are invalid; see `check_flags`.
     """
-    return _matrix(tuple(flags))
-
-
-@lru_cache
-def _matrix(declared: tuple[Flag, ...]) -> tuple[Combination, ...]:
-    """Return the matrix. A suite asks for the same one once per test function."""
-    check_flags(declared)
+    declared = tuple(flags)
+    _check_flags_once(declared)
     names, defaults = [flag.name for flag in declared], _defaults(declared)
     choices = (
         defaults.symmetric_difference(changed) for size in range(len(names) + 1) for changed in subsets(names, size)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flag_harness.errors import FlagError
 from flag_harness.flags import Flag, check_flags
@@ -30,6 +31,12 @@ def select_combinations(flags: Sequence[Flag], selection: str = "") -> tuple[Com
     `random:N,SEED`. Without one, all combinations are returned. Raise `FlagError` if there are more than 64 then, or if
     the selection is none of these.
     """
+    return _select(tuple(flags), selection)
+
+
+@lru_cache
+def _select(flags: tuple[Flag, ...], selection: str) -> tuple[Combination, ...]:
+    """Return the combinations. A suite asks for the same ones once per test function."""
     check_flags(flags)
     space = flag_space(flags)
     if not selection and not space.has_at_most(MAX_COMBINATIONS):
@@ -51,8 +58,8 @@ def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     return full_matrix(space) if strength >= len(space.flags) else covering_array(space, strength)
 
 
-def _combination(flags: Sequence[Flag], space: FlagSpace, row: Row) -> Combination:
-    return Combination(tuple(flags), frozenset(name for name, value in space.assignment(row).items() if value))
+def _combination(flags: tuple[Flag, ...], space: FlagSpace, row: Row) -> Combination:
+    return Combination(flags, frozenset(name for name, value in space.assignment(row).items() if value))
 
 
 def _too_many(space: FlagSpace) -> str:
