@@ -122,3 +122,12 @@ def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester) -> N
             "idle: changed no request in 4 of 4 pairs",
         ]
     )
+
+
+def test_the_run_to_reproduce_is_the_one_nearest_the_defaults(repository: pytest.Pytester) -> None:
+    """A flag that is on by default counts as a change if it is switched off, not if it is on."""
+    repository.makepyprojecttoml(CONFIGURATION.replace('"CONCISE"', '{ env = "CONCISE", default = true }'))
+    repository.makepyfile(test_ask=_test("'streaming' in flags"))
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=4, failed=4)
+    run.stdout.fnmatch_lines(["  To reproduce: pytest 'test_ask.py::test_ask[[]streaming[]]'"])

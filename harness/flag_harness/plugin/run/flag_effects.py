@@ -10,7 +10,7 @@ from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flag_harness.analysis.blame import Finding, Run
     from flag_harness.analysis.effects.attribution import Attribution
@@ -121,11 +121,15 @@ class FlagEffects:
         named = ", ".join(finding.tests[:_MOST_TESTS_NAMED])
         more = len(finding.tests) - _MOST_TESTS_NAMED
         failing = [nodeid for nodeid, run in self._runs.items() if run["test"] in finding.tests and not run["passed"]]
-        smallest = min(failing, key=lambda nodeid: (sum(map(bool, self._runs[nodeid]["values"].values())), nodeid))
+        smallest = min(failing, key=lambda nodeid: (self._count_changes(self._runs[nodeid]["values"]), nodeid))
         return [
             f"{finding} ({named}{f' and {more} more' if more > 0 else ''})",
             f"  To reproduce: pytest {shlex.quote(smallest)}",
         ]
+
+    def _count_changes(self, values: "Mapping[str, bool]") -> int:
+        """Return how many flags are not at their default."""
+        return sum(values.get(flag.name, flag.default) is not flag.default for flag in self._used_flags())
 
     def _ordered(self) -> list[dict[str, Any]]:
         return [self._runs[nodeid] for nodeid in sorted(self._runs)]
