@@ -14,7 +14,7 @@ from flag_harness.transports.clients import (
     sdk_version,
 )
 from flag_harness.transports.clock import SystemClock
-from flag_harness.transports.intercept import intercept_clients, load_http_libraries
+from flag_harness.transports.interception.intercept import intercept_clients, load_http_libraries
 from flag_harness.transports.network import REPLAYING, SIMULATING, is_loopback, refuse_network
 from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import transport_class

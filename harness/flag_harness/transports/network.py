@@ -40,32 +40,39 @@ def refuse_network(
         refused.append(refusal(_message(doing, host, *port)))
         raise refused[-1]
 
-    def guard_reach(original: Any) -> Any:
-        def reach(self: socket.socket, *arguments: Any) -> Any:
-            """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
-            if self.family in (socket.AF_INET, socket.AF_INET6):
-                check(*arguments[-1][:2])
-            return original(self, *arguments)
-
-        return reach
-
-    def guard_lookup(original: Any) -> Any:
-        def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-            check(host, *arguments[:1])
-            found = original(host, *arguments, **options)
-            if not is_loopback(host):
-                allowed_addresses.update(_addresses(found))
-            return found
-
-        return look_up
-
     with ExitStack() as patches:
         patches.enter_context(guard_uvloop(check))
         for name in ("connect", "connect_ex", "sendto"):
-            patches.enter_context(replace_attribute(socket.socket, name, guard_reach(getattr(socket.socket, name))))
+            patches.enter_context(
+                replace_attribute(socket.socket, name, _guard_reach(getattr(socket.socket, name), check))
+            )
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-            patches.enter_context(replace_attribute(socket, name, guard_lookup(getattr(socket, name))))
+            guarded = _guard_lookup(getattr(socket, name), check, allowed_addresses)
+            patches.enter_context(replace_attribute(socket, name, guarded))
         yield refused
+
+
+def _guard_reach(original: Any, check: Callable[..., None]) -> Any:
+    def reach(self: socket.socket, *arguments: Any) -> Any:
+        """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            check(*arguments[-1][:2])
+        return original(self, *arguments)
+
+    return reach
+
+
+def _guard_lookup(original: Any, check: Callable[..., None], allowed_addresses: set[str]) -> Any:
+    """Return a lookup that checks the host first, and adds the addresses of an allowed one to the set."""
+
+    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+        check(host, *arguments[:1])
+        found = original(host, *arguments, **options)
+        if not is_loopback(host):
+            allowed_addresses.update(_addresses(found))
+        return found
+
+    return look_up
 
 
 @contextmanager

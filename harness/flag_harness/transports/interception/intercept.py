@@ -11,7 +11,7 @@ from typing import Any
 
 from flag_harness.clock import Clock
 from flag_harness.transports.clients import sdk_http_library
-from flag_harness.transports.custom_transports import find_custom_transports
+from flag_harness.transports.interception.custom_transports import find_custom_transports
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope
 from flag_harness.transports.transport import transport_class

@@ -1,0 +1,1 @@
+"""Private: answers the clients that the code under test makes itself."""
