@@ -306,6 +306,15 @@ def test_a_sweep_of_some_faults(repository: pytest.Pytester) -> None:
     run.stdout.no_fnmatch_line("*--harness-fault: *")
 
 
+def test_an_id_of_a_sweep_is_no_keyword(repository: pytest.Pytester) -> None:
+    """The error names the option that runs this fault alone."""
+    run = repository.runpytest_subprocess("--harness-sweep=faults", "-k", "reset:on=2")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(
+        ["ERROR: -k 'reset:on=2': -k takes words, such as 'reset'; for this fault alone: --harness-fault=reset:on=2"]
+    )
+
+
 @pytest.mark.parametrize(
     ("argument", "fault"), [("test_ask.py", "overloaded:on=1"), ("sweep::reset:on=2", "reset:on=2")]
 )

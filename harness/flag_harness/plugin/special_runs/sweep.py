@@ -53,6 +53,7 @@ def configure_sweep(config: pytest.Config) -> None:
     if config.args_source is pytest.Config.ArgsSource.ARGS and not is_worker:
         _refuse_test_arguments(config.args)
 
+    _refuse_fault_as_keyword(config.getoption("keyword"))
     root = str(config.rootpath)
     if root not in sys.path:
         sys.path.insert(0, root)
@@ -71,6 +72,16 @@ def _refuse_test_arguments(arguments: Sequence[str]) -> None:
         f"--harness-sweep runs no tests, so it cannot take {' '.join(arguments)}; to sweep some faults: "
         f"--harness-fault={fault} (repeatable), or -k with a part of their names"
     )
+
+
+def _refuse_fault_as_keyword(expression: str) -> None:
+    """Raise `HarnessError` if `-k` holds the id of an item of the sweep, which pytest cannot parse."""
+    if "=" in expression and ":" in expression:
+        fault = expression.strip().removeprefix("sweep::")
+        raise HarnessError(
+            f"-k {expression!r}: -k takes words, such as {fault.partition(':')[0]!r}; for this fault alone: "
+            f"--harness-fault={fault}"
+        )
 
 
 class NotSurvivedError(Exception):

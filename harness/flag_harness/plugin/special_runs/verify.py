@@ -127,6 +127,7 @@ class Verifier:
         if report.when == "call" and (one := item.stash.get(VERIFICATION, None)) is not None:
             outcome = item.stash.get(OUTCOME, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
+            report.flag_harness_sent = len(one.exchanges)  # type: ignore[attr-defined]
             attach_row(report, self._row(item, one, outcome))
         return report
 
@@ -137,7 +138,14 @@ class Verifier:
         return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print why tests were inconclusive."""
+        """Print how many requests were sent if no answer has changed, and why tests were inconclusive."""
+        passed = [one for one in terminalreporter.stats.get("passed", []) if hasattr(one, "flag_harness_sent")]
+        if passed:
+            sent, tests = sum(one.flag_harness_sent for one in passed), len(passed)
+            terminalreporter.write_line(
+                f"--harness-verify: {sent} request{'s' if sent != 1 else ''} of {tests} "
+                f"test{'s' if tests != 1 else ''} sent to: {self._upstream}; no answer has changed"
+            )
         if reports := terminalreporter.stats.get(INCONCLUSIVE):
             terminalreporter.section(INCONCLUSIVE)
             for report in reports:
