@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from batches import BatchReplay
 from recorded import COUNT, MESSAGES, Row, conversations, thinking_signatures, without_ids
 from recorded_grammar import WrongStreamError, message
 
@@ -23,13 +24,12 @@ from flag_harness.wire.timeline import body as body_of
 RECORDER_HEADERS = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"})
 """Headers of the connection; they depend on the client and server in use."""
 WRONG_KEY = "wrong API key: recorders removed all keys (a scenario lists valid ones under `keys`)"
-BATCHES = "Message Batches are not simulated"
 REMOVED_IDS = "ids that the recorder removed"
 NO_LIMIT = "accounts without a request limit"
 SERVER_TOOLS = "server tools: they read and write the cache within one call, with text that no request contains"
 WARM_CACHE = "the cache was warm before the recording started, so its contents are unknown"
 SHORT_PREFIX = "the token estimate is below the model's smallest cacheable prefix, although the API counted more"
-KNOWN_EXCEPTIONS = frozenset({WRONG_KEY, BATCHES, REMOVED_IDS, NO_LIMIT, SERVER_TOOLS, WARM_CACHE, SHORT_PREFIX})
+KNOWN_EXCEPTIONS = frozenset({WRONG_KEY, REMOVED_IDS, NO_LIMIT, SERVER_TOOLS, WARM_CACHE, SHORT_PREFIX})
 """Differences that are accepted: what recordings do not show, and what is not simulated."""
 UNEXPLAINED = "not explained"
 UNSTABLE_HEADERS = frozenset(
@@ -106,20 +106,23 @@ def _status_and_body(response: Response) -> tuple[int, Any]:
     head = response[0]
     assert isinstance(head, Head)
     data = body_of(response)
-    return head.status, json.loads(data) if data.startswith(b"{") else None
+    is_json = dict(head.headers).get("content-type") == "application/json"
+    return head.status, json.loads(data) if is_json else None
 
 
 def _status_measures(rows: Sequence[Row], trusted: set[str]) -> Iterator[Comparison]:
     accepted = Comparison("recorded successful requests (messages, count_tokens, models) are accepted")
-    elsewhere = Comparison("requests to other endpoints are answered")
+    elsewhere = Comparison("requests to other endpoints (batches) are answered with the same status")
     refused = Comparison("recorded 400 errors are answered with the same status, type and message")
     others = Comparison("other recorded errors (401, 404) are answered with the same status, type and message")
     simulator = _simulator(trusted)
+    batches = BatchReplay(simulator)
     for row in rows:
-        status, answer = _status_and_body(simulator(row.request))
         if row.path not in (MESSAGES, COUNT):
-            elsewhere.count(row.name, "" if status == row.status else BATCHES)
+            status, answer = _status_and_body(batches.send(row))
+            elsewhere.count(row.name, "" if status == row.status else _difference_reason(row))
             continue
+        status, answer = _status_and_body(simulator(row.request))
         if row.status == 200:
             accepted.count(row.name, "" if status == 200 else _refusal_message(answer))
             continue

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flag_harness.simulator import catalogue
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE
 from flag_harness.simulator.rules import (
     BODY_RULES,
     HTTP_RULES,
@@ -17,9 +18,6 @@ from flag_harness.simulator.rules.shape.bodies import MessagesBody
 from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Request
 
-_DEFAULT_PAGE_SIZE = 20
-"""The documented default."""
-
 
 @dataclass(frozen=True, slots=True)
 class ModelListRequest:
@@ -29,22 +27,27 @@ class ModelListRequest:
     """
 
     model: str = ""
-    limit: int = _DEFAULT_PAGE_SIZE
+    limit: int = DEFAULT_PAGE_SIZE
     after: str = ""
     before: str = ""
 
 
 def check_request(
     request: Request, signatures: Signatures, scenario: Scenario
-) -> ParsedRequest | ModelListRequest | RefusedRequest:
-    """Return the parsed request if it is legal, else the API's error. Rules are checked in the API's order."""
+) -> ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest:
+    """Return the parsed request if it is legal, else the API's error. Rules are checked in the API's order.
+
+    A request about batches or files is returned unparsed: its endpoint checks the rest.
+    """
     incoming = IncomingRequest(request, scenario)
     refused = find_refusal(incoming, HTTP_RULES)
     if refused is not None:
         return refused
     if incoming.model_name is not None:
-        limit = int(incoming.query("limit") or _DEFAULT_PAGE_SIZE)
+        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         return ModelListRequest(incoming.model_name, limit, incoming.query("after_id"), incoming.query("before_id"))
+    if incoming.body_model is None:
+        return incoming
     return find_refusal(incoming, BODY_RULES) or _parse(incoming, signatures)
 
 

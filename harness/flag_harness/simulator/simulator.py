@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import ScenarioError
-from flag_harness.simulator import catalogue, endpoints
+from flag_harness.simulator import catalogue
 from flag_harness.simulator.answer import responses
 from flag_harness.simulator.answer.headers import ResponseHeaders, make_response_headers
 from flag_harness.simulator.answer.message import (
@@ -28,8 +28,12 @@ from flag_harness.simulator.checking import ModelListRequest, check_request
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
 from flag_harness.simulator.count.cache import InputUsage, PromptCache
 from flag_harness.simulator.count.prefix import Segment, segments
-from flag_harness.simulator.count.rate_limits import ExceededLimit, RateLimiter
-from flag_harness.simulator.rules import ParsedRequest, RefusedRequest, api_key
+from flag_harness.simulator.count.rate_limits import RateLimiter
+from flag_harness.simulator.endpoints import files, models
+from flag_harness.simulator.endpoints.batches import BatchStore
+from flag_harness.simulator.endpoints.platforms import PlatformRequest, find_platform
+from flag_harness.simulator.endpoints.threads import MessageThreads
+from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
     RequestView,
@@ -83,23 +87,51 @@ class Simulator:
         self._request_counts: OrderedDict[str, int] = OrderedDict()
         self._organization = SeededRandom(seed, "organization").uuid()
         self._lock = threading.Lock()
+        self._threads, self._files = MessageThreads(), files.FileStore()
+        self._batches = BatchStore(self._respond)
         for block in (block for turn in self._settings.turns for block in turn.content if block.raw is not None):
             self.signatures.trust(block.raw or {})
 
     def __call__(self, request: Request) -> Response:
         """Return the answer. Two simulators with the same seed answer the same requests with the same bytes."""
         with self._lock:
-            random = self._random_for(request)
-            request_id = random.identifier("req_")
-            checked = check_request(request, self.signatures, self._settings)
-            if isinstance(checked, RefusedRequest):
-                return self._error_response(checked, request, request_id)
-            if isinstance(checked, ModelListRequest) or checked.counting:
-                value = endpoints.answer(checked)
-                return responses.json_response(
-                    value, responses.OTHER_RESPONSE_SECONDS, self._response_headers(request, request_id)
-                )
-            return self._answer_messages(request, checked, random, request_id)
+            platform = find_platform(request)
+            return self._respond(request) if platform is None else self._respond_on_platform(platform)
+
+    def _respond(self, request: Request) -> Response:
+        random = self._random_for(request)
+        request_id = random.identifier("req_")
+        whole = self._threads.complete(request)
+        checked = whole if isinstance(whole, RefusedRequest) else check_request(whole, self.signatures, self._settings)
+        if isinstance(checked, IncomingRequest):
+            return self._answer_service(checked, random, request_id)
+        if isinstance(checked, RefusedRequest):
+            return self._error_response(checked, request, request_id)
+        if isinstance(checked, ModelListRequest) or checked.counting:
+            value = models.answer(checked)
+            return responses.json_response(
+                value, responses.OTHER_RESPONSE_SECONDS, self._response_headers(request, request_id)
+            )
+        return self._answer_messages(request, checked, random, request_id)
+
+    def _respond_on_platform(self, platform: PlatformRequest) -> Response:
+        own, problem = platform.own_request(), platform.problem
+        if problem is None:
+            return platform.convert(self._respond(own))
+        refused = RefusedRequest("platform", 400, "invalid_request_error", problem)
+        request_id = self._random_for(own).identifier("req_")
+        return platform.convert(self._error_response(refused, own, request_id))
+
+    def _answer_service(self, incoming: IncomingRequest, random: SeededRandom, request_id: str) -> Response:
+        """Answer a request about batches or files."""
+        now = self._rate_limiter.date(self._clock.now())
+        if incoming.path.startswith(files.PATH):
+            found = self._files.answer(incoming, now, random.identifier("file_"))
+        else:
+            found = self._batches.answer(incoming, now, random.identifier("msgbatch_"))
+        if isinstance(found, RefusedRequest):
+            return self._error_response(found, incoming.request, request_id)
+        return responses.body_response(*found, self._response_headers(incoming.request, request_id))
 
     def warm(self, request: Request) -> int:
         """Put the marked prefixes of a request into the cache and return the number of cached tokens.
@@ -134,7 +166,9 @@ class Simulator:
         limits = self._rate_limiter.headers(model, now)
         if exceeded is not None:
             retry_headers = (("retry-after", str(exceeded.seconds)), *limits)
-            return self._error_response(self._rate_limit_refusal(exceeded, parsed), request, request_id, retry_headers)
+            return self._error_response(
+                responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
+            )
         view = request_view(parsed.body, parsed.betas)
         turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._choose_turn(parsed.body, view)
         if turn is None:
@@ -148,6 +182,8 @@ class Simulator:
             refusal = RefusedRequest("scenario", error.status, error.type, error.message)
             return self._error_response(refusal, request, request_id, tuple(error.headers.items()))
         answer = self._build_answer(turn, parsed, prefix, random)
+        if answer.stop_reason != "refusal":
+            self._threads.keep(_tenant(parsed), parsed.body, answer.id, [written.block for written in answer.blocks])
         self._rate_limiter.charge_output(model, answer.output_tokens, now)
         headers = self._response_headers(request, request_id, limits)
         if view.streaming:
@@ -167,16 +203,6 @@ class Simulator:
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
         )
-
-    def _rate_limit_refusal(self, exceeded: ExceededLimit, request: ParsedRequest) -> RefusedRequest:
-        message = (
-            f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per "
-            f"minute (org: {self._organization}, model: {request.model.id}). For details, refer to: "
-            "https://docs.claude.com/en/api/rate-limits. You can see the response headers for current usage. Please "
-            "reduce the prompt length or the maximum tokens requested, or try again later. You may also contact sales "
-            "at https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase."
-        )
-        return RefusedRequest("rate limit", 429, "rate_limit_error", message)
 
     def _choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         turn = self._hook(body) if self._hook is not None else None

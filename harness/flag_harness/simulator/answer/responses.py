@@ -10,6 +10,7 @@ from flag_harness.simulator.answer.message import AnswerMessage
 from flag_harness.simulator.answer.profiles import LATEST, keys_in_profile
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.stream import stream_events
+from flag_harness.simulator.count.rate_limits import ExceededLimit
 from flag_harness.simulator.rules import RefusedRequest
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
 
@@ -32,6 +33,25 @@ def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count:
     return json_response(answer.full_message(), at, sent)
 
 
+def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
+    """Return a 200 with a body of this content type, as fast as an error."""
+    at = OTHER_RESPONSE_SECONDS
+    head = Head(at, 200, sent.headers((("content-type", kind),), _milliseconds(at)))
+    return head, Chunk(at, body), End(at)
+
+
+def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -> RefusedRequest:
+    """Return the error for a request above a limit, in the words that users quote."""
+    message = (
+        f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per minute "
+        f"(org: {organization}, model: {model}). For details, refer to: https://docs.claude.com/en/api/rate-limits. "
+        "You can see the response headers for current usage. Please reduce the prompt length or the maximum tokens "
+        "requested, or try again later. You may also contact sales at https://www.anthropic.com/contact-sales to "
+        "discuss your options for a rate limit increase."
+    )
+    return RefusedRequest("rate limit", 429, "rate_limit_error", message)
+
+
 def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
     """Return a 200 with a JSON body."""
     start_message = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
@@ -46,7 +66,8 @@ def error_response(
     `headers` are added and replace headers with the same name.
     """
     at, status = OTHER_RESPONSE_SECONDS, refusal.status
-    error = {"type": refusal.type, "message": refusal.message}
+    details = {} if refusal.details is None else {"details": refusal.details}
+    error = {"type": refusal.type, "message": refusal.message, **details}
     value = keys_in_profile({"type": "error", "error": error, "request_id": sent.request_id}, profile)
     kind = (("content-type", "application/json"), ("x-should-retry", _should_retry(status)))
     own = sent.headers(kind, _milliseconds(at), organization=status != _UNAUTHORIZED)

@@ -7,23 +7,26 @@ from flag_harness.wire.timeline import header_value
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The documented limit for /v1/messages; the API's edge servers refuse larger bodies."""
+_LARGER_BODIES = (("/v1/messages/batches", 256 * 1024 * 1024), ("/v1/files", 500 * 1024 * 1024))
+"""The documented limits of the other endpoints that take bodies."""
 MAX_MODELS_PER_PAGE = 1000
 """The documented limit."""
 
 
 def check_path(incoming: IncomingRequest) -> str | None:
-    """Refuse any path but messages, count_tokens and models."""
-    return None if incoming.body_model or incoming.model_name is not None else "Not found"
+    """Refuse any path but those of messages, count_tokens, batches, files and models."""
+    return None if incoming.allowed_methods else "Not found"
 
 
 def check_method(incoming: IncomingRequest) -> str | None:
-    """Refuse any method but POST for messages and count_tokens, and GET for models."""
-    return None if incoming.request.method == ("POST" if incoming.body_model else "GET") else "Method Not Allowed"
+    """Refuse a method that the path does not take."""
+    return None if incoming.request.method in incoming.allowed_methods else "Method Not Allowed"
 
 
 def check_size(incoming: IncomingRequest) -> str | None:
-    """Refuse a body over 32 MB."""
-    return None if len(incoming.request.body) <= MAX_BODY_BYTES else "Request exceeds the maximum size"
+    """Refuse a body over 32 MB; batches and files may be larger."""
+    limit = next((most for path, most in _LARGER_BODIES if incoming.path == path), MAX_BODY_BYTES)
+    return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"
 
 
 def check_key(incoming: IncomingRequest) -> str | None:
@@ -45,7 +48,9 @@ def check_version(incoming: IncomingRequest) -> str | None:
 
 
 def check_content_type(incoming: IncomingRequest) -> str | None:
-    """Refuse a body whose content type is not JSON."""
+    """Refuse a body whose content type is not JSON, except for uploaded files."""
+    if incoming.path == "/v1/files":
+        return None
     kind = header_value(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
     return None if not incoming.request.body or kind == "application/json" else "content-type: must be application/json"
 

@@ -1,5 +1,6 @@
 """The values that rules check, and the types of a rule and its result."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,14 @@ from flag_harness.wire.timeline import Headers, Request, header_value
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
 """The source of an error message. `ours`: the API or a scenario refuses such requests, but the wording is our own."""
 _MODELS = "/v1/models"
+_SERVICES = (
+    (re.compile("/v1/messages/batches|/v1/files"), frozenset({"GET", "POST"})),
+    (re.compile("/v1/messages/batches/[^/]+|/v1/files/[^/]+"), frozenset({"GET", "DELETE"})),
+    (re.compile("/v1/messages/batches/[^/]+/cancel"), frozenset({"POST"})),
+    (re.compile("/v1/messages/batches/[^/]+/results|/v1/files/[^/]+/content"), frozenset({"GET"})),
+)
+"""The paths of batches and files, each with its methods."""
+_AWS_CREDENTIAL = re.compile(r"^AWS4-\S+\s.*?Credential=([^/,\s]+)")
 _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
     "/v1/messages": MessagesBody,
     "/v1/messages/count_tokens": CountTokensBody,
@@ -87,6 +96,15 @@ class IncomingRequest:
         if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
             return None
         return self.path.removeprefix(_MODELS).removeprefix("/")
+
+    @cached_property
+    def allowed_methods(self) -> frozenset[str]:
+        """Return the HTTP methods that the path takes; none if the path does not exist."""
+        if self.body_model is not None:
+            return frozenset({"POST"})
+        if self.model_name is not None:
+            return frozenset({"GET"})
+        return next((methods for path, methods in _SERVICES if path.fullmatch(self.path)), frozenset())
 
     @property
     def key(self) -> str:
@@ -168,8 +186,13 @@ def beta_values(headers: Headers) -> tuple[str, ...]:
 
 
 def api_key(headers: Headers) -> str:
-    """Return the API key from either header that may hold it, or an empty string."""
-    return header_value(headers, "x-api-key") or header_value(headers, "authorization").removeprefix("Bearer ")
+    """Return the API key from either header that may hold it, or an empty string.
+
+    An AWS signature differs with each request, so its access key stands for it.
+    """
+    sent = header_value(headers, "authorization")
+    signed = _AWS_CREDENTIAL.search(sent)
+    return header_value(headers, "x-api-key") or (signed[1] if signed else sent.removeprefix("Bearer "))
 
 
 Checked = TypeVar("Checked")
@@ -192,9 +215,10 @@ class Rule(Generic[Checked]):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """A request that a rule refuses, and the API's error for it."""
+    """A request that a rule refuses, and the API's error for it. `details` are for programs."""
 
     rule: str
     status: int
     type: str
     message: str
+    details: Mapping[str, str] | None = None

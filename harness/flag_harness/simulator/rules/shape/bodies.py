@@ -117,6 +117,18 @@ class OutputConfig(ClosedModel):
     task_budget: dict[str, Any] | None = None
 
 
+class CreatedThread(ClosedModel):
+    type: Literal["create"]
+
+
+class ContinuedThread(ClosedModel):
+    type: Literal["continue"]
+    previous_message_id: str
+
+
+Thread = Annotated[CreatedThread | ContinuedThread, Field(discriminator="type")]
+
+
 class Metadata(ClosedModel):
     user_id: str | None = None
 
@@ -167,5 +179,5 @@ class MessagesBody(CountTokensBody):
     diagnostics: dict[str, Any] | None = None
     user_profile_id: str | None = None
     fallbacks: Fallbacks | None = None
-    thread: dict[str, Any] | None = None
+    thread: Thread | None = None
     fallback_credit_token: Token | None = None

@@ -5,6 +5,7 @@ from typing import Any
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.checking import ModelListRequest
+from flag_harness.simulator.endpoints.paging import page_of
 from flag_harness.simulator.rules import ParsedRequest
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
@@ -18,24 +19,15 @@ def answer(judged: ParsedRequest | ModelListRequest) -> dict[str, Any]:
     return _model_page(judged) if found is None else _model_entry(found)
 
 
-def _model_page(asked: ModelListRequest) -> dict[str, Any]:
-    models = catalogue.listed_models()
-    places = {name: place for place, model in enumerate(models) for name in (model.id, *model.aliases)}
-    if asked.before:
-        end = places.get(asked.before, 0)
-        start = max(0, end - asked.limit)
-        more = start > 0
-    else:
-        start = places.get(asked.after, len(models)) + 1 if asked.after else 0
-        end = min(start + asked.limit, len(models))
-        more = end < len(models)
-    data = [_model_entry(model) for model in models[start:end]]
-    return {
-        "data": data,
-        "has_more": more,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-    }
+def _model_page(listed: ModelListRequest) -> dict[str, Any]:
+    return page_of(
+        catalogue.listed_models(),
+        _model_entry,
+        lambda model: (model.id, *model.aliases),
+        limit=listed.limit,
+        after=listed.after,
+        before=listed.before,
+    )
 
 
 def _model_entry(model: Model) -> dict[str, Any]:

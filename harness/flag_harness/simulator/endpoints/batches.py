@@ -1,0 +1,162 @@
+"""Message Batches: many requests at once, whose answers are fetched later.
+
+A batch is in progress until its status is retrieved for the second time, whatever the clock says: then its requests are
+answered, in order, by the scenario. So code that polls sees both states, and none waits for ever.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import Field
+
+from flag_harness.simulator.endpoints.paging import page_of
+from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
+from flag_harness.simulator.rules.shape.blocks import ClosedModel
+from flag_harness.simulator.rules.shape.validation import shape_problem
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.timeline import Head, Request, Response, body
+
+PATH = "/v1/messages/batches"
+JSON, LINES = "application/json", "application/x-jsonl"
+_OUTCOMES = ("succeeded", "errored", "canceled", "expired")
+_LIFETIME = timedelta(hours=24)
+_RETRIEVALS_IN_PROGRESS = 1
+
+AnswerOne = Callable[[Request], Response]
+"""Answers one request to `/v1/messages`."""
+
+
+class BatchEntry(ClosedModel):
+    custom_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    params: dict[str, Any]
+
+
+class BatchBody(ClosedModel):
+    """The body of `POST /v1/messages/batches`."""
+
+    requests: Annotated[list[BatchEntry], Field(min_length=1, max_length=100_000)]
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch: its requests, and their results once it has ended."""
+
+    id: str
+    request: Request
+    entries: list[dict[str, Any]]
+    created: datetime
+    retrievals: int = 0
+    canceled: datetime | None = None
+    ended: datetime | None = None
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    def status(self) -> dict[str, Any]:
+        """Return the batch as the API shows it."""
+        counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _OUTCOMES}
+        waiting = 0 if self.ended else len(self.entries)
+        state = "ended" if self.ended else "canceling" if self.canceled else "in_progress"
+        host = urlsplit(self.request.url)
+        address = f"{host.scheme}://{host.netloc}" if host.netloc else "https://api.anthropic.com"
+        return {
+            "id": self.id,
+            "type": "message_batch",
+            "processing_status": state,
+            "request_counts": {"processing": waiting, **counts},
+            "ended_at": _stamp(self.ended),
+            "created_at": _stamp(self.created),
+            "expires_at": _stamp(self.created + _LIFETIME),
+            "archived_at": None,
+            "cancel_initiated_at": _stamp(self.canceled),
+            "results_url": f"{address}{PATH}/{self.id}/results" if self.ended else None,
+        }
+
+
+class BatchStore:
+    """The batches of one simulator."""
+
+    def __init__(self, answer_one: AnswerOne) -> None:
+        self._answer_one = answer_one
+        self._batches: dict[str, Batch] = {}
+
+    def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+        """Return content type and body of the answer. `new_id` is the id of a batch that the request creates."""
+        name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
+        if not name:
+            value = self._create(incoming, now, new_id) if incoming.request.method == "POST" else self._list(incoming)
+            return value if isinstance(value, RefusedRequest) else (JSON, msgspec.json.encode(value))
+        batch = self._batches.get(name)
+        if batch is None:
+            return RefusedRequest("batch", 404, "not_found_error", f"Message Batch {name} not found.")
+        if action == "results":
+            return self._results(batch)
+        if action == "cancel":
+            batch.canceled = batch.canceled or (None if batch.ended else now)
+        elif incoming.request.method == "DELETE":
+            return self._delete(batch)
+        else:
+            self._retrieve(batch, now)
+        return JSON, msgspec.json.encode(batch.status())
+
+    def _create(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
+        decoded = incoming.decoded_body
+        words = decoded.problem or ("it is nested too deeply" if decoded.too_deep else None)
+        problem = f"The request body is not valid JSON: {words}" if words else shape_problem(decoded.value, BatchBody)
+        if problem is None:
+            names = [entry["custom_id"] for entry in decoded.value["requests"]]
+            repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+            problem = None if repeated is None else f"requests: custom_id '{repeated}' must be unique in the batch"
+        if problem is not None:
+            return RefusedRequest("batch", 400, "invalid_request_error", problem)
+        batch = Batch(new_id, incoming.request, decoded.value["requests"], now)
+        self._batches[new_id] = batch
+        return batch.status()
+
+    def _list(self, incoming: IncomingRequest) -> dict[str, Any]:
+        newest_first = list(reversed(self._batches.values()))
+        limit = int(incoming.query("limit") or 20)
+        after, before = incoming.query("after_id"), incoming.query("before_id")
+        return page_of(newest_first, Batch.status, lambda one: (one.id,), limit=limit, after=after, before=before)
+
+    def _retrieve(self, batch: Batch, now: datetime) -> None:
+        batch.retrievals += 1
+        if batch.ended or (batch.retrievals <= _RETRIEVALS_IN_PROGRESS and not batch.canceled):
+            return
+        batch.results = [
+            {"custom_id": entry["custom_id"], "result": self._result(batch, entry["params"])} for entry in batch.entries
+        ]
+        batch.ended = now
+
+    def _result(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
+        if batch.canceled:
+            return {"type": "canceled"}
+        content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
+        response = self._answer_one(replace(batch.request, url=PATH.rpartition("/")[0], body=content))
+        value = decode_json_object(body(response))
+        if isinstance(response[0], Head) and response[0].status == 200:
+            usage = value.get("usage")
+            if isinstance(usage, dict) and "service_tier" in usage:
+                usage["service_tier"] = "batch"
+            return {"type": "succeeded", "message": value}
+        return {"type": "errored", "error": value}
+
+    def _results(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+        if not batch.ended:
+            words = f"Message Batch {batch.id} has no available results."
+            return RefusedRequest("batch", 404, "not_found_error", words)
+        return LINES, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
+
+    def _delete(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+        if not batch.ended:
+            words = f"Message Batch {batch.id} is still processing; cancel it and wait for its end before deleting it."
+            return RefusedRequest("batch", 400, "invalid_request_error", words)
+        del self._batches[batch.id]
+        return JSON, msgspec.json.encode({"id": batch.id, "type": "message_batch_deleted"})
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="microseconds")

@@ -1,0 +1,119 @@
+"""The Files API: files that are uploaded once and named in messages. Their content is not read."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import Message
+from email.parser import BytesParser
+from typing import Any
+
+import msgspec
+
+from flag_harness.simulator.endpoints.paging import page_of
+from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
+from flag_harness.wire.timeline import Request, header_value
+
+PATH = "/v1/files"
+_JSON = "application/json"
+_FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
+_LONGEST_NAME = 255
+_DEFAULT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What is known of an uploaded file."""
+
+    id: str
+    filename: str
+    mime_type: str
+    size: int
+    created: datetime
+    expires: datetime | None = None
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the file as the API shows it."""
+        return {
+            "type": "file",
+            "id": self.id,
+            "size_bytes": self.size,
+            "created_at": _stamp(self.created),
+            "filename": self.filename,
+            "mime_type": self.mime_type,
+            "downloadable": False,
+            "expires_at": None if self.expires is None else _stamp(self.expires),
+        }
+
+
+class FileStore:
+    """The files of one simulator."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, StoredFile] = {}
+
+    def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+        """Return content type and body of the answer. `new_id` is the id of a file that the request uploads."""
+        name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
+        if not name:
+            return (
+                self._upload(incoming.request, now, new_id)
+                if incoming.request.method == "POST"
+                else self._list(incoming)
+            )
+        file = self._files.get(name)
+        if file is None:
+            return RefusedRequest("file", 404, "not_found_error", f"File not found: {name}")
+        if action == "content":
+            details = {"error_code": "file_not_downloadable"}
+            words = f"File '{name}' is not downloadable."
+            return RefusedRequest("file", 400, "invalid_request_error", words, details)
+        if incoming.request.method == "DELETE":
+            del self._files[name]
+            return _JSON, msgspec.json.encode({"id": name, "type": "file_deleted"})
+        return _JSON, msgspec.json.encode(file.metadata())
+
+    def _upload(self, request: Request, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
+        parts = _form_parts(request)
+        part = parts.get("file")
+        if part is None:
+            return RefusedRequest("file", 400, "invalid_request_error", "file: Field required")
+        data = part.get_payload(decode=True)
+        filename = part.get_filename() or ""
+        if not filename or len(filename) > _LONGEST_NAME or _FORBIDDEN.search(filename):
+            words = f"file: Invalid filename {filename!r}"
+            return RefusedRequest("file", 400, "invalid_request_error", words)
+        kind = part.get_content_type() if part["content-type"] else _DEFAULT_TYPE
+        size = len(data) if isinstance(data, bytes) else 0
+        file = StoredFile(new_id, filename, kind, size, now, _expiry(parts.get("expires_in_seconds"), now))
+        self._files[new_id] = file
+        return _JSON, msgspec.json.encode(file.metadata())
+
+    def _list(self, incoming: IncomingRequest) -> tuple[str, bytes]:
+        newest_first = list(reversed(self._files.values()))
+        limit = int(incoming.query("limit") or 20)
+        after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
+        page = page_of(
+            newest_first, StoredFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
+        )
+        next_page = page["last_id"] if page["has_more"] else None
+        return _JSON, msgspec.json.encode({**page, "next_page": next_page})
+
+
+def _form_parts(request: Request) -> dict[str, Message]:
+    """Return the parts of a multipart form by their names; none if the body is no form."""
+    head = f"content-type: {header_value(request.headers, 'content-type')}\r\n\r\n".encode()
+    form = BytesParser().parsebytes(head + request.body)
+    parts = form.get_payload() if form.is_multipart() else []
+    return {
+        str(part.get_param("name", header="content-disposition")): part for part in parts if isinstance(part, Message)
+    }
+
+
+def _expiry(part: Message | None, now: datetime) -> datetime | None:
+    data = part.get_payload(decode=True) if part is not None else None
+    text = data.decode("ascii", "replace").strip() if isinstance(data, bytes) else ""
+    return now + timedelta(seconds=int(text)) if text.isdecimal() and len(text) < 10 else None
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,32 @@
+"""Pages of the lists that the API answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+DEFAULT_PAGE_SIZE = 20
+"""The documented default."""
+Item = TypeVar("Item")
+
+
+def page_of(
+    items: Sequence[Item],
+    entry: Callable[[Item], Mapping[str, Any]],
+    names: Callable[[Item], Sequence[str]],
+    *,
+    limit: int = DEFAULT_PAGE_SIZE,
+    after: str = "",
+    before: str = "",
+) -> dict[str, Any]:
+    """Return at most `limit` items: those after the one called `after`, or the last ones before `before`."""
+    indices = {name: index for index, item in enumerate(items) for name in names(item)}
+    if before:
+        end = indices.get(before, 0)
+        start = max(0, end - limit)
+        more = start > 0
+    else:
+        start = indices.get(after, len(items)) + 1 if after else 0
+        end = min(start + limit, len(items))
+        more = end < len(items)
+    data = [entry(item) for item in items[start:end]]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return {"data": data, "has_more": more, "first_id": first, "last_id": last}

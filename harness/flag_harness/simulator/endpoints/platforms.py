@@ -1,0 +1,174 @@
+"""Bedrock and Vertex AI: their paths and bodies as requests of the Messages API, and its answers in their form.
+
+Both name the model in the path. Bedrock streams in AWS frames and has errors of its own; Vertex AI streams and refuses
+as the Messages API does.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from flag_harness.simulator.rules import api_key
+from flag_harness.wire.aws_frames import CONTENT_TYPE, encode_exception, frame_from_sse
+from flag_harness.wire.json import decode_json, decode_json_object
+from flag_harness.wire.message import parse_response
+from flag_harness.wire.sse import decode_events, encode_event
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, header_value, is_stream
+
+_BEDROCK = re.compile(r"/model/(?P<model>[^/]+)/invoke(?P<stream>-with-response-stream)?")
+_VERTEX = re.compile(
+    r"/v1/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/(?P<model>[^/:]+):(?P<verb>rawPredict|streamRawPredict)"
+)
+_COUNT_TOKENS = "count-tokens"
+_BEDROCK_MODEL = re.compile(r"(?:.*[./])?(?P<name>claude-[a-z0-9.-]+?)(?:-v\d+)?(?::\d+k?)?")
+_BEDROCK_ERRORS: Mapping[int, tuple[int, str]] = {
+    400: (400, "ValidationException"),
+    401: (403, "UnrecognizedClientException"),
+    403: (403, "AccessDeniedException"),
+    404: (400, "ValidationException"),
+    413: (400, "ValidationException"),
+    429: (429, "ThrottlingException"),
+    504: (408, "ModelTimeoutException"),
+    529: (503, "ServiceUnavailableException"),
+}
+"""Status and exception of Bedrock for each status of the API; other errors are an `InternalServerException`."""
+_OWN_HEADERS = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformRequest:
+    """A request to Bedrock (`bedrock`) or Vertex AI (`vertex`), with its model and kind of answer."""
+
+    platform: str
+    request: Request
+    model: str
+    is_streamed: bool = False
+    is_counting: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        """Return why the platform refuses the body, as an error message, or None."""
+        body = decode_json(self.request.body)
+        if not isinstance(body, dict):
+            return None
+        extra = [name for name in ("model", "stream") if name in body and not self._may_name(name)]
+        if extra:
+            return f"{extra[0]}: Extra inputs are not permitted"
+        return None if "anthropic_version" in body else "anthropic_version: Field required"
+
+    def own_request(self) -> Request:
+        """Return the same request to the Messages API. A body that is no JSON object stays as it is."""
+        path = "/v1/messages/count_tokens" if self.is_counting else "/v1/messages"
+        body = decode_json(self.request.body)
+        headers = [pair for pair in self.request.headers if pair[0].lower() not in _OWN_HEADERS]
+        if not isinstance(body, dict):
+            return replace(self.request, url=path, headers=(*headers, *self._key()))
+        betas = body.get("anthropic_beta") if isinstance(body.get("anthropic_beta"), list) else []
+        named = [*map(str, betas or ()), header_value(self.request.headers, "anthropic-beta")]
+        kept = {key: value for key, value in body.items() if key not in ("anthropic_version", "anthropic_beta")}
+        stream = {"stream": True} if self.is_streamed else {}
+        named_model = kept.get("model")
+        model = _vertex_model(named_model) if isinstance(named_model, str) else self.model
+        whole = {**kept, "model": model, **stream}
+        beta = ",".join(name for name in named if name)
+        headers += [("anthropic-version", "2023-06-01"), *self._key(), *([("anthropic-beta", beta)] if beta else [])]
+        return replace(self.request, url=path, headers=tuple(headers), body=msgspec.json.encode(whole))
+
+    def convert(self, response: Response) -> Response:
+        """Return the API's answer in the form of the platform."""
+        head = response[0]
+        if not isinstance(head, Head) or self.platform != "bedrock":
+            return response
+        if head.status != 200:
+            return _bedrock_error(head, response)
+        kind = CONTENT_TYPE if is_stream(head) else "application/json"
+        headers = _bedrock_headers(head, kind)
+        pieces = _framed(response) if is_stream(head) else response[1:]
+        return replace(head, headers=headers), *pieces
+
+    def _may_name(self, field: str) -> bool:
+        return self.is_counting or (field == "stream" and self.platform == "vertex")
+
+    def _key(self) -> Headers:
+        """Return the credential as the header with the API key."""
+        key = api_key(self.request.headers)
+        return (("x-api-key", key),) if key else ()
+
+
+def find_platform(request: Request) -> PlatformRequest | None:
+    """Return the request as one to Bedrock or Vertex AI, or None if its path is not one of theirs."""
+    path = request.path.partition("?")[0]
+    if found := _BEDROCK.fullmatch(path):
+        return PlatformRequest("bedrock", request, _bedrock_model(unquote(found["model"])), bool(found["stream"]))
+    if found := _VERTEX.fullmatch(path):
+        name = unquote(found["model"])
+        counting = name == _COUNT_TOKENS
+        streamed = found["verb"] == "streamRawPredict" or decode_json_object(request.body).get("stream") is True
+        return PlatformRequest("vertex", request, _vertex_model(name), streamed and not counting, counting)
+    return None
+
+
+def _bedrock_model(name: str) -> str:
+    """Return the API's name for `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and similar."""
+    found = _BEDROCK_MODEL.fullmatch(name)
+    return found["name"] if found else name
+
+
+def _vertex_model(name: str) -> str:
+    """Return the API's name for `claude-sonnet-4-5@20250929`."""
+    plain, _, date = name.partition("@")
+    plain = re.sub(r"-v\d+$", "", plain)
+    return f"{plain}-{date}" if date and date != "default" else plain
+
+
+def _bedrock_headers(head: Head, kind: str) -> Headers:
+    request_id = header_value(head.headers, "request-id")
+    return (("date", header_value(head.headers, "date")), ("content-type", kind), ("x-amzn-requestid", request_id))
+
+
+def _bedrock_error(head: Head, response: Response) -> Response:
+    status, kind = _BEDROCK_ERRORS.get(head.status, (500, "InternalServerException"))
+    error = parse_response(response).error or {}
+    words = "The provided model identifier is invalid." if head.status == 404 else str(error.get("message", ""))
+    headers = (*_bedrock_headers(head, "application/json"), ("x-amzn-errortype", kind))
+    retry = header_value(head.headers, "retry-after")
+    more = (("retry-after", retry),) if retry else ()
+    body = msgspec.json.encode({"message": words})
+    return replace(head, status=status, headers=(*headers, *more)), Chunk(head.at, body), End(head.at)
+
+
+def _framed(response: Response) -> Response:
+    """Return the chunks of a stream as frames. Bedrock sends no pings, and its metrics with `message_stop`."""
+    usage = parse_response(response).usage or {}
+    pieces: list[Any] = []
+    for piece in response[1:]:
+        if not isinstance(piece, Chunk):
+            pieces.append(piece)
+            continue
+        frames = b"".join(
+            _frame(event.event, event.data, usage, piece.at)
+            for event in decode_events([piece.data])
+            if event.event != "ping"
+        )
+        pieces += [Chunk(piece.at, frames)] if frames else []
+    return tuple(pieces)
+
+
+def _frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
+    if name == "error":
+        error = decode_json_object(data).get("error") or {}
+        return encode_exception(str(error.get("type")), str(error.get("message")))
+    if name != "message_stop":
+        return frame_from_sse(encode_event(name, data))
+    metrics = {
+        "inputTokenCount": usage.get("input_tokens", 0),
+        "outputTokenCount": usage.get("output_tokens", 0),
+        "invocationLatency": round(seconds * 1000),
+        "firstByteLatency": round(seconds * 1000),
+    }
+    stop = {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}
+    return frame_from_sse(encode_event(name, msgspec.json.encode(stop).decode()))
