@@ -86,6 +86,11 @@ class SeededSignatures:
         found = None if text is None else _POSITION.match(text)
         return None if text is None else found[1] if found else ""
 
+    def is_issued_last(self, block: Mapping[str, Any]) -> bool:
+        """Return whether a thinking block was the last one of its answer; trusted blocks may be anywhere."""
+        sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
+        return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
+
     def mark_call(self, identifier: str) -> str:
         """Return the id with a mark that says: this call was issued in an answer that does not start with thinking."""
         kept = identifier[:-_MARK_LENGTH]

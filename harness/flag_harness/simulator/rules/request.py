@@ -52,6 +52,10 @@ class Signatures(Protocol):
         """Return the position at which a thinking block was issued, or None if that is unknown."""
         ...
 
+    def is_issued_last(self, block: Mapping[str, Any]) -> bool:
+        """Return whether a thinking block was the last one of the answer that it is from."""
+        ...
+
     def is_call_without_thinking(self, identifier: str) -> bool:
         """Return whether the call with this id was issued in an answer that does not start with thinking."""
         ...

@@ -84,6 +84,14 @@ The conditions of `when` (the "last message" is the last user message of the req
 A request that no turn matches gets a 400 of the type `scenario_has_no_turn`, and its test fails with a message that
 names the turns and the one to add.
 
+What a scenario says is accepted when the client sends it back: answers without thinking, raw blocks, paused answers. As
+in the API, three kinds of answers cannot be followed by another message unless the client mends them: answers without
+blocks, texts of white space, and server tool calls without a result.
+
+Message Batches (a batch ends with the second retrieval of its status), the Files API and message threads are answered
+too, and so are the paths of Vertex AI and of Bedrock, whose streams have the framing of AWS. Turns answer the requests
+of a batch when it ends.
+
 Several text blocks are joined by newlines. Patterns are Python regular expressions, searched anywhere in the text
 (`re.search`).
 """

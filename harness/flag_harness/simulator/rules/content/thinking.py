@@ -35,7 +35,7 @@ def check_last_blocks(request: ParsedRequest) -> str | None:
         follows = number + 1 < len(messages) and messages[number + 1]["role"] == "assistant"
         if follows or not blocks or blocks[-1]["type"] not in _THINKING:
             continue
-        if not (request.signatures.position(blocks[-1]) or "").endswith(LAST):
+        if not request.signatures.is_issued_last(blocks[-1]):
             return f"messages.{number}: The final block in an assistant message cannot be `{blocks[-1]['type']}`."
     return None
 
@@ -43,7 +43,7 @@ def check_last_blocks(request: ParsedRequest) -> str | None:
 def check_prefilled_thinking(request: ParsedRequest) -> str | None:
     """Refuse thinking in a final assistant message if the request does not turn thinking on."""
     number, last = len(request.body["messages"]) - 1, request.body["messages"][-1]
-    if last["role"] != "assistant" or is_thinking(request.body, request.model):
+    if last["role"] != "assistant" or is_thinking(request.body, request.model) or request.signatures.is_paused(last):
         return None
     index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING), None)
     if index is None:
