@@ -1,5 +1,12 @@
 """A request, and a response as data: what arrived, and when. There is no clock, no socket and nothing to await.
 
+The words that the whole package uses:
+
+- piece: one part of a response in the order of arrival: its `Head`, a `Chunk` of its body, its `End`, or a `Cut`.
+- response: a tuple of pieces. Also called a timeline, because each piece has its time.
+- upstream: what answers a request: a cassette, the simulator or the live API.
+- layer: what stands between a client and the upstream and may answer, edit or watch: a fault, a filter, a recorder.
+
 `at` is always in seconds since the request was sent.
 """
 
@@ -89,8 +96,9 @@ class End:
 
 
 Piece: TypeAlias = Head | Chunk | Cut | End
+"""One part of a response, with the time of its arrival."""
 Response: TypeAlias = tuple[Piece, ...]
-"""Head? Chunk* (End | Cut)"""
+"""The pieces of one answer: a head, chunks, and an end or a cut. If there was no connection, only a cut."""
 
 Upstream: TypeAlias = Callable[[Request], Response]
 """Answers requests without I/O; its state is behind a lock."""

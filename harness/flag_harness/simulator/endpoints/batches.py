@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field
 
-from flag_harness.simulator.endpoints.paging import page_of
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.simulator.rules.shape.blocks import ClosedModel
 from flag_harness.simulator.rules.shape.validation import shape_problem
@@ -118,7 +118,7 @@ class BatchStore:
 
     def _list(self, incoming: IncomingRequest) -> dict[str, Any]:
         newest_first = list(reversed(self._batches.values()))
-        limit = int(incoming.query("limit") or 20)
+        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id"), incoming.query("before_id")
         return page_of(newest_first, Batch.status, lambda one: (one.id,), limit=limit, after=after, before=before)
 

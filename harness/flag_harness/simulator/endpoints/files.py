@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.simulator.endpoints.paging import page_of
+from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE, page_of
 from flag_harness.simulator.rules import IncomingRequest, RefusedRequest
 from flag_harness.wire.timeline import Request, header_value
 
@@ -90,7 +90,7 @@ class FileStore:
 
     def _list(self, incoming: IncomingRequest) -> tuple[str, bytes]:
         newest_first = list(reversed(self._files.values()))
-        limit = int(incoming.query("limit") or 20)
+        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
         after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
         page = page_of(
             newest_first, StoredFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
