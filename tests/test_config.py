@@ -84,7 +84,7 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.flag-harness.flags]\na = { env = "A", require = ["b"] }',
             "[tool.flag-harness.flags] a has no key 'require'; the nearest is 'requires' "
-            "(all: env, requires, excludes, on, off, default)",
+            "(all: env, requires, excludes, on, off, default, values)",
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", requires = "b" }',

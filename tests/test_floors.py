@@ -14,7 +14,8 @@ PACKAGE = ROOT / "harness" / "flag_harness"
 
 FLOORS = (
     {"errors", "fault_arguments", "flags", "models", "clock", "files", "toml_tables", "wire"},
-    {"matrix", "config", "record"},
+    {"matrix", "record"},
+    {"config"},
     {"cassette", "simulator", "faults"},
     {"analysis", "transports"},
     {"report", "gate", "sweep", "vcr"},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
 from flag_harness.flags import SHIPPED, STREAMING, Flag
-from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags
+from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags, read_combination
 
 
 @st.composite
@@ -37,7 +37,7 @@ def test_the_shipped_flags_make_eight_combinations_fewest_first() -> None:
 
 def test_a_combination_says_what_the_environment_must_hold() -> None:
     """A variable for each flag: `true`, or unset."""
-    combination = Combination(SHIPPED, frozenset({"streaming"}))
+    combination = Combination(SHIPPED, (1, 0, 0))
     assert {
         "ENABLE_STREAMING": "true",
         "ENABLE_PROMPT_CACHE": None,
@@ -55,7 +55,7 @@ def test_the_matrix_holds_each_allowed_combination_once(flags: tuple[Flag, ...])
     for bits in range(2 ** len(flags)):
         on = frozenset(flag.name for place, flag in enumerate(flags) if bits >> place & 1)
         allowed = all(requires[name] <= on for name in on)
-        assert allowed == (Combination(flags, on) in every)
+        assert allowed == (Combination(flags, tuple(int(flag.name in on) for flag in flags)) in every)
     assert len(every) == len({combination.id for combination in every})
     assert "off" == every[0].id
     assert sorted(len(combination.on) for combination in every) == [len(combination.on) for combination in every]
@@ -81,7 +81,7 @@ def test_a_requirement_that_is_not_among_the_flags_is_an_error() -> None:
 @given(_flags(), st.dictionaries(st.sampled_from("abcdefgh"), st.booleans()))
 def test_pins_give_a_combination_of_the_matrix_or_an_error(flags: tuple[Flag, ...], pins: dict[str, bool]) -> None:
     """Whatever is pinned: no test runs under flags that the matrix does not have."""
-    wanted = Combination(flags, frozenset(name for name, on in pins.items() if on))
+    wanted = Combination(flags, tuple(int(pins.get(flag.name, False)) for flag in flags))
     possible = pins.keys() <= {flag.name for flag in flags} and wanted in all_combinations(flags)
     try:
         assert wanted == pin_flags(flags, pins)
@@ -129,6 +129,7 @@ def test_a_pin_that_is_no_flag_is_an_error_that_lists_them() -> None:
     assert "no flag is called 'streeming'; declared: streaming, prompt_cache, extended_output" == str(caught.value)
 
 
+MODEL = Flag("m", "M", values=("x", "y"), default="x")
 CONCISE = Flag("concise", "CONCISE", on=None, off="false", default=True)
 PLANNER = Flag("planner", "PLANNER_V2", on="1", off="0", excludes=("concise",))
 
@@ -155,3 +156,107 @@ def test_a_pin_that_breaks_an_exclusion_is_refused() -> None:
     with pytest.raises(FlagError, match=r"^planner=True excludes concise=True; pin concise=False$"):
         pin_flags([CONCISE, PLANNER], {"planner": True})
     assert "no-concise+planner" == pin_flags([CONCISE, PLANNER], {"planner": True, "concise": False}).id
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            [Flag("a", "A", excludes=("b",))],
+            "flag 'a' excludes 'b', which is not among these flags (a); add 'b' to them",
+        ),
+        (
+            [Flag("fast", "A", ("streeming",)), STREAMING],
+            "flag 'fast' requires 'streeming', which is not among these flags (fast, streaming); "
+            "did you mean 'streaming'?",
+        ),
+        (
+            [Flag("a", "A", ("b",), on=None, off="0", default=True), Flag("b", "B")],
+            "the defaults of the flags break a constraint: a requires b; change a default or drop it",
+        ),
+        (
+            [Flag("a", "A", ("m=z",)), MODEL],
+            "flag 'm' has no value 'z'; the nearest is 'y'; known: x, y",
+        ),
+        (
+            [Flag("a", "A", group=("a", "b")), Flag("b", "B", group=("a", "b"))],
+            "the defaults of the flags break a constraint: exactly one of a, b is on; change a default or drop it",
+        ),
+    ],
+)
+def test_constraints_that_cannot_hold_are_refused(flags: list[Flag], message: str) -> None:
+    """Before anything runs, in one line."""
+    with pytest.raises(FlagError) as caught:
+        all_combinations(flags)
+    assert message == str(caught.value)
+
+
+VARIANTS = (
+    STREAMING,
+    Flag(
+        "model",
+        "MODEL",
+        values=("claude-haiku-4-5", "claude-sonnet-5-5"),
+        labels=("haiku", "sonnet"),
+        default="claude-haiku-4-5",
+    ),
+    Flag("effort", "EFFORT", values=(False, 1, 2.5, [1, 2]), default=1, requires=("model=sonnet",)),
+)
+
+
+def test_a_flag_with_values_has_a_combination_for_each() -> None:
+    """Ids name the value, and the variable always gets its text."""
+    found = {one.id: one.environ for one in all_combinations(VARIANTS)}
+    assert 2 * (1 + 4) == len(found)
+    assert {"ENABLE_STREAMING": None, "MODEL": "claude-haiku-4-5", "EFFORT": "1"} == found["off"]
+    assert {"ENABLE_STREAMING": "true", "MODEL": "claude-sonnet-5-5", "EFFORT": "[1, 2]"} == found[
+        "streaming+model=sonnet+effort=1-2"
+    ]
+    assert "false" == found["model=sonnet+effort=false"]["EFFORT"]
+
+
+@pytest.mark.parametrize("combination", all_combinations(VARIANTS), ids=lambda one: one.id)
+def test_a_combination_with_values_reads_back_from_its_id_and_its_environment(combination: Combination) -> None:
+    """So that recordings are found again, and `flag-harness matrix` marks what the shell selects."""
+    assert combination == parse_combination(VARIANTS, combination.id)
+    environ = {name: text for name, text in combination.environ.items() if text is not None}
+    assert combination == read_combination(VARIANTS, environ)
+
+
+def test_a_value_is_asked_for_by_its_name() -> None:
+    """In a test: `"model=haiku" in flags`, `flags["model"]`."""
+    flags = pin_flags(VARIANTS, {"model": "sonnet"})
+    assert ["claude-sonnet-5-5", "model=sonnet"] == [flags["model"], flags.id]
+    assert "model=sonnet" in flags
+    assert "model=haiku" not in flags
+    assert "model" in flags
+    assert "model=sonnet" not in pin_flags([STREAMING], {})
+    with pytest.raises(FlagError, match=r"^no flag is called 'modle'; the nearest is 'model'; known: streaming, model"):
+        flags["modle"]
+    with pytest.raises(FlagError, match=r"^flag 'model' has no value 'sonet'; the nearest is 'sonnet'; known: haiku"):
+        pin_flags(VARIANTS, {"model": "sonet"})
+
+
+def test_a_pin_without_the_value_that_it_requires_says_what_to_pin() -> None:
+    """By the name of the value."""
+    with pytest.raises(FlagError, match=r"^effort=2.5 requires model=sonnet; pin it too$"):
+        pin_flags(VARIANTS, {"effort": 2.5})
+
+
+def test_a_variable_with_an_unknown_value_is_an_error_that_names_the_nearest() -> None:
+    """Nothing is guessed."""
+    with pytest.raises(FlagError) as caught:
+        read_combination(VARIANTS, {"MODEL": "claude-haiku"})
+    assert (
+        "MODEL=claude-haiku: flag 'model' has no such value; the nearest is 'claude-haiku-4-5'; "
+        "known: claude-haiku-4-5, claude-sonnet-5-5"
+    ) == str(caught.value)
+
+
+def test_of_a_group_exactly_one_flag_is_on_in_every_combination() -> None:
+    """Changing one changes another."""
+    members = ("bm25", "vector", "hybrid")
+    flags = [Flag(name, name.upper(), default=name == "bm25", off="0", group=members) for name in members]
+    assert ["off", "no-bm25+vector", "no-bm25+hybrid"] == [one.id for one in all_combinations(flags)]
+    with pytest.raises(FlagError, match=r"^exactly one of bm25, vector, hybrid is on; pin that one"):
+        pin_flags(flags, {"vector": True})

@@ -1,8 +1,12 @@
-"""Feature flags: named switches that are read from environment variables at each call."""
+"""Feature flags: named switches and choices that are read from environment variables at each call."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
+from difflib import get_close_matches
+from typing import Any
 
 from flag_harness.errors import FlagError
 
@@ -15,22 +19,59 @@ OFF = "off"
 NO = "no-"
 """What stands before the name of a flag in an id if the flag is on by default and switched off."""
 
+MAX_LABEL = 40
+"""The longest label of a value."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE = re.compile(r"[^\s=\0]+")
 
 
+def value_text(value: object) -> str:
+    """Return a TOML value as the text of an environment variable: JSON for lists and tables.
+
+    >>> value_text(True), value_text(0.5), value_text("haiku"), value_text([1, 2])
+    ('true', '0.5', 'haiku', '[1, 2]')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
+
+
+def value_label(value: object) -> str:
+    """Return a shell-safe text for a value: its text with `-` in place of all but letters, digits, `_`, `.` and `-`.
+
+    >>> value_label("claude-haiku-4-5"), value_label("a b"), value_label([1, 2])
+    ('claude-haiku-4-5', 'a-b', '1-2')
+    """
+    return _UNSAFE.sub("-", value_text(value)).strip("-") or "empty"
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message: the known name nearest to `name`, and all known names."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.0)
+    return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A switch that an environment variable turns on or off.
+    """A switch, or a choice between values, that the agent reads from an environment variable.
 
     Attributes:
         name: the name in marks, ids and reports.
         env: the environment variable.
-        requires: the flags that must be on if this one is.
-        on: the value of the variable that turns the flag on; None if the variable is unset then.
+        requires: what must hold if this flag is on: names of flags that are on, or `name=value`.
+        on: the value of the variable that turns a boolean flag on; None if the variable is unset then.
         off: the value that turns it off; None if the variable is unset then.
-        default: whether the flag is on if the variable is unset.
-        excludes: the flags that must be off if this one is on.
+        default: the value that the agent uses if the variable is unset.
+        excludes: what must not hold if this flag is on, spelled as in `requires`.
+        values: what the flag can be. A flag with other values than False and True is on if it is not at its default.
+        labels: a short, shell-safe text for each value, as in the id `model=haiku`; made from the values by default.
+        group: the names of flags, this one among them, of which exactly one is on.
     """
 
     name: str
@@ -38,20 +79,54 @@ class Flag:
     requires: tuple[str, ...] = ()
     on: str | None = "true"
     off: str | None = None
-    default: bool = False
+    default: Any = False
     excludes: tuple[str, ...] = ()
+    values: tuple[Any, ...] = (False, True)
+    labels: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple(map(value_label, self.values)))
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.env, self.labels))  # a value may be a list or a table
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether the flag is a switch."""
+        return all(isinstance(value, bool) for value in self.values)
+
+    def variable_text(self, value: object) -> str | None:
+        """Return what the variable holds if the flag has this value; None if it is unset then."""
+        if isinstance(value, bool):
+            text = self.on if value else self.off
+            return text if text is not None or self.is_boolean else value_text(value)
+        return value_text(value)
 
     def is_enabled(self, environ: Mapping[str, str]) -> bool:
         """Return whether the environment turns the flag on. `on` and `off` count as written, else `true`, `1`, ...
 
         An unset or empty variable leaves the flag at its default.
         """
+        value = self.read_value(environ)
+        return value if isinstance(value, bool) else value != self.default
+
+    def read_value(self, environ: Mapping[str, str]) -> Any:
+        """Return the value that the environment gives the flag; its default if the variable is unset or empty.
+
+        Raise `FlagError` if the flag has no such value.
+        """
         text = environ.get(self.env, "").strip()
         if not text:
             return self.default
-        if text in (self.on, self.off):
-            return text == self.on
-        return text.lower() in TRUE_VALUES
+        if self.is_boolean:
+            return text == self.on if text in (self.on, self.off) else text.lower() in TRUE_VALUES
+        texts = [self.variable_text(value) for value in self.values]
+        if text in texts:
+            return self.values[texts.index(text)]
+        known = [one for one in texts if one]
+        raise FlagError(f"{self.env}={text}: flag {self.name!r} has no such value; {nearest_name(text, known)}")
 
 
 STREAMING = Flag("streaming", "ENABLE_STREAMING")
@@ -70,8 +145,8 @@ def combination_id(names: Iterable[str]) -> str:
     return "+".join(names) or OFF
 
 
-def check_flags(flags: Sequence[Flag]) -> None:
-    """Raise `FlagError` if the ids of these flags' combinations would be ambiguous, or a required flag is missing.
+def check_names(flags: Sequence[Flag]) -> None:
+    """Raise `FlagError` if the ids of these flags' combinations would be ambiguous.
 
     A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a variable.
     """
@@ -96,22 +171,33 @@ def check_flags(flags: Sequence[Flag]) -> None:
                 f"a flag cannot be called {NO + flag.name!r} beside {flag.name!r}: that is how ids say that "
                 f"{flag.name!r} is switched off; give it another name"
             )
-        if flag.on == flag.off:
-            raise FlagError(f"flag {flag.name!r} is on and off with the same value, {flag.on!r}; give it two values")
-        _check_constraints(flag, {other.name: other for other in flags})
+        _check_values(flag)
 
 
-def _check_constraints(flag: Flag, flags: Mapping[str, Flag]) -> None:
-    """Raise `FlagError` if a constraint of the flag names an unknown flag, or the defaults break it."""
-    for verb, others, wanted in (("requires", flag.requires, True), ("excludes", flag.excludes, False)):
-        for name in others:
-            if name not in flags:
-                raise FlagError(
-                    f"flag {flag.name!r} {verb} {name!r}, which is not among these flags ({', '.join(flags)}); "
-                    f"add {name!r} to them"
-                )
-            if flag.default and flags[name].default is not wanted:
-                raise FlagError(
-                    f"flag {flag.name!r} is on by default and {verb} {name!r}, which is {'off' if wanted else 'on'} by "
-                    "default; change one of the defaults"
-                )
+def _check_values(flag: Flag) -> None:
+    """Raise `FlagError` if two values of a flag have the same text or label, or a label is invalid."""
+    if len(flag.values) < 2:
+        raise FlagError(f"flag {flag.name!r} has fewer than two values; list at least two, its default among them")
+    if len(flag.labels) != len(flag.values):
+        raise FlagError(f"flag {flag.name!r} has {len(flag.values)} values and {len(flag.labels)} labels")
+    if flag.is_boolean and flag.on == flag.off:
+        raise FlagError(f"flag {flag.name!r} is on and off with the same value, {flag.on!r}; give it two values")
+    labels: dict[str, Any] = {}
+    texts: dict[str | None, Any] = {}
+    for value, label in zip(flag.values, flag.labels, strict=True):
+        if not _LABEL.fullmatch(label):
+            raise FlagError(
+                f"flag {flag.name!r} cannot call its value {value!r} {label!r}: ids of combinations consist of names; "
+                f"use up to {MAX_LABEL} letters, digits, _, . and -: values = {{ short = {value!r} }}"
+            )
+        if label.casefold() in labels:
+            raise FlagError(
+                f"flag {flag.name!r} has the values {labels[label.casefold()]!r} and {value!r}, which ids would both "
+                f"call {label!r}; name them: values = {{ one = {labels[label.casefold()]!r}, two = {value!r} }}"
+            )
+        if (text := flag.variable_text(value)) in texts:
+            raise FlagError(
+                f"flag {flag.name!r} has the values {texts[text]!r} and {value!r}, and {flag.env} would be {text!r} "
+                "for both; drop one of them"
+            )
+        labels[label.casefold()] = texts[text] = value

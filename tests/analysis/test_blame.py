@@ -126,7 +126,7 @@ def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -
 def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -> None:
     """Any rows of any outcome: every failing row is explained, no passing row is."""
     random = Random(seed)
-    space = FlagSpace([MatrixFlag(f"f{index}", tuple(range(random.randint(2, 3))), 0) for index in range(flags)])
+    space = FlagSpace([MatrixFlag(f"f{index}", tuple("abc"[: random.randint(2, 3)]), "a") for index in range(flags)])
     rows = {tuple(random.randrange(size) for size in space.sizes): random.random() < 0.6 for _ in range(20)}
     explanation = explain_failures(space, rows.items())
     for row, passed in rows.items():

@@ -192,7 +192,7 @@ def test_a_requirement_can_name_a_value() -> None:
         ([MatrixFlag("fast", excludes=("m=y",)), MatrixFlag("m", ("x",), "x")], [], ["'m' has no value 'y'", "'x'"]),
         ([MatrixFlag("fast", default=True, requires=("m",)), MatrixFlag("m")], [], ["the defaults", "fast requires m"]),
         ([MatrixFlag("a"), MatrixFlag("b")], [["a", "b"]], ["the defaults", "exactly one of a, b is on"]),
-        ([MatrixFlag("a")], [["b"]], ["a group 'b'", "'a'"]),
+        ([MatrixFlag("a")], [["b"]], ["a group 'b'", "(a)"]),
         ([MatrixFlag("m", ("x", "y"), "z")], [], ["'m' has no value 'z'"]),
     ],
 )

@@ -75,7 +75,7 @@ def test_what_nothing_tells_from_others_is_named_by_its_place(value: Any) -> Non
 
 def test_parameters_are_sorted_by_name_and_flags_come_first() -> None:
     """A matrix alone keeps its id; order in the source does not matter."""
-    flags = Combination(SHIPPED, frozenset({"streaming", "prompt_cache"}))
+    flags = Combination(SHIPPED, (1, 1, 0))
     assert "test_ask[streaming+prompt_cache]" == cassette_name([], "test_ask", {"harness_combination": flags}, {})
     parameters = {"turns": 3, "harness_combination": flags, "model": "haiku"}
     assert "test_ask[streaming+prompt_cache,model=haiku,turns=3]" == cassette_name([], "test_ask", parameters, {})

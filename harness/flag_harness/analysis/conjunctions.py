@@ -14,7 +14,7 @@ from flag_harness.matrix.space import FlagSpace, Row
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """That a flag has one of `values`, which are not all that it has."""
+    """That a flag has one of `values`, which are not all that it has: True or False, or the labels of its values."""
 
     flag: str
     values: tuple[object, ...]
@@ -86,8 +86,10 @@ class Encoding:
         literals = []
         for index, allowed in self.allowed_values(excluded).items():
             flag = self.space.flags[index]
-            kept = tuple(value for position, value in enumerate(flag.values) if allowed >> position & 1)
-            others = tuple(value for position, value in enumerate(flag.values) if not allowed >> position & 1)
+            is_boolean = all(isinstance(value, bool) for value in flag.values)
+            names: tuple[object, ...] = flag.values if is_boolean else flag.labels
+            kept = tuple(name for position, name in enumerate(names) if allowed >> position & 1)
+            others = tuple(name for position, name in enumerate(names) if not allowed >> position & 1)
             literals.append(Literal(flag.name, kept, others))
         return Conjunction(tuple(literals))
 

@@ -11,6 +11,7 @@ from typing import Any
 from flag_harness.config import read_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
 from flag_harness.flags import OFF, SHIPPED, combination_id
+from flag_harness.matrix import named_changes
 
 _SAVE = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -95,7 +96,9 @@ def _combination_id(stated: str | None) -> str:
         from flag_harness.reference.settings import read_settings
 
         return read_settings(os.environ).combination
-    names = list(dict.fromkeys(flag.name for flag in (*read_config(Path("pyproject.toml")).flags, *SHIPPED)))
+    declared = read_config(Path("pyproject.toml")).flags
+    taken = {flag.name for flag in declared}
+    names = named_changes((*declared, *(flag for flag in SHIPPED if flag.name not in taken)))
     on = [] if stated == OFF else stated.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.config import read_config
 from flag_harness.flags import SHIPPED
-from flag_harness.matrix import Combination, all_combinations
+from flag_harness.matrix import Combination, all_combinations, read_combination
 
 _EXAMPLES = """examples:
   flag-harness matrix
@@ -35,7 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from flag_harness.reference.settings import read_settings
 
         read_settings(os.environ)  # raises if one of the reference agent's numbers is invalid
-    selected = Combination(config.flags, frozenset(one.name for one in config.flags if one.is_enabled(os.environ))).id
+    selected = read_combination(config.flags, os.environ).id
     combinations = all_combinations(config.flags)
     if arguments.json:
         print(json.dumps({"selected": selected, "combinations": {one.id: _set_variables(one) for one in combinations}}))

@@ -9,7 +9,8 @@ import msgspec
 
 from flag_harness.config.settings import CREDENTIAL_HEADERS, FILTERS, NORMALISERS, SHIPPED_AGENT, Config
 from flag_harness.errors import ConfigError, FlagError
-from flag_harness.flags import SHIPPED, Flag, check_flags
+from flag_harness.flags import SHIPPED, Flag, nearest_name, value_label
+from flag_harness.matrix import flag_space
 from flag_harness.toml_tables import Switch, Text, TextList, convert_table
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
@@ -29,7 +30,8 @@ class _FlagTable(msgspec.Struct):
     excludes: _FlagNames = ()
     on: Text | None = None
     off: Text | None = None
-    default: Switch = False
+    default: Any = None
+    values: Any = None
 
 
 class _ConfigTable(msgspec.Struct):
@@ -64,7 +66,7 @@ def _parse_flags(table: Any, where: str) -> tuple[Flag, ...]:
         raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
     flags = tuple(_parse_flag(name, value, where) for name, value in table.items())
     try:
-        check_flags(flags)
+        flag_space(flags)
     except FlagError as error:
         raise ConfigError(f"{where} {error}") from None
     return flags
@@ -78,9 +80,34 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
             f'{where} {name} = {value!r} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}'
         )
     flag = convert_table(value, _FlagTable, f"{where} {name}")
-    on = flag.on if flag.on is not None or flag.default else "true"
-    off = flag.off if flag.off is not None or not flag.default else "false"
-    return Flag(name, flag.env, flag.requires, on, off, flag.default, flag.excludes)
+    if flag.values is not None:
+        return _parse_variants(name, flag, f"{where} {name}")
+    default = False if flag.default is None else flag.default
+    if not isinstance(default, bool):
+        raise ConfigError(f"{where} {name} default = {default!r} must be true or false, or one of values = [...]")
+    on = flag.on if flag.on is not None or default else "true"
+    off = flag.off if flag.off is not None or not default else "false"
+    return Flag(name, flag.env, flag.requires, on, off, default, flag.excludes)
+
+
+def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
+    """Convert a flag with `values`: a list, or a table that gives each value a short name."""
+    if not isinstance(flag.values, (list, dict)) or len(flag.values) < 2:
+        raise ConfigError(f'{where} values = {flag.values!r} must be a list or table of at least two: ["a", "b"]')
+    if isinstance(flag.values, dict):
+        labels, values = tuple(flag.values), tuple(flag.values.values())
+    else:
+        labels, values = tuple(map(value_label, flag.values)), tuple(flag.values)
+    if not any(isinstance(value, bool) for value in values) and (flag.on is not None or flag.off is not None):
+        raise ConfigError(f"{where} has on or off, and no value is true or false; drop them")
+    default = values[0] if flag.default is None else flag.default
+    known = next((value for value in values if type(value) is type(default) and value == default), None)
+    if known is None and default in labels:
+        known = values[labels.index(default)]
+    if known is None:
+        raise ConfigError(f"{where} default = {default!r} is none of its values; {nearest_name(str(default), labels)}")
+    on, off = flag.on if flag.on is not None else "true", flag.off
+    return Flag(name, flag.env, flag.requires, on, off, known, flag.excludes, values, labels)
 
 
 def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:

@@ -207,7 +207,7 @@ def _refuse_path_of_call(condition: FaultCondition, side: Side) -> None:
 
 
 def check_combinations(fault: Fault, flags: Collection[str]) -> None:
-    """Raise `FaultError` if the fault's combination names a flag that is not one of `flags`."""
+    """Raise `FaultError` if the fault's combination names what is not one of `flags`: `streaming`, `model=haiku`."""
     for combination in sorted(fault.condition.combination or ()):
         for name in combination.split("+"):
             if name not in flags and combination != OFF:

@@ -1,6 +1,15 @@
 """The combinations of flags that a test runs under."""
 
-from flag_harness.matrix.combination import Combination, all_combinations, name_of_test, parse_combination, pin_flags
+from flag_harness.matrix.combination import (
+    Combination,
+    all_combinations,
+    flag_space,
+    name_of_test,
+    named_changes,
+    parse_combination,
+    pin_flags,
+    read_combination,
+)
 from flag_harness.matrix.covering import (
     covering_array,
     full_matrix,
@@ -8,7 +17,7 @@ from flag_harness.matrix.covering import (
     single_changes,
     uncovered_tuples,
 )
-from flag_harness.matrix.selection import flag_space, select_combinations
+from flag_harness.matrix.selection import select_combinations
 from flag_harness.matrix.space import FlagSpace, MatrixFlag, Row
 
 __all__ = [
@@ -21,9 +30,11 @@ __all__ = [
     "flag_space",
     "full_matrix",
     "name_of_test",
+    "named_changes",
     "parse_combination",
     "pin_flags",
     "random_sample",
+    "read_combination",
     "select_combinations",
     "single_changes",
     "uncovered_tuples",

@@ -1,64 +1,124 @@
-"""The combinations of a set of boolean flags."""
+"""The combinations of a set of flags."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import combinations as subsets
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import NO, OFF, Flag, check_flags, combination_id
+from flag_harness.flags import NO, OFF, Flag, check_names, combination_id, nearest_name
+from flag_harness.matrix.covering import full_matrix
+from flag_harness.matrix.space import Constraint, FlagSpace, Row, value_index
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """A value for every flag: the flags named in `on` are on, the others are off."""
+    """A value for every flag: `row` holds the index of each flag's value.
+
+    Attributes:
+        id: `off`, `streaming`, `streaming+no-concise+model=haiku`: the flags that are not at their default, in order.
+    """
 
     flags: tuple[Flag, ...]
-    on: frozenset[str] = frozenset()
+    row: Row
+    id: str = field(init=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """`off`, `streaming`, `streaming+no-concise`, and so on: the flags that are not at their default, in order."""
-        changed = (flag for flag in self.flags if (flag.name in self.on) is not flag.default)
-        return combination_id(f"{NO}{flag.name}" if flag.default else flag.name for flag in changed)
+    def __post_init__(self) -> None:
+        changed = (
+            _change(flag, value)
+            for flag, value, default in zip(self.flags, self.row, default_row(self.flags), strict=True)
+            if value != default
+        )
+        object.__setattr__(self, "id", combination_id(changed))
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """The environment variables of the flags: the `on` or `off` value of each, `None` if it is to be unset."""
-        return {flag.env: flag.on if flag.name in self.on else flag.off for flag in self.flags}
+        """The environment variables of the flags: the text of each flag's value, `None` if it is to be unset."""
+        return {
+            flag.env: flag.variable_text(flag.values[value]) for flag, value in zip(self.flags, self.row, strict=True)
+        }
 
     @property
-    def values(self) -> dict[str, bool]:
+    def values(self) -> dict[str, object]:
         """The value of each flag by its name."""
-        return {flag.name: flag.name in self.on for flag in self.flags}
+        return {flag.name: flag.values[value] for flag, value in zip(self.flags, self.row, strict=True)}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.on
+    @property
+    def on(self) -> frozenset[str]:
+        """The flags that are on: boolean ones that are True, and others that are not at their default."""
+        rows = zip(self.flags, self.row, default_row(self.flags), strict=True)
+        return frozenset(
+            flag.name for flag, value, default in rows if (flag.values[value] if flag.is_boolean else value != default)
+        )
+
+    def __contains__(self, condition: str) -> bool:
+        """Return whether a flag is on (`"streaming" in flags`), or has a value (`"model=haiku" in flags`)."""
+        name, has_value, value = condition.partition("=")
+        if not has_value:
+            return name in self.on
+        for flag, index in zip(self.flags, self.row, strict=True):
+            if flag.name == name:
+                return index == value_index(flag, value)
+        return False
+
+    def __getitem__(self, name: str) -> object:
+        """Return the value of a flag: `flags["model"]`. Raise `FlagError` if no flag is called that."""
+        values = self.values
+        if name not in values:
+            raise FlagError(f"no flag is called {name!r}; {nearest_name(name, values)}")
+        return values[name]
+
+
+@lru_cache
+def flag_space(flags: tuple[Flag, ...]) -> FlagSpace:
+    """Return the space of these flags. Raise `FlagError` if their ids are ambiguous, or a constraint is impossible."""
+    check_names(flags)
+    return FlagSpace(flags)
+
+
+@lru_cache
+def default_row(flags: tuple[Flag, ...]) -> Row:
+    """Return the row in which every flag is at its default."""
+    return tuple(value_index(flag, flag.default) for flag in flags)
 
 
 def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
     """Return every combination that the flags' constraints allow, the fewest changes from the defaults first.
 
-    Raise `FlagError` if the flags are invalid; see `check_flags`.
+    Raise `FlagError` if the flags are invalid; see `flag_space`.
     """
     declared = tuple(flags)
-    _check_flags_once(declared)
-    names, defaults = [flag.name for flag in declared], _defaults(declared)
-    choices = (
-        defaults.symmetric_difference(changed) for size in range(len(names) + 1) for changed in subsets(names, size)
-    )
-    return tuple(Combination(declared, on) for on in choices if _is_allowed(declared, on))
+    return tuple(Combination(declared, row) for row in full_matrix(flag_space(declared)))
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
     """Return the combination of these flags that an id names, or None if it names none of theirs."""
-    names = [] if combination_id == OFF else combination_id.split("+")
     declared = tuple(flags)
-    changes = {f"{NO}{flag.name}" if flag.default else flag.name: flag for flag in declared}
+    row = list(default_row(declared))
+    changes = named_changes(declared)
+    names = [] if combination_id == OFF else combination_id.split("+")
     if not combination_id or not changes.keys() >= {*names}:
         return None
-    changed = {changes[name].name for name in names}
-    return Combination(declared, _defaults(declared) ^ changed)
+    for name in names:
+        index, value = changes[name]
+        row[index] = value
+    return Combination(declared, tuple(row))
+
+
+@lru_cache
+def named_changes(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
+    """Return what an id can consist of: `streaming`, `no-concise`, `model=haiku`, each with its indices in a row."""
+    return {
+        _change(flag, value): (index, value)
+        for index, (flag, default) in enumerate(zip(flags, default_row(flags), strict=True))
+        for value in range(len(flag.values))
+        if value != default
+    }
+
+
+def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combination:
+    """Return the combination that an environment selects. Raise `FlagError` if a variable has an unknown value."""
+    declared = tuple(flags)
+    return Combination(declared, tuple(value_index(flag, flag.read_value(environ)) for flag in declared))
 
 
 def name_of_test(case: str, combination: str) -> str:
@@ -71,36 +131,42 @@ def name_of_test(case: str, combination: str) -> str:
     return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
 
 
-@lru_cache
-def _check_flags_once(declared: tuple[Flag, ...]) -> None:
-    check_flags(declared)
-
-
-def pin_flags(flags: Sequence[Flag], pins: Mapping[str, bool]) -> Combination:
+def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     """Return the combination in which the flags have the values of `pins`, and the others their defaults.
 
-    Raise `FlagError` if a name is not declared, a value is not a bool, or a flag that is on lacks one that it requires.
+    A value may be given by its label. Raise `FlagError` if a name or value is unknown, or a constraint is broken.
     """
     declared = tuple(flags)
-    _check_flags_once(declared)
-    names = {flag.name for flag in declared}
-    if unknown := sorted(set(pins) - names):
-        raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(flag.name for flag in declared)}")
+    space = flag_space(declared)
+    row = list(space.default_row)
+    indices = {flag.name: index for index, flag in enumerate(declared)}
+    if unknown := sorted(set(pins) - indices.keys()):
+        raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(indices)}")
     for name, pin in pins.items():
-        if not isinstance(pin, bool):
+        flag = declared[indices[name]]
+        if flag.is_boolean and not isinstance(pin, bool):
             raise FlagError(f"{name}={pin!r} must be True or False")
-    on = frozenset(flag.name for flag in declared if pins.get(flag.name, flag.default))
-    for flag in declared:
-        if flag.name in on and (missing := [name for name in flag.requires if name not in on]):
-            raise FlagError(f"{flag.name}=True requires {missing[0]}=True; pin it too")
-        if flag.name in on and (excluded := [name for name in flag.excludes if name in on]):
-            raise FlagError(f"{flag.name}=True excludes {excluded[0]}=True; pin {excluded[0]}=False")
-    return Combination(declared, on)
+        row[indices[name]] = value_index(flag, pin)
+    if (broken := space.broken_constraint(tuple(row))) is not None:
+        raise FlagError(_explain_broken(broken, declared, row))
+    return Combination(declared, tuple(row))
 
 
-def _defaults(flags: Iterable[Flag]) -> frozenset[str]:
-    return frozenset(flag.name for flag in flags if flag.default)
+def _change(flag: Flag, value: int) -> str:
+    """Return how an id says that a flag has a value other than its default."""
+    if not flag.is_boolean:
+        return f"{flag.name}={flag.labels[value]}"
+    return flag.name if flag.values[value] else f"{NO}{flag.name}"
 
 
-def _is_allowed(flags: Iterable[Flag], on: frozenset[str]) -> bool:
-    return all(on.issuperset(flag.requires) and on.isdisjoint(flag.excludes) for flag in flags if flag.name in on)
+def _explain_broken(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
+    """Return what a broken constraint says, and what to pin."""
+    if not broken.flag:
+        return f"{broken}; pin that one True and the others False"
+    [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]
+    name, has_value, _ = broken.other.partition("=")
+    other = broken.other if has_value else f"{name}=True"
+    start = f"{flag.name}={flag.values[value] if flag.is_boolean else flag.labels[value]} {broken.verb} {other}"
+    if broken.verb == "requires":
+        return f"{start}; pin it too"
+    return f"{start}; pin {f'another value of {name}' if has_value else f'{name}=False'}"

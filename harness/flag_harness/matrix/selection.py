@@ -5,23 +5,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import Flag, check_flags
-from flag_harness.matrix.combination import Combination, all_combinations
+from flag_harness.flags import Flag
+from flag_harness.matrix.combination import Combination, all_combinations, flag_space
 from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, single_changes
-from flag_harness.matrix.space import FlagSpace, MatrixFlag, Row
+from flag_harness.matrix.space import FlagSpace, Row
 
 MAX_COMBINATIONS = 64
 """The most combinations that a test runs under unless it, or the command line, says which."""
 
 _SELECTION = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,(?P<seed>[0-9]{1,9}))?")
 SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, or random:N,SEED"
-
-
-def flag_space(flags: Sequence[Flag]) -> FlagSpace:
-    """Return the space of these flags."""
-    return FlagSpace(
-        [MatrixFlag(flag.name, default=flag.default, requires=flag.requires, excludes=flag.excludes) for flag in flags]
-    )
 
 
 def select_combinations(flags: Sequence[Flag], selection: str = "") -> tuple[Combination, ...]:
@@ -37,13 +30,12 @@ def select_combinations(flags: Sequence[Flag], selection: str = "") -> tuple[Com
 @lru_cache
 def _select(flags: tuple[Flag, ...], selection: str) -> tuple[Combination, ...]:
     """Return the combinations. A suite asks for the same ones once per test function."""
-    check_flags(flags)
     space = flag_space(flags)
     if not selection and not space.has_at_most(MAX_COMBINATIONS):
         raise FlagError(_too_many(space))
     if selection in ("", "full"):
         return all_combinations(flags)
-    return tuple(_combination(flags, space, row) for row in _rows(space, selection))
+    return tuple(Combination(flags, row) for row in _rows(space, selection))
 
 
 def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
@@ -56,10 +48,6 @@ def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
         return random_sample(space, int(match["size"]), int(match["seed"] or 0))
     strength = int(selection)
     return full_matrix(space) if strength >= len(space.flags) else covering_array(space, strength)
-
-
-def _combination(flags: tuple[Flag, ...], space: FlagSpace, row: Row) -> Combination:
-    return Combination(flags, frozenset(name for name, value in space.assignment(row).items() if value))
 
 
 def _too_many(space: FlagSpace) -> str:

@@ -1,6 +1,6 @@
 """The combinations that flags and their constraints allow."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -10,6 +10,7 @@ from random import Random
 from typing import Protocol
 
 from flag_harness.errors import FlagError
+from flag_harness.flags import nearest_name, value_label, value_text
 
 Row = tuple[int, ...]
 """A combination: for each flag, in declared order, the index of its value in `values`."""
@@ -26,19 +27,24 @@ class HasValues(Protocol):
     @property
     def values(self) -> tuple[object, ...]: ...
     @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
     def default(self) -> object: ...
     @property
     def requires(self) -> tuple[str, ...]: ...
     @property
     def excludes(self) -> tuple[str, ...]: ...
+    @property
+    def group(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixFlag:
-    """A flag as a matrix sees it.
+    """A flag without a source: what a matrix needs of a `Flag`.
 
     A boolean flag is on if it is True; any other flag is on if its value is not its default. If it is on, every flag
-    in `requires` is on and every flag in `excludes` is off. Both also take `name=value`.
+    in `requires` is on and every flag in `excludes` is off. Both also take `name=value`. Of the flags in `group`
+    exactly one is on.
     """
 
     name: str
@@ -46,6 +52,30 @@ class MatrixFlag:
     default: object = False
     requires: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A short text for each value."""
+        return tuple(map(value_label, self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What every row must satisfy: that `flag`, if it is on, `verb` (requires, excludes) `other`; or a group.
+
+    Attributes:
+        flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
+        clauses: each of them holds in every allowed row.
+    """
+
+    flag: str
+    verb: str
+    other: str
+    clauses: tuple[Clause, ...]
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.verb} {self.other}".strip()
 
 
 class FlagSpace:
@@ -56,19 +86,19 @@ class FlagSpace:
 
     def __init__(self, flags: Sequence[HasValues], groups: Sequence[Sequence[str]] = ()) -> None:
         self.flags = tuple(flags)
-        self.groups = tuple(tuple(group) for group in groups)
+        own_groups = (flag.group for flag in self.flags if flag.group)
+        self.groups = tuple(dict.fromkeys(tuple(group) for group in (*groups, *own_groups)))
         self._index = {flag.name: index for index, flag in enumerate(self.flags)}
         self.sizes = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
-        constraints = list(self._constraints())
-        self.clauses: tuple[Clause, ...] = tuple(clause for _, clauses in constraints for clause in clauses)
+        self.constraints = tuple(self._constraints())
+        self.clauses: tuple[Clause, ...] = tuple(clause for one in self.constraints for clause in one.clauses)
         self._clauses_of: list[list[Clause]] = [[] for _ in self.flags]
         for clause in self.clauses:
             for index, _ in clause:
                 self._clauses_of[index].append(clause)
-        for text, clauses in constraints:
-            if not all(_is_satisfied(clause, self.default_row) for clause in clauses):
-                raise FlagError(f"the defaults of the flags break a constraint: {text}; change a default or drop it")
+        if (broken := self.broken_constraint(self.default_row)) is not None:
+            raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
 
     @property
     def is_boolean(self) -> bool:
@@ -93,6 +123,13 @@ class FlagSpace:
     def is_constrained(self, index: int) -> bool:
         """Return whether a constraint names the flag."""
         return bool(self._clauses_of[index])
+
+    def broken_constraint(self, row: Row) -> Constraint | None:
+        """Return the first constraint that a row does not satisfy, or None if it is allowed."""
+        for constraint in self.constraints:
+            if not all(_is_satisfied(clause, row) for clause in constraint.clauses):
+                return constraint
+        return None
 
     def is_allowed(self, row: Row) -> bool:
         """Return whether a row satisfies every constraint."""
@@ -192,19 +229,20 @@ class FlagSpace:
             if self._propagate(narrowed, self._clauses_of[branch]):
                 yield from self._completions(narrowed, order, preferred, random)
 
-    def _constraints(self) -> Iterator[tuple[str, list[Clause]]]:
+    def _constraints(self) -> Iterator[Constraint]:
         for index, flag in enumerate(self.flags):
             off = (index, ~self._on_mask(index) & (1 << self.sizes[index]) - 1)
             for text in flag.requires:
                 other, mask = self._condition(text, f"flag {flag.name!r} requires")
-                yield f"{flag.name} requires {text}", [(off, (other, mask))]
+                yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
             for text in flag.excludes:
                 other, mask = self._condition(text, f"flag {flag.name!r} excludes")
-                yield f"{flag.name} excludes {text}", [(off, (other, ~mask & (1 << self.sizes[other]) - 1))]
+                yield Constraint(flag.name, "excludes", text, ((off, (other, ~mask & (1 << self.sizes[other]) - 1)),))
         for group in self.groups:
             on = [(index := self._flag_index(name, "a group"), self._on_mask(index)) for name in group]
             off_masks = [(index, ~mask & (1 << self.sizes[index]) - 1) for index, mask in on]
-            yield f"exactly one of {', '.join(group)} is on", [tuple(on), *combinations(off_masks, 2)]
+            text = f"exactly one of {', '.join(group)} is on"
+            yield Constraint("", "", text, (tuple(on), *combinations(off_masks, 2)))
 
     def _condition(self, text: str, where: str) -> tuple[int, int]:
         name, has_value, value = text.partition("=")
@@ -222,26 +260,22 @@ class FlagSpace:
     def _flag_index(self, name: str, where: str) -> int:
         if name in self._index:
             return self._index[name]
-        raise FlagError(f"{where} {name!r}, and no flag is called that; {_suggestion(name, self._index)}")
+        near = get_close_matches(name, [*self._index], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to them"
+        raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(self._index)}); {hint}")
 
 
 def value_index(flag: HasValues, value: object) -> int:
-    """Return the index of a value, which may be given as its text. Raises `FlagError` for an unknown one."""
+    """Return the index of a value, which may be given as its label or text. Raises `FlagError` for an unknown one."""
     for index, known in enumerate(flag.values):
         if type(known) is type(value) and known == value:
             return index
-    texts = [str(known).lower() if isinstance(known, bool) else str(known) for known in flag.values]
-    if isinstance(value, str) and value in texts:
-        return texts.index(value)
-    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {_suggestion(str(value), texts)}")
+    texts = [value_text(known) for known in flag.values]
+    for names in (flag.labels, texts):
+        if isinstance(value, str) and value in names:
+            return names.index(value)
+    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {nearest_name(str(value), flag.labels)}")
 
 
 def _is_satisfied(clause: Clause, row: Row) -> bool:
     return any(mask >> row[index] & 1 for index, mask in clause)
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the known name nearest to `name`, and all known names."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.0)
-    return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"

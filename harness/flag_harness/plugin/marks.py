@@ -15,7 +15,7 @@ CONFIG = pytest.StashKey[Config]()
 MARKS = (
     "flag_matrix(*names, strength=None): run the test once under every combination of these flags, or of all declared "
     "flags if none is named; strength=2, 3 or 4 runs a covering array instead, 'full' any number of combinations",
-    "flags(**pins): run the test with these flags on or off; the others stay at their defaults",
+    "flags(**pins): run the test with these flags on, off or at a value; the others stay at their defaults",
     "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2)), or "
     "spelled as on the command line, 'overloaded:on=2'",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
@@ -55,8 +55,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("harness_combination", combinations, ids=ids, indirect=True)
 
 
+def escape_keywords(config: pytest.Config) -> None:
+    """Let `-k` select by value, `-k model=haiku`: pytest refuses `=`, so items carry the keyword `model:haiku` too."""
+    config.option.keyword = config.option.keyword.replace("=", ":")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Set the flags of a test with a mark for them, even if it uses no fixture of the harness."""
+    if "=" in item.name:
+        item.extra_keyword_matches.add(item.name.replace("=", ":"))
     if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
         return
     if item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags"):
@@ -70,7 +77,7 @@ def _add_combination_fixture(fixtures: list[str]) -> None:
 
 def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
     """Return the combination that the test's `flags` marks pin, the nearest mark first; other flags are off."""
-    pins: dict[str, bool] = {}
+    pins: dict[str, object] = {}
     shipped = SHIPPED if node.get_closest_marker("flags") else ()
     try:
         for mark in reversed(list(node.iter_markers("flags"))):
@@ -80,7 +87,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
         pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
 
 
-def _pins(mark: pytest.Mark) -> Mapping[str, bool]:
+def _pins(mark: pytest.Mark) -> Mapping[str, object]:
     if mark.args:
         raise FlagError(f"{mark.args[0]!r} is neither on nor off; pin by name: flags(streaming=True)")
     return mark.kwargs

@@ -4,7 +4,7 @@ import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.marks import CONFIG, MARKS, add_matrix_option
+from flag_harness.plugin.marks import CONFIG, MARKS, add_matrix_option, escape_keywords
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
+        escape_keywords(config)
         configure_faults(config)
         configure_cost_limit(config)
         configure_sweep(config)

@@ -16,6 +16,7 @@ class Effect:
     Attributes:
         flag: the name of the flag.
         value: the value it was set to; it had its default before.
+        setting: the flag and, unless it is a boolean one, that value: `streaming`, `model=haiku`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
         before, after: the values at the path, `<absent>` or `text`; `various` if they differ between pairs.
         changed_pairs, pairs: in how many of how many pairs of runs the path changed.
@@ -26,6 +27,7 @@ class Effect:
 
     flag: str
     value: object
+    setting: str
     path: str
     before: str
     after: str
@@ -86,7 +88,11 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
     effects = tuple(_merge_effects(space, group) for group in found.values())
     names = [flag.name for flag in space.flags]
     return Attribution(
-        effects=tuple(sorted(effects, key=lambda effect: (names.index(effect.flag), effect.path, effect.condition))),
+        effects=tuple(
+            sorted(
+                effects, key=lambda effect: (names.index(effect.flag), effect.setting, effect.path, effect.condition)
+            )
+        ),
         inert={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
         unpaired=tuple(name for index, name in enumerate(names) if not pairs[index]),
         volatile=tuple(sorted(volatile)),
@@ -112,9 +118,11 @@ def is_same_path(general: str, path: str) -> bool:
 def _merge_effects(space: FlagSpace, group: Sequence[RunEffect]) -> Effect:
     first = group[0]
     flag = space.flags[first.flag]
+    is_boolean = all(isinstance(value, bool) for value in flag.values)
     return Effect(
         flag=flag.name,
         value=flag.values[first.value],
+        setting=f"{flag.name}={flag.labels[first.value]}" if not is_boolean else flag.name,
         path=first.path,
         before=first.before if len({one.before for one in group}) == 1 else "various",
         after=first.after if len({one.after for one in group}) == 1 else "various",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flag_harness.analysis.effects.attribution import Attribution, attribute_effects
+from flag_harness.analysis.effects.attribution import Attribution, Effect, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
@@ -34,7 +34,7 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
     Recordings of one test under several combinations are compared. A cassette that does not say under which
     combination of these flags it was recorded is left out.
     """
-    space = flag_space(flags)
+    space = flag_space(tuple(flags))
     tests: dict[str, list[ObservedRun]] = {}
     for cassette in cassettes:
         envelope = cassette.envelope
@@ -43,19 +43,22 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
             continue
         own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
         requests = sent_requests((one.request, one.response) for one in own)
-        row = space.row(combination.values)
+        row = combination.row
         tests.setdefault(name_of_test(envelope.case, envelope.combination), []).append(ObservedRun(row, requests))
     return attribute_effects(space, tests)
 
 
 def effect_lines(attribution: Attribution) -> list[str]:
     """Return one line for each effect, flag by flag, then the flags that changed nothing."""
-    names = list(dict.fromkeys(effect.flag for effect in attribution.effects))
-    width = max(map(len, names), default=0)
-    lines = []
-    for name in names:
-        for index, effect in enumerate(attribution.effects_of(name)):
-            lines.append(f"{name if not index else '':<{width}}  {effect}")
+    settings: dict[str, list[Effect]] = {}
+    for effect in attribution.effects:
+        settings.setdefault(effect.setting, []).append(effect)
+    width = max(map(len, settings), default=0)
+    lines = [
+        f"{setting if not index else '':<{width}}  {effect}"
+        for setting, effects in settings.items()
+        for index, effect in enumerate(effects)
+    ]
     return [*lines, *inert_lines(attribution.inert)]
 
 

@@ -137,8 +137,7 @@ class PairedRuns:
 
     def _pairs(self, runs: Mapping[Row, int]) -> Iterator[_Pair]:
         for row, after in runs.items():
-            for index, flag in enumerate(self._space.flags):
-                default = flag.values.index(flag.default)
+            for index, default in enumerate(self._space.default_row):
                 if row[index] == default:
                     continue
                 base = (*row[:index], default, *row[index + 1 :])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.analysis.blame import Finding, Run
     from flag_harness.analysis.effects.attribution import Attribution
     from flag_harness.flags import Flag
-    from flag_harness.matrix.space import FlagSpace
+    from flag_harness.matrix.space import FlagSpace, Row
 
 INERT_FLAG = "inert-flag"
 FAIL_ON = (INERT_FLAG,)
@@ -103,7 +103,7 @@ class FlagEffects:
                 if not run["is_comparable"]:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
-                tests.setdefault(run["test"], []).append(ObservedRun(space.row(run["values"]), requests))
+                tests.setdefault(run["test"], []).append(ObservedRun(self._row(run), requests))
             self._attribution = attribute_effects(space, tests)
         return self._attribution
 
@@ -113,7 +113,7 @@ class FlagEffects:
         space = self._space()
         tests: dict[str, list[Run]] = {}
         for run in self._ordered():
-            tests.setdefault(run["test"], []).append((space.row(run["values"]), run["passed"]))
+            tests.setdefault(run["test"], []).append((self._row(run), run["passed"]))
         # a test with a single row says nothing about its flags
         return explain_tests(space, {name: runs for name, runs in tests.items() if len({*runs}) > 1})
 
@@ -121,15 +121,20 @@ class FlagEffects:
         named = ", ".join(finding.tests[:_MOST_TESTS_NAMED])
         more = len(finding.tests) - _MOST_TESTS_NAMED
         failing = [nodeid for nodeid, run in self._runs.items() if run["test"] in finding.tests and not run["passed"]]
-        smallest = min(failing, key=lambda nodeid: (self._count_changes(self._runs[nodeid]["values"]), nodeid))
+        smallest = min(failing, key=lambda nodeid: (self._count_changes(self._runs[nodeid]), nodeid))
         return [
             f"{finding} ({named}{f' and {more} more' if more > 0 else ''})",
             f"  To reproduce: pytest {shlex.quote(smallest)}",
         ]
 
-    def _count_changes(self, values: "Mapping[str, bool]") -> int:
+    def _count_changes(self, run: "Mapping[str, Any]") -> int:
         """Return how many flags are not at their default."""
-        return sum(values.get(flag.name, flag.default) is not flag.default for flag in self._used_flags())
+        return sum(value != default for value, default in zip(self._row(run), self._space().default_row, strict=True))
+
+    def _row(self, run: "Mapping[str, Any]") -> "Row":
+        """Return the row of a run; flags that its test does not name are at their default."""
+        defaults = zip(self._used_flags(), self._space().default_row, strict=True)
+        return tuple(run["row"].get(flag.name, default) for flag, default in defaults)
 
     def _ordered(self) -> list[dict[str, Any]]:
         return [self._runs[nodeid] for nodeid in sorted(self._runs)]
@@ -137,9 +142,9 @@ class FlagEffects:
     def _space(self) -> "FlagSpace":
         return flag_space(self._used_flags())
 
-    def _used_flags(self) -> "list[Flag]":
-        used = {name for run in self._runs.values() for name in run["values"]}
-        return [flag for flag in all_flags(self._config) if flag.name in used]
+    def _used_flags(self) -> "tuple[Flag, ...]":
+        used = {name for run in self._runs.values() for name in run["row"]}
+        return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
 
 def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
@@ -156,7 +161,7 @@ def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
         ]
     return {
         "test": name_of_test(item.nodeid, combination.id),
-        "values": combination.values,
+        "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
         "passed": not report.failed,
         "is_comparable": traffic is not None and not traffic.excluded_from_effects,
         "requests": [

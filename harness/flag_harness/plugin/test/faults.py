@@ -7,6 +7,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.fault_arguments import argument_lines
+from flag_harness.matrix import named_changes
 from flag_harness.plugin.marks import all_flags, item_combinations
 from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
@@ -61,7 +62,7 @@ def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import check_combinations, patch_refused_keywords
 
-    check_combinations(fault, [flag.name for flag in all_flags(config)])
+    check_combinations(fault, named_changes(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
         with patch_refused_keywords(fault):
