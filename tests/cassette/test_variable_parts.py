@@ -86,3 +86,16 @@ def test_the_same_tools_in_another_order_are_one_difference() -> None:
         == str(one)
     )
     assert (["an order"], "[tool.flag-harness.normalise]\njson = ['tools']") == _advice(recorded, sent)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [
+        ("ticket A-é1é2é3é4é5", "ticket A-ü6ü7ü8ü9ü0"),
+        ({"a key": {"seed.of[1]": 71993021}}, {"a key": {"seed.of[1]": 40118273}}),
+    ],
+)
+def test_what_no_line_of_configuration_can_name_gets_no_advice(recorded: Any, sent: Any) -> None:
+    """Words of letters that no id has, and keys that a path cannot spell."""
+    bodies = [_text(one) if isinstance(one, str) else {"messages": [one]} for one in (recorded, sent)]
+    assert ([], "") == _advice(*bodies)

@@ -51,3 +51,11 @@ def test_a_fixture_that_builds_on_the_harness_is_no_conflict(pytester: pytest.Py
     marked = MARKED.replace("@pytest.mark.flags", "@pytest.mark.harness_no_request\n@pytest.mark.flags")
     pytester.makepyfile(conftest=override, test_it=marked)
     _run(pytester).assert_outcomes(passed=1)
+
+
+def test_a_fixture_that_stops_the_run_is_not_named_twice(pytester: pytest.Pytester) -> None:
+    """A marked test and an unmarked one get the same foreign fixture."""
+    pytester.makepyfile(conftest=OTHER, test_it=MARKED, test_other=PLAIN)
+    run = _run(pytester)
+    assert pytest.ExitCode.INTERRUPTED == run.ret
+    assert 1 == run.stdout.str().count(INSTEAD)

@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from flag_harness.reference.context.conversation import is_unanswered, with_answer, with_results, with_user_turn
+from flag_harness.reference.context.conversation import (
+    is_unanswered,
+    with_answer,
+    with_results,
+    with_user_turn,
+    without_last_turn,
+)
 from flag_harness.reference.tools.tool import ToolOutcome
 
 RESULT = ToolOutcome("toolu_1", "done").block
@@ -62,3 +68,12 @@ def test_it_is_known_whose_turn_it_is() -> None:
         is_unanswered(messages) for messages in ((), asked, with_answer(asked, [text("A")]))
     ]
     assert user(RESULT) == with_results(asked, [ToolOutcome("toolu_1", "done")])[-1]
+
+
+def test_the_last_turn_is_taken_back() -> None:
+    """With all that followed it; results of tools are no turn of the user."""
+    call = {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "note", "input": {}}]}
+    answered = (user(text("Hi")), {"role": "assistant", "content": [text("Hello")]})
+    assert answered == without_last_turn((*answered, user(text("Go on.")), call, user(RESULT)))
+    assert (*answered, call, user(RESULT)) == without_last_turn((*answered, call, user(RESULT, text("And now?"))))
+    assert () == without_last_turn((call, user(RESULT)))

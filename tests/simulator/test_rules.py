@@ -806,6 +806,14 @@ LEGAL = {
     },
     "nothing is no keyword": {"tools": [{"name": "a", "input_schema": {"type": "object", "required": None}}]},
     "thinking may be switched off": {"thinking": {"type": "disabled"}},
+    "context management without edits": {
+        "headers": {"anthropic-beta": illegal.EDITS},
+        "context_management": {"edits": None},
+    },
+    "tool uses are cleared": illegal.edits("clear_tool_uses_20250919"),
+    "thinking is cleared before tool uses": illegal.edits(
+        "clear_thinking_20251015", "clear_tool_uses_20250919", thinking=BUDGET, max_tokens=2048
+    ),
     "a null mark is none": {"messages": [user({**TEXT, "cache_control": None})]},
 }
 

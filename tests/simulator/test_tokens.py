@@ -27,12 +27,21 @@ def test_known_sentences() -> None:
     assert [2, 3, 3, 2, 3, 0] == told
 
 
+def webp(kind: bytes, data: bytes) -> bytes:
+    """Return the start of a WebP image with one chunk of this kind."""
+    return b"RIFF" + bytes(4) + b"WEBP" + kind + data
+
+
 def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", width, height)
 
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x04\0\0" + b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 300, 500) + b"\0" * 10
 IMAGES = {
+    "WebP, extended": (webp(b"VP8X", bytes(8) + (749).to_bytes(3, "little") + (99).to_bytes(3, "little")), 101),
+    "WebP, lossless": (webp(b"VP8L", bytes(4) + b"\x2f" + (749 | 99 << 14).to_bytes(4, "little") + bytes(4)), 101),
+    "WebP, lossy": (webp(b"VP8 ", bytes(7) + b"\x9d\x01\x2a" + struct.pack("<HH", 750, 100)), 101),
+    "WebP of an unknown kind": (webp(b"ALPH", bytes(20)), 1000),
     "PNG": (png(750, 100), 101),
     "large PNG": (png(8000, 8000), 1600),
     "GIF": (b"GIF89a" + struct.pack("<HH", 750, 10) + b"\0" * 8, 11),

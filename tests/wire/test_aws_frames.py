@@ -1,6 +1,8 @@
 """Frames of AWS event streams: written and read, however they are chunked; errors in them; what is broken."""
 
 import json
+import struct
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -87,3 +89,12 @@ def test_a_frame_without_an_event_is_passed_over() -> None:
     assert [] == list(decode_frames([stream]))
     (frame,) = FrameSplitter().feed(encode_frame({":message-type": "event"}, b"{}"))
     assert encode_event("ping", '{"type": "ping"}') == sse_from_frame(frame)
+
+
+def test_headers_after_one_that_is_no_text_are_not_read() -> None:
+    """Bedrock sends text only; a frame with another kind of header has no event that could be read."""
+    name = b"\x05:date\x08" + bytes(8)
+    prelude = struct.pack(">II", 12 + len(name) + 2 + 4, len(name))
+    head = prelude + struct.pack(">I", zlib.crc32(prelude)) + name + b"{}"
+    (frame,) = FrameSplitter().feed(head + struct.pack(">I", zlib.crc32(head)))
+    assert {} == frame.headers

@@ -1,0 +1,49 @@
+"""`flag-harness cassette effects`: what each flag changes, from recordings alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flag_harness.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    status = main(["cassette", "effects", *arguments])
+    return status, capsys.readouterr().out
+
+
+def test_the_effects_of_the_cases_are_one_json_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the project's recordings if no path is given; no flag is inert, so the exit code is 0."""
+    monkeypatch.chdir(ROOT)
+    status, out = _run(capsys, "--json")
+    found = json.loads(out)
+    assert (0, {}, []) == (status, found["inert"], [*found["unpaired"]])
+    paths = {(effect["flag"], effect["path"]) for effect in found["effects"]}
+    assert {("streaming", "stream"), ("extended_output", "max_tokens"), ("extended_output", "thinking")} <= paths
+
+
+def test_recordings_without_pairs_are_said_to_show_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One recording has no neighbour; each declared flag is named as not shown."""
+    monkeypatch.chdir(ROOT)
+    (one,) = sorted((ROOT / "recordings").rglob("*rate_limited*.json"))
+    status, out = _run(capsys, str(one))
+    assert 0 == status
+    first, *others = out.splitlines()
+    assert "No recordings of a test under two combinations were found." == first
+    assert "streaming: not shown; no two recordings of a test differ in this flag alone" in others
+
+
+def test_a_path_that_does_not_exist_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With what may stand there."""
+    monkeypatch.chdir(tmp_path)
+    assert 2 == main(["cassette", "effects", "absent"])
+    assert "absent does not exist; name a cassette, or a folder of them" in capsys.readouterr().err
