@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports import SIMULATING, is_loopback, refuse_network
+from flag_harness.transports import SIMULATING, ApiScope, is_loopback, refuse_network
 
 MESSAGE = (
     "this test plays recordings, but tried to reach {}; record that traffic with --record-mode=once, "
@@ -259,26 +260,31 @@ def test_sockets_of_the_file_system_pass(tmp_path: Any) -> None:
 
 
 def test_afterwards_the_network_is_as_it_was() -> None:
-    """Also where the test failed."""
+    """Also if the test failed; an allowed host adds the functions that look up names."""
 
-    def patched() -> list[object]:
+    def attributes() -> list[object]:
         kind = socket.socket
-        return [kind.connect, kind.connect_ex, kind.sendto, socket.getaddrinfo, socket.gethostbyname]
+        reaching = [kind.connect, kind.connect_ex, kind.sendto, kind.send, kind.sendall, subprocess.Popen.__init__]
+        return [*reaching, socket.getaddrinfo, socket.gethostbyname, socket.gethostbyname_ex]
 
-    before = patched()
+    before = attributes()
 
-    def failing() -> None:
-        with refuse_network():
-            assert all(one is not other for one, other in zip(before, patched(), strict=True))
+    def fail() -> None:
+        with refuse_network(scope=ApiScope(allowed=("service.example",))):
+            assert all(one is not other for one, other in zip(before, attributes(), strict=True))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        failing()
-    assert before == patched()
+        fail()
+    assert before == attributes()
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "::1%lo", b"localhost", b"127.0.0.1", None, ""]
+    "host",
+    [
+        *("localhost", "LOCALHOST.", "app.localhost", "127.0.0.1", "127.9.9.9", "::1", "::1%lo", "::ffff:127.0.0.1"),
+        *("0.0.0.0", "::", b"localhost", b"127.0.0.1", None, "", socket.gethostname()),
+    ],
 )
 def test_this_machine(host: Any) -> None:
     """By every name that reaches nobody else."""

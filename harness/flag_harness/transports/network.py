@@ -1,20 +1,26 @@
-"""Refuse the network: while a test plays recordings, only this machine's loopback can be reached."""
+"""Refuse the network: while a test plays recordings, it can reach only this machine."""
 
 import ipaddress
 import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import MappingProxyType
+from functools import lru_cache
 from typing import Any
 
 from flag_harness.errors import NetworkRefused
+from flag_harness.transports.border.audit import audit_hook
+from flag_harness.transports.border.children import ChildGuard
+from flag_harness.transports.border.event_loops import guard_uvloop
+from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_handlers
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
 REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
 """What a test does that needs no network, and what to do if it needs the network after all."""
 SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
+
+_LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_LOCAL_ADDRESSES = ("127.0.0.1", "::1", "0.0.0.0")
 
 
 @contextmanager
@@ -28,77 +34,82 @@ def refuse_network(
     `refusal` makes the error from its message, which says what the test is `doing` instead. The hosts that `scope`
     allows can be reached; those that it ignores get a `ConnectionRefusedError`, which is not in the list.
     """
-    refused: list[NetworkRefused] = []
-    allowed_addresses: set[str] = set()
+    guard = _NetworkGuard(doing, refusal, scope)
+    with guard.open():
+        yield guard.refused
 
-    def check(host: Any, *port: Any) -> None:
-        name = str(_decode_host(host))
-        if is_loopback(host) or name in allowed_addresses or matches_host(scope.allowed, name, *port):
+
+class _NetworkGuard:
+    """Decides about every host while its context is open, in every thread and child of this process."""
+
+    def __init__(self, doing: tuple[str, str], refusal: Callable[[str], NetworkRefused], scope: ApiScope) -> None:
+        self._doing, self._refusal, self._scope = doing, refusal, scope
+        self._allowed_addresses: set[str] = set()
+        self._resolved: set[str] = set()
+        self._children = ChildGuard(self._check, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_names()))))
+        self.refused: list[NetworkRefused] = []
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Guard the network inside the context."""
+        handlers = {**socket_handlers(self._check, self._check_lookup), **self._children.handlers}
+        with ExitStack() as stack:
+            for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
+                stack.enter_context(guard(self._check))
+            for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():
+                stack.enter_context(replace_attribute(socket, name, self._note_addresses(getattr(socket, name))))
+            stack.enter_context(self._children.open())
+            stack.enter_context(audit_hook().handle(handlers))
+            yield
+
+    def _check(self, host: Any, port: Any = None, how: str = "") -> None:
+        """Raise if the host may not be reached. `how` says by which route, as the end of a sentence."""
+        name = str(_name(host))
+        if is_loopback(host) or name in self._allowed_addresses or matches_host(self._scope.allowed, name, port):
             return
-        if matches_host(scope.ignored, name, *port):
+        if self._children.is_in_child:
+            if message := self._children.ask_parent(host, port):
+                raise self._refusal(message)
+        elif matches_host(self._scope.ignored, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
-        refused.append(refusal(_message(doing, host, *port)))
-        raise refused[-1]
+        else:
+            self.refused.append(self._refusal(self._message(name, port, how)))
+            raise self.refused[-1]
 
-    with ExitStack() as patches:
-        patches.enter_context(guard_uvloop(check))
-        for name in ("connect", "connect_ex", "sendto"):
-            patches.enter_context(
-                replace_attribute(socket.socket, name, _guard_reach(getattr(socket.socket, name), check))
-            )
-        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-            guarded = _guard_lookup(getattr(socket, name), check, allowed_addresses)
-            patches.enter_context(replace_attribute(socket, name, guarded))
-        yield refused
+    def _check_lookup(self, host: Any, port: Any = None) -> None:
+        """Raise if the host may not be looked up; note the addresses of one that may."""
+        self._check(host, port)
+        name = str(_name(host))
+        if name not in self._resolved and matches_host(self._scope.allowed, name, port):
+            self._resolved.add(name)
+            with audit_hook().pause():
+                try:
+                    self._allowed_addresses.update(_addresses(socket.getaddrinfo(host, None)))
+                except OSError:
+                    return  # the caller's own lookup says so
 
+    def _note_addresses(self, original: Any) -> Any:
+        """Return a lookup that notes the addresses of allowed hosts: each lookup may find others."""
 
-def _guard_reach(original: Any, check: Callable[..., None]) -> Any:
-    def reach(self: socket.socket, *arguments: Any) -> Any:
-        """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            check(*arguments[-1][:2])
-        return original(self, *arguments)
+        def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+            found = original(host, *arguments, **options)
+            if not is_loopback(host):
+                self._allowed_addresses.update(_addresses(found))
+            return found
 
-    return reach
+        return look_up
 
-
-def _guard_lookup(original: Any, check: Callable[..., None], allowed_addresses: set[str]) -> Any:
-    """Return a lookup that checks the host first, and adds the addresses of an allowed one to the set."""
-
-    def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
-        check(host, *arguments[:1])
-        found = original(host, *arguments, **options)
-        if not is_loopback(host):
-            allowed_addresses.update(_addresses(found))
-        return found
-
-    return look_up
-
-
-@contextmanager
-def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)`, which may raise, before a loop of uvloop looks up or reaches a host.
-
-    uvloop does not use `socket`. It must be imported before this is called; the addresses of single datagrams are not
-    checked.
-    """
-
-    def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
-        async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
-            check(*hosts(*arguments, **options))
-            return await original(self, *arguments, **options)
-
-        return reach
-
-    with ExitStack() as patches:
-        loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
-        for name, hosts in _UVLOOP.items() if loop else ():
-            patches.enter_context(replace_attribute(loop, name, guard(getattr(loop, name), hosts)))
-        yield
+    def _message(self, name: str, port: Any, how: str) -> str:
+        what, instead = self._doing
+        target = name if port is None else f"{name}:{port}"
+        return (
+            f"this test {what}, but tried to reach {target}{how}; {instead}, "
+            "or let it through with @pytest.mark.harness_network"
+        )
 
 
 def _addresses(found: Any) -> Iterator[str]:
-    """Yield the addresses that a look-up has found."""
+    """Yield the addresses that a lookup has found."""
     if isinstance(found, str):
         yield found
     elif isinstance(found, (tuple, list)):
@@ -106,41 +117,43 @@ def _addresses(found: Any) -> Iterator[str]:
             yield from _addresses(one)
 
 
-def _message(doing: tuple[str, str], host: Any, *port: Any) -> str:
-    target, (what, instead) = ":".join(map(str, (_decode_host(host), *port))), doing
-    return (
-        f"this test {what}, but tried to reach {target}; {instead}, or let it through with @pytest.mark.harness_network"
-    )
-
-
 def is_loopback(host: Any) -> bool:
-    """Return whether a socket's host is this machine: `localhost` or a loopback address, but no similar name."""
-    name = _decode_host(host)
-    if name in (None, "", "localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(str(name).partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    """Return whether a socket's host is this machine: a loopback address, its own name, or an address of its own."""
+    name = _name(host)
+    return name in (None, "") or _is_own(str(name).lower().rstrip("."))
 
 
-def _decode_host(host: Any) -> Any:
+def _name(host: Any) -> Any:
+    """Return a host as text, or None if it is None."""
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 
-def _host_and_port(address: Any) -> tuple[Any, ...]:
-    """Return the host and port of an address, or `(None,)` if it is missing or a path."""
-    return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
+@lru_cache(1024)
+def _is_own(name: str) -> bool:
+    if name in _own_names() or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified or _is_own_address(str(address), address.version)
 
 
-_UVLOOP: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
-    {
-        "create_connection": lambda factory, host=None, port=None, **options: (host, port),
-        "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
-            remote_addr
-        ),
-        "getaddrinfo": lambda host, port, **options: (host, port),
-        "sock_connect": lambda sock, address: _host_and_port(address),
-    }
-)
-"""The methods of uvloop's loop that reach a host, and how to get the host from their arguments."""
+@lru_cache(1)
+def _own_names() -> tuple[str, ...]:
+    return (*_LOCAL_NAMES, socket.gethostname().lower())
+
+
+def _is_own_address(address: str, version: int) -> bool:
+    """Return whether an interface of this machine has the address: it is then the source of packets to itself.
+
+    Connecting a datagram socket sends nothing.
+    """
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    try:
+        with audit_hook().pause(), socket.socket(family, socket.SOCK_DGRAM) as one:
+            one.connect((address, 9))
+            return bool(one.getsockname()[0] == address)
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The parts of the guard in `transports.network`: what it watches, one route to the network per module."""

@@ -1,0 +1,145 @@
+"""Child processes and libraries in C, guarded: through a proxy on loopback, and by asking the parent process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from flag_harness.errors import NetworkRefused
+from flag_harness.transports.border.audit import Handlers, audit_hook
+from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
+from flag_harness.transports.border.sockets import socket_handlers
+from flag_harness.transports.patch import replace_attribute
+
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
+_STARTING = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen")
+"""The audit events before a child is started."""
+_LIBCURL = ("pycurl", "curl_cffi._wrapper")
+"""Modules that bring libcurl: it reads the proxy variables in C."""
+_SPAWNING = (
+    "multiprocessing.popen_spawn_posix",
+    "multiprocessing.popen_spawn_win32",
+    "multiprocessing.popen_forkserver",
+)
+_ENV_INDEX = 10
+"""The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
+
+
+class ChildGuard:
+    """Refuses hosts to children and to libcurl, from the moment at which the first child starts or libcurl is loaded.
+
+    The proxy variables are set in the environment that C and children read, but not in `os.environ`: the clients of
+    this process do not use them.
+    """
+
+    def __init__(self, check: Callable[..., None], open_hosts: tuple[str, ...]) -> None:
+        self._check, self._no_proxy = check, ",".join(open_hosts)
+        self._pid = os.getpid()
+        self._undo = ExitStack()
+        self._has_started = False
+        self._has_patched_spawn = False
+
+    @property
+    def handlers(self) -> Handlers:
+        """The handlers of the audit events that need the guard."""
+        return {**dict.fromkeys(_STARTING, lambda *_: self.start()), "import": self._see_import}
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Guard the children that are started inside the context."""
+        with self._undo:
+            popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
+            self._undo.enter_context(popen)
+            for module in (*_LIBCURL, *_SPAWNING):
+                if module in sys.modules:
+                    self._see_import(module)
+            yield
+
+    @property
+    def is_in_child(self) -> bool:
+        """True in a process that was forked inside the context."""
+        return os.getpid() != self._pid
+
+    def ask_parent(self, host: Any, *port: Any) -> str:
+        """Return why the parent process refuses a host to this forked child, or an empty string."""
+        return ask_parent(checking_proxy().port, host, *port) if self._has_started else ""
+
+    def start(self) -> None:
+        """Start the proxy, and set the variables that name it."""
+        if self._has_started or self.is_in_child:
+            return
+        self._has_started = True
+        with audit_hook().pause():
+            checks = checking_proxy().checks
+            checks.append(self._check_for_child)
+            self._undo.callback(checks.remove, self._check_for_child)
+            for name, value in self._variables().items():
+                os.putenv(name, value)
+                self._undo.callback(_restore_variable, name)
+
+    def _check_for_child(self, host: Any, *port: Any) -> None:
+        self._check(host, *(port or (None,)), " in a child process or a library in C")
+
+    def _variables(self) -> Mapping[str, str]:
+        url = f"http://{LOOPBACK}:{checking_proxy().port}"
+        values = {**dict.fromkeys(_PROXY_VARIABLES, url), "no_proxy": self._no_proxy}
+        return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
+
+    def _guard_popen(self, original: Any) -> Any:
+        def start(popen: Any, args: Any, *more: Any, **options: Any) -> None:
+            """Add the variables to the environment that the caller makes, if it makes one."""
+            if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
+                self.start()
+                more = (*more[: _ENV_INDEX - 1], {**more[_ENV_INDEX - 1], **self._variables()}, *more[_ENV_INDEX:])
+            elif options.get("env") is not None:
+                self.start()
+                options["env"] = {**options["env"], **self._variables()}
+            original(popen, args, *more, **options)
+
+        return start
+
+    def _see_import(self, module: str, *_: Any) -> None:
+        if module in _LIBCURL:
+            self.start()
+        elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:
+            self._has_patched_spawn = True
+            from multiprocessing import spawn
+
+            patched = replace_attribute(spawn, "get_preparation_data", self._guard_spawn(spawn.get_preparation_data))
+            self._undo.enter_context(patched)
+
+    def _guard_spawn(self, original: Any) -> Any:
+        def preparation_data(name: str) -> Any:
+            self.start()
+            return {**original(name), "flag_harness": ParentGuard(checking_proxy().port)}
+
+        return preparation_data
+
+
+class ParentGuard:
+    """Travels in the data that multiprocessing gives to a child. The child that loads it asks its parent."""
+
+    def __init__(self, proxy_port: int) -> None:
+        self._proxy_port = proxy_port
+
+    def __reduce__(self) -> Any:
+        return join_parent, (self._proxy_port,)
+
+
+def join_parent(proxy_port: int) -> None:
+    """Ask the parent process about every host from now on; raise `NetworkRefused` if it refuses one."""
+
+    def check(host: Any, *port: Any) -> None:
+        if refusal := ask_parent(proxy_port, host, *port):
+            raise NetworkRefused(refusal)
+
+    audit_hook().handle_forever(socket_handlers(check, check))
+
+
+def _restore_variable(name: str) -> None:
+    if (value := os.environ.get(name)) is None:
+        os.unsetenv(name)
+    else:
+        os.putenv(name, value)

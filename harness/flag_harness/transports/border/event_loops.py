@@ -1,0 +1,59 @@
+"""uvloop, watched: its loops reach the network from C, past the sockets of Python and the audit hook."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
+from typing import Any
+
+from flag_harness.transports.patch import replace_attribute
+
+
+@contextmanager
+def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
+    """Call `check(host, port)`, which may raise, before a loop of uvloop looks up or reaches a host.
+
+    uvloop must be imported before this is called. Its transports are written in C: the addresses of single datagrams,
+    and what is sent over open connections, are not checked.
+    """
+
+    def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
+        async def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+            check(*hosts(*arguments, **options))
+            return await original(self, *arguments, **options)
+
+        return reach
+
+    with ExitStack() as patches:
+        loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
+        for name, hosts in _METHODS.items() if loop else ():
+            patches.enter_context(replace_attribute(loop, name, guard(getattr(loop, name), hosts)))
+        yield
+
+
+def _host_and_port(address: Any) -> tuple[Any, ...]:
+    """Return the host and port of an address, or `(None,)` if it is missing or a path."""
+    return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
+
+
+def _peer(sock: Any, *_: Any) -> tuple[Any, ...]:
+    """Return the host and port that a socket is connected to, or `(None,)`."""
+    try:
+        return _host_and_port(sock.getpeername())
+    except OSError:
+        return (None,)
+
+
+_METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+    {
+        "create_connection": lambda factory, host=None, port=None, **options: (host, port),
+        "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
+            remote_addr
+        ),
+        "getaddrinfo": lambda host, port, **options: (host, port),
+        "getnameinfo": lambda address, flags=0: _host_and_port(address),
+        "sock_connect": lambda sock, address: _host_and_port(address),
+        "sock_sendall": _peer,
+    }
+)
+"""The methods of uvloop's loop that reach a host, and how to get the host from their arguments."""

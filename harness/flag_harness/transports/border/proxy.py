@@ -1,0 +1,134 @@
+"""A proxy on loopback that asks the guard of the network about every host: for child processes and libraries in C."""
+
+import _thread
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from flag_harness.errors import NetworkRefused
+from flag_harness.transports.border.audit import audit_hook
+from flag_harness.transports.border.sockets import proxied_target
+
+LOOPBACK = "127.0.0.1"
+_LONGEST_HEAD = 65_536
+_HEAD_SECONDS = 10.0
+"""How long a client may take for the head of its request."""
+_QUESTION = b"CHECK "
+"""The method with which a child of this package asks about a host, without reaching it."""
+
+
+class CheckingProxy:
+    """Answers 403 if one of `checks` refuses the host, and forwards every other request.
+
+    It serves until the process ends, since children may live longer than the test that started them.
+    """
+
+    def __init__(self) -> None:
+        self.checks: list[Callable[..., None]] = []
+        self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        os.register_at_fork(after_in_child=self._listener.close)
+        _thread.start_new_thread(self._accept, ())  # no `Thread`: it is none of the threads that a test starts
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                _thread.start_new_thread(self._serve, (self._listener.accept()[0],))
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), audit_hook().pause(), client:
+            client.settimeout(_HEAD_SECONDS)
+            head = _read_head(client)
+            is_question = head.startswith(_QUESTION)
+            target = _question_target(head) if is_question else proxied_target(head)
+            if target is None:
+                client.sendall(_answer("400 Bad Request", "this proxy takes CONNECT and absolute URLs over HTTP"))
+            elif refusal := self._refusal(*target):
+                client.sendall(_answer("403 Forbidden", refusal))
+            elif is_question:
+                client.sendall(_answer("200 OK", ""))
+            else:
+                _forward(client, head, *target)
+
+    def _refusal(self, host: str, *port: Any) -> str:
+        """Return why a host is refused, or an empty string."""
+        for check in reversed(self.checks):
+            try:
+                check(host, *port)
+            except (NetworkRefused, OSError) as error:
+                return str(error)
+        return ""
+
+
+@cache
+def checking_proxy() -> CheckingProxy:
+    """Return the proxy of this process. The first call starts it."""
+    return CheckingProxy()
+
+
+def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
+    """Ask the proxy of the parent process about a host; return why it is refused, or an empty string.
+
+    A parent that has ended refuses nothing.
+    """
+    name = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
+    question = b"CHECK %s %s HTTP/1.1\r\n\r\n" % (quote(name).encode() or b"localhost", str(port or "-").encode())
+    with audit_hook().pause(), contextlib.suppress(OSError):
+        with socket.create_connection((LOOPBACK, proxy_port), timeout=_HEAD_SECONDS) as connection:
+            connection.sendall(question)
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return body.decode() if b" 403 " in head else ""
+    return ""
+
+
+def _question_target(head: bytes) -> tuple[Any, ...] | None:
+    words = head.split(b"\r\n")[0].decode("latin-1").split(" ")
+    if len(words) != 4:
+        return None
+    return (unquote(words[1]), int(words[2])) if words[2].isdecimal() else (unquote(words[1]),)
+
+
+def _read_head(client: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < _LONGEST_HEAD and (more := client.recv(65_536)):
+        head += more
+    return head
+
+
+def _answer(status: str, text: str) -> bytes:
+    body = text.encode()
+    head = f"HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\n"
+    return f"{head}connection: close\r\n\r\n".encode() + body
+
+
+def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
+    """Send the request to its host, and pass bytes in both directions until one side has ended."""
+    with socket.create_connection((host, port), timeout=_HEAD_SECONDS) as server:
+        if head.startswith(b"CONNECT "):
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            server.sendall(head.partition(b"\r\n\r\n")[2])
+        else:
+            server.sendall(_request_to_the_origin(head))
+        client.settimeout(None)
+        server.settimeout(None)
+        other = {client: server, server: client}
+        while True:
+            for ready in select.select(list(other), [], [])[0]:
+                if not (data := ready.recv(65_536)):
+                    return
+                other[ready].sendall(data)
+
+
+def _request_to_the_origin(head: bytes) -> bytes:
+    """Return a request with a path in place of its absolute URL, on a connection for one answer."""
+    method, url, rest = head.split(b" ", 2)
+    _, _, path = url.partition(b"://")[2].partition(b"/")
+    version, _, headers = rest.partition(b"\r\n")
+    kept = [line for line in headers.split(b"\r\n") if not line.lower().startswith((b"connection:", b"proxy-"))]
+    return b"%s /%s %s\r\nconnection: close\r\n%s" % (method, path, version, b"\r\n".join(kept))

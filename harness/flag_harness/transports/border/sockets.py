@@ -1,0 +1,132 @@
+"""Sockets, watched: addresses, lookups of names, and what is sent over connections that are already open."""
+
+import re
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from flag_harness.transports.border.audit import Handlers, audit_hook
+from flag_harness.transports.patch import replace_attribute
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+_SENDING = ("send", "sendall", "sendmsg", "sendfile", "write")
+_HOST = rb"(?:[^@/\s]*@)?(\[[0-9a-fA-F:.]+\]|[^\s:/?#@]+)"
+_CONNECT = re.compile(rb"CONNECT " + _HOST + rb":(\d+) HTTP/1\.")
+_ABSOLUTE_URL = re.compile(rb"[A-Z]+ (https?|wss?|ftp)://" + _HOST + rb"(?::(\d+))?(?:[/?#]\S*)? HTTP/1\.")
+_SOCKS_NAME = re.compile(rb"\x05[\x01\x03]\x00\x03(.)([A-Za-z0-9._-]+)(..)", re.DOTALL)
+_SOCKS_ADDRESS = re.compile(rb"\x05[\x01\x03]\x00(?:\x01(.{4})|\x04(.{16}))(..)", re.DOTALL)
+_PORTS = {b"http": 80, b"ws": 80, b"https": 443, b"wss": 443, b"ftp": 21}
+_LONGEST_REQUEST_LINE = 8192
+
+
+def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
+    """Return handlers that call `check(host, port)` before a host is reached, and `look_up(host)` before a lookup."""
+
+    def reach(sock: Any, address: Any = None) -> None:
+        if sock.family in _INTERNET and isinstance(address, tuple):
+            check(*address[:2])
+
+    return {
+        "socket.connect": reach,
+        "socket.sendto": reach,
+        "socket.sendmsg": reach,
+        "socket.getaddrinfo": lambda host, port, *options: look_up(host, port),
+        "socket.gethostbyname": look_up,
+        "socket.gethostbyaddr": look_up,
+        "socket.getnameinfo": lambda address: check(*address[:2]),
+    }
+
+
+@contextmanager
+def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
+    """Call `check(host, port)` before a socket reaches a host: the audit event comes after the lookup of its name."""
+
+    def guard(original: Any) -> Any:
+        def reach(self: socket.socket, *arguments: Any) -> Any:
+            """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
+            if self.family in _INTERNET and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
+                check(*arguments[-1][:2])
+            return original(self, *arguments)
+
+        return reach
+
+    with ExitStack() as patches:
+        for name in ("connect", "connect_ex", "sendto"):
+            patches.enter_context(replace_attribute(socket.socket, name, guard(getattr(socket.socket, name))))
+        yield
+
+
+@contextmanager
+def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
+    """Call `check(host, port, how)` before data is sent to the other end of a socket, or to a host behind a proxy."""
+
+    def guard(original: Any, examines_data: bool) -> Any:
+        def send(self: Any, *arguments: Any, **options: Any) -> Any:
+            if self.family in _INTERNET and not audit_hook().is_paused:
+                _check_peer(self, check)
+                if examines_data and arguments and (target := proxied_target(_first_bytes(arguments[0]))):
+                    check(*target, f" through a proxy at {_peer_name(self)}")
+            return original(self, *arguments, **options)
+
+        return send
+
+    with ExitStack() as patches:
+        for kind in _socket_classes():
+            for name in _SENDING:
+                if (original := getattr(kind, name, None)) is not None:
+                    patches.enter_context(replace_attribute(kind, name, guard(original, name != "sendfile")))
+        yield
+
+
+def _socket_classes() -> tuple[type, ...]:
+    """Return the classes that send: that of `socket`, and those of `ssl` and gevent if they are loaded."""
+    modules = (("ssl", "SSLSocket"), ("gevent.socket", "socket"))
+    others = [getattr(sys.modules[module], name) for module, name in modules if module in sys.modules]
+    return (socket.socket, *others)
+
+
+def _check_peer(sock: Any, check: Callable[..., None]) -> None:
+    try:
+        host, port = sock.getpeername()[:2]
+    except OSError:
+        return  # it is not connected: its datagrams have addresses of their own
+    check(host, port, " over a connection that was open before")
+
+
+def _peer_name(sock: Any) -> str:
+    host, port = sock.getpeername()[:2]
+    return f"{host}:{port}"
+
+
+def _first_bytes(data: Any) -> bytes:
+    try:
+        first = data if isinstance(data, (bytes, bytearray, memoryview)) else next(iter(data), b"")
+        return bytes(memoryview(first).cast("B")[:_LONGEST_REQUEST_LINE])
+    except TypeError:
+        return b""  # the socket itself will refuse it
+
+
+def proxied_target(data: bytes) -> tuple[str, int] | None:
+    """Return the host and port that a request asks a proxy to reach (HTTP or SOCKS 5), or None if it is none."""
+    if data[:1] == b"\x05":
+        return _socks_target(data)
+    if found := _CONNECT.match(data):
+        return _host_name(found[1]), int(found[2])
+    if found := _ABSOLUTE_URL.match(data):
+        return _host_name(found[2]), int(found[3] or _PORTS[found[1]])
+    return None
+
+
+def _socks_target(data: bytes) -> tuple[str, int] | None:
+    if (found := _SOCKS_NAME.fullmatch(data)) and found[1][0] == len(found[2]):
+        return _host_name(found[2]), int.from_bytes(found[3], "big")
+    if found := _SOCKS_ADDRESS.fullmatch(data):
+        family, address = (socket.AF_INET, found[1]) if found[1] else (socket.AF_INET6, found[2])
+        return socket.inet_ntop(family, address), int.from_bytes(found[3], "big")
+    return None
+
+
+def _host_name(host: bytes) -> str:
+    return host.decode("latin-1").strip("[]")
