@@ -127,10 +127,9 @@ def test_a_miss_says_what_differs_and_what_to_type(project: pytest.Pytester) -> 
                 "test_get.yaml (1 interaction).",
                 "The nearest is interaction 0; it differs in:",
                 "  query: recorded [[][]], sent [[]('limit', '1')[]]",
-                "To record it with pytest-recording: pytest test_it.py::test_get --record-mode=new_episodes "
-                "-p no:flag_harness",
-                "To record it here: flag-harness cassette import cassettes/test_it/test_get.yaml --to recordings, "
-                "and use the cassette fixture instead of the mark",
+                "To record it: pytest test_it.py::test_get --record-mode=new_episodes",
+                "To match it strictly from now on: flag-harness cassette import cassettes/test_it/test_get.yaml "
+                "--to recordings, and use the cassette fixture instead of the mark",
             ],
             consecutive=True,
         )
@@ -196,7 +195,6 @@ def test_a_test_may_be_allowed_its_misses(project: pytest.Pytester) -> None:
             "vcr_config or @pytest.mark.vcr: custom_patches is not supported: only clients of httpx2 and httpx are "
             "answered",
         ),
-        ("vcr(record_mode='all')", "record mode all: vcr_marks plays cassettes and records none."),
         ("block_network(True)", "@pytest.mark.block_network takes allowed_hosts=[[]...[]] only"),
         ("block_network(hosts=['x'])", "@pytest.mark.block_network takes allowed_hosts=[[]...[]] only"),
         ("default_cassette", 'write @pytest.mark.default_cassette("NAME")'),
@@ -207,36 +205,6 @@ def test_what_is_not_supported_says_so_by_name(project: pytest.Pytester, mark: s
     run = _run(project, GET.replace("@pytest", f"@pytest.mark.{mark}\n@pytest", 1))
     run.assert_outcomes(errors=1)
     run.stdout.fnmatch_lines([f"E*UsageError: test_it.py::test_get: {message}"])
-
-
-def test_recording_is_refused_with_what_to_type(project: pytest.Pytester) -> None:
-    """Before a request is sent."""
-    run = _run(project, GET, "--record-mode=rewrite")
-    run.assert_outcomes(errors=1)
-    run.stdout.fnmatch_lines(
-        [
-            "E*UsageError: test_it.py::test_get: record mode rewrite: vcr_marks plays cassettes and records none.",
-            "E*To record it with pytest-recording: pytest test_it.py::test_get --record-mode=rewrite*no:flag_harness",
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("vcr.register_persister(None)", "vcr.register_persister is not supported: cassettes are read from files"),
-        (
-            "vcr.register_serializer('toml', None)",
-            "vcr.register_serializer('toml') is not supported: cassettes are read as YAML or JSON",
-        ),
-    ],
-)
-def test_the_hook_is_told_what_is_not_supported(project: pytest.Pytester, line: str, message: str) -> None:
-    """By the name of the method."""
-    project.makeconftest(f"def pytest_recording_configure(config, vcr):\n    {line}")
-    run = _run(project, GET)
-    run.assert_outcomes(errors=1)
-    run.stdout.fnmatch_lines([f"E*UsageError: test_it.py::test_get: vcr_config or @pytest.mark.vcr: {message}"])
 
 
 def test_the_hook_sets_what_holds_everywhere(project: pytest.Pytester) -> None:

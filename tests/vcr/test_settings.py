@@ -59,9 +59,12 @@ def test_localhost_has_four_names() -> None:
     ("options", "message"),
     [
         ({"match-on": []}, "'match-on' is not a setting of vcrpy; the nearest is 'match_on'"),
-        ({"persister": object}, "persister is not supported: cassettes are read from files"),
         ({"skip_patchers": ["httpx"]}, "skip_patchers is not supported: all clients of httpx2 and httpx are answered"),
-        ({"serializer": "toml"}, "serializer = 'toml' is not supported: cassettes are read as YAML or JSON"),
+        (
+            {"serializer": "toml"},
+            "serializer = 'toml' is not known; known are json, yaml. Register it in pytest_recording_configure: "
+            "vcr.register_serializer('toml', ...)",
+        ),
         ({"record_mode": "any"}, "record_mode = 'any' is not one of none, once, new_episodes, all, rewrite"),
         (
             {"match_on": ["bdy"]},

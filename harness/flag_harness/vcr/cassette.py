@@ -1,4 +1,4 @@
-"""A vcrpy cassette that plays its responses."""
+"""A vcrpy cassette that plays its responses, and records those that it does not hold."""
 
 import threading
 from collections import Counter
@@ -6,24 +6,28 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from flag_harness.errors import CassetteMiss
+from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import filters, responses
-from flag_harness.vcr.loading import load_interactions
+from flag_harness.vcr.interaction_hooks import apply_hooks
 from flag_harness.vcr.matchers import failing_matchers
 from flag_harness.vcr.report import miss_message
 from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
+from flag_harness.vcr.secrets import credential_headers, without_cookies
 from flag_harness.vcr.settings import VcrSettings
-from flag_harness.wire.timeline import Request, Response
+from flag_harness.vcr.storage import StoredCassette, VcrInteraction
+from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Response
 
 
 class VcrCassette:
     """A layer that answers each request with the first recorded response that matches; the fixture `vcr` yields it.
 
-    Each response is played once, unless the settings allow repeats; unplayed responses are not an error. A request
-    without a match raises `CassetteMiss`, which is also kept in `misses`; a request that a filter leaves out is passed
-    on. `advice` ends the message of a miss, and `refusal` builds the exception from it. Raises `CassetteError` naming a
-    file that cannot be read.
+    Each response is played once, unless the settings allow repeats; unplayed responses are not an error. What a request
+    without a match does depends on the record mode, as in vcrpy: it passes, and its answer is recorded, or it raises
+    `CassetteMiss`, which is also kept in `misses`. A request that a filter leaves out passes unrecorded.
+
+    `advice` ends the message of a miss, and `refusal` builds the exception from it. Raises `CassetteError` naming a
+    cassette that cannot be read.
     """
 
     def __init__(
@@ -34,27 +38,103 @@ class VcrCassette:
         advice: str = "",
         refusal: Callable[[str], CassetteMiss] = CassetteMiss,
     ) -> None:
-        self.path, self.settings = path, settings
+        self.settings = settings
         self.misses: list[CassetteMiss] = []
         self.passed_on = False
         self.play_counts: Counter[int] = Counter()
-        self._advice, self._refusal = advice, refusal
-        self._lock = threading.Lock()
-        self.data = list(self._load([path, *extra]))
+        self._file, self._advice, self._refusal = path, advice, refusal
+        self._lock = threading.RLock()
+        self._recorded: dict[int, VcrInteraction] = {}
+        self._started = 0
+        self.is_saved = False
+        self._compared_credentials: set[str] = set()
+        self.data: list[VcrInteraction] = []
+        self.rewound = self._load(extra)
 
-    def __call__(self, request: Request) -> Response | None:
-        """Return the answer to a request, or None if a filter leaves the request out."""
+    def __call__(self, request: Request) -> Response | Edit | None:
+        """Return the recorded answer; an edit that records the answer; or None if a filter leaves the request out."""
+        sent = VcrRequest.from_request(request)
         with self._lock:
-            sent = filters.apply_filters(VcrRequest.from_request(request), self.settings.request_filters)
-            if sent is None:
+            filtered = self.filter_request(sent)
+            if filtered is None:
                 self.passed_on = True
                 return None
-            index = self._next_index(sent)
-            if index is None:
-                self.misses.append(self._refusal(self._miss_message(sent)))
+            answer = self.play(filtered)
+        return responses.to_response(answer) if answer is not None else self._make_recording_edit(sent)
+
+    def play(self, filtered: VcrRequest) -> VcrResponse | None:
+        """Return the next answer to a filtered request; None if it is to be recorded. Raise a miss if neither."""
+        with self._lock:
+            index = self._next_index(filtered) if self._can_play else None
+            if index is not None:
+                self.play_counts[index] += 1
+                return self.data[index][1]
+            if self.write_protected:
+                self.misses.append(self._refusal(self._miss_message(filtered)))
                 raise self.misses[-1]
-            self.play_counts[index] += 1
-        return responses.to_response(self.data[index][1])
+        return None
+
+    def start_recording(self) -> int:
+        """Return the number under which the answer to a request that is sent now will be recorded."""
+        with self._lock:
+            self._started += 1
+            return self._started
+
+    def record(self, number: int, sent: VcrRequest, response: VcrResponse) -> None:
+        """Record an answer, filtered, unless a filter leaves it out; without credential headers."""
+        request = self.filter_request(sent)
+        filtered = responses.apply_response_filters(response, self.settings.response_filters)
+        if request is None or filtered is None:
+            return
+        credentials = credential_headers(request, sent)
+        if "headers" in self.settings.matchers:
+            self._compared_credentials.update(credentials)
+        else:
+            for name in credentials:
+                del request.headers[name]
+        with self._lock:
+            self._recorded[number] = request, without_cookies(filtered)
+            self.data.append(self._recorded[number])
+
+    def save(self) -> None:
+        """Write what was recorded, if anything was, in the order in which the requests were sent.
+
+        Raise `CassetteError` if it cannot be written, or if it would hold a key.
+        """
+        if not self._recorded:
+            return
+        if self._compared_credentials:
+            names = sorted(self._compared_credentials)
+            raise CassetteError(
+                f"{self.path} was not written: match_on compares headers, and {', '.join(names)} would be written as "
+                f"sent; add to vcr_config: filter_headers = {names!r}"
+            )
+        recorded = [interaction for _, interaction in sorted(self._recorded.items())]
+        self.settings.storage.update(self._file, lambda stored: self._combine(stored, recorded))
+        self.is_saved = True
+
+    @property
+    def can_record(self) -> bool:
+        """Whether a request without a match is sent and recorded."""
+        return not self.write_protected
+
+    @property
+    def write_protected(self) -> bool:
+        """Whether nothing is recorded: in the mode `none`, and in the mode `once` if there was a cassette."""
+        mode = self.settings.record_mode
+        return mode == "none" or (mode == "once" and self.rewound)
+
+    @property
+    def recorded_count(self) -> int:
+        """How many answers were recorded."""
+        return len(self._recorded)
+
+    @property
+    def path(self) -> str:
+        """Where the cassette is kept, as text, as in vcrpy."""
+        return str(self._file)
+
+    _path = path  # what vcrpy called it until 9.4, so suites use it
 
     def __len__(self) -> int:
         return len(self.data)
@@ -65,7 +145,7 @@ class VcrCassette:
 
     def __contains__(self, request: VcrRequest) -> bool:
         """Return whether an answer to a request is left."""
-        sent = filters.apply_filters(request, self.settings.request_filters)
+        sent = self.filter_request(request)
         return sent is not None and self._next_index(sent) is not None
 
     @property
@@ -89,32 +169,75 @@ class VcrCassette:
         return len(self.play_counts) == len(self)
 
     @property
+    def dirty(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._recorded)
+
+    @property
     def record_mode(self) -> str:
-        """The configured record mode. Nothing is recorded in any mode."""
-        return self.settings.record_mode
+        """The record mode. `rewrite` is `new_episodes`, as in pytest-recording."""
+        return "new_episodes" if self.settings.record_mode == "rewrite" else self.settings.record_mode
 
     def rewind(self) -> None:
         """Make every answer playable again."""
         self.play_counts.clear()
 
-    def _load(self, paths: list[Path]) -> Iterable[tuple[VcrRequest, VcrResponse]]:
-        for row in load_interactions(paths):
-            # if a header occurs twice, vcrpy takes the first
-            headers = dict(reversed(row.request_headers))
-            recorded = VcrRequest(row.method, row.url, row.request_body, headers)
-            request = filters.apply_filters(recorded, self.settings.request_filters)
-            response = responses.apply_response_filters(responses.to_vcr_response(row), self.settings.response_filters)
+    def filter_request(self, request: VcrRequest) -> VcrRequest | None:
+        """Return a filtered copy of a request, or None if a filter leaves it out."""
+        return filters.apply_filters(request, self.settings.request_filters)
+
+    @property
+    def _can_play(self) -> bool:
+        return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
+
+    def _load(self, extra: Iterable[Path]) -> bool:
+        """Load the cassette, unless it is to be rewritten, and the others. Return whether there was any."""
+        paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
+        stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
+        self.data = [pair for one in stored for pair in self._filter_stored(one)]
+        return bool(stored)
+
+    def _filter_stored(self, stored: StoredCassette) -> Iterable[VcrInteraction]:
+        for pair in stored.interactions:
+            hooked = apply_hooks(self.settings.load_hooks, *pair, self) if self.settings.load_hooks else pair
+            if hooked is None:
+                continue
+            request = self.filter_request(hooked[0])
+            response = responses.apply_response_filters(hooked[1], self.settings.response_filters)
             if request is not None and response is not None:
                 yield request, response
+
+    def _make_recording_edit(self, sent: VcrRequest) -> Edit:
+        """Return an edit that holds an answer back until it is complete: vcrpy's format has no part of an answer."""
+        number, pieces = self.start_recording(), list[Piece]()
+
+        def record(piece: Piece) -> Iterable[Piece]:
+            pieces.append(piece)
+            if isinstance(piece, End) and not piece.abandoned and isinstance(pieces[0], Head):
+                self.record(number, sent, responses.to_vcr_shape(tuple(pieces)))
+            return pieces if isinstance(piece, (Cut, End)) else ()
+
+        return record
+
+    def _combine(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
+        """Return what the file is to hold: what it held, unless it was recorded anew, and the new."""
+        mode = self.settings.record_mode
+        kept = [] if stored is None or mode == "rewrite" else list(self._filter_stored(stored))
+        if mode == "all":
+            kept = [pair for pair in kept if not any(self._is_same(one, pair[0]) for one, _ in recorded)]
+        both = [apply_hooks(self.settings.save_hooks, *pair, self) for pair in [*kept, *recorded]]
+        return StoredCassette([pair for pair in both if pair is not None], stored.metadata if stored else {})
+
+    def _is_same(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
+        return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_index(self, sent: VcrRequest) -> int | None:
         """Return the index of the next answer to a request, or None if none is left."""
         for index, (recorded, _) in enumerate(self.data):
-            is_playable = self.settings.repeats or not self.play_counts[index]
-            if is_playable and not failing_matchers(sent, recorded, self.settings.matchers):
+            if (self.settings.repeats or not self.play_counts[index]) and self._is_same(sent, recorded):
                 return index
         return None
 
     def _miss_message(self, sent: VcrRequest) -> str:
         played: list[Any] = [index for index in range(len(self)) if self.play_counts[index]]
-        return miss_message(sent, self.path, self.requests, played, self.settings.matchers, self._advice)
+        return miss_message(sent, self._file, self.requests, played, self.settings.matchers, self._advice)

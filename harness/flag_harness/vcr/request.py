@@ -1,6 +1,7 @@
 """A request in vcrpy's format, which a suite's matchers and `before_record_request` receive."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from flag_harness.wire.timeline import Headers, Request
@@ -114,6 +115,11 @@ class VcrRequest:
     def url(self) -> str:
         """The URL, the same as `uri`."""
         return self.uri
+
+    def _to_dict(self) -> dict[str, Any]:
+        """Return the request as it is kept. vcrpy has this method too, and the persisters of suites call it."""
+        headers = {name: [value] for name, value in self.headers.items()}
+        return {"method": self.method, "uri": self.uri, "body": self.body, "headers": headers}
 
     def __repr__(self) -> str:
         return f"<Request ({self.method}) {self.uri}>"

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import SourceInteraction
-from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
+from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, body
 
 VcrResponse: TypeAlias = dict[str, Any]
 """`{"status": {"code", "message"}, "headers": {name: [value, ...]}, "body": {"string": bytes}}`."""
@@ -17,13 +17,16 @@ ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 
 
 def to_vcr_response(row: SourceInteraction) -> VcrResponse:
-    """Convert the response of an interaction to vcrpy's format, with the standard message of its status."""
-    headers: dict[str, list[str]] = {}
-    for name, value in row.response_headers:
-        headers.setdefault(name, []).append(value)
-    known = row.status in HTTPStatus._value2member_map_
-    status = {"code": row.status, "message": HTTPStatus(row.status).phrase if known else ""}
-    return {"status": status, "headers": headers, "body": {"string": row.response_body}}
+    """Convert the response of an interaction to vcrpy's format; a status without a message gets the standard one."""
+    message = _standard_message(row.status) if row.message is None else row.message
+    return _vcr_response(row.status, message, row.response_headers, row.response_body)
+
+
+def to_vcr_shape(response: Response) -> VcrResponse:
+    """Convert a complete response to vcrpy's format, with the standard message of its status."""
+    head = response[0]
+    assert isinstance(head, Head), "a response that vcrpy's format can hold has a head"
+    return _vcr_response(head.status, _standard_message(head.status), head.headers, body(response))
 
 
 def to_response(response: VcrResponse) -> Response:
@@ -53,6 +56,17 @@ def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
     for name, value in headers:
         kept.setdefault(name, []).append(str(len(data)) if name.lower() == "content-length" else value)
     return {**response, "headers": kept, "body": {"string": data}}
+
+
+def _vcr_response(status: int, message: str, headers: Headers, data: bytes) -> VcrResponse:
+    lists: dict[str, list[str]] = {}
+    for name, value in headers:
+        lists.setdefault(name, []).append(value)
+    return {"status": {"code": status, "message": message}, "headers": lists, "body": {"string": data}}
+
+
+def _standard_message(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
 def _headers(response: VcrResponse) -> Headers:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flag_harness.errors import ConfigError
@@ -15,46 +15,48 @@ from flag_harness.vcr.filters import (
     post_data_filter,
     query_filter,
 )
+from flag_harness.vcr.interaction_hooks import InteractionHook, sensitive_data_hooks
 from flag_harness.vcr.matchers import DEFAULT_MATCHERS, MATCHERS, Matcher
 from flag_harness.vcr.responses import ResponseFilter, decompress_vcr_response
+from flag_harness.vcr.serializers import SERIALIZERS, Serializer
+from flag_harness.vcr.storage import FileStorage, PersisterStorage, Storage
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
-SERIALIZERS = ("yaml", "json")
 
 SUPPORTED = (
     "additional_matchers",
+    "after_load_interaction",
     "allow_playback_repeats",
     "allowed_hosts",
     "before_record",
     "before_record_request",
     "before_record_response",
+    "before_save_interaction",
     "cassette_library_dir",
     "decode_compressed_response",
     "filter_headers",
     "filter_nested_post_data_parameters",
     "filter_post_data_parameters",
     "filter_query_parameters",
+    "filter_sensitive_data",
     "ignore_hosts",
     "ignore_localhost",
     "match_on",
     "path_transformer",
+    "persister",
     "record_mode",
     "serializer",
 )
 IGNORED = (
-    "before_save_interaction",
     "drop_unused_requests",
     "func_path_generator",
     "inject_cassette",
     "record_on_exception",
 )
-"""Settings of vcrpy that have no effect on playing cassettes that a mark names."""
+"""Settings of vcrpy that have no effect: a mark names the cassette, and a test that fails records nothing."""
 
 UNSUPPORTED = {
-    "after_load_interaction": "use before_record_response, which is called for what is loaded too",
     "custom_patches": "only clients of httpx2 and httpx are answered",
-    "filter_sensitive_data": "write the value into the cassette, or use before_record_response",
-    "persister": "cassettes are read from files",
     "skip_patchers": "all clients of httpx2 and httpx are answered",
 }
 """Settings of vcrpy that are not supported, and what to do instead."""
@@ -62,16 +64,28 @@ UNSUPPORTED = {
 
 @dataclass(frozen=True, slots=True)
 class VcrSettings:
-    """How a cassette is played. Filters are applied to sent requests and to loaded interactions."""
+    """How a cassette is played and recorded.
+
+    Filters are applied to sent requests, and to interactions that are loaded or recorded; hooks to interactions as they
+    are saved and loaded.
+    """
 
     matchers: Mapping[str, Matcher]
     request_filters: tuple[RequestFilter, ...] = ()
     response_filters: tuple[ResponseFilter, ...] = ()
     record_mode: str = "none"
     repeats: bool = False
+    storage: Storage = field(default_factory=FileStorage)
+    save_hooks: tuple[InteractionHook, ...] = ()
+    load_hooks: tuple[InteractionHook, ...] = ()
 
 
-def parse_settings(options: Mapping[str, Any], matchers: Mapping[str, Matcher], record_mode: str) -> VcrSettings:
+def parse_settings(
+    options: Mapping[str, Any],
+    matchers: Mapping[str, Matcher],
+    record_mode: str,
+    serializers: Mapping[str, Serializer] = SERIALIZERS,
+) -> VcrSettings:
     """Parse vcrpy's options. Raise `ConfigError` naming an unknown or unsupported key or an invalid value.
 
     `matchers` are known in addition to vcrpy's; `record_mode` applies unless the options set another.
@@ -87,6 +101,9 @@ def parse_settings(options: Mapping[str, Any], matchers: Mapping[str, Matcher], 
         response_filters=tuple(_response_filters(options)),
         record_mode=mode,
         repeats=bool(options.get("allow_playback_repeats")),
+        storage=_select_storage(options, serializers),
+        save_hooks=_save_hooks(options),
+        load_hooks=_load_hooks(options),
     )
 
 
@@ -97,8 +114,29 @@ def _refuse_unsupported(options: Mapping[str, Any]) -> None:
         if key not in (*SUPPORTED, *IGNORED, *UNSUPPORTED):
             nearest = difflib.get_close_matches(str(key), SUPPORTED, n=1, cutoff=0.0)[0]
             raise ConfigError(f"{key!r} is not a setting of vcrpy; the nearest is {nearest!r}")
-    if (serializer := options.get("serializer", "yaml")) not in SERIALIZERS:
-        raise ConfigError(f"serializer = {serializer!r} is not supported: cassettes are read as YAML or JSON")
+
+
+def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serializer]) -> Storage:
+    name = options.get("serializer", "yaml")
+    if name not in serializers:
+        raise ConfigError(
+            f"serializer = {name!r} is not known; known are {', '.join(sorted(serializers))}. Register it in "
+            f"pytest_recording_configure: vcr.register_serializer({name!r}, ...)"
+        )
+    persister = options.get("persister")
+    return FileStorage(serializers[name]) if persister is None else PersisterStorage(persister, serializers[name])
+
+
+def _save_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
+    sensitive = options.get("filter_sensitive_data")
+    hide = [sensitive_data_hooks(sensitive)[0]] if sensitive else []
+    return (*_callables(options, "before_save_interaction"), *hide)
+
+
+def _load_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
+    sensitive = options.get("filter_sensitive_data")
+    restore = [sensitive_data_hooks(sensitive)[1]] if sensitive else []
+    return (*restore, *_callables(options, "after_load_interaction"))
 
 
 def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -> dict[str, Matcher]:
@@ -135,7 +173,7 @@ def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, An
         raise ConfigError(f"{key}: {error}") from None
 
 
-def _callables(options: Mapping[str, Any], key: str) -> list[Callable[[Any], Any]]:
+def _callables(options: Mapping[str, Any], key: str) -> list[Callable[..., Any]]:
     """Return the functions of an option, which may be one function or several."""
     value = options.get(key) or ()
     found = [value] if callable(value) else list(value)

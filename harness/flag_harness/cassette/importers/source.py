@@ -9,7 +9,10 @@ from flag_harness.wire.timeline import Headers
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """One request and its response, with the bodies as the file has them. `notes` are words of `fidelity`."""
+    """One request and its response, with the bodies as the file has them.
+
+    `notes` are words of `fidelity`. `message` is the status's own, or None if the file has none.
+    """
 
     method: str
     url: str
@@ -19,6 +22,7 @@ class SourceInteraction:
     response_headers: Headers
     response_body: bytes
     notes: frozenset[str] = frozenset()
+    message: str | None = None
 
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]

@@ -52,6 +52,7 @@ def _read_interaction(row: Mapping[str, Any]) -> SourceInteraction:
         response_headers=parse_headers(response.get("headers")),
         response_body=response_body,
         notes=request_notes | response_notes,
+        message=_read_message(response),
     )
 
 
@@ -66,6 +67,12 @@ def _read_url(request: Mapping[str, Any]) -> str:
 def _read_status(response: Mapping[str, Any]) -> int:
     status = response.get("status", response.get("status_code"))
     return parse_status(status.get("code") if isinstance(status, dict) else status)
+
+
+def _read_message(response: Mapping[str, Any]) -> str | None:
+    status = response.get("status")
+    message = status.get("message") if isinstance(status, dict) else None
+    return message if isinstance(message, str) else None
 
 
 def _read_body(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:

@@ -3,15 +3,20 @@
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flag_harness.errors import ConfigError
 from flag_harness.plugin.run.names import shorten_vcr_name
 from flag_harness.vcr.matchers import Matcher
+from flag_harness.vcr.serializers import SERIALIZERS, Serializer
 from flag_harness.vcr.settings import VcrSettings, parse_settings
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Filters
 
 
 class Vcr:
@@ -22,22 +27,24 @@ class Vcr:
 
     def __init__(self) -> None:
         self.__dict__["matchers"] = {}
+        self.__dict__["serializers"] = dict(SERIALIZERS)
         self.__dict__["settings"] = {}
 
     matchers: dict[str, Matcher]
+    serializers: dict[str, Serializer]
     settings: dict[str, Any]
 
     def register_matcher(self, name: str, matcher: Matcher) -> None:
         """Register a matcher for `match_on`."""
         self.matchers[name] = matcher
 
-    def register_serializer(self, name: str, serializer: object) -> NoReturn:
-        """Raise `ConfigError`: serializers are not supported."""
-        raise ConfigError(f"vcr.register_serializer({name!r}) is not supported: cassettes are read as YAML or JSON")
+    def register_serializer(self, name: str, serializer: Serializer) -> None:
+        """Register a serializer, in place of another of that name if there is one."""
+        self.serializers[name] = serializer
 
-    def register_persister(self, persister: object) -> NoReturn:
-        """Raise `ConfigError`: persisters are not supported."""
-        raise ConfigError("vcr.register_persister is not supported: cassettes are read from files")
+    def register_persister(self, persister: object) -> None:
+        """Have all cassettes loaded and saved by a persister."""
+        self.settings["persister"] = persister
 
     def __setattr__(self, name: str, value: object) -> None:
         self.settings[name] = value
@@ -62,9 +69,22 @@ def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str
     vcr = Vcr()
     try:
         node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
-        return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode)
+        return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)
     except ConfigError as error:
         raise pytest.UsageError(f"{node.nodeid}: vcr_config or @pytest.mark.vcr: {error}") from None
+
+
+def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSettings:
+    """Return the settings with the project's own filters, which come after the suite's."""
+    if not filters:
+        return settings
+    from flag_harness.vcr.secrets import project_request_filter, project_response_filter
+
+    return replace(
+        settings,
+        request_filters=(*settings.request_filters, project_request_filter(filters)),
+        response_filters=(*settings.response_filters, project_response_filter(filters)),
+    )
 
 
 def vcr_cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:

@@ -1,0 +1,78 @@
+"""vcrpy's hooks for interactions as they are saved and loaded, and `filter_sensitive_data`, which is made of them."""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from flag_harness.errors import CassetteError
+from flag_harness.vcr.request import VcrRequest
+from flag_harness.vcr.responses import VcrResponse
+
+InteractionHook: TypeAlias = Callable[..., Any]
+"""Takes a request and a response, and the cassette if it has a third parameter. Returns both, or None to leave the
+interaction out."""
+
+
+def apply_hooks(
+    hooks: Iterable[InteractionHook], request: VcrRequest, response: VcrResponse, cassette: object
+) -> tuple[VcrRequest, VcrResponse] | None:
+    """Apply the hooks to copies of a request and its response. Return None if one of them leaves them out."""
+    pair = copy.deepcopy(request), copy.deepcopy(response)
+    for hook in hooks:
+        changed = hook(*pair, cassette) if _takes_cassette(hook) else hook(*pair)
+        if changed is None:
+            return None
+        if not isinstance(changed, (tuple, list)) or len(changed) != 2:
+            name = getattr(hook, "__qualname__", repr(hook))
+            raise CassetteError(f"the hook {name} must return (request, response) or None, not {changed!r:.40}")
+        pair = changed[0], changed[1]
+    return pair
+
+
+def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
+    """Return the hooks that replace values by placeholders when saving, and placeholders by values when loading.
+
+    `sensitive` maps placeholders to values, or to functions of the request and the response; pairs are accepted too.
+    """
+    entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
+
+    def hide(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+        return _replace(request, response, [(value, name) for name, value in entries])
+
+    def restore(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+        return _replace(request, response, [(name, value) for name, value in entries])
+
+    return hide, restore
+
+
+def _replace(
+    request: VcrRequest, response: VcrResponse, replacements: Iterable[tuple[Any, Any]]
+) -> tuple[VcrRequest, VcrResponse]:
+    for pair in replacements:
+        found = [str(one(request, response) if callable(one) else one) for one in pair if one is not None]
+        if len(found) == 2 and all(found):
+            values = _replace_text(request._to_dict(), *found)
+            headers = {name: one[0] for name, one in values["headers"].items()}
+            request = VcrRequest(values["method"], values["uri"], values["body"], headers)
+            response = _replace_text(response, *found)
+    return request, response
+
+
+def _replace_text(value: Any, text: str, new: str) -> Any:
+    """Replace a text everywhere in nested values, in bytes too."""
+    if isinstance(value, str):
+        return value.replace(text, new)
+    if isinstance(value, bytes):
+        return value.replace(text.encode(), new.encode())
+    if isinstance(value, dict):
+        return {key: _replace_text(one, text, new) for key, one in value.items()}
+    return [_replace_text(one, text, new) for one in value] if isinstance(value, list) else value
+
+
+def _takes_cassette(hook: InteractionHook) -> bool:
+    try:
+        inspect.signature(hook).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""Serializers: how a cassette of vcrpy is written as text. Those of a suite have vcrpy's interface."""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from flag_harness.cassette.importers.document import parse_document
+from flag_harness.cassette.importers.limits import Limits
+from flag_harness.errors import CassetteError, require_extra
+
+Document = dict[str, Any]
+"""`{"version": 1, "interactions": [{"request": {...}, "response": {...}}, ...]}`, with texts or bytes as bodies."""
+
+
+class Serializer(Protocol):
+    """Reads and writes the text of a cassette. A module with these two functions is one too."""
+
+    def deserialize(self, text: str, /) -> Any: ...
+
+    def serialize(self, document: Document, /) -> str: ...
+
+
+class YamlSerializer:
+    """Writes the same YAML as vcrpy, and reads YAML or JSON."""
+
+    def deserialize(self, text: str) -> Any:
+        """Parse the text. Raise `ValueError` if it is neither."""
+        return parse_document(text.encode("utf-8"), Limits())
+
+    def serialize(self, document: Document) -> str:
+        """Return the YAML."""
+        with require_extra("vcr"):
+            import yaml
+
+        text: str = yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+        return text
+
+
+class JsonSerializer:
+    """Writes the same JSON as vcrpy, and reads YAML or JSON."""
+
+    def deserialize(self, text: str) -> Any:
+        """Parse the text. Raise `ValueError` if it is neither."""
+        return parse_document(text.encode("utf-8"), Limits())
+
+    def serialize(self, document: Document) -> str:
+        """Return the JSON. Raise `CassetteError` if a body is not text."""
+        try:
+            return json.dumps(document, indent=4) + "\n"
+        except TypeError as error:
+            raise CassetteError(
+                f"JSON cannot hold it ({error}), because a body is not text; use serializer = 'yaml'"
+            ) from None
+
+
+SERIALIZERS: Mapping[str, Serializer] = MappingProxyType({"yaml": YamlSerializer(), "json": JsonSerializer()})
+"""The serializers that need not be registered, by their names."""

@@ -1,0 +1,181 @@
+"""Where cassettes of vcrpy are kept: in files, or wherever a suite's own persister keeps them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from flag_harness.cassette.file.lock import lock_parent_folder
+from flag_harness.cassette.importers import vcrpy
+from flag_harness.cassette.importers.document import parse_document
+from flag_harness.cassette.importers.limits import Limits
+from flag_harness.errors import CassetteError, MissingExtraError
+from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.vcr.request import VcrRequest
+from flag_harness.vcr.responses import VcrResponse, to_vcr_response
+from flag_harness.vcr.secrets import refuse_secrets
+from flag_harness.vcr.serializers import SERIALIZERS, Document, Serializer
+
+VcrInteraction: TypeAlias = tuple[VcrRequest, VcrResponse]
+"""A request and its response, in vcrpy's format."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCassette:
+    """What is kept: the interactions, and the values that vcrpy stores beside them."""
+
+    interactions: list[VcrInteraction]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Storage(Protocol):
+    """Loads and updates cassettes. Both raise `CassetteError` that names the cassette."""
+
+    def load(self, path: Path) -> StoredCassette | None:
+        """Return the cassette, or None if there is none."""
+        ...
+
+    def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
+        """Replace what is kept by what `combine` makes of it, completely or not at all."""
+        ...
+
+
+class Persister(Protocol):
+    """A suite's own storage, with vcrpy's interface."""
+
+    def load_cassette(self, path: str, /, serializer: Serializer) -> Any: ...
+
+    def save_cassette(self, path: str, document: Any, /, serializer: Serializer) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileStorage:
+    """Keeps each cassette in a file."""
+
+    serializer: Serializer = SERIALIZERS["yaml"]
+
+    def load(self, path: Path) -> StoredCassette | None:
+        """Return the cassette, or None if the file is missing or empty."""
+        if not path.is_file():
+            return None
+        try:
+            data = read_regular_file(path, Limits().file)
+            return self._parse(data) if data.strip() else None
+        except (OSError, ValueError, RecursionError) as error:
+            raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
+
+    def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
+        """Write the file. Raise `CassetteError` if it would hold a key, or could not be read again."""
+        with lock_parent_folder(path):
+            data = self._serialize(path, combine(self.load(path)))
+            try:
+                parsed = self._parse(data)
+            except (ValueError, RecursionError) as error:
+                raise CassetteError(f"{path} was not written, because it could not be read again: {error}") from None
+            refuse_secrets(path, parsed.interactions)
+            try:
+                write_atomically(path, data)
+            except OSError as error:
+                raise CassetteError(f"{path} was not written: {error}") from None
+
+    def _parse(self, data: bytes) -> StoredCassette:
+        is_own = self.serializer in SERIALIZERS.values()
+        document = (
+            parse_document(data, Limits()) if is_own else _call(self.serializer.deserialize, data.decode("utf-8"))
+        )
+        rows = document.get("interactions") if isinstance(document, dict) else document
+        if not isinstance(rows, list):
+            raise ValueError("it has no list of interactions")  # noqa: TRY004 - a value read from a file
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        return StoredCassette([_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
+
+    def _deserialize(self, data: bytes) -> Any:
+        """Parse a file. Ours may be in any Unicode encoding."""
+        if self.serializer in SERIALIZERS.values():
+            return parse_document(data, Limits())
+        return _call(self.serializer.deserialize, data.decode("utf-8"))
+
+    def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
+        document: Document = {"version": 1, "interactions": list(map(_row, cassette.interactions))}
+        if cassette.metadata:
+            document["metadata"] = cassette.metadata
+        try:
+            text: str = _call(self.serializer.serialize, document)
+            data = text.encode("utf-8")
+        except (CassetteError, ValueError) as error:
+            raise CassetteError(f"{path} was not written: {error}") from None
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class PersisterStorage:
+    """Keeps cassettes where a suite's persister keeps them. Writing completely or not at all is the persister's job."""
+
+    persister: Persister
+    serializer: Serializer = SERIALIZERS["yaml"]
+
+    def load(self, path: Path) -> StoredCassette | None:
+        """Return the cassette, or None if the persister raises vcrpy's `CassetteNotFoundError`."""
+        try:
+            requests, responses, *metadata = self.persister.load_cassette(str(path), serializer=self.serializer)
+        except Exception as error:
+            if "CassetteNotFoundError" in [kind.__name__ for kind in type(error).__mro__]:
+                return None
+            raise CassetteError(f"{path}: the persister cannot load it: {_describe(error)}") from error
+        pairs = zip(map(_request, requests), responses, strict=True)
+        return StoredCassette(list(pairs), metadata[0] if metadata else {})
+
+    def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
+        """Have the persister save the cassette. Raise `CassetteError` if it would hold a key."""
+        cassette = combine(self.load(path))
+        refuse_secrets(path, cassette.interactions)
+        document = {
+            "requests": [request for request, _ in cassette.interactions],
+            "responses": [response for _, response in cassette.interactions],
+            **({"metadata": cassette.metadata} if cassette.metadata else {}),
+        }
+        try:
+            self.persister.save_cassette(str(path), document, serializer=self.serializer)
+        except Exception as error:
+            raise CassetteError(f"{path}: the persister cannot save it: {_describe(error)}") from error
+
+
+def _interaction(row: Any) -> VcrInteraction:
+    headers = dict(reversed(row.request_headers))  # if a header occurs twice, vcrpy takes the first
+    return VcrRequest(row.method, row.url, row.request_body, headers), to_vcr_response(row)
+
+
+def _request(request: Any) -> VcrRequest:
+    """Convert a request of vcrpy, whose body may be a file."""
+    body = request.body.read() if hasattr(request.body, "read") else request.body
+    return VcrRequest(request.method, request.uri, body, dict(request.headers))
+
+
+def _row(interaction: VcrInteraction) -> dict[str, Any]:
+    request, response = interaction[0]._to_dict(), dict(interaction[1])
+    body = response.get("body")
+    if isinstance(body, dict) and "string" in body:
+        response["body"] = {**body, "string": _text_or_bytes(body["string"])}
+    return {"request": {**request, "body": _text_or_bytes(request["body"])}, "response": response}
+
+
+def _text_or_bytes(data: Any) -> Any:
+    """Decode UTF-8, or return the value unchanged: YAML writes bytes as `!!binary`."""
+    try:
+        return data.decode("utf-8") if isinstance(data, bytes) else data
+    except UnicodeDecodeError:
+        return data
+
+
+def _call(function: Callable[[Any], Any], argument: Any) -> Any:
+    """Call a serializer. Raise `ValueError` that describes whatever its code raises."""
+    try:
+        return function(argument)
+    except (ValueError, RecursionError, CassetteError, MissingExtraError):
+        raise
+    except Exception as error:  # a suite's own code
+        raise ValueError(_describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
