@@ -74,7 +74,7 @@ def _found(interaction: Interaction) -> list[str]:
     return list(map(str, scan_cassette(ENVELOPE, [interaction])))
 
 
-@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("kind", KEYS)
 def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: str) -> None:
     """In a request's JSON; only its beginning is shown."""
     interaction = _interaction({"messages": [{"role": "user", "content": f"Use {KEYS[kind]} please."}]})

@@ -33,7 +33,7 @@ def test_ask(cassette):
     where = os.environ["PLANTED_IN"]
     client = anthropic.Anthropic(
         max_retries=0,
-        default_query={"token": secret} if where == "query" else None,
+        default_query={"session": secret} if where == "query" else None,
         default_headers={"anthropic-beta": secret} if where == "request header" else None,
     )
     asked = dict(model="claude-haiku-4-5", max_tokens=100, messages=[{"role": "user", "content": "Hello."}])

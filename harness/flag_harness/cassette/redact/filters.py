@@ -1,6 +1,5 @@
 """Filters: remove what must not be stored from requests and responses, before matching, showing and writing."""
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, decode_base64, parse_json_parts
+from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import (
     REDACTED,
     TextEdit,
@@ -21,6 +20,7 @@ from flag_harness.cassette.redact.edits import (
     redaction_edits,
     split_edits,
 )
+from flag_harness.cassette.redact.encodings import hidden_edits
 from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.cassette.redact.named_values import header_value_pattern, json_value_pattern, query_value_pattern
 from flag_harness.errors import ConfigError
@@ -129,7 +129,7 @@ class Filters:
         return _rules(self.json, self.patterns)
 
     def _redact(self, text: str) -> str:
-        return str(edit_text(text, redaction_edits(self._rules.spans(text))))
+        return str(edit_text(text, self._rules.text_edits(text)))
 
     def _filter_headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
@@ -176,11 +176,17 @@ class _Rules(NamedTuple):
     paths: tuple[re.Pattern[str], ...]
     patterns: tuple[re.Pattern[str], ...]
 
-    def spans(self, text: str, paths: Iterable[str] = ()) -> list[tuple[int, int]]:
-        """Return the (start, stop) spans of a text to redact: all of it if a filter matches one of its JSON paths."""
-        if any(rule.match(path) for rule in self.paths for path in paths):
-            return [(0, len(text))]
-        return [match.span() for pattern in self.patterns for match in pattern.finditer(text)]
+    def is_redacted(self, paths: Iterable[str]) -> bool:
+        """Return whether a filter matches any of the JSON paths of a text."""
+        return any(rule.match(path) for rule in self.paths for path in paths)
+
+    def find(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield the start, stop and pattern of each match."""
+        return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
+
+    def text_edits(self, text: str) -> list[TextEdit]:
+        """Return the edits of a text, also of what it hides behind escapes, in base64 or in gzip."""
+        return hidden_edits(text, self.find) if self.patterns else []
 
     def edits(self, body: str) -> list[TextEdit]:
         """Return the edits that redact a body, sorted by position."""
@@ -195,7 +201,11 @@ class _Rules(NamedTuple):
     def _edits(self, document: str, texts: Iterable[BodyText], all_texts: bool = False) -> Iterator[TextEdit]:
         """Yield the edits of a document: those of each text, and of whole texts that a pattern with quotes spans."""
         spanned = [
-            match.span() for pattern in self.patterns if '"' in pattern.pattern for match in pattern.finditer(document)
+            match.span()
+            for pattern in self.patterns
+            if '"' in pattern.pattern
+            for match in pattern.finditer(document)
+            if '"' in match[0]
         ]
         for text in texts:
             is_whole = all_texts or any(
@@ -211,15 +221,9 @@ class _Rules(NamedTuple):
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
             return sorted(self._edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
-        spans = [(0, len(value))] if is_whole else self.spans(value, text.paths)
-        return redaction_edits(spans) if spans else self._base64_edits(value)
-
-    def _base64_edits(self, value: str) -> list[TextEdit]:
-        """Return the edit of a base64 text whose decoded content must change."""
-        if (inner := decode_base64(value)) is None or not (spans := self.spans(inner)):
-            return []
-        left = str(edit_text(inner, redaction_edits(spans))).encode(*UTF8)
-        return [TextEdit(0, len(value), base64.b64encode(left).decode("ascii"))]
+        if is_whole or self.is_redacted(text.paths):
+            return redaction_edits([(0, len(value))])
+        return self.text_edits(value)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,241 @@
+"""Encodings in which a text hides another one: escapes, base64, UTF-16 and gzip, at any depth.
+
+A search sees through all of them; an edit of what is inside becomes an edit of the text itself.
+"""
+
+import binascii
+import gzip
+import html
+import re
+from array import array
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+
+from flag_harness.cassette.redact.body_texts import UTF8
+from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text
+from flag_harness.wire.decompression import codecs
+
+DEPTH = 4
+"""How many encodings may be nested. Percent-encoded base64 of gzip of JSON has three."""
+EXPANDED_LIMIT = 32 << 20
+"""The most bytes of a compressed part that are searched."""
+
+Finder = Callable[[str], Iterable[tuple[int, int, str]]]
+"""Yields the start, the stop and the kind of everything in a text that must not be stored."""
+SEPARATOR = " \x02 "
+"""Stands between texts that are searched together, so that none runs into the next."""
+
+_UNIT = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%[0-9A-Fa-f]{2}|\0|=\r?\n|=[0-9A-F]{2}"
+    r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|[0-7]{3}|[^0-9\0])"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+)
+"""One character as something else writes it: a terminal, a URL, a programming language, HTML, UTF-16, MIME."""
+_MARKS = ("\\", "%", "&", "\x1b", "\0", "=")
+_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
+_NOT_BASE64 = re.compile(r"[\s=]+")
+_SHORTEST_EDITED, _SHORTEST_SEARCHED = 12, 24
+"""The shortest base64 that is decoded, in characters: a pattern may match little, a key has 18 bytes."""
+_GZIP = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A text and what it reads as without its escapes. `below` is the level from which it was decoded."""
+
+    text: str
+    below: "Level | None" = None
+    offsets: list["array[int]"] = field(default_factory=list)
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the span in the original text of a span in this one."""
+        if self.below is None or start >= stop:
+            return start, stop
+        if not self.offsets:
+            self.offsets.extend(_offsets(self.below.text))
+        starts, stops = self.offsets
+        return self.below.span(starts[start], stops[stop - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRun:
+    """Some characters of a text that encode another text; `encode` encodes a changed one."""
+
+    start: int
+    stop: int
+    text: str
+    encode: Callable[[str], str]
+    is_text: bool = True
+
+
+def levels(text: str, is_text: bool = True) -> Iterator[Level]:
+    """Yield the text, then what it reads as after each round of removing escapes; of binary data, the text only."""
+    level = Level(text)
+    for _ in range(DEPTH + 1):
+        yield level
+        if not is_text or not any(mark in level.text for mark in _MARKS):
+            return
+        plain = _UNIT.sub(_decode_unit, level.text)
+        if plain == level.text:
+            return
+        level = Level(plain, level)
+
+
+@lru_cache(maxsize=4)
+def _base64_pattern(shortest: int) -> re.Pattern[str]:
+    """Return a pattern for base64, also for lines of it, which only spaces may indent."""
+    letters = "[A-Za-z0-9+/_-]"
+    line_end = r"\r?\n[ \t]*"
+    lines = rf"(?:{letters}{{40,}}+{line_end}(?!--))++{letters}*+"
+    return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
+
+
+def encoded_runs(text: str, shortest: int) -> Iterator[EncodedRun]:
+    """Yield the parts of a text that are base64 or gzip, decoded."""
+    for magic, codec in _GZIP:
+        yield from _gzip_runs(text, magic, codec)
+    for match in _base64_pattern(shortest).finditer(text):
+        yield from _base64_runs(match)
+
+
+def hidden_edits(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> list[TextEdit]:
+    """Return the edits that redact what `find` finds in a text, however the text encodes it."""
+    edits: list[TextEdit] = []
+    for level in levels(text, is_text):
+        for start, stop, _ in find(level.text):
+            edits.append(_redaction(text, *level.span(start, stop)))
+        for run in encoded_runs(level.text, _SHORTEST_EDITED) if depth else ():
+            if inner := hidden_edits(run.text, find, depth - 1, run.is_text):
+                new = run.encode(edit_text(run.text, inner))
+                edits.append(TextEdit(*level.span(run.start, run.stop), new))
+    return _merge(edits)
+
+
+def first_hidden(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> tuple[int, int, str, str] | None:
+    """Return the start, stop, kind and value of the first thing that `find` finds however encoded, or None."""
+    for level in levels(text, is_text):
+        for start, stop, kind in find(level.text):
+            return *level.span(start, stop), kind, level.text[start:stop]
+        for run in encoded_runs(level.text, _SHORTEST_SEARCHED) if depth else ():
+            if inner := first_hidden(run.text, find, depth - 1, run.is_text):
+                return *level.span(run.start, run.stop), *inner[2:]
+    return None
+
+
+def hides_any(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> bool:
+    """Return whether `find` finds anything in a text, however encoded. Takes one pass for each depth."""
+    for level in levels(text, is_text):
+        if any(True for _ in find(level.text)):
+            return True
+        inner: dict[bool, list[str]] = {}
+        for run in encoded_runs(level.text, _SHORTEST_SEARCHED) if depth else ():
+            inner.setdefault(run.is_text, []).append(run.text)
+        if any(hides_any(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
+            return True
+    return False
+
+
+def _merge(edits: list[TextEdit]) -> list[TextEdit]:
+    """Return the edits in order; those that overlap become one."""
+    merged: list[TextEdit] = []
+    for edit in sorted(edits):
+        if edit.start == edit.stop:
+            continue
+        if merged and edit.start < merged[-1].stop:
+            if edit != merged[-1]:
+                merged[-1] = TextEdit(merged[-1].start, max(edit.stop, merged[-1].stop), merged[-1].new)
+                if merged[-1].new != edit.new:
+                    merged[-1] = merged[-1]._replace(new=REDACTED)
+        elif merged and edit.start == merged[-1].stop and edit.new == merged[-1].new == REDACTED:
+            merged[-1] = merged[-1]._replace(stop=edit.stop)
+        else:
+            merged.append(edit)
+    return merged
+
+
+def _redaction(text: str, start: int, stop: int) -> TextEdit:
+    """Return the edit that redacts a span, in UTF-16 if that is what the span is written in."""
+    wide = text.count("\0", start, stop) * 2 >= stop - start - 1 > 0
+    return TextEdit(start, stop, "\0".join(REDACTED) if wide else REDACTED)
+
+
+def _decode_unit(unit: re.Match[str]) -> str:
+    """Return the character that an escape stands for; a colour stands for a space if it begins a word."""
+    text = unit[0]
+    match text[0]:
+        case "\x1b":
+            return ""
+        case "\0":
+            return ""
+        case "%":
+            return chr(int(text[1:], 16))
+        case "=":
+            return chr(int(text[1:], 16)) if text[1] not in "\r\n" else ""
+        case "&":
+            return html.unescape(text)
+    kind = text[1]
+    if kind in "xuU" and len(text) > 2:
+        return chr(min(int(text[2:].strip("{}"), 16), 0x10FFFF))
+    return chr(int(text[1:], 8)) if kind in "01234567" else _CONTROLS.get(kind, kind)
+
+
+def _offsets(text: str) -> tuple["array[int]", "array[int]"]:
+    """Return where each character of the decoded text starts and stops in `text`."""
+    starts, stops, position = array("Q"), array("Q"), 0
+    for unit in _UNIT.finditer(text):
+        starts.extend(range(position, unit.start()))
+        stops.extend(range(position + 1, unit.start() + 1))
+        position = unit.end()
+        for _ in _decode_unit(unit):
+            starts.append(unit.start())
+            stops.append(position)
+    starts.extend(range(position, len(text)))
+    stops.extend(range(position + 1, len(text) + 1))
+    return starts, stops
+
+
+def _base64_runs(match: re.Match[str]) -> Iterator[EncodedRun]:
+    """Yield what the characters decode to, from each of four positions: words before it may run into it."""
+    packed = _NOT_BASE64.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
+    url_safe = "-" in packed or "_" in packed
+    standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
+    for phase in range(4):
+        data = binascii.a2b_base64(_padded(standard[phase:]))
+        try:
+            text, codec = data.decode("utf-8"), UTF8
+        except UnicodeDecodeError:
+            text, codec = data.decode("latin-1"), ("latin-1", "replace")
+        encode = partial(_encode_base64, before=match[0][:phase], codec=codec, url_safe=url_safe)
+        is_text = codec is UTF8 or text.count("\0") * 4 > len(text)
+        yield EncodedRun(match.start(), match.end(), text, encode, is_text)
+
+
+def _padded(text: str) -> str:
+    cut = len(text) - (len(text) % 4 == 1)
+    return text[:cut] + "=" * (-cut % 4)
+
+
+def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: bool) -> str:
+    packed = b64encode(text.encode(*codec)).decode("ascii")
+    return before + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)
+
+
+def _gzip_runs(text: str, magic: str, codec: tuple[str, str]) -> Iterator[EncodedRun]:
+    start = text.find(magic)
+    while start >= 0:
+        data = text[start:].encode(codec[0], "replace" if codec[1] == "strict" else codec[1])
+        member = codecs("gzip")[0]()
+        try:
+            plain = member.decompress(data, EXPANDED_LIMIT)
+        except Exception:  # the three bytes begin something else
+            plain, size = b"", len(magic)
+        else:
+            size = len(data[: len(data) - len(member.unused_data)].decode(*codec))
+            yield EncodedRun(start, start + size, plain.decode(*UTF8), partial(_encode_gzip, codec=codec))
+        start = text.find(magic, start + size)
+
+
+def _encode_gzip(text: str, codec: tuple[str, str]) -> str:
+    return gzip.compress(text.encode(*UTF8), mtime=0).decode(*codec)

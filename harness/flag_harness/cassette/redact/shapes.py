@@ -1,0 +1,252 @@
+"""The shapes of keys, as their providers document them, and quick hints that a text may contain one."""
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+_KEY_NAME = (
+    r"(?:api|access|secret|private|account|signing|encryption|master|auth|service|subscription|shared|storage|license)"
+    r"[_-]?(?:access[_-]?)?key|(?:client|app|consumer|webhook|jwt)[_-]?secret|secret(?:[_-]?token)?|credentials?"
+    r"|(?:access|auth|refresh|id|session|security|bearer|bot|api|private|personal[_-]access|deploy|oauth)[_-]?token"
+    r"|(?:sas|x-vault|x-auth)[_-]token|connection[_-]?string|sessionid"
+)
+"""The names of fields, variables and parameters that hold a credential."""
+_PASSWORD_NAME = r"pass(?:word|wd|phrase)|pwd|PGPASSWORD"
+_ASSIGN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
+_MIXED = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
+
+SHAPES: Mapping[str, str] = MappingProxyType(
+    {
+        "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
+        r"(?:[\s\S]*?-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|[\s\S]*)",
+        "a bearer token": r"(?i:bearer)\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*",
+        "a basic authorization": r"(?i:authorization|proxy-authorization)\W{1,6}(?i:basic)\s+[A-Za-z0-9+/_-]{10,}={0,2}"
+        r"|(?i:basic)\s+(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{14,}={1,2}",
+        "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
+        r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
+        "an Anthropic key": r"sk-ant-[A-Za-z0-9_-]{12,}",
+        "a Langfuse key": rf"[sp]k-lf-{_UUID}",
+        "a Helicone key": r"sk-helicone-[A-Za-z0-9-]{16,}",
+        "an OpenAI key": r"sk-(?:(?:proj|svcacct|admin|None|or-v1|or)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20,})",
+        "an AWS access key id": r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9+=_-]|/(?![0-9]{8}/))",
+        "an AWS secret key": r'(?i:(?:aws_?)?secret_?access_?key|aws_?secret(?:_?key)?)[\s"=:\\]{1,8}'
+        r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+        "an AWS session token": r"(?i:x-amz-security-token|(?:aws_?)?session_?token|<sessiontoken>)"
+        r"[\s\x22\x27=:\\]{0,8}"
+        r"[A-Za-z0-9/+=%]{60,}",
+        "an AWS signature": r"(?i:(?:x-amz-)?signature)=[0-9a-f]{64}",
+        "a Bedrock key": r"ABSK[A-Za-z0-9+/]{60,}=*|bedrock-api-key-[A-Za-z0-9+/=]{40,}",
+        "a Google API key": r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9])",
+        "a Google access token": r"ya29\.[A-Za-z0-9_-]{20,}",
+        "a Google OAuth secret": r"GOCSPX-[A-Za-z0-9_-]{20,}",
+        "a Google refresh token": r"1//0[A-Za-z0-9_-]{30,}",
+        "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}",
+        "a GitLab token": r"gl(?:pat|ptt|dt|rt|cbt|oas|soat|ft|imt|agent|ffct|rtr)-[A-Za-z0-9_.-]{20,}",
+        "a Bitbucket token": r"ATBB[A-Za-z0-9_=-]{20,}",
+        "an Atlassian token": r"ATATT3x[A-Za-z0-9_=-]{20,}",
+        "a Slack token": r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xox[ep]\.xox[bp]-[A-Za-z0-9-]{20,}|xapp-[A-Za-z0-9-]{20,}",
+        "a Slack webhook": r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9_/]{18,}",
+        "a Discord webhook": r"discord(?:app)?\.com/api/webhooks/[0-9]{15,}/[A-Za-z0-9_-]{40,}",
+        "a Teams webhook": rf"webhook\.office\.com/webhookb2/{_UUID}@{_UUID}/IncomingWebhook/[A-Za-z0-9]{{20,}}",
+        "a Discord bot token": r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
+        "a Telegram bot token": r"[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}",
+        "a Stripe key": r"[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/]{24,}=*",
+        "a Clerk or ElevenLabs key": r"sk_[0-9a-f]{48}",
+        "a Square token": r"sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{60}",
+        "a Shopify token": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+        "a Plaid token": rf"access-(?:sandbox|development|production)-{_UUID}",
+        "a Razorpay key": r"rzp_(?:live|test)_[A-Za-z0-9]{14,}",
+        "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}",
+        "a Groq key": r"gsk_[A-Za-z0-9]{40,}",
+        "an xAI key": r"xai-[A-Za-z0-9]{40,}",
+        "a Perplexity key": r"pplx-[A-Za-z0-9]{32,}",
+        "a Tavily key": r"tvly-[A-Za-z0-9-]{20,}",
+        "a Replicate token": r"r8_[A-Za-z0-9]{30,}",
+        "a Fireworks key": r"fw_[A-Za-z0-9]{20,}",
+        "a Cerebras key": r"csk-[A-Za-z0-9]{30,}",
+        "an NVIDIA key": r"nvapi-[A-Za-z0-9_-]{30,}",
+        "a Voyage key": r"(?:pa|al)-[A-Za-z0-9_-]{40,46}(?![A-Za-z0-9_-])",
+        "a Jina key": r"jina_[A-Za-z0-9_-]{32,}",
+        "a Pinecone key": r"pcsk_[A-Za-z0-9_]{30,}",
+        "a LangSmith key": r"ls(?:v2)?_(?:pt|sk|_)_?[A-Za-z0-9]{20,}(?:_[A-Za-z0-9]+)?",
+        "a Llama Cloud key": r"llx-[A-Za-z0-9]{20,}",
+        "a Weights & Biases key": r"wandb_v[0-9]_[A-Za-z0-9_]{20,}|(?i:wandb[_-]api[_-]key)\W{1,6}[0-9a-f]{40}",
+        "a Firecrawl key": r"fc-[0-9a-f]{32}",
+        "an E2B key": r"e2b_[0-9a-f]{32,}",
+        "a Modal token": r"a[ks]-[A-Za-z0-9]{22}(?![A-Za-z0-9_-])",
+        "a Databricks token": r"dapi[0-9a-f]{32}(?:-[0-9])?",
+        "a Snowflake or Grafana token": r"gl(?:c|sa)_[A-Za-z0-9+/_]{30,}={0,2}",
+        "a Vault token": r"hv[sbr]\.[A-Za-z0-9_-]{20,}|(?i:vault[_-]token)\W{1,6}s\.[A-Za-z0-9]{24}",
+        "a Terraform token": r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}",
+        "a Notion token": r"ntn_[A-Za-z0-9]{30,}|secret_[A-Za-z0-9]{43}",
+        "a Linear key": r"lin_(?:api|oauth)_[A-Za-z0-9]{30,}",
+        "an Airtable token": r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}",
+        "a Figma token": r"fig[dou]r?_[A-Za-z0-9_-]{30,}",
+        "a HubSpot token": rf"pat-(?:na|eu|ap)[0-9]-{_UUID}",
+        "a Typeform token": r"tfp_[A-Za-z0-9_.-]{40,}",
+        "a Contentful token": r"CFPAT-[A-Za-z0-9_-]{40,}",
+        "an npm token": r"npm_[A-Za-z0-9]{36}",
+        "a PyPI token": r"pypi-[A-Za-z0-9_-]{50,}",
+        "a RubyGems key": r"rubygems_[0-9a-f]{40,}",
+        "a crates.io token": r"cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
+        "a Docker token": r"dckr_[op]at_[A-Za-z0-9_-]{20,}",
+        "an Artifactory key": r"AKCp[A-Za-z0-9]{60,}",
+        "a SendGrid key": r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+        "a Twilio key": r"(?:SK|AC)[0-9a-f]{32}(?![A-Za-z0-9])",
+        "a Mailgun key": r"key-[0-9a-f]{32}",
+        "a Mailchimp key": r"[0-9a-f]{32}-us[0-9]{1,2}(?![A-Za-z0-9])",
+        "a Resend key": r"re_[A-Za-z0-9]{8,}_[A-Za-z0-9]{20,}",
+        "a Brevo key": r"xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}",
+        "a Postmark, Postman or New Relic key": r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}|NR(?:AK|JS|II|RA)-[A-Za-z0-9_-]{20,}",
+        "a Datadog key": r"(?i:(?:dd|datadog)[_-](?:api|app|application)[_-]key)\W{1,6}[0-9a-f]{32,40}",
+        "a Sentry token": r"sntry[su]_[A-Za-z0-9+/_=-]{30,}",
+        "a PostHog key": r"phx_[A-Za-z0-9]{30,}",
+        "a LaunchDarkly key": rf"(?:sdk|api)-{_UUID}",
+        "a Honeycomb key": r"hca?(?:ik|mk|lk)_[A-Za-z0-9]{26,}",
+        "a Sonar token": r"sq[pua]_[0-9a-f]{40}",
+        "a CircleCI token": r"CCIPAT_[A-Za-z0-9]{16,}_[0-9a-f]{40}",
+        "a Buildkite token": r"bk(?:ua|at|ct)_[A-Za-z0-9]{30,}",
+        "a Doppler token": r"dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9_.-]{30,}",
+        "a DigitalOcean token": r"do[opr]_v1_[0-9a-f]{64}",
+        "a Fly token": r"fo1_[A-Za-z0-9_-]{30,}|fm[12][a-z]?_[A-Za-z0-9+/_-]{40,}=*",
+        "a Heroku key": r"HRKU-[A-Za-z0-9_-]{30,}",
+        "a Netlify token": r"nfp_[A-Za-z0-9]{30,}",
+        "a Vercel token": r"vc[pkair]_[A-Za-z0-9]{20,}|(?i:vercel_(?:api_)?token)\W{1,6}[A-Za-z0-9]{24}",
+        "a Supabase key": r"sbp_[0-9a-f]{40}|sb_secret_[A-Za-z0-9_-]{20,}",
+        "a PlanetScale secret": r"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.-]{30,}",
+        "a Prefect, Pulumi or Infracost key": r"pn[ub]_[A-Za-z0-9]{30,}|pul-[0-9a-f]{40}|ico-[A-Za-z0-9]{32}",
+        "a Dropbox token": r"sl\.(?:u\.)?[A-Za-z0-9_-]{60,}",
+        "a Facebook token": r"(?<![+/])EAA[CGBJM][A-Za-z0-9]{40,}(?![A-Za-z0-9+/=])",
+        "an Okta token": r"(?i:ssws)\s+00[A-Za-z0-9_-]{40}",
+        "an age key": r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
+        "an Azure key": r"(?i:accountkey|sharedaccesskey)=[A-Za-z0-9+/%]{40,}={0,2}"
+        r"|[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"
+        r"|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{10}AAA[A-Za-z0-9]{11}[A-Za-z0-9]{4}"
+        r"|(?i:ocp-apim-subscription-key|azure[a-z_]*key)\W{1,6}[0-9a-f]{32}",
+        "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
+        "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+        r"|eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_KEY_NAME})){_ASSIGN}"
+        rf"{_MIXED}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
+        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGN}{_MIXED}[A-Za-z0-9_.~+/%-]{{20,}}=*",
+        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_PASSWORD_NAME})){_ASSIGN}"
+        rf"{_MIXED}[^\s\x22\x27\\&;,<>()]{{8,}}",
+    }
+)
+"""The shapes of keys. Each is also a pattern for a filter."""
+
+NAMED = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
+"""The kinds whose name, not their form, says that they are secret."""
+
+_AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
+_START = rf"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR})"
+"""A key starts a word, or follows an escape sequence in raw JSON or in a terminal."""
+_KINDS = tuple(SHAPES)
+_ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
+
+_PREFIXES = """
+sk-ant- sk-lf- pk-lf- sk-helicone- sk- api-key- GOCSPX- xox- xapp- xai- pplx- tvly- csk- nvapi- pa- al- llx- fc- ak- as-
+pypi- CFPAT- key- PMAK- NRAK- NRJS- NRII- NRRA- sdk- api- HRKU- pul- ico- xkeysib- sandbox- development- production-
+glpat- glptt- gldt- glrt- glcbt- gloas- glsoat- glft- glimt- glagent- glffct- glrtr- sq0atp- sq0csp- sq0idp- pat- KEY-
+ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sk_ shpat_ shpca_ shppa_ shpss_ live_
+test_ hf_ api_org_ gsk_ r8_ fw_ jina_ pcsk_ lsv2_ ls__ wandb_ e2b_ glc_ glsa_ ntn_ secret_ lin_ figd_ figo_ figu_ tfp_
+npm_ rubygems_ dckr_ re_ sntrys_ sntryu_ phx_ hcaik_ hcamk_ hcalk_ hcik_ hcmk_ hclk_ sqp_ squ_ sqa_ CCIPAT_ bkua_ bkat_
+bkct_ dop_ doo_ dor_ fo1_ fm1_ fm2_ fm1r_ fm1a_ fm2r_ fm2a_ nfp_ vcp_ vck_ vca_ vci_ vcr_ sbp_ sb_secret_ pscale_ pnu_
+pnb_ ya29. SG. hvs. hvb. hvr. atlasv1. dp. sl.
+"""
+"""Beginnings of keys, each with the rare character by which it is looked for."""
+
+
+def _hints() -> Iterator[re.Pattern[str]]:
+    prefixes = [*_PREFIXES.split(), *(f"xox{letter}-" for letter in "abeoprs")]
+    for mark in "-_.":
+        found = "|".join(f"(?<={re.escape(prefix)})" for prefix in prefixes if prefix.endswith(mark))
+        yield re.compile(f"{re.escape(mark)}(?:{found})(?=[A-Za-z0-9])")
+    literal_shapes = (
+        r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}|ABSK|AIza|ATBB|ATATT3x|AKCp|AGE-SECRET",
+        r"E(?:AA[ACGBJM][A-Za-z0-9])",
+        r"SK[0-9a-f]{32}",
+        r"AC[0-9a-f]{32}",
+        r"-us[0-9]",
+        r"dapi[0-9a-f]",
+        r"pat[A-Za-z0-9]{14}\.",
+        r"cio[A-Za-z0-9]{32}",
+        r"1//0",
+        r":AA[A-Za-z0-9_-]{32}",
+        r"Q~",
+        r"JQQJ99",
+        r"-----BEGIN",
+        r"eyJ[A-Za-z0-9_-]{8,}\.",
+        r"://[^\s/:@]*:[^\s/:@]+@",
+        r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
+    )
+    yield from map(re.compile, literal_shapes)
+
+
+_HINTS = tuple(_hints())
+"""Every key but those below matches one of these. Each looks for a rare character or a literal beginning."""
+_WORDS = tuple(
+    """
+    bearer basic secret password passwd passphrase pwd ssws credential signature= sig= accesskey apikey api_key api-key
+    accountkey access_key access-key private_key account_key auth_key service_key auth_token access_token refresh_token
+    id_token session_token sessiontoken security-token bot_token api_token auth-token accesstoken refreshtoken authtoken
+    vault token= token" token' token\\ token: connection_string connectionstring sessionid hooks.slack webhook
+    privatekey private-key signing subscription master_key encryption_key license_key storage_key shared_key wandb
+    azure vercel datadog dd_
+    """.split()  # noqa: SIM905 - a list would take forty lines
+)
+"""Hints of keys that may be written in any case."""
+_BEFORE, _BEHIND = 64, 300
+"""How far before and behind its hint a key is looked for, in characters; it may be longer."""
+_PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
+_EXAMPLE = re.compile(
+    r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
+)
+
+
+def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the start, stop and kind of everything in a text that looks like a key."""
+    for window_start, window_stop in _windows(text):
+        start = window_start
+        while near := _ANY.search(text, start, window_stop):
+            start = near.start() + 1
+            match = _ANY.match(text, near.start())  # the window may have cut it
+            if match is None:
+                continue
+            start = match.end()
+            kind = _KINDS[(match.lastindex or 1) - 1]
+            if not is_placeholder(kind, match[0]):
+                yield match.start(), match.end(), kind
+
+
+def _windows(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a text in which a key may begin, without overlaps."""
+    first, last = 0, 0
+    for position in sorted(_hint_positions(text)):
+        if position - _BEFORE > last:
+            if last:
+                yield first, last
+            first = max(position - _BEFORE, last)
+        last = position + _BEHIND
+    if last:
+        yield first, last
+
+
+def _hint_positions(text: str) -> Iterator[int]:
+    for hint in _HINTS:
+        yield from (match.start() for match in hint.finditer(text))
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    for word in _WORDS:
+        position = lowered.find(word)
+        while position >= 0:
+            yield position
+            position = lowered.find(word, position + len(word))
+
+
+def is_placeholder(kind: str, key: str) -> bool:
+    """Return whether what looks like a key is an example of one."""
+    return bool(_PLACEHOLDER.search(key)) or (kind in NAMED and _EXAMPLE.search(key) is not None)

@@ -1,0 +1,131 @@
+"""Places in which a key may hide: every place times every encoding, for the scan and for a declared pattern."""
+
+import base64
+import gzip
+import html
+import json
+import re
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+
+from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette.redact.scan import scan_cassette
+from flag_harness.wire.sse import encode_event
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+
+UNDECLARED = "sk-ant-api03-Zm9vYmFyMTIzNDU2Nzg5aGlkZGVu"
+DECLARED = "corp-7f3a9c2e5b8d1f4a6c0e"
+PATTERN = r"corp-[0-9a-f]{20}"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _wrapped(text: str) -> str:
+    packed = _base64(f"{'some words before it ' * 4}{text} and after")
+    return "\n".join(packed[start : start + 60] for start in range(0, len(packed), 60))
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "ansi": lambda key: f"KEY=\x1b[01;31m\x1b[K{key}\x1b[m\x1b[K",
+    "ansi inside": lambda key: f"{key[:4]}\x1b[1m{key[4:]}\x1b[0m",
+    "percent": lambda key: f"next=%3Fkey%3D{key}",
+    "percent, every character": lambda key: "".join(f"%{ord(letter):02X}" for letter in key),
+    "percent, twice": lambda key: quote(quote(f'"{key}"')),
+    "repr": lambda key: repr(b"\x00\x02" + key.encode()),
+    "hexadecimal escapes": lambda key: "".join(f"\\x{ord(letter):02x}" for letter in key),
+    "unicode escapes": lambda key: "".join(f"\\u{ord(letter):04x}" for letter in key),
+    "octal escapes": lambda key: "\\033[31m" + key,
+    "html": lambda key: f"<b>&quot;{key}&quot;</b>",
+    "html, every character": lambda key: "".join(f"&#{ord(letter)};" for letter in key),
+    "html of quotes": lambda key: html.escape(f"<a href='{key}'>"),
+    "base64": _base64,
+    "base64 in a sentence": lambda key: f"The file says {_base64('it is ' + key)} as you see.",
+    "base64, wrapped": _wrapped,
+    "base64, unpadded": lambda key: _base64(f"({key})yes").rstrip("="),
+    "base64, url-safe": lambda key: base64.urlsafe_b64encode(b"\xff\xfe\xfb" * 3 + key.encode()).decode(),
+    "base64, twice": lambda key: _base64(_base64(f"it is {key}.")),
+    "data uri": lambda key: f"data:text/plain;base64,{_base64(key)}",
+    "base64 of UTF-16": lambda key: base64.b64encode(f"it is {key}".encode("utf-16")).decode(),
+    "base64 of gzip": lambda key: base64.b64encode(gzip.compress(f"it is {key}".encode())).decode(),
+    "JSON in a string": lambda key: json.dumps(json.dumps({"a": key})),
+    "JSON in a string, percent": lambda key: quote(json.dumps({"a": f"\n{key}"})),
+}
+
+
+def _answered(*chunks: bytes) -> Response:
+    return (Head(0.1, 200, (("content-type", "application/json"),)), *(Chunk(0.2, one) for one in chunks), End(0.3))
+
+
+def _sent(body: bytes, url: str = "/v1/messages") -> Interaction:
+    return Interaction(Request("POST", url, (), body), _answered(b"{}"))
+
+
+def _stream(text: str, kind: str, name: str) -> Interaction:
+    def event(part: str) -> bytes:
+        delta = {"type": kind, name: part}
+        return encode_event(
+            "content_block_delta", json.dumps({"type": "content_block_delta", "index": 0, "delta": delta})
+        )
+
+    third = len(text) // 3
+    parts = (text[:third], text[third : 2 * third], text[2 * third :])
+    return Interaction(Request("POST", "/v1/messages", (), b"{}"), _answered(*map(event, parts)))
+
+
+def _multipart(text: str, packed: bool = False) -> Interaction:
+    content = gzip.compress(text.encode()) if packed else text.encode()
+    return _sent(b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\n' + content + b"\r\n--b--\r\n")
+
+
+PLACES: dict[str, Callable[[str], Interaction]] = {
+    "request": lambda text: _sent(json.dumps({"messages": [{"role": "user", "content": text}]}).encode()),
+    "request text": lambda text: _sent(text.encode()),
+    "response": lambda text: Interaction(
+        Request("GET", "/", (), b""), _answered(json.dumps({"content": [{"text": text}]}).encode())
+    ),
+    "text delta": lambda text: _stream(text, "text_delta", "text"),
+    "tool input delta": lambda text: _stream(json.dumps({"command": text}), "input_json_delta", "partial_json"),
+    "multipart": _multipart,
+    "multipart, gzip": lambda text: _multipart(text, packed=True),
+    "gzip request": lambda text: _sent(gzip.compress(json.dumps({"a": text}).encode())),
+    "UTF-16 request": lambda text: _sent(json.dumps({"a": text}).encode("utf-16")),
+    "header": lambda text: Interaction(
+        Request("GET", "/", (("x-note", quote(text, safe=" :/=,;")),), b""), _answered(b"{}")
+    ),
+    "query": lambda text: _sent(b"", f"/v1/files?note={quote(text, safe='')}"),
+}
+
+
+CASES = [(place, encoding) for place in PLACES for encoding in ENCODINGS]
+
+
+def test_at_least_ninety_places_are_tried() -> None:
+    """Every place times every encoding."""
+    assert len(CASES) >= 90
+
+
+@pytest.mark.parametrize(("place", "encoding"), CASES)
+def test_an_undeclared_key_is_seen_wherever_it_is_written(place: str, encoding: str) -> None:
+    """So the cassette is not saved."""
+    interaction = PLACES[place](ENCODINGS[encoding](UNDECLARED))
+    assert scan_cassette(Envelope("live", ""), [interaction])
+
+
+@pytest.mark.parametrize(("place", "encoding"), CASES)
+def test_a_declared_pattern_takes_the_value_out_wherever_it_is_written(place: str, encoding: str) -> None:
+    """A second pass has nothing to take out, and neither the value nor an encoding of it is left."""
+    interaction = PLACES[place](ENCODINGS[encoding](DECLARED))
+    filters = Filters(patterns=(PATTERN,))
+    filtered = filters.filter_interaction(interaction)
+    assert filtered != interaction
+    assert filters.filter_interaction(filtered) == filtered
+    document = repr(filtered)
+    assert not any(
+        one in document for one in (DECLARED, ENCODINGS[encoding](DECLARED), _base64(DECLARED)[:20], quote(DECLARED))
+    )
+    assert not re.search(PATTERN, document.replace("\\x00", ""))

@@ -1,0 +1,143 @@
+"""The shapes of keys: one example of each provider's, and texts that only resemble one."""
+
+import hashlib
+import json
+
+import pytest
+
+from flag_harness.cassette.redact.scan import SHAPES, redact_keys, scan_file
+
+
+def _hex(length: int) -> str:
+    return (hashlib.sha256(b"a").hexdigest() * 3)[:length]
+
+
+def _letters(length: int) -> str:
+    return ("aB3dE5gH7jK9mN1pQ2sT4vW6yZ8" * 4)[:length]
+
+
+UUID = "0f8b2c1d-3e4f-4a5b-8c6d-7e8f9a0b1c2d"
+EXAMPLES = {
+    "Anthropic": "sk-ant-api03-" + _letters(40),
+    "OpenAI project": "sk-proj-" + _letters(60),
+    "OpenAI service account": "sk-svcacct-" + _letters(60),
+    "OpenRouter": "sk-or-v1-" + _hex(64),
+    "DeepSeek": "sk-" + _hex(32),
+    "Langfuse": f"sk-lf-{UUID}",
+    "LangSmith": "lsv2_pt_" + _hex(32) + "_" + _hex(10),
+    "LangSmith, old": "ls__" + _hex(32),
+    "AWS key id": "AKIA" + "Q7W2" * 4,
+    "AWS SigV4": "Credential=AKIA" + "Q7W2" * 4 + "/20260101/us-east-1/s3/aws4_request",
+    "AWS signature": "SignedHeaders=host, Signature=" + _hex(64),
+    "AWS secret": '"SecretAccessKey": "' + _letters(40) + '"',
+    "Bedrock": "ABSK" + _letters(100),
+    "Google API": "AIza" + _letters(35),
+    "Google OAuth": "GOCSPX-" + _letters(28),
+    "Google access": "ya29.a0" + _letters(60),
+    "Google refresh": "1//0" + _letters(40),
+    "GitHub classic": "ghp_" + _letters(36),
+    "GitHub fine-grained": "github_pat_" + _letters(22) + "_" + _letters(59),
+    "GitLab": "glpat-" + _letters(20),
+    "GitLab runner": "glrt-" + _letters(20),
+    "Atlassian": "ATATT3x" + _letters(60),
+    "Slack bot": "xoxb-123456789012-" + _letters(24),
+    "Slack app": "xapp-1-A012345-" + _letters(24),
+    "Slack webhook": "https://hooks.slack.com/services/T012AB3CD/B012AB3CD/" + _letters(24),
+    "Discord webhook": "https://discord.com/api/webhooks/123456789012345678/" + _letters(68),
+    "Telegram": "123456789:AA" + _letters(33),
+    "Stripe live": "sk_live_" + _letters(24),
+    "Stripe test": "sk_test_" + _letters(24),
+    "Stripe webhook": "whsec_" + _letters(32),
+    "Square": "sq0atp-" + _letters(22),
+    "Shopify": "shpat_" + _hex(32),
+    "Hugging Face": "hf_" + _letters(34),
+    "Groq": "gsk_" + _letters(52),
+    "xAI": "xai-" + _letters(80),
+    "Perplexity": "pplx-" + _letters(48),
+    "Tavily": "tvly-dev-" + _letters(32),
+    "Replicate": "r8_" + _letters(37),
+    "Fireworks": "fw_" + _letters(24),
+    "Cerebras": "csk-" + _letters(48),
+    "NVIDIA": "nvapi-" + _letters(64),
+    "Jina": "jina_" + _letters(60),
+    "Pinecone": "pcsk_" + _letters(60),
+    "Firecrawl": "fc-" + _hex(32),
+    "E2B": "e2b_" + _hex(40),
+    "Llama Cloud": "llx-" + _letters(48),
+    "Databricks": "dapi" + _hex(32),
+    "Vault": "hvs." + _letters(90),
+    "Terraform": _letters(14) + ".atlasv1." + _letters(60),
+    "Grafana": "glsa_" + _letters(32) + "_" + _hex(8),
+    "Notion": "ntn_" + _letters(46),
+    "Notion, old": "secret_" + _letters(43),
+    "Linear": "lin_api_" + _letters(40),
+    "Airtable": "pat" + _letters(14) + "." + _hex(64),
+    "Figma": "figd_" + _letters(40),
+    "HubSpot": f"pat-na1-{UUID}",
+    "npm": "npm_" + _letters(36),
+    "PyPI": "pypi-" + _letters(80),
+    "RubyGems": "rubygems_" + _hex(48),
+    "Docker": "dckr_pat_" + _letters(27),
+    "SendGrid": f"SG.{_letters(22)}.{_letters(43)}",
+    "Twilio": "SK" + _hex(32),
+    "Mailgun": "key-" + _hex(32),
+    "Mailchimp": _hex(32) + "-us12",
+    "Resend": "re_" + _letters(9) + "_" + _letters(24),
+    "Postman": "PMAK-" + _hex(24) + "-" + _hex(34),
+    "New Relic": "NRAK-" + _letters(27),
+    "Sentry": "sntrys_" + _letters(60),
+    "PostHog": "phx_" + _letters(43),
+    "LaunchDarkly": f"sdk-{UUID}",
+    "DigitalOcean": "dop_v1_" + _hex(64),
+    "Doppler": "dp.pt." + _letters(43),
+    "Heroku": "HRKU-" + UUID,
+    "Supabase": "sbp_" + _hex(40),
+    "PlanetScale": "pscale_tkn_" + _letters(43),
+    "age": "AGE-SECRET-KEY-1" + "QPZRY9X8" * 7 + "GF",
+    "JWT": f"eyJ{_letters(20)}.eyJ{_letters(40)}.{_letters(43)}",
+    "private key": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\n-----END OPENSSH PRIVATE KEY-----",
+    "bearer": "Authorization: Bearer " + _letters(30),
+    "basic": "Authorization: Basic dXNlcjpodW50ZXIyaHVudGVyMg==",
+    "password in a URL": "postgres://app:hunter2hunter2@db.internal:5432/app",
+    "Azure storage": "DefaultEndpointsProtocol=https;AccountKey=" + _letters(86) + "==",
+    "Azure client secret": "abc8Q~" + _letters(34),
+    "Azure signature": "https://a.blob.core.windows.net/c?sv=2024&sig=" + _letters(43) + "%3D",
+    "field api_key": json.dumps({"api_key": _hex(32)}),
+    "parameter access_token": "https://api.example.org/v1?access_token=" + _letters(32),
+    "field clientSecret": json.dumps({"clientSecret": _letters(32)}),
+    "variable": "export DB_PASSWORD=correct7horse",
+}
+
+
+@pytest.mark.parametrize("provider", EXAMPLES)
+def test_a_key_of_every_provider_is_found_and_redacted(provider: str) -> None:
+    """In the middle of a sentence, and nothing of it is left."""
+    text = f"We used {EXAMPLES[provider]} then."
+    assert scan_file(text.encode())
+    assert [] == scan_file(redact_keys(text).encode())
+
+
+def test_at_least_fifty_six_shapes_are_known() -> None:
+    """The table of shapes, and the examples above."""
+    assert min(len(SHAPES), len(EXAMPLES)) >= 56
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_tokens: 1024, next_page_token, csrf_token",
+        "api_key = os.environ['ANTHROPIC_API_KEY']",
+        '{"api_key": "your-api-key-goes-here-123"}',
+        "the password must have 8 characters and 1 digit",
+        "password: ${DB_PASSWORD1}",
+        "toolu_01A09q90qw90lq917835lq9 and msg_01XFDUDYJgAACzvnptvVoYEL",
+        "https://example.org:8080/path@2 and git@github.com:a/b.git",
+        "sha256 " + _hex(64),
+        f"id {UUID}",
+        "basic usage of the internationalization module",
+    ],
+)
+def test_what_only_resembles_a_key_raises_no_alarm(text: str) -> None:
+    """Names without values, examples, ids and hashes."""
+    assert [] == scan_file(text.encode())
+    assert text == redact_keys(text)
