@@ -139,7 +139,7 @@ PACKERS: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = 
 PLACES: dict[str, tuple[dict[str, list[str]], list[bytes], dict[str, str]]] = {
     "header": ({"headers": ["request-id"]}, [_stream("Hi.")], {"request-id": SECRET}),
     "request header": ({"headers": ["anthropic-beta"]}, [_stream("Hi.")], {}),
-    "query": ({"query": ["token"]}, [_stream("Hi.")], {}),
+    "query": ({"query": ["session"]}, [_stream("Hi.")], {}),
     "body": ({"json": ["metadata.user_id"]}, [_stream("Hi.")], {}),
     "chunk": ({"patterns": [PATTERN]}, [_stream(f"It is {SECRET}.")], {}),
     "chunks": ({"patterns": [PATTERN]}, _halves(_stream(f"It is {SECRET}.")), {}),
