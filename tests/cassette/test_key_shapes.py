@@ -117,6 +117,12 @@ def test_a_key_of_every_provider_is_found_and_redacted(provider: str) -> None:
     assert [] == scan_file(redact_keys(text).encode())
 
 
+def test_a_key_inside_an_example_is_found() -> None:
+    """The value beside a name is an example, but a part of it is a key."""
+    (found,) = scan_file(b"password: https://example.org/?access_token=" + _letters(32).encode())
+    assert "a credential, by its name" == found.kind
+
+
 def test_at_least_fifty_six_shapes_are_known() -> None:
     """The table of shapes, and the examples above."""
     assert min(len(SHAPES), len(EXAMPLES)) >= 56

@@ -7,6 +7,7 @@ import binascii
 import gzip
 import html
 import re
+import string
 from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text
+from flag_harness.cassette.redact.hints import letter_runs, letter_table
 from flag_harness.wire.decompression import codecs
 
 DEPTH = 4
@@ -35,9 +37,17 @@ _UNIT = re.compile(
 """One character as something else writes it: a terminal, a URL, a programming language, HTML, UTF-16, MIME."""
 _MARKS = ("\\", "%", "&", "\x1b", "\0", "=")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
+_BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _NOT_BASE64 = re.compile(r"[\s=]+")
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 12, 24
 """The shortest base64 that is decoded, in characters: a pattern may match little, a key has 18 bytes."""
+_BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
+_ASCII_TRIPLE = "".join(
+    f"[{''.join(letter for place, letter in enumerate(_BASE64_LETTERS) if not place & bit)}]" for bit in (32, 8, 2)
+)
+"""Base64 of three ASCII bytes begins like this: the first bit of each is 0."""
+_HOLDS_WORD = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
+"""Base64 of twelve ASCII bytes, or of the first bytes of gzip, at any of three positions."""
 _GZIP = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
 
 
@@ -92,12 +102,15 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
     return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
 
 
-def encoded_runs(text: str, shortest: int) -> Iterator[EncodedRun]:
-    """Yield the parts of a text that are base64 or gzip, decoded."""
+def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedRun]:
+    """Yield the parts of a text that are base64 or gzip, decoded; a search leaves out base64 that holds no word."""
     for magic, codec in _GZIP:
         yield from _gzip_runs(text, magic, codec)
-    for match in _base64_pattern(shortest).finditer(text):
-        yield from _base64_runs(match)
+    pattern, last = _base64_pattern(shortest), 0
+    for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
+        if start >= last and (match := pattern.match(text, start)):
+            last = match.end()
+            yield from _base64_runs(match, is_search)
 
 
 def hidden_edits(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> list[TextEdit]:
@@ -118,7 +131,7 @@ def first_hidden(text: str, find: Finder, depth: int = DEPTH, is_text: bool = Tr
     for level in levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
-        for run in encoded_runs(level.text, _SHORTEST_SEARCHED) if depth else ():
+        for run in encoded_runs(level.text, _SHORTEST_SEARCHED, True) if depth else ():
             if inner := first_hidden(run.text, find, depth - 1, run.is_text):
                 return *level.span(run.start, run.stop), *inner[2:]
     return None
@@ -130,7 +143,7 @@ def hides_any(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True)
         if any(True for _ in find(level.text)):
             return True
         inner: dict[bool, list[str]] = {}
-        for run in encoded_runs(level.text, _SHORTEST_SEARCHED) if depth else ():
+        for run in encoded_runs(level.text, _SHORTEST_SEARCHED, True) if depth else ():
             inner.setdefault(run.is_text, []).append(run.text)
         if any(hides_any(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
             return True
@@ -196,11 +209,13 @@ def _offsets(text: str) -> tuple["array[int]", "array[int]"]:
     return starts, stops
 
 
-def _base64_runs(match: re.Match[str]) -> Iterator[EncodedRun]:
+def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
     """Yield what the characters decode to, from each of four positions: words before it may run into it."""
     packed = _NOT_BASE64.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
+    if is_search and not _HOLDS_WORD.search(standard):
+        return
     for phase in range(4):
         data = binascii.a2b_base64(_padded(standard[phase:]))
         try:

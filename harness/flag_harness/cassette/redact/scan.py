@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote_plus
 
 from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.redact.body_strings import body_strings, text_with_name
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
 from flag_harness.cassette.redact.encodings import SEPARATOR, first_hidden, hidden_edits, hides_any
@@ -15,8 +15,7 @@ from flag_harness.cassette.redact.headers import LOCATION
 from flag_harness.cassette.redact.shapes import NAMED, SHAPES, find_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
-from flag_harness.wire.json import decode_json
-from flag_harness.wire.timeline import Head, Headers, body
+from flag_harness.wire.timeline import Head, Headers, Response, body
 
 EXCERPT_LENGTH = 6
 """Characters of a key that are shown: of most keys, the prefix of the provider."""
@@ -104,8 +103,12 @@ def _finding_lines(found: list[KeyFinding]) -> Iterator[str]:
 
 
 def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
+    """Yield the keys of an interaction. Its texts are searched together first: most interactions hold no key."""
+    response = decompress_response(interaction.response)
+    if not hides_any(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
+        return
+    request = interaction.request
     yield from _value_keys("", (("case", interaction.case),))
-    request, response = interaction.request, decompress_response(interaction.response)
     yield from _value_keys("request ", (("url", unquote_plus(request.url)), *_header_values(request.headers)))
     yield from _body_keys(request.body, "request ")
     if response and isinstance(response[0], Head):
@@ -116,36 +119,23 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
     yield from found
 
 
+def _interaction_texts(interaction: Interaction, response: Response) -> Iterator[str]:
+    """Yield every text of an interaction whose response was decompressed."""
+    yield from (interaction.case, unquote_plus(interaction.request.url))
+    heads = (response[0].headers,) if response and isinstance(response[0], Head) else ()
+    for headers in (interaction.request.headers, *heads):
+        yield from (value for _, value in _header_values(headers))
+    bodies = [interaction.request.body, body(response)]
+    if response is not interaction.response:
+        bodies.append(body(interaction.response))
+    for data in bodies:
+        yield from body_strings(data.decode(*UTF8))
+
+
 def _body_keys(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the keys in a body. Its texts are searched together first: most bodies hold no key."""
     document = data.decode(*UTF8)
-    texts = None
-    if (value := _decoded(document)) is not None:
-        whole = SEPARATOR.join(_json_texts(value))
-    else:
-        texts = body_texts(document)
-        whole = SEPARATOR.join(_with_name(text)[1] for text in texts)
-    if hides_any(whole, find_keys):
-        yield from _text_keys(texts or body_texts(document), side)
-
-
-def _decoded(document: str) -> Any:
-    """Return the decoded JSON, or None if it is not JSON, or so deep that only the slow search can follow."""
-    return decode_json(document) if document.startswith(("{", "[")) else None
-
-
-def _json_texts(value: Any, name: str = "") -> Iterator[str]:
-    """Yield the strings of a JSON value, those of objects with their names, and the names."""
-    if isinstance(value, str):
-        yield f"{name}: {value}" if name else value
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            if not isinstance(member, str):
-                yield key
-            yield from _json_texts(member, key)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _json_texts(member)
+    if hides_any(SEPARATOR.join(body_strings(document)), find_keys):
+        yield from _text_keys(body_texts(document), side)
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -159,17 +149,9 @@ def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[
 def _text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield the keys in texts, in JSON inside a text, which may be escaped, and in base64."""
     for text in found:
-        size, value = _with_name(text)
+        size, value = text_with_name(text)
         for start, stop, kind, excerpt in _keys(value):
             yield side + text.locate(max(start - size, 0), stop - size), kind, excerpt
-
-
-def _with_name(text: BodyText) -> tuple[int, str]:
-    """Return a text after the name of its JSON value, and the length of what stands before it."""
-    part = text.parts[0]
-    name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""
-    prefix = f"{name}: " if name else ""
-    return len(prefix), prefix + text.value
 
 
 def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from flag_harness.cassette.redact.hints import Hints
+
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 _KEY_NAME = (
@@ -140,64 +142,22 @@ SHAPES: Mapping[str, str] = MappingProxyType(
 NAMED = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
 """The kinds whose name, not their form, says that they are secret."""
 
+_BESIDE_NAME = NAMED | {
+    "a private key",
+    "a bearer token",
+    "a basic authorization",
+    "a password in a URL",
+    "an AWS secret key",
+    "an AWS session token",
+    "an Okta token",
+}
+"""The kinds that are not one word: a name, a space or a quote stands before or in them."""
 _AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
-_START = rf"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR})"
+_START = rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR}))"
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal."""
 _KINDS = tuple(SHAPES)
 _ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
-
-_PREFIXES = """
-sk-ant- sk-lf- pk-lf- sk-helicone- sk- api-key- GOCSPX- xox- xapp- xai- pplx- tvly- csk- nvapi- pa- al- llx- fc- ak- as-
-pypi- CFPAT- key- PMAK- NRAK- NRJS- NRII- NRRA- sdk- api- HRKU- pul- ico- xkeysib- sandbox- development- production-
-glpat- glptt- gldt- glrt- glcbt- gloas- glsoat- glft- glimt- glagent- glffct- glrtr- sq0atp- sq0csp- sq0idp- pat- KEY-
-ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sk_ shpat_ shpca_ shppa_ shpss_ live_
-test_ hf_ api_org_ gsk_ r8_ fw_ jina_ pcsk_ lsv2_ ls__ wandb_ e2b_ glc_ glsa_ ntn_ secret_ lin_ figd_ figo_ figu_ tfp_
-npm_ rubygems_ dckr_ re_ sntrys_ sntryu_ phx_ hcaik_ hcamk_ hcalk_ hcik_ hcmk_ hclk_ sqp_ squ_ sqa_ CCIPAT_ bkua_ bkat_
-bkct_ dop_ doo_ dor_ fo1_ fm1_ fm2_ fm1r_ fm1a_ fm2r_ fm2a_ nfp_ vcp_ vck_ vca_ vci_ vcr_ sbp_ sb_secret_ pscale_ pnu_
-pnb_ ya29. SG. hvs. hvb. hvr. atlasv1. dp. sl.
-"""
-"""Beginnings of keys, each with the rare character by which it is looked for."""
-
-
-def _hints() -> Iterator[re.Pattern[str]]:
-    prefixes = [*_PREFIXES.split(), *(f"xox{letter}-" for letter in "abeoprs")]
-    for mark in "-_.":
-        found = "|".join(f"(?<={re.escape(prefix)})" for prefix in prefixes if prefix.endswith(mark))
-        yield re.compile(f"{re.escape(mark)}(?:{found})(?=[A-Za-z0-9])")
-    literal_shapes = (
-        r"A(?:[KS]I|BI|CC)A[A-Z0-9]{16}|ABSK|AIza|ATBB|ATATT3x|AKCp|AGE-SECRET",
-        r"E(?:AA[ACGBJM][A-Za-z0-9])",
-        r"SK[0-9a-f]{32}",
-        r"AC[0-9a-f]{32}",
-        r"-us[0-9]",
-        r"dapi[0-9a-f]",
-        r"pat[A-Za-z0-9]{14}\.",
-        r"cio[A-Za-z0-9]{32}",
-        r"1//0",
-        r":AA[A-Za-z0-9_-]{32}",
-        r"Q~",
-        r"JQQJ99",
-        r"-----BEGIN",
-        r"eyJ[A-Za-z0-9_-]{8,}\.",
-        r"://[^\s/:@]*:[^\s/:@]+@",
-        r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27}",
-    )
-    yield from map(re.compile, literal_shapes)
-
-
-_HINTS = tuple(_hints())
-"""Every key but those below matches one of these. Each looks for a rare character or a literal beginning."""
-_WORDS = tuple(
-    """
-    bearer basic secret password passwd passphrase pwd ssws credential signature= sig= accesskey apikey api_key api-key
-    accountkey access_key access-key private_key account_key auth_key service_key auth_token access_token refresh_token
-    id_token session_token sessiontoken security-token bot_token api_token auth-token accesstoken refreshtoken authtoken
-    vault token= token" token' token\\ token: connection_string connectionstring sessionid hooks.slack webhook
-    privatekey private-key signing subscription master_key encryption_key license_key storage_key shared_key wandb
-    azure vercel datadog dd_
-    """.split()  # noqa: SIM905 - a list would take forty lines
-)
-"""Hints of keys that may be written in any case."""
+_HINTS = Hints("|".join(shape for kind, shape in SHAPES.items() if kind not in _BESIDE_NAME), _START)
 _BEFORE, _BEHIND = 64, 300
 """How far before and behind its hint a key is looked for, in characters; it may be longer."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
@@ -208,43 +168,17 @@ _EXAMPLE = re.compile(
 
 def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for window_start, window_stop in _windows(text):
+    for window_start, window_stop in _HINTS.windows(text, _BEFORE, _BEHIND):
         start = window_start
         while near := _ANY.search(text, start, window_stop):
             start = near.start() + 1
             match = _ANY.match(text, near.start())  # the window may have cut it
             if match is None:
                 continue
-            start = match.end()
             kind = _KINDS[(match.lastindex or 1) - 1]
-            if not is_placeholder(kind, match[0]):
+            if not is_placeholder(kind, match[0]):  # a key may be inside an example: `password: https://...?token=...`
+                start = match.end()
                 yield match.start(), match.end(), kind
-
-
-def _windows(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a text in which a key may begin, without overlaps."""
-    first, last = 0, 0
-    for position in sorted(_hint_positions(text)):
-        if position - _BEFORE > last:
-            if last:
-                yield first, last
-            first = max(position - _BEFORE, last)
-        last = position + _BEHIND
-    if last:
-        yield first, last
-
-
-def _hint_positions(text: str) -> Iterator[int]:
-    for hint in _HINTS:
-        yield from (match.start() for match in hint.finditer(text))
-    lowered = text.lower()
-    if len(lowered) != len(text):
-        lowered = "".join(letter.lower() if letter.isascii() else letter for letter in text)
-    for word in _WORDS:
-        position = lowered.find(word)
-        while position >= 0:
-            yield position
-            position = lowered.find(word, position + len(word))
 
 
 def is_placeholder(kind: str, key: str) -> bool:

@@ -1,0 +1,100 @@
+"""Quick hints of where a text may contain a key, so that the slow patterns read only those parts.
+
+Almost every key is one long word. The rest stand beside a name that says what they are.
+"""
+
+import re
+import string
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+SHORTEST_WORD = 16
+"""The length of the shortest key that is recognised without a name beside it, in characters."""
+
+_WORD_LETTERS = string.ascii_letters + string.digits + "_.~+/%$!@#^*=-:"
+_STEMS = tuple(
+    stem.encode()
+    for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
+)
+"""The names beside which keys stand contain one of these."""
+_BESIDE_NAME = re.compile(
+    r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
+    r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|\s+[A-Za-z0-9._~+/-]{10})"
+)
+"""What follows such a name if it has a value: an assignment, or a long word."""
+_BEFORE_ESCAPED = ("\\", "[", ";")
+"""What stands before a word that begins with the end of an escape sequence: `\\n`, `ESC[m` and `ESC[1;31m`."""
+_LITERALS = ("-----BEGIN",)
+_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
+
+
+def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
+    """Yield the (start, stop) spans of at least `shortest` letters of a table made by `letter_table`."""
+    classes = ascii_bytes(text).translate(table)
+    run = b"x" * shortest
+    start = classes.find(run)
+    while start >= 0:
+        stop = classes.find(b" ", start)
+        if stop < 0:
+            yield start, len(text)
+            return
+        yield start, stop
+        start = classes.find(run, stop)
+
+
+def letter_table(letters: str) -> bytes:
+    """Return a table for `bytes.translate` that turns these letters into `x`, and all others into spaces."""
+    return bytes(ord("x") if chr(code) in letters else ord(" ") for code in range(256))
+
+
+@lru_cache(maxsize=1)  # each text is asked for several times in a row
+def ascii_bytes(text: str) -> bytes:
+    """Return one byte for each character, `?` for those that are not ASCII."""
+    return text.encode("ascii", "replace")
+
+
+_WORD_TABLE = letter_table(_WORD_LETTERS)
+
+
+class Hints:
+    """Finds where a key may be: `words` matches keys that are one word; they begin after `start` in coloured text."""
+
+    def __init__(self, words: str, start: str) -> None:
+        self._words, self._escaped_words = (
+            re.compile(rf"(?<![A-Za-z0-9])(?:{words})"),
+            re.compile(f"{start}(?:{words})"),
+        )
+
+    def windows(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
+        """Yield the spans of a text in which a key may begin, without overlaps."""
+        first, last = 0, 0
+        for position in sorted(self._positions(text)):
+            if position - before > last:
+                if last:
+                    yield first, last
+                first = max(position - before, last)
+            last = position + behind
+        if last:
+            yield first, last
+
+    def _positions(self, text: str) -> Iterator[int]:
+        for start, stop in letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
+            words = self._escaped_words if text[start - 1 : start] in _BEFORE_ESCAPED else self._words
+            while match := words.search(text, start, stop):
+                yield match.start()
+                start = match.end()
+        lowered = ascii_bytes(text).lower()
+        for stem in _STEMS:
+            yield from (position for position in _find_all(lowered, stem) if _BESIDE_NAME.match(text, position))
+        for literal in _LITERALS:
+            yield from _find_all(text, literal)
+        if "@" in text:
+            yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))
+
+
+def _find_all(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:
+    """Yield the position of each occurrence of a text in another one."""
+    position = text.find(wanted)  # type: ignore[arg-type]
+    while position >= 0:
+        yield position
+        position = text.find(wanted, position + len(wanted))  # type: ignore[arg-type]
