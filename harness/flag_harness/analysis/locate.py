@@ -49,6 +49,8 @@ class Location:
 
     def __str__(self) -> str:
         parts = ["fails when " + ", or when ".join(map(str, self.named))] if self.named else []
+        if self.named == (Conjunction(()),):
+            parts = ["always fails"]
         if self.reason:
             suspects = f" (suspects: {', '.join(map(str, self.suspects))})" if self.suspects else ""
             parts.append(f"undecided: {self.reason}{suspects}")

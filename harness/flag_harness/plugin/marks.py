@@ -8,6 +8,7 @@ from flag_harness.config import Config
 from flag_harness.errors import FlagError, HarnessError
 from flag_harness.flags import SHIPPED, Flag
 from flag_harness.matrix import Combination, pin_flags, select_combinations
+from flag_harness.plugin.requested_rows import requested_combinations
 
 CONFIG = pytest.StashKey[Config]()
 """The project's `[tool.flag-harness]`."""
@@ -123,9 +124,12 @@ def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) ->
         )
     try:
         selection = config.getoption("--harness-matrix") or str(mark.kwargs.get("strength") or "")
-        return select_combinations([flag for name, flag in by_name.items() if name in names] or flags, selection)
+        chosen = [flag for name, flag in by_name.items() if name in names] or flags
+        combinations = select_combinations(chosen, selection)
     except HarnessError as error:
         raise pytest.Collector.CollectError(f"{location}: {error}") from None
+    requested = requested_combinations(config, nodeid, chosen)
+    return tuple({one.id: one for one in (*combinations, *requested)}.values())
 
 
 def _merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:

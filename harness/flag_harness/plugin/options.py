@@ -15,6 +15,7 @@ from flag_harness.plugin.run.cost_limit import add_cost_option, configure_cost_l
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.special_runs.locate import add_locate_option, configure_locate
 from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_age_option(group)
     add_cost_option(group)
     add_effects_options(group)
+    add_locate_option(group)
     if is_vcr_enabled(pluginmanager) and not is_registered_elsewhere("--block-network", pluginmanager):
         add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
@@ -84,7 +86,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORT_MASK] = ReportMask()
     config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
     config.pluginmanager.register(RunSummary(max_age(config)), "flag-harness-summary")
-    config.pluginmanager.register(FlagEffects(config), "flag-harness-effects")
+    effects = FlagEffects(config)
+    config.pluginmanager.register(effects, "flag-harness-effects")
+    configure_locate(config, effects)
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")

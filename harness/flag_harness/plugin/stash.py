@@ -1,6 +1,8 @@
 """The keys of what the plugin stores in the stash of a test item."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -21,3 +23,22 @@ COMBINATION = pytest.StashKey[Combination]()
 
 REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
 """Returns what was refused to the test item so far, unless its marks allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSource:
+    """Who answers a row that `--harness-locate` adds to a matrix: the upstream, or the recording of another row.
+
+    Attributes:
+        recording: the cassette of another row, or None if the upstream of the run answers.
+        case: the node id of the row that recorded it.
+        refuses_misses: True if a refused request means that the row cannot be run, not that it fails.
+    """
+
+    recording: Path | None = None
+    case: str = ""
+    refuses_misses: bool = False
+
+
+EXTRA_ROW = pytest.StashKey[AnswerSource]()
+"""Who answers a test item that is not part of its test's matrix."""

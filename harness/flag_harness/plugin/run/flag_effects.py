@@ -1,21 +1,20 @@
 """Says at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.run.blame import LocatedTest, blame_lines
+from flag_harness.plugin.run.matrix_runs import MatrixRun, failing_tests, matrix_row
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from flag_harness.analysis.blame import Finding, Run
     from flag_harness.analysis.effects.attribution import Attribution
     from flag_harness.flags import Flag
     from flag_harness.matrix.space import FlagSpace, Row
+    from flag_harness.plugin.run.matrix_runs import FailingTest
 
 INERT_FLAG = "inert-flag"
 FAIL_ON = (INERT_FLAG,)
@@ -23,7 +22,6 @@ FAIL_ON = (INERT_FLAG,)
 
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
-_MOST_TESTS_NAMED = 3
 
 
 def add_effects_options(group: pytest.OptionGroup) -> None:
@@ -42,23 +40,27 @@ class FlagEffects:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._runs: dict[str, dict[str, Any]] = {}
+        self._runs: dict[str, list[MatrixRun]] = {}
         self._attribution: Attribution | None = None
+        self.located: list[LocatedTest] = []
+        self.notes: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Attach what a matrix test sent, and its outcome, to the report of its call."""
+        """Attach what a matrix test sent, and its outcome, to the report of its call, unless it was skipped."""
         report = yield
-        if report.when == "call" and item.get_closest_marker("flag_matrix") and COMBINATION in item.stash:
+        is_skipped = report.skipped and not hasattr(report, "wasxfail")
+        is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
+        if report.when == "call" and is_row and not is_skipped:
             setattr(report, _ATTRIBUTE, _observe(item, report))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect a run. A test whose setup or teardown fails has failed."""
         if (run := getattr(report, _ATTRIBUTE, None)) is not None:
-            self._runs[report.nodeid] = run
+            self._runs.setdefault(report.nodeid, []).append(run)
         elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
-            self._runs[report.nodeid]["passed"] = False
+            self._runs[report.nodeid][-1]["passed"] = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
@@ -74,12 +76,10 @@ class FlagEffects:
             terminalreporter.section("what each flag changes", sep="-")
             for line in lines:
                 terminalreporter.write_line(line)
-        findings = self._findings()
-        if findings:
+        if tests := self.failing_tests():
             terminalreporter.section("which flags broke it", sep="-")
-            for finding in findings:
-                for line in self._finding_lines(finding):
-                    terminalreporter.write_line(line)
+            for line in [*self.notes, *blame_lines(tests, self.located, self._used_flags())]:
+                terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -100,54 +100,33 @@ class FlagEffects:
             space = self._space()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._ordered():
-                if not run["is_comparable"]:
+                if run["left_out"]:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 tests.setdefault(run["test"], []).append(ObservedRun(self._row(run), requests))
             self._attribution = attribute_effects(space, tests)
         return self._attribution
 
-    def _findings(self) -> "tuple[Finding, ...]":
-        from flag_harness.analysis.blame import explain_tests
+    def failing_tests(self) -> "list[FailingTest]":
+        """Return the matrix tests that failed under some combinations."""
+        return failing_tests(self._ordered(), all_flags(self._config))
 
-        space = self._space()
-        tests: dict[str, list[Run]] = {}
-        for run in self._ordered():
-            tests.setdefault(run["test"], []).append((self._row(run), run["passed"]))
-        # a test with a single row says nothing about its flags
-        return explain_tests(space, {name: runs for name, runs in tests.items() if len({*runs}) > 1})
-
-    def _finding_lines(self, finding: "Finding") -> "Sequence[str]":
-        named = ", ".join(finding.tests[:_MOST_TESTS_NAMED])
-        more = len(finding.tests) - _MOST_TESTS_NAMED
-        failing = [nodeid for nodeid, run in self._runs.items() if run["test"] in finding.tests and not run["passed"]]
-        smallest = min(failing, key=lambda nodeid: (self._count_changes(self._runs[nodeid]), nodeid))
-        return [
-            f"{finding} ({named}{f' and {more} more' if more > 0 else ''})",
-            f"  To reproduce: pytest {shlex.quote(smallest)}",
-        ]
-
-    def _count_changes(self, run: "Mapping[str, Any]") -> int:
-        """Return how many flags are not at their default."""
-        return sum(value != default for value, default in zip(self._row(run), self._space().default_row, strict=True))
-
-    def _row(self, run: "Mapping[str, Any]") -> "Row":
+    def _row(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
-        defaults = zip(self._used_flags(), self._space().default_row, strict=True)
-        return tuple(run["row"].get(flag.name, default) for flag, default in defaults)
+        return matrix_row(run, self._used_flags())
 
-    def _ordered(self) -> list[dict[str, Any]]:
-        return [self._runs[nodeid] for nodeid in sorted(self._runs)]
+    def _ordered(self) -> list[MatrixRun]:
+        return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
     def _space(self) -> "FlagSpace":
         return flag_space(self._used_flags())
 
     def _used_flags(self) -> "tuple[Flag, ...]":
-        used = {name for run in self._runs.values() for name in run["row"]}
+        used = {name for runs in self._runs.values() for name in runs[0]["row"]}
         return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
 
-def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+def _observe(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
     from flag_harness.analysis.effects.flag_runs import sent_requests
     from flag_harness.cassette.interaction import storable_request
@@ -160,10 +139,11 @@ def _observe(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
             for request, response in traffic.exchanges
         ]
     return {
+        "nodeid": item.nodeid,
         "test": name_of_test(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
         "passed": not report.failed,
-        "is_comparable": traffic is not None and not traffic.excluded_from_effects,
+        "left_out": "it uses no cassette" if traffic is None else traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _plain(request.body)]
             for request in sent_requests(exchanges)

@@ -17,7 +17,7 @@ from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mas
 from flag_harness.plugin.run.age import max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, default_cassette_path
 from flag_harness.plugin.run.cost_limit import COST_LIMIT
-from flag_harness.plugin.stash import COMBINATION, REFUSALS, TRAFFIC
+from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
 
 if TYPE_CHECKING:
@@ -86,10 +86,14 @@ def harness_cassette(
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
     # imported here: a run that uses no cassette does not need it
+    from flag_harness.plugin.test.plan import extra_row_plan
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-    request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
+    source = request.node.stash.get(EXTRA_ROW, None)
+    if source is None:
+        request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
     plan = _make_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
+    plan = plan if source is None else extra_row_plan(plan, source)
     faults = arm_marked_faults(request.node, harness_combination.id)
     traffic = CassetteTraffic(plan, *faults, everywhere=arm_command_line_faults(request.node, harness_combination.id))
     with mask_logs(traffic.mask), traffic.open():

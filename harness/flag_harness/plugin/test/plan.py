@@ -1,7 +1,7 @@
 """`TrafficPlan`: how the requests of one test are answered, according to options, marks and configuration."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import Refusal
 from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
+from flag_harness.plugin.stash import AnswerSource
 from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.wire.timeline import Layer
 
@@ -126,3 +127,20 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
     if disabled or mode == "rewrite" or not path.exists():
         return None
     return Cassette.load(path)
+
+
+def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
+    """Return the plan of a row that is run only to locate a failure: nothing is written.
+
+    The upstream answers, or the recording of another row; that row may have sent more.
+    """
+    if source.recording is None:
+        return replace(plan, mode="none", disabled=True, cassette=None)
+    return replace(
+        plan,
+        mode="none",
+        path=source.recording,
+        cassette=load_cassette(source.recording, "none", False),
+        case=source.case,
+        allowed=plan.allowed | {"unplayed"},
+    )

@@ -1,0 +1,34 @@
+"""The combinations that node ids on the command line name, even if the matrix of their test leaves them out."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from flag_harness.flags import Flag
+from flag_harness.matrix import Combination, flag_space, parse_combination
+
+
+def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[Flag]) -> Iterator[Combination]:
+    """Yield the allowed combinations that the command line names for a test function: `test_a.py::test_x[streaming]`.
+
+    So any combination of a large matrix can be run by its id, such as one that `--harness-locate` found.
+    """
+    file, _, function = nodeid.partition("[")[0].partition("::")
+    path = config.rootpath / file
+    for argument in config.args:
+        requested_file, _, name = argument.partition("::")
+        requested, bracket, parameters = name.partition("[")
+        requested_path = os.path.abspath(config.invocation_params.dir / requested_file)
+        if bracket and requested == function and requested_path == os.path.abspath(path):
+            yield from _named_combinations(parameters.removesuffix("]"), flags)
+
+
+def _named_combinations(parameters: str, flags: Sequence[Flag]) -> Iterator[Combination]:
+    """Yield the combinations that could be part of a parametrized id. Other parameters stand before or after it."""
+    parts = parameters.split("-")
+    for first in range(len(parts)):
+        for end in range(len(parts), first, -1):
+            combination = parse_combination(flags, "-".join(parts[first:end]))
+            if combination is not None and flag_space(combination.flags).is_allowed(combination.row):
+                yield combination

@@ -1,0 +1,103 @@
+"""The lines at the end of a run that say which flags broke its tests."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flag_harness.matrix import Combination, flag_space
+from flag_harness.plugin.run.matrix_runs import matrix_row
+
+if TYPE_CHECKING:
+    from flag_harness.analysis.blame import Finding
+    from flag_harness.analysis.locate import Location
+    from flag_harness.flags import Flag
+    from flag_harness.matrix.space import Row
+    from flag_harness.plugin.run.matrix_runs import FailingTest
+
+MOST_NAMED = 3
+"""The number of tests, suspects or rows that a line names; it only counts the others."""
+_SUSPECT_SIZE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedTest:
+    """What `--harness-locate` found out about a test.
+
+    Attributes:
+        test: the test with its ordinary runs.
+        location: what its rows show.
+        extra_runs: the number of rows that were run in addition.
+        smallest: the node id of the smallest failing combination.
+        notes: what else the user should know, such as which answers were those of another row.
+    """
+
+    test: "FailingTest"
+    location: "Location"
+    extra_runs: int
+    smallest: str
+    notes: tuple[str, ...] = ()
+
+
+def blame_lines(
+    tests: "Sequence[FailingTest]", located: Sequence[LocatedTest], flags: "Sequence[Flag]"
+) -> Iterator[str]:
+    """Yield what explains the failures of the tests; `located` are those that were run further."""
+    from flag_harness.analysis.blame import explain_tests
+
+    known = {one.test.name for one in located}
+    others = {test.name: test for test in tests if test.name not in known}
+    for is_full in (True, False):
+        chosen = {name: test for name, test in others.items() if test.is_full is is_full}
+        space = flag_space(tuple(flags))
+        outcomes = {
+            name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
+        }
+        for finding in explain_tests(space, outcomes):
+            yield from _finding_lines(finding, chosen, is_full)
+    for one in located:
+        yield from located_lines(one)
+
+
+def located_lines(one: LocatedTest) -> Iterator[str]:
+    """Yield what further rows of a test have shown. The last line reproduces the smallest failing combination."""
+    location = one.location
+    rows = "1 further combination" if one.extra_runs == 1 else f"{one.extra_runs} further combinations"
+    yield f"{location}: {one.test.name} ({rows} ran)"
+    yield f"  Not known: {location.caveat}"
+    if location.flaky:
+        yield f"  Flaky, and left out: {_row_ids(one.test, location.flaky)}"
+    yield from (f"  {note}" for note in one.notes)
+    yield f"  To reproduce: pytest {shlex.quote(one.smallest)}"
+
+
+def _finding_lines(finding: "Finding", tests: "dict[str, FailingTest]", is_full: bool) -> Iterator[str]:
+    first = min((tests[name] for name in finding.tests), key=lambda test: test.smallest_failure["nodeid"])
+    yield f"{'' if is_full else 'perhaps '}{finding} ({_shorten(finding.tests)})"
+    if not is_full:
+        yield from _suspect_lines(first)
+    if flaky := [name for name in finding.tests if finding.explanation.flaky and tests[name]]:
+        yield f"  Some combinations both passed and failed, and are left out: {_shorten(flaky)}"
+    yield f"  To reproduce: pytest {shlex.quote(first.smallest_failure['nodeid'])}"
+
+
+def _suspect_lines(test: "FailingTest") -> Iterator[str]:
+    from flag_harness.analysis.blame import find_suspects
+
+    outcomes, space = test.outcomes, test.space
+    suspects = find_suspects(space, outcomes, _SUSPECT_SIZE)
+    rows = len({row for row, _ in outcomes})
+    yield (
+        f"  {rows} of {space.count:,} combinations ran; these explain it as well: "
+        f"{_shorten([str(suspect.conjunction) for suspect in suspects])}"
+    )
+    yield "  To find out which: add --harness-locate"
+
+
+def _row_ids(test: "FailingTest", rows: "Iterable[Row]") -> str:
+    return _shorten([Combination(test.flags, row).id for row in rows])
+
+
+def _shorten(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,80 @@
+"""The runs of matrix tests, as workers send them, and the tests that failed in some of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import ne
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from flag_harness.matrix import flag_space
+from flag_harness.matrix.combination import default_row
+
+if TYPE_CHECKING:
+    from flag_harness.flags import Flag
+    from flag_harness.matrix.space import FlagSpace, Row
+
+
+class MatrixRun(TypedDict):
+    """One run of a matrix test, as plain values.
+
+    `test` is the node id without the combination, `row` the index of each flag's value, `left_out` why the run is
+    compared with no other (empty if it is), `requests` what it sent, without secrets.
+    """
+
+    nodeid: str
+    test: str
+    row: dict[str, int]
+    passed: bool
+    left_out: str
+    requests: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FailingTest:
+    """A matrix test that failed under some combinations, with all its runs."""
+
+    name: str
+    flags: "tuple[Flag, ...]"
+    runs: tuple[MatrixRun, ...]
+
+    @property
+    def space(self) -> "FlagSpace":
+        """The combinations that the test could run under."""
+        return flag_space(self.flags)
+
+    @property
+    def outcomes(self) -> "list[tuple[Row, bool]]":
+        """The row of each run, and whether it passed."""
+        return [(matrix_row(run, self.flags), run["passed"]) for run in self.runs]
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether every allowed combination was run."""
+        return self.space.has_at_most(len({row for row, _ in self.outcomes}))
+
+    @property
+    def smallest_failure(self) -> MatrixRun:
+        """The failing run with the fewest flags that are not at their default."""
+        failing = [run for run in self.runs if not run["passed"]]
+        return min(failing, key=lambda run: (count_changes(matrix_row(run, self.flags), self.space), run["nodeid"]))
+
+
+def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]") -> list[FailingTest]:
+    """Return the tests with a failing run. A test with a single run says nothing about its flags, and is left out."""
+    tests: dict[str, list[MatrixRun]] = {}
+    for run in runs:
+        tests.setdefault(run["test"], []).append(run)
+    return [
+        FailingTest(name, tuple(flag for flag in flags if flag.name in own[0]["row"]), tuple(own))
+        for name, own in tests.items()
+        if len(own) > 1 and not all(run["passed"] for run in own)
+    ]
+
+
+def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
+    """Return the row of a run in the space of these flags; those that its test does not name are at their default."""
+    return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
+
+
+def count_changes(row: "Row", space: "FlagSpace") -> int:
+    """Return how many flags are not at their default."""
+    return sum(map(ne, row, space.default_row))

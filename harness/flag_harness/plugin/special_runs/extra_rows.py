@@ -1,0 +1,107 @@
+"""Runs a matrix test under further combinations, which its matrix leaves out, after the ordinary tests of a run."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from flag_harness.plugin.stash import EXTRA_ROW, REFUSALS, AnswerSource
+
+if TYPE_CHECKING:
+    from flag_harness.matrix import Combination
+
+
+class RowRunner:
+    """Runs single rows of tests. No other plugin counts or prints them."""
+
+    def __init__(self) -> None:
+        self._item: pytest.Item | None = None
+        self._reports: list[pytest.TestReport] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run an extra row without reporting it."""
+        if item is not self._item:
+            return None
+        self._reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        return True
+
+    def outcome(self, template: pytest.Function, combination: "Combination", source: AnswerSource) -> bool | None:
+        """Return whether the test passes under this combination, or None if the row cannot be run.
+
+        Fixtures of a wider scope than the function are kept for the next row.
+        """
+        item = make_item(template, combination)
+        item.stash[EXTRA_ROW] = source
+        self._item = item
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=template)
+        self._item = None
+        if source.refuses_misses and item.stash.get(REFUSALS, _no_refusals)():
+            return None
+        return _outcome(self._reports)
+
+
+def collect_items(session: pytest.Session, nodeids: Sequence[str]) -> dict[str, pytest.Function]:
+    """Return the items of these node ids; collect them first if this process only distributes tests to workers."""
+    items: Sequence[pytest.Item] = session.items
+    if not items:
+        items = _collect_quietly(session, nodeids)
+    wanted = set(nodeids)
+    return {item.nodeid: item for item in items if isinstance(item, pytest.Function) and item.nodeid in wanted}
+
+
+def make_item(template: pytest.Function, combination: "Combination") -> pytest.Function:
+    """Return an item like `template`, for another combination."""
+    spec: Any = template.callspec
+    old = spec.params["harness_combination"].id
+    ids = list(spec._idlist)
+    ids[ids.index(old)] = combination.id
+    spec = dataclasses.replace(spec, params={**spec.params, "harness_combination": combination}, _idlist=ids)
+    item = type(template).from_parent(
+        template.parent,
+        name=f"{template.originalname}[{spec.id}]",
+        callspec=spec,
+        fixtureinfo=template._fixtureinfo,
+        originalname=template.originalname,
+    )
+    item.own_markers = list(template.own_markers)
+    item.keywords.update({mark.name: mark for mark in item.own_markers})
+    made: pytest.Function = item
+    return made
+
+
+def finish_fixtures(session: pytest.Session) -> None:
+    """Tear down the fixtures that the last row has left for the next one; drop what they print."""
+    session._setupstate.teardown_exact(None)
+    if (capture := session.config.pluginmanager.getplugin("capturemanager")) is not None:
+        capture.suspend_global_capture()
+        capture.read_global_capture()
+        capture.resume_global_capture()
+
+
+def _collect_quietly(session: pytest.Session, nodeids: Sequence[str]) -> Sequence[pytest.Item]:
+    config = session.config
+    arguments = []
+    for nodeid in nodeids:
+        file, _, name = nodeid.partition("::")
+        arguments.append(f"{config.rootpath / file}::{name}")
+    kept = config.option.verbose, session.items, session.testscollected
+    config.option.verbose = -1  # pytest would report a second collection
+    try:
+        return [item for item in session.perform_collect(arguments) if isinstance(item, pytest.Item)]
+    finally:
+        config.option.verbose, session.items, session.testscollected = kept
+
+
+def _outcome(reports: Sequence[pytest.TestReport]) -> bool | None:
+    phases = {report.when: report for report in reports}
+    call = phases.get("call")
+    if call is None or (call.skipped and not hasattr(call, "wasxfail")):
+        return None
+    return not any(report.failed for report in phases.values())
+
+
+def _no_refusals() -> list[Any]:
+    return []

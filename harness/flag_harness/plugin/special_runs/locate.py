@@ -1,0 +1,246 @@
+"""`--harness-locate`: after the tests, run further rows of those that failed, until it is known which flags broke them.
+
+Rows cannot be added to a run that is under way, least of all to workers of pytest-xdist. So this is a second pass, in
+the process that the user started.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from operator import ne
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.matrix import Combination
+from flag_harness.matrix.space import value_index
+from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+from flag_harness.plugin.run.blame import MOST_NAMED, LocatedTest
+from flag_harness.plugin.run.claims import default_cassette_path
+from flag_harness.plugin.run.cost_limit import COST_LIMIT
+from flag_harness.plugin.run.matrix_runs import count_changes, matrix_row
+from flag_harness.plugin.special_runs.extra_rows import RowRunner, collect_items, finish_fixtures, make_item
+from flag_harness.plugin.stash import AnswerSource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flag_harness.analysis.conjunctions import Conjunction
+    from flag_harness.analysis.locate import Location
+    from flag_harness.matrix.space import Row
+    from flag_harness.plugin.run.flag_effects import FlagEffects
+    from flag_harness.plugin.run.matrix_runs import FailingTest
+
+DEFAULT_BUDGET = 45
+MOST_RECORDINGS = 12
+"""How many recordings of other rows are tried for a row, those that differ in fewest flags first."""
+
+
+def add_locate_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-locate`."""
+    group.addoption(
+        "--harness-locate",
+        nargs="?",
+        const=DEFAULT_BUDGET,
+        default=None,
+        type=_budget,
+        metavar="N",
+        help="after the run, locate the flags that broke each failing test whose matrix leaves combinations out: run "
+        f"at most N further combinations of it (default: {DEFAULT_BUDGET}), chosen by bisection",
+    )
+
+
+def _budget(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of combinations; type --harness-locate=45, or put {text!r} before the option"
+        )
+    return int(text)
+
+
+def configure_locate(config: pytest.Config, effects: "FlagEffects") -> None:
+    """Register the second pass if the command line asks for it."""
+    budget = config.getoption("--harness-locate")
+    if budget is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(LocatePass(config, effects, budget), "flag-harness-locate")
+
+
+class LocatePass:
+    """Locates the failures of a run, test by test, when its ordinary tests have ended."""
+
+    def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
+        self._config, self._effects, self._budget = config, effects, budget
+        self._rows = RowRunner()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        """Run the second pass after the tests."""
+        result = yield
+        tests = [test for test in self._effects.failing_tests() if not test.is_full]
+        if tests and (refusal := self._refusal()):
+            self._effects.notes.append(refusal)
+        elif tests:
+            self._config.pluginmanager.register(self._rows)
+            try:
+                self._locate_all(session, tests)
+            finally:
+                finish_fixtures(session)
+                self._config.pluginmanager.unregister(self._rows)
+        return result
+
+    def _refusal(self) -> str:
+        """Return why no further row can be answered, with what to type; empty if one can."""
+        if self._upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
+            return ""
+        return (
+            "--harness-locate ran nothing: the live API would answer its rows. Type --harness-max-cost=DOLLARS to say "
+            "what they may cost, or --harness-upstream=simulator"
+        )
+
+    def _upstream(self) -> str:
+        """Return who answers further rows: `simulator`, `live`, or `recordings`, those of the rows that were run."""
+        if self._config.getoption("--harness-upstream") == "simulator":
+            return "simulator"
+        can_send = is_recording_disabled(self._config) or selected_record_mode(self._config) != "none"
+        return "live" if can_send else "recordings"
+
+    def _locate_all(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
+        templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
+        for test in tests:
+            template = templates.get(test.smallest_failure["nodeid"])
+            if template is None:
+                self._effects.notes.append(f"{test.name} could not be located: it was not collected again")
+                continue
+            search = RowSearch(test, template, self._rows, self._upstream(), self._budget, self._show_progress)
+            self._effects.located.append(search.located_test())
+
+    def _show_progress(self, text: str, is_first: bool) -> None:
+        """Show what is being run: on a terminal in one changing line, elsewhere once for each test."""
+        terminal: pytest.TerminalReporter | None = self._config.pluginmanager.getplugin("terminalreporter")
+        if terminal is None or self._config.get_verbosity() < 0:
+            return
+        if is_first:
+            terminal.ensure_newline()
+        if terminal.isatty():
+            terminal.rewrite(text, erase=True)
+        elif is_first:
+            terminal.write_line(text)
+
+
+class RowSearch:
+    """The search for the flags that broke one test."""
+
+    def __init__(
+        self,
+        test: "FailingTest",
+        template: pytest.Function,
+        rows: RowRunner,
+        upstream: str,
+        budget: int,
+        progress: Callable[[str, bool], None],
+    ) -> None:
+        from flag_harness.analysis.locate import Locator
+
+        self._test, self._template, self._rows = test, template, rows
+        self._upstream, self._budget, self._progress = upstream, budget, progress
+        self._space = test.space
+        self._outcomes: dict[Row, set[bool | None]] = {}
+        for row, passed in test.outcomes:
+            self._outcomes.setdefault(row, set()).add(passed)
+        self._locator = Locator(self._space, test.outcomes, budget=len(test.runs) + budget, repeat=upstream == "live")
+        self._runs = 0
+        self._reused: list[str] = []
+
+    def located_test(self) -> LocatedTest:
+        """Run rows until the search is over, and return its result."""
+        while rows := self._locator.next_rows() or self._unconfirmed_row():
+            self._locator.add([(row, self._run(row)) for row in rows])
+        location = self._locator.result()
+        refuted = [one for one in location.named if self._outcomes.get(self._smallest_row(one)) == {True}]
+        if refuted:
+            location = replace(
+                location,
+                named=(),
+                suspects=location.named,
+                reason=f"the smallest combination with {refuted[0]} passes",
+            )
+        return LocatedTest(self._test, location, self._runs, self._smallest_failure(), tuple(self._notes(location)))
+
+    def _unconfirmed_row(self) -> "tuple[Row, ...]":
+        """Return the smallest row of a named conjunction if it has not been run; it is the one to reproduce."""
+        if self._runs >= self._budget:
+            return ()
+        for conjunction in self._locator.result().named:
+            row = self._smallest_row(conjunction)
+            if row not in self._outcomes:
+                return (row,)
+        return ()
+
+    def _smallest_row(self, conjunction: "Conjunction") -> "Row":
+        """Return the row in which a conjunction holds and as many flags as possible are at their defaults."""
+        names = [flag.name for flag in self._space.flags]
+        allowed = {
+            (index := names.index(literal.flag)): sum(
+                1 << value_index(self._space.flags[index], value) for value in literal.values
+            )
+            for literal in conjunction.literals
+        }
+        return self._space.completion_within(allowed, self._space.default_row) or self._space.default_row
+
+    def _run(self, row: "Row") -> bool | None:
+        """Return whether the test passes under a row, or None if it cannot be run."""
+        combination = self._combination(row)
+        self._progress(f"locating {self._test.name}: run {self._runs + 1} of at most {self._budget}", self._runs == 0)
+        outcome = None
+        for source in self._sources(row):
+            outcome = self._rows.outcome(self._template, combination, source)
+            if outcome is not None:
+                self._runs += 1
+                if source.case and source.case != self._nodeid(row):
+                    self._reused.append(f"{combination.id} from {source.case}")
+                break
+        self._outcomes.setdefault(row, set()).add(outcome)
+        return outcome
+
+    def _sources(self, row: "Row") -> Iterator[AnswerSource]:
+        """Yield who may answer a row; of recordings, those of the rows that differ in the fewest flags first."""
+        if self._upstream != "recordings":
+            yield AnswerSource(refuses_misses=self._upstream == "live")
+            return
+        recorded = {
+            self._nodeid(row): row,
+            **{run["nodeid"]: matrix_row(run, self._test.flags) for run in self._test.runs},
+        }
+        nearest = sorted(recorded, key=lambda nodeid: sum(map(ne, recorded[nodeid], row)))
+        paths = [(nodeid, self._recording(recorded[nodeid])) for nodeid in nearest]
+        for nodeid, path in [(nodeid, path) for nodeid, path in paths if path.exists()][:MOST_RECORDINGS]:
+            yield AnswerSource(path, nodeid, refuses_misses=True)
+
+    def _recording(self, row: "Row") -> "Path":
+        return default_cassette_path(make_item(self._template, self._combination(row)))
+
+    def _combination(self, row: "Row") -> Combination:
+        return Combination(self._test.flags, row)
+
+    def _nodeid(self, row: "Row") -> str:
+        return make_item(self._template, self._combination(row)).nodeid
+
+    def _smallest_failure(self) -> str:
+        """Return the node id of the smallest combination that failed, and never passed."""
+        failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]
+        if not failing:
+            return self._test.smallest_failure["nodeid"]
+        return self._nodeid(min(failing, key=lambda row: (count_changes(row, self._space), row)))
+
+    def _notes(self, location: "Location") -> Iterator[str]:
+        if self._reused:
+            more = len(self._reused) - MOST_NAMED
+            listed = ", ".join(self._reused[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            yield f"Answered by recordings of equal requests: {listed}"
+        elif self._upstream != "recordings":
+            yield f"Answered by: {'the live API' if self._upstream == 'live' else 'the simulator'}"
+        if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):
+            yield (
+                "To run the combinations that no recording answers: add --disable-recording, and "
+                "--harness-upstream=simulator or --harness-max-cost=DOLLARS"
+            )
