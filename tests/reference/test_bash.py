@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest_asyncio
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CommandRefused
-from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.bash import COMMAND_LIMIT, Bash
 from flag_harness.reference.tools.tool import Toolbox, ToolCall, ToolOutcome
 
 ENVIRON = {
@@ -160,6 +162,65 @@ async def test_no_secret_reaches_a_command(bash: Bash) -> None:
     assert "C.UTF-8" == variables["LANG"]
 
 
+_ENVIRONMENT_OF_A_PARENT = {
+    "its own entry in /proc": "cat /proc/$PPID/environ",
+    "an entry reached through another": "cat /proc/self/../$PPID/environ",
+    "its threads": "for i in $(seq 200); do cat /proc/$PPID/task/*/environ; done",
+    "every process": "cat /proc/[0-9]*/environ /proc/[0-9]*/task/*/environ",
+    "ps": "ps eww -e",
+    "its memory": "head -c 1 /proc/$PPID/mem; grep -a . /proc/$PPID/maps; ls -l /proc/$PPID/fd",
+    "a new user namespace": "unshare --user --map-root-user cat /proc/$PPID/environ",
+    "a setuid program": "sudo -n cat /proc/$PPID/environ",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+@pytest.mark.parametrize("has_landlock", [True, False], ids=["landlock", "no landlock"])
+def test_no_command_reads_the_environment_of_its_parent(has_landlock: bool) -> None:
+    """Neither through /proc, nor ps, nor a new namespace; a kernel without Landlock protects at least the parent."""
+    commands = {
+        name: f"{{ {command}; }} | grep -ac 'sk-p[l]anted'" for name, command in _ENVIRONMENT_OF_A_PARENT.items()
+    }
+    program = f"""
+import asyncio, os
+from flag_harness.reference.tools import confinement
+from flag_harness.reference.tools.bash import Bash
+if not {has_landlock}:
+    confinement._restrict_by_landlock = lambda libc: False
+async def run():
+    bash = Bash(environ=os.environ)
+    for name, command in {commands!r}.items():
+        found = await bash.run({{"command": command}})
+        print(name, ":", *(line for line in found.splitlines() if line.isdecimal()))
+    bash.close()
+asyncio.run(run())
+"""
+    environ = {**os.environ, "SOME_SECRET": "sk-planted"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert "".join(f"{name} : 0\n" for name in _ENVIRONMENT_OF_A_PARENT) == done.stdout
+
+
+@pytest.mark.asyncio
+async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: Bash) -> None:
+    """Confinement takes nothing from ordinary work: no file right, no process of the command's own."""
+    await bash.run({"command": "mkdir a b; touch a/f; mv a/f b/g; ln b/g a/h"})
+    assert "a/h\nb/g\n" == await bash.run({"command": "ls a/* b/*"})
+    assert "X=1\n" == await bash.run({"command": "X=1 sleep 9 & tr '\\0' '\\n' </proc/$!/environ | grep ^X="})
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: Bash) -> None:
+    """In bytes, and with what to do instead; the longest one that Linux passes on runs."""
+    box, characters = Toolbox([bash], clock=VirtualClock()), COMMAND_LIMIT - len("# ")
+    assert ToolOutcome("t", "(no output)") == await box.run(ToolCall("t", "bash", {"command": "# " + characters * "x"}))
+    outcome = await box.run(ToolCall("t", "bash", {"command": "# " + characters * "é"}))
+    assert outcome.is_error
+    assert (
+        "ValueError: the command has 262,140 bytes, and bash takes at most 131,071: "
+        "write it to a file in several commands, and run that file"
+    ) == outcome.content
+
+
 @pytest.mark.asyncio
 async def test_long_output_is_bounded_while_it_is_read() -> None:
     """Head and tail are kept, characters whole, the rest is counted."""
@@ -201,17 +262,17 @@ async def test_a_command_cancelled_while_it_starts_is_killed_with_all_that_it_st
 ) -> None:
     """On a busy machine it may have run for a while before the loop has its pipes."""
     loop, pid, running = asyncio.get_running_loop(), bash.directory / "pid", asyncio.Event()
-    start = loop.subprocess_exec
+    connect = loop.connect_read_pipe
 
-    async def start_slowly(*arguments: Any, **options: Any) -> Any:
-        process = await start(*arguments, **options)
+    async def connect_slowly(*arguments: Any) -> Any:
+        pipe = await connect(*arguments)
         while not (pid.exists() and pid.read_text().endswith("\n")):  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.01)
         running.set()
         await asyncio.sleep(0.05)
-        return process
+        return pipe
 
-    monkeypatch.setattr(loop, "subprocess_exec", start_slowly)
+    monkeypatch.setattr(loop, "connect_read_pipe", connect_slowly)
     task = asyncio.create_task(bash.run({"command": "sleep 60 & echo $! >pid; sleep 60"}))
     await running.wait()
     task.cancel()

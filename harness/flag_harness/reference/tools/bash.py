@@ -1,18 +1,16 @@
 """The bash tool: runs commands in processes of their own, with limited time and output, and without secrets."""
 
 import asyncio
-import codecs
-import contextlib
 import os
 import shutil
-import signal
 import tempfile
 import weakref
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from flag_harness.errors import CommandRefused
+from flag_harness.reference.tools.process import ConfinedProcess
 
 TIMEOUT = 30.0
 """Real seconds that a command can take."""
@@ -23,9 +21,8 @@ OUTPUT_LIMIT = 30_000
 PASSED_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 """The only variables of the environment that commands get, so that no key, token or secret reaches them."""
 
-_GRACE = 1.0
-"""Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
-"""
+COMMAND_LIMIT = (128 << 10) - 1
+"""Bytes that a command can have: Linux passes no longer argument to a program."""
 
 _SESSION = r"""
 __harness_save() {
@@ -56,8 +53,11 @@ trap - EXIT
 Variables that bash manages itself are not saved. A command can set its own EXIT trap, which runs after the save.
 """
 
-_SCRIPT = 'eval "$2"; eval "$1"'
-"""Runs the command after `_SESSION`, so that line numbers in bash's errors are those of the command."""
+_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
+"""Waits until the process is confined, then runs the command after `_SESSION`.
+
+The command is evaluated by itself, so that line numbers in bash's errors are those of the command.
+"""
 
 
 class Bash:
@@ -66,7 +66,8 @@ class Bash:
     `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
     `output_limit` in bytes of each stream. If `allowed` is given, a command that is not in it raises `CommandRefused`,
     and `refused` keeps the error. Commands have no standard input. When a command ends, the processes that it started
-    in the background are killed, unless they left its process group (`setsid`). `close` removes the temporary files;
+    in the background are killed, unless they left its process group (`setsid`). No command can read the environment or
+    the memory of this process or its parents, as far as `confinement` says. `close` removes the temporary files;
     garbage collection calls it too.
     """
 
@@ -136,94 +137,31 @@ class Bash:
         starting = asyncio.ensure_future(self._start(command))
         try:
             await asyncio.wait({starting})  # not cancelled with this task: a process may run before it is known here
-            transport, output = starting.result()
-            finished, _ = await asyncio.wait({output.exited}, timeout=self._timeout)
+            process = starting.result()
+            finished, _ = await asyncio.wait({process.exited}, timeout=self._timeout)
         finally:
             await _kill(starting)
         if not finished:
-            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{output.text()}")
-        return _format_result(output.text(), transport.get_returncode() or 0)
+            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{process.text()}")
+        return _format_result(process.text(), process.returncode)
 
-    async def _start(self, command: str) -> "_Process":
-        return await asyncio.get_running_loop().subprocess_exec(
-            lambda: _ProcessOutput(self._output_limit),
-            *("bash", "-c", _SCRIPT, "bash", command, _SESSION),
-            stdin=asyncio.subprocess.DEVNULL,
-            cwd=self.directory,
-            env=self._environ,
-            start_new_session=True,
+    async def _start(self, command: str) -> ConfinedProcess:
+        if (length := len(command.encode("utf-8", "replace"))) > COMMAND_LIMIT:
+            raise ValueError(
+                f"the command has {length:,} bytes, and bash takes at most {COMMAND_LIMIT:,}: "
+                "write it to a file in several commands, and run that file"
+            )
+        arguments = ("bash", "-c", _SCRIPT, "bash", command, _SESSION)
+        return await ConfinedProcess.start(
+            arguments, directory=self.directory, environ=self._environ, output_limit=self._output_limit
         )
 
 
-async def _kill(starting: "asyncio.Future[_Process]") -> None:
-    """Kill a process that was started or is about to be, with all that it started, and wait for its pipes to close."""
+async def _kill(starting: "asyncio.Future[ConfinedProcess]") -> None:
+    """Kill a process that was started or is about to be."""
     await asyncio.wait({starting})
-    if starting.exception():
-        return
-    transport, output = starting.result()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(transport.get_pid(), signal.SIGKILL)
-    await asyncio.wait({output.exited})
-    await asyncio.wait({output.closed}, timeout=_GRACE)
-    transport.close()
-
-
-class _ProcessOutput(asyncio.SubprocessProtocol):
-    """A process's output, and futures for its exit and for the closing of its pipes, which may be much later."""
-
-    def __init__(self, limit: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.exited: asyncio.Future[None] = loop.create_future()
-        self.closed: asyncio.Future[None] = loop.create_future()
-        self._captured = {1: _OutputBuffer(limit), 2: _OutputBuffer(limit)}
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._captured[fd].append(data)
-
-    def process_exited(self) -> None:
-        self.exited.set_result(None)
-
-    def connection_lost(self, exception: Exception | None) -> None:
-        self.closed.set_result(None)
-
-    def text(self) -> str:
-        """Return stdout, then stderr on a new line."""
-        stdout, stderr = self._captured[1].text(), self._captured[2].text()
-        return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
-
-
-_Process: TypeAlias = tuple[asyncio.SubprocessTransport, _ProcessOutput]
-
-
-class _OutputBuffer:
-    """The first and the last half of `limit` bytes of a stream; the middle is counted and dropped."""
-
-    def __init__(self, limit: int) -> None:
-        self._half = limit // 2
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
-
-    def append(self, data: bytes) -> None:
-        """Keep `data`, and drop bytes from the middle if the limit is exceeded."""
-        room = self._half - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:]
-        if (excess := len(self._tail) - self._half) > 0:
-            self._left_out += excess
-            del self._tail[:excess]
-
-    def text(self) -> str:
-        """Return the bytes as UTF-8, with U+FFFD for invalid ones, and a note about the bytes left out."""
-        if not self._left_out:
-            return bytes(self._head + self._tail).decode("utf-8", "replace")
-        head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
-        tail = bytes(self._tail[_character_start(self._tail) :]).decode("utf-8", "replace")
-        return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
-
-
-def _character_start(data: bytes | bytearray) -> int:
-    """Return the index of the first whole character, after at most three continuation bytes."""
-    continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
-    return next(continuing, 0)
+    if not starting.exception():
+        await starting.result().kill()
 
 
 def _format_result(text: str, returncode: int) -> str:

@@ -1,0 +1,100 @@
+"""Start a process that cannot read the memory or the environment of the processes around it.
+
+On Linux, every way from one process to the secrets of another passes one check of the kernel: `/proc/PID/environ` and
+`mem`, `ps e`, a debugger, `process_vm_readv`. Landlock (5.19 or later) denies it for all processes outside the new
+one's own domain; root loses the capabilities that pass the check. Without Landlock, this process is marked as not
+dumpable, as ssh-agent does: then only its own environment is safe, not that of the shell or runner that started it.
+Other systems have no such protection.
+
+Never covered: command lines, files that hold a secret, and services that run commands on request (cron, Docker, tmux).
+"""
+
+import ctypes
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+"""The system calls of Landlock, with the same numbers on every architecture."""
+_VERSION_FLAG = 1
+_RULE_PATH_BENEATH = 1
+_OLDEST_VERSION = 2
+"""Version 1 forbids moving files between directories, and cannot be told to allow it."""
+_RIGHTS = 1 << 11 | 1 << 13
+"""Creating block devices, and moving files between directories. A domain must name a right that it handles; these are
+then allowed everywhere, so that it restricts no file."""
+_SET_DUMPABLE, _DROP_CAPABILITY, _SET_NO_NEW_PRIVILEGES = 4, 24, 38
+"""The options of `prctl`."""
+_CAPABILITIES = (19, 21, 38)
+"""CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON: each lets root read the memory of any process."""
+_PAUSE_SECONDS = 0.0001
+
+
+class _PathRule(ctypes.Structure):
+    """`struct landlock_path_beneath_attr`."""
+
+    _pack_ = 1
+    _fields_ = (("rights", ctypes.c_uint64), ("directory", ctypes.c_int32))
+
+
+def call_confined(start: Callable[[], T]) -> T:
+    """Call `start` in a confined thread and return its result: a process that it starts is confined too.
+
+    When this returns, the thread is gone: its process would otherwise be allowed to read this one through it.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            _confine_thread()
+            results.append(start())
+        except BaseException as error:  # the caller gets it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="flag-harness-confined")
+    thread.start()
+    thread.join()
+    while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        _REAL_SLEEP(_PAUSE_SECONDS)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+_REAL_SLEEP = time.sleep
+
+
+def _confine_thread() -> None:
+    """Confine the calling thread. Programs that it starts gain no privileges either, as `sudo` would."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in _CAPABILITIES:
+        libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
+    libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if not _restrict_by_landlock(libc):
+        libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _restrict_by_landlock(libc: Any) -> bool:
+    """Move the calling thread to a new Landlock domain; return whether that worked."""
+    if libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG) < _OLDEST_VERSION:
+        return False
+    rights = ctypes.c_uint64(_RIGHTS)
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(rights), ctypes.c_size_t(ctypes.sizeof(rights)), 0)
+    if ruleset < 0:
+        return False
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = _PathRule(_RIGHTS, root)
+        added = libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+        return bool(added == 0 and libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+    finally:
+        os.close(root)
+        os.close(ruleset)

@@ -1,0 +1,148 @@
+"""A confined process with bounded output, awaited on the running event loop."""
+
+import asyncio
+import codecs
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from flag_harness.reference.tools.confinement import call_confined
+
+_GRACE = 1.0
+"""Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
+"""
+
+
+class ConfinedProcess:
+    """A process in a group of its own, its exit code and its output. `exited` is done when it has ended.
+
+    Its standard input ends as soon as it is confined: a program that waits for that cannot read what it must not.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", output_limit: int) -> None:
+        self._process = process
+        self._output = (_OutputBuffer(output_limit), _OutputBuffer(output_limit))
+        self._pipes: list[asyncio.ReadTransport] = []
+        self.exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._closed, self._open_pipes = asyncio.Event(), len(self._output)
+        self._watch_exit()
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], *, directory: Path, environ: Mapping[str, str], output_limit: int
+    ) -> "ConfinedProcess":
+        """Start a command. Raise `OSError` or `ValueError` if that is not possible."""
+
+        def start() -> "subprocess.Popen[bytes]":
+            pipe = subprocess.PIPE
+            return subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=directory, env=environ, start_new_session=True
+            )
+
+        process = call_confined(start)
+        assert process.stdin
+        process.stdin.close()
+        self = cls(process, output_limit)
+        loop = asyncio.get_running_loop()
+        for pipe, buffer in zip((process.stdout, process.stderr), self._output, strict=True):
+            reader = _PipeReader(buffer, self._note_end)
+            transport, _ = await loop.connect_read_pipe(reader.protocol, pipe)
+            self._pipes.append(transport)
+        return self
+
+    @property
+    def returncode(self) -> int:
+        """The exit code, or the negative number of the signal that ended the process."""
+        return self._process.returncode or 0
+
+    def text(self) -> str:
+        """Return stdout, then stderr on a new line."""
+        stdout, stderr = (buffer.text() for buffer in self._output)
+        return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
+
+    async def kill(self) -> None:
+        """Kill the process with all that it started, and wait for its pipes to close."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await asyncio.wait({self.exited})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), _GRACE)
+        for pipe in self._pipes:
+            pipe.close()
+
+    def _watch_exit(self) -> None:
+        """Set `exited` when the process ends: by a descriptor for it or, if the system has none, in a thread."""
+        loop = asyncio.get_running_loop()
+        try:
+            descriptor = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):
+            loop.run_in_executor(None, self._process.wait).add_done_callback(lambda _: self._note_exit())
+            return
+
+        def note_exit() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            self._process.wait()
+            self._note_exit()
+
+        loop.add_reader(descriptor, note_exit)
+
+    def _note_exit(self) -> None:
+        if not self.exited.done():
+            self.exited.set_result(None)
+
+    def _note_end(self) -> None:
+        self._open_pipes -= 1
+        if not self._open_pipes:
+            self._closed.set()
+
+
+class _PipeReader(asyncio.Protocol):
+    """Reads a pipe into a buffer."""
+
+    def __init__(self, buffer: "_OutputBuffer", note_end: Callable[[], None]) -> None:
+        self._buffer, self._note_end = buffer, note_end
+
+    def protocol(self) -> "_PipeReader":
+        """Return itself, as the factory that a loop asks for."""
+        return self
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer.append(data)
+
+    def connection_lost(self, exception: Exception | None) -> None:
+        self._note_end()
+
+
+class _OutputBuffer:
+    """The first and the last half of `limit` bytes of a stream; the middle is counted and dropped."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+
+    def append(self, data: bytes) -> None:
+        """Keep `data`, and drop bytes from the middle if the limit is exceeded."""
+        room = self._half - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if (excess := len(self._tail) - self._half) > 0:
+            self._left_out += excess
+            del self._tail[:excess]
+
+    def text(self) -> str:
+        """Return the bytes as UTF-8, with U+FFFD for invalid ones, and a note about the bytes left out."""
+        if not self._left_out:
+            return bytes(self._head + self._tail).decode("utf-8", "replace")
+        head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
+        tail = bytes(self._tail[_character_start(self._tail) :]).decode("utf-8", "replace")
+        return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
+
+
+def _character_start(data: bytes | bytearray) -> int:
+    """Return the index of the first whole character, after at most three continuation bytes."""
+    continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
+    return next(continuing, 0)
