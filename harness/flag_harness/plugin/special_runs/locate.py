@@ -71,8 +71,9 @@ class LocatePass:
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
         self._config, self._effects, self._budget = config, effects, budget
         self._rows = RowRunner()
+        self._has_shown_progress = False
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
         """Run the second pass after the tests."""
         result = yield
@@ -119,8 +120,9 @@ class LocatePass:
         terminal: pytest.TerminalReporter | None = self._config.pluginmanager.getplugin("terminalreporter")
         if terminal is None or self._config.get_verbosity() < 0:
             return
-        if is_first:
-            terminal.ensure_newline()
+        if not self._has_shown_progress:
+            terminal.line("")  # ends the line of the tests' dots
+            self._has_shown_progress = True
         if terminal.isatty():
             terminal.rewrite(text, erase=True)
         elif is_first:
