@@ -10,7 +10,7 @@ from typing import Any
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import ChildGuard
-from flag_harness.transports.border.event_loops import guard_uvloop
+from flag_harness.transports.border.event_loops import guard_uvloop, load_uvloop
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_handlers
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
@@ -52,8 +52,16 @@ class _NetworkGuard:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Guard the network inside the context."""
-        handlers = {**socket_handlers(self._check, self._check_lookup), **self._children.handlers}
+        sockets = socket_handlers(self._check, self._check_lookup)
         with ExitStack() as stack:
+
+            def see_import(module: str, *_: Any) -> None:
+                if module == "uvloop" and not self._children.is_in_child:
+                    load_uvloop()
+                    stack.enter_context(guard_uvloop(self._check))
+                self._children.see_import(module)
+
+            handlers = {**sockets, **self._children.handlers, "import": see_import}
             for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
                 stack.enter_context(guard(self._check))
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():

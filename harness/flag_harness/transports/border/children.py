@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,13 +39,14 @@ class ChildGuard:
         self._check, self._no_proxy = check, ",".join(open_hosts)
         self._pid = os.getpid()
         self._undo = ExitStack()
+        self._lock = threading.Lock()
         self._has_started = False
         self._has_patched_spawn = False
 
     @property
     def handlers(self) -> Handlers:
-        """The handlers of the audit events that need the guard."""
-        return {**dict.fromkeys(_STARTING, lambda *_: self.start()), "import": self._see_import}
+        """The handlers of the audit events that need the guard, except for `import`."""
+        return dict.fromkeys(_STARTING, lambda *_: self.start())
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -54,7 +56,7 @@ class ChildGuard:
             self._undo.enter_context(popen)
             for module in (*_LIBCURL, *_SPAWNING):
                 if module in sys.modules:
-                    self._see_import(module)
+                    self.see_import(module)
             yield
 
     @property
@@ -68,10 +70,12 @@ class ChildGuard:
 
     def start(self) -> None:
         """Start the proxy, and set the variables that name it."""
-        if self._has_started or self.is_in_child:
+        if self.is_in_child:
             return
-        self._has_started = True
-        with audit_hook().pause():
+        with self._lock, audit_hook().pause():
+            if self._has_started:
+                return
+            self._has_started = True
             checks = checking_proxy().checks
             checks.append(self._check_for_child)
             self._undo.callback(checks.remove, self._check_for_child)
@@ -100,7 +104,8 @@ class ChildGuard:
 
         return start
 
-    def _see_import(self, module: str, *_: Any) -> None:
+    def see_import(self, module: str) -> None:
+        """Guard a module that is about to be imported, or has been."""
         if module in _LIBCURL:
             self.start()
         elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:

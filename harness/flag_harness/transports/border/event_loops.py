@@ -1,11 +1,14 @@
 """uvloop, watched: its loops reach the network from C, past the sockets of Python and the audit hook."""
 
+import contextlib
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import Any
 
+from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.patch import replace_attribute
 
 
@@ -13,7 +16,7 @@ from flag_harness.transports.patch import replace_attribute
 def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     """Call `check(host, port)`, which may raise, before a loop of uvloop looks up or reaches a host.
 
-    uvloop must be imported before this is called. Its transports are written in C: the addresses of single datagrams,
+    It guards nothing if uvloop is not loaded. Its transports are written in C: the addresses of single datagrams,
     and what is sent over open connections, are not checked.
     """
 
@@ -31,6 +34,12 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
         yield
 
 
+def load_uvloop() -> None:
+    """Import uvloop, so that it can be guarded before the code that imports it gets it."""
+    with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
+        importlib.import_module("uvloop")
+
+
 def _host_and_port(address: Any) -> tuple[Any, ...]:
     """Return the host and port of an address, or `(None,)` if it is missing or a path."""
     return tuple(address[:2]) if isinstance(address, (tuple, list)) else (None,)
@@ -46,7 +55,9 @@ def _peer(sock: Any, *_: Any) -> tuple[Any, ...]:
 
 _METHODS: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
-        "create_connection": lambda factory, host=None, port=None, **options: (host, port),
+        "create_connection": lambda factory, host=None, port=None, **options: (
+            _peer(options["sock"]) if options.get("sock") else (host, port)
+        ),
         "create_datagram_endpoint": lambda factory, local=None, remote_addr=None, **options: _host_and_port(
             remote_addr
         ),

@@ -1,0 +1,45 @@
+"""A project that does not use the harness runs on the functions of Python, as if the harness were not installed."""
+
+import sys
+
+import pytest
+
+TEST = """
+import _socket, os, socket, subprocess, sys, time
+
+def check_functions():
+    for name in ("connect", "connect_ex", "sendto", "send", "sendall", "sendmsg"):
+        assert getattr(socket.socket, name) is getattr(_socket.socket, name), name
+    for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
+        assert getattr(socket, name) is getattr(_socket, name), name
+    functions = socket.getaddrinfo, socket.create_connection, subprocess.Popen.__init__, os.putenv, time.sleep
+    assert ["socket", "socket", "subprocess", "posix", "time"] == [one.__module__ for one in functions]
+
+def test_functions():
+    check_functions()
+
+def test_no_audit_hook_is_installed():
+    module = sys.modules.get("flag_harness.transports.border.audit")  # which does nothing when it is imported
+    assert module is None or 0 == module.audit_hook.cache_info().currsize
+"""
+USING = """
+import pytest
+
+@pytest.mark.harness_no_request
+def test_a_cassette(cassette):
+    pass
+"""
+
+
+def test_without_the_harness_nothing_is_patched(pytester: pytest.Pytester) -> None:
+    """No function is replaced, and no audit hook is installed."""
+    pytester.makepyfile(TEST)
+    run = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")  # a process without a past
+    run.assert_outcomes(passed=2)
+    assert "flag harness" not in run.stdout.str().replace("flag-harness", "")
+
+
+def test_after_a_test_that_uses_the_harness_the_functions_are_those_of_python(pytester: pytest.Pytester) -> None:
+    """The audit hook stays, since Python cannot remove it; it does nothing."""
+    pytester.makepyfile(test_a=USING, test_b=TEST)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "not audit").assert_outcomes(passed=2, deselected=1)

@@ -1,0 +1,97 @@
+"""Child processes are under the guard of their parent."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from flag_harness.transports import ApiScope, refuse_network
+from flag_harness.transports.border.proxy import LOOPBACK, checking_proxy
+
+GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
+
+
+def run(code: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python in a child."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_a_program_that_uses_proxies_is_told_why_it_is_refused() -> None:
+    """By name, before any lookup; the test is told the same."""
+    with refuse_network() as refused:
+        found = run(GET, "http://far.example/list")
+    message = (
+        "this test plays recordings, but tried to reach far.example:80 in a child process or a library in C; "
+        "record that traffic with --record-mode=once, or let it through with @pytest.mark.harness_network"
+    )
+    assert [message] == list(map(str, refused))
+    assert "HTTP Error 403: Forbidden" in found.stderr
+
+
+def test_the_answer_of_the_proxy_says_what_to_do() -> None:
+    """To whoever reads it; what is no request for a proxy is answered as such."""
+    with refuse_network():
+        run("pass")
+        port, answers = checking_proxy().port, []
+        for line in (b"CONNECT far.example:443 HTTP/1.1", b"GET / HTTP/1.1", b"CHECK far.example HTTP/1.1"):
+            with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
+                os.write(connection.fileno(), line + b"\r\n\r\n")  # `send` would be refused, as this test's own
+                answers.append(b"".join(iter(lambda: connection.recv(4096), b"")).decode())
+    assert answers[0].startswith("HTTP/1.1 403 Forbidden\r\n")
+    assert answers[0].endswith("or let it through with @pytest.mark.harness_network")
+    assert ["HTTP/1.1 400 Bad Request"] * 2 == [answer.split("\r\n")[0] for answer in answers[1:]]
+
+
+def test_a_host_that_is_allowed_is_forwarded(far_host: Any) -> None:
+    """As if there were no proxy; one that is ignored is refused without failing the test."""
+    scope = ApiScope(allowed=("127.0.0.1",), ignored=("prices.example",))
+    with refuse_network(scope=scope) as refused:
+        found = run(GET, far_host.url)
+        ignored = run(GET, "http://prices.example/")
+    assert ("ok\n", "") == (found.stdout, found.stderr)
+    assert b"GET / HTTP/1.1\r\n" in far_host.received()
+    assert "403" in ignored.stderr
+    assert [] == refused
+
+
+def test_a_child_reaches_services_of_this_machine_directly(far_host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NO_PROXY` names it; here the guard is as it is for users."""
+    monkeypatch.undo()
+    with refuse_network() as refused:
+        found = run(GET, far_host.url, far_host.url.replace("127.0.0.1", "localhost"))
+    assert "ok\nok\n" == found.stdout
+    assert [] == refused
+
+
+def test_the_environment_of_the_test_does_not_change() -> None:
+    """Children find the variables; `os.environ` does not, and after the test children do not either."""
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    before = dict(os.environ)
+    with refuse_network():
+        inherited, own = json.loads(run(code).stdout), json.loads(run(code, env={"MINE": "1"}).stdout)
+        assert before == dict(os.environ)
+    after = json.loads(run(code).stdout)
+    url = f"http://{LOOPBACK}:{checking_proxy().port}"
+    names = {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"}
+    for environment in (inherited, own):
+        assert {url} == {environment[name] for name in names} | {environment[name.upper()] for name in names}
+        assert {"localhost", "127.0.0.1", "::1"} <= set(environment["no_proxy"].split(","))
+    assert "1" == own["MINE"]
+    assert before.get("http_proxy") == after.get("http_proxy")
+
+
+def test_a_child_that_outlives_the_test_is_no_longer_refused(far_host: Any) -> None:
+    """A server that a fixture of the session starts serves tests of every kind."""
+    code = f"import sys; sys.stdin.readline()\n{GET}"
+    with refuse_network() as refused:
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, far_host.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    output, _ = child.communicate("\n", timeout=60)
+    assert "ok\n" == output
+    assert [] == refused
