@@ -63,7 +63,10 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             "hosts, allowed_hosts, ignore_hosts)",
         ),
         ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
-        ("[tool.flag-harness]\nvcr_marks = 1", "[tool.flag-harness] vcr_marks = 1 must be true or false"),
+        (
+            "[tool.flag-harness]\nvcr_marks = 1",
+            "[tool.flag-harness] vcr_marks = 1 must be true or false, or 'pytest-vcr'",
+        ),
         (
             "[tool.harness]\nmodel = 'x'",
             "[tool.harness] is not read any more; rename it to [tool.flag-harness]",

@@ -261,8 +261,9 @@ def test_other_clients_do_not_reach_the_network(project: pytest.Pytester) -> Non
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(
         [
-            "this test plays a cassette, but reached for 192.0.2.1 by another way than a client of httpx2 or httpx, "
-            "which are all that vcr_marks answers; let it through with @pytest.mark.harness_network"
+            "this test plays a cassette of vcrpy, but tried to reach 192.0.2.1:9; vcr_marks answers clients of httpx2 "
+            "and httpx only; list the host in allowed_hosts of [[]tool.flag-harness[]], or let it through with "
+            "@pytest.mark.harness_network"
         ]
     )
     allowed = REACH.replace("@pytest", "@pytest.mark.harness_network\n@pytest", 1)
@@ -349,5 +350,5 @@ def test_a_mistaken_configuration_is_told_once(project: pytest.Pytester) -> None
     project.makepyprojecttoml("[tool.flag-harness]\nvcr_marks = 'yes'\n")
     run = _run(project, GET)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    message = "ERROR: *pyproject.toml: [[]tool.flag-harness[]] vcr_marks = 'yes' must be true or false"
+    message = "ERROR: *pyproject.toml: [[]tool.flag-harness[]] vcr_marks = 'yes' must be true or false, or 'pytest-vcr'"
     run.stderr.fnmatch_lines([message])

@@ -4,7 +4,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
+from flag_harness.config.ini import read_ini_table
 from flag_harness.errors import ConfigError
 from flag_harness.flags import SHIPPED, Flag
 
@@ -22,7 +24,7 @@ class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
     `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
-    it is refused one of `ignore_hosts`.
+    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty.
     """
 
     agent: str = SHIPPED_AGENT
@@ -34,29 +36,38 @@ class Config:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    vcr_marks: bool = False
+    vcr_marks: Literal["", "pytest-recording", "pytest-vcr"] = ""
     hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
 
 
 def read_config(pyproject: Path) -> Config:
-    """Read `[tool.flag-harness]`; return the defaults if the file or the table is missing.
+    """Read `[tool.flag-harness]`, or `flag_harness` in the pytest.ini beside it; the defaults if there is neither.
 
     Raise `ConfigError` naming the file, the key, and the nearest key that exists.
     """
-    if not pyproject.is_file():
+    table = _read_table(pyproject)
+    own = read_ini_table(pyproject.parent)
+    if table is not None and own is not None:
+        raise ConfigError(f"{own[1]}: flag_harness is set, and {pyproject} has [tool.flag-harness]; keep one of them")
+    if table is None and own is None:
         return Config()
+    from flag_harness.config.table import parse_config  # imported here: a project without the table does not need it
+
+    return parse_config(table, pyproject) if own is None else parse_config(*own)
+
+
+def _read_table(pyproject: Path) -> Any:
+    """Return the table, which may be invalid, or None if the file does not have it."""
+    if not pyproject.is_file():
+        return None
     try:
         tool = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{pyproject}: {error}") from None
     if not isinstance(tool, Mapping):
-        return Config()
+        return None
     if "harness" in tool:
         raise ConfigError(f"{pyproject}: [tool.harness] is not read any more; rename it to [tool.flag-harness]")
-    if "flag-harness" not in tool:
-        return Config()
-    from flag_harness.config.table import parse_config  # imported here: a project without the table does not need it
-
-    return parse_config(tool["flag-harness"], pyproject)
+    return tool.get("flag-harness")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -11,7 +11,7 @@ from flag_harness.config.settings import CREDENTIAL_HEADERS, FILTERS, NORMALISER
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
-from flag_harness.toml_tables import Switch, Text, TextList, convert_table
+from flag_harness.toml_tables import Text, TextList, convert_table
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
@@ -34,6 +34,11 @@ class _FlagTable(msgspec.Struct):
     values: Any = None
 
 
+_VcrMarks: TypeAlias = Annotated[
+    bool | Literal["pytest-recording", "pytest-vcr"], msgspec.Meta(description="true or false, or 'pytest-vcr'")
+]
+
+
 class _ConfigTable(msgspec.Struct):
     agent: Text = SHIPPED_AGENT
     model: Text = ""
@@ -44,7 +49,7 @@ class _ConfigTable(msgspec.Struct):
     filters: Any = None
     normalise: Any = None
     headers: Any = None
-    vcr_marks: Switch = False
+    vcr_marks: _VcrMarks = False
     hosts: TextList = ()
     allowed_hosts: TextList = ()
     ignore_hosts: TextList = ()
@@ -54,6 +59,8 @@ def parse_config(table: Any, source: Path) -> Config:
     """Convert the `[tool.flag-harness]` table to a `Config`; `source` is named in errors."""
     where = f"{source}: [tool.flag-harness"
     values = msgspec.structs.asdict(convert_table(table, _ConfigTable, f"{where}]"))
+    if isinstance(values["vcr_marks"], bool):
+        values["vcr_marks"] = "pytest-recording" if values["vcr_marks"] else ""
     values["flags"] = _parse_flags(table["flags"], f"{where}.flags]") if "flags" in table else SHIPPED
     values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
     values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")

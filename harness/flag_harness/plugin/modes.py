@@ -14,6 +14,7 @@ SUITE = "flag_harness.conformance"
 _OWNERS = {
     "--block-network": ("recording",),
     "--disable-recording": ("recording",),
+    "--disable-vcr": ("vcr",),
     "--feature": ("pytest-bdd",),
     "--record-mode": ("recording", "cassetter"),
 }

@@ -19,7 +19,7 @@ from flag_harness.plugin.special_runs.locate import add_locate_option, configure
 from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
-from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, is_vcr_enabled
+from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unregister_other_plugin
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -51,15 +51,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_cost_option(group)
     add_effects_options(group)
     add_locate_option(group)
-    if is_vcr_enabled(pluginmanager) and not is_registered_elsewhere("--block-network", pluginmanager):
-        add_vcr_options(parser, pluginmanager)
+    add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
     add_sweep_options(group)
     add_verify_options(group)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Add `--feature` if the installed cases are run: `pytest --pyargs flag_harness.conformance --feature=all`."""
+    """Add `--feature` if the installed cases are run: `pytest --pyargs flag_harness.conformance --feature=all`.
+
+    Settle whose mark `vcr` is, if the project says so.
+    """
+    unregister_other_plugin(early_config.pluginmanager)
     if any(argument.startswith(SUITE) for argument in args):
         early_config.pluginmanager.import_plugin("flag_harness.plugin.features")
 

@@ -28,13 +28,15 @@ def refuse_network(
     doing: tuple[str, str] = REPLAYING,
     refusal: Callable[[str], NetworkRefused] = NetworkRefused,
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
+    is_open: Callable[[str], bool] = lambda host: False,
 ) -> Iterator[list[NetworkRefused]]:
     """Raise `NetworkRefused` at every attempt to look up or reach another host; yield a list of these errors.
 
     `refusal` makes the error from its message, which says what the test is `doing` instead. The hosts that `scope`
-    allows can be reached; those that it ignores get a `ConnectionRefusedError`, which is not in the list.
+    allows can be reached; those that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open`
+    says at each attempt whether a further host can be reached.
     """
-    guard = _NetworkGuard(doing, refusal, scope)
+    guard = _NetworkGuard(doing, refusal, scope, is_open)
     with guard.open():
         yield guard.refused
 
@@ -42,8 +44,14 @@ def refuse_network(
 class _NetworkGuard:
     """Decides about every host while its context is open, in every thread and child of this process."""
 
-    def __init__(self, doing: tuple[str, str], refusal: Callable[[str], NetworkRefused], scope: ApiScope) -> None:
-        self._doing, self._refusal, self._scope = doing, refusal, scope
+    def __init__(
+        self,
+        doing: tuple[str, str],
+        refusal: Callable[[str], NetworkRefused],
+        scope: ApiScope,
+        is_open: Callable[[str], bool],
+    ) -> None:
+        self._doing, self._refusal, self._scope, self._is_open = doing, refusal, scope, is_open
         self._allowed_addresses: set[str] = set()
         self._resolved: set[str] = set()
         self._children = ChildGuard(self._check, tuple(filter(is_loopback, (*_LOCAL_ADDRESSES, *_own_names()))))
@@ -73,7 +81,7 @@ class _NetworkGuard:
     def _check(self, host: Any, port: Any = None, how: str = "") -> None:
         """Raise if the host may not be reached. `how` says by which route, as the end of a sentence."""
         name = str(_name(host))
-        if is_loopback(host) or name in self._allowed_addresses or matches_host(self._scope.allowed, name, port):
+        if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
         if self._children.is_in_child:
             if message := self._children.ask_parent(host, port):
@@ -88,13 +96,16 @@ class _NetworkGuard:
         """Raise if the host may not be looked up; note the addresses of one that may."""
         self._check(host, port)
         name = str(_name(host))
-        if name not in self._resolved and matches_host(self._scope.allowed, name, port):
+        if name not in self._resolved and self._is_allowed(name, port):
             self._resolved.add(name)
             with audit_hook().pause():
                 try:
                     self._allowed_addresses.update(_addresses(socket.getaddrinfo(host, None)))
                 except OSError:
                     return  # the caller's own lookup says so
+
+    def _is_allowed(self, name: str, port: Any) -> bool:
+        return matches_host(self._scope.allowed, name, port) or self._is_open(name)
 
     def _note_addresses(self, original: Any) -> Any:
         """Return a lookup that notes the addresses of allowed hosts: each lookup may find others."""

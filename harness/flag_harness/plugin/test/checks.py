@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import Outcome
 
-_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr"})
+_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
 """The fixtures that answer the requests of a test."""
 _OUTCOMES = pytest.StashKey["dict[str, Outcome]"]()
 """The outcome of each phase that the item has been through."""

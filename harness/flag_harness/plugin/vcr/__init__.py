@@ -1,1 +1,1 @@
-"""The options, marks, fixtures and hook of pytest-recording, for suites that are written for it."""
+"""The options, marks, fixtures and hook of pytest-recording and pytest-vcr, for suites written for one of them."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Vcr:
-    """The argument of `pytest_recording_configure`, in place of vcrpy's `VCR`.
+    """The argument of `pytest_recording_configure`, and pytest-vcr's fixture `vcr`, in place of vcrpy's `VCR`.
 
     Settings that are set as attributes apply to every cassette, unless `vcr_config` or the mark overrides them.
     """
@@ -53,7 +53,16 @@ class Vcr:
         try:
             return self.__dict__["settings"][name]
         except KeyError:
-            raise AttributeError(f"vcr_marks: vcr.{name} has not been set") from None
+            raise AttributeError(
+                f"vcr_marks: vcr.{name} has not been set, and is no method that vcr_marks has; "
+                "it has register_matcher, register_serializer and register_persister"
+            ) from None
+
+
+def refuse_cassette_fixture(request: pytest.FixtureRequest) -> None:
+    """Raise `UsageError` if the test has the fixture `cassette` too: both would answer it."""
+    if "harness_cassette" in request.fixturenames:
+        raise pytest.UsageError(f"{request.node.nodeid}: use either @pytest.mark.vcr or the cassette fixture, not both")
 
 
 def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
@@ -67,8 +76,13 @@ def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> d
 def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
     """Return the settings of a test's cassette. Raises `UsageError` that names an unsupported one."""
     vcr = Vcr()
+    node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
+    return configured_settings(node, vcr, options, record_mode)
+
+
+def configured_settings(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
+    """Return the settings of `vcr`, updated with the options. Raises `UsageError` that names an unsupported one."""
     try:
-        node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)
     except ConfigError as error:
         raise pytest.UsageError(f"{node.nodeid}: vcr_config or @pytest.mark.vcr: {error}") from None

@@ -1,9 +1,13 @@
-"""What `[tool.flag-harness] vcr_marks = true` adds to a run. Without it, nothing here is registered."""
+"""What `[tool.flag-harness] vcr_marks` adds to a run. Without it, nothing here is registered."""
+
+from importlib.metadata import entry_points
 
 import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError, MissingExtraError, require_extra
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import is_registered_elsewhere
 
 MARKS = (
     "vcr(*cassettes, **settings): play this test's cassette of vcrpy, and the named ones; settings as in vcr_config",
@@ -11,25 +15,87 @@ MARKS = (
     "block_network(allowed_hosts=[]): refuse connections except to these hosts (regular expressions of whole names)",
     "allowed_hosts: registered because pytest-recording does so; it has no effect there either",
 )
-"""The marks of pytest-recording."""
+"""The marks of pytest-recording. pytest-vcr has the first."""
+
+PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
+"""The plugins whose marks these are, by their names in pytest."""
 
 
-def is_vcr_enabled(pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Return True if the project enables it. A mistake in the configuration is reported later."""
+def played_marks(pluginmanager: pytest.PytestPluginManager) -> str:
+    """Return the plugin whose marks the project has played, or an empty string.
+
+    A mistake in the configuration is reported later.
+    """
     config = pluginmanager.get_plugin("pytestconfig")
     try:
-        return config is not None and read_config(config.rootpath / "pyproject.toml").vcr_marks
+        return "" if config is None else read_config(config.rootpath / "pyproject.toml").vcr_marks
     except HarnessError:
-        return False
+        return ""
 
 
 def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the options, the hook and the fixtures of pytest-recording."""
-    from flag_harness.plugin.vcr import fixtures as vcr_fixtures
-    from flag_harness.plugin.vcr import hooks as vcr_hooks
+    """Add the options, the hook and the fixtures of the plugin whose marks are played."""
+    owner = played_marks(pluginmanager)
+    if owner == "pytest-recording" and not is_registered_elsewhere("--block-network", pluginmanager):
+        _add_recording_options(parser, pluginmanager)
+    if owner == "pytest-vcr" and not is_registered_elsewhere("--disable-vcr", pluginmanager):
+        _add_pytest_vcr_options(parser, pluginmanager)
 
-    pluginmanager.add_hookspecs(vcr_hooks)
-    pluginmanager.register(vcr_fixtures, "flag-harness-vcr-fixtures")
+
+def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Unregister the plugin that claims the mark `vcr` as well: pytest-recording refuses to run beside pytest-vcr."""
+    owner = played_marks(pluginmanager)
+    for name, distribution in PLUGINS.items():
+        if owner and distribution != owner and pluginmanager.has_plugin(name):
+            pluginmanager.unregister(name=name)
+
+
+def configure_vcr(config: pytest.Config) -> None:
+    """Register the marks, and the fixtures that play. They come last, so they replace those of the same name.
+
+    Raises `pytest.UsageError` if the library that reads the cassettes is not installed.
+    """
+    try:
+        with require_extra("vcr"):
+            import yaml  # noqa: F401
+    except MissingExtraError as error:
+        raise pytest.UsageError(f"[tool.flag-harness] vcr_marks: {error}") from None
+    from flag_harness.plugin.vcr import marks, playing, pytest_vcr
+
+    is_pytest_vcr = config.stash[CONFIG].vcr_marks == "pytest-vcr"
+    for mark in MARKS[:1] if is_pytest_vcr else MARKS:
+        config.addinivalue_line("markers", mark)
+    config.pluginmanager.register(pytest_vcr if is_pytest_vcr else marks, "flag-harness-vcr-marks")
+    config.pluginmanager.register(playing, "flag-harness-vcr-playing")
+    config.pluginmanager.register(playing.VcrSummary(), "flag-harness-vcr-summary")
+    config.pluginmanager.register(VcrHeader(), "flag-harness-vcr-header")
+
+
+class VcrHeader:
+    """Says who plays the mark `vcr` if another installed plugin claims it too."""
+
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        """Return the line, or None if there is no other plugin."""
+        installed = {entry.name for entry in entry_points(group="pytest11")}
+        others = [
+            distribution
+            for name, distribution in PLUGINS.items()
+            if name in installed and not config.pluginmanager.is_blocked(name)
+        ]
+        if not others:
+            return None
+        owner = config.stash[CONFIG].vcr_marks
+        return (
+            f"vcr_marks: flag-harness plays @pytest.mark.vcr, in the manner of {owner}, and not "
+            f"{' or '.join(others)}; -p no:flag_harness gives it back"
+        )
+
+
+def _add_recording_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    from flag_harness.plugin.vcr import fixtures, hooks
+
+    pluginmanager.add_hookspecs(hooks)
+    pluginmanager.register(fixtures, "flag-harness-vcr-fixtures")
     group = parser.getgroup("harness", "flag harness")
     group.addoption(
         "--block-network",
@@ -44,19 +110,14 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
     )
 
 
-def configure_vcr(config: pytest.Config) -> None:
-    """Register the marks, and the fixtures that play. They come last, so they replace those of the same name.
+def _add_pytest_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    from flag_harness.plugin.vcr import pytest_vcr_fixtures
 
-    Raises `pytest.UsageError` if the library that reads the cassettes is not installed.
-    """
-    try:
-        with require_extra("vcr"):
-            import yaml  # noqa: F401
-    except MissingExtraError as error:
-        raise pytest.UsageError(f"[tool.flag-harness] vcr_marks: {error}") from None
-    from flag_harness.plugin.vcr import marks as vcr_marks
-
-    for mark in MARKS:
-        config.addinivalue_line("markers", mark)
-    config.pluginmanager.register(vcr_marks, "flag-harness-vcr-marks")
-    config.pluginmanager.register(vcr_marks.VcrSummary(), "flag-harness-vcr-summary")
+    pluginmanager.register(pytest_vcr_fixtures, "flag-harness-vcr-fixtures")
+    group = parser.getgroup("harness", "flag harness")
+    modes = ("once", "new_episodes", "none", "all")
+    group.addoption("--vcr-record", choices=modes, default=None, help="the record mode of cassettes of vcrpy")
+    group.addoption("--vcr-record-mode", choices=modes, default=None, help="the old name of --vcr-record")
+    group.addoption(
+        "--disable-vcr", action="store_true", default=False, help="neither play nor record cassettes of vcrpy"
+    )

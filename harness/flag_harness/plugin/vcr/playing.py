@@ -1,0 +1,134 @@
+"""Plays and records the cassette of a test, for the fixtures of either plugin, and reports it."""
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.stash import REFUSALS
+from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
+from flag_harness.plugin.test.rows import is_subtest_report
+
+if TYPE_CHECKING:
+    from flag_harness.vcr import VcrCassette, VcrSettings
+
+VCR_CASSETTE = pytest.StashKey["VcrCassette"]()
+"""The cassette that a test plays."""
+_HAS_PASSED = pytest.StashKey[bool]()
+"""Whether the test's own code has passed."""
+_PLAYING = (
+    "plays a cassette of vcrpy",
+    "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
+)
+"""What a test does that needs no network, and what to do if it needs the network after all."""
+
+
+def load_cassette(
+    node: pytest.Item, path: Path, settings: "VcrSettings", extra: Sequence[Path], fixed_mode: str
+) -> "VcrCassette":
+    """Load the cassette of a test. `fixed_mode` is a record mode that the command line cannot change, or empty.
+
+    Raises `UsageError` if it cannot be read.
+    """
+    from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
+
+    try:
+        return VcrCassette(path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure)
+    except CassetteError as error:
+        raise pytest.UsageError(f"{node.nodeid}: {error}") from None
+
+
+@contextmanager
+def play_cassette(node: pytest.Item, cassette: "VcrCassette", guarded: bool = True) -> Iterator[None]:
+    """Answer the test from the cassette; afterwards, save what was recorded if the test has passed."""
+    node.stash[VCR_CASSETTE], node.stash[_HAS_PASSED] = cassette, False
+    with _answer_clients(node, cassette, guarded and not cassette.can_record):
+        yield
+    if node.stash[_HAS_PASSED]:
+        try:
+            cassette.save()
+        except CassetteError as error:
+            raise pytest.fail.Exception(f"{node.nodeid}: {error}", pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach to the reports how many answers were played, and what was recorded."""
+    report = yield
+    if (cassette := item.stash.get(VCR_CASSETTE, None)) is None or is_subtest_report(report):
+        return report
+    if report.when == "call":
+        item.stash[_HAS_PASSED] = report.passed
+        report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
+    elif report.when == "teardown" and report.passed and cassette.is_saved:
+        path = os.path.relpath(cassette.path, item.config.rootpath)
+        report.flag_harness_vcr_file = path, cassette.recorded_count  # type: ignore[attr-defined]
+    return report
+
+
+class VcrSummary:
+    """Prints how many tests have played cassettes of vcrpy, and which files were recorded."""
+
+    def __init__(self) -> None:
+        self._play_counts: list[int] = []
+        self._recorded: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test, on whichever worker it ran."""
+        if (recorded := getattr(report, "flag_harness_vcr_file", None)) is not None:
+            self._recorded[recorded[0]] += recorded[1]
+        if (count := getattr(report, "flag_harness_vcr", None)) is not None and not is_subtest_report(report):
+            self._play_counts.append(count)
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print the lines."""
+        for path, count in sorted(self._recorded.items()):
+            terminalreporter.write_line(f"vcr_marks: recorded {count} answer{'s' if count != 1 else ''} in {path}")
+        if tests := len(self._play_counts):
+            answers = sum(self._play_counts)
+            terminalreporter.write_line(
+                f"vcr_marks: {tests} test{'s' if tests != 1 else ''} played {answers} "
+                f"answer{'s' if answers != 1 else ''} from vcrpy's cassettes, matched as loosely as vcrpy does"
+            )
+
+
+def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
+    test, cassette = shlex.quote(node.nodeid), shlex.quote(os.path.relpath(path, node.config.rootpath))
+    recordings = node.config.stash[CONFIG].recordings
+    option = "--vcr-record" if node.config.stash[CONFIG].vcr_marks == "pytest-vcr" else "--record-mode"
+    command = f"To record it: pytest {test}" + ("" if fixed_mode else f" {option}=new_episodes")
+    fixed = f", once vcr_config or the mark no longer says record_mode = {fixed_mode!r}" if fixed_mode else ""
+    return (
+        f"{command}{fixed}\n"
+        f"To match it strictly from now on: flag-harness cassette import {cassette} --to {recordings}, "
+        "and use the cassette fixture instead of the mark"
+    )
+
+
+@contextmanager
+def _answer_clients(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator[None]:
+    """Answer clients of httpx2 and httpx; if `guarded`, refuse the network to all others."""
+    from flag_harness.transports import ApiScope, SystemClock, intercept_clients, load_http_libraries, refuse_network
+
+    load_http_libraries()
+    refused: list[NetworkRefused] = []
+    misses: list[CassetteMiss] = [] if node.get_closest_marker("harness_misses") else cassette.misses
+    node.stash[REFUSALS] = lambda: [*misses, *refused]
+    with ExitStack() as stack:
+        if guarded and not node.get_closest_marker("harness_network"):
+            config = node.config.stash[CONFIG]
+            scope = ApiScope(allowed=config.allowed_hosts, ignored=config.ignore_hosts)
+            refused = stack.enter_context(
+                refuse_network(_PLAYING, NetworkFailure, scope, lambda host: cassette.passed_on)
+            )
+        clock = SystemClock() if cassette.can_record else VirtualClock()
+        stack.enter_context(intercept_clients(None, cassette, clock=clock))
+        yield

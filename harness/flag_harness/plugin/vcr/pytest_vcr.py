@@ -1,0 +1,64 @@
+"""The mark and the acting fixtures of pytest-vcr: `vcr` configures, `vcr_cassette` plays and records a cassette."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.redact.secrets import collect_filters
+from flag_harness.plugin.vcr.config import (
+    Vcr,
+    add_project_filters,
+    configured_settings,
+    refuse_cassette_fixture,
+    vcr_cassette_path,
+)
+from flag_harness.plugin.vcr.playing import load_cassette, play_cassette
+
+if TYPE_CHECKING:
+    from flag_harness.vcr import VcrCassette
+
+
+@pytest.fixture(autouse=True)
+def _vcr_marker(request: pytest.FixtureRequest) -> None:
+    """Play a cassette if the test has the mark `vcr`."""
+    if request.node.get_closest_marker("vcr"):
+        request.getfixturevalue("vcr_cassette")
+
+
+@pytest.fixture(scope="module")
+def vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> Vcr:
+    """Return the settings of the module's cassettes. Override it to register matchers or serializers."""
+    if request.config.getoption("--vcr-record-mode"):
+        warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
+    found = Vcr()
+    found.settings.update({"cassette_library_dir": str(vcr_cassette_dir), **vcr_config, **_overrides(request)})
+    return found
+
+
+@pytest.fixture
+def vcr_cassette(request: pytest.FixtureRequest, vcr: Vcr, vcr_cassette_name: str) -> "Iterator[VcrCassette]":
+    """Answer requests of httpx2 and httpx from a vcrpy cassette; yield the cassette."""
+    refuse_cassette_fixture(request)
+    options = {**vcr.settings, **_overrides(request)}
+    settings = add_project_filters(configured_settings(request.node, vcr, options, "once"), collect_filters(request))
+    path = vcr_cassette_path(vcr_cassette_name, str(options["cassette_library_dir"]), options)
+    cassette = load_cassette(request.node, path, settings, (), fixed_mode="")
+    with play_cassette(request.node, cassette):
+        yield cassette
+
+
+def _overrides(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the settings of the nearest mark and of the command line, which wins."""
+    mark = request.node.get_closest_marker("vcr")
+    options = dict(mark.kwargs) if mark else {}
+    if mode := request.config.getoption("--vcr-record") or request.config.getoption("--vcr-record-mode"):
+        options["record_mode"] = mode
+    if request.config.getoption("--disable-vcr"):
+        options.update(record_mode="new_episodes", before_record_response=_discard)
+    return options
+
+
+def _discard(response: Any) -> None:
+    """Leave every response out, whether it is loaded or recorded."""
