@@ -13,7 +13,7 @@ from typing import Any
 from flag_harness.analysis.effects.attribution import Attribution, attribute_effects
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest
-from flag_harness.matrix.space import FlagSpace, MatrixFlag
+from flag_harness.matrix import FlagSpace, MatrixFlag
 
 BODY: dict[str, Any] = {
     "model": "claude-haiku-4-5",

@@ -59,7 +59,7 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.flag-harness]\nrecording = "x"',
             "[tool.flag-harness] has no key 'recording'; the nearest is 'recordings' "
-            "(all: agent, model, recordings, fixtures, logs, flags, filters, normalise, headers, vcr_marks, "
+            "(all: agent, model, recordings, fixtures, logs, flags, groups, filters, normalise, headers, vcr_marks, "
             "hosts, allowed_hosts, ignore_hosts)",
         ),
         ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
@@ -126,3 +126,36 @@ def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert f"{path}: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte" == str(caught.value)
+
+
+def test_a_group_of_flags_of_which_one_is_on_is_read(tmp_path: Path) -> None:
+    """Each member knows the others."""
+    path = _written(
+        tmp_path,
+        """
+        [tool.flag-harness.flags]
+        bm25 = { env = "BM25", default = true }
+        vector = "VECTOR"
+        [tool.flag-harness.groups]
+        search = ["bm25", "vector"]
+        """,
+    )
+    assert [("bm25", "vector")] * 2 == [flag.group for flag in read_config(path).flags]
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("groups = 5", 'must be a table of lists of flags, of which exactly one is on: search = ["a", "b"]'),
+        ('groups.s = ["a"]', "s = ['a'] must be a list of at least two flags' names"),
+        ('groups.s = ["a", "c"]', "s has no flag 'c'; the nearest is 'b' (all: a, b)"),
+        ('groups = { s = ["a", "b"], t = ["b", "a"] }', "t has the flag 'b' twice, or in a second group; remove one"),
+    ],
+)
+def test_a_wrong_group_is_named(tmp_path: Path, groups: str, message: str) -> None:
+    """With the nearest flag."""
+    flags = 'a = { env = "A", default = true }\nb = "B"\n'
+    path = _written(tmp_path, f"[tool.flag-harness]\n{groups}\n[tool.flag-harness.flags]\n{flags}")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: [tool.flag-harness.groups] {message}" == str(caught.value)

@@ -200,4 +200,8 @@ def _check_values(flag: Flag) -> None:
                 f"flag {flag.name!r} has the values {texts[text]!r} and {value!r}, and {flag.env} would be {text!r} "
                 "for both; drop one of them"
             )
+        if value in flag.labels and value != label:
+            raise FlagError(
+                f"flag {flag.name!r} calls {value!r} {label!r}, and another value {value!r}; rename that one"
+            )
         labels[label.casefold()] = texts[text] = value

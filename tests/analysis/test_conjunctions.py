@@ -6,7 +6,8 @@ import pytest
 
 from flag_harness.analysis.conjunctions import Encoding, minimal_hitting_sets
 from flag_harness.errors import FlagError
-from flag_harness.matrix.space import FlagSpace, MatrixFlag, value_index
+from flag_harness.matrix import FlagSpace, MatrixFlag
+from flag_harness.matrix.matrix_flag import value_index
 
 MODEL = MatrixFlag("model", ("haiku", "sonnet", "opus"), "haiku")
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -11,7 +12,7 @@ from flag_harness.config.settings import CREDENTIAL_HEADERS, FILTERS, NORMALISER
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
-from flag_harness.toml_tables import Text, TextList, convert_table
+from flag_harness.toml_tables import Text, TextList, convert_table, require_known
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
@@ -46,6 +47,7 @@ class _ConfigTable(msgspec.Struct):
     fixtures: Text = "fixtures"
     logs: Text = "logs"
     flags: Any = None
+    groups: Any = None
     filters: Any = None
     normalise: Any = None
     headers: Any = None
@@ -61,17 +63,35 @@ def parse_config(table: Any, source: Path) -> Config:
     values = msgspec.structs.asdict(convert_table(table, _ConfigTable, f"{where}]"))
     if isinstance(values["vcr_marks"], bool):
         values["vcr_marks"] = "pytest-recording" if values["vcr_marks"] else ""
-    values["flags"] = _parse_flags(table["flags"], f"{where}.flags]") if "flags" in table else SHIPPED
+    groups = _parse_groups(values.pop("groups") or {}, table.get("flags"), f"{where}.groups]")
+    values["flags"] = _parse_flags(table["flags"], groups, f"{where}.flags]") if "flags" in table else SHIPPED
     values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
     values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
     return Config(**values)
 
 
-def _parse_flags(table: Any, where: str) -> tuple[Flag, ...]:
+def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ...]]:
+    """Return the members of the group of each flag that is in one."""
+    if not isinstance(table, Mapping):
+        raise ConfigError(f'{where} must be a table of lists of flags, of which exactly one is on: search = ["a", "b"]')
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, members in table.items():
+        if not isinstance(members, list) or len(members) < 2 or not all(isinstance(one, str) for one in members):
+            raise ConfigError(f"{where} {name} = {members!r} must be a list of at least two flags' names")
+        require_known(members, flags if isinstance(flags, Mapping) else (), f"{where} {name}", "flag")
+        for member in members:
+            if member in groups or members.count(member) > 1:
+                raise ConfigError(f"{where} {name} has the flag {member!r} twice, or in a second group; remove one")
+        groups.update(dict.fromkeys(members, tuple(members)))
+    return groups
+
+
+def _parse_flags(table: Any, groups: Mapping[str, tuple[str, ...]], where: str) -> tuple[Flag, ...]:
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of flags: streaming = "ENABLE_STREAMING"')
-    flags = tuple(_parse_flag(name, value, where) for name, value in table.items())
+    parsed = (_parse_flag(name, value, where) for name, value in table.items())
+    flags = tuple(replace(flag, group=groups.get(flag.name, ())) for flag in parsed)
     try:
         flag_space(flags)
     except FlagError as error:

@@ -17,8 +17,10 @@ from flag_harness.matrix.covering import (
     single_changes,
     uncovered_tuples,
 )
+from flag_harness.matrix.matrix_flag import MatrixFlag
+from flag_harness.matrix.pins import fix_unnamed, parse_pins
 from flag_harness.matrix.selection import select_combinations
-from flag_harness.matrix.space import FlagSpace, MatrixFlag, Row
+from flag_harness.matrix.space import FlagSpace, Row
 
 __all__ = [
     "Combination",
@@ -27,11 +29,13 @@ __all__ = [
     "Row",
     "all_combinations",
     "covering_array",
+    "fix_unnamed",
     "flag_space",
     "full_matrix",
     "name_of_test",
     "named_changes",
     "parse_combination",
+    "parse_pins",
     "pin_flags",
     "random_sample",
     "read_combination",

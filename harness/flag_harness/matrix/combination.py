@@ -7,7 +7,8 @@ from functools import lru_cache
 from flag_harness.errors import FlagError
 from flag_harness.flags import NO, OFF, Flag, check_names, combination_id, nearest_name
 from flag_harness.matrix.covering import full_matrix
-from flag_harness.matrix.space import Constraint, FlagSpace, Row, value_index
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.matrix.space import Constraint, FlagSpace, Row
 
 
 @dataclass(frozen=True, slots=True)

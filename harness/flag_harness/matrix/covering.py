@@ -21,15 +21,25 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     if strength not in STRENGTHS:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
     strength = min(strength, len(space.flags))
-    array = boolean_array(len(space.flags), strength) if space.is_boolean else None
-    if array is None:
-        rows = greedy_array(space, strength)
-    else:
-        rows = tuple(tuple(bit ^ default for bit, default in zip(row, space.default_row, strict=True)) for row in array)
-    rows = tuple(dict.fromkeys(rows))
+    rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_array(space, strength)))
     if gap := next(uncovered_tuples(space, rows, strength), None):
         raise AssertionError(f"the covering array of strength {strength} lacks {gap}")
     return rows
+
+
+def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
+    """Return an array of the best known size for boolean flags without constraints, or None if there is none."""
+    free = [index for index in range(len(space.flags)) if index not in space.pins]
+    array = boolean_array(len(free), min(strength, len(free))) if space.is_boolean else None
+    if array is None:
+        return None
+    rows = []
+    for bits in array:
+        row = list(space.default_row)
+        for index, bit in zip(free, bits, strict=True):
+            row[index] ^= bit
+        rows.append(tuple(row))
+    return tuple(rows)
 
 
 def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:

@@ -1,13 +1,14 @@
 """Which combinations a matrix test runs under: all, a covering array, single changes, or a random sample."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
 from flag_harness.flags import Flag
-from flag_harness.matrix.combination import Combination, all_combinations, flag_space
+from flag_harness.matrix.combination import Combination, flag_space
 from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, single_changes
+from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace, Row
 
 MAX_COMBINATIONS = 64
@@ -17,25 +18,30 @@ _SELECTION = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,
 SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, or random:N,SEED"
 
 
-def select_combinations(flags: Sequence[Flag], selection: str = "") -> tuple[Combination, ...]:
+def select_combinations(
+    flags: Sequence[Flag], selection: str = "", pins: Mapping[str, object] | None = None
+) -> tuple[Combination, ...]:
     """Return the combinations of a matrix; the one with every flag at its default is always among them.
 
     `selection` is `full`, the strength of a covering array (`2`, `3`, `4`), `single` (one flag at a time), or
-    `random:N,SEED`. Without one, all combinations are returned. Raise `FlagError` if there are more than 64 then, or if
-    the selection is none of these.
+    `random:N,SEED`. Without one, all combinations are returned. The flags in `pins` have those values in each of them.
+    Raise `FlagError` if there are more than 64 without a selection, or if the selection is none of these.
     """
-    return _select(tuple(flags), selection)
+    declared = tuple(flags)
+    fixed = {flag.name: value_index(flag, pins[flag.name]) for flag in declared if flag.name in pins} if pins else {}
+    return _select(declared, selection, tuple(fixed.items()))
 
 
 @lru_cache
-def _select(flags: tuple[Flag, ...], selection: str) -> tuple[Combination, ...]:
+def _select(flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]) -> tuple[Combination, ...]:
     """Return the combinations. A suite asks for the same ones once per test function."""
     space = flag_space(flags)
+    if pins:
+        values = {flag.name: flag.values for flag in flags}
+        space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
     if not selection and not space.has_at_most(MAX_COMBINATIONS):
         raise FlagError(_too_many(space))
-    if selection in ("", "full"):
-        return all_combinations(flags)
-    return tuple(Combination(flags, row) for row in _rows(space, selection))
+    return tuple(Combination(flags, row) for row in _rows(space, selection or "full"))
 
 
 def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
@@ -46,14 +52,17 @@ def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
         return single_changes(space)
     if match["size"]:
         return random_sample(space, int(match["size"]), int(match["seed"] or 0))
-    strength = int(selection)
-    return full_matrix(space) if strength >= len(space.flags) else covering_array(space, strength)
+    if selection == "full" or int(selection) >= len(space.flags) - len(space.pins):
+        return full_matrix(space)
+    return covering_array(space, int(selection))
 
 
 def _too_many(space: FlagSpace) -> str:
     pairs, triples = (len(covering_array(space, strength)) for strength in (2, 3))
+    flags = len(space.flags) - len(space.pins)
     return (
-        f"{len(space.flags)} flags have {space.count:,} combinations, more than {MAX_COMBINATIONS}; choose: "
+        f"{flags} flags have {space.count:,} combinations, more than {MAX_COMBINATIONS}; choose: "
         f"strength=2 ({pairs} combinations cover every pair of values), strength=3 ({triples} cover every triple), "
-        "strength='full', the names of fewer flags, or --harness-matrix=2|3|4|full|single|random:N,SEED"
+        "strength='full', the names of fewer flags, --harness-matrix=2|3|4|full|single|random:N,SEED, "
+        "or --harness-flags=... to fix some"
     )

@@ -1,63 +1,20 @@
 """The combinations that flags and their constraints allow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import combinations, islice
-from math import prod
+from itertools import combinations
 from random import Random
-from typing import Protocol
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import nearest_name, value_label, value_text
+from flag_harness.matrix.matrix_flag import HasValues, value_index
 
 Row = tuple[int, ...]
 """A combination: for each flag, in declared order, the index of its value in `values`."""
 
 Clause = tuple[tuple[int, int], ...]
 """A constraint: a row must satisfy one of these (index of a flag, bit mask over the indices of its values)."""
-
-
-class HasValues(Protocol):
-    """What a flag must offer to be part of a matrix."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def values(self) -> tuple[object, ...]: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def default(self) -> object: ...
-    @property
-    def requires(self) -> tuple[str, ...]: ...
-    @property
-    def excludes(self) -> tuple[str, ...]: ...
-    @property
-    def group(self) -> tuple[str, ...]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixFlag:
-    """A flag without a source: what a matrix needs of a `Flag`.
-
-    A boolean flag is on if it is True; any other flag is on if its value is not its default. If it is on, every flag
-    in `requires` is on and every flag in `excludes` is off. Both also take `name=value`. Of the flags in `group`
-    exactly one is on.
-    """
-
-    name: str
-    values: tuple[object, ...] = (False, True)
-    default: object = False
-    requires: tuple[str, ...] = ()
-    excludes: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """A short text for each value."""
-        return tuple(map(value_label, self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +36,17 @@ class Constraint:
 
 
 class FlagSpace:
-    """The rows that `flags` allow. In each of `groups`, exactly one flag is on.
+    """The rows that `flags` allow. In each of `groups`, exactly one flag is on; the flags in `pins` have those values.
 
-    Raises `FlagError` if a constraint names an unknown flag or value, or if the defaults break a constraint.
+    Raises `FlagError` if a constraint names an unknown flag or value, or if the defaults or pins break a constraint.
     """
 
-    def __init__(self, flags: Sequence[HasValues], groups: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        flags: Sequence[HasValues],
+        groups: Sequence[Sequence[str]] = (),
+        pins: Mapping[str, object] | None = None,
+    ) -> None:
         self.flags = tuple(flags)
         own_groups = (flag.group for flag in self.flags if flag.group)
         self.groups = tuple(dict.fromkeys(tuple(group) for group in (*groups, *own_groups)))
@@ -92,33 +54,85 @@ class FlagSpace:
         self.sizes = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
         self.constraints = tuple(self._constraints())
-        self.clauses: tuple[Clause, ...] = tuple(clause for one in self.constraints for clause in one.clauses)
+        if (broken := self.broken_constraint(self.default_row)) is not None:
+            raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
+        self.pins = {index: value_index(self.flags[index], value) for index, value in self._named(pins or {})}
+        self._index_clauses()
+        if self.pins:
+            self.default_row = self._pinned_row()
+
+    def _named(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
+        for name, value in values.items():
+            yield self._flag_index(name, "the pinned flags name"), value
+
+    def _index_clauses(self) -> None:
+        """Collect the clauses of all constraints, and by flag."""
+        clauses = [clause for one in self.constraints for clause in one.clauses]
+        clauses += [((index, 1 << value),) for index, value in self.pins.items()]
+        self.clauses: tuple[Clause, ...] = tuple(clauses)
         self._clauses_of: list[list[Clause]] = [[] for _ in self.flags]
         for clause in self.clauses:
             for index, _ in clause:
                 self._clauses_of[index].append(clause)
-        if (broken := self.broken_constraint(self.default_row)) is not None:
-            raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
+
+    def _pinned_row(self) -> Row:
+        """Return the row nearest to the defaults that has the pinned values."""
+        if (row := self.nearest_row(self.default_row, self.pins)) is not None:
+            return row
+        pinned = list(self.default_row)
+        for index, value in self.pins.items():
+            pinned[index] = value
+        names = ", ".join(
+            f"{self.flags[index].name}={self.flags[index].labels[value]}" for index, value in self.pins.items()
+        )
+        raise FlagError(f"no combination has {names}: {self.broken_constraint(tuple(pinned))}; leave one of them out")
 
     @property
     def is_boolean(self) -> bool:
-        """Return whether every flag has two values and no constraint exists."""
-        return not self.clauses and all(size == 2 for size in self.sizes)
+        """Return whether every flag that is not pinned has two values, and no constraint exists."""
+        return not self.constraints and all(size == 2 or index in self.pins for index, size in enumerate(self.sizes))
 
     @cached_property
     def count(self) -> int:
         """The number of allowed rows."""
-        if not self.clauses:
-            return prod(self.sizes)
-        constrained = [index for index, clauses in enumerate(self._clauses_of) if clauses]
-        free = prod(size for index, size in enumerate(self.sizes) if not self._clauses_of[index])
-        return free * sum(1 for _ in self._completions(self._domains({}), constrained, self.default_row))
+        domains = self._domains({})
+        return 0 if domains is None else self._count(domains, range(len(self.flags)))
+
+    def _count(self, domains: list[int], indices: Iterable[int]) -> int:
+        """Count the rows within the domains: flags that no open constraint connects are counted apart."""
+        count = 1
+        for part in self._connected_parts(domains, indices):
+            if len(part) == 1:
+                count *= domains[part[0]].bit_count()
+                continue
+            branch = max(part, key=lambda index: len(self._clauses_of[index]))
+            total = 0
+            for value in range(self.sizes[branch]):
+                narrowed = domains.copy()
+                narrowed[branch] = 1 << value
+                if domains[branch] >> value & 1 and self._propagate(narrowed, self._clauses_of[branch]):
+                    total += self._count(narrowed, part)
+            count *= total
+        return count
+
+    def _connected_parts(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
+        """Yield groups of undecided flags such that no constraint that may still break connects two groups."""
+        left = {index: None for index in indices if domains[index] & (domains[index] - 1)}
+        while left:
+            part = [next(iter(left))]
+            del left[part[0]]
+            for index in part:
+                for clause in self._clauses_of[index]:
+                    if not any(domains[other] & ~mask == 0 for other, mask in clause):
+                        neighbours = {other for other, _ in clause if other in left}
+                        part.extend(neighbours)
+                        for other in neighbours:
+                            del left[other]
+            yield part
 
     def has_at_most(self, limit: int) -> bool:
-        """Return whether there are at most `limit` allowed rows, without counting further."""
-        if not self.clauses:
-            return self.count <= limit
-        return sum(1 for _ in islice(self.rows(), limit + 1)) <= limit
+        """Return whether there are at most `limit` allowed rows."""
+        return self.count <= limit
 
     def is_constrained(self, index: int) -> bool:
         """Return whether a constraint names the flag."""
@@ -263,18 +277,6 @@ class FlagSpace:
         near = get_close_matches(name, [*self._index], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to them"
         raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(self._index)}); {hint}")
-
-
-def value_index(flag: HasValues, value: object) -> int:
-    """Return the index of a value, which may be given as its label or text. Raises `FlagError` for an unknown one."""
-    for index, known in enumerate(flag.values):
-        if type(known) is type(value) and known == value:
-            return index
-    texts = [value_text(known) for known in flag.values]
-    for names in (flag.labels, texts):
-        if isinstance(value, str) and value in names:
-            return names.index(value)
-    raise FlagError(f"flag {flag.name!r} has no value {value!r}; {nearest_name(str(value), flag.labels)}")
 
 
 def _is_satisfied(clause: Clause, row: Row) -> bool:

@@ -1,6 +1,6 @@
 """The pytest plugin: its hooks and fixtures. The submodules are private; docs/api.md lists what tests may use."""
 
-from flag_harness.plugin.marks import pytest_generate_tests, pytest_itemcollected
+from flag_harness.plugin.combinations import pytest_generate_tests, pytest_itemcollected
 from flag_harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
 from flag_harness.plugin.redact.normalisers import harness_normalisers
 from flag_harness.plugin.redact.secrets import harness_filters

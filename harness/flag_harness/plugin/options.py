@@ -4,7 +4,8 @@ import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.marks import CONFIG, MARKS, add_matrix_option, escape_keywords
+from flag_harness.plugin.combinations import add_flag_options, configure_flags
+from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
@@ -46,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default="live",
         help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
-    add_matrix_option(group)
+    add_flag_options(group)
     add_age_option(group)
     add_cost_option(group)
     add_effects_options(group)
@@ -75,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
-        escape_keywords(config)
+        configure_flags(config)
         configure_faults(config)
         configure_cost_limit(config)
         configure_sweep(config)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flag_harness.analysis.effects.attribution import Attribution, attribute_effects, generalize_path, is_same_path
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
-from flag_harness.matrix.space import FlagSpace, MatrixFlag
+from flag_harness.matrix import FlagSpace, MatrixFlag
 
 SPACE = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise"), MatrixFlag("model", ("haiku", "sonnet"), "haiku")])
 

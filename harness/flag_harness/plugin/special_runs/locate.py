@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.matrix import Combination
-from flag_harness.matrix.space import value_index
+from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
 from flag_harness.plugin.run.blame import MOST_NAMED, LocatedTest
 from flag_harness.plugin.run.claims import default_cassette_path

@@ -8,7 +8,8 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.fault_arguments import argument_lines
 from flag_harness.matrix import named_changes
-from flag_harness.plugin.marks import all_flags, item_combinations
+from flag_harness.plugin.combinations import item_combinations
+from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
 

@@ -10,7 +10,8 @@ import pytest
 
 from flag_harness.errors import CassetteError
 from flag_harness.matrix import Combination
-from flag_harness.plugin.marks import CONFIG, declared_flags, pinned_combination
+from flag_harness.plugin.combinations import pinned_combination
+from flag_harness.plugin.marks import CONFIG, declared_flags
 from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mask_logs

@@ -1,0 +1,170 @@
+"""The state of production as a baseline: read from an export of flags, and what may change from it."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flag_harness.errors import FlagError
+from flag_harness.flags import Flag, nearest_name
+from flag_harness.matrix.combination import Combination
+from flag_harness.matrix.covering import single_changes
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.matrix.space import FlagSpace
+
+FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
+_PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The state of production.
+
+    Attributes:
+        values: the value of each declared flag that the export names.
+        notes: what the export says that a baseline cannot hold: rules, rollouts, keys that no flag is declared for.
+    """
+
+    values: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+
+
+def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
+    """Read the state of production: `{flag: value}`, or an export of flagd or LaunchDarkly.
+
+    A key matches a flag if only case, `-` and `_` differ. Raise `FlagError` if the file cannot be read, names none of
+    the flags, or gives one an unknown value.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise FlagError(f"{path} cannot be read: {error.strerror}; give {FORMATS}") from None
+    except ValueError as error:
+        raise FlagError(f"{path} is not JSON: {error}; give {FORMATS}") from None
+    if not isinstance(document, dict):
+        raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
+    try:
+        return _match_flags(dict(_states(document)), flags)
+    except FlagError as error:
+        raise FlagError(f"{path}: {error}") from None
+
+
+def baseline_combinations(
+    flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], change: Mapping[str, object]
+) -> tuple[Combination, ...]:
+    """Return the state of production, each single change of a flag in `names` from it, and the requested change.
+
+    Raise `FlagError` if a constraint forbids the state or the requested change.
+    """
+    declared = tuple(flags)
+    space = FlagSpace(declared)
+    base = space.row(baseline)
+    if (broken := space.broken_constraint(base)) is not None:
+        raise FlagError(f"the state of production breaks a constraint: {broken}; correct the file or the constraint")
+    fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
+    rows = single_changes(FlagSpace(declared, pins=fixed), base)
+    if change:
+        changed = space.nearest_row(base, {index: space.row(change)[index] for index in _indices(flags, change)})
+        if changed is None:
+            raise FlagError(f"the constraints of the flags forbid the change of {', '.join(change)}; ask for another")
+        rows = tuple(dict.fromkeys([*rows, changed]))
+    return tuple(Combination(declared, row) for row in rows)
+
+
+def _indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int]:
+    return (index for index, flag in enumerate(flags) if flag.name in names)
+
+
+def _match_flags(states: Mapping[str, "_State"], flags: Sequence[Flag]) -> Baseline:
+    by_key = {_normalise(flag.name): flag for flag in flags}
+    values: dict[str, object] = {}
+    notes: list[str] = []
+    unknown: list[str] = []
+    for key, state in states.items():
+        flag = by_key.get(_normalise(key))
+        if flag is None:
+            unknown.append(key)
+            continue
+        notes += [f"{key}: {note}" for note in state.notes]
+        if state.value is not None:
+            values[flag.name] = flag.values[value_index(flag, state.value)]
+    if not values:
+        names, keys = ", ".join(flag.name for flag in flags), ", ".join(states) or "none"
+        raise FlagError(f"it gives no declared flag a value; declared: {names}; its keys: {keys}")
+    if missing := [flag.name for flag in flags if flag.name not in values]:
+        notes.append(f"not in it, so at their default: {', '.join(missing)}")
+    if unknown:
+        notes.append(f"not declared, so ignored: {', '.join(unknown)}")
+    return Baseline(values, tuple(notes))
+
+
+def _normalise(key: str) -> str:
+    return key.replace("-", "_").casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What production serves for a key; None if the agent's own default counts."""
+
+    value: object
+    notes: tuple[str, ...] = ()
+
+
+def _states(document: dict[str, Any]) -> Iterator[tuple[str, _State]]:
+    """Yield the state of each key of an export."""
+    if isinstance(document.get("items"), list):
+        yield from ((str(item.get("key")), _launchdarkly_item(item)) for item in document["items"])
+        return
+    flags, values = document.get("flags"), document.get("flagValues")
+    described = flags if isinstance(flags, dict) and all(isinstance(flag, dict) for flag in flags.values()) else {}
+    plain = values if isinstance(values, dict) else {}
+    for key, flag in described.items():
+        yield key, _flagd_state(key, flag) if "variants" in flag else _launchdarkly_state(key, flag)
+    yield from ((key, _State(value)) for key, value in plain.items())
+    if not described and not plain:
+        yield from ((key, _State(value)) for key, value in document.items() if not key.startswith("$"))
+
+
+def _flagd_state(key: str, flag: Mapping[str, Any]) -> _State:
+    variants, default = flag["variants"], flag.get("defaultVariant")
+    if flag.get("state") == "DISABLED":
+        return _State(None, ("is disabled, so the agent's default counts",))
+    if default is None:
+        return _State(None, ("has no defaultVariant, so the agent's default counts",))
+    if default not in variants:
+        raise FlagError(f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name(default, variants)}")
+    return _State(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
+
+
+def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _State:
+    variations = flag.get("variations")
+    if not isinstance(variations, list) or "on" not in flag:
+        raise FlagError(f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {FORMATS}")
+    notes = []
+    if not flag["on"]:
+        index = flag.get("offVariation")
+    else:
+        fallthrough = flag.get("fallthrough") or {}
+        index = fallthrough.get("variation")
+        if any(flag.get(part) for part in ("rules", "targets", "contextTargets", "prerequisites")):
+            notes.append("its rules are not followed")
+        if index is None and (rollout := (fallthrough.get("rollout") or {}).get("variations")):
+            index = max(rollout, key=lambda part: part["weight"])["variation"]
+            notes.append("is rolled out by percentage; its largest part counts")
+    if index is None:
+        return _State(None, (*notes, "serves no variation, so the agent's default counts"))
+    if not 0 <= index < len(variations):
+        raise FlagError(f"{key}: variation {index} does not exist; it has {len(variations)}")
+    return _State(variations[index], tuple(notes))
+
+
+def _launchdarkly_item(item: Mapping[str, Any]) -> _State:
+    """Return the state of a flag of LaunchDarkly's REST API, which has a state for each environment."""
+    key, environments = item.get("key"), item.get("environments") or {}
+    name = _PRODUCTION if _PRODUCTION in environments else next(iter(environments), "")
+    if not name or (name != _PRODUCTION and len(environments) > 1):
+        found = ", ".join(environments) or "none"
+        raise FlagError(f"{key} has no environment {_PRODUCTION!r} (found: {found}); export one: ?env=NAME")
+    variations = [variation.get("value") for variation in item.get("variations") or []]
+    return _launchdarkly_state(str(key), {"variations": variations, **environments[name]})

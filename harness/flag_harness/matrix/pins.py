@@ -1,0 +1,53 @@
+"""Values that a command line gives to flags: `streaming,-prompt_cache,model=haiku`."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from flag_harness.errors import FlagError
+from flag_harness.flags import NO, Flag, nearest_name
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.matrix.space import FlagSpace
+
+
+def parse_pins(flags: Sequence[Flag], text: str) -> dict[str, object]:
+    """Return the value of each flag that a list names: `streaming,-prompt_cache,model=haiku`, or an id.
+
+    Raise `FlagError` if a flag or value is unknown, or a flag is named twice.
+    """
+    pins: dict[str, object] = {}
+    for part in re.split(r"[,+]", text):
+        if not part.strip():
+            raise FlagError(f"{text!r} has an empty part; write streaming,-prompt_cache,model=haiku")
+        flag, value = _parse_pin(flags, part.strip())
+        if flag.name in pins:
+            raise FlagError(f"{text!r} names {flag.name!r} twice; leave one of them out")
+        pins[flag.name] = value
+    return pins
+
+
+def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
+    by_name = {flag.name: flag for flag in flags}
+    setting, has_value, value = part.partition("=")
+    name, is_on = setting, True
+    if name not in by_name and setting.startswith(("-", NO)):
+        name, is_on = setting.removeprefix(NO).removeprefix("-"), False
+    if name not in by_name:
+        raise FlagError(f"no flag is called {name!r}; {nearest_name(name, by_name)}")
+    flag = by_name[name]
+    if has_value and is_on:
+        return flag, flag.values[value_index(flag, value)]
+    if not flag.is_boolean or has_value:
+        example = f"{name}={flag.labels[-1]}" if not flag.is_boolean else f"{name} or -{name}"
+        raise FlagError(f"{part!r} does not say which value {name!r} has; write {example}")
+    return flag, is_on
+
+
+def fix_unnamed(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
+    """Return the pins, and for each flag that is not in `names` the value nearest to its default that they allow."""
+    row = FlagSpace(flags, pins=pins).default_row
+    unnamed = {flag.name: flag.values[value] for flag, value in _values(flags, row) if flag.name not in names}
+    return {**unnamed, **pins}
+
+
+def _values(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
+    return zip(flags, row, strict=True)

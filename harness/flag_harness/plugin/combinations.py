@@ -1,0 +1,187 @@
+"""The combinations of flags that a test runs under: those of its marks, and those that the command line selects."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from flag_harness.errors import FlagError, HarnessError
+from flag_harness.flags import SHIPPED, Flag
+from flag_harness.matrix import Combination, fix_unnamed, parse_pins, pin_flags, select_combinations
+from flag_harness.matrix.baseline import Baseline, baseline_combinations, read_baseline
+from flag_harness.plugin.marks import all_flags, declared_flags, merge_flags
+from flag_harness.plugin.requested_rows import requested_combinations
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLineFlags:
+    """What the command line says of flags: which combinations, which values, and the state of production."""
+
+    selection: str = ""
+    pins: Mapping[str, object] = field(default_factory=dict)
+    baseline: Baseline | None = None
+
+    def chosen_flags(
+        self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
+    ) -> tuple[Flag, ...]:
+        """Return the flags that the combinations of a test have: those that it names, or more if others are not off.
+
+        If the command line pins flags or starts from production, all declared flags have a value.
+        """
+        more = {*declared, *self.pins} if self.pins or self.baseline else set()
+        return tuple(flag for flag in flags if flag.name in names or flag.name in more)
+
+
+COMMAND_LINE_FLAGS = pytest.StashKey[CommandLineFlags]()
+
+
+def add_flag_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-matrix`, `--harness-flags` and `--harness-baseline`."""
+    group.addoption(
+        "--harness-matrix",
+        metavar="SELECTION",
+        default="",
+        help="the combinations of every matrix test, in place of those that its mark selects: "
+        "full, 2, 3 or 4 (a covering array of that strength), single (one flag at a time), or random:N,SEED",
+    )
+    group.addoption(
+        "--harness-flags",
+        metavar="FLAGS",
+        default="",
+        help="the values of flags in every combination of this run: streaming,-prompt_cache,model=haiku; "
+        "with --harness-baseline, the change that is asked for",
+    )
+    group.addoption(
+        "--harness-baseline",
+        metavar="FILE",
+        default="",
+        help="run matrix tests under the state of production, each single change from it, and the change of "
+        "--harness-flags; FILE is an export of flagd or LaunchDarkly, or {flag: value}",
+    )
+
+
+def configure_flags(config: pytest.Config) -> None:
+    """Read the options. Raise `FlagError` if one of them names an unknown flag, or two of them contradict."""
+    selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
+    flags = all_flags(config)
+    if path and selection:
+        raise FlagError("--harness-baseline says which combinations are run; leave out --harness-matrix")
+    try:
+        parsed = parse_pins(flags, pins) if pins else {}
+    except FlagError as error:
+        raise FlagError(f"--harness-flags={pins}: {error}") from None
+    baseline = read_baseline(Path(path), declared_flags(config)) if path else None
+    config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline)
+    if baseline is not None:
+        config.pluginmanager.register(_BaselineHeader(path, baseline), "flag-harness-baseline")
+    # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
+    config.option.keyword = config.option.keyword.replace("=", ":")
+
+
+class _BaselineHeader:
+    """Says at the start of a run which state of production it begins with."""
+
+    def __init__(self, path: str, baseline: Baseline) -> None:
+        self._path, self._baseline = path, baseline
+
+    def pytest_report_header(self) -> list[str]:
+        """Return the values of the baseline, and what of the export it leaves out."""
+        values = ", ".join(f"{name}={value}" for name, value in self._baseline.values.items())
+        return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
+
+
+def item_combinations(node: pytest.Item) -> tuple[Combination, ...]:
+    """Return the combinations of all items of the item's test function."""
+    flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
+    return (pinned_combination(node, flags),) if mark is None else _mark_combinations(node.config, mark, node.nodeid)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize a test with the mark `flag_matrix` by the combinations of its flags."""
+    mark = metafunc.definition.get_closest_marker("flag_matrix")
+    if mark is None:
+        return
+    _add_combination_fixture(metafunc.fixturenames)
+    combinations = _mark_combinations(metafunc.config, mark, metafunc.definition.nodeid)
+    ids = [combination.id for combination in combinations]
+    metafunc.parametrize("harness_combination", combinations, ids=ids, indirect=True)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Set the flags of a test with a mark for them, even if it uses no fixture of the harness."""
+    if "=" in item.name:
+        item.extra_keyword_matches.add(item.name.replace("=", ":"))
+    if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
+        return
+    if item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags"):
+        _add_combination_fixture(item.fixturenames)
+
+
+def _add_combination_fixture(fixtures: list[str]) -> None:
+    if "harness_combination" not in fixtures:
+        fixtures.insert(0, "harness_combination")
+
+
+def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
+    """Return the combination that the test's `flags` marks pin, the nearest mark first, then the command line.
+
+    Other flags are at their defaults.
+    """
+    command_line = node.config.stash[COMMAND_LINE_FLAGS]
+    pins = {} if command_line.baseline else dict(command_line.pins)
+    marked_flags = SHIPPED if node.get_closest_marker("flags") else [flag for flag in SHIPPED if flag.name in pins]
+    declared = merge_flags(flags, marked_flags)
+    try:
+        marked: dict[str, object] = {}
+        for mark in reversed(list(node.iter_markers("flags"))):
+            marked.update(_pins(mark))
+        if pins:
+            pin_flags(declared, marked)
+            pins = fix_unnamed(declared, (), {**pins, **marked})
+        return pin_flags(declared, {**pins, **marked})
+    except HarnessError as error:
+        pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
+
+
+def _pins(mark: pytest.Mark) -> Mapping[str, object]:
+    if mark.args:
+        raise FlagError(f"{mark.args[0]!r} is neither on nor off; pin by name: flags(streaming=True)")
+    return mark.kwargs
+
+
+def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
+    """Return the combinations of a test: those that the command line selects, or else those that its mark selects.
+
+    The flags are the named ones in declared order, or all declared flags if none is named. Shipped flags can be named
+    even if the project does not declare them.
+    """
+    by_name = {flag.name: flag for flag in all_flags(config)}
+    location = f"{nodeid}: @pytest.mark.flag_matrix"
+    if unknown := [name for name in mark.args if name not in by_name]:
+        known = ", ".join(by_name)
+        raise pytest.Collector.CollectError(f"{location}: no flag is called {unknown[0]!r}; declared: {known}")
+    if wrong := [keyword for keyword in mark.kwargs if keyword != "strength"]:
+        raise pytest.Collector.CollectError(
+            f"{location}: {wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "
+            f"pin one with @pytest.mark.flags({wrong[0]}=True)"
+        )
+    command_line = config.stash[COMMAND_LINE_FLAGS]
+    declared = {flag.name for flag in declared_flags(config)}
+    names = mark.args or tuple(declared)
+    chosen = command_line.chosen_flags(all_flags(config), names, declared)
+    try:
+        combinations = _select(command_line, chosen, names, str(mark.kwargs.get("strength") or ""))
+    except HarnessError as error:
+        raise pytest.Collector.CollectError(f"{location}: {error}") from None
+    requested = requested_combinations(config, nodeid, chosen)
+    return tuple({one.id: one for one in (*combinations, *requested)}.values())
+
+
+def _select(
+    command_line: CommandLineFlags, flags: Sequence[Flag], names: Collection[str], selection: str
+) -> tuple[Combination, ...]:
+    if command_line.baseline is not None:
+        return baseline_combinations(flags, names, command_line.baseline.values, command_line.pins)
+    pins = fix_unnamed(flags, names, command_line.pins) if command_line.pins else {}
+    return select_combinations(flags, command_line.selection or selection, pins)
