@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 
 import pytest
 import trio
@@ -219,3 +220,58 @@ def test_nobody_waits() -> None:
     started = time.perf_counter()
     VirtualClock().sleep(86400.0)
     assert time.perf_counter() - started < 60
+
+
+async def _seconds_until_timeout(clock: VirtualClock, waiting: Coroutine[object, object, object]) -> float:
+    """Return what the clock shows when a deadline of five seconds has struck."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiting, 5)
+    return clock.now()
+
+
+def test_a_deadline_on_the_loop_strikes_before_a_later_wake() -> None:
+    """The code that waits for a stalled answer has a watchdog of its own."""
+    clock = VirtualClock()
+    assert 5 == pytest.approx(asyncio.run(_seconds_until_timeout(clock, clock.async_sleep(60))), abs=0.1)
+
+
+def test_what_a_timer_sets_off_happens_before_a_later_wake() -> None:
+    """Another task sleeps twice within the wait, and ends first; the loop's time has moved as well."""
+    clock, order = VirtualClock(), list[str]()
+
+    async def nap() -> None:
+        await asyncio.sleep(10)
+        await asyncio.sleep(10)
+        order.append("task")
+
+    async def both() -> float:
+        loop = asyncio.get_running_loop()
+        started, task = loop.time(), asyncio.create_task(nap())
+        cancelled = asyncio.create_task(asyncio.sleep(1))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        assert not clock.has_reached(60)
+        await clock.async_sleep(60)
+        order.append("answer")
+        await task
+        return loop.time() - started
+
+    elapsed = asyncio.run(both())
+    assert ["task", "answer"] == order
+    assert 60 <= elapsed < 61
+    assert 60 == pytest.approx(clock.now(), abs=1)
+
+
+def test_a_clock_for_servers_leaves_the_loop_alone() -> None:
+    """The connections of others have their deadlines there."""
+    clock = VirtualClock(moves_loop=False)
+
+    async def serve() -> float:
+        loop = asyncio.get_running_loop()
+        loop.call_later(30, lambda: None)
+        started = loop.time()
+        await clock.async_sleep(60)
+        return loop.time() - started
+
+    assert asyncio.run(serve()) < 1
+    assert 60 == clock.now()

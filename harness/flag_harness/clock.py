@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import importlib
 import itertools
+import math
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -27,14 +28,17 @@ class Clock(Protocol):
 class VirtualClock:
     """A clock that never waits: sleeping moves it forward, earliest sleeper first.
 
+    The asyncio loop on which somebody sleeps moves too, so that deadlines such as `asyncio.timeout` strike. Pass
+    `moves_loop=False` for a server, whose loop has connections to others. Loops of uvloop and trio keep real time.
+
     >>> clock = VirtualClock()
     >>> clock.sleep(100)
     >>> clock.now()
     100.0
     """
 
-    def __init__(self, start: float = 0.0) -> None:
-        self._now = start
+    def __init__(self, start: float = 0.0, *, moves_loop: bool = True) -> None:
+        self._now, self._moves_loop = start, moves_loop
         self._lock = threading.RLock()  # reentrant: a task that is garbage collected may leave inside a locked block
         self._sleepers: list[tuple[float, int]] = []
         self._wakers: dict[tuple[float, int], Callable[[], object]] = {}
@@ -47,15 +51,18 @@ class VirtualClock:
     def sleep(self, seconds: float) -> None:
         """Move the clock forward by `seconds`, unless they are negative."""
         with self._lock:
-            self._now += max(seconds, 0.0)
+            self._move_to(self._now + seconds, self._running_loop())
 
     def has_reached(self, moment: float) -> bool:
-        """Move to `moment` and return True, unless a task waits for an earlier one and must wake first."""
+        """Move to `moment` and return True, unless a task or a timer of the loop waits for an earlier one."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
                 return moment <= self._now
-            if moment > self._now:  # called for each chunk; max() takes twice as long
-                self._now = moment
+            if moment > self._now:
+                loop = self._running_loop()
+                if loop is not None and self._next_timer(loop) < moment:
+                    return False
+                self._move_to(moment, loop)
             return True
 
     async def async_sleep(self, seconds: float) -> None:
@@ -65,12 +72,49 @@ class VirtualClock:
             heapq.heappush(self._sleepers, sleeper)
         try:
             await (asyncio.sleep(0) if _is_asyncio() else _trio().lowlevel.checkpoint())
-            while self._sleepers[0] != sleeper:
-                await self._wait_for_turn(sleeper)
+            while self._sleepers[0] != sleeper or await self._fire_timer_before(sleeper[0]):
+                if self._sleepers[0] != sleeper:
+                    await self._wait_for_turn(sleeper)
             with self._lock:
-                self._now = max(self._now, sleeper[0])
+                self._move_to(sleeper[0], self._running_loop())
         finally:
             self._remove_sleeper(sleeper)
+
+    def _running_loop(self) -> Any:
+        """Return the loop of asyncio that this clock moves, or None."""
+        loop = _get_running_loop() if self._moves_loop else None
+        return loop if hasattr(loop, "_scheduled") else None
+
+    def _next_timer(self, loop: Any) -> float:
+        """Return when the next timer of the loop is due, on this clock; infinity if there is none."""
+        timers = loop._scheduled
+        if not timers:
+            return math.inf
+        due = timers[0]._when
+        if timers[0]._cancelled:
+            due = min((timer._when for timer in timers if not timer._cancelled), default=math.inf)
+        return float(self._now + due - loop.time())
+
+    def _move_to(self, moment: float, loop: Any) -> None:
+        """Move the clock, and the time of the loop if there is one, unless `moment` has passed."""
+        if moment > self._now:
+            if loop is not None:
+                _advance_loop(loop, moment - self._now)
+            self._now = moment
+
+    async def _fire_timer_before(self, moment: float) -> bool:
+        """Move to the next timer of the loop that is due before `moment`, and let it act. Return False if none is."""
+        with self._lock:
+            loop = self._running_loop()
+            due = math.inf if loop is None else self._next_timer(loop)
+            if due >= moment:
+                return False
+            self._move_to(due, loop)
+        for _ in range(_MAX_ROUNDS):
+            await asyncio.sleep(0)
+            if not loop._ready:
+                break
+        return True
 
     def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
         """Return what a sleeper awaits until earlier ones have woken; wake the first sleeper, which may be this one."""
@@ -97,6 +141,30 @@ class VirtualClock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
             wake()
+
+
+_get_running_loop = asyncio._get_running_loop
+_MAX_ROUNDS = 100
+"""The most rounds of a loop in which what a timer has set off may go on before the clock moves further."""
+
+
+class _ShiftedTime:
+    """The time of a loop plus the seconds by which a virtual clock has moved it."""
+
+    __slots__ = ("_loop_time", "seconds")
+
+    def __init__(self, loop_time: Callable[[], float]) -> None:
+        self._loop_time, self.seconds = loop_time, 0.0
+
+    def __call__(self) -> float:
+        return self._loop_time() + self.seconds
+
+
+def _advance_loop(loop: Any, seconds: float) -> None:
+    """Advance the time of a loop; its timers that are due then fire in its next round."""
+    if not isinstance(loop.time, _ShiftedTime):
+        loop.time = _ShiftedTime(loop.time)
+    loop.time.seconds += seconds
 
 
 def _is_asyncio() -> bool:

@@ -64,13 +64,16 @@ def live_async_http_client() -> Any:
     return http.AsyncClient(**_sdk_defaults(http))
 
 
-def clock_for(pace: float) -> Clock:
-    """Return the clock for a pace: virtual for 0, else real. Raise `HarnessError` if the pace is invalid."""
+def clock_for(pace: float, *, moves_loop: bool = True) -> Clock:
+    """Return the clock for a pace: virtual for 0, else real. Raise `HarnessError` if the pace is invalid.
+
+    A virtual clock moves the running event loop too, unless `moves_loop` is False.
+    """
     if not 0 <= pace < math.inf:
         raise HarnessError(
             f"pace {pace:g} is invalid: 0 answers at once, 1 keeps the recorded times, 0.1 is ten times as fast"
         )
-    return SystemClock(pace) if pace else VirtualClock()
+    return SystemClock(pace) if pace else VirtualClock(moves_loop=moves_loop)
 
 
 def _sdk_defaults(http: ModuleType) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class LoopbackServer:
             )
         joined = clock is None and not pace
         upstream_with_layers = faulty(upstream, *layers) if layers else upstream
-        self._application = UpstreamApplication(upstream_with_layers, clock or clock_for(pace), joined=joined)
+        self._application = UpstreamApplication(
+            upstream_with_layers, clock or clock_for(pace, moves_loop=False), joined=joined
+        )
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
