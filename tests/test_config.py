@@ -60,7 +60,7 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             '[tool.flag-harness]\nrecording = "x"',
             "[tool.flag-harness] has no key 'recording'; the nearest is 'recordings' "
             "(all: agent, model, recordings, fixtures, logs, flags, groups, filters, normalise, headers, vcr_marks, "
-            "hosts, allowed_hosts, ignore_hosts)",
+            "hosts, allowed_hosts, ignore_hosts, time)",
         ),
         ("[tool.flag-harness]\nmodel = 5", "[tool.flag-harness] model = 5 must be a string"),
         (

@@ -24,7 +24,8 @@ class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
     `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
-    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty.
+    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time` is that
+    of the code under test while nothing is live.
     """
 
     agent: str = SHIPPED_AGENT
@@ -40,6 +41,7 @@ class Config:
     hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
+    time: Literal["virtual", "real"] = "virtual"
 
 
 def read_config(pyproject: Path) -> Config:

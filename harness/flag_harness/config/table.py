@@ -25,6 +25,9 @@ class _HeaderTable(msgspec.Struct):
 _FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")]
 
 
+_Time: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(description='"virtual" or "real"')]
+
+
 class _FlagTable(msgspec.Struct):
     env: Text
     requires: _FlagNames = ()
@@ -55,6 +58,7 @@ class _ConfigTable(msgspec.Struct):
     hosts: TextList = ()
     allowed_hosts: TextList = ()
     ignore_hosts: TextList = ()
+    time: _Time = "virtual"
 
 
 def parse_config(table: Any, source: Path) -> Config:

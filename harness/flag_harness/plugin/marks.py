@@ -22,6 +22,7 @@ MARKS = (
     "harness_no_request: the test sends no request and has no cassette",
     "harness_unplayed: the test may leave recorded interactions unplayed",
     "harness_misses: the test may send requests that its cassette does not hold",
+    "harness_real_time: sleeps, clocks and deadlines of the test's code are real, though nothing in the test is live",
     "harness_network: the test may reach the network while it plays recordings",
 )
 

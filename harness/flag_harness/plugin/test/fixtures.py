@@ -153,6 +153,8 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         flags=declared_flags(config),
         command=command,
         scope=_make_scope(config),
+        project=config.rootpath,
+        is_time_shared=_is_time_virtual(node),
         filters=collect_filters(request),
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
@@ -165,3 +167,8 @@ def _make_scope(config: pytest.Config) -> "ApiScope":
 
     settings = config.stash[CONFIG]
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
+
+
+def _is_time_virtual(node: pytest.Item) -> bool:
+    """Return whether time may be virtual for the code under test."""
+    return node.config.stash[CONFIG].time == "virtual" and not node.get_closest_marker("harness_real_time")

@@ -14,6 +14,7 @@ from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
 from flag_harness.plugin.stash import AnswerSource
 from flag_harness.transports import ApiScope, SystemClock
+from flag_harness.transports.virtual_time import SharedClock
 from flag_harness.wire.timeline import Layer
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class TrafficPlan:
         scope: the hosts of the API, and what else the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
+        project: the folder of the project.
+        is_time_shared: True if time is virtual for the code under test too, unless the test is live.
     """
 
     path: Path
@@ -69,6 +72,8 @@ class TrafficPlan:
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: "CostLimit | None" = None
+    project: Path = Path()
+    is_time_shared: bool = False
 
     @property
     def is_recording(self) -> bool:
@@ -116,7 +121,9 @@ class TrafficPlan:
 
     def clock(self) -> Clock:
         """Return a virtual clock for recorded and simulated answers, and the system's for the live API."""
-        return SystemClock() if self.can_reach_upstream and self.upstream == "live" else VirtualClock()
+        if self.can_reach_upstream and self.upstream == "live":
+            return SystemClock()
+        return SharedClock() if self.is_time_shared else VirtualClock()
 
 
 def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:

@@ -30,11 +30,14 @@ def harness_cassette_server(
 
     Use the fixture `cassette_server`, which returns the same server; use this one if another plugin defines that name.
     """
+    from flag_harness.transports.virtual_time import keep_time_real  # imported here: most tests do not need it
+
     try:
         from flag_harness.transports.serve.server import LoopbackServer
     except MissingExtraError as error:
         raise pytest.fail.Exception(f"cassette_server: {error}", pytrace=False) from None
 
+    keep_time_real(harness_cassette.clock)  # other processes live in real time
     upstream, layers = harness_cassette.upstream_and_layers
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
         upstream, layers = _forwarding_upstream(os.environ.get(BASE_URL) or API), ()

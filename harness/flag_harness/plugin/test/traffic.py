@@ -28,6 +28,7 @@ from flag_harness.transports import (
     live_http_client,
     refuse_network,
 )
+from flag_harness.transports.virtual_time import joining_layers, share_clock
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -67,7 +68,7 @@ class CassetteTraffic:
         self._log = ExchangeLog(self._tap)
         self.mask = TrafficMask(plan.filters, self._tap)
         self._replay = self._make_replay() if plan.is_playing else None
-        self._layers: tuple[Layer, ...] = (self._tap, *self._fault_layers())
+        self._layers: tuple[Layer, ...] = (*joining_layers(self.clock), self._tap, *self._fault_layers())
         self._simulator = _make_simulator(plan) if plan.upstream == "simulator" and plan.can_reach_upstream else None
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
@@ -104,6 +105,7 @@ class CassetteTraffic:
                 self._local_upstream, *self._all_layers, clock=self.clock, scope=self.plan.scope
             )
             stack.enter_context(interception)
+            stack.enter_context(share_clock(self.clock, self.plan.project))
             yield self
 
     @property

@@ -1,0 +1,96 @@
+"""Event loops of asyncio in the time of a test. Other loops (uvloop, trio, Windows' proactor) keep real time."""
+
+import asyncio
+import math
+import selectors
+from asyncio import futures
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.transports.virtual_time.pending_work import real_time
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait, watches_others
+
+_IDLE_ROUNDS = 1000
+"""The rounds of a loop without a wait after which the time that they take passes on its clock."""
+_wake_sleeper: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+"""What `asyncio.sleep` lets its timer call."""
+
+
+def adopt_loop(loop: Any, clock: SharedClock) -> None:
+    """Make a loop follow the clock from now on, if it is one of asyncio that has its time from the system."""
+    if loop in clock.loops or not isinstance(loop, asyncio.BaseEventLoop):
+        return
+    selector = getattr(loop, "_selector", None)
+    if type(loop).time is not asyncio.BaseEventLoop.time or not isinstance(selector, selectors.BaseSelector):
+        return
+    loop.time = _LoopTime(clock, loop.time() - clock.now())  # type: ignore[method-assign]
+    selector.select = _Select(loop, clock, selector.select)  # type: ignore[method-assign]
+    clock.loops.add(loop)
+
+
+def release_loop(loop: Any, clock: SharedClock) -> None:
+    """Let a loop go on by itself; its time goes on from where it is, so that its timers stay in order."""
+    if not loop.is_closed():
+        moment = loop.time()
+        del loop.time, loop._selector.select
+        loop.time = _LoopTime(None, moment - real_time())
+    clock.loops.discard(loop)
+
+
+@dataclass(eq=False, slots=True)
+class _LoopTime:
+    """The time of a loop that follows a clock, or real time if that is None; it starts at the loop's own time."""
+
+    clock: SharedClock | None
+    base: float
+
+    def __call__(self) -> float:
+        return self.base + (real_time() if self.clock is None else self.clock.now())
+
+
+class _Select:
+    """Takes the place of a selector's `select`: lets time jump to the next timer if nothing else can happen."""
+
+    def __init__(self, loop: Any, clock: SharedClock, select: Callable[..., Any]) -> None:
+        self._loop, self._clock, self._select = loop, clock, select
+        self._idle_rounds, self._last_wait = 0, real_time()
+
+    def __call__(self, timeout: float | None = None) -> Any:
+        found = self._select(0)
+        if found or (timeout is not None and timeout <= 0):
+            self._count_round(bool(found))
+            return found
+        self._idle_rounds = 0
+        if not self._clock.is_virtual_here():
+            return self._select_really(timeout)
+        if timeout is None:
+            with self._clock.listed(self._wait(math.inf)):
+                return self._select(None)
+        found = self._clock.block(self._wait(timeout), self._select)
+        self._last_wait = real_time()
+        return found or []
+
+    def _select_really(self, timeout: float | None) -> Any:
+        started = real_time()
+        try:
+            return self._select(timeout)
+        finally:
+            self._clock.count_real_wait(started)
+            self._last_wait = real_time()
+
+    def _wait(self, timeout: float) -> Wait:
+        loop, clock = self._loop, self._clock
+        timer = min(
+            (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
+        )
+        is_sleep = clock.has_open_answers or getattr(timer, "_callback", None) is _wake_sleeper
+        return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_others(loop))
+
+    def _count_round(self, found: bool) -> None:
+        """Note a round without a wait. After too many, the loop runs in circles until some time has passed."""
+        if found:
+            self._clock.pending.restart()
+        self._idle_rounds += 1
+        if self._idle_rounds > _IDLE_ROUNDS:
+            self._clock.count_real_wait(self._last_wait)

@@ -1,0 +1,199 @@
+"""Make the code under test wait on a shared clock: `time`, `threading`, event loops, and names imported from `time`."""
+
+import asyncio
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flag_harness.clock import Clock
+from flag_harness.transports.patch import replace_attribute
+from flag_harness.transports.virtual_time.loops import adopt_loop, release_loop
+from flag_harness.transports.virtual_time.pending_work import real_time
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
+from flag_harness.wire.timeline import Layer, Request
+
+_CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
+"""The clocks of `time` that become virtual, each with its units per second. `perf_counter` stays real."""
+_REAL_CALLERS = frozenset({"subprocess"})
+"""Modules that sleep while they poll for something real."""
+_MOMENT = 0.02
+"""Real seconds that a wait for an event lasts at least, since threads outside of Python may set it."""
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+@contextmanager
+def share_clock(clock: Clock, root: Path) -> Iterator[None]:
+    """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
+
+    Virtual are `sleep`, `time` and `monotonic` of `time`, also where modules below `root` have imported them by name;
+    timed waits of `threading.Condition`, `Event` and `Semaphore`, `queue.Queue` and futures; and loops of asyncio.
+    """
+    if not isinstance(clock, SharedClock):
+        yield
+        return
+    functions: dict[str, Callable[..., Any]] = {"sleep": _make_sleep(clock)}
+    functions |= {name: _make_clock(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()}
+    real = {id(getattr(time, name)): function for name, function in functions.items()}
+    with ExitStack() as stack:
+        for module, name, function in _imported_names(root, real):
+            stack.enter_context(replace_attribute(module, name, function))
+        for name, function in functions.items():
+            stack.enter_context(replace_attribute(time, name, function))
+        stack.enter_context(replace_attribute(threading, "_time", functions["monotonic"]))
+        stack.enter_context(replace_attribute(queue, "time", functions["monotonic"]))
+        stack.enter_context(replace_attribute(threading.Condition, "wait", _make_wait(clock)))
+        for pool in (ThreadPoolExecutor, ProcessPoolExecutor):
+            stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
+        stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
+        stack.enter_context(_adopted_loops(clock))
+        clock.join_thread()
+        clock.is_shared = True
+        stack.callback(setattr, clock, "is_shared", False)
+        yield
+
+
+def joining_layers(clock: Clock) -> tuple[Layer, ...]:
+    """Return the layer that makes time virtual for every thread that sends, and for its loop; empty if time is real."""
+    if not isinstance(clock, SharedClock):
+        return ()
+
+    def join(request: Request) -> None:
+        clock.join_thread()
+        if (loop := asyncio._get_running_loop()) is not None and clock.is_virtual_here():
+            adopt_loop(loop, clock)
+
+    return (join,)
+
+
+def keep_time_real(clock: Clock) -> None:
+    """Make time real for the code under test from now on."""
+    if isinstance(clock, SharedClock):
+        clock.is_shared = False
+
+
+def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
+    really = time.sleep
+
+    def sleep(seconds: float) -> None:
+        """Wait in virtual time; see flag_harness's docs/time.md."""
+        if seconds <= 0 or not clock.is_virtual_here() or _caller() in _REAL_CALLERS:
+            really(seconds)
+        else:
+            clock.sleep(float(seconds))
+
+    return sleep
+
+
+def _caller() -> str:
+    return str(sys._getframe(2).f_globals.get("__name__", ""))
+
+
+def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Callable[[], Any]:
+    """Return a clock that shows real time plus what was skipped."""
+
+    def now() -> Any:
+        """Return the virtual time; see flag_harness's docs/time.md."""
+        moment = really()
+        return moment + type(moment)(clock.skipped * unit) if clock.is_virtual_here() else moment
+
+    return now
+
+
+def _make_wait(clock: SharedClock) -> Callable[..., bool]:
+    """Return `Condition.wait`, but with a timeout in virtual time."""
+    really = threading.Condition.wait
+
+    def wait(self: Any, timeout: float | None = None) -> bool:
+        """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
+        if timeout is None or timeout <= _MOMENT or not clock.is_virtual_here():
+            return really(self, timeout)
+        if not self._is_owned():
+            raise RuntimeError("cannot wait on un-acquired lock")
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        saved = self._release_save()
+        try:
+            _acquire_before(clock, timeout, waiter)
+        finally:
+            self._acquire_restore(saved)
+            is_notified = waiter not in self._waiters
+            if not is_notified:
+                self._waiters.remove(waiter)
+        return is_notified
+
+    return wait
+
+
+def _acquire_before(clock: SharedClock, timeout: float, waiter: threading.Lock) -> None:
+    """Acquire a lock, or let the timeout pass."""
+    started, deadline = real_time(), clock.now() + timeout
+    acquired = waiter.acquire(True, _MOMENT)
+    clock.count_real_wait(started)
+    if not acquired:
+        wait = Wait(deadline, can_run=lambda: not waiter.locked())
+        clock.block(wait, lambda seconds: waiter.acquire(True, seconds))
+
+
+def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[..., Any]:
+    def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future = really(self, *args, **kwargs)
+        clock.pending.add_job(future)
+        return future
+
+    return submit
+
+
+def _make_popen(clock: SharedClock) -> Callable[..., None]:
+    really = subprocess.Popen.__init__
+
+    def start(self: Any, *args: Any, **kwargs: Any) -> None:
+        really(self, *args, **kwargs)
+        clock.pending.add_child(self)
+
+    return start
+
+
+@contextmanager
+def _adopted_loops(clock: SharedClock) -> Iterator[None]:
+    """Adopt the running loop, and every loop that starts to run in a thread whose time is virtual."""
+    really = asyncio.BaseEventLoop.run_forever
+
+    def run_forever(self: asyncio.BaseEventLoop) -> None:
+        if clock.is_virtual_here():
+            adopt_loop(self, clock)
+        really(self)
+
+    if (running := asyncio._get_running_loop()) is not None:
+        adopt_loop(running, clock)
+    with replace_attribute(asyncio.BaseEventLoop, "run_forever", run_forever):
+        try:
+            yield
+        finally:
+            for loop in list(clock.loops):
+                release_loop(loop, clock)
+
+
+def _imported_names(root: Path, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+    """Yield the names in modules below `root` that are functions of `time`, each with what replaces it."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        file, package = names.get("__file__"), str(names.get("__name__", ""))
+        if not isinstance(file, str) or package.startswith("flag_harness") or not _is_below(file, root):
+            continue
+        for name, value in list(names.items()):
+            if id(value) in functions:
+                yield module, name, functions[id(value)]
+
+
+def _is_below(file: str, root: Path) -> bool:
+    return file.startswith(f"{root}{os.sep}") and not any(folder in file for folder in _INSTALLED)

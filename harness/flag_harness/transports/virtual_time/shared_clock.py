@@ -1,0 +1,193 @@
+"""The virtual clock that a test shares with the code under test."""
+
+import asyncio
+import bdb
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
+
+from flag_harness.clock import VirtualClock
+from flag_harness.transports.virtual_time.pending_work import PendingWork, real_time
+
+_sleep_really = time.sleep
+_SLICE_SECONDS = 0.005
+"""Real seconds between looks at whether time may jump."""
+
+
+@dataclass(eq=False, slots=True)
+class Wait:
+    """A wait of one thread until `deadline` on the clock.
+
+    Attributes:
+        deadline: seconds on the clock; infinity if only an event ends the wait.
+        is_sleep: True if time itself is waited for, False if it is the deadline for something else.
+        can_run: returns True if the event has come, although the thread has not woken yet.
+        has_descriptors: returns True if the thread watches sockets or pipes as well.
+    """
+
+    deadline: float
+    is_sleep: bool = False
+    can_run: Callable[[], bool] = bool
+    has_descriptors: Callable[[], bool] = bool
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+
+
+class SharedClock(VirtualClock):
+    """A virtual clock on which the code under test waits too, while `share_clock` is entered.
+
+    Time jumps to the next deadline of the threads that take part, and only if nothing real is pending: a job, a child,
+    a thread. Until then they wait in real time, which passes on this clock as well. The thread that enters
+    `share_clock` takes part, and every thread that calls `join_thread`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_shared = False
+        self.pending = PendingWork()
+        self.loops: WeakSet[Any] = WeakSet()
+        self._members = threading.local()
+        self._waits: list[Wait] = []
+        self._open_answers = 0
+        self._really_waited = 0.0
+        self._counted_until = 0.0
+
+    @property
+    def skipped(self) -> float:
+        """The seconds over which time has jumped."""
+        return self._now - self._really_waited
+
+    def join_thread(self) -> None:
+        """Make time virtual for the current thread."""
+        self._members.joined = True
+
+    def is_virtual_here(self) -> bool:
+        """Return whether time is virtual for the current thread, and no debugger holds it."""
+        return self.is_shared and getattr(self._members, "joined", False) and not _is_debugged()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the clock has moved by `seconds`: at once, if nothing real is pending."""
+        if not self.is_virtual_here():
+            super().sleep(seconds)
+        elif seconds > 0:
+            self.block(Wait(self._now + seconds, is_sleep=True), _sleep_really)
+
+    async def async_sleep(self, seconds: float) -> None:
+        """Wait on the running loop until the clock has moved by `seconds`."""
+        if not self.is_virtual_here() or asyncio._get_running_loop() not in self.loops:
+            await super().async_sleep(seconds)
+            return
+        moment = self._now + max(seconds, 0.0)
+        self._open_answers += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._open_answers -= 1
+        if abs(self._now - moment) < 1e-6:  # the loop's timers are rounded
+            self._now = moment
+
+    def has_reached(self, moment: float) -> bool:
+        """Return whether the clock has reached `moment`, or can jump there."""
+        if moment <= self._now:
+            return True
+        if not self.is_virtual_here():
+            return super().has_reached(moment)
+        loop: Any = asyncio._get_running_loop()
+        if loop is not None and (loop not in self.loops or loop._scheduled or loop._ready or watches_others(loop)):
+            return False
+        return self._jump(Wait(moment, is_sleep=True))
+
+    def block(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
+        """Wait until the deadline, or until `pause` returns something true, and return that.
+
+        `pause` waits for the given real seconds at most.
+        """
+        self.pending.restart()
+        with self.listed(wait):
+            while not self._jump(wait):
+                started = real_time()
+                found = pause(min(_SLICE_SECONDS, wait.deadline - self._now))
+                self.count_real_wait(started)
+                if found:
+                    return found
+        return None
+
+    def count_real_wait(self, started: float) -> None:
+        """Let the real time since `started` pass on this clock, unless another thread has counted it."""
+        with self._lock:
+            now = real_time()
+            seconds = now - max(started, self._counted_until)
+            if seconds > 0:
+                self._now += seconds
+                self._really_waited += seconds
+                self._counted_until = now
+
+    @property
+    def has_open_answers(self) -> bool:
+        """Whether the harness itself lets a client wait."""
+        return self._open_answers > 0
+
+    def _running_loop(self) -> Any:
+        loop = super()._running_loop()
+        return None if loop in self.loops else loop
+
+    @contextmanager
+    def listed(self, wait: Wait) -> Iterator[None]:
+        """Let other threads know that this one waits."""
+        with self._lock:
+            self._waits.append(wait)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits.remove(wait)
+
+    def _jump(self, wait: Wait) -> bool:
+        """Jump to the deadline if it is the next one and nothing is pending. Return whether it has passed."""
+        with self._lock:
+            if wait.deadline <= self._now:
+                return True
+            others = [other for other in self._waits if other is not wait]
+            if any(other.deadline < wait.deadline or other.can_run() for other in others):
+                return False
+            if wait.deadline == math.inf or not self.is_virtual_here() or not self._can_jump(wait, others):
+                return False
+            self._now = round(wait.deadline, 9) if round(wait.deadline, 9) > self._now else wait.deadline
+            self.pending.restart()
+            return True
+
+    def _can_jump(self, wait: Wait, others: list[Wait]) -> bool:
+        """Return whether nothing real is pending.
+
+        If something may be pending, such as a server's thread or an open socket, it must have been still for a moment,
+        and somebody must wait for time itself: what has only a deadline may wait for that thread or socket.
+        """
+        waiting = [wait.thread, *(other.thread for other in others)]
+        if self.pending.is_certain(waiting):
+            return False
+        has_descriptors = any(one.has_descriptors() for one in (wait, *others))
+        if not has_descriptors and not self.pending.is_possible(waiting):
+            return True
+        if not (wait.is_sleep or self._open_answers or any(other.is_sleep for other in others)):
+            return False
+        return self.pending.is_still(waiting, has_descriptors)
+
+
+def watches_others(loop: Any) -> bool:
+    """Return whether the loop watches sockets or pipes beside its own."""
+    return len(loop._selector.get_map()) > 1
+
+
+def _is_debugged() -> bool:
+    """Return whether a debugger traces the current thread: it would see waits that end before they begin."""
+    trace = sys.gettrace()
+    if trace is not None:
+        owner = getattr(trace, "__self__", trace)
+        return isinstance(owner, bdb.Bdb) or "pydevd" in str(getattr(type(owner), "__module__", ""))
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None

@@ -1,0 +1,394 @@
+"""Virtual time for the code under test."""
+
+import asyncio
+import bdb
+import importlib.util
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio
+import pytest
+
+from flag_harness.transports.virtual_time import SharedClock, VirtualLoop, joining_layers, share_clock
+from flag_harness.wire.timeline import Request
+
+REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Iterator[SharedClock]:
+    """A clock that this test's code shares; the test itself takes less than two seconds."""
+    started, clock = time.perf_counter(), SharedClock()
+    with share_clock(clock, tmp_path):
+        yield clock
+    assert time.perf_counter() - started < 2
+
+
+def _import(folder: Path, text: str) -> ModuleType:
+    """Import a module of a project in `folder`."""
+    path = folder / "agent_that_waits.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_sleep_takes_no_time_and_every_clock_shows_it(clock: SharedClock) -> None:
+    """`perf_counter` alone stays real: tools measure tests with it."""
+    before = time.time(), time.monotonic(), time.time_ns(), time.monotonic_ns(), time.perf_counter()
+    time.sleep(3600)
+    after = time.time(), time.monotonic(), time.time_ns(), time.monotonic_ns(), time.perf_counter()
+    elapsed = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    assert [3600, 3600, 3600, 3600, 0] == [
+        round(one / unit) for one, unit in zip(elapsed, (1, 1, 1e9, 1e9, 1), strict=True)
+    ]
+    assert 3600 == clock.now()
+
+
+def test_a_negative_sleep_is_an_error_as_before(clock: SharedClock) -> None:
+    """The code under test meets the errors that it would meet in production."""
+    with pytest.raises(ValueError, match="non-negative"):
+        time.sleep(-1)
+    assert 0 == clock.now()
+
+
+def _wait_for_event() -> object:
+    return threading.Event().wait(30)
+
+
+def _wait_for_condition() -> object:
+    condition = threading.Condition()
+    with condition:
+        return condition.wait_for(lambda: False, timeout=30)
+
+
+def _wait_for_semaphore() -> object:
+    return threading.Semaphore(0).acquire(timeout=30)
+
+
+def _wait_for_queue() -> object:
+    try:
+        return queue.Queue[int]().get(timeout=30)
+    except queue.Empty:
+        return False
+
+
+@pytest.mark.parametrize("wait", [_wait_for_event, _wait_for_condition, _wait_for_semaphore, _wait_for_queue])
+def test_a_wait_for_what_never_comes_ends_at_its_timeout(clock: SharedClock, wait: Callable[[], object]) -> None:
+    """Nobody is there who could end it earlier."""
+    assert not wait()
+    assert clock.now() == pytest.approx(30, abs=0.5)
+
+
+def test_waiting_without_the_lock_is_an_error_as_before(clock: SharedClock) -> None:
+    """The message is that of `threading`."""
+    with pytest.raises(RuntimeError, match="un-acquired lock"):
+        threading.Condition().wait(5)
+
+
+def _set_late(event: threading.Event) -> None:
+    threading.Event().wait(0.15)
+    event.set()
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_an_event_that_a_thread_sets_ends_the_wait(clock: SharedClock, daemon: bool) -> None:
+    """Time does not jump to the timeout while the thread may still come."""
+    event = threading.Event()
+    threading.Thread(target=_set_late, args=[event], daemon=daemon).start()
+    assert event.wait(30)
+    assert clock.now() < 2
+
+
+def _work_in_thread() -> Callable[[], bool]:
+    event = threading.Event()
+    threading.Thread(target=_set_late, args=[event]).start()
+    return event.is_set
+
+
+def _work_in_pool() -> Callable[[], bool]:
+    event = threading.Event()
+    pool = ThreadPoolExecutor()
+    future = pool.submit(_set_late, event)
+    pool.shutdown(wait=False)
+    return future.done
+
+
+def _work_in_child() -> Callable[[], bool]:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.15)"])
+    return lambda: child.poll() is not None
+
+
+@pytest.mark.parametrize("start", [_work_in_thread, _work_in_pool, _work_in_child])
+def test_time_jumps_only_once_nothing_is_pending(clock: SharedClock, start: Callable[[], Callable[[], bool]]) -> None:
+    """The sleep is real until the work has ended; what is left of it is skipped."""
+    is_done = start()
+    time.sleep(60)
+    assert is_done()
+    assert 60 == clock.now()
+
+
+def test_a_child_is_polled_in_real_time(clock: SharedClock) -> None:
+    """`Popen.wait` sleeps between its looks, and gives up at a real timeout."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.1)"])
+    assert 0 == child.wait(timeout=30)
+    assert clock.now() < 2
+
+
+def test_a_thread_that_only_sleeps_holds_nobody_up(clock: SharedClock) -> None:
+    """And its own sleeps stay real: it would run through days in a moment."""
+    beats: list[float] = []
+
+    def beat() -> None:
+        while len(beats) < 100:
+            beats.append(time.perf_counter())
+            time.sleep(0.3)
+
+    threading.Thread(target=beat, daemon=True).start()
+    time.sleep(3600)
+    assert 3600 == clock.now()
+    assert len(beats) < 5
+    beats.extend([0.0] * 100)
+
+
+def test_time_is_real_in_a_thread_that_has_sent_nothing(clock: SharedClock) -> None:
+    """Exporters, heartbeats and servers go on as if there were no test."""
+    time.sleep(1000)
+    elapsed: list[float] = []
+
+    def measure() -> None:
+        started = time.perf_counter(), time.monotonic()
+        time.sleep(0.05)
+        elapsed.extend([time.perf_counter() - started[0], time.monotonic() - started[1]])
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    thread.join()
+    assert [True, True] == [0.05 <= one < 1 for one in elapsed]
+
+
+def test_the_deadline_for_a_thread_that_waits_strikes(clock: SharedClock) -> None:
+    """A thread that has sent a request shares the clock: it sleeps eight seconds, of which five are granted."""
+    [join] = joining_layers(clock)
+
+    def call() -> float:
+        join(REQUEST)
+        time.sleep(8)
+        return clock.now()
+
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(call)
+        with pytest.raises(TimeoutError):
+            future.result(timeout=5)
+        assert clock.now() == pytest.approx(5, abs=0.5)
+        assert future.result(timeout=5) == pytest.approx(8, abs=0.5)
+
+
+def test_a_loop_in_another_thread_shares_the_clock_once_it_sends(clock: SharedClock) -> None:
+    """As under a synchronous facade of an asynchronous client."""
+    [join], loop = joining_layers(clock), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def call() -> None:
+        join(REQUEST)
+        async with asyncio.timeout(5):
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run_coroutine_threadsafe(call(), loop).result(timeout=30)
+    assert clock.now() == pytest.approx(5, abs=0.5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def _measure_loop(waiting: Any) -> float:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    try:
+        await waiting
+    except TimeoutError:
+        return -(loop.time() - started)
+    return loop.time() - started
+
+
+async def _fail_after() -> None:
+    with anyio.fail_after(5):
+        await anyio.sleep(60)
+
+
+def test_sleeps_and_deadlines_of_asyncio_strike(clock: SharedClock) -> None:
+    """Whichever library sets them; the loop's own clock shows the same."""
+
+    async def measure() -> list[float]:
+        return [
+            await _measure_loop(asyncio.sleep(3600)),
+            await _measure_loop(asyncio.wait_for(asyncio.sleep(60), 5)),
+            await _measure_loop(asyncio.wait_for(asyncio.Event().wait(), 5)),
+            await _measure_loop(_fail_after()),
+        ]
+
+    assert [3600, -5, -5, -5] == [round(one) for one in asyncio.run(measure())]
+    assert 3615 == clock.now()
+
+
+def test_a_loop_waits_for_its_threads(clock: SharedClock) -> None:
+    """The deadline does not strike while the thread works."""
+
+    async def work() -> object:
+        return await asyncio.wait_for(asyncio.to_thread(_set_late, threading.Event()), 30)
+
+    asyncio.run(work())
+    assert clock.now() < 2
+
+
+def test_a_loop_waits_for_an_answer_from_a_socket(clock: SharedClock) -> None:
+    """A service on this machine takes its time, although a deadline has been set; a mere sleep is skipped."""
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            time.sleep(0.15)
+            connection.sendall(b"answer")
+
+    async def ask(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        answer = await asyncio.wait_for(reader.read(6), 30)
+        await asyncio.sleep(3600)
+        writer.close()
+        return answer
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=[server], daemon=True).start()
+        assert b"answer" == asyncio.run(ask(server.getsockname()[1]))
+    assert 3600 < clock.now() < 3602
+
+
+def test_a_loop_that_runs_in_circles_is_not_left_there(clock: SharedClock) -> None:
+    """Real time passes for a task that polls the loop's clock."""
+
+    async def poll() -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 0.1
+        while loop.time() < deadline:  # noqa: ASYNC110 - what it does is the point
+            await asyncio.sleep(0)
+
+    asyncio.run(poll())
+    assert 0.1 <= clock.now() < 2
+
+
+def test_a_loop_that_outlives_the_test_goes_on_in_order(tmp_path: Path) -> None:
+    """Its time does not go back, so that timers of earlier and later tests keep their order."""
+    clock, really = SharedClock(), time.perf_counter
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        with share_clock(clock, tmp_path):
+            runner.run(asyncio.sleep(1000))
+            virtual = loop.time()
+        started = really()
+        runner.run(asyncio.sleep(0.05))
+        assert 0.05 <= really() - started < 1
+        assert 0 <= loop.time() - virtual < 2
+
+
+def test_a_running_loop_is_adopted(tmp_path: Path) -> None:
+    """The fixture may be requested by a test that is a coroutine already."""
+
+    async def enter() -> float:
+        clock = SharedClock()
+        with share_clock(clock, tmp_path):
+            await asyncio.sleep(3600)
+        return clock.now()
+
+    assert 3600 == asyncio.run(enter())
+
+
+def test_a_loop_with_a_time_of_its_own_is_left_alone(clock: SharedClock) -> None:
+    """Such as the one of a sweep."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(asyncio.sleep(100))
+        assert 100 == runner.get_loop().time()
+    assert 0 == clock.now()
+
+
+def test_names_that_the_project_imported_are_virtual_for_the_test(tmp_path: Path) -> None:
+    """They are as before when it ends; installed packages are not touched."""
+    module = _import(tmp_path, "from time import monotonic, sleep as pause\n")
+    before = module.pause, module.monotonic
+    clock = SharedClock()
+    with share_clock(clock, tmp_path):
+        started = module.monotonic()
+        module.pause(500)
+        assert 500 == round(module.monotonic() - started)
+    assert before == (module.pause, module.monotonic) == (time.sleep, time.monotonic)
+    del sys.modules[module.__name__]
+
+
+def test_everything_is_as_before_when_the_test_ends(tmp_path: Path) -> None:
+    """Nothing of the standard library stays patched."""
+
+    def patched() -> list[object]:
+        waits = (threading.Condition.wait, threading._time, queue.time, ThreadPoolExecutor.submit)  # type: ignore[attr-defined]
+        return [
+            time.sleep,
+            time.time,
+            time.monotonic,
+            *waits,
+            subprocess.Popen.__init__,
+            asyncio.BaseEventLoop.run_forever,
+        ]
+
+    before = patched()
+    with share_clock(SharedClock(), tmp_path):
+        assert not any(one is other for one, other in zip(before, patched(), strict=True))
+    assert before == patched()
+
+
+def test_time_is_real_under_a_debugger(clock: SharedClock) -> None:
+    """Somebody who steps through a wait would otherwise miss it."""
+    before, debugger = sys.gettrace(), bdb.Bdb()
+    debugger.reset()
+    sys.settrace(debugger.trace_dispatch)
+    try:
+        started = time.perf_counter()
+        time.sleep(0.05)
+        elapsed = time.perf_counter() - started
+    finally:
+        sys.settrace(before)
+    assert 0.05 <= elapsed
+    assert 0 == clock.now()
+
+
+def test_the_harness_waits_on_the_same_clock(clock: SharedClock) -> None:
+    """A client's answer that is late lets the other tasks' timers go first."""
+    order: list[tuple[str, float]] = []
+
+    async def wait(name: str, waiting: Any) -> None:
+        await waiting
+        order.append((name, clock.now()))
+
+    async def run() -> None:
+        await asyncio.gather(wait("answer", clock.async_sleep(60)), wait("task", asyncio.sleep(5)))
+        assert clock.has_reached(61)
+        assert clock.has_reached(60.5)
+
+    asyncio.run(run())
+    assert [("task", 5.0), ("answer", 60.0)] == order
+    assert 61 == clock.now()
+    clock.sleep(1)
+    clock.sleep(-1)
+    assert clock.has_reached(70)
+    assert 70 == clock.now()
