@@ -24,8 +24,8 @@ class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
     `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
-    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time` is that
-    of the code under test while nothing is live.
+    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time`
+    is that of the code under test while nothing is live.
     """
 
     agent: str = SHIPPED_AGENT
