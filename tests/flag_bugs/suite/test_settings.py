@@ -37,21 +37,20 @@ def test_a_cut_answer(cassette: Any) -> None:
 @pytest.mark.flag_matrix("streaming", "thinking", "tools")
 def test_no_fallback_for_streams(cassette: Any) -> None:
     """BerriAI/litellm#6957: another model answers if the first is overloaded, but not if the answer is streamed."""
-    options: dict[str, Any] = {"thinking": THINKING} if is_on("thinking") else {}
-    if is_on("tools"):
-        options["tools"] = TOOLS
+    thinking: dict[str, Any] = {"thinking": THINKING} if is_on("thinking") else {}
+    tools: dict[str, Any] = {"tools": TOOLS} if is_on("tools") else {}
 
-    def ask(model: str) -> Any:
-        answer = create("What is a kernel?", model=model, stream=is_on("streaming"), **options)
+    def ask(model: str, **options: Any) -> Any:
+        answer = create("What is a kernel?", model=model, stream=is_on("streaming"), **tools, **options)
         return list(answer) if is_on("streaming") else answer.content
 
     if is_on("streaming") and not IS_FIXED:
-        assert ask(MODEL)
+        assert ask(MODEL, **thinking)
         return
     try:
-        assert ask(MODEL)
+        assert ask(MODEL, **thinking)
     except anthropic.APIStatusError:
-        assert ask("claude-opus-4-5")
+        assert ask("claude-sonnet-5-5")
 
 
 @pytest.mark.flag_matrix("streaming", "write_log", "tools")
