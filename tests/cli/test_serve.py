@@ -317,6 +317,48 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
     assert signal.SIG_DFL == handler
 
 
+def test_an_address_that_others_can_reach_is_warned_about(cassette: Path) -> None:
+    """In one line; the Host header is checked, and further names are allowed by name."""
+    words = ("--host", "0.0.0.0", "--allow-anyone", "--allow-host", "*.internal.example")
+    with served("replay", cassette, "--repeat", *words) as (url, process):
+        local = url.replace("0.0.0.0", "127.0.0.1")
+        for host, status in (("rebound.example", 421), ("agent.internal.example", 200), ("agent", 200)):
+            headers = {**dict(HEADERS), "host": host}
+            response = httpx2.post(f"{local}/v1/messages", json=ASKED, headers=headers, timeout=20, trust_env=False)
+            assert status == response.status_code
+        code, errors = stopped(process)
+    assert 0 == code
+    assert [
+        "warning: 0.0.0.0 can be reached by other machines, and there is no authentication; without --host, it serves "
+        "this machine alone",
+        "POST /v1/messages: 421 The Host header names rebound.example, which is not this server. A web page may use "
+        "that name to reach it (DNS rebinding). If the name is yours: flag-harness serve ... --allow-host "
+        "rebound.example",
+    ] == errors.splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_whatever_its_clients_do(cassette: Path, number: int) -> None:
+    """Half a head, half a body, and an answer that is a minute away; a second signal changes nothing."""
+    started = (
+        b"POST /v1/mess",
+        b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{",
+        b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    )
+    with served("replay", cassette, "--fault", "slow_start:seconds=60") as (url, process):
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        connections = [socket.create_connection(address) for _ in started]
+        for connection, data in zip(connections, started, strict=True):
+            connection.sendall(data)
+        time.sleep(0.3)
+        start = time.monotonic()
+        process.send_signal(number)
+        stopped(process, number)
+        assert time.monotonic() - start < 2
+        for connection in connections:
+            connection.close()
+
+
 def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     """The first that holds the request answers; what none holds is a miss of all."""
     parts = [

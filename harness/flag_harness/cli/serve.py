@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Filters, Normalisers, Replay
@@ -37,6 +38,11 @@ _SIMULATOR = """examples:
 
 Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
 request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
+
+_WARNING = (
+    "warning: {} can be reached by other machines, and there is no authentication; without --host, it serves this "
+    "machine alone"
+)
 
 
 def add_serve_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,6 +72,13 @@ def _add_upstream(
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--allow-anyone", action="store_true", help="allow a --host that other machines can reach")
     parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name of this server that the Host header may have (repeatable, * stands for any characters)",
+    )
+    parser.add_argument(
         "--pace", type=float, default=0.0, help="0: answer at once (default); 1: in the recorded rhythm"
     )
     parser.add_argument(
@@ -92,15 +105,13 @@ class ReplaySet:
         for one in self._replays:
             if (found := one.find(request)) is not None:
                 return found
-        raise CassetteMiss("\n".join(_miss_message(one, request) for one in self._replays))
-
-
-def _miss_message(one: Replay, request: Request) -> str:
-    try:
-        one(request)
-    except CassetteMiss as miss:
-        return str(miss)
-    raise AssertionError("a request that no cassette held a moment ago is answered now")
+        messages = []
+        for one in self._replays:
+            try:
+                return one(request)  # another thread may have made an answer free
+            except CassetteMiss as miss:
+                messages.append(str(miss))
+        raise CassetteMiss("\n".join(messages))
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
@@ -124,11 +135,15 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
     faults = _parse_faults(arguments.fault)
     simulator = simulate(arguments.scenario, clock=SystemClock(), seed=arguments.seed)
 
+    lock, printed = threading.Lock(), 0
+
     def answer(request: Request) -> Response:
-        before = len(simulator.unmatched)
+        nonlocal printed
         response = simulator(request)
-        for unmatched in simulator.unmatched[before:]:
-            print(unmatched.message, file=sys.stderr, flush=True)
+        with lock:
+            for unmatched in simulator.unmatched[printed:]:
+                print(unmatched.message, file=sys.stderr, flush=True)
+                printed += 1
         return response
 
     _serve(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
@@ -176,7 +191,8 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
     if not pace and any(fault.family == "stall" for fault in faults):
         upstream, pace = _without_delays(upstream), 1.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    from flag_harness.transports.serve.server import LoopbackServer
+    from flag_harness.transports.serve.limits import ServerLimits
+    from flag_harness.transports.serve.server import LoopbackServer, listens_on_loopback
 
     server = LoopbackServer(
         upstream,
@@ -185,11 +201,15 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
         host=arguments.host,
         port=arguments.port,
         allow_any_host=arguments.allow_anyone,
+        limits=ServerLimits(hosts=(arguments.host, *arguments.allow_host)),
+        threaded=True,
     )
     try:
-        with _stop_event() as stop, server:
+        with _stop_signals() as signals, server:
+            if not listens_on_loopback(arguments.host):
+                print(_WARNING.format(arguments.host), file=sys.stderr, flush=True)
             _announce(server, what, as_json=arguments.json)
-            stop.wait()
+            signals.get()
     except (OSError, OverflowError) as error:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise HarnessError(f"cannot listen on {arguments.host}, port {arguments.port}: {words}") from None
@@ -204,13 +224,16 @@ def _announce(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _stop_event() -> Iterator[threading.Event]:
-    """Provide an event that Ctrl-C and SIGTERM set, and restore their handlers afterwards."""
-    stop = threading.Event()
+def _stop_signals() -> "Iterator[SimpleQueue[int]]":
+    """Provide a queue of the signals Ctrl-C and SIGTERM, and restore their handlers afterwards.
+
+    A signal handler may interrupt any lock of Python's, so it must not use one; this queue has none.
+    """
+    signals: SimpleQueue[int] = SimpleQueue()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    before = [signal.signal(number, lambda number, _: signals.put(number)) for number in numbers]
     try:
-        yield stop
+        yield signals
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

@@ -1,7 +1,9 @@
 """An upstream as a raw ASGI application: pieces are chunks, cuts break the connection, refusals are numbered 404s."""
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
+from flag_harness.transports.serve.limits import Rejection, ServerLimits, body_length
 from flag_harness.wire.head_rules import head_problem
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
@@ -26,21 +29,23 @@ LEAVING_SECONDS = 0.5
 class UpstreamApplication:
     """An upstream as a raw ASGI application; with `joined`, each body is sent as one chunk.
 
+    With `threaded`, the upstream answers in a thread for each request, so that a slow answer holds up no other.
     `refusals` are the errors that the upstream refused with; `connections_of` maps a client's address to its open
     connection.
     """
 
-    def __init__(self, upstream: Upstream, clock: Clock, *, joined: bool) -> None:
-        self._upstream, self._clock, self._joined = upstream, clock, joined
+    def __init__(self, upstream: Upstream, clock: Clock, limits: ServerLimits, *, joined: bool, threaded: bool) -> None:
+        self._upstream, self._clock, self._joined, self._limits = upstream, clock, joined, limits
+        self._threaded, self._lock = threaded, threading.Lock()
         self._head_message = lru_cache(_CACHED_HEADS)(_head_message)
         self.connections_of: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        request = await _read_request(scope, receive)
-        if request is None:
+        received = await self._read_request(scope, receive)
+        if received is None:
             return  # the client left before its request was complete: nothing is answered, no interaction is used up
-        response = self._upstream_answer(request)
+        response = await self._response(received) if isinstance(received, Request) else _rejection_answer(received)
         if (
             self._joined
             and isinstance(response[0], Head)
@@ -77,6 +82,40 @@ class UpstreamApplication:
             self._keep_refusal(refuse())
             await self._break_connection(Cut(0.0, "eof"), scope, receive)
 
+    async def _read_request(self, scope: Mapping[str, Any], receive: Any) -> Request | Rejection | None:
+        """Read the whole request; return None if the client leaves before it is complete.
+
+        Return a rejection, without reading on, if the request is beyond the limits.
+        """
+        by_name = dict(scope["headers"])
+        rejection = self._limits.host_rejection(by_name) or self._limits.body_rejection(body_length(by_name))
+        body, more = bytearray(), True
+        while more and rejection is None:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            rejection = self._limits.body_rejection(len(body))
+        if rejection:
+            logger.error("%s %s: %s %s", scope["method"], scope["path"][:200], rejection[0], rejection[2])
+            return rejection
+        return _make_request(scope, bytes(body))
+
+    async def _response(self, request: Request) -> Response:
+        if not self._threaded:
+            return self._upstream_answer(request)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Response] = loop.create_future()
+
+        def answer() -> None:
+            response = self._upstream_answer(request)
+            with contextlib.suppress(RuntimeError):  # the server has stopped
+                loop.call_soon_threadsafe(lambda: None if future.done() else future.set_result(response))
+
+        threading.Thread(target=answer, name="loopback-upstream", daemon=True).start()
+        return await future
+
     def _upstream_answer(self, request: Request) -> Response:
         """Return the upstream's answer, or a plain error if it refuses, fails, or cannot be sent over HTTP."""
         try:
@@ -92,8 +131,9 @@ class UpstreamApplication:
 
     def _keep_refusal(self, refusal: Any) -> str:
         """Keep and log a refusal, and return its name in the log."""
-        self.refusals.append(refusal)
-        miss = f"miss-{len(self.refusals)}"
+        with self._lock:
+            self.refusals.append(refusal)
+            miss = f"miss-{len(self.refusals)}"
         logger.error("%s: %s", miss, refusal)
         return miss
 
@@ -107,21 +147,12 @@ class UpstreamApplication:
             connection.reset()
 
 
-async def _read_request(scope: Mapping[str, Any], receive: Any) -> Request | None:
-    """Read the whole request; return None if the client leaves before it is complete."""
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+def _make_request(scope: Mapping[str, Any], body: bytes) -> Request:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     query = scope["query_string"].decode("latin-1")
     host = next((value for name, value in headers if name == "host"), "")
     url = f"http://{host}{scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else "")
-    return Request(scope["method"], url, headers, bytes(body))
+    return Request(scope["method"], url, headers, body)
 
 
 def _head_message(head: Head) -> dict[str, Any]:
@@ -145,4 +176,11 @@ def _body_message(piece: Piece) -> dict[str, Any]:
 def _plain_answer(status: int, text: str) -> Response:
     """Return an answer in plain text, which no client takes for the API's, and which tells the SDK not to retry."""
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
+    return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)
+
+
+def _rejection_answer(rejection: Rejection) -> Response:
+    """Return the answer for a request beyond the limits."""
+    status, content_type, text = rejection
+    headers = (("content-type", content_type), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)

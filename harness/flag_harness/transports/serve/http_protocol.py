@@ -1,15 +1,22 @@
 """The connections of the loopback server: uvicorn's httptools protocol, with buffered writes and connection resets."""
 
 import asyncio
+import logging
 import socket
 import struct
+from http import HTTPStatus
 from typing import Any
 
 from flag_harness.errors import require_extra
+from flag_harness.transports.serve.limits import TEXT, Rejection, ServerLimits
 
 with require_extra("serve"):
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+logger = logging.getLogger(__name__)
+
+READING_SECONDS = 0.5
+"""How long a rejected client may still send: closing at once would reset the connection, and lose the answer."""
 _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 
 
@@ -52,6 +59,13 @@ class ConnectionProtocol(HttpToolsProtocol):
     """Keeps each connection in `connections_of` by its client's address, so that a cut can find it."""
 
     connections_of: dict[Any, BufferedConnection]
+    limits: ServerLimits
+    url = b""
+    _is_rejected = False
+    _head_length = 0
+    """The bytes of a head that is not complete."""
+    _is_reading_head = True
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # asyncio sets this only if the listening socket names its protocol, and `create_server`'s does not
@@ -59,7 +73,57 @@ class ConnectionProtocol(HttpToolsProtocol):
         connection = BufferedConnection(transport)
         super().connection_made(connection)  # type: ignore[arg-type]
         self.connections_of[self.client] = connection
+        self._timer = self.loop.call_later(self.limits.head_seconds, lambda: self._reject(self.limits.time_rejection()))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
         self.connections_of.pop(self.client, None)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_rejected:
+            return
+        if self._is_reading_head:
+            self._head_length += len(data)
+        super().data_received(data)
+        if self._is_reading_head:
+            self._reject(self.limits.head_rejection(len(self.url), self._head_length))
+
+    def on_message_begin(self) -> None:
+        self._is_reading_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_reading_head, self._head_length = False, 0
+        self._stop_timer()
+        length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if rejection := self.limits.head_rejection(len(self.url), length):
+            self._reject(rejection)
+            raise ValueError(rejection[2])  # the parser stops
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_reading_head = True
+
+    def send_400_response(self, msg: str) -> None:
+        """Reject what is not HTTP, unless it has been rejected already."""
+        self._reject((400, TEXT, msg))
+
+    def _reject(self, rejection: Rejection | None) -> None:
+        """Answer in words, and close the connection once the client has had time to read that."""
+        if rejection is None or self._is_rejected or self.transport.is_closing():
+            return
+        self._is_rejected = True
+        logger.error("%s %s", rejection[0], rejection[2])
+        status, content_type, text = rejection
+        body = text.encode()
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {content_type}\r\n"
+        head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode("latin-1") + body)
+        self.loop.call_later(READING_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -13,6 +13,7 @@ from flag_harness.errors import HarnessError, Refusal, require_extra
 from flag_harness.transports.clients import clock_for
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
+from flag_harness.transports.serve.limits import ServerLimits
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Layer, Upstream
 
@@ -21,6 +22,10 @@ with require_extra("serve"):
 
 START_SECONDS = 10.0
 """How long to wait for the server's thread; it takes milliseconds."""
+CLOSING_SECONDS = 0.2
+"""How long a stopped server lets connections close by themselves."""
+STOP_SECONDS = 1.0
+"""How long a threaded server may take to end; its threads are then left behind."""
 
 
 class LoopbackServer:
@@ -34,6 +39,9 @@ class LoopbackServer:
     (`miss-1`), which no agent takes for an error of the API; the message is in the log and in `refusals`. If it raises
     another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback only: raise
     `HarnessError` for another host, unless `allow_any_host` is true.
+
+    A request beyond the `limits` is answered in words. With `threaded`, a slow answer of the upstream holds up neither
+    other requests nor the end.
     """
 
     def __init__(
@@ -45,8 +53,10 @@ class LoopbackServer:
         host: str = "127.0.0.1",
         port: int = 0,
         allow_any_host: bool = False,
+        limits: ServerLimits = ServerLimits(),  # noqa: B008 - a frozen value
+        threaded: bool = False,
     ) -> None:
-        if not allow_any_host and not _is_loopback(host):
+        if not allow_any_host and not listens_on_loopback(host):
             raise HarnessError(
                 f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
                 "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
@@ -54,8 +64,9 @@ class LoopbackServer:
         joined = clock is None and not pace
         upstream_with_layers = faulty(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(
-            upstream_with_layers, clock or clock_for(pace, moves_loop=False), joined=joined
+            upstream_with_layers, clock or clock_for(pace, moves_loop=False), limits, joined=joined, threaded=threaded
         )
+        self._limits, self._stop_seconds = limits, STOP_SECONDS if threaded else None
         self._address = (host, port)
         self._running = contextlib.ExitStack()
         self.port = port
@@ -75,11 +86,11 @@ class LoopbackServer:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = socket.create_server(self._address, family=family, backlog=512)
         self.port = listener.getsockname()[1]
-        server = _Server(self._application, listener)
+        server = _Server(self._application, listener, self._limits)
         thread = threading.Thread(target=server.run_until_stopped, name="loopback-server", daemon=True)
         thread.start()
         with contextlib.ExitStack() as running:
-            running.callback(thread.join)
+            running.callback(thread.join, self._stop_seconds)
             running.callback(server.stop)
             if not server.ready.wait(START_SECONDS):
                 raise HarnessError(f"the server at {self.url} did not start in {START_SECONDS:g} s")
@@ -95,8 +106,9 @@ class LoopbackServer:
 class _Server(uvicorn.Server):
     """uvicorn in a thread of its own: without signals or a log, stopped from another thread."""
 
-    def __init__(self, application: UpstreamApplication, listener: socket.socket) -> None:
-        protocol = type("_ServerProtocol", (ConnectionProtocol,), {"connections_of": application.connections_of})
+    def __init__(self, application: UpstreamApplication, listener: socket.socket, limits: ServerLimits) -> None:
+        attributes = {"connections_of": application.connections_of, "limits": limits}
+        protocol = type("_ServerProtocol", (ConnectionProtocol,), attributes)
         config = uvicorn.Config(
             application,
             http=protocol,
@@ -123,13 +135,25 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and close all connections: a client may be in the middle of a request, or not read."""
+        asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._abort_connections)
+        await super().shutdown(sockets)
+        self._abort_connections()
+        await asyncio.sleep(0)  # they close in the next turn of the event loop
+
+    def _abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
     def stop(self) -> None:
         """Ask the thread to end, even if streams are open."""
         self.force_exit = True
         self.should_exit = True
 
 
-def _is_loopback(host: str) -> bool:
+def listens_on_loopback(host: str) -> bool:
+    """Return whether a server at this address can be reached by this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

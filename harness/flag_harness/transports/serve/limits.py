@@ -1,0 +1,97 @@
+"""What a server takes from programs that it does not know: sizes, times, and names in the Host header."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias
+
+from flag_harness.transports.network import is_loopback
+
+Rejection: TypeAlias = tuple[int, str, str]
+"""A status, a content type and a text."""
+TEXT, JSON = "text/plain; charset=utf-8", "application/json"
+KIB, MIB = 1024, 1024 * 1024
+
+_PRIVATE_DOMAINS = (".localhost", ".internal")
+"""Domains that nobody can register, so that no web page can point one of their names at this server."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """The limits of a server. `rejection` methods return what to answer, or None if the request is within them.
+
+    Attributes:
+        hosts: further names that the Host header may have, in which `*` stands for any characters; with None, it may
+            have any.
+        line_bytes: the length of the request's URL.
+        head_bytes: the length of the request line and all headers.
+        body_bytes: the length of the body.
+        head_seconds: how long a client may take for the first head of a connection.
+    """
+
+    hosts: tuple[str, ...] | None = None
+    line_bytes: int = 16 * KIB
+    head_bytes: int = 64 * KIB
+    body_bytes: int = 64 * MIB
+    head_seconds: float = 60.0
+
+    def head_rejection(self, url_length: int, head_length: int) -> Rejection | None:
+        """Reject a request line or a head that is too long."""
+        if url_length > self.line_bytes:
+            return (
+                414,
+                TEXT,
+                f"The URL is longer than {self.line_bytes // KIB} KiB. Send long values in the body.",
+            )
+        if head_length > self.head_bytes:
+            return 431, TEXT, f"The headers are longer than {self.head_bytes // KIB} KiB. Send shorter ones."
+        return None
+
+    def body_rejection(self, length: int) -> Rejection | None:
+        """Reject a body that is too long, in the API's own form."""
+        if length <= self.body_bytes:
+            return None
+        message = f"The body is longer than {self.body_bytes // MIB} MiB, which is the most that this server takes."
+        return 413, JSON, json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}})
+
+    def host_rejection(self, headers: Mapping[bytes, bytes]) -> Rejection | None:
+        """Reject a Host header that names another machine: a web page may have pointed its own name at this server."""
+        host = _host_name(headers.get(b"host", b"").decode("latin-1"))
+        if self.hosts is None or not host or _is_private(host):
+            return None
+        if any(fnmatchcase(host, pattern.lower()) for pattern in self.hosts):
+            return None
+        name = host[:100]
+        return (
+            421,
+            TEXT,
+            f"The Host header names {name}, which is not this server. A web page may use that name to reach it "
+            f"(DNS rebinding). If the name is yours: flag-harness serve ... --allow-host {name}",
+        )
+
+    def time_rejection(self) -> Rejection:
+        """Reject a client that has not sent a whole head in time."""
+        return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
+
+
+def _host_name(header: str) -> str:
+    """Return the name in a Host header, without the port and the brackets of an address."""
+    name = header.strip().lower()
+    return name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0].rstrip(".")
+
+
+def _is_private(host: str) -> bool:
+    """Return whether no public name server answers for the host: an address, one label, or a private domain."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_PRIVATE_DOMAINS) or is_loopback(host)
+    return True
+
+
+def body_length(headers: Mapping[bytes, Any]) -> int:
+    """Return the length that a request says its body has, or 0."""
+    value = bytes(headers.get(b"content-length", b""))
+    return int(value) if value.isdigit() else 0
