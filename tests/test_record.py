@@ -1,11 +1,28 @@
 """The run record: what a row holds, how it travels, and what it does not reveal."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from flag_harness.record import RequestRecord, RunRow, body_hash, row_from_builtins
+from flag_harness.errors import RecordError
+from flag_harness.record import (
+    LogCount,
+    RequestRecord,
+    RunHeader,
+    RunRecord,
+    RunRow,
+    append_row,
+    body_hash,
+    encode_record,
+    load_record,
+    merge_records,
+    row_from_builtins,
+    start_record,
+)
 from flag_harness.wire.usage import Usage
 
 ROW = RunRow(
@@ -15,7 +32,7 @@ ROW = RunRow(
     phase="teardown",
     requests=(
         RequestRecord("POST", "/v1/messages", 200, body_hash(b"{}")),
-        RequestRecord("GET", "/v1/models", None, ""),
+        RequestRecord("GET", "/v1/models", None, "", usage=Usage(1, 2), stop_reason="end_turn", first_token=0.1),
     ),
     errors=1,
     usage=Usage(input_tokens=12, output_tokens=5, cache_read_input_tokens=7),
@@ -27,7 +44,13 @@ ROW = RunRow(
     recorded_at="2026-01-02T03:04:05Z",
     rebased=True,
     faults=("overloaded:on=1",),
+    values={"streaming": True, "model": "claude-haiku-4-5"},
+    repetition=2,
+    reason="AssertionError: assert 1 == 2",
+    place="test_a.py:12",
+    logs=(LogCount("ERROR", "agent", "no answer after %s s", 3),),
 )
+HEADER = RunHeader(package="0.1", sdk="1.0", started_at="2026-01-02T03:04:05+00:00", files={"a.py": "00"})
 
 
 def test_a_row_survives_json() -> None:
@@ -57,3 +80,90 @@ def test_equal_bodies_have_equal_hashes_under_one_key() -> None:
     assert body_hash(b'{"a":1}') == body_hash(b'{"a":1}')
     assert 3 == len({body_hash(b'{"a":1}'), body_hash(b'{"a":2}'), body_hash(b'{"a":1}', b"another key")})
     assert 32 == len(body_hash(b""))
+
+
+def _rows(count: int) -> tuple[RunRow, ...]:
+    return tuple(
+        RunRow(case=f"test_a.py::test_{number:02}", combination="off", outcome="passed") for number in range(count)
+    )
+
+
+@given(st.permutations(_rows(6)))
+def test_equal_runs_have_equal_bytes(rows: list[RunRow]) -> None:
+    """Whatever the order in which workers ended their tests."""
+    assert encode_record(HEADER, _rows(6)) == encode_record(HEADER, rows)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Row by row, or whole."""
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    start_record(one, HEADER)
+    append_row(one, ROW)
+    other.write_bytes(encode_record(HEADER, [ROW]))
+    assert RunRecord(HEADER, (ROW,)) == load_record(one) == load_record(other)
+
+
+@given(cut=st.integers(1, 60))
+def test_a_torn_last_line_is_named_and_the_rest_is_kept(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A run that was killed while it wrote loses one row at most."""
+    path = tmp_path_factory.getbasetemp() / "torn.jsonl"
+    path.write_bytes(encode_record(HEADER, _rows(3))[:-cut])
+    record = load_record(path)
+    assert _rows(2) == record.rows
+    assert f"{path}:4: the last line is torn, so the run was killed here" == record.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "1: not the header of a run record; write one with `pytest --harness-record=FILE`"),
+        ("[]\n", "1: not the header of a run record"),
+        ('{"case": "a"}\n', "1: not the header of a run record"),
+        ('{"flag_harness_record": 2}\n', "1: format 2, and this flag-harness reads up to 1; install the release"),
+        ('{"flag_harness_record": 1, "seconds": "long"}\n', "1: Expected `float`, got `str` - at `$.seconds`"),
+        ('{"flag_harness_record": 1}\n{"case": 1}\n{}\n', "2: not a row of a run record: Expected `str`, got `int`"),
+        ('{"flag_harness_record": 1}\nnot JSON\n', "2: not a row of a run record: JSON is malformed"),
+    ],
+)
+def test_what_is_no_record_is_one_clear_error(text: str, words: str, tmp_path: Path) -> None:
+    """It names the file, the line and the next step."""
+    path = tmp_path / "run.jsonl"
+    path.write_text(text)
+    with pytest.raises(RecordError) as caught:
+        load_record(path)
+    assert str(caught.value).startswith(f"{path}:{words}")
+
+
+def test_a_missing_record_is_named(tmp_path: Path) -> None:
+    """So is a folder."""
+    for path in (tmp_path / "absent.jsonl", tmp_path):
+        with pytest.raises(RecordError, match="cannot be read"):
+            load_record(path)
+
+
+@given(st.lists(st.integers(0, 2), min_size=12, max_size=12))
+def test_shards_add_up_to_one_run(shard_of: list[int]) -> None:
+    """Whichever shard ran which test."""
+    rows = _rows(12)
+    shards = [
+        RunRecord(HEADER, tuple(row for row, number in zip(rows, shard_of, strict=True) if number == shard))
+        for shard in range(3)
+    ]
+    merged = merge_records(shards)
+    assert rows == merged.rows
+    assert msgspec.structs.replace(HEADER, shards=3) == merged.header
+
+
+def test_a_test_that_two_shards_ran_keeps_both_rows() -> None:
+    """As repetitions."""
+    record = RunRecord(HEADER, _rows(1))
+    assert [0, 1, 2] == [row.repetition for row in merge_records([record, record, record]).rows]
+
+
+def test_records_of_different_code_are_not_merged() -> None:
+    """The error says what differs."""
+    other = RunRecord(msgspec.structs.replace(HEADER, commit="abc"), ())
+    with pytest.raises(RecordError, match="not shards of one run: commit is '' and 'abc'"):
+        merge_records([RunRecord(HEADER, ()), other])
+    with pytest.raises(RecordError, match="no records to merge; name at least one file"):
+        merge_records([])

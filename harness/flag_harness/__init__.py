@@ -21,13 +21,14 @@ if TYPE_CHECKING:
         FlagError,
         HarnessError,
         NetworkRefused,
+        RecordError,
         Refusal,
         ScenarioError,
     )
     from flag_harness.flags import Flag
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.record import RequestRecord, RunRow
+    from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow, load_record, merge_records
     from flag_harness.simulator import simulate
     from flag_harness.transports import async_http_client, http_client, intercept_clients
     from flag_harness.transports.serve.server import LoopbackServer
@@ -47,9 +48,12 @@ __all__ = [
     "LoopbackServer",
     "NetworkRefused",
     "Normalisers",
+    "RecordError",
     "Recorder",
     "Refusal",
     "RequestRecord",
+    "RunHeader",
+    "RunRecord",
     "RunRow",
     "ScenarioError",
     "async_http_client",
@@ -57,6 +61,8 @@ __all__ = [
     "faulty",
     "http_client",
     "intercept_clients",
+    "load_record",
+    "merge_records",
     "replay",
     "simulate",
 ]
@@ -75,15 +81,20 @@ _HOMES = {
     "LoopbackServer": "flag_harness.transports.serve.server",
     "NetworkRefused": "flag_harness.errors",
     "Normalisers": "flag_harness.cassette",
+    "RecordError": "flag_harness.errors",
     "Recorder": "flag_harness.cassette",
     "Refusal": "flag_harness.errors",
     "RequestRecord": "flag_harness.record",
+    "RunHeader": "flag_harness.record",
+    "RunRecord": "flag_harness.record",
     "RunRow": "flag_harness.record",
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
     "faulty": "flag_harness.wire.layers",
     "http_client": "flag_harness.transports",
     "intercept_clients": "flag_harness.transports",
+    "load_record": "flag_harness.record",
+    "merge_records": "flag_harness.record",
     "replay": "flag_harness.cassette",
     "simulate": "flag_harness.simulator",
 }

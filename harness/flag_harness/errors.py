@@ -28,6 +28,10 @@ class ContextError(HarnessError):
     """A saved context cannot be restored; the session is unchanged."""
 
 
+class RecordError(HarnessError):
+    """A run record cannot be read, or records cannot be merged."""
+
+
 class MissingExtraError(HarnessError):
     """A library is not installed that an extra of this package brings."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from flag_harness import models
 from flag_harness.wire.compression import decompress_response
@@ -34,22 +35,72 @@ class Metrics:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class RequestMetrics:
+    """The metrics of one request and its answer.
+
+    Attributes:
+        model: the model that the request names, or an empty string.
+        status: the HTTP status, or None if the connection broke before the answer began.
+        stop_reason: the stop reason of the answer, or None if it has none.
+        is_successful: whether the answer is a complete 200 without an error in its stream.
+        usage: the tokens that the answer reports, or None.
+        cost: US dollars at list price for `usage`, or None if there is no usage or its price is unknown.
+        first_token: seconds to the first content delta, or None if nothing was streamed.
+        seconds: seconds to the end of the answer.
+        chunks: the number of chunks in which the body arrived.
+        longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
+    """
+
+    model: str
+    status: int | None
+    stop_reason: str | None
+    is_successful: bool
+    usage: Usage | None
+    cost: float | None
+    first_token: float | None
+    seconds: float
+    chunks: int
+    longest_gap: float
+
+
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
     """Return the metrics of requests and answers as a client saw them."""
-    answers = [
-        (requested_model(request), parse_response(decompress_response(response))) for request, response in exchanges
-    ]
-    whole = [(model, answer) for model, answer in answers if is_successful(answer)]
-    usages = [(model, usage) for model, answer in whole if (usage := reported_usage(answer)) is not None]
-    costs = [models.shipped_model(model).cost(usage) for model, usage in usages]
-    firsts = [moment for _, response in exchanges if (moment := first_token(response)) is not None]
+    return combine_metrics([measure_request(request, response) for request, response in exchanges])
+
+
+def measure_request(request: Request, response: Response) -> RequestMetrics:
+    """Return the metrics of one request and its answer."""
+    model, answer = requested_model(request), parse_response(decompress_response(response))
+    usage, reason = reported_usage(answer), answer.message.get("stop_reason")
+    times = [piece.at for piece in response]
+    return RequestMetrics(
+        model=model,
+        status=answer.status,
+        stop_reason=reason if isinstance(reason, str) else None,
+        is_successful=is_successful(answer),
+        usage=usage,
+        cost=None if usage is None else models.shipped_model(model).cost(usage),
+        first_token=first_token(response),
+        seconds=times[-1] if times else 0.0,
+        chunks=sum(isinstance(piece, Chunk) for piece in response),
+        longest_gap=max((after - before for before, after in pairwise(times)), default=0.0) if answer.streamed else 0.0,
+    )
+
+
+def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
+    """Return the metrics of all requests together."""
+    whole = [one for one in requests if one.is_successful]
+    usages = [(one.usage, one.cost) for one in whole if one.usage is not None]
+    costs = [cost for _, cost in usages]
+    firsts = [one.first_token for one in requests if one.first_token is not None]
     return Metrics(
-        requests=len(exchanges),
-        errors=len(exchanges) - len(whole),
-        usage=sum((usage for _, usage in usages), Usage()),
+        requests=len(requests),
+        errors=len(requests) - len(whole),
+        usage=sum((usage for usage, _ in usages), Usage()),
         cost=None if None in costs else sum(cost for cost in costs if cost is not None),
         first_token=firsts[0] if firsts else None,
-        seconds=sum(response[-1].at for _, response in exchanges),
+        seconds=sum(one.seconds for one in requests),
     )
 
 

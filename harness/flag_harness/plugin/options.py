@@ -15,6 +15,7 @@ from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.run.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
+from flag_harness.plugin.run.run_record import RunRecorder, add_record_option
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.locate import add_locate_option, configure_locate
 from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_cost_option(group)
     add_effects_options(group)
     add_locate_option(group)
+    add_record_option(group)
     add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
     add_sweep_options(group)
@@ -89,7 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     config.stash[REPORT_MASK] = ReportMask()
     config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
-    config.pluginmanager.register(RunSummary(max_age(config)), "flag-harness-summary")
+    summary = RunSummary(max_age(config))
+    config.pluginmanager.register(summary, "flag-harness-summary")
+    config.pluginmanager.register(RunRecorder(config, summary), "flag-harness-record")
     effects = FlagEffects(config)
     config.pluginmanager.register(effects, "flag-harness-effects")
     configure_locate(config, effects)

@@ -11,8 +11,10 @@ from flag_harness.errors import Refusal
 from flag_harness.matrix import Combination
 
 if TYPE_CHECKING:
+    from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
+    LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
 
 TRAFFIC: "TrafficKey" = pytest.StashKey()
@@ -20,6 +22,9 @@ TRAFFIC: "TrafficKey" = pytest.StashKey()
 
 COMBINATION = pytest.StashKey[Combination]()
 """The combination of flags that a test item runs under."""
+
+LOG_COUNTER: "LogCounterKey" = pytest.StashKey()
+"""Counts the warnings and errors that a test item logs."""
 
 REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
 """Returns what was refused to the test item so far, unless its marks allow it."""

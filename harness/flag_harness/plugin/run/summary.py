@@ -21,16 +21,12 @@ class RunSummary:
         self.rows: list[RunRow] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row of a report. A test whose teardown fails has failed, whatever its row said before."""
-        if (row := attached_row(report)) is not None:
-            self.rows.append(row)
-        if report.when == "teardown" and report.failed and self.rows:
-            import msgspec
-
-            self.rows = [
-                msgspec.structs.replace(row, outcome="failed", phase="teardown") if row.case == report.nodeid else row
-                for row in self.rows
-            ]
+        """Collect the row of a report. The row of a teardown that failed replaces the one of the test's call."""
+        if (row := attached_row(report)) is None:
+            return
+        if row.phase == "teardown":
+            self.rows = [other for other in self.rows if other.case != row.case]
+        self.rows.append(row)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""

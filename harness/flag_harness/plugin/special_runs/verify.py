@@ -152,14 +152,15 @@ class Verifier:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
     def _row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
-        from flag_harness.analysis.metrics import measure_traffic
+        from flag_harness.analysis.metrics import combine_metrics, measure_request
 
+        measured = [measure_request(request, response) for request, response in one.exchanges]
         return traffic_row(
             item,
-            one.combination.id,
+            one.combination,
             outcome,
-            measure_traffic(one.exchanges),
-            request_records(one.exchanges, one.filters),
+            combine_metrics(measured),
+            request_records(one.exchanges, measured, one.filters),
             answered_by=self._upstream if one.exchanges else None,
         )
 

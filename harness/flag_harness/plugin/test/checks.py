@@ -17,7 +17,7 @@ from flag_harness.plugin.run.age import age_problems
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.stash import REFUSALS, TRAFFIC
-from flag_harness.plugin.test.rows import attach_row, run_row
+from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -112,7 +112,7 @@ def pytest_runtest_makereport(
         _reject_excuse(item, report)
         outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
-        if report.when == "call" and (row := run_row(item, outcome)) is not None:
+        if (report.when == "call" or not report.passed) and (row := run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
         if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""
@@ -120,6 +120,7 @@ def pytest_runtest_makereport(
             report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
+        explain_row(item, report, traffic.mask)
         mask_report(report, traffic.mask)
     return report
 

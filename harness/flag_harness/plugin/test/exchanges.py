@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.analysis.metrics import Metrics, measure_traffic
+from flag_harness.analysis.metrics import Metrics, RequestMetrics, combine_metrics, measure_request
 from flag_harness.wire.json import decode_json
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -18,7 +18,7 @@ class ExchangeLog:
         self._lengths: tuple[int, ...] = ()
         self._exchanges: tuple[tuple[Request, Response], ...] = ()
         self._bodies: tuple[Any, ...] = ()
-        self._measured: tuple[tuple[int, ...], Metrics] = (), measure_traffic(())
+        self._measured: tuple[tuple[int, ...], tuple[RequestMetrics, ...], Metrics] = (), (), combine_metrics(())
 
     @property
     def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
@@ -38,12 +38,21 @@ class ExchangeLog:
     @property
     def metrics(self) -> Metrics:
         """The number of requests, tokens, cost and times of the exchanges."""
+        return self._measure()[1]
+
+    @property
+    def request_metrics(self) -> tuple[RequestMetrics, ...]:
+        """The figures of each exchange."""
+        return self._measure()[0]
+
+    def _measure(self) -> tuple[tuple[RequestMetrics, ...], Metrics]:
         exchanges = self.exchanges
-        lengths, metrics = self._measured
+        lengths, requests, metrics = self._measured
         if lengths != self._lengths:
-            metrics = measure_traffic(exchanges)
-            self._measured = self._lengths, metrics
-        return metrics
+            requests = tuple(measure_request(request, response) for request, response in exchanges)
+            metrics = combine_metrics(requests)
+            self._measured = self._lengths, requests, metrics
+        return requests, metrics
 
 
 def _decode_body(data: bytes) -> Any:

@@ -18,7 +18,8 @@ from flag_harness.plugin.redact.secrets import REPORT_MASK, collect_filters, mas
 from flag_harness.plugin.run.age import max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, default_cassette_path
 from flag_harness.plugin.run.cost_limit import COST_LIMIT
-from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, REFUSALS, TRAFFIC
+from flag_harness.plugin.run.log_counts import count_logs
+from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def harness_cassette(
     plan = plan if source is None else extra_row_plan(plan, source)
     faults = arm_marked_faults(request.node, harness_combination.id)
     traffic = CassetteTraffic(plan, *faults, everywhere=arm_command_line_faults(request.node, harness_combination.id))
-    with mask_logs(traffic.mask), traffic.open():
+    with mask_logs(traffic.mask), count_logs() as counter, traffic.open():
+        request.node.stash[LOG_COUNTER] = counter
         request.node.stash[TRAFFIC], request.node.stash[REFUSALS] = traffic, traffic.refusals
         request.config.stash[REPORT_MASK].follow(request.node.nodeid, traffic.mask)
         if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):

@@ -1,35 +1,38 @@
 """Builds the rows of the run record, attaches them to reports, and reads them back."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.stash import COMBINATION, TRAFFIC
+from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.metrics import Metrics
+    from flag_harness.analysis.metrics import Metrics, RequestMetrics
     from flag_harness.cassette import Filters
+    from flag_harness.matrix import Combination
     from flag_harness.plugin.test.traffic import CassetteTraffic
-    from flag_harness.record import Outcome, RequestRecord, RunRow
+    from flag_harness.record import Outcome, Phase, RequestRecord, RunRow
     from flag_harness.wire.timeline import Request, Response
 
+_MOST_REASON_CHARACTERS = 500
 _ATTRIBUTE = "flag_harness"
 """The attribute of a report that holds a row. Workers send it as plain values."""
 
 
-def run_row(item: pytest.Item, outcome: "Outcome") -> "RunRow | None":
+def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
     """Return the row of a test that uses the harness, or None for any other test."""
     traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
     if traffic is None or combination is None:
         return None
     return traffic_row(
         item,
-        combination.id,
+        combination,
         outcome,
         traffic.metrics,
-        request_records(traffic.exchanges, traffic.plan.filters),
+        request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
+        phase=phase,
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
         **_origin(traffic),
     )
@@ -37,7 +40,7 @@ def run_row(item: pytest.Item, outcome: "Outcome") -> "RunRow | None":
 
 def traffic_row(
     item: pytest.Item,
-    combination: str,
+    combination: "Combination",
     outcome: "Outcome",
     metrics: "Metrics",
     requests: "tuple[RequestRecord, ...]",
@@ -48,7 +51,8 @@ def traffic_row(
 
     return RunRow(
         case=item.nodeid,
-        combination=combination,
+        combination=combination.id,
+        values=combination.values,
         outcome=outcome,
         requests=requests,
         errors=metrics.errors,
@@ -60,22 +64,36 @@ def traffic_row(
     )
 
 
-def request_records(exchanges: "Sequence[tuple[Request, Response]]", filters: "Filters") -> "tuple[RequestRecord, ...]":
+def request_records(
+    exchanges: "Sequence[tuple[Request, Response]]", metrics: "Sequence[RequestMetrics]", filters: "Filters"
+) -> "tuple[RequestRecord, ...]":
     """Return a row for each request, without what the filters remove."""
-    return tuple(_request_record(request, response, filters) for request, response in exchanges)
+    pairs = zip(exchanges, metrics, strict=True)
+    return tuple(_request_record(request, measured, filters) for (request, _), measured in pairs)
 
 
-def _request_record(request: "Request", response: "Response", filters: "Filters") -> "RequestRecord":
+def _request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
     from flag_harness.cassette.interaction import storable_request
     from flag_harness.cassette.match.matching import body_value, sorted_json
     from flag_harness.record import RequestRecord, body_hash
-    from flag_harness.wire.timeline import Head
 
     kept = filters.filter_request(storable_request(request))
     value = body_value(kept.body)
     content = value if isinstance(value, bytes) else sorted_json(value)
-    status = response[0].status if response and isinstance(response[0], Head) else None
-    return RequestRecord(kept.method, kept.path, status, body_hash(content))
+    return RequestRecord(
+        kept.method,
+        kept.path,
+        measured.status,
+        body_hash(content),
+        model=measured.model,
+        stop_reason=measured.stop_reason,
+        usage=measured.usage,
+        cost=measured.cost,
+        first_token=measured.first_token,
+        seconds=measured.seconds,
+        chunks=measured.chunks,
+        longest_gap=measured.longest_gap,
+    )
 
 
 def _origin(traffic: "CassetteTraffic") -> dict[str, Any]:
@@ -98,6 +116,37 @@ def _origin(traffic: "CassetteTraffic") -> dict[str, Any]:
 def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
     """Attach the row to the report, in place of the one that it may have."""
     setattr(report, _ATTRIBUTE, row.to_builtins())
+
+
+def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
+    """Add to the row what the test logged and, without secrets, why it failed or was skipped."""
+    if (row := attached_row(report)) is None:
+        return
+    import msgspec
+
+    counter = item.stash.get(LOG_COUNTER, None)
+    reason, place = ("", "") if report.passed else _failure(item, report)
+    logs = counter.counts() if counter else ()
+    attach_row(
+        report, msgspec.structs.replace(row, reason=mask(reason)[:_MOST_REASON_CHARACTERS], place=place, logs=logs)
+    )
+
+
+def _failure(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:
+    """Return the first line of the error, and its file and line relative to the root; either may be empty."""
+    error = report.longrepr
+    if isinstance(error, tuple):
+        path, line, reason = error
+        return reason.partition("\n")[0], _relative_place(item, path, line)
+    crash = getattr(error, "reprcrash", None)
+    lines = (crash.message if crash else str(error or "")).strip().splitlines()
+    place = _relative_place(item, crash.path, crash.lineno) if crash else ""
+    return (lines[0] if lines else ""), place
+
+
+def _relative_place(item: pytest.Item, path: str, line: int) -> str:
+    absolute = os.path.join(item.config.invocation_params.dir, path)
+    return f"{os.path.relpath(absolute, item.config.rootpath).replace(os.sep, '/')}:{line}"
 
 
 def has_row(report: pytest.TestReport) -> bool:

@@ -33,7 +33,7 @@ from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 from flag_harness.wire.traffic_log import TrafficLog
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.metrics import Metrics
+    from flag_harness.analysis.metrics import Metrics, RequestMetrics
     from flag_harness.cassette import Interaction
     from flag_harness.simulator import Simulator
     from flag_harness.transports.client_types import AsyncClient, Client
@@ -183,6 +183,11 @@ class CassetteTraffic:
     def metrics(self) -> "Metrics":
         """All figures of the exchanges: requests, errors, usage, cost and times."""
         return self._log.metrics
+
+    @property
+    def request_metrics(self) -> "tuple[RequestMetrics, ...]":
+        """The figures of each exchange."""
+        return self._log.request_metrics
 
     @property
     def usage(self) -> "Usage":

@@ -1,4 +1,4 @@
-"""The run record: one typed row for each test and combination. A row holds figures and hashes, but no content."""
+"""The rows of the run record: one for each test and combination. A row holds figures and hashes, but no content."""
 
 import hashlib
 from typing import Any, Literal, TypeAlias
@@ -23,12 +23,44 @@ class RequestRecord(msgspec.Struct, frozen=True):
         path: the path and query as a cassette keeps them: without a host, and without what the filters remove.
         status: the HTTP status, or None if the connection broke before the answer began.
         body_hash: `body_hash` of the canonical body. Equal bodies have equal hashes.
+        model: the model that the request names, or an empty string.
+        stop_reason: the stop reason of the answer, or None if it has none.
+        usage: the tokens that the answer reports, or None.
+        cost: US dollars at list price, or None if there is no usage or its price is unknown.
+        first_token: seconds to the first content delta, or None if nothing was streamed.
+        seconds: seconds to the end of the answer.
+        chunks: the number of chunks in which the body arrived.
+        longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
     """
 
     method: str
     path: str
     status: int | None
     body_hash: str
+    model: str = ""
+    stop_reason: str | None = None
+    usage: Usage | None = None
+    cost: float | None = None
+    first_token: float | None = None
+    seconds: float = 0.0
+    chunks: int = 0
+    longest_gap: float = 0.0
+
+
+class LogCount(msgspec.Struct, frozen=True):
+    """Warnings or errors that the code under test logged: how often one message came.
+
+    Attributes:
+        level: `WARNING`, `ERROR` or `CRITICAL`.
+        logger: the name of the logger.
+        message: the message before its arguments are filled in, without secrets and at most 200 characters long.
+        count: how many records had it.
+    """
+
+    level: str
+    logger: str
+    message: str
+    count: int
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +83,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         rebased: True if requests of that cassette were rewritten after it was recorded.
         answered_by: the upstream that answered in this run, or None if a cassette did.
         faults: the faults that fired, spelled as on the command line.
+        values: the value of each flag of the test, by name.
+        repetition: counts runs of the same test and combination from 0.
+        reason: why the test failed or was skipped: the first line of the error, without secrets; empty if it passed.
+        place: the file and line of the error, such as `tests/test_agent.py:12`, or empty.
+        logs: the warnings and errors that the code under test logged, most frequent first.
     """
 
     case: str
@@ -69,6 +106,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     rebased: bool = False
     answered_by: str | None = None
     faults: tuple[str, ...] = ()
+    values: dict[str, Any] = {}
+    repetition: int = 0
+    reason: str = ""
+    place: str = ""
+    logs: tuple[LogCount, ...] = ()
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as dictionaries, lists, strings and numbers, which JSON and pytest-xdist can carry."""

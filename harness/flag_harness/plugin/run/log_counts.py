@@ -1,0 +1,45 @@
+"""Counts the warnings and errors that the code under test logs."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flag_harness.record import LogCount
+
+_MOST_MESSAGES = 100
+_MOST_CHARACTERS = 200
+
+
+class LogCounter(logging.Handler):
+    """Counts log records of level WARNING and above by their level, logger and message."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a record; of many different messages, the first hundred are kept."""
+        key = record.levelname, record.name, str(record.msg).partition("\n")[0][:_MOST_CHARACTERS]
+        if key in self._counts or len(self._counts) < _MOST_MESSAGES:
+            self._counts[key] += 1
+
+    def counts(self) -> "tuple[LogCount, ...]":
+        """Return the counts, the most frequent first."""
+        from flag_harness.record import LogCount
+
+        ordered = sorted(self._counts.items(), key=lambda entry: (-entry[1], entry[0]))
+        return tuple(LogCount(*key, count) for key, count in ordered)
+
+
+@contextmanager
+def count_logs() -> Iterator[LogCounter]:
+    """Count what is logged inside the context, from any logger that passes its records on to the root."""
+    counter = LogCounter()
+    logging.getLogger().addHandler(counter)
+    try:
+        yield counter
+    finally:
+        logging.getLogger().removeHandler(counter)

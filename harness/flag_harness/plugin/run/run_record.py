@@ -1,0 +1,186 @@
+"""`--harness-record`: writes the record of the run, and keeps that of the last run in pytest's cache."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.test.rows import attached_row
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunHeader
+
+CACHE_FOLDER = "flag-harness"
+LAST_RUN = "last-run.jsonl"
+"""Where the record of the last run is: `.pytest_cache/d/flag-harness/last-run.jsonl`."""
+
+_OWN_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
+"""The options that go into the header."""
+_GIT_SECONDS = 10
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+def add_record_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-record`."""
+    group.addoption(
+        "--harness-record",
+        type=Path,
+        metavar="FILE",
+        help="write the record of the run to FILE: JSON lines, a header and one line for each test and combination. "
+        "Without it, the record of the last run is in pytest's cache",
+    )
+
+
+class RunRecorder:
+    """Writes rows as tests end, and the whole record when the run has ended; workers leave that to their controller."""
+
+    def __init__(self, config: pytest.Config, summary: RunSummary) -> None:
+        self._config, self._summary = config, summary
+        self._is_worker = hasattr(config, "workerinput")
+        self._path: Path | None = None
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started = time.monotonic()
+        self._files: dict[str, str] = {}
+
+    def pytest_sessionstart(self) -> None:
+        """Begin the record. Raise `pytest.UsageError` if the file cannot be written."""
+        path = self._config.getoption("--harness-record")
+        if path is None or self._is_worker:
+            return
+        from flag_harness.record import start_record
+
+        try:
+            start_record(path, self._header(is_evidence=True))
+        except OSError as error:
+            raise pytest.UsageError(f"--harness-record={path}: cannot be written: {error.strerror or error}") from None
+        self._path = path.absolute()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Append the row of a report."""
+        if self._path is not None and (row := attached_row(report)) is not None:
+            from flag_harness.record import append_row
+
+            append_row(self._path, row)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take the hashes of the files that a worker imported."""
+        self._files.update(getattr(node, "workeroutput", {}).get("flag_harness_files", {}))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the record, sorted and with its final header."""
+        wanted = self._config.getoption("--harness-record") is not None
+        if self._is_worker:
+            if wanted:
+                self._config.workeroutput["flag_harness_files"] = self._hash_files()  # type: ignore[attr-defined]
+            return
+        if self._path is not None:
+            self._write(self._path, is_evidence=True)
+        cache = getattr(self._config, "cache", None)
+        if cache is not None and self._summary.rows:
+            self._write(cache.mkdir(CACHE_FOLDER) / LAST_RUN, is_evidence=False)
+
+    def _write(self, path: Path, *, is_evidence: bool) -> None:
+        from flag_harness.files import write_atomically
+        from flag_harness.record import encode_record
+
+        write_atomically(path, encode_record(self._header(is_evidence=is_evidence), self._summary.rows))
+
+    def _header(self, *, is_evidence: bool) -> "RunHeader":
+        """Return the header. Only evidence has the state of git and the hashes of files, which take time."""
+        from flag_harness.record import RunHeader
+
+        commit, is_dirty = _git_state(self._config.rootpath) if is_evidence else ("", False)
+        files = {**self._hash_files(), **self._files} if is_evidence else {}
+        return RunHeader(
+            package=version("flag-harness"),
+            sdk=_sdk_version(),
+            python=platform.python_version(),
+            started_at=self._started_at,
+            seconds=round(time.monotonic() - self._started, 3),
+            commit=commit,
+            is_dirty=is_dirty,
+            options=tuple(_own_options(self._config)),
+            flags={flag.name: _describe(flag) for flag in all_flags(self._config)},
+            files=dict(sorted(files.items())),
+        )
+
+    def _hash_files(self) -> dict[str, str]:
+        """Return the SHA-256 of the configuration and of the project's modules, by path relative to the root."""
+        root = self._config.rootpath
+        modules = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+        paths = {root / "pyproject.toml", *(Path(file).absolute() for file in modules if file)}
+        return {
+            path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in paths
+            if _is_own_file(path, root)
+        }
+
+
+def _is_own_file(path: Path, root: Path) -> bool:
+    """Return whether a file belongs to the project: it is below the root, and not in an environment or a cache."""
+    if not path.is_relative_to(root) or not path.is_file():
+        return False
+    parts = path.relative_to(root).parts
+    return _INSTALLED.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
+
+
+def _own_options(config: pytest.Config) -> Iterator[str]:
+    from flag_harness.cassette.redact.scan import redact_keys
+
+    follows = False
+    for argument in map(str, config.invocation_params.args):
+        if follows or argument.startswith(_OWN_OPTIONS):
+            yield redact_keys(argument)
+        follows = argument in ("-k", "-m") or (
+            argument.startswith(_OWN_OPTIONS) and "=" not in argument and not follows
+        )
+
+
+def _describe(flag: Any) -> dict[str, Any]:
+    """Return the declaration of a flag as plain values, without its name and without what it leaves open."""
+    import msgspec
+
+    values = {field.name: getattr(flag, field.name) for field in fields(flag) if field.name != "name"}
+    described: dict[str, Any] = msgspec.to_builtins(
+        {name: value for name, value in values.items() if value not in (None, (), "")}
+    )
+    return described
+
+
+def _git_state(root: Path) -> tuple[str, bool]:
+    """Return the commit and whether tracked files differ from it; an empty string and False without git."""
+    commit = _git(root, "rev-parse", "HEAD")
+    return (commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _sdk_version() -> str:
+    try:
+        return version("anthropic")
+    except PackageNotFoundError:
+        return ""

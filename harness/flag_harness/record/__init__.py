@@ -1,0 +1,31 @@
+"""The run record: a header and one typed row for each test and combination, as a file of JSON lines."""
+
+from flag_harness.record.file import RunRecord, append_row, encode_record, load_record, merge_records, start_record
+from flag_harness.record.header import FORMAT, RunHeader
+from flag_harness.record.row import (
+    LogCount,
+    Outcome,
+    Phase,
+    RequestRecord,
+    RunRow,
+    body_hash,
+    row_from_builtins,
+)
+
+__all__ = [
+    "FORMAT",
+    "LogCount",
+    "Outcome",
+    "Phase",
+    "RequestRecord",
+    "RunHeader",
+    "RunRecord",
+    "RunRow",
+    "append_row",
+    "body_hash",
+    "encode_record",
+    "load_record",
+    "merge_records",
+    "row_from_builtins",
+    "start_record",
+]

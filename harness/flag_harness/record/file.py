@@ -1,0 +1,131 @@
+"""Files of run records: JSON lines, a header first, then one row for each test and combination."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flag_harness.errors import RecordError
+from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.record.header import FORMAT, RunHeader
+from flag_harness.record.row import RunRow
+
+_MAX_BYTES = 1 << 30
+_encoder = msgspec.json.Encoder(order="deterministic")
+_header_decoder = msgspec.json.Decoder(RunHeader)
+_row_decoder = msgspec.json.Decoder(RunRow)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run: its header, its rows in the order of test, combination and repetition, and what could not be read.
+
+    `problem` is empty, or says that the last line is torn because the run was killed while it wrote.
+    """
+
+    header: RunHeader
+    rows: tuple[RunRow, ...]
+    problem: str = ""
+
+
+def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
+    """Return the bytes of a record: equal runs have equal bytes, whatever the order of their rows was."""
+    lines = [_encoder.encode(header), *(_encoder.encode(row) for row in sorted(rows, key=_position))]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def start_record(path: Path, header: RunHeader) -> None:
+    """Begin a record with its header, in place of the file that may be there. Raise `OSError` if that fails."""
+    write_atomically(path, encode_record(header, ()))
+
+
+def append_row(path: Path, row: RunRow) -> None:
+    """Append a row, so that a run that is killed leaves the rows of the tests that ended before."""
+    with path.open("ab") as file:
+        file.write(_encoder.encode(row) + b"\n")
+
+
+def load_record(path: Path) -> RunRecord:
+    """Return the record in a file.
+
+    If a test has several rows, as one whose teardown failed after its call, the last one counts. A torn last line is
+    left out and named in `problem`. Raise `RecordError` if the file cannot be read, is not a
+    record, was written by a later format, or has any other line that is not a row.
+    """
+    try:
+        data = read_regular_file(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from None
+    first, *lines = data.split(b"\n")
+    header = _decode_header(path, first)
+    torn, lines = lines[-1] if lines else first, lines[:-1]
+    rows = {_position(row): row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
+    problem = f"{path}:{len(lines) + 2}: the last line is torn, so the run was killed here" if torn else ""
+    return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem)
+
+
+def merge_records(records: Sequence[RunRecord]) -> RunRecord:
+    """Return the record that one run of all the shards' tests would have written.
+
+    A test that several shards ran keeps all its rows, numbered as repetitions. Raise `RecordError` if there is no
+    record, or if the shards ran different code: another commit, package or flags.
+    """
+    if not records:
+        raise RecordError("there are no records to merge; name at least one file")
+    first = records[0].header
+    for record in records[1:]:
+        for name in ("commit", "package", "sdk", "flags"):
+            ours, theirs = getattr(first, name), getattr(record.header, name)
+            if ours != theirs:
+                raise RecordError(f"the records are not shards of one run: {name} is {ours!r} and {theirs!r}")
+    files = {path: digest for record in records for path, digest in record.header.files.items()}
+    header = msgspec.structs.replace(
+        first,
+        started_at=min(record.header.started_at for record in records),
+        seconds=max(record.header.seconds for record in records),
+        is_dirty=any(record.header.is_dirty for record in records),
+        files=dict(sorted(files.items())),
+        shards=sum(record.header.shards for record in records),
+    )
+    rows = _number_repetitions(row for record in records for row in record.rows)
+    return RunRecord(header, rows, "\n".join(record.problem for record in records if record.problem))
+
+
+def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
+    seen: dict[tuple[str, str], set[int]] = {}
+    numbered = []
+    for row in rows:
+        taken = seen.setdefault((row.case, row.combination), set())
+        number = row.repetition if row.repetition not in taken else max(taken) + 1
+        taken.add(number)
+        numbered.append(row if number == row.repetition else msgspec.structs.replace(row, repetition=number))
+    return tuple(sorted(numbered, key=_position))
+
+
+def _position(row: RunRow) -> tuple[str, str, int]:
+    return row.case, row.combination, row.repetition
+
+
+def _decode_header(path: Path, line: bytes) -> RunHeader:
+    try:
+        version = msgspec.json.decode(line).get("flag_harness_record")
+    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError):
+        version = None
+    if not isinstance(version, int):
+        raise RecordError(f"{path}:1: not the header of a run record; write one with `pytest --harness-record=FILE`")
+    if version > FORMAT:
+        raise RecordError(
+            f"{path}:1: format {version}, and this flag-harness reads up to {FORMAT}; install the release that wrote it"
+        )
+    try:
+        return _header_decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{path}:1: {error}") from None
+
+
+def _decode_row(path: Path, number: int, line: bytes) -> RunRow:
+    try:
+        return _row_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}:{number}: not a row of a run record: {error}") from None
