@@ -1,6 +1,7 @@
 """Compressed responses say the same as plain ones."""
 
 import gzip
+import random
 import sys
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.compression import decompress_response, unreadable_encodings
+from flag_harness.wire.compression import check_decompressed_sizes, decompress_response, unreadable_encodings
+from flag_harness.wire.decompression import DECOMPRESSED_BYTES
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, body
 
 
@@ -102,3 +104,43 @@ def test_what_names_no_encoding_is_as_it_was(response: Response) -> None:
     """Also what never came."""
     assert response is decompress_response(response)
     assert "" == unreadable_encodings(response)
+
+
+BOMBS = {
+    "gzip": ("gzip", lambda data: gzip.compress(data, 9)),
+    "twice": ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data, 9), 9)),
+    "br": ("br", lambda data: brotli.compress(data, quality=5)),
+    "zstd": ("zstd", zstandard.compress),
+}
+
+
+@pytest.mark.parametrize("how", BOMBS)
+def test_a_small_body_that_becomes_large_is_not_decompressed(how: str) -> None:
+    """The response stays as it is, its encoding is named as unreadable, and a cassette with it is refused."""
+    encoding, pack = BOMBS[how]
+    bomb = _answer(encoding, pack(bytes(DECOMPRESSED_BYTES + 1)))
+    assert bomb is decompress_response(bomb)
+    assert encoding == unreadable_encodings(bomb)
+    with pytest.raises(ValueError, match=r"^interaction 1: .* more than 8,388,608 bytes once decompressed"):
+        check_decompressed_sizes([_answer(encoding, pack(b"small")), bomb])
+
+
+def test_many_bodies_share_one_limit() -> None:
+    """A cassette of many compressed bodies, each within the limit, costs no more than one."""
+    half = _answer("gzip", gzip.compress(bytes(DECOMPRESSED_BYTES // 2), 9))
+    check_decompressed_sizes([half, half])
+    with pytest.raises(ValueError, match=r"^interaction 2: "):
+        check_decompressed_sizes([half, half, half])
+
+
+def test_a_large_body_may_become_32_times_larger() -> None:
+    """What is large when compressed, as a recording of a real stream is, can be read."""
+    random_part = random.Random(1).randbytes(1 << 20)
+    large = _answer("gzip", gzip.compress(random_part + bytes(30 << 20), 9))
+    check_decompressed_sizes([large])
+    assert random_part + bytes(30 << 20) == body(decompress_response(large))
+
+
+def test_a_body_in_no_known_encoding_counts_nothing() -> None:
+    """It can be stored and played as it is."""
+    check_decompressed_sizes([_answer("compress", b"x"), _answer("gzip", b"no gzip"), _answer("br", b"\xff" * 9)])

@@ -34,7 +34,7 @@ class Cassette:
         reader = BlobFolderReader(path)
         try:
             envelope, interactions = decode_file(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
         return cls(envelope, tuple(interactions), path, reader.folder)
 

@@ -1,18 +1,22 @@
 """Compressed responses: decompress them, and name the encodings that cannot be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from flag_harness.wire.decompression import Decompressor, codecs
+from flag_harness.wire.decompression import Decompressor, codecs, decompressed_limit
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
+
+_GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP_RATIO = 1032
+"""The most by which gzip and deflate, applied once, can shrink anything."""
 
 
 def decompress_response(response: Response) -> Response:
     """Return the response with every chunk decompressed, or the response itself if that is not possible.
 
     gzip and deflate are always read; br and zstd if `brotli` and `zstandard` are installed. A response that was cut
-    off is decompressed as far as it arrived.
+    off is decompressed as far as it arrived. A body that becomes larger than `decompressed_limit` is not possible.
     """
     encodings = _encodings(response)
     if not encodings:
@@ -39,6 +43,49 @@ def unreadable_encodings(response: Response) -> str:
     return ", ".join(encodings)
 
 
+def check_decompressed_sizes(responses: Sequence[Response]) -> None:
+    """Raise `ValueError`, with the index of the response, if the responses are too large once decompressed.
+
+    Together they may have `decompressed_limit` of their compressed bytes.
+    """
+    compressed = [number for number, response in enumerate(responses) if _encodings(response)]
+    size = sum(len(body(responses[number])) for number in compressed)
+    limit = left = decompressed_limit(size)
+    if size * _GZIP_RATIO <= limit and all(_is_gzip_once(responses[number]) for number in compressed):
+        return
+    for number in compressed:
+        left -= _decompressed_size(responses[number], left)
+        if left < 0:
+            raise ValueError(
+                f"interaction {number}: the compressed bodies have more than {limit:,} bytes once decompressed, "
+                "the most that is read; record it without compression"
+            )
+
+
+def _is_gzip_once(response: Response) -> bool:
+    encodings = _encodings(response)
+    return len(encodings) == 1 and encodings[0] in _GZIPS
+
+
+def _decompressed_size(response: Response, limit: int) -> int:
+    """Return the size of a body once decompressed, or a size over the limit; 0 if it cannot be decompressed."""
+    data = body(response)
+    for encoding in reversed(_encodings(response)):
+        plain = None
+        for codec in codecs(encoding):
+            try:
+                plain = Decompressor(codec, limit=limit).decompress(data)
+                break
+            except ValueError:
+                continue
+            except OverflowError:
+                return limit + 1
+        if plain is None:
+            return 0
+        data = plain
+    return len(data)
+
+
 def _encodings(response: Response) -> list[str]:
     """Return the encodings of the body, in the order in which they were applied."""
     head = response[0] if response else None
@@ -55,9 +102,10 @@ def _with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
 
 def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> list[bytes] | None:
     """Decompress the chunks of one body, or return None if the encoding is unknown or the bytes are not in it."""
+    limit = decompressed_limit(sum(map(len, chunks)))
     for codec in codecs(encoding):
-        decompressor = Decompressor(codec)
-        with suppress(ValueError):
+        decompressor = Decompressor(codec, limit=limit)
+        with suppress(ValueError, OverflowError):
             plain = [decompressor.decompress(chunk) for chunk in chunks]
             if decompressor.is_finished or not is_whole:
                 return plain

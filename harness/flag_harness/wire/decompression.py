@@ -9,8 +9,19 @@ from typing import Any, Protocol
 GZIP_MAGIC = b"\x1f\x8b\x08"
 """The first bytes of a gzip member; deflate is its only compression method."""
 
+DECOMPRESSED_BYTES = 8 << 20
+"""The bytes that the bodies of a cassette can have once decompressed, however small they are when compressed."""
+
+DECOMPRESSED_RATIO = 32
+"""Larger bodies can have this many times their compressed size, which is more than streams gain by compression."""
+
 _ZSTD_STEP = 1024
 """Bytes of zstd that are expanded at once: a block of 128 KiB takes a few of them, so a bomb is noticed early."""
+
+
+def decompressed_limit(size: int) -> int:
+    """Return the most bytes that `size` compressed bytes may have once decompressed: more is taken for an attack."""
+    return max(DECOMPRESSED_BYTES, DECOMPRESSED_RATIO * size)
 
 
 class _Codec(Protocol):

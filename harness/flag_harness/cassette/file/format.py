@@ -22,6 +22,8 @@ from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, 
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.interaction import Envelope, Interaction, UpstreamName
 from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.wire.compression import check_decompressed_sizes
+from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1
@@ -105,14 +107,21 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
 
     `read_blob` reads the blobs that the file refers to: see `blobs.BlobFolderReader`.
     """
+    try:
+        return _decode_file(data, read_blob)
+    except RecursionError:
+        raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
+
+
+def _decode_file(data: bytes, read_blob: BlobReader | None) -> tuple[Envelope, list[Interaction]]:
     file = _DECODER.decode(data)
     if file.envelope.format != FORMAT:
         raise ValueError(f"format {file.envelope.format} is unknown (this version reads format {FORMAT})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
     blobs = file.envelope.blobs
-    return envelope, [
-        _decode_interaction(number, raw, blobs, read_blob) for number, raw in enumerate(file.interactions)
-    ]
+    interactions = [_decode_interaction(number, raw, blobs, read_blob) for number, raw in enumerate(file.interactions)]
+    check_decompressed_sizes([one.response for one in interactions])
+    return envelope, interactions
 
 
 def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from flag_harness.wire.decompression import DECOMPRESSED_BYTES
+
 MEBIBYTE = 1 << 20
 
 
@@ -16,4 +18,4 @@ class Limits:
     file: int = 64 * MEBIBYTE
     depth: int = 200
     expanded: int = 128 * MEBIBYTE
-    decoded: int = 128 * MEBIBYTE
+    decoded: int = DECOMPRESSED_BYTES

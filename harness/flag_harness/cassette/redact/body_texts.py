@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flag_harness.cassette.file.blobs import decode_exact_base64
+from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.json_paths import join_json_paths
 
 UTF8 = ("utf-8", "surrogateescape")
@@ -123,7 +124,10 @@ def decode_base64(text: str) -> str | None:
 
 
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
-    """Return the strings, keys and numbers of a JSON document, which may be truncated; None if it is not JSON."""
+    """Return the strings, keys and numbers of a JSON document, which may be truncated.
+
+    Return None if it is not JSON, or is nested deeper than `DEPTH_LIMIT`.
+    """
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
         return None
@@ -133,6 +137,8 @@ def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list
             return None
         if part := tracker.part(token):
             parts.append(part)
+        if tracker.depth > DEPTH_LIMIT:
+            return None
         position = token.end()
     return parts
 
@@ -142,7 +148,13 @@ class _PathTracker:
 
     def __init__(self) -> None:
         self._steps: list[str | int] = []  # the key or the index in each open container
+        self._prefix: str | None = None  # the path of the innermost container, once it is needed
         self._is_key = False
+
+    @property
+    def depth(self) -> int:
+        """The number of open containers."""
+        return len(self._steps)
 
     def part(self, token: re.Match[str]) -> BodyPart | None:
         kind = token.lastgroup if token.lastgroup != "close" else "string"
@@ -160,6 +172,8 @@ class _PathTracker:
         return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
 
     def _follow_mark(self, mark: str) -> None:
+        if mark in "{[}]":
+            self._prefix = None
         if mark in "{[":
             self._steps.append("" if mark == "{" else 0)
         elif mark in "}]" and self._steps:
@@ -172,8 +186,15 @@ class _PathTracker:
         return self._steps[-1] if self._steps else ""
 
     def _path(self) -> str:
-        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self._steps)
-        return "".join(steps).removeprefix(".")
+        if not self._steps:
+            return ""
+        if self._prefix is None:
+            self._prefix = "".join(map(_step_text, self._steps[:-1]))
+        return (self._prefix + _step_text(self._steps[-1])).removeprefix(".")
+
+
+def _step_text(step: str | int) -> str:
+    return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
 def _event_parts(body: str, line: re.Match[str]) -> list[BodyPart] | None:

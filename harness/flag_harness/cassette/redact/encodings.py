@@ -21,8 +21,8 @@ from flag_harness.wire.decompression import codecs
 
 DEPTH = 4
 """How many encodings may be nested. Percent-encoded base64 of gzip of JSON has three."""
-EXPANDED_LIMIT = 32 << 20
-"""The most bytes of a compressed part that are searched."""
+EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
+"""The most of a gzip part that is searched: so many bytes, and this many times what may be its compressed size."""
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
 """Yields the start, the stop and the kind of everything in a text that must not be stored."""
@@ -238,18 +238,42 @@ def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: boo
 
 
 def _gzip_runs(text: str, magic: str, codec: tuple[str, str]) -> Iterator[EncodedRun]:
-    start = text.find(magic)
+    if magic not in text:
+        return
+    encoding, errors = codec
+    data = text.encode(encoding, "replace" if errors == "strict" else errors)
+    mark, position, last = magic.encode(*codec), 0, 0  # `position` is in characters, all others in bytes
+    left = EXPANDED_BYTES + EXPANDED_RATIO * len(data)
+    start = data.find(mark)
     while start >= 0:
-        data = text[start:].encode(codec[0], "replace" if codec[1] == "strict" else codec[1])
-        member = codecs("gzip")[0]()
+        position += len(data[last:start].decode(*codec))
+        plain, stop = _gzip_member(data, start, left)
+        size = len(data[start:stop].decode(*codec))
+        if stop > start + len(mark):
+            encode = partial(_encode_gzip, codec=codec)
+            yield EncodedRun(position, position + size, plain.decode(*UTF8), encode)
+        left -= max(len(plain), _GZIP_STEP)
+        position, last = position + size, stop
+        start = data.find(mark, stop) if left > 0 else -1
+
+
+def _gzip_member(data: bytes, start: int, limit: int) -> tuple[bytes, int]:
+    """Decompress the gzip member at `start`, up to a limit; return where it stops, past its mark if it is invalid."""
+    member, plain = codecs("gzip")[0](), bytearray()
+    for position in range(start, len(data), _GZIP_STEP):
         try:
-            plain = member.decompress(data, EXPANDED_LIMIT)
+            plain += member.decompress(data[position : position + _GZIP_STEP], limit - len(plain))
         except Exception:  # the three bytes begin something else
-            plain, size = b"", len(magic)
-        else:
-            size = len(data[: len(data) - len(member.unused_data)].decode(*codec))
-            yield EncodedRun(start, start + size, plain.decode(*UTF8), partial(_encode_gzip, codec=codec))
-        start = text.find(magic, start + size)
+            return b"", start + 3
+        if member.eof:
+            return bytes(plain), min(position + _GZIP_STEP, len(data)) - len(member.unused_data)
+        if len(plain) >= limit:
+            break
+    return bytes(plain), len(data)
+
+
+_GZIP_STEP = 1024
+"""Bytes that are decompressed at once: what follows a member is copied each time."""
 
 
 def _encode_gzip(text: str, codec: tuple[str, str]) -> str:

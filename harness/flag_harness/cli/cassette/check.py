@@ -106,7 +106,7 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
         return _CheckResult(
             version, [*scan_cassette(envelope, interactions), *_find_unfiltered_values(interactions, filters)]
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_SUFFIX) and not version.commit
         return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")

@@ -32,7 +32,7 @@ It reads YAML and JSON of every version of vcrpy, and YAML of go-vcr. Nothing in
 Imported cassettes match as loosely as --match-on says until they are recorded again; "fidelity" in the envelope lists
 what does not come from the API. What [tool.flag-harness.filters] in ./pyproject.toml names is removed. A cassette of
 pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is written to where that test expects it.
-Files over 64 MiB, bodies over 128 MiB decompressed, and values nested 200 deep are refused.
+Files over 64 MiB, bodies over 64 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
 _UNEXPECTED = "cannot be read, for a reason that nobody thought of; please report it with the file"
