@@ -67,10 +67,6 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             "[tool.flag-harness]\nvcr_marks = 1",
             "[tool.flag-harness] vcr_marks = 1 must be true or false, or 'pytest-vcr'",
         ),
-        (
-            "[tool.harness]\nmodel = 'x'",
-            "[tool.harness] is not read any more; rename it to [tool.flag-harness]",
-        ),
         ("[tool]\nflag-harness = 5", "[tool.flag-harness] must be a table, not 5"),
         (
             '[tool.flag-harness]\nflags = ["a"]',
@@ -108,7 +104,48 @@ def test_a_mistake_names_the_file_the_key_and_the_nearest(tmp_path: Path, text: 
     path = _written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         read_config(path)
-    assert f"{path}: {message}" == str(caught.value)
+    assert f"{path}:2: {message}" == str(caught.value)
+
+
+def test_the_old_name_of_the_table_is_an_error_that_says_the_new_one(tmp_path: Path) -> None:
+    """Nothing of it is read."""
+    path = _written(tmp_path, "[tool.harness]\nmodel = 'x'")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert f"{path}: [tool.harness] is not read any more; rename it to [tool.flag-harness]" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        (11, ('values = ["a", "b"]', 'value = ["a", "b"]')),
+        (12, ('default = "a"', 'default = "c"')),
+        (8, ('requires = ["streaming"]', 'requires = ["streeming"]')),
+        (4, ('recordings = "rec"', "recordings = 5")),
+        (14, ('"planner"]', '"plan"]')),
+    ],
+)
+def test_a_mistake_names_its_line(tmp_path: Path, line: int, mistake: tuple[str, str]) -> None:
+    """That of the key if it has one of its own, else that of the flag."""
+    text = """[project]
+name = "model"
+[tool.flag-harness]
+recordings = "rec"
+
+[tool.flag-harness.flags]
+streaming = { env = "STREAM", default = true }
+planner = { env = "PLANNER", requires = ["streaming"] }
+[tool.flag-harness.flags.model]
+env = "MODEL"
+values = ["a", "b"]
+default = "a"
+[tool.flag-harness.groups]
+speed = ["streaming", "planner"]
+"""
+    path = _written(tmp_path, text.replace(*mistake))
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(f"{path}:{line}: [tool.flag-harness")
 
 
 def test_a_file_that_is_no_toml_is_an_error_with_its_place(tmp_path: Path) -> None:
@@ -158,4 +195,4 @@ def test_a_wrong_group_is_named(tmp_path: Path, groups: str, message: str) -> No
     path = _written(tmp_path, f"[tool.flag-harness]\n{groups}\n[tool.flag-harness.flags]\n{flags}")
     with pytest.raises(ConfigError) as caught:
         read_config(path)
-    assert f"{path}: [tool.flag-harness.groups] {message}" == str(caught.value)
+    assert f"{path}:2: [tool.flag-harness.groups] {message}" == str(caught.value)

@@ -12,6 +12,10 @@ import msgspec
 from flag_harness.errors import ConfigError
 
 T = TypeVar("T", bound=msgspec.Struct)
+_PART = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
+_KEY = rf"\s*(?P<key>{_PART}(?:\s*\.\s*{_PART})*)\s*"
+_HEADER = re.compile(rf"\s*\[\[?{_KEY}\]")
+_ASSIGNMENT = re.compile(rf"{_KEY}=")
 _STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
@@ -29,6 +33,41 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: {error}") from None
+
+
+def find_line(text: str, message: str) -> int:
+    """Return the line of the key that a message is about: `[tool.x] key = 5 must be a string`.
+
+    The key is the deepest one below the table that the message names.
+    """
+    lines = _key_lines(text)
+    table, _, words = message.partition("]")
+    path = _split_key(table.removeprefix("["))
+    for word in re.findall(r"[\w-]+", words):
+        path = (*path, word) if (*path, word) in lines else path
+    while path not in lines and path:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line, from 1, on which each table and key begins."""
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            path = table = _split_key(header["key"])
+        elif assignment := _ASSIGNMENT.match(line):
+            path = (*table, *_split_key(assignment["key"]))
+        else:
+            continue
+        for end in range(1, len(path) + 1):
+            lines.setdefault(path[:end], number)
+    return lines
+
+
+def _split_key(key: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in re.findall(_PART, key))
 
 
 def convert_table(table: Any, kind: type[T], where: str) -> T:

@@ -46,3 +46,68 @@ def test_the_flags_of_the_project_take_the_place_of_those_that_ship(
     assert 0 == main(["matrix"])
     names = [line[2:].split()[0] for line in capsys.readouterr().out.splitlines()]
     assert ["off", "first", "first+second"] == names
+
+
+FLAGS = """[tool.flag-harness.flags]
+streaming = "STREAM"
+planner = { env = "PLANNER", requires = ["streaming"] }
+model = { env = "MODEL", values = ["haiku", "sonnet", "opus"] }
+"""
+
+
+def test_a_covering_array_is_listed_with_what_each_row_adds(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line says how much is covered; a pair that no combination has does not count."""
+    (elsewhere / "pyproject.toml").write_text(FLAGS)
+    assert 0 == main(["matrix", "--strength", "2"])
+    *rows, last = capsys.readouterr().out.splitlines()
+    assert ["*", "off", "+3", "pairs", "MODEL=haiku"] == rows[0].split()
+    assert f"{len(rows)} combinations: 15 of 15 pairs of values" == last
+    assert 0 == main(["matrix", "--strength", "single"])
+    assert "5 combinations: 11 of 15 pairs of values" == capsys.readouterr().out.splitlines()[-1]
+
+
+def test_what_a_covering_array_covers_is_one_json_object(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each triple stands at the first combination that has it."""
+    (elsewhere / "pyproject.toml").write_text(FLAGS)
+    assert 0 == main(["matrix", "--strength", "3", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert [["streaming=false", "planner=false", "model=haiku"]] == document["first_covered"]["off"]
+    assert 9 == sum(map(len, document["first_covered"].values()))
+    assert [3, []] == [document["strength"], document["missing"]]
+
+
+def test_check_prints_one_line(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The flags and the number of combinations that their constraints leave."""
+    (elsewhere / "pyproject.toml").write_text(FLAGS)
+    assert 0 == main(["matrix", "--check"])
+    expected = "pyproject.toml: valid: 3 flags (streaming, planner, model), 9 combinations\n"
+    assert expected == capsys.readouterr().out
+
+
+def test_check_names_a_value_that_no_combination_has(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would never be tested."""
+    dead = FLAGS.replace('"STREAM"', '{ env = "STREAM", excludes = ["planner"] }')
+    (elsewhere / "pyproject.toml").write_text(dead)
+    assert 1 == main(["matrix", "--check"])
+    assert (
+        "pyproject.toml: no combination has planner=true: the constraints of the flags forbid it\n"
+    ) == capsys.readouterr().out
+
+
+def test_check_names_the_line_and_the_nearest_key(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 2."""
+    (elsewhere / "pyproject.toml").write_text(FLAGS.replace("requires", "require"))
+    assert 2 == main(["matrix", "--check"])
+    assert capsys.readouterr().err.startswith(
+        "pyproject.toml:3: [tool.flag-harness.flags] planner has no key 'require'; the nearest is 'requires' "
+    )
+
+
+def test_too_many_combinations_to_list_are_an_error(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says the number, also if constraints connect fifty flags."""
+    flags = "".join(f'f{index} = {{ env = "F{index}", requires = ["streaming"] }}\n' for index in range(50))
+    (elsewhere / "pyproject.toml").write_text(f'[tool.flag-harness.flags]\nstreaming = "STREAM"\n{flags}')
+    assert 2 == main(["matrix"])
+    assert "51 flags have 1,125,899,906,842,625 combinations, more than 64; choose" in capsys.readouterr().err

@@ -1,19 +1,27 @@
-"""`flag-harness matrix`: lists the combinations of the declared flags, and marks the one of the environment."""
+"""`flag-harness matrix`: lists the combinations of the declared flags, says what they cover, and checks the flags."""
 
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.config import read_config
-from flag_harness.flags import SHIPPED
-from flag_harness.matrix import Combination, all_combinations, read_combination
+from flag_harness.flags import SHIPPED, Flag
+from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
+from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
+from flag_harness.matrix.selection import SELECTION_HELP
 
 _EXAMPLES = """examples:
   flag-harness matrix
   ENABLE_STREAMING=true flag-harness matrix --json | jq -r .selected
+  flag-harness matrix --strength 2
+  flag-harness matrix --check
 
-The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship."""
+The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship.
+
+Exit code: 0, or with --check 1 if no combination has some value; 2 if the flags are invalid."""
+_PROJECT = Path("pyproject.toml")
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,24 +34,76 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    parser.add_argument("--check", action="store_true", help="only check the declarations, and print one line")
+    parser.add_argument(
+        "--strength",
+        metavar="SELECTION",
+        default="",
+        help=f"list a part of the combinations, and what each is the first to cover: {SELECTION_HELP}",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    config = read_config(Path("pyproject.toml"))
-    if config.flags == SHIPPED:
+    flags = read_config(_PROJECT).flags
+    if arguments.check:
+        return _check(flags)
+    if flags == SHIPPED:
         from flag_harness.reference.settings import read_settings
 
         read_settings(os.environ)  # raises if one of the reference agent's numbers is invalid
-    selected = read_combination(config.flags, os.environ).id
-    combinations = all_combinations(config.flags)
+    selected = read_combination(flags, os.environ).id
+    combinations = select_combinations(flags, arguments.strength)
+    coverage = None
+    if arguments.strength:
+        strength = int(arguments.strength) if arguments.strength.isdigit() else 2
+        coverage = measure_coverage(flag_space(flags), [one.row for one in combinations], strength)
     if arguments.json:
-        print(json.dumps({"selected": selected, "combinations": {one.id: _set_variables(one) for one in combinations}}))
-        return 0
-    for one in combinations:
-        variables = " ".join(f"{name}={value}" for name, value in _set_variables(one).items())
-        print(f"{'*' if one.id == selected else ' '} {one.id:<42} {variables}".rstrip())
+        print(json.dumps(_document(selected, combinations, coverage)))
+    else:
+        print("\n".join(_lines(selected, combinations, coverage)))
     return 0
+
+
+def _check(flags: tuple[Flag, ...]) -> int:
+    """Print one line: how many flags and combinations there are, or what no combination has."""
+    space = flag_space(flags)
+    if impossible := impossible_values(space):
+        print(f"{_PROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
+        return 1
+    names = ", ".join(flag.name for flag in flags)
+    print(f"{_PROJECT}: valid: {_count(len(flags), 'flag')} ({names}), {_count(space.count, 'combination')}")
+    return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:
+    lines = []
+    for index, one in enumerate(combinations):
+        gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
+        variables = " ".join(f"{name}={value}" for name, value in _set_variables(one).items())
+        line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{variables}"
+        lines.append(line.rstrip())
+    if coverage:
+        count, total = _count(len(combinations), "combination"), coverage.covered + len(coverage.missing)
+        lines.append(f"{count}: {coverage.covered:,} of {total:,} {coverage.noun} of values")
+    return lines
+
+
+def _document(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> dict[str, object]:
+    document: dict[str, object] = {
+        "selected": selected,
+        "combinations": {one.id: _set_variables(one) for one in combinations},
+    }
+    if coverage:
+        ids = [one.id for one in combinations]
+        document["strength"] = coverage.strength
+        document["first_covered"] = dict(zip(ids, coverage.first_covered, strict=True))
+        document["missing"] = coverage.missing
+    return document
 
 
 def _set_variables(combination: Combination) -> dict[str, str]:

@@ -55,9 +55,18 @@ def read_config(pyproject: Path) -> Config:
         raise ConfigError(f"{own[1]}: flag_harness is set, and {pyproject} has [tool.flag-harness]; keep one of them")
     if table is None and own is None:
         return Config()
-    from flag_harness.config.table import parse_config  # imported here: a project without the table does not need it
+    # imported here: a project without the table does not need it
+    from flag_harness.config.table import parse_config
+    from flag_harness.toml_tables import find_line
 
-    return parse_config(table, pyproject) if own is None else parse_config(*own)
+    if own is not None:
+        return parse_config(*own)
+    try:
+        return parse_config(table, pyproject)
+    except ConfigError as error:
+        message = str(error).removeprefix(f"{pyproject}: ")
+        line = find_line(pyproject.read_text(encoding="utf-8"), message)
+        raise ConfigError(f"{pyproject}:{line}: {message}") from None
 
 
 def _read_table(pyproject: Path) -> Any:

@@ -200,11 +200,19 @@ class FlagSpace:
 
     def _domains(self, allowed: Mapping[int, int]) -> list[int] | None:
         """The values left to each flag after propagation, as bit masks; None if a constraint breaks."""
-        domains = [(1 << size) - 1 for size in self.sizes]
+        if self._possible_values is None:
+            return None
+        domains, clauses = self._possible_values.copy(), list[Clause]()
         for index, mask in allowed.items():
-            domains[index] &= mask
-            if not domains[index]:
-                return None
+            if domains[index] & ~mask:
+                domains[index] &= mask
+                clauses += self._clauses_of[index]
+        return domains if all(domains) and self._propagate(domains, clauses) else None
+
+    @cached_property
+    def _possible_values(self) -> list[int] | None:
+        """The values that the constraints leave to each flag, as bit masks; None if they leave none to some flag."""
+        domains = [(1 << size) - 1 for size in self.sizes]
         return domains if self._propagate(domains, self.clauses) else None
 
     def _propagate(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
