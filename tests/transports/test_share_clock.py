@@ -18,17 +18,17 @@ from typing import Any
 import anyio
 import pytest
 
-from flag_harness.transports.virtual_time import SharedClock, VirtualLoop, joining_layers, share_clock
+from flag_harness.transports.virtual_time import ProjectNames, SharedClock, VirtualLoop, joining_layers, share_clock
 from flag_harness.wire.timeline import Request
 
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> Iterator[SharedClock]:
+def clock() -> Iterator[SharedClock]:
     """A clock that this test's code shares; the test itself takes less than two seconds."""
     started, clock = time.perf_counter(), SharedClock()
-    with share_clock(clock, tmp_path):
+    with share_clock(clock, None):
         yield clock
     assert time.perf_counter() - started < 2
 
@@ -290,12 +290,12 @@ def test_a_loop_that_runs_in_circles_is_not_left_there(clock: SharedClock) -> No
     assert 0.1 <= clock.now() < 2
 
 
-def test_a_loop_that_outlives_the_test_goes_on_in_order(tmp_path: Path) -> None:
+def test_a_loop_that_outlives_the_test_goes_on_in_order() -> None:
     """Its time does not go back, so that timers of earlier and later tests keep their order."""
     clock, really = SharedClock(), time.perf_counter
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        with share_clock(clock, tmp_path):
+        with share_clock(clock, None):
             runner.run(asyncio.sleep(1000))
             virtual = loop.time()
         started = really()
@@ -304,12 +304,12 @@ def test_a_loop_that_outlives_the_test_goes_on_in_order(tmp_path: Path) -> None:
         assert 0 <= loop.time() - virtual < 2
 
 
-def test_a_running_loop_is_adopted(tmp_path: Path) -> None:
+def test_a_running_loop_is_adopted() -> None:
     """The fixture may be requested by a test that is a coroutine already."""
 
     async def enter() -> float:
         clock = SharedClock()
-        with share_clock(clock, tmp_path):
+        with share_clock(clock, None):
             await asyncio.sleep(3600)
         return clock.now()
 
@@ -328,16 +328,17 @@ def test_names_that_the_project_imported_are_virtual_for_the_test(tmp_path: Path
     """They are as before when it ends; installed packages are not touched."""
     module = _import(tmp_path, "from time import monotonic, sleep as pause\n")
     before = module.pause, module.monotonic
-    clock = SharedClock()
-    with share_clock(clock, tmp_path):
-        started = module.monotonic()
-        module.pause(500)
-        assert 500 == round(module.monotonic() - started)
+    names = ProjectNames(tmp_path)
+    for _ in range(2):
+        with share_clock(SharedClock(), names):
+            started = module.monotonic()
+            module.pause(500)
+            assert 500 == round(module.monotonic() - started)
     assert before == (module.pause, module.monotonic) == (time.sleep, time.monotonic)
     del sys.modules[module.__name__]
 
 
-def test_everything_is_as_before_when_the_test_ends(tmp_path: Path) -> None:
+def test_everything_is_as_before_when_the_test_ends() -> None:
     """Nothing of the standard library stays patched."""
 
     def patched() -> list[object]:
@@ -352,9 +353,18 @@ def test_everything_is_as_before_when_the_test_ends(tmp_path: Path) -> None:
         ]
 
     before = patched()
-    with share_clock(SharedClock(), tmp_path):
+    with share_clock(SharedClock(), None):
         assert not any(one is other for one, other in zip(before, patched(), strict=True))
     assert before == patched()
+
+
+def test_a_function_that_a_test_has_replaced_stays_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever counts the sleeps of the code under test still counts them."""
+    sleeps: list[float] = []
+    monkeypatch.setattr(time, "sleep", sleeps.append)
+    with share_clock(SharedClock(), None):
+        time.sleep(8)
+    assert [8] == sleeps
 
 
 def test_time_is_real_under_a_debugger(clock: SharedClock) -> None:

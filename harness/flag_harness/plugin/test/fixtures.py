@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.transports import ApiScope
+    from flag_harness.transports.virtual_time import ProjectNames
+
+_PROJECT_NAMES: "pytest.StashKey[ProjectNames]" = pytest.StashKey()
+"""What the modules of the project have imported from `time`."""
 
 OFFLINE_KEY = "offline"
 """The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
@@ -155,8 +159,7 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         flags=declared_flags(config),
         command=command,
         scope=_make_scope(config),
-        project=config.rootpath,
-        is_time_shared=_is_time_virtual(node),
+        project_names=_project_names(node),
         filters=collect_filters(request),
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
@@ -171,6 +174,10 @@ def _make_scope(config: pytest.Config) -> "ApiScope":
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
-def _is_time_virtual(node: pytest.Item) -> bool:
-    """Return whether time may be virtual for the code under test."""
-    return node.config.stash[CONFIG].time == "virtual" and not node.get_closest_marker("harness_real_time")
+def _project_names(node: pytest.Item) -> "ProjectNames | None":
+    """Return the names to make virtual, or None if time is real for the code under test."""
+    if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
+        return None
+    from flag_harness.transports.virtual_time import ProjectNames
+
+    return node.config.stash.setdefault(_PROJECT_NAMES, ProjectNames(node.config.rootpath))

@@ -14,7 +14,7 @@ from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
 from flag_harness.plugin.stash import AnswerSource
 from flag_harness.transports import ApiScope, SystemClock
-from flag_harness.transports.virtual_time import SharedClock
+from flag_harness.transports.virtual_time import ProjectNames, SharedClock
 from flag_harness.wire.timeline import Layer
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class TrafficPlan:
         scope: the hosts of the API, and what else the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
-        project: the folder of the project.
-        is_time_shared: True if time is virtual for the code under test too, unless the test is live.
+        project_names: the names of the project that become virtual with the test's time, or None to keep time real.
     """
 
     path: Path
@@ -72,8 +71,7 @@ class TrafficPlan:
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: "CostLimit | None" = None
-    project: Path = Path()
-    is_time_shared: bool = False
+    project_names: ProjectNames | None = None
 
     @property
     def is_recording(self) -> bool:
@@ -123,7 +121,7 @@ class TrafficPlan:
         """Return a virtual clock for recorded and simulated answers, and the system's for the live API."""
         if self.can_reach_upstream and self.upstream == "live":
             return SystemClock()
-        return SharedClock() if self.is_time_shared else VirtualClock()
+        return SharedClock() if self.project_names else VirtualClock()
 
 
 def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:

@@ -69,7 +69,9 @@ class CassetteTraffic:
         self.mask = TrafficMask(plan.filters, self._tap)
         self._replay = self._make_replay() if plan.is_playing else None
         self._layers: tuple[Layer, ...] = (*joining_layers(self.clock), self._tap, *self._fault_layers())
-        self._simulator = _make_simulator(plan) if plan.upstream == "simulator" and plan.can_reach_upstream else None
+        self._simulator = (
+            _make_simulator(plan, self.clock) if plan.upstream == "simulator" and plan.can_reach_upstream else None
+        )
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
         self._cost_layers = plan.make_cost_layers(self._unsent_refusals)
@@ -105,7 +107,7 @@ class CassetteTraffic:
                 self._local_upstream, *self._all_layers, clock=self.clock, scope=self.plan.scope
             )
             stack.enter_context(interception)
-            stack.enter_context(share_clock(self.clock, self.plan.project))
+            stack.enter_context(share_clock(self.clock, self.plan.project_names))
             yield self
 
     @property
@@ -304,7 +306,7 @@ class CassetteTraffic:
         return bool(recording) and save_recording(self.plan, recording)
 
 
-def _make_simulator(plan: TrafficPlan) -> "Simulator":
+def _make_simulator(plan: TrafficPlan, clock: Clock) -> "Simulator":
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
-    return simulate(plan.scenario)
+    return simulate(plan.scenario, clock=clock)

@@ -1,11 +1,13 @@
 """Virtual time for code that uses none of our clocks: in an ordinary test, and in one trial of a sweep."""
 
 from flag_harness.transports.virtual_time.patches import joining_layers, keep_time_real, share_clock
+from flag_harness.transports.virtual_time.project_names import ProjectNames
 from flag_harness.transports.virtual_time.shared_clock import SharedClock
 from flag_harness.transports.virtual_time.trial_loop import LoopClock, VirtualLoop, VirtualTimeout, patch_time
 
 __all__ = [
     "LoopClock",
+    "ProjectNames",
     "SharedClock",
     "VirtualLoop",
     "VirtualTimeout",

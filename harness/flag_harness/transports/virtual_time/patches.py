@@ -1,40 +1,38 @@
 """Make the code under test wait on a shared clock: `time`, `threading`, event loops, and names imported from `time`."""
 
 import asyncio
-import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from flag_harness.clock import Clock
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.virtual_time.loops import adopt_loop, release_loop
 from flag_harness.transports.virtual_time.pending_work import real_time
+from flag_harness.transports.virtual_time.project_names import ProjectNames
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
 from flag_harness.wire.timeline import Layer, Request
 
 _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
 """The clocks of `time` that become virtual, each with its units per second. `perf_counter` stays real."""
+_REAL_MONOTONIC = time.monotonic
 _REAL_CALLERS = frozenset({"subprocess"})
 """Modules that sleep while they poll for something real."""
 _MOMENT = 0.02
 """Real seconds that a wait for an event lasts at least, since threads outside of Python may set it."""
-_INSTALLED = ("site-packages", "dist-packages")
 
 
 @contextmanager
-def share_clock(clock: Clock, root: Path) -> Iterator[None]:
+def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
     """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
 
-    Virtual are `sleep`, `time` and `monotonic` of `time`, also where modules below `root` have imported them by name;
+    Virtual are `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them by name;
     timed waits of `threading.Condition`, `Event` and `Semaphore`, `queue.Queue` and futures; and loops of asyncio.
     """
     if not isinstance(clock, SharedClock):
@@ -42,14 +40,16 @@ def share_clock(clock: Clock, root: Path) -> Iterator[None]:
         return
     functions: dict[str, Callable[..., Any]] = {"sleep": _make_sleep(clock)}
     functions |= {name: _make_clock(clock, getattr(time, name), unit) for name, unit in _CLOCKS.items()}
+    monotonic = _make_clock(clock, _REAL_MONOTONIC, 1)
+    functions = {name: function for name, function in functions.items() if not _is_replaced(getattr(time, name))}
     real = {id(getattr(time, name)): function for name, function in functions.items()}
     with ExitStack() as stack:
-        for module, name, function in _imported_names(root, real):
+        for module, name, function in project.bindings(real) if project else ():
             stack.enter_context(replace_attribute(module, name, function))
         for name, function in functions.items():
             stack.enter_context(replace_attribute(time, name, function))
-        stack.enter_context(replace_attribute(threading, "_time", functions["monotonic"]))
-        stack.enter_context(replace_attribute(queue, "time", functions["monotonic"]))
+        stack.enter_context(replace_attribute(threading, "_time", monotonic))
+        stack.enter_context(replace_attribute(queue, "time", monotonic))
         stack.enter_context(replace_attribute(threading.Condition, "wait", _make_wait(clock)))
         for pool in (ThreadPoolExecutor, ProcessPoolExecutor):
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
@@ -78,6 +78,11 @@ def keep_time_real(clock: Clock) -> None:
     """Make time real for the code under test from now on."""
     if isinstance(clock, SharedClock):
         clock.is_shared = False
+
+
+def _is_replaced(function: Any) -> bool:
+    """Return whether somebody else has replaced a function of `time`, who will want to see the calls."""
+    return getattr(function, "__module__", None) not in (time.__name__, __name__)
 
 
 def _make_sleep(clock: SharedClock) -> Callable[[float], None]:
@@ -181,19 +186,3 @@ def _adopted_loops(clock: SharedClock) -> Iterator[None]:
         finally:
             for loop in list(clock.loops):
                 release_loop(loop, clock)
-
-
-def _imported_names(root: Path, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
-    """Yield the names in modules below `root` that are functions of `time`, each with what replaces it."""
-    for module in list(sys.modules.values()):
-        names = getattr(module, "__dict__", {})
-        file, package = names.get("__file__"), str(names.get("__name__", ""))
-        if not isinstance(file, str) or package.startswith("flag_harness") or not _is_below(file, root):
-            continue
-        for name, value in list(names.items()):
-            if id(value) in functions:
-                yield module, name, functions[id(value)]
-
-
-def _is_below(file: str, root: Path) -> bool:
-    return file.startswith(f"{root}{os.sep}") and not any(folder in file for folder in _INSTALLED)

@@ -52,6 +52,10 @@ class PendingWork:
         """Count a `subprocess.Popen` until the process has ended."""
         self._children.append(process)
 
+    def is_empty(self) -> bool:
+        """Return whether there is nothing but the current thread: no job, no child, no other thread."""
+        return not (self._jobs or self._children or threading.active_count() > 1 or _forked_processes())
+
     def is_certain(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a job, a child or a thread of the test works; `waiting` threads are known to wait."""
         waiting = set(waiting)

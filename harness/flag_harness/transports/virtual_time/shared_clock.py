@@ -100,7 +100,10 @@ class SharedClock(VirtualClock):
         loop: Any = asyncio._get_running_loop()
         if loop is not None and (loop not in self.loops or loop._scheduled or loop._ready or watches_others(loop)):
             return False
-        return self._jump(Wait(moment, is_sleep=True))
+        if self._waits or not self.pending.is_empty():
+            return self._jump(Wait(moment, is_sleep=True))
+        self._now = moment  # called for each chunk
+        return True
 
     def block(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
         """Wait until the deadline, or until `pause` returns something true, and return that.

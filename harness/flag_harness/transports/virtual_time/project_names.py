@@ -1,0 +1,49 @@
+"""The functions of `time` that the modules of a project have imported by name."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+class ProjectNames:
+    """Finds names such as `sleep` after `from time import sleep` in the modules below a folder; installed packages do
+    not count.
+
+    Keep one for all tests of a run: it looks at each module once.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = f"{root}{os.sep}"
+        self._seen: dict[str, object] = {}
+        self._found: list[tuple[ModuleType, str]] = []
+        self._functions: frozenset[int] = frozenset()
+
+    def bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+        """Yield module, name and replacement for each name of one of `functions`, given as id and replacement."""
+        if self._functions != functions.keys():  # somebody else has replaced a function of `time`
+            self._functions = frozenset(functions)
+            self._seen, self._found = {}, []
+        if len(self._seen) != len(sys.modules):
+            self._look_at_new_modules(functions)
+        for module, name in self._found:
+            if (replacement := functions.get(id(vars(module).get(name)))) is not None:
+                yield module, name, replacement
+
+    def _look_at_new_modules(self, functions: Mapping[int, Any]) -> None:
+        modules = dict(sys.modules)
+        for key, module in modules.items():
+            if self._seen.get(key) is not module and self._is_ours(module):
+                self._found += [(module, name) for name, value in vars(module).items() if id(value) in functions]
+        self._seen = dict[str, object](modules)
+
+    def _is_ours(self, module: object) -> bool:
+        names = getattr(module, "__dict__", {})
+        file = names.get("__file__")
+        if not isinstance(file, str) or not file.startswith(self._folder):
+            return False
+        return not str(names.get("__name__")).startswith("flag_harness") and not any(one in file for one in _INSTALLED)
