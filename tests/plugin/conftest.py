@@ -2,7 +2,7 @@
 
 import pytest
 
-collect_ignore = ["vcr_suite"]
+collect_ignore = ["vcr_suite", "pytest_vcr_suite"]
 """What is no test of this project's own."""
 
 

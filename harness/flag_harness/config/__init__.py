@@ -1,5 +1,6 @@
-"""The settings of a project: `[tool.flag-harness]` in its `pyproject.toml`."""
+"""The settings of a project: `[tool.flag-harness]` in its `pyproject.toml`, or lines in its `pytest.ini`."""
 
+from flag_harness.config.ini import INI_KEY
 from flag_harness.config.settings import (
     CREDENTIAL_HEADERS,
     FILTERS,
@@ -9,4 +10,4 @@ from flag_harness.config.settings import (
     read_config,
 )
 
-__all__ = ["CREDENTIAL_HEADERS", "FILTERS", "NORMALISERS", "SHIPPED_AGENT", "Config", "read_config"]
+__all__ = ["CREDENTIAL_HEADERS", "FILTERS", "INI_KEY", "NORMALISERS", "SHIPPED_AGENT", "Config", "read_config"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from flag_harness.errors import ConfigError
 
-KEY = "flag_harness"
+INI_KEY = "flag_harness"
 _SECTIONS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
 """The files that pytest reads besides pyproject.toml, in its order, and their sections."""
 
@@ -26,7 +26,7 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
             return tomllib.loads(text), path
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(
-                f"{path}: [{section}] {KEY}: each line must be one of [tool.flag-harness], such as "
+                f"{path}: [{section}] {INI_KEY}: each line must be one of [tool.flag-harness], such as "
                 f'recordings = "tests/recordings": {error}'
             ) from None
     return None
@@ -38,4 +38,4 @@ def _read_value(path: Path, section: str) -> str | None:
         parser.read_string(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, configparser.Error):
         return None
-    return parser.get(section, KEY, fallback=None)
+    return parser.get(section, INI_KEY, fallback=None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flag_harness.config import read_config
+from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.marks import CONFIG, MARKS
@@ -26,6 +26,7 @@ from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unre
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness."""
+    parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     if not is_registered_elsewhere("--record-mode", pluginmanager):
         group.addoption(
