@@ -10,7 +10,7 @@ import pytest
 SUITE = Path(__file__).parent / "vcr_suite"
 OURS = ("-p", "no:recording")
 THEIRS = ("-p", "no:flag_harness")
-OTHERS = ("-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
+OTHERS = ("-p", "no:vcr", "-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
 CONFIG = "[tool.flag-harness]\nvcr_marks = true\n[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"
 
 needs_pytest_recording = pytest.mark.skipif(
@@ -107,7 +107,7 @@ def test_vcrpy_is_not_needed(project: pytest.Pytester) -> None:
 def test_workers_hand_their_counts_over(suite: pytest.Pytester) -> None:
     """The closing line is the same on several workers."""
     pytest.importorskip("xdist")
-    run = suite.runpytest_subprocess(*OURS, *OTHERS[:4], "-n2", "-ktest_in_class")
+    run = suite.runpytest_subprocess(*OURS, *OTHERS[:6], "-n2", "-ktest_in_class")
     run.assert_outcomes(passed=3)
     run.stdout.fnmatch_lines(["vcr_marks: 3 tests played 3 answers from vcrpy's cassettes,*"])
 

@@ -8,7 +8,7 @@ import yaml
 
 from tests.loopback import LoopbackServer
 
-OURS = ("-p", "no:recording", "-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
+OURS = ("-p", "no:recording", "-p", "no:vcr", "-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
 CONFIG = "[tool.flag-harness]\nvcr_marks = true\n[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"
 
 

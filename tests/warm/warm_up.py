@@ -51,7 +51,7 @@ def warm_up(folder: Path) -> None:
         for options in (("--record-mode=rewrite", "--harness-upstream=simulator"), ()):
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                pytest.main(["-p", "no:cacheprovider", *options], plugins=[Importing()])
+                pytest.main(["-p", "no:cacheprovider", "-p", "no:vcr", *options], plugins=[Importing()])
             assert "1 failed, 3 passed" in printed.getvalue(), printed.getvalue()
     finally:
         os.chdir(here)

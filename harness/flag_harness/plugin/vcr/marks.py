@@ -48,6 +48,11 @@ def vcr(
         yield cassette
 
 
+@pytest.fixture(autouse=True)
+def _vcr_marker() -> None:
+    """Do nothing, in place of the fixture with which pytest-vcr plays the mark, if it is installed too."""
+
+
 def _is_network_blocked(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> bool:
     """Return True if the mark or the option blocks the network and the test does not record."""
     mark = request.node.get_closest_marker("block_network")
