@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flag_harness.transports import ApiScope, refuse_network
-from flag_harness.transports.border.proxy import LOOPBACK, checking_proxy
+from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
 
 GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
 
@@ -57,6 +57,42 @@ def test_a_host_that_is_allowed_is_forwarded(far_host: Any) -> None:
     assert b"GET / HTTP/1.1\r\n" in far_host.received()
     assert "403" in ignored.stderr
     assert [] == refused
+
+
+def test_a_tunnel_to_a_host_that_is_allowed_is_opened(far_host: Any) -> None:
+    """Bytes pass in both directions until one side ends."""
+    with socket.create_connection((LOOPBACK, checking_proxy().port), timeout=10) as connection:
+        connection.sendall(b"CONNECT %s:%d HTTP/1.1\r\n\r\n" % (far_host.address[0].encode(), far_host.address[1]))
+        assert b"HTTP/1.1 200 Connection established\r\n\r\n" == connection.recv(4096)
+        connection.sendall(b"hello")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    assert b"hello" in far_host.received()
+
+
+def test_a_child_asks_its_parent_about_a_host() -> None:
+    """While the test runs; afterwards nothing is refused, and a parent that has ended refuses nothing either."""
+    with refuse_network() as refused:
+        run("pass")
+        port = checking_proxy().port
+        for host in ("far.example", b"far.example", "localhost", None):
+            answer = ask_parent(port, host, 443)
+            assert (host in ("far.example", b"far.example")) == ("tried to reach far.example:443 in a child" in answer)
+        assert "tried to reach far.example in a child" in ask_parent(port, "far.example")
+    assert 3 == len(refused)
+    assert "" == ask_parent(port, "far.example", 443)
+    with socket.create_server((LOOPBACK, 0)) as free:
+        closed = free.getsockname()[1]
+    assert "" == ask_parent(closed, "far.example", 443)
+
+
+def test_an_environment_may_be_the_eleventh_argument() -> None:
+    """As few write it."""
+    code = "import os; print(os.environ['http_proxy'])"
+    with refuse_network():
+        command = [sys.executable, "-c", code]
+        child = subprocess.Popen(command, -1, None, None, subprocess.PIPE, None, None, True, False, None, {"A": "1"})
+        output, _ = child.communicate(timeout=60)
+    assert f"http://{LOOPBACK}:{checking_proxy().port}" == output.decode().strip()
 
 
 def test_a_child_reaches_services_of_this_machine_directly(far_host: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,13 +137,14 @@ def use_c(address: Address) -> None:
     os.close(descriptor)
 
 
-def use_multiprocessing(way: str) -> Callable[[Address], None]:
-    """Return a route through a child that is started this way."""
+def use_multiprocessing(*ways: str) -> Callable[[Address], None]:
+    """Return a route through children that are started in these ways."""
 
     def start(address: Address) -> None:
-        process = multiprocessing.get_context(way).Process(target=socket.create_connection, args=(address,))
-        process.start()
-        process.join(30)
+        for way in ways:
+            process = multiprocessing.get_context(way).Process(target=socket.create_connection, args=(address,))
+            process.start()
+            process.join(30)
 
     return start
 
@@ -166,7 +167,7 @@ NEW: Mapping[str, Callable[[Address], None]] = {
     "datagram: `sendto`, `sendmsg`, or connected": send_datagrams,
     "TCP fast open": open_fast,
     "child of `os.fork`, or of multiprocessing by `fork`": use_multiprocessing("fork"),
-    "child of multiprocessing by `spawn` or `forkserver`": use_multiprocessing("spawn"),
+    "child of multiprocessing by `spawn` or `forkserver`": use_multiprocessing("spawn", "forkserver"),
     "program that uses proxy variables, such as curl": use_program,
     "program with an `env` of its own in `subprocess`": use_program_with_environment,
     "libcurl: pycurl, curl_cffi": use_libcurl,

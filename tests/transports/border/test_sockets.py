@@ -118,6 +118,21 @@ def test_nothing_is_sent_over_a_connection_that_was_open_before(send: Callable[.
     assert b"" == far_host.received()
 
 
+def test_a_debugger_and_a_server_may_answer(far_host: Any) -> None:
+    """A debugger's window is often on another machine, as are the clients of a server that a test runs."""
+    with socket.create_connection(far_host.address) as connection, socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        served, _ = listener.accept()
+        thread = threading.Thread(target=connection.sendall, args=(b"paused",))
+        thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]  # as pydevd marks its own
+        with client, served, refuse_network() as refused:
+            thread.start()
+            thread.join()
+            served.sendall(b"answer")
+            assert b"answer" == client.recv(10)
+    assert [] == refused
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_nothing_is_sent_over_a_tls_connection_that_was_open_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -88,12 +89,13 @@ def _socket_classes() -> tuple[type, ...]:
 
 
 def _check_peer(sock: Any, check: Callable[..., None]) -> None:
+    """Check the other end of a connection, unless it connected itself, or a debugger speaks to its own window."""
     try:
         host, port = sock.getpeername()[:2]
         is_server = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)  # accepted sockets get it from the listener
     except OSError:
         return  # it is not connected: its datagrams have addresses of their own
-    if not is_server:
+    if not is_server and not getattr(threading.current_thread(), "is_pydev_daemon_thread", False):
         check(host, port, " over a connection that was open before")
 
 
