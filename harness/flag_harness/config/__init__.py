@@ -2,6 +2,7 @@
 
 from flag_harness.config.ini import INI_KEY
 from flag_harness.config.settings import (
+    BUDGETS,
     CREDENTIAL_HEADERS,
     FILTERS,
     NORMALISERS,
@@ -10,4 +11,13 @@ from flag_harness.config.settings import (
     read_config,
 )
 
-__all__ = ["CREDENTIAL_HEADERS", "FILTERS", "INI_KEY", "NORMALISERS", "SHIPPED_AGENT", "Config", "read_config"]
+__all__ = [
+    "BUDGETS",
+    "CREDENTIAL_HEADERS",
+    "FILTERS",
+    "INI_KEY",
+    "NORMALISERS",
+    "SHIPPED_AGENT",
+    "Config",
+    "read_config",
+]

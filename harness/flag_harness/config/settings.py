@@ -13,6 +13,8 @@ from flag_harness.flags import SHIPPED, Flag
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
 FILTERS = ("headers", "query", "json", "patterns")
 """The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
+BUDGETS = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
+"""What can be limited: US dollars at list price, requests, tokens, and seconds until the answers have ended."""
 NORMALISERS = ("patterns", "json")
 """The kinds of normalisers: regular expressions, JSON paths."""
 CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
@@ -25,7 +27,8 @@ class Config:
 
     `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
     it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time`
-    is that of the code under test while nothing is live.
+    is that of the code under test while nothing is live. `budget` holds the limits of each test, by the names in
+    `BUDGETS`.
     """
 
     agent: str = SHIPPED_AGENT
@@ -42,6 +45,7 @@ class Config:
     allowed_hosts: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
     time: Literal["virtual", "real"] = "virtual"
+    budget: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_config(pyproject: Path) -> Config:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from flag_harness.config.settings import CREDENTIAL_HEADERS, FILTERS, NORMALISERS, SHIPPED_AGENT, Config
+from flag_harness.config.settings import BUDGETS, CREDENTIAL_HEADERS, FILTERS, NORMALISERS, SHIPPED_AGENT, Config
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flags import SHIPPED, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
@@ -16,6 +16,10 @@ from flag_harness.toml_tables import Text, TextList, convert_table, require_know
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
+
+
+_Limit: TypeAlias = Annotated[float, msgspec.Meta(ge=0, description="a number from 0")]
+_BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _Limit, None) for name in BUDGETS])
 
 
 class _HeaderTable(msgspec.Struct):
@@ -54,6 +58,7 @@ class _ConfigTable(msgspec.Struct):
     filters: Any = None
     normalise: Any = None
     headers: Any = None
+    budget: Any = None
     vcr_marks: _VcrMarks = False
     hosts: TextList = ()
     allowed_hosts: TextList = ()
@@ -72,7 +77,13 @@ def parse_config(table: Any, source: Path) -> Config:
     values["filters"] = _parse_lists(table.get("filters", {}), _FilterTable, f"{where}.filters]")
     values["normalise"] = _parse_lists(table.get("normalise", {}), _NormaliserTable, f"{where}.normalise]")
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
+    values["budget"] = _parse_budget(table.get("budget", {}), f"{where}.budget]")
     return Config(**values)
+
+
+def _parse_budget(table: Any, where: str) -> dict[str, float]:
+    limits = msgspec.structs.asdict(convert_table(table, _BudgetTable, where))
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ...]]:

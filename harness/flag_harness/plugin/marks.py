@@ -16,6 +16,8 @@ MARKS = (
     "flags(**pins): run the test with these flags on, off or at a value; the others stay at their defaults",
     "faults(*faults): what goes wrong in this test, outermost first: @pytest.mark.faults(overloaded(on=2)), or "
     "spelled as on the command line, 'overloaded:on=2'",
+    "budget(cost=, requests=, input_tokens=, output_tokens=, seconds=): what the requests of the test may use at "
+    "most, in US dollars at list price, tokens and seconds; more fails it",
     "scenario(name): the simulator's scenario, `<fixtures>/scenarios/<name>.toml`",
     "harness_filters(headers=[], query=[], json=[], patterns=[]): what must not be recorded or shown, in addition to "
     "the project's filters",

@@ -9,6 +9,7 @@ from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
+from flag_harness.plugin.run import budget
 from flag_harness.plugin.run.age import add_age_option, max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
@@ -98,6 +99,7 @@ def pytest_configure(config: pytest.Config) -> None:
     effects = FlagEffects(config)
     config.pluginmanager.register(effects, "flag-harness-effects")
     configure_locate(config, effects)
+    config.pluginmanager.register(budget, "flag-harness-budget")
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")

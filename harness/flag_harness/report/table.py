@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 NOT_MEASURED = "-"
+_MOST_LOGS = 5
 HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "cache reads", "first token", "cost")
 
 
@@ -37,6 +38,36 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     yield recordings_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
+
+
+def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
+    """Yield the errors that the code under test logged, the most frequent first, and how many warnings there were."""
+    errors: Counter[tuple[str, str, str]] = Counter()
+    tests: dict[tuple[str, str, str], set[str]] = {}
+    for row in rows:
+        for log in row.logs:
+            if log.level != "WARNING":
+                key = log.level, log.logger, log.message
+                errors[key] += log.count
+                tests.setdefault(key, set()).add(row.case)
+    for key, count in errors.most_common(_MOST_LOGS):
+        level, logger, message = key
+        yield f"logged {_times(count)} in {_count(len(tests[key]), 'test')}: {level} {logger}: {message}"
+    if len(errors) > _MOST_LOGS:
+        yield f"and {_count(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
+
+
+def has_log_error(row: "RunRow") -> bool:
+    """Return whether the code under test logged an error."""
+    return any(log.level != "WARNING" for log in row.logs)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from flag_harness.plugin.run.matrix_runs import FailingTest
 
 INERT_FLAG = "inert-flag"
-FAIL_ON = (INERT_FLAG,)
+LOG_ERROR = "log-error"
+FAIL_ON = (INERT_FLAG, LOG_ERROR)
 """What `--harness-fail-on` takes."""
 
 _ATTRIBUTE = "flag_harness_run"
@@ -31,7 +32,8 @@ def add_effects_options(group: pytest.OptionGroup) -> None:
         action="append",
         choices=FAIL_ON,
         default=[],
-        help="fail the run if this is found; inert-flag: a flag that changed no request in any test",
+        help="fail the run if this is found; inert-flag: a flag that changed no request in any test; log-error: an "
+        "error that the code under test logged",
     )
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.run.age import MaxAge, age_lines
+from flag_harness.plugin.run.flag_effects import LOG_ERROR
 from flag_harness.plugin.test.rows import attached_row
-from flag_harness.report.table import summary_lines
+from flag_harness.report.table import has_log_error, log_lines, summary_lines
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -28,6 +29,14 @@ class RunSummary:
             self.rows = [other for other in self.rows if other.case != row.case]
         self.rows.append(row)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the run if it was asked to fail on an error in the logs."""
+        if hasattr(session.config, "workerinput") or LOG_ERROR not in session.config.getoption("--harness-fail-on"):
+            return
+        if session.exitstatus == pytest.ExitCode.OK and any(has_log_error(row) for row in self.rows):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""
         if not self.rows:
@@ -37,6 +46,8 @@ class RunSummary:
         rows = sorted(self.rows, key=lambda row: row.case)
         is_quiet = terminalreporter.config.get_verbosity() < 0
         for line in summary_lines(rows, now, is_quiet):
+            terminalreporter.write_line(line)
+        for line in log_lines(rows):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

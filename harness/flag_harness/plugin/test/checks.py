@@ -14,6 +14,7 @@ import pytest
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.age import age_problems
+from flag_harness.plugin.run.budget import budget_problems
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.stash import REFUSALS, TRAFFIC
@@ -184,7 +185,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
         return
     problems = list(map(str, _refusals(item)))
     if traffic is not None:
-        problems += [*traffic.problems(), *age_problems(item.config, traffic)]
+        problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
     if problems:
         pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
 

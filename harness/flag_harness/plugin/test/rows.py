@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.run.budget import budget_of
 from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         traffic.metrics,
         request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
         phase=phase,
+        budget=dict(budget_of(item)),
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
         **_origin(traffic),
     )

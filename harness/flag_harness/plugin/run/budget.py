@@ -1,0 +1,105 @@
+"""`@pytest.mark.budget` and `[tool.flag-harness.budget]`: what the requests of one test may use."""
+
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.config import BUDGETS
+from flag_harness.flags import nearest_name
+from flag_harness.plugin.marks import CONFIG
+
+if TYPE_CHECKING:
+    from flag_harness.analysis.metrics import Metrics
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+
+MARK = "budget"
+_ANSWERED = ("harness_cassette", "harness_cassette_server")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Check the marks. Raise `pytest.UsageError` if one is invalid, or stands on a test whose requests are not seen."""
+    for item in items:
+        for mark in item.iter_markers(MARK):
+            _check_mark(item.nodeid, mark)
+            if not set(_ANSWERED) & {*getattr(item, "fixturenames", ())}:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: @pytest.mark.{MARK} counts the requests of the fixture cassette, "
+                    "which the test does not use; add cassette to its arguments"
+                )
+
+
+def _check_mark(nodeid: str, mark: pytest.Mark) -> None:
+    where = f"{nodeid}: @pytest.mark.{MARK}"
+    if mark.args or not mark.kwargs:
+        raise pytest.UsageError(f"{where} takes limits by name ({', '.join(BUDGETS)}): @pytest.mark.{MARK}(cost=0.02)")
+    for name, value in mark.kwargs.items():
+        if name not in BUDGETS:
+            raise pytest.UsageError(f"{where} has no limit {name!r}; {nearest_name(name, BUDGETS)}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < 0:
+            raise pytest.UsageError(f"{where}: {name}={value!r} must be a number from 0")
+
+
+def budget_of(item: pytest.Item) -> Mapping[str, float]:
+    """Return the limits of a test by name: those of its marks, the nearest first, and those of the configuration."""
+    limits: dict[str, Any] = dict(item.config.stash[CONFIG].budget)
+    for mark in reversed([*item.iter_markers(MARK)]):
+        limits |= mark.kwargs
+    return limits
+
+
+def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[str]:
+    """Yield a message for each limit that the requests of the test exceed."""
+    limits = budget_of(item)
+    used = _used(traffic.metrics) if limits else {}
+    for name, limit in limits.items():
+        amount = used[name]
+        if amount is None:
+            yield (
+                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {_show(name, limit)}: "
+                "a model has no list price; limit tokens instead"
+            )
+        elif amount > limit:
+            per_request = ", ".join(_per_request(name, traffic))
+            yield (
+                f"The test's {_TITLES[name]} is {_show(name, amount)}, over its budget of {_show(name, limit)}"
+                f"{f' (by request: {per_request})' if per_request else ''}.\n"
+                f"To allow it: @pytest.mark.{MARK}({name}=...), or [tool.flag-harness.{MARK}] for all tests"
+            )
+
+
+_TITLES = {
+    "cost": "cost at list price",
+    "requests": "number of requests",
+    "input_tokens": "number of input tokens",
+    "output_tokens": "number of output tokens",
+    "seconds": "time for answers",
+}
+
+
+def _used(metrics: "Metrics") -> dict[str, float | None]:
+    return {
+        "cost": metrics.cost,
+        "requests": metrics.requests,
+        "input_tokens": metrics.usage.total_input,
+        "output_tokens": metrics.usage.output_tokens,
+        "seconds": metrics.seconds,
+    }
+
+
+def _per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
+    """Yield the amount of each request."""
+    for one in traffic.request_metrics if name != "requests" else ():
+        if name == "seconds":
+            yield _show(name, one.seconds)
+        elif one.usage is None or one.cost is None:
+            yield "unknown"
+        else:
+            tokens = {"input_tokens": one.usage.total_input, "output_tokens": one.usage.output_tokens}
+            yield _show(name, {"cost": one.cost, **tokens}[name])
+
+
+def _show(name: str, amount: float) -> str:
+    return f"${amount:.4f}" if name == "cost" else f"{amount:.2f} s" if name == "seconds" else f"{amount:,g}"

@@ -1,0 +1,44 @@
+"""Warnings and errors that the code under test logs: counted, shown, and failed on request."""
+
+import pytest
+
+CONFIGURATION = """
+[tool.pytest.ini_options]
+addopts = "--disable-recording --harness-upstream=simulator -p no:cacheprovider"
+[tool.flag-harness]
+"""
+TEST = """
+import logging, pytest
+log = logging.getLogger("agent")
+
+@pytest.mark.harness_no_request
+@pytest.mark.parametrize("number", range(2))
+def test_it(cassette, number):
+    log.warning("slow")
+    log.info("fine")
+    for _ in range(number + 1):
+        log.error("beta %s was dropped", "context-1m")
+
+@pytest.mark.harness_no_request
+def test_quiet(cassette): pass
+"""
+
+
+def test_errors_are_shown_with_their_number(pytester: pytest.Pytester) -> None:
+    """The run passes; a test without the harness is not looked at."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    pytester.makepyfile(TEST)
+    run = pytester.runpytest()
+    run.assert_outcomes(passed=3)
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.fnmatch_lines(["logged 3 times in 2 tests: ERROR agent: beta %s was dropped"])
+    run.stdout.no_fnmatch_line("logged*slow*")
+
+
+def test_the_run_fails_if_asked(pytester: pytest.Pytester) -> None:
+    """On an error, not on a warning; with workers too."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    pytester.makepyfile(TEST)
+    for workers in ("-n0", "-n2"):
+        assert pytest.ExitCode.TESTS_FAILED == pytester.runpytest("--harness-fail-on=log-error", workers).ret
+    assert pytest.ExitCode.OK == pytester.runpytest("--harness-fail-on=log-error", "-k", "quiet").ret
