@@ -14,7 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.cassette import Cassette, Filters, Normalisers, Replay
+from flag_harness.cassette import Cassette, Normalisers, Replay
+from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import argument_lines
@@ -116,7 +117,7 @@ class ReplaySet:
 
 def _run_replay(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
-    filters, normalisers = Filters(**config.filters), Normalisers(**config.normalise)
+    filters, normalisers = project_filters(config, Path.cwd()), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)

@@ -2,22 +2,28 @@
 
 from flag_harness.config.ini import INI_KEY
 from flag_harness.config.settings import (
+    ACTIONS,
     BUDGETS,
     CREDENTIAL_HEADERS,
     FILTERS,
     NORMALISERS,
     SHIPPED_AGENT,
+    Action,
     Config,
+    DetectorSettings,
     read_config,
 )
 
 __all__ = [
+    "ACTIONS",
     "BUDGETS",
     "CREDENTIAL_HEADERS",
     "FILTERS",
     "INI_KEY",
     "NORMALISERS",
     "SHIPPED_AGENT",
+    "Action",
     "Config",
+    "DetectorSettings",
     "read_config",
 ]

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flag_harness.config.ini import read_ini_table
 from flag_harness.errors import ConfigError
@@ -17,8 +17,20 @@ BUDGETS = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
 """What can be limited: US dollars at list price, requests, tokens, and seconds until the answers have ended."""
 NORMALISERS = ("patterns", "json")
 """The kinds of normalisers: regular expressions, JSON paths."""
+Action = Literal["mask", "refuse", "warn"]
+"""What happens to personal data that is found: it is replaced, not written at all, or written with a warning."""
+ACTIONS: tuple[Action, ...] = get_args(Action)
 CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 """Headers that no setting keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """How personal data of one kind is found, by a pattern or a function `module:function`, and what happens to it."""
+
+    pattern: str = ""
+    function: str = ""
+    action: Action = "mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class Config:
     `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
     it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time`
     is that of the code under test while nothing is live. `budget` holds the limits of each test, by the names in
-    `BUDGETS`.
+    `BUDGETS`. `privacy` holds the detectors of personal data, or None if the project has no such table.
     """
 
     agent: str = SHIPPED_AGENT
@@ -40,6 +52,7 @@ class Config:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     normalise: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    privacy: Mapping[str, DetectorSettings] | None = None
     vcr_marks: Literal["", "pytest-recording", "pytest-vcr"] = ""
     hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.marks import CONFIG, MARKS
-from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
+from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_recording_disabled, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
 from flag_harness.plugin.run import budget
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read `[tool.flag-harness]`, and register the marks and the parts of the plugin."""
     try:
         config.stash[CONFIG] = read_config(config.rootpath / "pyproject.toml")
-        if config.stash[CONFIG].filters:
+        if config.stash[CONFIG].filters or config.stash[CONFIG].privacy:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
@@ -93,7 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     config.stash[REPORT_MASK] = ReportMask()
     config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
-    summary = RunSummary(max_age(config))
+    has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
+    summary = RunSummary(max_age(config), has_detectors=has_detectors)
     config.pluginmanager.register(summary, "flag-harness-summary")
     config.pluginmanager.register(RunRecorder(config, summary), "flag-harness-record")
     effects = FlagEffects(config)

@@ -1,6 +1,5 @@
 """The protocol of an agent under a sweep: it gets a context and prompts, and raises `AgentGaveUp` if it fails."""
 
-import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from flag_harness.clock import Clock
 from flag_harness.errors import ConfigError
+from flag_harness.imports import import_attribute
 
 
 class AgentGaveUp(Exception):  # noqa: N818 - part of the protocol: a clean failure of the agent, no error in the sweep
@@ -74,26 +74,9 @@ def load_agent(name: str) -> AgentFactory:
 
     Raise `ConfigError` naming what cannot be found.
     """
-    module_name, colon, attribute = name.partition(":")
-    if not colon or not module_name or not attribute:
-        raise ConfigError(f"agent {name!r} must be spelled module:attribute, such as myapp.agent:run")
-    found: Any = _import_module(name, module_name)
-    try:
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except AttributeError as error:
-        raise ConfigError(f"agent {name!r} cannot be found: {error}") from None
+    found = import_attribute(name, "agent", "myapp.agent:run")
     if isinstance(found, type):
         return found
     if not callable(found):
         raise ConfigError(f"agent {name!r} is neither a class nor a function, but {type(found).__name__}")
     return lambda context: _FunctionAgent(found, context)
-
-
-def _import_module(name: str, module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"agent {name!r} cannot be found: {error}") from None
-    except Exception as error:
-        raise ConfigError(f"agent {name!r} cannot be imported: {type(error).__name__}: {error}") from error

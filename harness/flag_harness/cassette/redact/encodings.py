@@ -48,6 +48,8 @@ _ASCII_TRIPLE = "".join(
 """Base64 of three ASCII bytes begins like this: the first bit of each is 0."""
 _HOLDS_WORD = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip, at any of three positions."""
+_PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
+"""A part of binary data that is text: by chance, one of a hundred thousand random strings of 12 bytes is."""
 _GZIP = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
 
 
@@ -113,17 +115,29 @@ def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[
             yield from _base64_runs(match, is_search)
 
 
-def hidden_edits(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> list[TextEdit]:
-    """Return the edits that redact what `find` finds in a text, however the text encodes it."""
+def hidden_edits(
+    text: str, find: Finder, depth: int = DEPTH, is_text: bool = True, *, in_binary: bool = True
+) -> list[TextEdit]:
+    """Return the edits that redact what `find` finds in a text, however the text encodes it.
+
+    Without `in_binary`, `find` sees only the printable parts of decoded base64 that is no text: words decode to such
+    bytes, too.
+    """
     edits: list[TextEdit] = []
     for level in levels(text, is_text):
-        for start, stop, _ in find(level.text):
+        for start, stop, _ in find(level.text) if is_text or in_binary else _find_in_printable(level.text, find):
             edits.append(_redaction(text, *level.span(start, stop)))
         for run in encoded_runs(level.text, _SHORTEST_EDITED) if depth else ():
-            if inner := hidden_edits(run.text, find, depth - 1, run.is_text):
+            if inner := hidden_edits(run.text, find, depth - 1, run.is_text, in_binary=in_binary):
                 new = run.encode(edit_text(run.text, inner))
                 edits.append(TextEdit(*level.span(run.start, run.stop), new))
-    return _merge(edits)
+    return merge_edits(edits)
+
+
+def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
+    """Yield what `find` finds in the printable parts of binary data."""
+    for part in _PRINTABLE.finditer(text):
+        yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
 
 
 def first_hidden(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> tuple[int, int, str, str] | None:
@@ -150,7 +164,7 @@ def hides_any(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True)
     return False
 
 
-def _merge(edits: list[TextEdit]) -> list[TextEdit]:
+def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
     """Return the edits in order; those that overlap become one."""
     merged: list[TextEdit] = []
     for edit in sorted(edits):

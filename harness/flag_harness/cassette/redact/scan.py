@@ -28,7 +28,7 @@ UNSEARCHABLE = "compressed so that it cannot be searched for keys"
 
 @dataclass(frozen=True, slots=True)
 class KeyFinding:
-    """Something that looks like a key: its kind, its location and its first characters.
+    """Something that looks like a key: its kind, its location and its first characters, unless those are personal.
 
     `interaction` is the index of the interaction, or None outside of interactions.
     """
@@ -40,7 +40,7 @@ class KeyFinding:
 
     def __str__(self) -> str:
         number = "" if self.interaction is None else f"interaction {self.interaction}, "
-        return f"{number}{self.location}: {self.kind} ({self.excerpt})"
+        return f"{number}{self.location}: {self.kind}" + (f" ({self.excerpt})" if self.excerpt else "")
 
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
@@ -82,7 +82,7 @@ def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interacti
 
 def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
-    yield from _finding_lines(found)
+    yield from finding_lines(found)
     patterns = ", ".join(f"'{SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
     yield "Take it out with a filter, in pyproject.toml for all tests:"
     yield "  [tool.flag-harness.filters]"
@@ -92,11 +92,12 @@ def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
 
 def _unsearchable_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because what it holds cannot be seen:"
-    yield from _finding_lines(found)
+    yield from finding_lines(found)
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 
-def _finding_lines(found: list[KeyFinding]) -> Iterator[str]:
+def finding_lines(found: list[KeyFinding]) -> Iterator[str]:
+    """Yield a line for each of the first findings, and one that counts the others."""
     yield from (f"  {one}" for one in found[:MAX_LISTED])
     if (omitted := len(found) - MAX_LISTED) > 0:
         yield f"  ... and {omitted} more"

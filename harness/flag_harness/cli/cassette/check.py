@@ -4,7 +4,7 @@ import argparse
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -12,7 +12,8 @@ from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.blobs import BlobFolderReader
 from flag_harness.cassette.file.format import decode_file
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cassette.redact.filters import Filters
+from flag_harness.cassette.redact.filters import Filters, project_filters
+from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
@@ -26,7 +27,8 @@ _EXAMPLES = """examples:
 Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
 under the paths, in every commit of every branch, tag and stash, including files that have been deleted.
 
-Recordings that are older than a filter in [tool.flag-harness.filters], and hold what it names, are reported too.
+Recordings that are older than a filter in [tool.flag-harness.filters] or a detector in [tool.flag-harness.privacy], and
+hold what it names, are reported too.
 
 Exit code: 0 all is fine, 1 found a key, something filtered or an unreadable cassette, 2 wrong usage."""
 _SUFFIX = ".json"
@@ -72,7 +74,7 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 def _run(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
-    recordings, filters = Path(config.recordings), Filters(**config.filters)
+    recordings, filters = Path(config.recordings), project_filters(config, Path.cwd())
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_files(paths, arguments.history))
     results = [_check_version(file, filters) for file in files]
@@ -113,12 +115,17 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
-    """Yield a finding for each interaction with a value that the project's filters would remove."""
+    """Yield a finding for each value that the project's filters would remove, or its detectors find."""
+    tables = (
+        ("[tool.flag-harness.filters] names", replace(filters, detectors=())),
+        ("[tool.flag-harness.privacy] masks", Filters(detectors=filters.detectors)),
+    )
     for number, interaction in enumerate(interactions):
-        if filters.filter_interaction(interaction) != interaction:
-            yield KeyFinding(
-                "request or answer", "holds what [tool.flag-harness.filters] names", "record it again", number
-            )
+        for table, one in tables:
+            if one.filter_interaction(interaction) != interaction:
+                yield KeyFinding("request or answer", f"holds what {table}", "record it again", number)
+    yield from find_personal_data(interactions, filters.detectors, "refuse")
+    yield from find_personal_data(interactions, filters.detectors, "warn")
 
 
 def _history(paths: Sequence[Path]) -> Iterator[_Version]:

@@ -16,6 +16,8 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, match_words
 from flag_harness.cassette.importers.assessment import Assessment, assess, make_model_check
 from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.redact.filters import project_filters
+from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.config import read_config
@@ -110,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
     config = read_config(Path("pyproject.toml"))
-    filters, keep = Filters(**config.filters), config.headers.get("keep", ())
+    filters, keep = project_filters(config, Path.cwd()), config.headers.get("keep", ())
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_sources(arguments))]
     if arguments.json:
@@ -158,6 +160,7 @@ def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse
     try:
         settings.targets.claim(source.target, source.path)
         imported = settings.read(read_regular_file(source.path, Limits().file))
+        refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _refuse_keys(imported.cassette)
         else:

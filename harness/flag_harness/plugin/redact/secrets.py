@@ -31,10 +31,13 @@ def harness_filters() -> "Filters":
 
 
 def configured_filters(config: pytest.Config) -> "Filters":
-    """Return the filters of `[tool.flag-harness.filters]`. Raises `ConfigError` if a JSON path is invalid."""
-    from flag_harness.cassette import Filters
+    """Return the filters and detectors of `[tool.flag-harness]`.
 
-    return Filters(**config.stash[CONFIG].filters)
+    Raise `ConfigError` if a JSON path is invalid, or a detector's function cannot be imported.
+    """
+    from flag_harness.cassette.redact.filters import project_filters
+
+    return project_filters(config.stash[CONFIG], config.rootpath)
 
 
 def collect_filters(request: pytest.FixtureRequest) -> "Filters":

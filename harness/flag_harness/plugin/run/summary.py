@@ -13,12 +13,17 @@ from flag_harness.report.table import has_log_error, log_lines, summary_lines
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
+NO_DETECTORS = (
+    "privacy: no detectors of personal data are declared, so live recordings keep what people wrote; declare some in "
+    "[tool.flag-harness.privacy], or leave that table empty if there are none to find (docs/privacy.md)"
+)
+
 
 class RunSummary:
     """Collects the rows of the run record and prints the table. It prints nothing if there are no rows."""
 
-    def __init__(self, limit: MaxAge | None = None) -> None:
-        self._limit = limit
+    def __init__(self, limit: MaxAge | None = None, *, has_detectors: bool = True) -> None:
+        self._limit, self._has_detectors = limit, has_detectors
         self.rows: list[RunRow] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -51,3 +56,5 @@ class RunSummary:
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
+        if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
+            terminalreporter.write_line(NO_DETECTORS)

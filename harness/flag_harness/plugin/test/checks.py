@@ -212,9 +212,14 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
     """Save the recording of a test that passed."""
     if traffic is None:
         return
+    # imported here: a run that uses no cassette does not need it
+    from flag_harness.plugin.test.saving import recording_warning
+
     try:
         replaced_broken_file = traffic.save()
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     tracker = item.config.stash[CLAIM_TRACKER]
     tracker.note_recording(item, traffic.plan.path if replaced_broken_file else None)
+    if warning := recording_warning(traffic.plan, traffic.recording):
+        item.warn(pytest.PytestWarning(warning))

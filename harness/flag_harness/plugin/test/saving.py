@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.merge import merge_recordings
+from flag_harness.cassette.redact.privacy import personal_data_warning, refuse_personal_data
+from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
@@ -23,8 +25,20 @@ def new_envelope(plan: TrafficPlan) -> Envelope:
     )
 
 
+def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> None:
+    """Raise `CassetteError` if a recording may not be written because of a key or of personal data."""
+    refuse_keys(plan.path, new_envelope(plan), recording)
+    refuse_personal_data(plan.path, recording, plan.filters.detectors)
+
+
+def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> str:
+    """Return what personal data a recording holds of which a detector warns, or an empty string."""
+    return personal_data_warning(plan.path, recording, plan.filters.detectors)
+
+
 def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
     """Write the recording. Return True if it replaced a file that could not be read."""
+    refuse_recording(plan, recording)
     with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
-from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
@@ -17,7 +16,7 @@ from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.recorded_effects import RecordedEffects
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.requeueing import make_requeueing_layer
-from flag_harness.plugin.test.saving import new_envelope, save_recording
+from flag_harness.plugin.test.saving import refuse_recording, save_recording
 from flag_harness.transports import (
     REPLAYING,
     SIMULATING,
@@ -278,17 +277,17 @@ class CassetteTraffic:
         ]
 
     def _key_problems(self) -> list[str]:
-        """Return a message if the recording cannot be written because it seems to hold a key."""
-        recording = self._recording
+        """Return a message if the recording cannot be written because of a key or of personal data."""
+        recording = self.recording
         try:
             if recording:
-                refuse_keys(self.plan.path, new_envelope(self.plan), recording)
+                refuse_recording(self.plan, recording)
         except CassetteError as error:
             return [str(error)]
         return []
 
     @property
-    def _recording(self) -> "tuple[Interaction, ...]":
+    def recording(self) -> "tuple[Interaction, ...]":
         """What this test recorded; interactions of fixture teardown are marked as late."""
         if not self.plan.is_recording:
             return ()
@@ -302,7 +301,7 @@ class CassetteTraffic:
 
     def save(self) -> bool:
         """Write the recording, if there is one. Return True if it replaced a file that could not be read."""
-        recording = self._recording
+        recording = self.recording
         return bool(recording) and save_recording(self.plan, recording)
 
 

@@ -1,0 +1,108 @@
+"""Detectors of personal data that a project declares: a regular expression, or a function of its own."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette.redact.edits import TextEdit
+from flag_harness.cassette.redact.encodings import hidden_edits
+from flag_harness.config import ACTIONS, Action, DetectorSettings
+from flag_harness.errors import ConfigError
+from flag_harness.imports import import_attribute
+
+DetectorFunction = Callable[[str], Iterable[tuple[int, int] | str]]
+"""Returns what is personal in a text: (start, end) spans, or the matched strings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """Finds personal data in texts, and says what happens to it: `mask`, `refuse` or `warn`.
+
+    `find` must return the same for equal texts, or replays no longer match. Raise `ConfigError` if the action is
+    unknown.
+    """
+
+    name: str
+    find: DetectorFunction
+    action: Action = "mask"
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ConfigError(f"detector {self.name!r}: action = {self.action!r} must be one of {', '.join(ACTIONS)}")
+
+    def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield the start, stop and detector of each finding. Raise `ConfigError` if the function fails."""
+        try:
+            found = list(self.find(text))
+        except Exception as error:  # whatever a function of the project raises; its message may quote the text
+            raise ConfigError(f"{self._label()} raised {type(error).__name__}{_origin(error)}") from None
+        for one in found:
+            if isinstance(one, str):
+                yield from (
+                    (match.start(), match.end(), self.name) for match in re.finditer(re.escape(one), text) if one
+                )
+            else:
+                yield (*self._span(one, len(text)), self.name)
+
+    def edits(self, text: str) -> tuple[TextEdit, ...]:
+        """Return the edits that redact what is found in a text, also behind escapes and in base64."""
+        return _edits(self, text) if len(text) <= _LONGEST_CACHED else _edits.__wrapped__(self, text)
+
+    def _span(self, found: Any, length: int) -> tuple[int, int]:
+        if isinstance(found, tuple) and len(found) == 2 and all(type(one) is int for one in found):
+            start, stop = found
+            if 0 <= start <= stop <= length:
+                return start, stop
+        raise ConfigError(
+            f"{self._label()} must return (start, end) positions in the text, or matched strings; "
+            f"it returned {'a position outside of the text' if isinstance(found, tuple) else type(found).__name__}"
+        )
+
+    def _label(self) -> str:
+        return f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find, '__qualname__', 'find')}"
+
+
+_LONGEST_CACHED = 100_000
+"""The longest text whose findings are kept, in characters: conversations send most texts again and again."""
+
+
+@lru_cache(maxsize=1024)
+def _edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
+    return tuple(hidden_edits(text, detector.spans, in_binary=False))
+
+
+def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:
+    """Build a detector from its settings; `folder` is that of `pyproject.toml`, from which functions are imported."""
+    if settings.pattern:
+        return Detector(name, PatternFinder(settings.pattern), settings.action)
+    try:
+        function = import_attribute(settings.function, "function", "myapp.privacy:find_names", folder)
+    except ConfigError as error:
+        raise ConfigError(f"[tool.flag-harness.privacy] {name}: {error}") from None
+    if not callable(function):
+        raise ConfigError(
+            f"[tool.flag-harness.privacy] {name}: {settings.function!r} must be a function of a text, "
+            f"not {type(function).__name__}"
+        )
+    return Detector(name, function, settings.action)
+
+
+@dataclass(frozen=True, slots=True)
+class PatternFinder:
+    """Finds the matches of a regular expression."""
+
+    pattern: str
+
+    def __call__(self, text: str) -> Iterator[tuple[int, int]]:
+        return (match.span() for match in re.finditer(self.pattern, text))
+
+
+def _origin(error: Exception) -> str:
+    """Return where a function of the project raised an error: ` in privacy.py, line 7`."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""

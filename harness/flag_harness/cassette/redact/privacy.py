@@ -1,0 +1,66 @@
+"""Searches recordings for personal data, and refuses to write those that hold it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+from flag_harness.cassette.interaction import Interaction
+from flag_harness.cassette.redact.body_texts import UTF8, BodyPart, BodyText, body_texts
+from flag_harness.cassette.redact.detectors import Detector
+from flag_harness.cassette.redact.scan import KeyFinding, finding_lines
+from flag_harness.config import Action
+from flag_harness.errors import CassetteError
+from flag_harness.wire.compression import decompress_response
+from flag_harness.wire.timeline import Head, body
+
+
+def find_personal_data(
+    interactions: Iterable[Interaction], detectors: Iterable[Detector], action: Action
+) -> list[KeyFinding]:
+    """Return what the detectors with this action find, with its location but without the data."""
+    wanted = [detector for detector in detectors if detector.action == action]
+    return [
+        KeyFinding(side + text.locate(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number)
+        for number, interaction in enumerate(interactions if wanted else ())
+        for side, text in _interaction_texts(interaction)
+        for detector in wanted
+        for edit in detector.edits(text.value)
+    ]
+
+
+def refuse_personal_data(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> None:
+    """Raise `CassetteError` if a detector whose action is `refuse` finds anything."""
+    if found := find_personal_data(interactions, detectors, "refuse"):
+        names = dict.fromkeys(one.kind.rpartition(" ")[2].strip("'") for one in found)
+        raise CassetteError(
+            "\n".join(
+                [
+                    f"{path} was not written, because it would hold personal data:",
+                    *finding_lines(found),
+                    "Have the test send invented data; or have it masked, in pyproject.toml:",
+                    "  [tool.flag-harness.privacy]",
+                    *(f'  {name} = {{ ..., action = "mask" }}' for name in names),
+                ]
+            )
+        )
+
+
+def personal_data_warning(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> str:
+    """Return what the detectors whose action is `warn` find in a recording, or an empty string."""
+    found = find_personal_data(interactions, detectors, "warn")
+    return "\n".join([f"{path} holds personal data:", *finding_lines(found)]) if found else ""
+
+
+def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText]]:
+    """Yield every text of an interaction, with the side it is on."""
+    request, response = interaction.request, decompress_response(interaction.response)
+    yield "request ", _line_text("url", unquote_plus(request.url))
+    heads = (("request ", request.headers), *(("response ", one.headers) for one in response if isinstance(one, Head)))
+    for side, headers in heads:
+        yield from ((side, _line_text(f"header {name}", unquote_plus(value))) for name, value in headers)
+    for side, data in (("request ", request.body), ("response ", body(response))):
+        yield from ((side, text) for text in body_texts(data.decode(*UTF8)))
+
+
+def _line_text(location: str, value: str) -> BodyText:
+    return BodyText((BodyPart(0, len(value), value),), location=location)

@@ -1,0 +1,50 @@
+"""Import what a project names in its configuration as `module:attribute`."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flag_harness.errors import ConfigError
+
+
+def import_attribute(name: str, noun: str, example: str, folder: Path | None = None) -> Any:
+    """Import `module:attribute`, also from `folder`. Raise `ConfigError` naming what cannot be found.
+
+    Errors call the name a `noun`, and show `example` if it is misspelled.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise ConfigError(f"{noun} {name!r} must be spelled module:attribute, such as {example}")
+    with _import_path(folder):
+        found: Any = _import_module(name, noun, module)
+    try:
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise ConfigError(f"{noun} {name!r} cannot be found: {error}") from None
+    return found
+
+
+def _import_module(name: str, noun: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"{noun} {name!r} cannot be found: {error}") from None
+    except Exception as error:
+        raise ConfigError(f"{noun} {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _import_path(folder: Path | None) -> Iterator[None]:
+    """Let modules of a folder be imported; installed commands do not look in the current directory."""
+    if folder is None or str(folder) in sys.path:
+        yield
+        return
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
