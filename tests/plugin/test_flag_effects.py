@@ -27,6 +27,22 @@ def test_ask(cassette, flags):
     )
     assert not CONDITION
 """
+COUNTING = """
+from flag_harness.plugin.test.recorded_effects import RecordedEffects
+
+count = 0
+load = RecordedEffects._load_cassettes
+
+def counted(self):
+    global count
+    count += 1
+    return load(self)
+
+RecordedEffects._load_cassettes = counted
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"the folder was read {count} times")
+"""
 SIMULATED = ("--disable-recording", "--harness-upstream=simulator")
 
 
@@ -86,7 +102,7 @@ def test_the_flags_that_broke_a_test_are_named_with_a_command(repository: pytest
         [
             "*- which flags broke it -*",
             "fails when not streaming and concise: 1 test (test_ask.py::test_ask[[]*[]])",
-            "  To reproduce: pytest 'test_ask.py::test_ask[[]concise[]]'",
+            "  To reproduce: pytest 'test_ask.py::test_ask[[]concise[]]' " + " ".join(SIMULATED),
         ]
     )
 
@@ -100,6 +116,9 @@ def test_a_run_that_the_test_excludes_is_compared_with_no_other(repository: pyte
     run = repository.runpytest_subprocess(*SIMULATED)
     run.stdout.fnmatch_lines(["streaming  stream: False → True (2 of 2 pairs)"])
     run.stdout.no_fnmatch_line("idle: changed*")
+    run.stdout.no_fnmatch_line("*is left out*")
+    run = repository.runpytest_subprocess("-v", *SIMULATED)
+    run.stdout.fnmatch_lines(["test_ask.py::test_ask[[]idle[]] is left out: asks something else"])
 
 
 def test_a_miss_names_the_flag_that_the_recordings_beside_it_show(repository: pytest.Pytester) -> None:
@@ -108,6 +127,27 @@ def test_a_miss_names_the_flag_that_the_recordings_beside_it_show(repository: py
     repository.makepyfile(test_ask=_test().replace("else 200", "else 300"))
     run = repository.runpytest_subprocess("-k", "test_ask[off]", "-q")
     run.stdout.fnmatch_lines(["  max_tokens: recorded 200, sent 300   [[]the flag concise changes this[]]"])
+
+
+def test_the_recordings_are_read_once_however_many_tests_miss(repository: pytest.Pytester) -> None:
+    """Each test has its own cassette, and all misses are explained from one reading of the folder."""
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
+    repository.makepyfile(test_ask=_test().replace("else 200", "else 300"))
+    repository.makeconftest(COUNTING)
+    run = repository.runpytest_subprocess("-q")
+    run.assert_outcomes(passed=4, failed=4)
+    run.stdout.fnmatch_lines(["the folder was read 1 times"])
+
+
+def test_a_skipped_combination_is_no_passing_one(repository: pytest.Pytester) -> None:
+    """It is not taken for proof that the test passes there."""
+    skipping = _test("'streaming' in flags").replace(
+        "    client =", "    if 'concise' not in flags: pytest.skip('not yet')\n    client ="
+    )
+    repository.makepyfile(test_ask=skipping)
+    run = repository.runpytest_subprocess(*SIMULATED)
+    run.assert_outcomes(passed=2, failed=2, skipped=4)
+    run.stdout.fnmatch_lines(["perhaps fails when streaming: 1 test (test_ask.py::test_ask[[]*[]])"])
 
 
 def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester) -> None:
@@ -130,4 +170,4 @@ def test_the_run_to_reproduce_is_the_one_nearest_the_defaults(repository: pytest
     repository.makepyfile(test_ask=_test("'streaming' in flags"))
     run = repository.runpytest_subprocess(*SIMULATED)
     run.assert_outcomes(passed=4, failed=4)
-    run.stdout.fnmatch_lines(["  To reproduce: pytest 'test_ask.py::test_ask[[]streaming[]]'"])
+    run.stdout.fnmatch_lines(["  To reproduce: pytest 'test_ask.py::test_ask[[]streaming[]]' *"])

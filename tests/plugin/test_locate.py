@@ -2,6 +2,9 @@
 
 import pytest
 
+from flag_harness.simulator import simulate
+from flag_harness.transports.serve.server import LoopbackServer
+
 FLAGS = [f"f{index}" for index in range(12)]
 CONFIGURATION = "[tool.flag-harness.flags]\n" + "".join(f'{name} = "{name.upper()}"\n' for name in FLAGS)
 TEST = """
@@ -18,6 +21,35 @@ def test_ask(cassette, flags):
         messages=[{"role": "user", "content": TEXT}],
     )
     assert not (CONDITION)
+"""
+FAILS_ONCE = """
+seen = set()
+
+def fails_once(name):
+    seen.symmetric_difference_update({name})
+    return name in seen
+"""
+IN_A_CLASS = """
+import anthropic
+import pytest
+
+@pytest.fixture(scope="session")
+def opened():
+    with open("log", "a") as log:
+        log.write("up ")
+    yield
+    with open("log", "a") as log:
+        log.write("down ")
+
+class TestAsk:
+    @pytest.mark.asyncio
+    @pytest.mark.flag_matrix(strength=2)
+    @pytest.mark.parametrize("extra", ["a-b"])
+    async def test_ask(self, cassette, flags, opened, extra):
+        await anthropic.AsyncAnthropic(max_retries=0).messages.create(
+            model="claude-haiku-4-5", max_tokens=200, messages=[{"role": "user", "content": extra}]
+        )
+        assert not (CONDITION)
 """
 SIMULATED = ("--disable-recording", "--harness-upstream=simulator")
 HIDDEN = "'f2' in flags and 'f5' in flags and 'f7' not in flags"
@@ -49,7 +81,7 @@ def test_three_flags_are_named_exactly(repository: pytest.Pytester, workers: tup
             "fails when f2 and f5 and not f7: test_ask.py::test_ask[[]*[]] (* further combinations ran)",
             "  Not known: other conjunctions of * or more literals are not ruled out",
             "  Answered by: the simulator",
-            "  To reproduce: pytest 'test_ask.py::test_ask[[]f2+f5[]]'",
+            "  To reproduce: pytest 'test_ask.py::test_ask[[]f2+f5[]]' " + " ".join(SIMULATED),
         ]
     )
 
@@ -79,3 +111,97 @@ def test_without_the_option_a_covering_array_names_suspects_only(repository: pyt
             "  To find out which: add --harness-locate",
         ]
     )
+
+
+def test_recordings_of_equal_requests_answer_other_combinations(repository: pytest.Pytester) -> None:
+    """Each reused answer is listed, nothing is recorded, and the combination to reproduce has a recording."""
+    repository.makepyfile(test_ask=_test("False"))
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=7)
+    repository.makepyfile(test_ask=_test(HIDDEN))
+    run = repository.runpytest_subprocess("--harness-locate")
+    run.stdout.fnmatch_lines(
+        [
+            "fails when f2 and f5 and not f7: *",
+            "  Answered by recordings of equal requests:",
+            "    * from test_ask.py::test_ask[[]*[]]",
+            "  To reproduce: pytest 'test_ask.py::test_ask[[]f0+f1+f2+f3+f4+f5+f10+f11[]]'",
+        ]
+    )
+    assert 7 == len(list(repository.path.glob("recordings/test_ask/*.json")))
+
+
+def test_what_no_recording_answers_is_said_to_be_undecided(repository: pytest.Pytester) -> None:
+    """If every flag changes the request, no other recording fits; the result says what to type."""
+    text = "flags.id"
+    repository.makepyfile(test_ask=_test("False", text))
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=7)
+    repository.makepyfile(test_ask=_test(HIDDEN, text))
+    run = repository.runpytest_subprocess("--harness-locate")
+    run.stdout.fnmatch_lines(
+        [
+            "undecided: * rows could not be run (suspects: *): test_ask.py::test_ask[[]*[]] (0 further combinations *)",
+            "  Not known: *",
+            "  To run the combinations that no recording answers: add --disable-recording, and "
+            "--harness-upstream=simulator or --harness-max-cost=DOLLARS",
+        ]
+    )
+
+
+def test_a_spent_budget_is_said(repository: pytest.Pytester) -> None:
+    """After three further combinations nothing is named, and the suspects are."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate=3")
+    run.stdout.fnmatch_lines(
+        [
+            "undecided: the budget of 10 runs is spent (suspects: *): test_ask.py::test_ask[[]*[]] "
+            "(3 further combinations ran)",
+            "  Not known: other conjunctions of * or more literals are not ruled out",
+        ]
+    )
+
+
+def test_combinations_that_pass_and_fail_are_called_flaky(repository: pytest.Pytester) -> None:
+    """They are left out, and the flags are named nevertheless."""
+    flaky = f"({HIDDEN}) or (flags.id != 'f2+f5' and 'f9' in flags and 'f8' not in flags and fails_once(flags.id))"
+    repository.makepyfile(test_ask=FAILS_ONCE + _test(flaky))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate")
+    run.stdout.fnmatch_lines(["*fails when f2 and f5 and not f7*", "  Flaky, and left out: *f9*"])
+
+
+def test_the_live_api_answers_only_up_to_a_cost(repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a limit nothing is run, and the run says what to type."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+    with LoopbackServer(simulate()) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        run = repository.runpytest_subprocess("--disable-recording", "--harness-locate")
+        run.stdout.fnmatch_lines(["  To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, *"])
+        run = repository.runpytest_subprocess("--disable-recording", "--harness-locate", "--harness-max-cost=1")
+        run.stdout.fnmatch_lines(
+            [
+                "fails when f2 and f5 and not f7: *",
+                "  Answered by: the live API",
+                "  To reproduce: pytest 'test_ask.py::test_ask[[]f2+f5[]]' --disable-recording",
+            ]
+        )
+        run = repository.runpytest_subprocess("--disable-recording", "--harness-locate", "--harness-max-cost=0.0004")
+        run.stdout.fnmatch_lines(["undecided: * rows could not be run*"])
+
+
+def test_classes_parameters_and_wide_fixtures_are_kept(repository: pytest.Pytester) -> None:
+    """A test that is a method, async and parametrized is located; its session fixture is set up once more."""
+    repository.makepyfile(test_ask=IN_A_CLASS.replace("CONDITION", HIDDEN))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-p", "asyncio")
+    run.stdout.fnmatch_lines(
+        [
+            "fails when f2 and f5 and not f7: test_ask.py::TestAsk::test_ask[[]*-a-b[]] *",
+            "  To reproduce: pytest 'test_ask.py::TestAsk::test_ask[[]f2+f5-a-b[]]' *",
+        ]
+    )
+    assert "up down up down" == (repository.path / "log").read_text().strip()
+
+
+@pytest.mark.parametrize("number", ["0", "tests"])
+def test_a_number_is_demanded(repository: pytest.Pytester, number: str) -> None:
+    """Also if the path of a test follows the option, which would take it."""
+    run = repository.runpytest_subprocess("--harness-locate", number)
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"*'{number}' is not a number of combinations; type --harness-locate=45, or *"])

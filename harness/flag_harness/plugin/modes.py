@@ -1,5 +1,6 @@
 """Reads the options that other plugins may register instead: the record mode, and whether recording is disabled."""
 
+import shlex
 from importlib.metadata import entry_points
 from typing import Literal, TypeAlias, cast
 
@@ -30,6 +31,18 @@ def selected_record_mode(config: pytest.Config) -> RecordMode:
 def is_recording_disabled(config: pytest.Config) -> bool:
     """Return True under `--disable-recording`."""
     return bool(config.getoption("--disable-recording", default=False))
+
+
+def reproduce_command(config: pytest.Config, nodeid: str) -> str:
+    """Return the command that runs a test again, with the options of this run that say who answers it."""
+    options = []
+    if is_recording_disabled(config):
+        options.append("--disable-recording")
+    if (mode := selected_record_mode(config)) != "none":
+        options.append(f"--record-mode={mode}")
+    if options and config.getoption("--harness-upstream") == "simulator":
+        options.append("--harness-upstream=simulator")
+    return " ".join(["pytest", shlex.quote(nodeid), *options])
 
 
 def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:

@@ -1,11 +1,13 @@
 """The lines at the end of a run that say which flags broke its tests."""
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
+
 from flag_harness.matrix import Combination, flag_space
+from flag_harness.plugin.modes import reproduce_command
 from flag_harness.plugin.run.matrix_runs import matrix_row
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 """The number of tests, suspects or rows that a line names; it only counts the others."""
 _SUSPECT_SIZE = 3
+ADVICE = "To find out which: add --harness-locate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,28 @@ class LocatedTest:
         test: the test with its ordinary runs.
         location: what its rows show.
         extra_runs: the number of rows that were run in addition.
-        smallest: the node id of the smallest failing combination.
+        command: the command that reproduces the smallest failing combination.
         notes: what else the user should know, such as which answers were those of another row.
     """
 
     test: "FailingTest"
     location: "Location"
     extra_runs: int
-    smallest: str
+    command: str
     notes: tuple[str, ...] = ()
 
 
 def blame_lines(
-    tests: "Sequence[FailingTest]", located: Sequence[LocatedTest], flags: "Sequence[Flag]"
+    config: pytest.Config,
+    tests: "Sequence[FailingTest]",
+    located: Sequence[LocatedTest],
+    flags: "Sequence[Flag]",
+    advice: str = ADVICE,
 ) -> Iterator[str]:
-    """Yield what explains the failures of the tests; `located` are those that were run further."""
+    """Yield what explains the failures of the tests; `located` are those that were run further.
+
+    `advice` is what to do if a test did not run under all combinations.
+    """
     from flag_harness.analysis.blame import explain_tests
 
     known = {one.test.name for one in located}
@@ -54,7 +64,8 @@ def blame_lines(
             name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
         }
         for finding in explain_tests(space, outcomes):
-            yield from _finding_lines(finding, chosen, is_full)
+            yield from _finding_lines(finding, chosen, "" if is_full else advice)
+            yield f"  To reproduce: {reproduce_command(config, _smallest_failure(finding, chosen))}"
     for one in located:
         yield from located_lines(one)
 
@@ -68,17 +79,21 @@ def located_lines(one: LocatedTest) -> Iterator[str]:
     if location.flaky:
         yield f"  Flaky, and left out: {_row_ids(one.test, location.flaky)}"
     yield from (f"  {note}" for note in one.notes)
-    yield f"  To reproduce: pytest {shlex.quote(one.smallest)}"
+    yield f"  To reproduce: {one.command}"
 
 
-def _finding_lines(finding: "Finding", tests: "dict[str, FailingTest]", is_full: bool) -> Iterator[str]:
-    first = min((tests[name] for name in finding.tests), key=lambda test: test.smallest_failure["nodeid"])
-    yield f"{'' if is_full else 'perhaps '}{finding} ({_shorten(finding.tests)})"
-    if not is_full:
-        yield from _suspect_lines(first)
-    if flaky := [name for name in finding.tests if finding.explanation.flaky and tests[name]]:
-        yield f"  Some combinations both passed and failed, and are left out: {_shorten(flaky)}"
-    yield f"  To reproduce: pytest {shlex.quote(first.smallest_failure['nodeid'])}"
+def _finding_lines(finding: "Finding", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
+    yield f"{'perhaps ' if advice else ''}{finding} ({_shorten(finding.tests)})"
+    if advice:
+        yield from _suspect_lines(tests[finding.tests[0]])
+        yield f"  {advice}"
+    if finding.explanation.flaky:
+        yield "  Combinations that both passed and failed are left out"
+
+
+def _smallest_failure(finding: "Finding", tests: "dict[str, FailingTest]") -> str:
+    failures = [(tests[name].smallest_failure, tests[name]) for name in finding.tests]
+    return min((test.count_changes(run), run["nodeid"]) for run, test in failures)[1]
 
 
 def _suspect_lines(test: "FailingTest") -> Iterator[str]:
@@ -91,7 +106,6 @@ def _suspect_lines(test: "FailingTest") -> Iterator[str]:
         f"  {rows} of {space.count:,} combinations ran; these explain it as well: "
         f"{_shorten([str(suspect.conjunction) for suspect in suspects])}"
     )
-    yield "  To find out which: add --harness-locate"
 
 
 def _row_ids(test: "FailingTest", rows: "Iterable[Row]") -> str:

@@ -44,6 +44,11 @@ class CostLimit:
 
         self._budget, self._lock = Budget(dollars), Lock()
 
+    def add_spent(self, dollars: float) -> None:
+        """Count what another process has spent."""
+        with self._lock:
+            self._budget.add_cost(None, dollars)
+
     def layer(self, refusals: list[Refusal]) -> Layer:
         """Return a layer that refuses each request that would exceed the limit, and appends the error to `refusals`."""
         from flag_harness.analysis.spending import input_cost

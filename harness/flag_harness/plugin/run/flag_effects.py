@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.run.blame import LocatedTest, blame_lines
+from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
 from flag_harness.plugin.run.matrix_runs import MatrixRun, failing_tests, matrix_row
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
@@ -45,7 +45,7 @@ class FlagEffects:
         self._runs: dict[str, list[MatrixRun]] = {}
         self._attribution: Attribution | None = None
         self.located: list[LocatedTest] = []
-        self.notes: list[str] = []
+        self.advice = ADVICE
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -74,13 +74,15 @@ class FlagEffects:
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         lines = inert_lines(attribution.inert) if is_quiet else effect_lines(attribution)
+        if self._config.get_verbosity() > 0:
+            lines += [f"{run['nodeid']} is left out: {run['left_out']}" for run in self._ordered() if run["left_out"]]
         if lines:
             terminalreporter.section("what each flag changes", sep="-")
             for line in lines:
                 terminalreporter.write_line(line)
         if tests := self.failing_tests():
             terminalreporter.section("which flags broke it", sep="-")
-            for line in [*self.notes, *blame_lines(tests, self.located, self._used_flags())]:
+            for line in blame_lines(self._config, tests, self.located, self._used_flags(), self.advice):
                 terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)

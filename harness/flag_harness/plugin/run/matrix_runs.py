@@ -55,7 +55,11 @@ class FailingTest:
     def smallest_failure(self) -> MatrixRun:
         """The failing run with the fewest flags that are not at their default."""
         failing = [run for run in self.runs if not run["passed"]]
-        return min(failing, key=lambda run: (count_changes(matrix_row(run, self.flags), self.space), run["nodeid"]))
+        return min(failing, key=lambda run: (self.count_changes(run), run["nodeid"]))
+
+    def count_changes(self, run: MatrixRun) -> int:
+        """Return how many flags are not at their default in a run."""
+        return count_changes(matrix_row(run, self.flags), self.space)
 
 
 def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]") -> list[FailingTest]:

@@ -5,6 +5,7 @@ the process that the user started.
 """
 
 import argparse
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import ne
@@ -14,8 +15,8 @@ import pytest
 
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
-from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
-from flag_harness.plugin.run.blame import MOST_NAMED, LocatedTest
+from flag_harness.plugin.modes import is_recording_disabled, reproduce_command, selected_record_mode
+from flag_harness.plugin.run.blame import LocatedTest
 from flag_harness.plugin.run.claims import default_cassette_path
 from flag_harness.plugin.run.cost_limit import COST_LIMIT
 from flag_harness.plugin.run.matrix_runs import count_changes, matrix_row
@@ -79,8 +80,9 @@ class LocatePass:
         result = yield
         tests = [test for test in self._effects.failing_tests() if not test.is_full]
         if tests and (refusal := self._refusal()):
-            self._effects.notes.append(refusal)
+            self._effects.advice = refusal
         elif tests:
+            self._charge_workers(session)
             self._config.pluginmanager.register(self._rows)
             try:
                 self._locate_all(session, tests)
@@ -89,13 +91,19 @@ class LocatePass:
                 self._config.pluginmanager.unregister(self._rows)
         return result
 
+    def _charge_workers(self, session: pytest.Session) -> None:
+        """Count what the workers of pytest-xdist have spent; they had a share of the limit each."""
+        limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
+        if limit is not None and not session.items:
+            limit.add_spent(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
+
     def _refusal(self) -> str:
         """Return why no further row can be answered, with what to type; empty if one can."""
         if self._upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
             return ""
         return (
-            "--harness-locate ran nothing: the live API would answer its rows. Type --harness-max-cost=DOLLARS to say "
-            "what they may cost, or --harness-upstream=simulator"
+            "To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, or let the simulator "
+            "answer: --harness-upstream=simulator"
         )
 
     def _upstream(self) -> str:
@@ -108,12 +116,9 @@ class LocatePass:
     def _locate_all(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
         templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
         for test in tests:
-            template = templates.get(test.smallest_failure["nodeid"])
-            if template is None:
-                self._effects.notes.append(f"{test.name} could not be located: it was not collected again")
-                continue
-            search = RowSearch(test, template, self._rows, self._upstream(), self._budget, self._show_progress)
-            self._effects.located.append(search.located_test())
+            if (template := templates.get(test.smallest_failure["nodeid"])) is not None:
+                search = RowSearch(test, template, self._rows, self._upstream(), self._budget, self._show_progress)
+                self._effects.located.append(search.located_test())
 
     def _show_progress(self, text: str, is_first: bool) -> None:
         """Show what is being run: on a terminal in one changing line, elsewhere once for each test."""
@@ -166,7 +171,7 @@ class RowSearch:
                 suspects=location.named,
                 reason=f"the smallest combination with {refuted[0]} passes",
             )
-        return LocatedTest(self._test, location, self._runs, self._smallest_failure(), tuple(self._notes(location)))
+        return LocatedTest(self._test, location, self._runs, self._command(), tuple(self._notes(location)))
 
     def _unconfirmed_row(self) -> "tuple[Row, ...]":
         """Return the smallest row of a named conjunction if it has not been run; it is the one to reproduce."""
@@ -227,18 +232,27 @@ class RowSearch:
     def _nodeid(self, row: "Row") -> str:
         return make_item(self._template, self._combination(row)).nodeid
 
-    def _smallest_failure(self) -> str:
-        """Return the node id of the smallest combination that failed, and never passed."""
+    def _command(self) -> str:
+        """Return the command that reproduces the smallest combination that failed, and never passed.
+
+        If recordings answer, it is one of those that were recorded.
+        """
+        ran = {matrix_row(run, self._test.flags) for run in self._test.runs}
         failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]
+        if self._upstream == "recordings":
+            failing = [row for row in failing if row in ran]
         if not failing:
-            return self._test.smallest_failure["nodeid"]
-        return self._nodeid(min(failing, key=lambda row: (count_changes(row, self._space), row)))
+            return reproduce_command(self._template.config, self._test.smallest_failure["nodeid"])
+        smallest = min(failing, key=lambda row: (count_changes(row, self._space), row))
+        if smallest in ran:
+            return reproduce_command(self._template.config, self._nodeid(smallest))
+        options = "--disable-recording" + (" --harness-upstream=simulator" if self._upstream == "simulator" else "")
+        return f"pytest {shlex.quote(self._nodeid(smallest))} {options}"
 
     def _notes(self, location: "Location") -> Iterator[str]:
         if self._reused:
-            more = len(self._reused) - MOST_NAMED
-            listed = ", ".join(self._reused[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-            yield f"Answered by recordings of equal requests: {listed}"
+            yield "Answered by recordings of equal requests:"
+            yield from (f"  {label}" for label in self._reused)
         elif self._upstream != "recordings":
             yield f"Answered by: {'the live API' if self._upstream == 'live' else 'the simulator'}"
         if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):

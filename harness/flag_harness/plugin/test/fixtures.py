@@ -127,6 +127,7 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> "TrafficPlan":
     from flag_harness.cassette.file.blobs import BLOB_FOLDER
     from flag_harness.plugin.test.plan import TrafficPlan, load_cassette
+    from flag_harness.plugin.test.recorded_effects import recorded_effects
 
     config: pytest.Config = request.config
     node: pytest.Item = request.node
@@ -151,12 +152,12 @@ def _make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, s
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT],
+        explain=recorded_effects(config, path.parent).flag_that_changes,
         disabled=disabled,
         upstream=upstream,
         scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
         case=node.nodeid,
         combination=flags.id,
-        flags=declared_flags(config),
         command=command,
         scope=_make_scope(config),
         project_names=_project_names(node),

@@ -10,7 +10,6 @@ from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters,
 from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import Refusal
-from flag_harness.flags import SHIPPED, Flag
 from flag_harness.plugin.modes import RecordMode
 from flag_harness.plugin.stash import AnswerSource
 from flag_harness.transports import ApiScope, SystemClock
@@ -35,7 +34,6 @@ class TrafficPlan:
         scenario: the simulator's scenario, or None for an echo.
         case: the node id of the test.
         combination: the id of the flags that the test runs under.
-        flags: the flags that the project declares.
         command: the pytest command that records the cassette, without `--harness-upstream`.
         filters: what must not be recorded or shown.
         normalisers: what takes no part in matching.
@@ -48,6 +46,7 @@ class TrafficPlan:
         scope: the hosts of the API, and what else the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
+        explain: returns the flag that changes a path of a request body, or None.
         project_names: the names of the project that become virtual with the test's time, or None to keep time real.
     """
 
@@ -58,7 +57,6 @@ class TrafficPlan:
     scenario: Path | None = None
     case: str = ""
     combination: str = ""
-    flags: tuple[Flag, ...] = SHIPPED
     command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
@@ -71,6 +69,7 @@ class TrafficPlan:
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: "CostLimit | None" = None
+    explain: Callable[[str], str | None] = lambda path: None
     project_names: ProjectNames | None = None
 
     @property

@@ -5,15 +5,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from flag_harness.cassette import Cassette
 from flag_harness.errors import CassetteError
 from flag_harness.flags import Flag
+from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
 
+_RECORDED_EFFECTS = pytest.StashKey[dict[Path, "RecordedEffects"]]()
+"""What was read in this run, by folder."""
 _MOST_CASSETTES = 256
 """How many recordings are read to explain a miss: as many as a test of eight flags has."""
+
+
+def recorded_effects(config: pytest.Config, folder: Path) -> "RecordedEffects":
+    """Return the effects in a folder. They are read once in a run, however many tests miss."""
+    known = config.stash.setdefault(_RECORDED_EFFECTS, {})
+    if folder not in known:
+        known[folder] = RecordedEffects(folder, declared_flags(config))
+    return known[folder]
 
 
 class RecordedEffects:

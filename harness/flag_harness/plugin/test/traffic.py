@@ -13,7 +13,6 @@ from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.recorded_effects import RecordedEffects
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.requeueing import make_requeueing_layer
 from flag_harness.plugin.test.saving import refuse_recording, save_recording
@@ -81,7 +80,7 @@ class CassetteTraffic:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
             self.plan.cassette or empty,
-            explain=RecordedEffects(self.plan.path.parent, self.plan.flags).flag_that_changes,
+            explain=self.plan.explain,
             record=self.command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
