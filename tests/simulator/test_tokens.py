@@ -97,3 +97,9 @@ def test_thinking_and_formats_cost_tokens() -> None:
     assert 29 == input_tokens({**body, "thinking": {"type": "adaptive"}}) - base
     schema = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
     assert 110 < input_tokens({**body, "output_config": schema}) - base
+
+
+def test_a_text_beyond_every_context_window_is_counted_by_its_beginning() -> None:
+    """So that it takes less than seconds, and other threads run meanwhile."""
+    assert 2_000_000 == text_tokens("word " * 2_000_000)
+    assert 6_000_000 == text_tokens("word " * 6_000_000)

@@ -111,6 +111,23 @@ def test_bodies_are_bounded(server: LoopbackServer, requests: list[Request], chu
     assert (200, "ok") == send(server, head + fits)
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b'{"a": [' + b"{}," * 500_000 + b"{}]}", "has 500,003 objects and lists, more than 500,000"),
+        (b"[" + b"1," * 3_000_001 + b"1]", "has 3,000,001 commas, more than 3,000,000"),
+    ],
+)
+def test_what_grows_when_it_is_decoded_is_bounded(requests: list[Request], body: bytes, problem: str) -> None:
+    """An empty object of two bytes takes sixty."""
+    with LoopbackServer(lambda request: requests.append(request) or ANSWER) as server:  # type: ignore[func-returns-value]
+        head = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
+        status, text = send(server, head + body)
+    assert 413 == status
+    assert f"The body {problem}, which is the most that this server takes." == json.loads(text)["error"]["message"]
+    assert [] == requests
+
+
 def test_a_connection_without_a_request_is_closed_in_words(server: LoopbackServer) -> None:
     """So that half-open ones do not gather; one that has asked before may be silent."""
     assert (408, "The head of the request was not complete within 0.3 s.") == send(server, b"GET / HT")

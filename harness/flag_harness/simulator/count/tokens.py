@@ -18,6 +18,10 @@ _PIECE = re.compile(r"[A-Za-z]+|[0-9]{1,3}|[^\x00-\x7f]|\n+|[ \t\r]{2,}|[^\sA-Za
 _LETTERS_PER_TOKEN = 8
 _LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
+_SLICE_CHARACTERS = 1_000_000
+"""A longer text is counted in slices, so that other threads run in between."""
+_COUNTED_CHARACTERS = 8_000_000
+"""The beginning of a text that is counted; it is beyond every context window, and the rest is taken to be like it."""
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
@@ -52,6 +56,15 @@ def _cached_text_tokens(text: str) -> int:
 
 
 def _count_pieces(text: str) -> int:
+    if len(text) <= _SLICE_CHARACTERS:
+        return _count_slice(text)
+    counted = min(len(text), _COUNTED_CHARACTERS)
+    starts = range(0, counted, _SLICE_CHARACTERS)
+    tokens = sum(_count_slice(text[start : min(start + _SLICE_CHARACTERS, counted)]) for start in starts)
+    return tokens * len(text) // counted
+
+
+def _count_slice(text: str) -> int:
     return len(_PIECE.findall(text)) + sum((len(word) - 1) // _LETTERS_PER_TOKEN for word in _LONG_WORD.findall(text))
 
 

@@ -97,7 +97,7 @@ class UpstreamApplication:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             rejection = self._limits.body_rejection(len(body))
-        if rejection:
+        if rejection := rejection or self._limits.content_rejection(body):
             logger.error("%s %s: %s %s", scope["method"], scope["path"][:200], rejection[0], rejection[2])
             return rejection
         return _make_request(scope, bytes(body))

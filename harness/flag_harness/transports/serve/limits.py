@@ -27,14 +27,18 @@ class ServerLimits:
             have any.
         line_bytes: the length of the request's URL.
         head_bytes: the length of the request line and all headers.
-        body_bytes: the length of the body.
+        body_bytes: the length of the body; the default is the API's for messages.
+        containers: the objects and lists in a body, roughly: decoded, each takes many times its bytes.
+        commas: the commas in a body, which bound its other values.
         head_seconds: how long a client may take for the first head of a connection.
     """
 
     hosts: tuple[str, ...] | None = None
     line_bytes: int = 16 * KIB
     head_bytes: int = 64 * KIB
-    body_bytes: int = 64 * MIB
+    body_bytes: int = 32 * MIB
+    containers: int = 500_000
+    commas: int = 3_000_000
     head_seconds: float = 60.0
 
     def head_rejection(self, url_length: int, head_length: int) -> Rejection | None:
@@ -53,8 +57,15 @@ class ServerLimits:
         """Reject a body that is too long, in the API's own form."""
         if length <= self.body_bytes:
             return None
-        message = f"The body is longer than {self.body_bytes // MIB} MiB, which is the most that this server takes."
-        return 413, JSON, json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}})
+        return _too_large(f"is longer than {self.body_bytes // MIB} MiB")
+
+    def content_rejection(self, body: bytes | bytearray) -> Rejection | None:
+        """Reject a body that would take too much memory once it is decoded."""
+        if (containers := body.count(b"{") + body.count(b"[")) > self.containers:
+            return _too_large(f"has {containers:,} objects and lists, more than {self.containers:,}")
+        if (commas := body.count(b",")) > self.commas:
+            return _too_large(f"has {commas:,} commas, more than {self.commas:,}")
+        return None
 
     def host_rejection(self, headers: Mapping[bytes, bytes]) -> Rejection | None:
         """Reject a Host header that names another machine: a web page may have pointed its own name at this server."""
@@ -74,6 +85,11 @@ class ServerLimits:
     def time_rejection(self) -> Rejection:
         """Reject a client that has not sent a whole head in time."""
         return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
+
+
+def _too_large(problem: str) -> Rejection:
+    message = f"The body {problem}, which is the most that this server takes."
+    return 413, JSON, json.dumps({"type": "error", "error": {"type": "request_too_large", "message": message}})
 
 
 def _host_name(header: str) -> str:
