@@ -69,3 +69,7 @@ class NetworkRefused(Refusal):
 
 class CommandRefused(Refusal):
     """A recorded answer calls a tool with a command that the scenario does not declare."""
+
+
+class LateRequest(Refusal):
+    """A thread or task sent a request after the test, or the fixture, that started it had ended."""

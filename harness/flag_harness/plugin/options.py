@@ -4,6 +4,9 @@ import pytest
 
 from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
+from flag_harness.plugin.border.border import BORDER, Border
+from flag_harness.plugin.border.late_work import LateWorkReporter
+from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_recording_disabled, is_registered_elsewhere
@@ -104,4 +107,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
+    border = config.stash[BORDER] = Border(config)
+    config.pluginmanager.register(border, "flag-harness-border")
+    config.pluginmanager.register(WideFixtures(border), "flag-harness-wide-fixtures")
+    config.pluginmanager.register(LateWorkReporter(config, border), "flag-harness-late-work")
     config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

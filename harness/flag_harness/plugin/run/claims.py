@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.run.names import cassette_name, duplicate_names, shorten_vcr_name, slug, vcr_name
+from flag_harness.plugin.run.cassette_paths import default_cassette_path, fixture_cassette_paths
+from flag_harness.plugin.run.names import duplicate_names
 
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
@@ -29,28 +30,6 @@ _PARTIAL_RUN_OPTIONS = {
     "stepwise": "--stepwise",
 }
 """Options that run only some of the tests, apart from those that deselect."""
-
-
-def default_cassette_path(item: pytest.Item) -> Path:
-    """Return the default path of a test's cassette: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
-
-    If only a file with the name that pytest-recording would choose exists, which `flag-harness cassette import` keeps,
-    return the path of that file.
-    """
-    config = item.config
-    module = item.path.with_suffix("")
-    parts = module.relative_to(config.rootpath).parts if module.is_relative_to(config.rootpath) else (module.name,)
-    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
-    callspec = getattr(item, "callspec", None)
-    parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
-    name = cassette_name(classes, getattr(item, "originalname", None) or item.name, parameters, indices)
-    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
-    own, imported = folder / f"{name}.json", folder / f"{_vcr_cassette_name(item)}.json"
-    return imported if imported.exists() and not own.exists() else own
-
-
-def _vcr_cassette_name(item: pytest.Item) -> str:
-    return shorten_vcr_name(vcr_name(getattr(item, "cls", None), item.name), ".json")
 
 
 class ClaimTracker:
@@ -112,6 +91,7 @@ class ClaimTracker:
                 self._unresolved.add(item.nodeid)
             else:
                 paths.append((item.nodeid, self._relative(default_cassette_path(item))))
+            self._claimed.update(map(self._relative, fixture_cassette_paths(item)))
         self._claimed.update(path for _, path in paths)
         for first, second, path in duplicate_names(paths):
             message = (

@@ -1,25 +1,42 @@
 """`TrafficPlan`: how the requests of one test are answered, according to options, marks and configuration."""
 
+import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import pytest
 
 from flag_harness.cassette import NO_FILTERS, NO_NORMALISERS, Cassette, Filters, Normalisers
+from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.errors import Refusal
-from flag_harness.plugin.modes import RecordMode
+from flag_harness.errors import CassetteError, Refusal
+from flag_harness.matrix import Combination
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import RecordMode, is_recording_disabled, selected_record_mode
+from flag_harness.plugin.redact.normalisers import collect_normalisers
+from flag_harness.plugin.redact.secrets import collect_filters
+from flag_harness.plugin.run.age import max_age
+from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
+from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.cost_limit import COST_LIMIT, CostLimit
 from flag_harness.plugin.stash import AnswerSource
+from flag_harness.plugin.test.recorded_effects import recorded_effects
 from flag_harness.transports import ApiScope, SystemClock
+from flag_harness.transports.scope import BASE_URL
 from flag_harness.transports.virtual_time import ProjectNames, SharedClock
 from flag_harness.wire.timeline import Layer
 
-if TYPE_CHECKING:
-    from flag_harness.plugin.run.cost_limit import CostLimit
-
 UpstreamChoice = Literal["live", "simulator"]
+
+_ALLOWANCES = ("no_request", "unplayed", "misses", "network")
+"""The checks that a mark `harness_<name>` switches off."""
+_PROJECT_NAMES = pytest.StashKey[ProjectNames]()
+"""What the modules of the project have imported from `time`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ class TrafficPlan:
     is_recorded_now: Callable[[str], bool] = lambda case: False
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
-    cost_limit: "CostLimit | None" = None
+    cost_limit: CostLimit | None = None
     explain: Callable[[str], str | None] = lambda path: None
     project_names: ProjectNames | None = None
 
@@ -148,3 +165,75 @@ def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
         case=source.case,
         allowed=plan.allowed | {"unplayed"},
     )
+
+
+def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
+    """Return the plan of a test, from the options, its marks and the configuration."""
+    node: pytest.Item = request.node
+    plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
+    return replace(plan, project_names=_project_names(node))
+
+
+def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
+    """Return the plan of a fixture of wide scope, from the options, the marks of its scope and the configuration."""
+    test: pytest.FixtureRequest = request._pyfuncitem._request
+    scope: pytest.Item = request.node
+    scenarios = test.getfixturevalue("harness_scenarios") if scope.get_closest_marker("scenario") else Path()
+    plan = _make_plan(test, scope, path, scenarios, case=case, combination="")
+    return replace(plan, allowed=plan.allowed | {"no_request"})
+
+
+def _make_plan(
+    request: pytest.FixtureRequest, scope: pytest.Item, path: Path, scenarios: Path, *, case: str, combination: str
+) -> TrafficPlan:
+    """Return the plan of the test of `request`, or of a fixture with the marks of `scope` that is set up for it."""
+    config, node = request.config, request.node
+    scenario = scope.get_closest_marker("scenario")
+    recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
+    mode, disabled = selected_record_mode(config), is_recording_disabled(config)
+    command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
+    upstream = config.getoption("--harness-upstream")
+    return TrafficPlan(
+        path=path,
+        mode=mode,
+        cassette=_load_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
+        blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
+        is_gone=config.stash[CLAIM_TRACKER].is_gone,
+        is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
+        max_age_limit=limit and limit.limit,
+        cost_limit=config.stash[COST_LIMIT],
+        explain=recorded_effects(config, path.parent).flag_that_changes,
+        disabled=disabled,
+        upstream=upstream,
+        scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
+        case=case,
+        combination=combination,
+        command=command,
+        scope=make_scope(config),
+        filters=collect_filters(request),
+        normalisers=collect_normalisers(request),
+        kept_headers=config.stash[CONFIG].headers.get("keep", ()),
+        allowed=frozenset(name for name in _ALLOWANCES if scope.get_closest_marker(f"harness_{name}")),
+    )
+
+
+def _load_or_fail(path: Path, mode: RecordMode, disabled: bool, node: pytest.Item, command: str) -> Cassette | None:
+    try:
+        return load_cassette(path, mode, disabled)
+    except CassetteError as error:
+        is_shared = not path.name.startswith(FIXTURE_PREFIX) and path != default_cassette_path(node)
+        shared = "\nOther tests may have recorded in it: record those anew, too." if is_shared else ""
+        raise pytest.fail.Exception(f"{error}\nTo record it anew: {command}{shared}", pytrace=False) from None
+
+
+def make_scope(config: pytest.Config) -> ApiScope:
+    """Return the hosts of the API, and what else tests may reach."""
+    settings = config.stash[CONFIG]
+    return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
+
+
+def _project_names(node: pytest.Item) -> ProjectNames | None:
+    """Return the names to make virtual, or None if time is real for the code under test."""
+    if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
+        return None
+    return node.config.stash.setdefault(_PROJECT_NAMES, ProjectNames(node.config.rootpath))

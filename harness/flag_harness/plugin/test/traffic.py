@@ -1,19 +1,19 @@
 """`CassetteTraffic`, the object behind the fixture `cassette`: answers, records and checks a test's requests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.errors import CassetteError, Refusal, ScenarioMiss
+from flag_harness.errors import CassetteError, NetworkRefused, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
+from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure, own_refusals
 from flag_harness.plugin.test.requeueing import make_requeueing_layer
 from flag_harness.plugin.test.saving import refuse_recording, save_recording
 from flag_harness.transports import (
@@ -21,11 +21,11 @@ from flag_harness.transports import (
     SIMULATING,
     async_http_client,
     http_client,
-    intercept_clients,
     live_async_http_client,
     live_http_client,
     refuse_network,
 )
+from flag_harness.transports.interception.intercept import Route, route_clients
 from flag_harness.transports.virtual_time import joining_layers, share_clock
 from flag_harness.wire.timeline import Layer, Request, Response, Upstream
 from flag_harness.wire.traffic_log import TrafficLog
@@ -57,8 +57,15 @@ class CassetteTraffic:
     `http_client()` and `async_http_client()` make clients for code that takes one. The other names serve the plugin.
     """
 
-    def __init__(self, plan: TrafficPlan, *faults: Fault, everywhere: Sequence[Fault] = ()) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        plan: TrafficPlan,
+        *faults: Fault,
+        everywhere: Sequence[Fault] = (),
+        check: Layer = lambda request: None,
+        make_network_failure: Callable[[str], NetworkRefused] = NetworkFailure,
+    ) -> None:
+        self.plan, self._make_network_failure = plan, make_network_failure
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
@@ -66,7 +73,7 @@ class CassetteTraffic:
         self._log = ExchangeLog(self._tap)
         self.mask = TrafficMask(plan.filters, self._tap)
         self._replay = self._make_replay() if plan.is_playing else None
-        self._layers: tuple[Layer, ...] = (*joining_layers(self.clock), self._tap, *self._fault_layers())
+        self._layers: tuple[Layer, ...] = (check, *joining_layers(self.clock), self._tap, *self._fault_layers())
         self._simulator = (
             _make_simulator(plan, self.clock) if plan.upstream == "simulator" and plan.can_reach_upstream else None
         )
@@ -93,17 +100,18 @@ class CassetteTraffic:
         return [make_requeueing_layer(fault, replay) if replay else fault for fault in self._faults]
 
     @contextmanager
-    def open(self) -> Iterator["CassetteTraffic"]:
-        """Answer requests inside the context."""
+    def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
+        """Answer requests inside the context, if `is_own` returns True for them."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.allowed:
                 doing = SIMULATING if self.plan.can_reach_upstream else REPLAYING
-                self._network_refusals = stack.enter_context(refuse_network(doing, NetworkFailure, self.plan.scope))
+                self._network_refusals = stack.enter_context(
+                    refuse_network(doing, self._make_network_failure, self.plan.scope)
+                )
             stack.enter_context(patch_refused_keywords(*self._faults))
-            interception = intercept_clients(
-                self._local_upstream, *self._all_layers, clock=self.clock, scope=self.plan.scope
-            )
+            route = self.route
+            interception = route_clients(lambda http_request: route if is_own(http_request) else None, self.plan.scope)
             stack.enter_context(interception)
             stack.enter_context(share_clock(self.clock, self.plan.project_names))
             yield self
@@ -114,6 +122,11 @@ class CassetteTraffic:
         if self.plan.is_recording:
             return self._simulator
         return self._replay or self._simulator
+
+    @property
+    def route(self) -> Route:
+        """Who answers the clients that the code under test makes itself."""
+        return Route(self._local_upstream, self._all_layers, self.clock)
 
     @property
     def upstream_and_layers(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
@@ -240,7 +253,7 @@ class CassetteTraffic:
         misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
         unmatched = self._simulator.unmatched if self._simulator else []
         missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {request.message}") for request in unmatched]
-        return [*misses, *missing, *self._unsent_refusals, *self._network_refusals]
+        return [*misses, *missing, *self._unsent_refusals, *own_refusals(self._network_refusals)]
 
     def problems(self) -> list[str]:
         """Return why a test that passed must fail nevertheless, apart from its refusals.

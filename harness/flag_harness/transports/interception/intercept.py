@@ -3,11 +3,13 @@
 import importlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from flag_harness.clock import Clock
 from flag_harness.transports.clients import sdk_http_library
@@ -24,6 +26,19 @@ _OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aioh
 """Modules with an `AiohttpTransport`; intercepted if they are imported before interception begins."""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers a request: an upstream, or the network if it is `None`, behind layers, on a clock."""
+
+    upstream: Upstream | None
+    layers: tuple[Layer, ...]
+    clock: Clock
+
+
+ChooseRoute: TypeAlias = Callable[[Any], Route | None]
+"""Returns the route of a client's request, or None to leave the request alone."""
+
+
 @contextmanager
 def intercept_clients(
     upstream: Upstream | None, *layers: Layer, clock: Clock, scope: ApiScope | None = None
@@ -33,13 +48,31 @@ def intercept_clients(
     Transports over aiohttp are included, and with a `scope`, transports of the client's own that wrap no other. If
     `upstream` is `None`, requests go to the network, through the layers. Requests outside `scope` are left alone.
     """
+    route = Route(upstream, layers, clock)
+    with route_clients(lambda http_request: route, scope):
+        yield
+
+
+@contextmanager
+def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> Iterator[None]:
+    """Answer requests as `intercept_clients` does, each by the route that `choose_route` returns as it is sent.
+
+    A request is left alone if that is `None`. An error of `choose_route` is raised to the client.
+    """
+    is_open = True
     with ExitStack() as patches:
         for http in _libraries():
-            interception = _Interception(http, upstream, layers, clock, scope, patches)
+            # another patch may keep a reference to this one, so it must do nothing after the end
+            interception = _Interception(
+                http, lambda request: choose_route(request) if is_open else None, scope, patches
+            )
             interception.patch_real_transports()
             if scope is not None:
                 interception.watch_clients()
-        yield
+        try:
+            yield
+        finally:
+            is_open = False
 
 
 def load_http_libraries() -> None:
@@ -47,6 +80,11 @@ def load_http_libraries() -> None:
     for name in _NAMES:
         with suppress(ImportError):
             importlib.import_module(name)
+
+
+def loaded_libraries() -> frozenset[str]:
+    """Return the names of the modules that interception would patch now."""
+    return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
 
 
 def _libraries() -> list[ModuleType]:
@@ -66,16 +104,8 @@ def _aiohttp_transports(http: Any) -> list[Any]:
 class _Interception:
     """The patches of one HTTP library."""
 
-    def __init__(
-        self,
-        http: Any,
-        upstream: Upstream | None,
-        layers: tuple[Layer, ...],
-        clock: Clock,
-        scope: ApiScope | None,
-        patches: ExitStack,
-    ) -> None:
-        self._http, self._upstream, self._layers, self._clock = http, upstream, layers, clock
+    def __init__(self, http: Any, choose_route: ChooseRoute, scope: ApiScope | None, patches: ExitStack) -> None:
+        self._http, self._choose_route = http, choose_route
         self._scope, self._patches = scope, patches
         self._patched: set[Any] = set()
         self._lock = threading.Lock()
@@ -123,21 +153,40 @@ class _Interception:
 
     def _wrap_sync(self, send: Any, is_ours: Any) -> Any:
         def handle_request(real: Any, request: Any) -> Any:
-            return self._make_transport(send, real).handle_request(request) if is_ours(request) else send(real, request)
+            if not is_ours(request) or (route := self._choose_route(request)) is None:
+                return send(real, request)
+            return self._make_transport(route, send, real).handle_request(request)
 
         return handle_request
 
     def _wrap_async(self, send: Any, is_ours: Any) -> Any:
         async def handle_async_request(real: Any, request: Any) -> Any:
-            if not is_ours(request):
+            if not is_ours(request) or (route := self._choose_route(request)) is None:
                 return await send(real, request)
-            return await self._make_transport(send, real).handle_async_request(request)
+            return await self._make_transport(route, send, real).handle_async_request(request)
 
         return handle_async_request
 
-    def _make_transport(self, send: Any, real: Any) -> Any:
-        upstream = self._real_transport(send, real) if self._upstream is None else self._upstream
-        return self._transport(upstream, *self._layers, clock=self._clock)
+    def _make_transport(self, route: Route, send: Any, real: Any) -> Any:
+        upstream = self._real_transport(send, real) if route.upstream is None else route.upstream
+        return self._transport(upstream, *route.layers, clock=route.clock)
+
+
+_IS_ROUTED: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=False)
+
+
+def is_routed() -> bool:
+    """Return whether the request that is being sent has passed an interception on its way to the network."""
+    return _IS_ROUTED.get()
+
+
+@contextmanager
+def _mark_routed() -> Iterator[None]:
+    token = _IS_ROUTED.set(True)
+    try:
+        yield
+    finally:
+        _IS_ROUTED.reset(token)
 
 
 def _accept_all(http_request: object) -> bool:
@@ -153,9 +202,11 @@ def _real_transport_class(http: Any) -> type[Any]:
             self._send, self._real = send, real
 
         def handle_request(self, request: Any) -> Any:
-            return self._send(self._real, request)
+            with _mark_routed():
+                return self._send(self._real, request)
 
         async def handle_async_request(self, request: Any) -> Any:
-            return await self._send(self._real, request)
+            with _mark_routed():
+                return await self._send(self._real, request)
 
     return RealTransport

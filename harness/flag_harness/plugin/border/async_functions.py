@@ -1,0 +1,101 @@
+"""Runs coroutines of tests and fixtures as their owner: plugins may run them in a task that an earlier test created."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import MethodType
+from typing import Any
+from unittest import TestCase
+
+import pytest
+
+from flag_harness.owner import Owner, SubmittedWork, run_as
+
+
+@contextmanager
+def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
+    """Run the coroutine of a test as `owner`, and register the tasks that it leaves behind; leave other tests alone."""
+    if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
+        yield
+        return
+    if item.cls is not None and issubclass(item.cls, TestCase):
+        yield
+        return
+    original = item.obj
+
+    @functools.wraps(original)
+    async def run(*arguments: Any, **options: Any) -> Any:
+        before = _tasks()
+        with run_as(owner):
+            try:
+                return await original(*arguments, **options)
+            finally:
+                for task in _tasks() - before:
+                    _add_task(owner, task)
+
+    item.obj = run
+    try:
+        yield
+    finally:
+        item.obj = original
+
+
+@contextmanager
+def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
+    """Run the coroutines of an async fixture as `owner`; leave other fixtures alone."""
+    original: Any = fixturedef.func
+    function = getattr(original, "__func__", original)
+    if inspect.isasyncgenfunction(function):
+        wrapped = _wrap_generator(owner, function)
+    elif inspect.iscoroutinefunction(function):
+        wrapped = _wrap_coroutine(owner, function)
+    else:
+        yield
+        return
+    definition: Any = fixturedef
+    definition.func = MethodType(wrapped, original.__self__) if function is not original else wrapped
+    try:
+        yield
+    finally:
+        definition.func = original
+
+
+def _wrap_coroutine(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def run(*arguments: Any, **options: Any) -> Any:
+        with run_as(owner):
+            return await function(*arguments, **options)
+
+    return run
+
+
+def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def run(*arguments: Any, **options: Any) -> Any:
+        generator = function(*arguments, **options)
+        with run_as(owner):
+            value = await anext(generator)
+        yield value
+        with run_as(owner), suppress(StopAsyncIteration):
+            await anext(generator)
+            yield None  # the fixture yields twice: let its plugin complain, as it would without this wrapper
+
+    return run
+
+
+def _tasks() -> set[Any]:
+    """Return the unfinished tasks of the running loop; empty under trio."""
+    try:
+        return set(asyncio.all_tasks())
+    except RuntimeError:
+        return set()
+
+
+def _add_task(owner: Owner, task: Any) -> None:
+    def is_running() -> bool:
+        return not task.done() and not task.get_loop().is_closed()
+
+    owner.add_work(task, SubmittedWork(f"the task {task.get_name()!r}", is_running))
+    task.add_done_callback(owner.remove_work)

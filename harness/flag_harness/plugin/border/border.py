@@ -1,0 +1,250 @@
+"""The border around the tests that use the harness: every request inside belongs to one test or fixture.
+
+Nothing is patched before the first such test. The patches are removed as soon as a test that does not use the harness
+follows and nothing is left running, because such a test must find everything as it would be without the plugin.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.errors import LateRequest
+from flag_harness.owner import Owner, current_owner, set_owner
+from flag_harness.plugin.border.async_functions import run_test_as
+from flag_harness.plugin.border.late_work import LateWork, late_message, left_message
+from flag_harness.plugin.border.offline import is_offline, offline_environment
+from flag_harness.plugin.stash import TRAFFIC
+from flag_harness.plugin.test.refusals import LateNetworkFailure, NetworkFailure
+from flag_harness.wire.timeline import Request
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.border.wide_fixtures import WideFixture
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.transports.interception.intercept import Route
+
+EXIT_PATIENCE_SECONDS = 5.0
+"""How long the end of the run waits for threads for which the interpreter would wait anyway."""
+_CHECK_SECONDS = 0.01
+_OWNER = pytest.StashKey[Owner]()
+"""The owner of what a test item sends."""
+_ENVIRONMENT = pytest.StashKey[AbstractContextManager[None]]()
+"""Puts back the key and the address of the API after a test."""
+
+
+def uses_harness(item: pytest.Item | None) -> bool:
+    """Return True if the requests of a test are answered by its cassette, the simulator or the live API."""
+    return item is not None and "harness_cassette" in getattr(item, "fixturenames", ())
+
+
+class Border:
+    """Answers or refuses each request by its owner."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.late = LateWork()
+        self.has_test = False
+        """True between the beginning of the setup and the end of the teardown of any test."""
+        self.fixtures: dict[Owner, WideFixture] = {}
+        """The fixtures of wide scope that are set up."""
+        self._items: dict[Owner, pytest.Item] = {}
+        self._active: list[Owner] = []
+        self._unfinished: list[Owner] = []
+        self._patches: ExitStack | None = None
+        self._libraries: frozenset[str] = frozenset()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Make the test the owner of what is sent until its teardown has ended."""
+        self.has_test = True
+        if uses_harness(item):
+            self.begin_test(item)
+        yield
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Make the test the owner of what its coroutine sends, whichever task of a plugin runs it."""
+        owner = item.stash.get(_OWNER, None)
+        if owner is None:
+            yield
+        else:
+            with run_test_as(owner, item):
+                yield
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+        """End the test; refuse what it sends from now on."""
+        try:
+            yield
+        finally:
+            if _OWNER in item.stash:
+                self._end_test(item)
+            self.has_test = False
+            if not uses_harness(nextitem):
+                self.remove_idle_patches()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach what was late so far to the report, on whichever worker it is made."""
+        report = yield
+        self.late.attach(report)
+        return report
+
+    def await_exit(self) -> None:
+        """Wait for the work for which the interpreter would wait anyway, to learn what it sends."""
+        deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
+        while time.monotonic() < deadline and any(
+            work.delays_exit for owner in self._unfinished for work in owner.running_work
+        ):
+            time.sleep(_CHECK_SECONDS)
+        self.remove_idle_patches()
+
+    def begin_test(self, item: pytest.Item) -> None:
+        """Make a test the owner of what is sent from now on, unless it is that already."""
+        if _OWNER in item.stash:
+            return
+        self.patch()
+        owner = item.stash[_OWNER] = Owner(item.nodeid)
+        item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))
+        item.stash[_ENVIRONMENT].__enter__()
+        self._items[owner] = item
+        self._active.append(owner)
+        set_owner(owner)
+
+    def _end_test(self, item: pytest.Item) -> None:
+        owner = item.stash[_OWNER]
+        item.stash[_ENVIRONMENT].__exit__(None, None, None)
+        del item.stash[_OWNER], item.stash[_ENVIRONMENT], self._items[owner]
+        set_owner(None)
+        self._active.remove(owner)
+        traffic = item.stash.get(TRAFFIC, None)
+        self.end(owner, is_recording=traffic is not None and traffic.plan.is_recording)
+
+    def begin(self, owner: Owner) -> None:
+        """Begin the setup or the teardown of a fixture: what is sent by code of unknown owner belongs to it."""
+        self.patch()
+        owner.is_active = True
+        self._active.append(owner)
+
+    def pause(self, owner: Owner) -> None:
+        """End what `begin` began."""
+        owner.is_active = False
+        self._active.remove(owner)
+
+    def end(self, owner: Owner, *, is_recording: bool) -> None:
+        """Refuse what the owner sends from now on. If it was recorded, note what it left running."""
+        owner.end()
+        if left := owner.running_work:
+            self._unfinished.append(owner)
+            if is_recording:
+                self.late.left.append((owner.name, left_message(owner.name, left)))
+
+    def patch(self) -> None:
+        """Patch threads, pools and clients, unless that is done for all libraries that are loaded now."""
+        from flag_harness.transports.interception.intercept import loaded_libraries, route_clients
+        from flag_harness.transports.interception.submitted_work import follow_submitted_work
+
+        if self._patches is not None and (self._active or self._libraries == loaded_libraries()):
+            return
+        self._close_patches()
+        from flag_harness.plugin.test.plan import make_scope
+
+        self._patches = ExitStack()
+        self._patches.enter_context(follow_submitted_work())
+        self._patches.enter_context(route_clients(self._choose_route, make_scope(self.config)))
+        self._libraries = loaded_libraries()
+
+    def remove_idle_patches(self) -> None:
+        """Remove the patches if no test or fixture that used the harness has left anything running."""
+        self._unfinished = [owner for owner in self._unfinished if owner.running_work]
+        if not (self._active or self._unfinished or any(owner.running_work for owner in self.fixtures)):
+            self._close_patches()
+
+    def _close_patches(self) -> None:
+        if self._patches is not None:
+            self._patches.close()
+            self._patches = None
+
+    def responsible_owner(self) -> Owner | None:
+        """Return the owner of what the running code sends, or None if it is unknown.
+
+        The threads and tasks that a fixture of a wide scope keeps work for the test that runs.
+        """
+        owner = current_owner()
+        if owner is not None and owner.is_shared and not owner.is_active and self._active:
+            return self._active[-1]
+        return owner
+
+    def check(self, request: Any) -> Owner | None:
+        """Return the owner of a request. Raise `LateRequest` if it has ended."""
+        owner = self.responsible_owner()
+        if owner is not None and owner.has_ended:
+            sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
+            raise LateRequest(self._note_late(owner, sent))
+        return owner
+
+    def make_network_failure(self, message: str) -> NetworkFailure:
+        """Return the error for an attempt to reach the network, reported against the owner if that has ended."""
+        owner = self.responsible_owner()
+        if owner is None or not owner.has_ended:
+            return NetworkFailure(message)
+        return LateNetworkFailure(self._note_late(owner, f"An attempt to reach the network ({message})"))
+
+    def _note_late(self, owner: Owner, what: str) -> str:
+        message = late_message(owner.name, what, _name_sender())
+        self.late.refused.append((owner.name, message))
+        return message
+
+    def refuse_late(self, request: Any) -> None:
+        """Raise `LateRequest` if the owner of a request has ended. A layer, for clients that the traffic has made."""
+        self.check(request)
+
+    def belongs_to(self, owner: Owner, request: Any) -> bool:
+        """Return whether `owner` must answer a request: it is its own, or nobody else's."""
+        return self.check(request) in (None, owner, owner.jobs)
+
+    def owner_of(self, item: pytest.Item) -> Owner:
+        """Return the owner of what a test sends."""
+        self.begin_test(item)
+        return item.stash[_OWNER]
+
+    def _choose_route(self, http_request: Any) -> "Route | None":
+        """Return who answers what the traffic of no open fixture has answered."""
+        from flag_harness.transports.interception.intercept import is_routed
+
+        owner = None if is_routed() else self.check(http_request)
+        if owner is None:
+            return None
+        try:
+            traffic = self._find_traffic(owner)
+        except Exception as error:  # clients would take it for a broken connection, and retry
+            raise pytest.fail.Exception(str(error)) from error
+        return traffic.route if traffic else None
+
+    def _find_traffic(self, owner: Owner) -> "CassetteTraffic | None":
+        item = self._items.get(owner)
+        if item is None:
+            found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]
+            return found[0].find_traffic() if found else None
+        if TRAFFIC not in item.stash:  # a fixture that comes before the cassette sends already
+            item._request.getfixturevalue("harness_cassette")  # type: ignore[attr-defined]
+        return item.stash[TRAFFIC]
+
+
+def _name_sender() -> str:
+    """Return what a message calls the thread or task that runs now."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return f"the task {task.get_name()!r}" if task else f"the thread {threading.current_thread().name!r}"
+
+
+BORDER = pytest.StashKey[Border]()
+"""The border of the run."""

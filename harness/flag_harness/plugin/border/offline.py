@@ -1,0 +1,50 @@
+"""The environment of code whose requests are answered without the API."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+
+OFFLINE_KEY = "offline"
+"""The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
+
+OFFLINE_ENVIRONMENT = {
+    "ANTHROPIC_API_KEY": OFFLINE_KEY,
+    "ANTHROPIC_AUTH_TOKEN": None,
+    "ANTHROPIC_BASE_URL": None,
+    "ANTHROPIC_CUSTOM_HEADERS": None,  # the SDK adds them to every request
+}
+
+
+def is_offline(config: pytest.Config) -> bool:
+    """Return True if no request of the run can reach the live API."""
+    if config.getoption("--harness-upstream") == "simulator":
+        return True
+    return selected_record_mode(config) == "none" and not is_recording_disabled(config)
+
+
+@contextmanager
+def offline_environment(applies: bool) -> Iterator[None]:
+    """Take the API's key and address out of the environment, if `applies`; afterwards put back what was there.
+
+    A variable that the code inside sets to a value of its own keeps that value.
+    """
+    before = {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT if applies}
+    for name in before:
+        _set(name, OFFLINE_ENVIRONMENT[name])
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if os.environ.get(name) == OFFLINE_ENVIRONMENT[name]:
+                _set(name, value)
+
+
+def _set(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,189 @@
+"""Fixtures of a wider scope than one test: what their setup and teardown send has a cassette of its own."""
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.errors import CassetteError
+from flag_harness.owner import Owner, current_owner, run_as
+from flag_harness.plugin.border.async_functions import run_fixture_as
+from flag_harness.plugin.border.border import Border, uses_harness
+from flag_harness.plugin.border.offline import is_offline, offline_environment
+from flag_harness.plugin.modes import selected_record_mode
+from flag_harness.plugin.redact.secrets import mask_logs, mask_report
+from flag_harness.plugin.run.cassette_paths import fixture_case, fixture_cassette_path, wide_fixtures
+from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.misses import encode_misses
+from flag_harness.plugin.test.refusals import FixtureFailure, own_refusals
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.test.plan import TrafficPlan
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+
+_LIBRARIES = ("_pytest.", "anyio.", "flag_harness.", "hypothesis.", "pytest_asyncio.", "xdist.")
+"""The packages whose fixtures send nothing to the API."""
+
+
+class WideFixtures:
+    """Guards the setup and teardown of the fixtures of wide scope that tests with a cassette use."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+        self._guarded: set[int] | None = None
+        self._fixtures_of_phase: list[WideFixture] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Set up a fixture as its owner: the test, or itself if many tests use it."""
+        if fixturedef.scope == "function" or not self._is_guarded(fixturedef, request):
+            owner = current_owner() if fixturedef.scope == "function" else None
+            if owner is current_owner() is None:
+                return (yield)
+            with run_as(owner), run_fixture_as(owner, fixturedef):
+                return (yield)
+        fixture = WideFixture(self._border, fixturedef, request)
+        self._fixtures_of_phase.append(fixture)
+        fixturedef.addfinalizer(fixture.finish)  # the first one runs last
+        with fixture.set_up(), run_fixture_as(fixture.owner, fixturedef):
+            value = yield
+        fixturedef.addfinalizer(lambda: self._fixtures_of_phase.append(fixture))
+        fixturedef.addfinalizer(fixture.begin_phase)
+        return value
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the misses of the fixtures that were set up or torn down in this phase."""
+        report = yield
+        failure = str(call.excinfo.value) if call.excinfo else ""
+        for fixture in self._fixtures_of_phase:
+            if (traffic := fixture.traffic) is None:
+                continue
+            if (misses := encode_misses(item, traffic, failure, 0)) and not getattr(report, "flag_harness_misses", ""):
+                report.flag_harness_misses = misses  # type: ignore[attr-defined]
+            mask_report(report, traffic.mask)
+        self._fixtures_of_phase.clear()
+        return report
+
+    def _is_guarded(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
+        """Return True if the code of a fixture is the project's, and a test that uses the harness uses it."""
+        if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_LIBRARIES):
+            return False
+        if uses_harness(getattr(request, "_pyfuncitem", None)):
+            return True
+        if self._guarded is None:
+            items = [item for item in request.session.items if uses_harness(item)]
+            self._guarded = {id(one) for item in items for one in wide_fixtures(item)}
+        return id(fixturedef) in self._guarded
+
+
+class WideFixture:
+    """One setup of a fixture, until its teardown. Its traffic is made for the first request, since most send none."""
+
+    def __init__(self, border: Border, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
+        parameter: Any = request
+        self.path = fixture_cassette_path(
+            fixturedef, request.node, getattr(parameter, "param", None), getattr(parameter, "param_index", 0)
+        )
+        self._case = fixture_case(fixturedef, request.node, self.path)
+        self.owner = Owner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
+        self.traffic: CassetteTraffic | None = None
+        self._plan: TrafficPlan | None = None
+        self._network_refusals: list[Any] = []
+        self._border, self._request = border, request
+        self._lock = threading.RLock()
+        self._phase, self._is_set_up = ExitStack(), False
+        border.fixtures[self.owner] = self
+        request.config.stash[CLAIM_TRACKER].claim(request.node, self.path)
+
+    def find_traffic(self) -> "CassetteTraffic":
+        """Return the traffic of the fixture; make it for the first request."""
+        with self._lock:
+            if self.traffic is None:
+                self.traffic = self._make_traffic()
+                self._phase.enter_context(mask_logs(self.traffic.mask))
+        return self.traffic
+
+    def _make_traffic(self) -> "CassetteTraffic":
+        from flag_harness.plugin.test.traffic import CassetteTraffic
+
+        traffic = CassetteTraffic(self._plan or self._make_plan(), check=self._border.refuse_late)
+        if self._is_set_up:
+            traffic.mark_test_end()
+        return traffic
+
+    def _make_plan(self) -> "TrafficPlan":
+        """Return the plan. It takes the filters of the test that is being set up, so it cannot be made later."""
+        from flag_harness.plugin.test.plan import make_fixture_plan
+
+        return make_fixture_plan(self._request, self.path, self._case)
+
+    @contextmanager
+    def set_up(self) -> Iterator[None]:
+        """Answer what the setup sends. Fail if something was refused, even if the setup has swallowed that."""
+        self.begin_phase()
+        try:
+            yield
+        finally:
+            self._phase.close()
+        self._fail_on(self._refusals())
+        self._is_set_up = True
+        if self.traffic is None:
+            self._plan = self._make_plan()
+        else:
+            self.traffic.mark_test_end()
+
+    def begin_phase(self) -> None:
+        """Answer what the code of the fixture sends from now on, and refuse the network to it."""
+        config, owner = self._request.config, self.owner
+        self._border.begin(owner)
+        self._phase.callback(self._border.pause, owner)
+        self._phase.enter_context(run_as(owner))
+        self._phase.enter_context(offline_environment(is_offline(config)))
+        if is_offline(config) and not self._request.node.get_closest_marker("harness_network"):
+            self._network_refusals = self._phase.enter_context(self._refuse_network())
+
+    def _refuse_network(self) -> "AbstractContextManager[list[Any]]":
+        from flag_harness.plugin.test.plan import make_scope
+        from flag_harness.transports import REPLAYING, SIMULATING, refuse_network
+
+        config = self._request.config
+        doing = REPLAYING if selected_record_mode(config) == "none" else SIMULATING
+        return refuse_network(doing, self._border.make_network_failure, make_scope(config))
+
+    def finish(self) -> None:
+        """Save what the fixture has recorded, after its last finalizer. Fail if its traffic has problems."""
+        self._phase.close()
+        if self._plan is not None and self._plan.cassette is not None and self.traffic is None:
+            self.traffic = self._make_traffic()
+        traffic = self.traffic
+        self._border.end(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
+        del self._border.fixtures[self.owner]
+        if not self._is_set_up:
+            return
+        self._fail_on([*self._refusals(), *(traffic.problems() if traffic else ())])
+        try:
+            if traffic is not None:
+                traffic.save()
+        except CassetteError as error:
+            self._fail_on([str(error)])
+
+    def _refusals(self) -> list[str]:
+        return [
+            *map(str, own_refusals(self._network_refusals)),
+            *map(str, self.traffic.refusals() if self.traffic else ()),
+        ]
+
+    def _fail_on(self, problems: list[str]) -> None:
+        if not problems:
+            return
+        text = "\n\n".join(dict.fromkeys(problems))
+        if self._border.has_test:
+            raise FixtureFailure(text)
+        self._border.late.refused.append((self.owner.name, text))  # the run was stopped; there is no test to fail

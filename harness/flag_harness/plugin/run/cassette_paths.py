@@ -1,0 +1,89 @@
+"""Where the cassettes of tests and of fixtures of wide scope are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
+
+FIXTURE_PREFIX = "fixture-"
+"""The first part of the name of a fixture's cassette; no name of a test begins with it."""
+
+
+def default_cassette_path(item: pytest.Item) -> Path:
+    """Return the default path of a test's cassette: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
+
+    If only a file with the name that pytest-recording would choose exists, which `flag-harness cassette import` keeps,
+    return the path of that file.
+    """
+    config = item.config
+    module = item.path.with_suffix("")
+    parts = module.relative_to(config.rootpath).parts if module.is_relative_to(config.rootpath) else (module.name,)
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    callspec = getattr(item, "callspec", None)
+    parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
+    name = cassette_name(classes, getattr(item, "originalname", None) or item.name, parameters, indices)
+    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
+    own, imported = folder / f"{name}.json", folder / f"{_vcr_cassette_name(item)}.json"
+    return imported if imported.exists() and not own.exists() else own
+
+
+def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value: Any = None, index: int = 0) -> Path:
+    """Return the path of the cassette of a fixture of wide scope: `<recordings>/<where>/fixture-<name>[<value>].json`.
+
+    `node` is the scope of one setup: a class, module or package; that of the session has the place of the definition.
+    """
+    config: pytest.Config = node.config
+    classes: list[str] = []
+    if isinstance(node, pytest.Session):
+        file, *classes = fixturedef.baseid.split("::")
+        module = Path(file).with_suffix("") if file.endswith(".py") else Path(file, "conftest")
+    else:
+        # a class scope is the test itself if it stands in no class
+        classes = [parent.name for parent in node.listchain() if isinstance(parent, (pytest.Class, pytest.Item))]
+        path = node.path.with_suffix("")
+        module = path.relative_to(config.rootpath) if path.is_relative_to(config.rootpath) else Path(path.name)
+    name = cassette_name(
+        [], f"{FIXTURE_PREFIX}{fixturedef.argname}", {} if value is None else {"param": value}, {"param": index}
+    )
+    folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, module.parts))
+    return folder / f"{'.'.join([*map(slug, classes), name])}.json"
+
+
+def fixture_case(fixturedef: "pytest.FixtureDef[Any]", node: Any, path: Path) -> str:
+    """Return the name of a fixture in its cassette, like the node id of a test: `tests/conftest.py::fixture-wide`."""
+    file = (fixturedef.baseid if isinstance(node, pytest.Session) else node.nodeid).partition("::")[0]
+    return f"{file if file.endswith('.py') else Path(file, 'conftest.py').as_posix()}::{path.stem}"
+
+
+def wide_fixtures(item: pytest.Item) -> "Iterator[pytest.FixtureDef[Any]]":
+    """Yield the definitions of the fixtures of wide scope that a test uses."""
+    known = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    for name in item.fixturenames:  # type: ignore[attr-defined]
+        yield from (one for one in known.get(name, ()) if one.scope != "function")
+
+
+def fixture_cassette_paths(item: pytest.Item) -> Iterator[Path]:
+    """Yield the paths of the cassettes that the wide fixtures of a test would have."""
+    callspec = getattr(item, "callspec", None)
+    for fixturedef in wide_fixtures(item):
+        name = fixturedef.argname
+        value, index = (callspec.params.get(name), callspec.indices.get(name, 0)) if callspec else (None, 0)
+        for node in _scope_nodes(item, fixturedef.scope):
+            yield fixture_cassette_path(fixturedef, node, value, index)
+
+
+def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
+    """Yield the nodes that a fixture of this scope may be set up for; several only if packages are nested."""
+    if scope == "class":
+        yield item.getparent(pytest.Class) or item
+        return
+    kind = {"session": pytest.Session, "package": pytest.Package, "module": pytest.Module}[scope]
+    yield from (node for node in item.listchain() if isinstance(node, kind))
+
+
+def _vcr_cassette_name(item: pytest.Item) -> str:
+    return shorten_vcr_name(vcr_name(getattr(item, "cls", None), item.name), ".json")

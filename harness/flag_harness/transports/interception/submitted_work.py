@@ -1,0 +1,85 @@
+"""Gives threads and pool jobs the owner of the code that submitted them."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from flag_harness.errors import LateRequest
+from flag_harness.owner import Owner, SubmittedWork, current_owner, run_as
+from flag_harness.transports.patch import replace_attribute
+
+
+@contextmanager
+def follow_submitted_work() -> Iterator[None]:
+    """Let each thread and each job of a thread pool belong to the owner whose code started or submitted it.
+
+    Threads that pools keep for their jobs have no owner; their jobs do. Nothing changes for code without an owner.
+    """
+    with (
+        replace_attribute(threading.Thread, "start", _make_start(threading.Thread.start)),
+        replace_attribute(ThreadPoolExecutor, "submit", _make_submit(ThreadPoolExecutor.submit)),
+    ):
+        yield
+
+
+def _make_start(original: Any) -> Any:
+    def start(thread: threading.Thread) -> Any:
+        owner = current_owner()
+        if owner is None or thread.ident is not None:
+            return original(thread)
+        owner = owner.jobs if isinstance(thread, threading.Timer) else owner
+        run = thread.run
+
+        def run_owned() -> None:
+            try:
+                with run_as(owner):
+                    run()
+            except LateRequest:
+                pass  # reported against the owner; here it would be a warning about the test that runs now
+            finally:
+                owner.remove_work(thread)
+                vars(thread).pop("run", None)
+
+        thread.run = run_owned  # type: ignore[method-assign]
+        owner.add_work(thread, SubmittedWork(f"the thread {thread.name!r}", thread.is_alive, not thread.daemon))
+        try:
+            return original(thread)
+        except BaseException:
+            owner.remove_work(thread)
+            raise
+
+    return start
+
+
+def _make_submit(original: Any) -> Any:
+    def submit(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        owner = current_owner()
+        if owner is None or _runs_in_interpreters(pool):
+            return original(pool, function, *arguments, **options)
+        owner = owner.jobs
+
+        def job() -> Any:
+            with run_as(owner):
+                return function(*arguments, **options)
+
+        with run_as(None):  # the pool's threads serve others too
+            future = original(pool, job)
+        _add_job(owner, future, function)
+        return future
+
+    return submit
+
+
+def _add_job(owner: Owner, future: Any, function: Any) -> None:
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    owner.add_work(future, SubmittedWork(f"the pool job {name}()", lambda: not future.done(), delays_exit=True))
+    future.add_done_callback(owner.remove_work)
+
+
+def _runs_in_interpreters(pool: Any) -> bool:
+    """Return whether a pool sends its jobs to other interpreters, which take no closure."""
+    module = sys.modules.get("concurrent.futures.interpreter")
+    return module is not None and isinstance(pool, module.InterpreterPoolExecutor)

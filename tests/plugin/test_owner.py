@@ -1,0 +1,273 @@
+"""What a thread, a pool job or a task sends belongs to the test that submitted it, also after that test has ended."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flag_harness.cassette import Cassette
+
+QUIET = ("-q", *(f"-pno:{name}" for name in ("hypothesispytest", "respx")))
+RECORD = (*QUIET, "--record-mode=rewrite", "--harness-upstream=simulator")
+CONFIGURATION = """
+[tool.pytest.ini_options]
+asyncio_default_fixture_loop_scope = "function"
+
+[tool.flag-harness]
+time = "real"
+"""
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+HEAD = """
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import httpx2
+import pytest
+
+URL = "https://api.anthropic.com/v1/messages"
+HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+GO = threading.Event()
+
+def body(text):
+    return {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+
+def send(text):
+    return httpx2.post(URL, json=body(text), headers=HEADERS).raise_for_status()
+
+def send_late(text):
+    GO.wait(5)
+    send(text)
+
+async def send_async(text):
+    async with httpx2.AsyncClient() as client:
+        await client.post(URL, json=body(text), headers=HEADERS)
+
+@pytest.fixture(scope="session")
+def pool():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # the thread of the pool belongs to no test
+        yield pool
+"""
+SYNC_WAYS = {
+    "thread": "threading.Thread(target=send_late, args=['late']).start()",
+    "daemon": "threading.Thread(target=send_late, args=['late'], daemon=True).start()",
+    "timer": "threading.Timer(0, send_late, ['late']).start()",
+    "pool of a session fixture": "pool.submit(send_late, 'late')",
+    "pool of its own": "ThreadPoolExecutor(1).submit(send_late, 'late')",
+    "thread of a thread": "pool.submit(lambda: threading.Thread(target=send_late, args=['late']).start()).result()",
+    "loop in a thread": "threading.Thread(target=lambda: (GO.wait(5), asyncio.run(send_async('late')))).start()",
+}
+SYNC = """
+def test_a(cassette, pool):
+    send("a")
+    {way}
+
+def test_b(cassette, pool):
+    GO.set()
+    time.sleep(0.2)
+    send("b")
+"""
+ASYNC_WAYS = {
+    "task": "KEPT.append(asyncio.create_task(wait_and_send()))",
+    "to_thread": "KEPT.append(asyncio.ensure_future(asyncio.to_thread(send_late, 'late')))",
+    "executor": "KEPT.append(asyncio.get_running_loop().run_in_executor(None, send_late, 'late'))",
+    "anyio": "KEPT.append(asyncio.ensure_future(anyio.to_thread.run_sync(send_late, 'late')))",
+    "thread": "threading.Thread(target=send_late, args=['late']).start()",
+}
+ASYNC = """
+KEPT = []
+
+async def wait_and_send():
+    while not GO.is_set():
+        await asyncio.sleep(0.01)
+    await send_async("late")
+
+{mark}
+async def test_a(cassette, {more}):
+    await send_async("a")
+    {way}
+
+{mark}
+async def test_b(cassette, {more}):
+    GO.set()
+    await asyncio.sleep(0.2)
+    await send_async("b")
+
+@pytest.fixture(scope="module")
+def anyio_backend(): return "asyncio"
+
+@pytest.fixture(scope="module")
+async def resource(anyio_backend): yield 1
+"""
+ASYNCIO = {"mark": "@pytest.mark.asyncio(loop_scope='module')", "more": "pool"}
+ANYIO = {"mark": "@pytest.mark.anyio", "more": "resource"}
+REFUSED = "POST /v1/messages was refused: the "
+SENT_LATE = "sent it after test_it.py::test_a, which started it, had ended."
+
+
+def _prompts(project: Path) -> dict[str, list[str]]:
+    """What each recording holds."""
+    return {
+        path.stem: [one.value["messages"][0]["content"] for one in Cassette.load(path).interactions]
+        for path in project.rglob("recordings/**/*.json")
+    }
+
+
+def _run(project: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    project.makepyprojecttoml(CONFIGURATION)
+    project.makepyfile(test_it=HEAD + source)
+    return project.runpytest_subprocess(*options)
+
+
+@pytest.mark.parametrize("way", SYNC_WAYS.values(), ids=SYNC_WAYS)
+def test_what_a_test_sends_late_is_refused_and_fails_that_test(pytester: pytest.Pytester, way: str) -> None:
+    """It is in no recording, and the test that runs meanwhile passes, although warnings are errors."""
+    run = _run(pytester, SYNC.format(way=way), *RECORD, "-Werror")
+    run.assert_outcomes(passed=2, errors=1)
+    assert {"test_a": ["a"], "test_b": ["b"]} == _prompts(pytester.path)
+    run.stdout.fnmatch_lines(["*ERROR at teardown of test_a*", f"{REFUSED}*{SENT_LATE}"])
+    run.stdout.fnmatch_lines(["test_it.py::test_a was recorded, and left running: the *", "*1 failed, 1 passed; *"])
+    replay = pytester.runpytest_subprocess(*QUIET)
+    replay.assert_outcomes(passed=2, errors=1)
+    assert "left running" not in replay.stdout.str()
+
+
+@pytest.mark.parametrize("plugin", [ASYNCIO, ANYIO], ids=["asyncio", "anyio"])
+@pytest.mark.parametrize("way", ASYNC_WAYS.values(), ids=ASYNC_WAYS)
+def test_what_an_async_test_leaves_behind_belongs_to_it(
+    pytester: pytest.Pytester, way: str, plugin: dict[str, str]
+) -> None:
+    """On a loop that many tests share, whichever plugin runs it."""
+    run = _run(pytester, ASYNC.format(way=way, **plugin), *RECORD)
+    run.assert_outcomes(passed=2, errors=1)
+    assert {"test_a": ["a"], "test_b": ["b"]} == _prompts(pytester.path)
+    run.stdout.fnmatch_lines([f"{REFUSED}*{SENT_LATE}"])
+    run.stdout.fnmatch_lines(["test_it.py::test_a was recorded, and left running: the *"])
+
+
+AWAITED = """
+def test_a(cassette, pool):
+    send("a")
+    pool.submit(send, "job").result()
+    thread = threading.Thread(target=send, args=["thread"])
+    thread.start()
+    thread.join()
+
+async def gather():
+    await asyncio.gather(asyncio.create_task(send_async("task")), asyncio.to_thread(send, "to_thread"))
+
+def test_b(cassette, pool):
+    pool.submit(send, "job of b").result()
+    asyncio.run(gather())
+"""
+
+
+@WORKERS
+def test_what_a_test_waits_for_is_its_own(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    """Recorded and played, also if the pool is not its own, and without a word about it."""
+    run = _run(pytester, AWAITED, *RECORD, *workers)
+    run.assert_outcomes(passed=2)
+    assert "left running" not in run.stdout.str()
+    found = {name: sorted(texts) for name, texts in _prompts(pytester.path).items()}
+    assert {"test_a": ["a", "job", "thread"], "test_b": ["job of b", "task", "to_thread"]} == found
+    pytester.runpytest_subprocess(*QUIET, *workers).assert_outcomes(passed=2)
+
+
+LAST = """
+def test_a(cassette):
+    send("a")
+    threading.Thread(target=lambda: (time.sleep(0.3), send("late"))).start()
+"""
+
+
+@WORKERS
+def test_the_last_test_of_a_run_fails_too(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    """The run waits for a thread for which the interpreter would wait anyway."""
+    run = _run(pytester, LAST, *RECORD, *workers)
+    run.assert_outcomes(passed=1, errors=1)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines([f"{REFUSED}*{SENT_LATE}"])
+
+
+PLAIN = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+SEND, START, SUBMIT = httpx2.HTTPTransport.handle_request, threading.Thread.start, ThreadPoolExecutor.submit
+
+def check_nothing_is_patched():
+    assert (SEND, START, SUBMIT) == (
+        httpx2.HTTPTransport.handle_request, threading.Thread.start, ThreadPoolExecutor.submit
+    )
+
+def test_before(): check_nothing_is_patched()
+
+def test_a(cassette):
+    send("a")
+    {way}
+
+def test_between():
+    GO.set()
+    time.sleep(0.2)
+    {check}
+
+def test_b(cassette): send("b")
+
+def test_after(): check_nothing_is_patched()
+"""
+
+
+def test_a_test_without_a_cassette_finds_nothing_patched(pytester: pytest.Pytester) -> None:
+    """Before, between and after tests that use the harness."""
+    _run(pytester, PLAIN.format(way="", check="check_nothing_is_patched()"), *RECORD).assert_outcomes(passed=5)
+
+
+def test_late_requests_are_refused_during_a_test_without_a_cassette(pytester: pytest.Pytester) -> None:
+    """The network is never asked: what was left running stays watched until it has ended."""
+    run = _run(pytester, PLAIN.format(way=SYNC_WAYS["thread"], check=""), *RECORD)
+    run.assert_outcomes(passed=5, errors=1)
+    run.stdout.fnmatch_lines([f"{REFUSED}*{SENT_LATE}"])
+
+
+SERVER = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        send(self.path)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *arguments): pass
+
+@pytest.fixture(scope="session")
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+def test_a(cassette, server): httpx2.get(server + "/a")
+
+def test_b(cassette, server): httpx2.get(server + "/b")
+"""
+
+
+def test_a_server_of_a_session_fixture_works_for_the_test_that_runs(pytester: pytest.Pytester) -> None:
+    """Its threads are the fixture's, but what they send is answered from the cassette of the test."""
+    run = _run(pytester, SERVER, *RECORD)
+    run.assert_outcomes(passed=2)
+    assert {"test_a": ["/a"], "test_b": ["/b"]} == _prompts(pytester.path)
+    pytester.runpytest_subprocess(*QUIET).assert_outcomes(passed=2)
+
+
+def test_a_late_request_is_told_once_by_a_worker(pytester: pytest.Pytester) -> None:
+    """Its test fails in the main process, and the others pass."""
+    run = _run(pytester, SYNC.format(way=SYNC_WAYS["thread"]), *RECORD, "-n1", "--junitxml=junit.xml")
+    run.assert_outcomes(passed=2, errors=1)
+    assert 1 == run.stdout.str().count(SENT_LATE)
+    assert SENT_LATE in (pytester.path / "junit.xml").read_text()
+    assert json.dumps("late") not in "".join(path.read_text() for path in pytester.path.rglob("recordings/**/*.json"))
