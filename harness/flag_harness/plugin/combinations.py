@@ -16,11 +16,15 @@ from flag_harness.plugin.requested_rows import requested_combinations
 
 @dataclass(frozen=True, slots=True)
 class CommandLineFlags:
-    """What the command line says of flags: which combinations, which values, and the state of production."""
+    """What the command line says of flags: which combinations, which values, and the state of production.
+
+    `known` holds the flags and combinations of each mark that was met before.
+    """
 
     selection: str = ""
     pins: Mapping[str, object] = field(default_factory=dict)
     baseline: Baseline | None = None
+    known: dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]] = field(default_factory=dict)
 
     def chosen_flags(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
@@ -151,37 +155,39 @@ def _pins(mark: pytest.Mark) -> Mapping[str, object]:
 
 
 def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
-    """Return the combinations of a test: those that the command line selects, or else those that its mark selects.
+    """Return the combinations of a test: those that its mark or the command line selects, and those of node ids."""
+    known = config.stash[COMMAND_LINE_FLAGS].known
+    key = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
+    if key not in known:
+        try:
+            known[key] = _select(config, mark)
+        except HarnessError as error:
+            raise pytest.Collector.CollectError(f"{nodeid}: @pytest.mark.flag_matrix: {error}") from None
+    flags, combinations = known[key]
+    requested = list(requested_combinations(config, nodeid, flags))
+    return tuple({one.id: one for one in (*combinations, *requested)}.values()) if requested else combinations
+
+
+def _select(config: pytest.Config, mark: pytest.Mark) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
+    """Return the flags of a mark, and their combinations.
 
     The flags are the named ones in declared order, or all declared flags if none is named. Shipped flags can be named
-    even if the project does not declare them.
+    even if the project does not declare them. The command line comes before the mark.
     """
-    by_name = {flag.name: flag for flag in all_flags(config)}
-    location = f"{nodeid}: @pytest.mark.flag_matrix"
-    if unknown := [name for name in mark.args if name not in by_name]:
-        known = ", ".join(by_name)
-        raise pytest.Collector.CollectError(f"{location}: no flag is called {unknown[0]!r}; declared: {known}")
+    known = [flag.name for flag in all_flags(config)]
+    if unknown := [name for name in mark.args if name not in known]:
+        raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(known)}")
     if wrong := [keyword for keyword in mark.kwargs if keyword != "strength"]:
-        raise pytest.Collector.CollectError(
-            f"{location}: {wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "
+        raise FlagError(
+            f"{wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "
             f"pin one with @pytest.mark.flags({wrong[0]}=True)"
         )
     command_line = config.stash[COMMAND_LINE_FLAGS]
-    declared = {flag.name for flag in declared_flags(config)}
-    names = mark.args or tuple(declared)
-    chosen = command_line.chosen_flags(all_flags(config), names, declared)
-    try:
-        combinations = _select(command_line, chosen, names, str(mark.kwargs.get("strength") or ""))
-    except HarnessError as error:
-        raise pytest.Collector.CollectError(f"{location}: {error}") from None
-    requested = requested_combinations(config, nodeid, chosen)
-    return tuple({one.id: one for one in (*combinations, *requested)}.values())
-
-
-def _select(
-    command_line: CommandLineFlags, flags: Sequence[Flag], names: Collection[str], selection: str
-) -> tuple[Combination, ...]:
+    declared = [flag.name for flag in declared_flags(config)]
+    names = mark.args or declared
+    flags = command_line.chosen_flags(all_flags(config), names, declared)
     if command_line.baseline is not None:
-        return baseline_combinations(flags, names, command_line.baseline.values, command_line.pins)
+        return flags, baseline_combinations(flags, names, command_line.baseline.values, command_line.pins)
     pins = fix_unnamed(flags, names, command_line.pins) if command_line.pins else {}
-    return select_combinations(flags, command_line.selection or selection, pins)
+    selection = command_line.selection or str(mark.kwargs.get("strength") or "")
+    return flags, select_combinations(flags, selection, pins)

@@ -14,9 +14,12 @@ def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[F
 
     So any combination of a large matrix can be run by its id, such as one that `--harness-locate` found.
     """
+    named = [argument for argument in config.args if "[" in argument]
+    if not named:
+        return
     file, _, function = nodeid.partition("[")[0].partition("::")
     path = config.rootpath / file
-    for argument in config.args:
+    for argument in named:
         requested_file, _, name = argument.partition("::")
         requested, bracket, parameters = name.partition("[")
         requested_path = os.path.abspath(config.invocation_params.dir / requested_file)
