@@ -3,19 +3,36 @@
 A row under construction holds the index of a value for each flag, or `FREE`. Every row can be completed at any time.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import combinations, product
+from math import comb
+from random import Random
 
 from flag_harness.matrix.space import FlagSpace, Row
 
 FREE = -1
+MOST_ATTEMPTS = 6
+MOST_TUPLES = 50_000
+"""How many orders of the flags are tried at most, and the tuples that all attempts have to cover together."""
 Partial = list[int]
 
 
 def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
-    """Return rows that cover every possible tuple of `strength` flags. The first row is the row of the defaults."""
-    order = sorted(range(len(space.flags)), key=lambda index: -space.sizes[index])
+    """Return rows that cover every possible tuple of `strength` flags. The first row is the row of the defaults.
+
+    Several orders of the flags are tried, fewer if there are many tuples; the smallest array is returned.
+    """
+    tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
+    attempts = max(1, min(MOST_ATTEMPTS, MOST_TUPLES // tuples))
+    arrays = (_one_array(space, strength, Random(seed)) for seed in range(attempts))
+    return min(arrays, key=len)
+
+
+def _one_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
+    order = list(range(len(space.flags)))
+    random.shuffle(order)
+    order.sort(key=lambda index: -space.sizes[index])
     head, tail = order[:strength], order[strength:]
     rows: list[Partial] = [list(space.default_row)]
     for values in product(*(range(space.sizes[index]) for index in head)):
@@ -27,7 +44,19 @@ def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
         missing = _Missing(space, index, earlier, strength)
         _widen(space, rows, index, missing)
         _lengthen(space, rows, missing)
-    return tuple(_complete(space, row) for row in rows)
+    return _without_redundant([_complete(space, row) for row in rows], strength)
+
+
+def _without_redundant(rows: list[Row], strength: int) -> tuple[Row, ...]:
+    """Return the rows without those whose tuples all occur in others, the last ones first; row 0 is kept."""
+    tuples = [list(combinations(enumerate(row), strength)) for row in rows]
+    times = Counter(chosen for row in tuples for chosen in row)
+    kept = list(range(len(rows)))
+    for number in range(len(rows) - 1, 0, -1):
+        if all(times[chosen] > 1 for chosen in tuples[number]):
+            times.subtract(tuples[number])
+            kept.remove(number)
+    return tuple(rows[number] for number in kept)
 
 
 class _Missing:
