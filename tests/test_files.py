@@ -201,5 +201,5 @@ def test_a_file_that_grows_while_it_is_read_is_read_whole(tmp_path: Path, monkey
     small = os.stat_result((*path.stat()[:6], 4, *path.stat()[7:]))
     monkeypatch.setattr(Path, "stat", lambda self, **options: small)
     assert b"1234567890" == read_regular_file(path, 10)
-    with pytest.raises(ValueError, match="larger than 9 bytes"):
+    with pytest.raises(ValueError, match="has more than 9 bytes"):
         read_regular_file(path, 9)

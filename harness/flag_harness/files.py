@@ -43,12 +43,14 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("is not a regular file")
+    if found.st_size > limit:
+        raise ValueError(f"has {found.st_size:,} bytes, and at most {limit:,} are read")
     with path.open("rb") as file:
-        data = file.read(min(found.st_size, limit) + 1)  # what is asked for is allocated, however short the file is
+        data = file.read(found.st_size + 1)  # what is asked for is allocated, however short the file is
         if len(data) > found.st_size:  # the file has grown meanwhile
             data += file.read(limit + 1 - len(data))
     if len(data) > limit:
-        raise ValueError(f"larger than {limit:,} bytes")
+        raise ValueError(f"has more than {limit:,} bytes, the most that is read")
     return data
 
 

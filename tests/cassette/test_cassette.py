@@ -1,5 +1,6 @@
 """Cassettes in files."""
 
+import errno
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
 from flag_harness.errors import CassetteError
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
 ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "case", "off")
 REQUEST = Request("POST", "/v1/messages", (), b'{"n":1}')
@@ -32,11 +33,63 @@ def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path, monkeypatch: p
     for path, why in (
         (tmp_path / "pipe", "is not a regular file"),
         (Path("/dev/zero"), "is not a regular file"),
-        (tmp_path / "x.json", "larger than 100 bytes"),
+        (tmp_path / "x.json", "has 585 bytes, and at most 100 are read"),
     ):
         with pytest.raises(CassetteError) as caught:
             Cassette.load(path)
         assert f"{path}: cannot be read as a cassette: {why}" == str(caught.value)
+
+
+def test_a_cassette_that_could_not_be_read_again_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says how large it would be; the old file stays."""
+    path = tmp_path / "x.json"
+    path.write_text("old")
+    monkeypatch.setattr("flag_harness.cassette.cassette.MAX_CASSETTE_BYTES", 100)
+    with pytest.raises(CassetteError) as caught:
+        CASSETTE.save(path)
+    assert (
+        f"{path} was not written: it would have 585 bytes, and at most 100 are read; "
+        "split the test, or let it ask for less"
+    ) == str(caught.value)
+    assert "old" == path.read_text()
+
+
+def test_a_full_disk_leaves_the_old_cassette_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller learns why."""
+    path = tmp_path / "x.json"
+    path.write_text("old")
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="No space left on device"):
+        CASSETTE.save(path)
+    assert ["x.json"] == os.listdir(tmp_path)
+    assert "old" == path.read_text()
+
+
+_LARGE_BODIES = {
+    "text": ("text/plain", b"word " * 20_000_000),
+    "JSON": ("application/json", b'{"data":"' + b"x" * 100_000_000 + b'"}'),
+    "a document in JSON": ("application/json", b'{"data":"' + b"eHh4" * 25_000_000 + b'"}'),
+    "zeros": ("application/octet-stream", bytes(100_000_000)),
+    "binary": ("application/octet-stream", bytes(range(256)) * 400_000),
+}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("kind", _LARGE_BODIES)
+def test_an_answer_of_100_mb_is_recorded_and_played(tmp_path: Path, kind: str) -> None:
+    """What can be written can be read."""
+    content_type, data = _LARGE_BODIES[kind]
+    response: Response = (Head(0.1, 200, (("content-type", content_type),)), Chunk(0.2, data), End(0.3))
+    Cassette(ENVELOPE, (Interaction(REQUEST, response),)).save(tmp_path / "x.json")
+    assert data == body(Cassette.load(tmp_path / "x.json").interactions[0].response)
 
 
 LATER = replace(ENVELOPE, recorded_at="2027-01-01T00:00:00Z", sdk="anthropic 3.0.0")

@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(
             "--match-on: match_on names no part that a cassette keeps: add method or path",
         ),
         (["key.yaml", "--to", "good.yaml"], "key.yaml: good.yaml/key.json cannot be written: File exists"),
-        (["huge.yaml", "--to", "new"], "huge.yaml: larger than 67,108,864 bytes"),
+        (["huge.yaml", "--to", "new"], "huge.yaml: has 67,108,865 bytes, and at most 67,108,864 are read"),
         (["a\x07\n.yaml", "--to", "new"], "a\\x07 .yaml: neither vcrpy nor go-vcr: it has no list of interactions"),
     ],
 )

@@ -14,7 +14,7 @@ from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
-"""The largest cassette file that is read, in bytes: about a hundred times the largest known recording."""
+"""The largest cassette file that is written and read, in bytes: a hundred times the largest known recording."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Cassette:
         If the existing file is older than `max_age`, only its recording date is updated. `replaces` is the content of
         the file, if the caller has loaded it already. Blobs are written first, to the folder `blobs`; by default to
         that from which the cassette was loaded, else to `blobs` beside the file. Raise `CassetteError` if something in
-        the cassette looks like a key.
+        the cassette looks like a key, or if it is too large to be read again; `OSError` if the disk is full, say.
+        The old file then stays.
         """
         path = Path(path)
         refuse_keys(path, self.envelope, self.interactions)
@@ -72,8 +73,16 @@ class Cassette:
 
     def _write(self, path: Path, folder: Path) -> None:
         data, blocks = encode_files(self.envelope, self.interactions, relative_folder(folder, path.parent))
-        write_blobs(folder, blocks)
-        write_atomically(path, data)
+        if len(data) > MAX_CASSETTE_BYTES:
+            raise CassetteError(
+                f"{path} was not written: it would have {len(data):,} bytes, and at most {MAX_CASSETTE_BYTES:,} are "
+                "read; split the test, or let it ask for less"
+            )
+        try:
+            write_blobs(folder, blocks)
+            write_atomically(path, data)
+        except ValueError as error:
+            raise CassetteError(f"{path} was not written: {error}") from None
 
     def _differs_only_in_times(self, old: "Cassette") -> bool:
         return (

@@ -10,6 +10,7 @@ from typing import Any
 
 from flag_harness.config import read_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
+from flag_harness.files import read_regular_file
 from flag_harness.flags import OFF, SHIPPED, combination_id
 from flag_harness.matrix import named_changes
 
@@ -150,13 +151,17 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _read_json(source: str) -> Any:
+    from flag_harness.reference.context.store import MAX_CONTEXT_BYTES
+
     try:
-        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        data = sys.stdin.buffer.read() if source == "-" else read_regular_file(Path(source), MAX_CONTEXT_BYTES)
         return json.loads(data)
     except OSError as error:
         raise ContextError(f"{source}: cannot be read: {error.strerror}; check --messages") from None
     except ValueError as error:
         raise ContextError(f"{source}: is not JSON: {error}; give an array of messages, or a request's body") from None
+    except RecursionError:
+        raise ContextError(f"{source}: its values are nested too deeply; give an array of messages") from None
 
 
 def _blocks(message: dict[str, Any]) -> list[Any]:

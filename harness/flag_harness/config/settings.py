@@ -88,12 +88,16 @@ def read_config(pyproject: Path) -> Config:
 
 def _read_table(pyproject: Path) -> Any:
     """Return the table, which may be invalid, or None if the file does not have it."""
-    if not pyproject.is_file():
+    if not pyproject.exists():
         return None
+    if not pyproject.is_file():
+        raise ConfigError(f"{pyproject}: is not a regular file; put the configuration in one of this name")
     try:
         tool = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{pyproject}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{pyproject}: its values are nested too deeply") from None
     if not isinstance(tool, Mapping):
         return None
     if "harness" in tool:

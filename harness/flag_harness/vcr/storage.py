@@ -56,7 +56,7 @@ class FileStorage:
 
     def load(self, path: Path) -> StoredCassette | None:
         """Return the cassette, or None if the file is missing or empty."""
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
             data = read_regular_file(path, Limits().file)

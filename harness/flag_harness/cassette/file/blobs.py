@@ -19,8 +19,8 @@ from flag_harness.files import read_regular_file, write_atomically
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
 
-MAX_BLOB_BYTES = 64 << 20
-"""The largest blob that is read, in bytes: twice the API's limit for a whole request."""
+MAX_BLOB_BYTES = 256 << 20
+"""The largest blob that is written and read, in bytes: half of the largest file that the API takes."""
 
 MIN_BLOB_CHARACTERS = 4096
 """The shortest base64 string that becomes a blob, in characters: a file system block; a smaller file saves nothing."""
@@ -96,11 +96,23 @@ def relative_folder(folder: Path, start: Path) -> str:
 
 
 def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
-    """Write the blobs that the folder lacks, each atomically. Raise `OSError` if that fails."""
+    """Write the blobs that the folder lacks, each atomically.
+
+    Raise `OSError` if that fails, `ValueError` if one is too large to be read again.
+    """
     for name, block in blocks.items():
+        if len(block) > MAX_BLOB_BYTES:
+            raise ValueError(f"a string of base64 has {len(block):,} bytes, and at most {MAX_BLOB_BYTES:,} are stored")
         file = folder / name
-        if not file.exists() or file.read_bytes() != block:
+        if not _has_content(file, block):
             write_atomically(file, block)
+
+
+def _has_content(file: Path, block: bytes) -> bool:
+    try:
+        return read_regular_file(file, len(block)) == block
+    except (OSError, ValueError):
+        return False
 
 
 class BlobFolderReader:

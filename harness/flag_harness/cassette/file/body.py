@@ -26,8 +26,13 @@ def encode_body(data: bytes) -> EncodedBody:
 
 
 def encode_chunk(data: bytes) -> EncodedBody:
-    """Encode a part of a body, such as a chunk of a stream: as text, or base64 if it is not UTF-8."""
+    """Encode a part of a body, such as a chunk of a stream: as text, or base64 if it is not UTF-8 or holds a NUL.
+
+    JSON escapes control characters, so that binary data would take six times its size as text.
+    """
     try:
+        if b"\0" in data:
+            return EncodedBody("base64", base64.b64encode(data).decode("ascii"))
         return EncodedBody("text", data.decode("utf-8"))
     except UnicodeDecodeError:
         return EncodedBody("base64", base64.b64encode(data).decode("ascii"))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.orphans import Claims, orphan_cassettes, relative_to, unused_blobs
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
-from flag_harness.files import abandoned_parts
+from flag_harness.files import abandoned_parts, read_regular_file
 
 _EXAMPLES = """examples:
   pytest && flag-harness cassette prune --dry-run
@@ -88,14 +89,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _last_run(file: Path) -> _Run:
     try:
-        row = json.loads(file.read_bytes())
+        row = json.loads(read_regular_file(file, MAX_CASSETTE_BYTES))
         claims = Claims(frozenset(row["claimed"]), frozenset(row["files"]))
         return _Run(str(row["partial_reason"]), float(row["finished"]), claims)
     except FileNotFoundError:
         raise CassetteError(
             f"{file}: no run has noted which cassettes its tests claim; {_RUN} (with its cache, in this directory)"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CassetteError(f"{file}: cannot be read ({error}); {_RUN}") from None
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette import Cassette
+from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
-from flag_harness.files import write_atomically
+from flag_harness.files import read_regular_file, write_atomically
 
 MISSES = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the misses of pytest's last run, unless `cache_dir` says otherwise."""
@@ -89,15 +90,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
+    if source.exists() and not source.is_file():
+        raise CassetteError(f"{source}: is not a regular file; run pytest, or name the file of its misses with --from")
     try:
-        document = json.loads(source.read_bytes())
+        document = json.loads(read_regular_file(source, MAX_CASSETTE_BYTES))
         return Path(document["root"]), list(document["misses"])
     except OSError:
         raise CassetteError(
             f"{source}: there are no misses of a pytest run; run pytest first (not with -p no:cacheprovider), or name "
             "the file with --from"
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 

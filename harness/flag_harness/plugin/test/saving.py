@@ -37,8 +37,21 @@ def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> st
 
 
 def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
-    """Write the recording. Return True if it replaced a file that could not be read."""
+    """Write the recording. Return True if it replaced a file that could not be read.
+
+    Raise `CassetteError` if it may not or cannot be written; the old file stays.
+    """
     refuse_recording(plan, recording)
+    try:
+        return _update_file(plan, recording)
+    except OSError as error:
+        raise CassetteError(
+            f"{plan.path} was not written: {error.strerror}; what was there before is untouched. "
+            "Mend that, and record the test again."
+        ) from None
+
+
+def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
     with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.errors import ContextError
-from flag_harness.files import write_atomically
+from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value
 from flag_harness.reference.context.heal import heal
 from flag_harness.reference.tools.schema import InvalidToolInputError, Schema
@@ -17,6 +17,8 @@ from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
 VERSION = 1
+MAX_CONTEXT_BYTES = 256 << 20
+"""The largest context file that is read, in bytes: as for cassettes."""
 """The format version that this release writes; there has been no other."""
 
 _DISTRIBUTION = "flag-harness"
@@ -93,7 +95,9 @@ def load_context(path: Path) -> Context:
     """Read a context. Raise `ContextError` naming the file, the line or the field, and what to do next."""
     try:
         document = json.loads(
-            path.read_bytes().decode("utf-8-sig"), parse_float=_parse_finite, parse_constant=_parse_finite
+            read_regular_file(path, MAX_CONTEXT_BYTES).decode("utf-8-sig"),
+            parse_float=_parse_finite,
+            parse_constant=_parse_finite,
         )
     except OSError as error:
         raise ContextError(f"{path}: cannot be read: {error.strerror}; check the path") from None

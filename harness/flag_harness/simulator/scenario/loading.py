@@ -9,8 +9,12 @@ from typing import NoReturn
 import msgspec
 
 from flag_harness.errors import ScenarioError
+from flag_harness.files import read_regular_file
 from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
+
+MAX_SCENARIO_BYTES = 16 << 20
+"""The largest scenario that is read, in bytes: one with an image and a document of the size that the API takes."""
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -26,11 +30,13 @@ def load_scenario(path: Path | str) -> Scenario:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular_file(path, MAX_SCENARIO_BYTES).decode("utf-8")
     except FileNotFoundError:
         _raise_missing_file(path)
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path}: not UTF-8 text: {error}") from None
+    except (OSError, ValueError) as error:
+        raise ScenarioError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return parse_scenario(text, path)
 
 
@@ -40,6 +46,8 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise ScenarioError(f"{source}: its values are nested too deeply") from None
     try:
         scenario = msgspec.convert(document, Scenario)
     except msgspec.ValidationError as error:
