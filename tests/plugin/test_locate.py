@@ -94,6 +94,21 @@ def test_the_command_that_reproduces_runs_a_row_that_the_matrix_leaves_out(repos
     run.assert_outcomes(passed=1)
 
 
+def test_a_flag_that_the_command_line_pins_is_not_varied(repository: pytest.Pytester) -> None:
+    """Nor is it named: within this run it has one value only."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "--harness-flags=f2,-f9")
+    run.stdout.fnmatch_lines(
+        ["fails when f5 and not f7: *", "  To reproduce: pytest 'test_ask.py::test_ask[[]f2+f5[]]' *"]
+    )
+
+
+def test_a_matrix_that_pins_make_small_is_full(repository: pytest.Pytester) -> None:
+    """All combinations of the other flags ran, so there is nothing to locate."""
+    pins = ",".join(name for name in FLAGS if name not in ("f5", "f7"))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", f"--harness-flags={pins}")
+    run.stdout.fnmatch_lines(["fails when f5 and not f7: 1 test (test_ask.py::test_ask[[]*[]])"])
+
+
 def test_a_quiet_run_shows_no_progress(repository: pytest.Pytester) -> None:
     """The result is printed."""
     run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-q")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
 from flag_harness.plugin.run.matrix_runs import MatrixRun, failing_tests, matrix_row
@@ -113,7 +114,8 @@ class FlagEffects:
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
-        return failing_tests(self._ordered(), all_flags(self._config))
+        has_pins = bool(self._config.stash[COMMAND_LINE_FLAGS].pins)
+        return failing_tests(self._ordered(), all_flags(self._config), has_pins)
 
     def _row(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""

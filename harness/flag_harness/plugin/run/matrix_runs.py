@@ -1,16 +1,16 @@
 """The runs of matrix tests, as workers send them, and the tests that failed in some of them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import ne
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from flag_harness.matrix import flag_space
+from flag_harness.matrix import FlagSpace, flag_space
 from flag_harness.matrix.combination import default_row
 
 if TYPE_CHECKING:
     from flag_harness.flags import Flag
-    from flag_harness.matrix.space import FlagSpace, Row
+    from flag_harness.matrix.space import Row
 
 
 class MatrixRun(TypedDict):
@@ -30,16 +30,17 @@ class MatrixRun(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class FailingTest:
-    """A matrix test that failed under some combinations, with all its runs."""
+    """A matrix test that failed under some combinations, with all its runs. `pins` are flags with a single value."""
 
     name: str
     flags: "tuple[Flag, ...]"
     runs: tuple[MatrixRun, ...]
+    pins: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def space(self) -> "FlagSpace":
+    def space(self) -> FlagSpace:
         """The combinations that the test could run under."""
-        return flag_space(self.flags)
+        return FlagSpace(self.flags, pins=self.pins) if self.pins else flag_space(self.flags)
 
     @property
     def outcomes(self) -> "list[tuple[Row, bool]]":
@@ -62,16 +63,25 @@ class FailingTest:
         return count_changes(matrix_row(run, self.flags), self.space)
 
 
-def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]") -> list[FailingTest]:
-    """Return the tests with a failing run. A test with a single run says nothing about its flags, and is left out."""
+def failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
+    """Return the tests with a failing run. A test with a single run says nothing about its flags, and is left out.
+
+    If the command line pins flags (`has_pins`), those with the same value in all runs of a test count as pinned.
+    """
     tests: dict[str, list[MatrixRun]] = {}
     for run in runs:
         tests.setdefault(run["test"], []).append(run)
-    return [
-        FailingTest(name, tuple(flag for flag in flags if flag.name in own[0]["row"]), tuple(own))
-        for name, own in tests.items()
-        if len(own) > 1 and not all(run["passed"] for run in own)
-    ]
+    found = []
+    for name, own in tests.items():
+        if len(own) > 1 and not all(run["passed"] for run in own):
+            used = tuple(flag for flag in flags if flag.name in own[0]["row"])
+            found.append(FailingTest(name, used, tuple(own), _constant_values(used, own) if has_pins else {}))
+    return found
+
+
+def _constant_values(flags: "Iterable[Flag]", runs: Sequence[MatrixRun]) -> dict[str, object]:
+    values = {flag.name: {run["row"][flag.name] for run in runs} for flag in flags}
+    return {flag.name: flag.values[min(values[flag.name])] for flag in flags if len(values[flag.name]) == 1}
 
 
 def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
@@ -79,6 +89,6 @@ def matrix_row(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
     return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
 
 
-def count_changes(row: "Row", space: "FlagSpace") -> int:
+def count_changes(row: "Row", space: FlagSpace) -> int:
     """Return how many flags are not at their default."""
     return sum(map(ne, row, space.default_row))

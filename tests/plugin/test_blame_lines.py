@@ -1,0 +1,68 @@
+"""The lines that say which flags broke a test: what is not named is said to be undecided or not known."""
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from flag_harness.analysis.locate import BUDGET, Location, locate
+from flag_harness.flags import Flag
+from flag_harness.matrix import Row, covering_array, flag_space
+from flag_harness.plugin.run.blame import LocatedTest, located_lines
+from flag_harness.plugin.run.matrix_runs import FailingTest
+
+FLAGS = tuple(Flag(f"f{index}", f"F{index}") for index in range(20))
+SPACE = flag_space(FLAGS)
+AGENTS = 20
+
+Fault = dict[int, int]
+
+
+def _plant(size: int, random: Random) -> Fault:
+    return {index: random.randrange(2) for index in random.sample(range(len(FLAGS)), size)}
+
+
+def _text(fault: Fault) -> str:
+    return " and ".join(f"f{index}" if fault[index] else f"not f{index}" for index in sorted(fault))
+
+
+def _lines(faults: Sequence[Fault], seed: int) -> list[str]:
+    """The lines of an agent with these faults, located from a covering array."""
+
+    def passes(row: Row) -> bool:
+        return not any(all(row[index] == value for index, value in fault.items()) for fault in faults)
+
+    array = [(row, passes(row)) for row in covering_array(SPACE, 2)]
+    location = locate(SPACE, passes, array, budget=len(array) + BUDGET, seed=seed)
+    test = FailingTest("test_ask[*]", FLAGS, ())
+    return list(located_lines(LocatedTest(test, location, location.runs - len(array), "pytest 'test_ask[f1]'")))
+
+
+@pytest.mark.parametrize("sizes", [(4,), (1, 3), (2, 3), (3, 3)])
+def test_a_fault_is_named_or_undecided_or_larger_than_what_is_ruled_out(sizes: tuple[int, ...]) -> None:
+    """Whatever was planted: the first line names it or says `undecided`, or the second does not rule out its size."""
+    for seed in range(AGENTS):
+        random = Random(f"{sizes} {seed}")
+        faults = [_plant(size, random) for size in sizes]
+        first, second, *_ = _lines(faults, seed)
+        ruled_out = re.fullmatch(r"  Not known: other conjunctions of (\d+) or more literals are not ruled out", second)
+        assert ruled_out
+        for fault in faults:
+            names = first.partition(":")[0].removeprefix("fails when ").split(", or when ")
+            parts = [set(name.split(" and ")) <= set(_text(fault).split(" and ")) for name in names]
+            assert any(parts) or "undecided: " in first or len(fault) >= int(ruled_out[1]), (first, second, fault)
+
+
+def test_the_flaky_combinations_are_listed_by_their_ids() -> None:
+    """The first three; the others are counted."""
+    rows = [tuple(int(index == on) for index in range(20)) for on in range(5)]
+    location = Location((), 1, (), "the budget of 53 runs is spent", 53, tuple(rows))
+    lines = list(located_lines(LocatedTest(FailingTest("test_ask[*]", FLAGS, ()), location, 1, "pytest x", ("Why",))))
+    assert [
+        "undecided: the budget of 53 runs is spent: test_ask[*] (1 further combination ran)",
+        "  Not known: other conjunctions of 2 or more literals are not ruled out",
+        "  Flaky, and left out: f0, f1, f2 and 2 more",
+        "  Why",
+        "  To reproduce: pytest x",
+    ] == lines
