@@ -131,6 +131,13 @@ def _installed(session: nox.Session) -> dict[str, str]:
 
 
 @nox.session(venv_backend="virtualenv")
+def statistics(session: nox.Session) -> None:
+    """The statistics beside those of statsmodels, which is used nowhere else."""
+    session.install("-e", ".[dev]", "statsmodels")
+    session.run("pytest", "tests/analysis/effects/test_figures_oracle.py", *session.posargs)
+
+
+@nox.session(venv_backend="virtualenv")
 def namesakes(session: nox.Session) -> None:
     """The cases where PyPI's `harness-cli` and `harness` were installed before, and uninstalled after."""
     for namesake in ("harness-cli", "harness"):

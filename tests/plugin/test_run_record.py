@@ -147,3 +147,30 @@ def test_a_torn_shard_is_said_and_the_rest_is_merged(
     assert 3 == len(json.loads(f"[{','.join(Path('merged.jsonl').read_text().splitlines())}]")) - 1
     assert 2 == main(["report", "merge", "absent.jsonl", "-o", "merged.jsonl"])
     assert "absent.jsonl: cannot be read" in capsys.readouterr().err
+
+
+def test_the_metrics_of_the_last_run_are_printed(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Simulated figures say so; a failed run is no pair, and counts under compatibility."""
+    suite.makepyfile(test_it=TEST.replace("assert False", "assert True"))
+    suite.runpytest_subprocess()
+    monkeypatch.chdir(suite.path)
+    capsys.readouterr()
+    assert 0 == main(["report", "metrics"])
+    out = capsys.readouterr().out
+    assert "Simulated: tokens are the simulator's estimate" in out
+    assert "requests    streaming  +1 in 1 pair; how sure this is cannot be told from one" in out
+    assert "streaming  1 of 1 runs passed" in out
+    assert 0 == main(["report", "metrics", "--json"])
+    (requests,) = (one for one in json.loads(capsys.readouterr().out)["effects"] if one["figure"] == "requests")
+    assert ({"streaming": True}, 1.0, 1) == (requests["flags"], requests["mean"], requests["pairs"])
+
+
+def test_without_a_run_there_are_no_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error says what to run."""
+    monkeypatch.chdir(tmp_path)
+    assert 2 == main(["report", "metrics"])
+    assert "there is no last run; run pytest first, or name a record" in capsys.readouterr().err

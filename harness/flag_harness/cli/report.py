@@ -1,18 +1,24 @@
 """`flag-harness report`: works with the records of runs."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from flag_harness.analysis.effects.figures import figure_effects
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import encode_record, load_record, merge_records
+from flag_harness.report.metrics import effect_values, flag_defaults, metric_lines, pass_counts
 
 _EXAMPLES = """\
 examples:
   pytest --harness-record=shard-1.jsonl
   flag-harness report merge shard-*.jsonl -o run.jsonl
+  flag-harness report metrics run.jsonl
 """
+LAST_RUN = Path(".pytest_cache/d/flag-harness/last-run.jsonl")
+"""Where pytest keeps the record of the last run, from its root directory."""
 
 
 def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,6 +41,42 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     merge.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="the records of the shards")
     merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the record to write")
     merge.set_defaults(run=_merge)
+    _add_metrics_command(subparsers)
+
+
+def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    metrics = subparsers.add_parser(
+        "metrics",
+        help="say what each flag changes in latency, tokens, cost and errors",
+        description="Say what each flag changes in latency, tokens, cost and errors, and which tests pass under it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    metrics.add_argument(
+        "record",
+        type=Path,
+        nargs="?",
+        metavar="RECORD",
+        help=f"the record of a run; by default the last one, {LAST_RUN}",
+    )
+    metrics.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
+    metrics.set_defaults(run=_metrics)
+
+
+def _metrics(arguments: argparse.Namespace) -> int:
+    path = arguments.record or LAST_RUN
+    if arguments.record is None and not path.exists():
+        raise RecordError(f"{path}: there is no last run; run pytest first, or name a record")
+    record = load_record(path)
+    if arguments.json:
+        effects = figure_effects(record.rows, flag_defaults(record))
+        passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}
+        print(json.dumps({"effects": [effect_values(effect) for effect in effects], "passes": passes}))
+    else:
+        print("\n".join(metric_lines(record)))
+    if record.problem:
+        print(record.problem)
+    return 1 if record.problem else 0
 
 
 def _merge(arguments: argparse.Namespace) -> int:

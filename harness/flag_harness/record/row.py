@@ -87,6 +87,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         repetition: counts runs of the same test and combination from 0.
         reason: why the test failed or was skipped: the first line of the error, without secrets; empty if it passed.
         place: the file and line of the error, such as `tests/test_agent.py:12`, or empty.
+        excluded_from_effects: why the run is not compared to others, as the test said; empty if it is.
         budget: the limits of the test by name: US dollars, requests, tokens, seconds.
         logs: the warnings and errors that the code under test logged, most frequent first.
     """
@@ -111,6 +112,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     repetition: int = 0
     reason: str = ""
     place: str = ""
+    excluded_from_effects: str = ""
     budget: dict[str, float] = {}
     logs: tuple[LogCount, ...] = ()
 

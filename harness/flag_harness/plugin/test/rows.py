@@ -35,6 +35,7 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
         phase=phase,
         budget=dict(budget_of(item)),
+        excluded_from_effects=traffic.excluded_from_effects,
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
         **_origin(traffic),
     )

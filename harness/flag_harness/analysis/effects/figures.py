@@ -1,0 +1,183 @@
+"""What flags change in figures: latency, tokens, cost, requests and errors, on pairs of runs of the same test."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, TypeAlias
+
+from flag_harness.analysis.effects.student import mean_interval
+from flag_harness.flags import value_label, value_text
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RunRow
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a run.
+
+    Attributes:
+        name: `first token`.
+        unit: `s`, `$`, or empty.
+        is_ratio: True if runs are compared by their ratio, as times and costs are; else by their difference.
+        read: returns the figure of a row, or None if it was not measured.
+    """
+
+    name: str
+    unit: str
+    is_ratio: bool
+    read: Callable[[RunRow], float | None]
+
+
+FIGURES = (
+    Figure("first token", "s", True, lambda row: row.first_token),
+    Figure("total time", "s", True, lambda row: row.seconds),
+    Figure("longest gap", "s", True, lambda row: max((one.longest_gap for one in row.requests), default=0.0)),
+    Figure("input tokens", "", False, lambda row: row.usage.total_input),
+    Figure("output tokens", "", False, lambda row: row.usage.output_tokens),
+    Figure("cached tokens", "", False, lambda row: row.usage.cache_read_input_tokens),
+    Figure("cost", "$", True, lambda row: row.cost),
+    Figure("requests", "", False, lambda row: len(row.requests)),
+    Figure("errors", "", False, lambda row: row.errors),
+)
+
+Settings: TypeAlias = tuple[tuple[str, Any], ...]
+"""Flags with the values that are compared to their defaults."""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureEffect:
+    """The effect of one flag's value, or of two together, on a figure.
+
+    Attributes:
+        settings: the flag and its value; of two flags, what both together change beyond the sum of each one's effect.
+        figure: what is compared.
+        mean: the mean difference, or the mean ratio.
+        low, high: the bounds of its 95 % confidence interval by Student's t, or None if there is only one pair.
+        pairs: the number of pairs, or of groups of four runs for two flags. They are taken as independent.
+        is_simulated: True if the simulator gave some of the answers.
+    """
+
+    settings: Settings
+    figure: Figure
+    mean: float
+    low: float | None
+    high: float | None
+    pairs: int
+    is_simulated: bool
+
+    @property
+    def name(self) -> str:
+        """The flag, with its value unless it is on or off: `streaming`, `model=haiku`, `streaming and concise`."""
+        return " and ".join(_setting_name(*setting) for setting in self.settings)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Return whether the figure was equal in all pairs."""
+        return (self.mean, self.low, self.high) == (neutral := 1.0 if self.figure.is_ratio else 0.0, neutral, neutral)
+
+    @property
+    def can_be_told(self) -> bool:
+        """Return whether the interval leaves out "no effect"."""
+        if self.low is None or self.high is None:
+            return False
+        return not self.low <= (1.0 if self.figure.is_ratio else 0.0) <= self.high
+
+    def __str__(self) -> str:
+        if self.is_unchanged:
+            return f"unchanged ({_pairs(self.pairs)})"
+        if self.low is None or self.high is None:
+            return f"{self._show(self.mean)} in 1 pair; how sure this is cannot be told from one"
+        interval = f"{self._show(self.low)} to {self._show(self.high)}"
+        if not self.can_be_told:
+            return f"cannot be told from these runs: {interval} ({_pairs(self.pairs)})"
+        if self.low == self.high:
+            return f"{self._show(self.mean)} ({_pairs(self.pairs)})"
+        return f"{self._show(self.mean)} ({interval}, {_pairs(self.pairs)})"
+
+    def _show(self, value: float) -> str:
+        return f"{100 * (value - 1):+.1f} %" if self.figure.is_ratio else f"{value:+,.6g}"
+
+
+def figure_effects(rows: Iterable[RunRow], defaults: Mapping[str, Any]) -> tuple[FigureEffect, ...]:
+    """Return the effects of each flag, and of each pair of flags, on each figure.
+
+    Runs are compared that passed and that no test excluded: two of the same test and repetition that differ in that
+    flag alone, or four that differ in the two flags. `defaults` has the default value of each flag. A ratio needs
+    figures above 0.
+    """
+    groups: dict[tuple[str, int], dict[Settings, RunRow]] = {}
+    for row in rows:
+        if row.outcome in ("passed", "xpassed") and not row.excluded_from_effects:
+            key = name_of_test(row.case, row.combination), row.repetition
+            values = tuple((name, _hashable(value)) for name, value in sorted(row.values.items()))
+            groups.setdefault(key, {})[values] = row
+    defaults = {name: _hashable(value) for name, value in defaults.items()}
+    contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
+    for runs in groups.values():
+        for settings, members in _contrasts(runs, defaults):
+            contrasts.setdefault(settings, []).append(members)
+    effects = (_effect(settings, figure, members) for settings, members in contrasts.items() for figure in FIGURES)
+    return tuple(effect for effect in effects if effect is not None)
+
+
+def _contrasts(
+    runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any]
+) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
+    """Yield the runs to compare: with a value and without it; or with both, the first, the second, and neither."""
+    for values, row in runs.items():
+        changed = [(name, value) for name, value in values if name in defaults and value != defaults[name]]
+        for setting in changed:
+            if (without := runs.get(_reset(values, defaults, setting))) is not None:
+                yield (setting,), (row, without)
+        for one, other in combinations(changed, 2):
+            first, second = runs.get(_reset(values, defaults, other)), runs.get(_reset(values, defaults, one))
+            neither = runs.get(_reset(values, defaults, one, other))
+            if first is not None and second is not None and neither is not None:
+                yield (one, other), (row, first, second, neither)
+
+
+def _reset(values: Settings, defaults: Mapping[str, Any], *settings: tuple[str, Any]) -> Settings:
+    names = {name for name, _ in settings}
+    return tuple((name, defaults[name] if name in names else value) for name, value in values)
+
+
+def _effect(settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]]) -> FigureEffect | None:
+    differences = [found for rows in contrasts if (found := _difference(figure, rows)) is not None]
+    if not differences:
+        return None
+    interval = mean_interval(differences) if len(differences) > 1 else (differences[0],)
+    mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
+    low, high = bounds if bounds else (None, None)
+    simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)
+    return FigureEffect(settings, figure, mean, low, high, len(differences), simulated)
+
+
+def _difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
+    """Return the difference of two runs, or of the differences of four; of logarithms if ratios are compared."""
+    values = [figure.read(row) for row in rows]
+    numbers = [value for value in values if value is not None and (value > 0 or not figure.is_ratio)]
+    if len(numbers) < len(values):
+        return None
+    if figure.is_ratio:
+        numbers = [math.log(number) for number in numbers]
+    if len(numbers) == 2:
+        return numbers[0] - numbers[1]
+    both, first, second, neither = numbers
+    return (both - first) - (second - neither)
+
+
+def _hashable(value: Any) -> Any:
+    return value_text(value) if isinstance(value, (list, tuple, dict)) else value
+
+
+def _setting_name(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return name if value else f"no-{name}"
+    return f"{name}={value_label(value)}"
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair{'s' if count != 1 else ''}"

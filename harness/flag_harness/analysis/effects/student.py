@@ -1,0 +1,67 @@
+"""Quantiles of Student's t distribution, for confidence intervals of a mean."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+_TINY = 1e-300
+_PRECISION = 1e-16
+_MOST_TERMS = 10_000
+_MOST_HALVINGS = 200
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of at least two values, and the bounds of its confidence interval by Student's t."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    margin = t_quantile((1 + confidence) / 2, count - 1) * math.sqrt(variance / count)
+    return mean, mean - margin, mean + margin
+
+
+@lru_cache
+def t_quantile(probability: float, degrees: int) -> float:
+    """Return the quantile of Student's t with this many degrees of freedom; `probability` is from 0.5 to below 1.
+
+    It is found by bisection on the tail, which is the regularized incomplete beta function of x = df / (df + t^2)
+    (Abramowitz and Stegun 26.7.1) with a continued fraction (26.5.8).
+    """
+    tail = 2 * (1 - probability)
+    low, high = 0.0, 1.0
+    for _ in range(_MOST_HALVINGS):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        if _incomplete_beta(middle, degrees / 2, 0.5) < tail:
+            low = middle
+        else:
+            high = middle
+    x = (low + high) / 2
+    return math.sqrt(degrees * (1 - x) / x)
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    """Return the regularized incomplete beta function for 0 < x < 1."""
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(1 - x, b, a)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return math.exp(scale + a * math.log(x) + b * math.log1p(-x)) / a * _continued_fraction(x, a, b)
+
+
+def _continued_fraction(x: float, a: float, b: float) -> float:
+    """Return the continued fraction of the incomplete beta function by the method of Lentz."""
+    c, d = 1.0, 1 / _nonzero(1 - (a + b) * x / (a + 1))
+    fraction = d
+    for m in range(1, _MOST_TERMS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d, c = 1 / _nonzero(1 + term * d), _nonzero(1 + term / c)
+            fraction *= c * d
+        if abs(c * d - 1) < _PRECISION:
+            break
+    return fraction
+
+
+def _nonzero(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY

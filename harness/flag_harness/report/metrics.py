@@ -1,0 +1,78 @@
+"""The metrics of a run: what each flag changes in latency, tokens, cost and errors, and which tests pass under it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flag_harness.analysis.effects.figures import CONFIDENCE, FigureEffect, figure_effects
+from flag_harness.record import RunRecord
+
+PAGES = {
+    "performance": ("total time", "requests"),
+    "experience": ("first token", "longest gap"),
+    "tokens and cost": ("input tokens", "output tokens", "cached tokens", "cost"),
+    "errors": ("errors",),
+}
+"""The figures under each of the plan's success metrics; the last metric, compatibility, counts tests that pass."""
+
+
+def metric_lines(record: RunRecord) -> Iterator[str]:
+    """Yield the page of metrics."""
+    effects = figure_effects(record.rows, flag_defaults(record))
+    alone = [effect for effect in effects if len(effect.settings) == 1]
+    together = [effect for effect in effects if len(effect.settings) == 2 and effect.can_be_told]
+    if not alone:
+        yield "No two runs of a test that passed differ in one flag alone, so no flag's figures can be told."
+    else:
+        yield f"Runs of one test that differ in one flag; the intervals ({CONFIDENCE:.0%}) take pairs as independent."
+        if any(effect.is_simulated for effect in alone):
+            yield "Simulated: tokens are the simulator's estimate and times its settings, not the API's."
+    for title, names in PAGES.items():
+        rows = [(effect.figure.name, effect.name, str(effect)) for effect in alone if effect.figure.name in names]
+        if rows:
+            yield ""
+            yield title
+            yield from _columns(sorted(rows, key=lambda row: names.index(row[0])))
+    if together:
+        yield ""
+        yield "two flags together, beyond the sum of each one's effect"
+        yield from _columns([(effect.figure.name, effect.name, str(effect)) for effect in together])
+    yield ""
+    yield "compatibility"
+    yield from _columns([(name, f"{passed} of {total} runs passed", "") for name, passed, total in pass_counts(record)])
+
+
+def flag_defaults(record: RunRecord) -> dict[str, Any]:
+    """Return the default of each flag of the record's header."""
+    return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
+
+
+def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
+    """Return for each combination how many of its runs passed, and how many there were, skipped ones left out."""
+    counts: dict[str, tuple[int, int]] = {}
+    for row in record.rows:
+        if row.outcome in ("passed", "xpassed", "failed"):
+            passed, total = counts.get(row.combination, (0, 0))
+            counts[row.combination] = passed + (row.outcome != "failed"), total + 1
+    return [(name, *count) for name, count in sorted(counts.items())]
+
+
+def effect_values(effect: FigureEffect) -> dict[str, Any]:
+    """Return an effect as plain values, for JSON."""
+    return {
+        "flags": dict(effect.settings),
+        "figure": effect.figure.name,
+        "compared_by": "ratio" if effect.figure.is_ratio else "difference",
+        "mean": effect.mean,
+        "low": effect.low,
+        "high": effect.high,
+        "pairs": effect.pairs,
+        "can_be_told": effect.can_be_told,
+        "is_simulated": effect.is_simulated,
+    }
+
+
+def _columns(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield indented lines whose columns are aligned to the left."""
+    widths = [max(len(row[index]) for row in rows) for index in range(2)]
+    for first, second, third in rows:
+        yield f"  {first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip()
