@@ -351,3 +351,17 @@ def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 def test_ipv6_addresses_stand_in_brackets() -> None:
     """So that clients can read the URL."""
     assert "http://[::1]:80" == LoopbackServer(serve(), host="::1", port=80).url
+
+
+def test_a_log_of_the_server_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither of the URL nor of the error of a broken upstream."""
+    key = "sk-ant-api03-" + "Zm9vYmFyMTIz" * 4
+
+    def fail(_: Request) -> Response:
+        raise ValueError(key)
+
+    with LoopbackServer(fail) as server:
+        assert 500 == httpx2.get(f"{server.url}/{key}", timeout=5).status_code
+    assert ["GET /REDACTED: the upstream is broken"] == caplog.messages
+    assert "ValueError: REDACTED" in caplog.text
+    assert key not in caplog.text

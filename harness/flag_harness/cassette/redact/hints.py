@@ -19,7 +19,7 @@ _STEMS = tuple(
 """The names beside which keys stand contain one of these."""
 _BESIDE_NAME = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
-    r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|\s+[A-Za-z0-9._~+/-]{10})"
+    r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
 """What follows such a name if it has a value: an assignment, or a long word."""
 _BEFORE_ESCAPED = ("\\", "[", ";")

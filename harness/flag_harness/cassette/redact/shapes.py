@@ -19,6 +19,9 @@ _PASSWORD_NAME = r"pass(?:word|wd|phrase)|pwd|PGPASSWORD"
 _ASSIGN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
 _MIXED = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
+_WRAP = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
+"""What `pprint` puts between two words that it breaks apart, as in assertion diffs and shown locals."""
+
 SHAPES: Mapping[str, str] = MappingProxyType(
     {
         "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
@@ -26,6 +29,8 @@ SHAPES: Mapping[str, str] = MappingProxyType(
         "a bearer token": r"(?i:bearer)\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*",
         "a basic authorization": r"(?i:authorization|proxy-authorization)\W{1,6}(?i:basic)\s+[A-Za-z0-9+/_-]{10,}={0,2}"
         r"|(?i:basic)\s+(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{14,}={1,2}",
+        "a token in a wrapped string": f"(?i:bearer|basic){_WRAP}"
+        + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
         r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
         "an Anthropic key": r"sk-ant-[A-Za-z0-9_-]{12,}",
@@ -146,6 +151,7 @@ _BESIDE_NAME = NAMED | {
     "a private key",
     "a bearer token",
     "a basic authorization",
+    "a token in a wrapped string",
     "a password in a URL",
     "an AWS secret key",
     "an AWS session token",

@@ -97,6 +97,8 @@ def mask_report(report: pytest.TestReport, mask: Callable[[str], str]) -> None:
     """Mask secrets in a report, in the output that it captured, and in the properties that the test recorded."""
     report.sections = [(title, mask(content)) for title, content in report.sections]
     report.user_properties = [(name, _mask_value(value, mask)) for name, value in report.user_properties]
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = mask(report.wasxfail)
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
         report.longrepr = (path, line, mask(reason))

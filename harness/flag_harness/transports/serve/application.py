@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.clock import Clock
 from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
@@ -15,7 +16,20 @@ from flag_harness.transports.serve.limits import Rejection, ServerLimits, body_l
 from flag_harness.wire.head_rules import head_problem
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
+
+class KeyFilter(logging.Filter):
+    """Redacts what looks like a key in log records: URLs, refusals and tracebacks may quote one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the message and the traceback of a record, and keep the record."""
+        record.msg, record.args = redact_keys(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redact_keys(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
 logger = logging.getLogger(__name__)
+logger.addFilter(KeyFilter())
 
 _CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
 """Headers of one connection, which the server writes itself: every body is chunked, with one HTTP chunk per piece."""
