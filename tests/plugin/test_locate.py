@@ -1,7 +1,10 @@
 """`--harness-locate`: further rows of failing tests are run until it is known which flags broke them."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from flag_harness.plugin.special_runs.locate import LocatePass
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
 
@@ -182,6 +185,30 @@ def test_combinations_that_pass_and_fail_are_called_flaky(repository: pytest.Pyt
     run.stdout.fnmatch_lines(["*fails when f2 and f5 and not f7*", "  Flaky, and left out: *f9*"])
 
 
+def test_a_name_whose_smallest_combination_passes_is_withdrawn(repository: pytest.Pytester) -> None:
+    """Two flags break the test only together with any third one: too many faults to be told apart, so none is named."""
+    condition = "'f2' in flags and 'f5' in flags and flags.id != 'f2+f5'"
+    repository.makepyfile(test_ask=_test(condition))
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate")
+    run.stdout.fnmatch_lines(
+        ["undecided: the smallest combination with f2 and f5 passes (suspects: f2 and f5): test_ask.py::test_ask*"]
+    )
+
+
+def test_progress_changes_in_place_on_a_terminal() -> None:
+    """The first line begins below the dots of the tests; the others take its place."""
+    lines: list[str] = []
+    terminal = SimpleNamespace(
+        isatty=lambda: True, line=lines.append, rewrite=lambda text, erase: lines.append(f"\r{text}")
+    )
+    manager = SimpleNamespace(getplugin=lambda name: terminal)
+    config = SimpleNamespace(pluginmanager=manager, get_verbosity=lambda: 0)
+    locating = LocatePass(config, None, 45)  # type: ignore[arg-type]
+    locating._show_progress("run 1", True)
+    locating._show_progress("run 2", False)
+    assert ["", "\rrun 1", "\rrun 2"] == lines
+
+
 def test_the_live_api_answers_only_up_to_a_cost(repository: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a limit nothing is run, and the run says what to type."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
@@ -189,7 +216,8 @@ def test_the_live_api_answers_only_up_to_a_cost(repository: pytest.Pytester, mon
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         run = repository.runpytest_subprocess("--disable-recording", "--harness-locate")
         run.stdout.fnmatch_lines(["  To find out which, say what the live API may cost, --harness-max-cost=DOLLARS, *"])
-        run = repository.runpytest_subprocess("--disable-recording", "--harness-locate", "--harness-max-cost=1")
+        limited = ("--disable-recording", "--harness-locate", "--harness-max-cost=1", "-n", "2")
+        run = repository.runpytest_subprocess(*limited)
         run.stdout.fnmatch_lines(
             [
                 "fails when f2 and f5 and not f7: *",
