@@ -19,6 +19,8 @@ NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in py
 MAX_RANKED = 500
 """Recorded requests among which the nearest is searched: the first that have not been played, the test's own first.
 500 conversations of 200 turns, 50 MB, are ranked in half a second."""
+LONGEST_COMPARED = 400_000
+"""The length of two texts together above which only their lengths are compared: all words take seconds."""
 MAX_COMPARED = 8
 """Of the ranked requests, the number that is compared in full."""
 
@@ -143,11 +145,14 @@ def request_differences(
 
 def _changed_length(found: Sequence[Difference]) -> int:
     """Return how many characters differ: those of changed words, or of other changed values."""
-    return sum(
-        len("".join((*words.recorded, *words.sent)))
-        for one in found
-        for words in [changed_words(_text(one.recorded), _text(one.sent))]
-    )
+    return sum(_changed_text_length(_text(one.recorded), _text(one.sent)) for one in found)
+
+
+def _changed_text_length(recorded: str, sent: str) -> int:
+    if len(recorded) + len(sent) > LONGEST_COMPARED:
+        return abs(len(recorded) - len(sent))
+    words = changed_words(recorded, sent)
+    return len("".join((*words.recorded, *words.sent)))
 
 
 def _text(value: Any) -> str:
