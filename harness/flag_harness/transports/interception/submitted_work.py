@@ -3,8 +3,8 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.errors import LateRequest
@@ -18,17 +18,36 @@ def follow_submitted_work() -> Iterator[None]:
 
     Threads that pools keep for their jobs have no owner; their jobs do. Nothing changes for code without an owner.
     """
-    with (
-        replace_attribute(threading.Thread, "start", _make_start(threading.Thread.start)),
-        replace_attribute(ThreadPoolExecutor, "submit", _make_submit(ThreadPoolExecutor.submit)),
-    ):
+    with ExitStack() as patches:
+        patches.enter_context(replace_attribute(threading.Thread, "start", _make_start(threading.Thread.start)))
+        for pool, names in _pools():
+            for name in names:
+                submit = _make_submit(getattr(pool, name))
+                patches.enter_context(replace_attribute(pool, name, submit))
         yield
+
+
+_POOL_MODULES = ("anyio.", "multiprocessing.pool", "trio.")
+"""The modules whose threads get an owner with each job, or none."""
+
+
+def _pools() -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """Yield the classes of thread pools, and the names of the methods that submit jobs."""
+    yield ThreadPoolExecutor, ("submit",)
+    if (module := sys.modules.get("multiprocessing.pool")) is not None:
+        yield module.ThreadPool, ("apply_async", "_map_async", "imap", "imap_unordered")
+
+
+def _is_pool_thread(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    modules = type(thread).__module__, getattr(target, "__module__", None) or ""
+    return any(module.startswith(_POOL_MODULES) for module in modules)
 
 
 def _make_start(original: Any) -> Any:
     def start(thread: threading.Thread) -> Any:
         owner = current_owner()
-        if owner is None or thread.ident is not None:
+        if owner is None or thread.ident is not None or _is_pool_thread(thread):
             return original(thread)
         owner = owner.jobs if isinstance(thread, threading.Timer) else owner
         run = thread.run
@@ -61,13 +80,19 @@ def _make_submit(original: Any) -> Any:
             return original(pool, function, *arguments, **options)
         owner = owner.jobs
 
-        def job() -> Any:
-            with run_as(owner):
-                return function(*arguments, **options)
+        def job(*job_arguments: Any, **job_options: Any) -> Any:
+            try:
+                with run_as(owner):
+                    return function(*job_arguments, **job_options)
+            except LateRequest as error:
+                if isinstance(pool, ThreadPoolExecutor):
+                    raise
+                raise RuntimeError(str(error)) from None  # anything else would end the thread of such a pool
 
         with run_as(None):  # the pool's threads serve others too
-            future = original(pool, job)
-        _add_job(owner, future, function)
+            future = original(pool, job, *arguments, **options)
+        if isinstance(future, Future):
+            _add_job(owner, future, function)
         return future
 
     return submit
