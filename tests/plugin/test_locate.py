@@ -112,6 +112,12 @@ def test_a_matrix_that_pins_make_small_is_full(repository: pytest.Pytester) -> N
     run.stdout.fnmatch_lines(["fails when f5 and not f7: 1 test (test_ask.py::test_ask[[]*[]])"])
 
 
+def test_a_run_that_ends_at_the_first_failure_says_so(repository: pytest.Pytester) -> None:
+    """Nothing is located then."""
+    run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-x")
+    run.stdout.fnmatch_lines(["  To find out which: run without -x and --maxfail, which ended the run first"])
+
+
 def test_a_quiet_run_shows_no_progress(repository: pytest.Pytester) -> None:
     """The result is printed."""
     run = repository.runpytest_subprocess(*SIMULATED, "--harness-locate", "-q")

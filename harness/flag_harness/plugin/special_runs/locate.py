@@ -77,7 +77,11 @@ class LocatePass:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
         """Run the second pass after the tests."""
-        result = yield
+        try:
+            result = yield
+        except session.Failed:
+            self._effects.advice = "To find out which: run without -x and --maxfail, which ended the run first"
+            raise
         tests = [test for test in self._effects.failing_tests() if not test.is_full]
         if tests and (refusal := self._refusal()):
             self._effects.advice = refusal
@@ -116,7 +120,9 @@ class LocatePass:
     def _locate_all(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
         templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
         for test in tests:
-            if (template := templates.get(test.smallest_failure["nodeid"])) is not None:
+            if (template := templates.get(test.smallest_failure["nodeid"])) is None:
+                self._effects.advice = "No further combinations ran: the test was not found again after the run"
+            else:
                 search = RowSearch(test, template, self._rows, self._upstream(), self._budget, self._show_progress)
                 self._effects.located.append(search.located_test())
 
