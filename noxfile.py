@@ -159,9 +159,10 @@ def beside(session: nox.Session, plugin: str) -> None:
 
 @nox.session(venv_backend="virtualenv")
 def moving_in(session: nox.Session) -> None:
-    """A suite written for pytest-recording, run by it and by `vcr_marks`: the same tests pass, the same fail."""
-    session.install("-e", ".[dev]", "pytest-recording==0.14.1", "httpx")
-    session.run("pytest", "-p", "no:recording", "tests/plugin/test_vcr_marks.py", *session.posargs)
+    """Suites written for pytest-recording and pytest-vcr, run by them and by `vcr_marks`: the outcomes are the same."""
+    session.install("-e", ".[dev]", "pytest-recording==0.14.1", "pytest-vcr==1.0.2", "httpx")
+    suites = [f"tests/plugin/test_{name}.py" for name in ("vcr_marks", "vcr_recording", "vcr_manners", "pytest_vcr")]
+    session.run("pytest", "-p", "no:recording", "-p", "no:vcr", *suites, "tests/vcr", *session.posargs)
 
 
 @nox.session(venv_backend="virtualenv")

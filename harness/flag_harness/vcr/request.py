@@ -10,7 +10,10 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class HeadersDict(MutableMapping[str, str]):
-    """Headers with case-insensitive names; a name keeps the case in which it was first set."""
+    """Headers with case-insensitive names; a name keeps the case in which it was first set.
+
+    Of a list of values, the first is kept, as in vcrpy.
+    """
 
     def __init__(self, headers: "Mapping[str, str] | Headers" = ()) -> None:
         self._entries: dict[str, tuple[str, str]] = {}
@@ -19,7 +22,8 @@ class HeadersDict(MutableMapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._entries[name.lower()][1]
 
-    def __setitem__(self, name: str, value: str) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
+        value = value[0] if isinstance(value, (list, tuple)) else value
         entry = self._entries.get(name.lower())
         self._entries[name.lower()] = (entry[0] if entry else name, value)
 

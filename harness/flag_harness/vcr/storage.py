@@ -79,10 +79,7 @@ class FileStorage:
                 raise CassetteError(f"{path} was not written: {error}") from None
 
     def _parse(self, data: bytes) -> StoredCassette:
-        is_own = self.serializer in SERIALIZERS.values()
-        document = (
-            parse_document(data, Limits()) if is_own else _call(self.serializer.deserialize, data.decode("utf-8"))
-        )
+        document = self._deserialize(data)
         rows = document.get("interactions") if isinstance(document, dict) else document
         if not isinstance(rows, list):
             raise ValueError("it has no list of interactions")  # noqa: TRY004 - a value read from a file
@@ -90,18 +87,18 @@ class FileStorage:
         return StoredCassette([_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
 
     def _deserialize(self, data: bytes) -> Any:
-        """Parse a file. Ours may be in any Unicode encoding."""
+        """Parse a file in any Unicode encoding, or have a suite's serializer parse its text, or its bytes."""
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, Limits())
-        return _call(self.serializer.deserialize, data.decode("utf-8"))
+        return _call(self.serializer.deserialize, _text_or_bytes(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
         document: Document = {"version": 1, "interactions": list(map(_row, cassette.interactions))}
         if cassette.metadata:
             document["metadata"] = cassette.metadata
         try:
-            text: str = _call(self.serializer.serialize, document)
-            data = text.encode("utf-8")
+            text: str | bytes = _call(self.serializer.serialize, document)
+            data = text if isinstance(text, bytes) else text.encode("utf-8")
         except (CassetteError, ValueError) as error:
             raise CassetteError(f"{path} was not written: {error}") from None
         return data

@@ -13,7 +13,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.plugin.run.names import shorten_vcr_name
 from flag_harness.vcr.matchers import Matcher
 from flag_harness.vcr.serializers import SERIALIZERS, Serializer
-from flag_harness.vcr.settings import VcrSettings, parse_settings
+from flag_harness.vcr.settings import SUPPORTED, VcrSettings, parse_settings
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
@@ -57,6 +57,22 @@ class Vcr:
                 f"vcr_marks: vcr.{name} has not been set, and is no method that vcr_marks has; "
                 "it has register_matcher, register_serializer and register_persister"
             ) from None
+
+
+def adopt_vcr(vcr: Any) -> Vcr:
+    """Return the settings of vcrpy's own `VCR`, which a suite may have made in place of ours; ours unchanged."""
+    if isinstance(vcr, Vcr):
+        return vcr
+    found = Vcr()
+    found.settings.update({name: value for name in SUPPORTED if (value := getattr(vcr, name, None))})
+    if f"{getattr(found.settings.get('persister'), '__module__', '')}.".startswith("vcr."):
+        del found.settings["persister"]  # the one that keeps cassettes in files, as ours does
+    found.matchers.update(vcr.matchers)
+    for name, serializer in vcr.serializers.items():
+        is_default = name in SERIALIZERS and getattr(serializer, "__name__", "").startswith("vcr.")
+        if not is_default:
+            found.serializers[name] = serializer
+    return found
 
 
 def refuse_cassette_fixture(request: pytest.FixtureRequest) -> None:

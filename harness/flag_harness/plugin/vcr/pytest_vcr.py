@@ -10,6 +10,7 @@ from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.vcr.config import (
     Vcr,
     add_project_filters,
+    adopt_vcr,
     configured_settings,
     refuse_cassette_fixture,
     vcr_cassette_path,
@@ -38,12 +39,17 @@ def vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_casse
 
 
 @pytest.fixture
-def vcr_cassette(request: pytest.FixtureRequest, vcr: Vcr, vcr_cassette_name: str) -> "Iterator[VcrCassette]":
+def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: str) -> "Iterator[VcrCassette]":
     """Answer requests of httpx2 and httpx from a vcrpy cassette; yield the cassette."""
     refuse_cassette_fixture(request)
+    vcr = adopt_vcr(vcr)
     options = {**vcr.settings, **_overrides(request)}
     settings = add_project_filters(configured_settings(request.node, vcr, options, "once"), collect_filters(request))
-    path = vcr_cassette_path(vcr_cassette_name, str(options["cassette_library_dir"]), options)
+    path = vcr_cassette_path(
+        vcr_cassette_name,
+        str(options.get("cassette_library_dir") or request.getfixturevalue("vcr_cassette_dir")),
+        options,
+    )
     cassette = load_cassette(request.node, path, settings, (), fixed_mode="")
     with play_cassette(request.node, cassette):
         yield cassette
