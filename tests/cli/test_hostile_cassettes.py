@@ -34,6 +34,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("cassette", "stat", "FILE"),
     ("cassette", "check", "FILE"),
     ("cassette", "diff", GOOD, "FILE"),
+    ("cassette", "effects", GOOD, "FILE"),
+    ("cassette", "import", "FILE", "--to", "out"),
     ("cassette", "export", "FILE", "--format", "vcrpy", "--to", "out"),
     ("serve", "replay", "FILE"),
 )
@@ -83,7 +85,7 @@ def test_hostile_cassettes_end_in_one_line_or_are_read(
     monkeypatch.setattr(serve, "_serve", _asked)
     random_ = random.Random(20261126)
     codes = dict.fromkeys((0, 1, 2), 0)
-    files = 2_000 if deep else 280
+    files = 20_000 if deep else 280
     for number in range(files):
         data = _mutated(random_)
         Path("x.json").write_bytes(data)
