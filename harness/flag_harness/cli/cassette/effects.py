@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flag_harness.analysis.effects.flag_runs import attribute_cassettes, effect_lines
 from flag_harness.cassette import Cassette
+from flag_harness.cli.files import one_line
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
 
@@ -43,7 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
         effects = [asdict(effect) for effect in attribution.effects]
         print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))
     else:
-        print("\n".join(effect_lines(attribution)) or "No recordings of a test under two combinations were found.")
+        lines = map(one_line, effect_lines(attribution))
+        print("\n".join(lines) or "No recordings of a test under two combinations were found.")
         for name in attribution.unpaired:
             print(f"{name}: not shown; no two recordings of a test differ in this flag alone")
     return 1 if attribution.inert else 0
