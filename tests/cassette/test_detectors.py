@@ -13,6 +13,8 @@ from flag_harness.cassette import Filters
 from flag_harness.cassette.redact.detectors import Detector, PatternFinder
 from flag_harness.cassette.redact.privacy import find_personal_data, personal_data_warning, refuse_personal_data
 from flag_harness.errors import CassetteError, ConfigError
+from flag_harness.vcr.request import VcrRequest
+from flag_harness.vcr.secrets import project_refusal
 from tests.cassette.test_key_places import CASES, ENCODINGS, PLACES
 
 EMAIL = "ada.lovelace@example.org"
@@ -123,3 +125,13 @@ def test_an_unknown_action_is_refused() -> None:
     """With those that exist."""
     with pytest.raises(ConfigError, match=r"detector 'a': action = 'hide' must be one of mask, refuse, warn"):
         Detector("a", FIND_EMAIL, "hide")  # type: ignore[arg-type]
+
+
+def test_a_cassette_of_vcrpy_is_refused_too() -> None:
+    """When it is saved; other interactions are saved as they are."""
+    save = project_refusal(Filters(detectors=(Detector("email", FIND_EMAIL, "refuse"),)))
+    response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": b"{}"}}
+    plain = VcrRequest("POST", "https://example.org/", b"{}", {})
+    assert (plain, response) == save(plain, response)
+    with pytest.raises(CassetteError, match="request a: found by the detector 'email'"):
+        save(VcrRequest("POST", "https://example.org/", json.dumps({"a": EMAIL}).encode(), {}), response)

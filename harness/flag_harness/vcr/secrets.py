@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import MAX_LISTED, KeyFinding, scan_cassette
 from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.errors import CassetteError
 from flag_harness.vcr.filters import RequestFilter
+from flag_harness.vcr.interaction_hooks import InteractionHook
 from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import ResponseFilter, VcrResponse, to_response, to_vcr_shape
 from flag_harness.wire.timeline import Request
@@ -50,6 +52,18 @@ def project_response_filter(filters: Filters) -> ResponseFilter:
         return {**response, "headers": filtered["headers"], "body": filtered["body"]}
 
     return apply
+
+
+def project_refusal(filters: Filters) -> InteractionHook:
+    """Build the hook that refuses to save what a detector of `[tool.flag-harness.privacy]` refuses."""
+
+    def refuse(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
+        refuse_personal_data(
+            Path("its cassette"), [Interaction(_to_request(request), to_response(response))], filters.detectors
+        )
+        return request, response
+
+    return refuse
 
 
 def _to_request(request: VcrRequest) -> Request:

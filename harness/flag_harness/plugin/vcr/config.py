@@ -108,12 +108,13 @@ def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSetting
     """Return the settings with the project's own filters, which come after the suite's."""
     if not filters:
         return settings
-    from flag_harness.vcr.secrets import project_request_filter, project_response_filter
+    from flag_harness.vcr.secrets import project_refusal, project_request_filter, project_response_filter
 
     return replace(
         settings,
         request_filters=(*settings.request_filters, project_request_filter(filters)),
         response_filters=(*settings.response_filters, project_response_filter(filters)),
+        save_hooks=(*settings.save_hooks, project_refusal(filters)),
     )
 
 
