@@ -64,7 +64,7 @@ def test_a_failure_is_blamed_on_a_value(repository: pytest.Pytester) -> None:
     run.stdout.fnmatch_lines(
         [
             "fails when model=sonnet and tokens=100: 1 test (test_ask.py::test_ask[[]*[]])",
-            "  To reproduce: pytest 'test_ask.py::test_ask[[]model=sonnet[]]'",
+            "  To reproduce: pytest 'test_ask.py::test_ask[[]model=sonnet[]]'*",
         ]
     )
 

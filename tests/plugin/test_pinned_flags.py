@@ -259,3 +259,25 @@ def test_a_baseline_that_the_constraints_forbid_is_an_error(
     (pytester.path / "prod.json").write_text(json.dumps(state))
     run = pytester.runpytest_subprocess("--harness-baseline=prod.json", *options)
     run.stdout.fnmatch_lines([message])
+
+
+def test_a_failure_under_pinned_flags_is_explained_exactly(pytester: pytest.Pytester) -> None:
+    """All combinations that the pins leave were run, so nothing is a guess."""
+    pytester.makepyprojecttoml(CONFIGURATION)
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.flag_matrix
+        def test_it(flags):
+            assert "model=opus" not in flags or "concise" not in flags
+        """
+    )
+    run = pytester.runpytest_subprocess("--harness-flags=streaming", "-q")
+    run.assert_outcomes(passed=10, failed=2)
+    run.stdout.fnmatch_lines(
+        [
+            "fails when concise and model=opus: 1 test (test_it.py::test_it[[]*[]])",
+            "  To reproduce: pytest 'test_it.py::test_it[[]streaming+model=opus[]]'*",
+        ]
+    )

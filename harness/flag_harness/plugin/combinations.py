@@ -79,8 +79,9 @@ def configure_flags(config: pytest.Config) -> None:
     config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline)
     if baseline is not None:
         config.pluginmanager.register(_BaselineHeader(path, baseline), "flag-harness-baseline")
-    # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
-    config.option.keyword = config.option.keyword.replace("=", ":")
+    if config.getoption("--harness-sweep") is None:
+        # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
+        config.option.keyword = config.option.keyword.replace("=", ":")
 
 
 class _BaselineHeader:
@@ -182,12 +183,23 @@ def _select(config: pytest.Config, mark: pytest.Mark) -> tuple[tuple[Flag, ...],
             f"{wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "
             f"pin one with @pytest.mark.flags({wrong[0]}=True)"
         )
+    names = mark.args or [flag.name for flag in declared_flags(config)]
+    return _choose(config, names, str(mark.kwargs.get("strength") or ""))
+
+
+def run_combinations(config: pytest.Config) -> tuple[Combination, ...]:
+    """Return the combinations of all declared flags that the command line selects."""
+    return _choose(config, [flag.name for flag in declared_flags(config)], "")[1]
+
+
+def _choose(
+    config: pytest.Config, names: Sequence[str], selection: str
+) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
+    """Return the flags that the combinations have, and the combinations in which those of `names` vary."""
     command_line = config.stash[COMMAND_LINE_FLAGS]
     declared = [flag.name for flag in declared_flags(config)]
-    names = mark.args or declared
     flags = command_line.chosen_flags(all_flags(config), names, declared)
     if command_line.baseline is not None:
         return flags, baseline_combinations(flags, names, command_line.baseline.values, command_line.pins)
     pins = fix_unnamed(flags, names, command_line.pins) if command_line.pins else {}
-    selection = command_line.selection or str(mark.kwargs.get("strength") or "")
-    return flags, select_combinations(flags, selection, pins)
+    return flags, select_combinations(flags, command_line.selection or selection, pins)

@@ -114,7 +114,8 @@ class FlagEffects:
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
-        has_pins = bool(self._config.stash[COMMAND_LINE_FLAGS].pins)
+        command_line = self._config.stash[COMMAND_LINE_FLAGS]
+        has_pins = bool(command_line.pins or command_line.baseline)
         return failing_tests(self._ordered(), all_flags(self._config), has_pins)
 
     def _row(self, run: MatrixRun) -> "Row":

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.matrix import all_combinations
-from flag_harness.plugin.marks import CONFIG, declared_flags
+from flag_harness.plugin.combinations import run_combinations
+from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def configure_sweep(config: pytest.Config) -> None:
     agent = load_agent(config.getoption("--harness-agent") or config.stash[CONFIG].agent)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
-    sweep = Sweep(agent, all_combinations(declared_flags(config)), Path(directory.name))
+    sweep = Sweep(agent, run_combinations(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check()
     config.pluginmanager.register(SweepRun(sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
