@@ -26,7 +26,7 @@ def async_client(**arguments):
 def quick():
     started = time.perf_counter()
     yield
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 4  # real waits would take five seconds or more
 """
 RETRIES = """
 @LIMITED

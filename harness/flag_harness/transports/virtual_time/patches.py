@@ -7,16 +7,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.clock import Clock
 from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.virtual_time.loops import adopt_loop, release_loop
-from flag_harness.transports.virtual_time.pending_work import real_time
 from flag_harness.transports.virtual_time.project_names import ProjectNames
-from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
+from flag_harness.transports.virtual_time.shared_clock import SharedClock
+from flag_harness.transports.virtual_time.thread_waits import make_join, make_wait
 from flag_harness.wire.timeline import Layer, Request
 
 _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
@@ -24,8 +24,6 @@ _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
 _REAL_MONOTONIC = time.monotonic
 _REAL_CALLERS = frozenset({"subprocess"})
 """Modules that sleep while they poll for something real."""
-_MOMENT = 0.02
-"""Real seconds that a wait for an event lasts at least, since threads outside of Python may set it."""
 
 
 @contextmanager
@@ -33,7 +31,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
     """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
 
     Virtual are `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them by name;
-    timed waits of `threading.Condition`, `Event` and `Semaphore`, `queue.Queue` and futures; and loops of asyncio.
+    timed waits of `threading`, `queue.Queue` and futures; and loops of asyncio.
     """
     if not isinstance(clock, SharedClock):
         yield
@@ -50,8 +48,9 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
             stack.enter_context(replace_attribute(time, name, function))
         stack.enter_context(replace_attribute(threading, "_time", monotonic))
         stack.enter_context(replace_attribute(queue, "time", monotonic))
-        stack.enter_context(replace_attribute(threading.Condition, "wait", _make_wait(clock)))
-        for pool in (ThreadPoolExecutor, ProcessPoolExecutor):
+        stack.enter_context(replace_attribute(threading.Condition, "wait", make_wait(clock)))
+        stack.enter_context(replace_attribute(threading.Thread, "join", make_join(clock)))
+        for pool in _pools():
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
         stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
         stack.enter_context(_adopted_loops(clock))
@@ -113,42 +112,6 @@ def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Cal
     return now
 
 
-def _make_wait(clock: SharedClock) -> Callable[..., bool]:
-    """Return `Condition.wait`, but with a timeout in virtual time."""
-    really = threading.Condition.wait
-
-    def wait(self: Any, timeout: float | None = None) -> bool:
-        """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
-        if timeout is None or timeout <= _MOMENT or not clock.is_virtual_here():
-            return really(self, timeout)
-        if not self._is_owned():
-            raise RuntimeError("cannot wait on un-acquired lock")
-        waiter = threading.Lock()
-        waiter.acquire()
-        self._waiters.append(waiter)
-        saved = self._release_save()
-        try:
-            _acquire_before(clock, timeout, waiter)
-        finally:
-            self._acquire_restore(saved)
-            is_notified = waiter not in self._waiters
-            if not is_notified:
-                self._waiters.remove(waiter)
-        return is_notified
-
-    return wait
-
-
-def _acquire_before(clock: SharedClock, timeout: float, waiter: threading.Lock) -> None:
-    """Acquire a lock, or let the timeout pass."""
-    started, deadline = real_time(), clock.now() + timeout
-    acquired = waiter.acquire(True, _MOMENT)
-    clock.count_real_wait(started)
-    if not acquired:
-        wait = Wait(deadline, can_run=lambda: not waiter.locked())
-        clock.block(wait, lambda seconds: waiter.acquire(True, seconds))
-
-
 def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[..., Any]:
     def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         future = really(self, *args, **kwargs)
@@ -156,6 +119,12 @@ def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[...
         return future
 
     return submit
+
+
+def _pools() -> list[Any]:
+    """Return the classes of pools. Importing the one for processes takes time, so an unused one is left alone."""
+    processes = sys.modules.get("concurrent.futures.process")
+    return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 
 
 def _make_popen(clock: SharedClock) -> Callable[..., None]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent import futures
 from concurrent.futures import thread as thread_pools
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 _PATIENCE_SECONDS = 0.1
@@ -18,15 +18,11 @@ _MOST_CPU = 0.2
 """The part of a moment for which a still thread may use the CPU: a server's looks every few milliseconds."""
 
 _CONDITION_WAIT = threading.Condition.wait.__code__
-_IDLE_CODES: frozenset[CodeType] = frozenset(
-    {
-        _CONDITION_WAIT,
-        threading.Thread.join.__code__,
-        getattr(threading.Thread, "_wait_for_tstate_lock", threading.Thread.join).__code__,
-        thread_pools._worker.__code__,
-    }
+_POOL_WORKER = thread_pools._worker.__code__
+_JOINS = (
+    threading.Thread.join.__code__,
+    getattr(threading.Thread, "_wait_for_tstate_lock", threading.Thread.join).__code__,
 )
-"""The functions in which a thread waits for others and does nothing by itself."""
 
 real_time = time.perf_counter
 
@@ -36,6 +32,7 @@ class PendingWork:
 
     def __init__(self) -> None:
         self._earlier_threads = frozenset(threading.enumerate())
+        self._earlier_processes = [*_forked_processes()]
         self._jobs = 0
         self._lock = threading.Lock()
         self._children: list[Any] = []
@@ -54,7 +51,7 @@ class PendingWork:
 
     def is_empty(self) -> bool:
         """Return whether there is nothing but the current thread: no job, no child, no other thread."""
-        return not (self._jobs or self._children or threading.active_count() > 1 or _forked_processes())
+        return not (self._jobs or self._children or threading.active_count() > 1 or self._forks())
 
     def is_certain(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a job, a child or a thread of the test works; `waiting` threads are known to wait."""
@@ -90,7 +87,7 @@ class PendingWork:
             if thread not in waiting
             and not isinstance(thread, threading._DummyThread)
             and (frame := frames.get(thread.ident or 0)) is not None
-            and not _is_idle(frame, thread in self._earlier_threads)
+            and not _is_idle(frame, thread in self._earlier_threads, waiting)
         }
 
     def _must_end(self, thread: threading.Thread) -> bool:
@@ -99,7 +96,11 @@ class PendingWork:
 
     def _has_children(self) -> bool:
         self._children = [process for process in self._children if _is_alive(process)]
-        return bool(self._children) or any(map(_is_alive, _forked_processes()))
+        return bool(self._children) or any(map(_is_alive, self._forks()))
+
+    def _forks(self) -> list[Any]:
+        """Return the processes that the test has started with `multiprocessing`."""
+        return [process for process in _forked_processes() if process not in self._earlier_processes]
 
     def _finish_job(self, future: object) -> None:
         with self._lock:
@@ -113,19 +114,20 @@ def _cpu_seconds(thread: threading.Thread) -> float:
     return time.clock_gettime(time.pthread_getcpuclockid(thread.ident or 0))
 
 
-def _is_idle(frame: FrameType, is_earlier: bool) -> bool:
-    """Return whether a thread waits for others: on a condition that was not notified, or for the end of a thread.
+def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread]) -> bool:
+    """Return whether a thread waits for others: for a job, on a condition, or for the end of one of `waiting`.
 
     A thread of the test that waits with a timeout goes on by itself; one that is older, such as an exporter's, does so
     without the test.
     """
-    if frame.f_code not in _IDLE_CODES:
-        return False
-    if frame.f_code is not _CONDITION_WAIT:
-        return True
-    names = frame.f_locals
-    waiter = names.get("waiter")
-    return (is_earlier or names.get("timeout") is None) and (waiter is None or bool(waiter.locked()))
+    if frame.f_code is _CONDITION_WAIT:
+        names = frame.f_locals
+        if "waiter" not in names or names["waiter"] not in names["self"]._waiters:
+            return False  # it has not begun to wait, or it was notified
+        return is_earlier or names.get("timeout") is None
+    if frame.f_code in _JOINS:
+        return frame.f_locals.get("self") in waiting and frame.f_locals.get("timeout") in (None, -1)
+    return frame.f_code is _POOL_WORKER
 
 
 def _forked_processes() -> list[Any]:

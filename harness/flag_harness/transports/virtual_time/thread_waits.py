@@ -1,0 +1,62 @@
+"""Timed waits of `threading` on a shared clock; `queue.Queue` and futures wait on a `Condition` too."""
+
+import threading
+from collections.abc import Callable, Container
+from typing import Any
+
+from flag_harness.transports.virtual_time.pending_work import real_time
+from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
+
+_MOMENT = 0.02
+"""Real seconds that a wait for an event lasts at least, since threads outside of Python may set it."""
+
+
+def make_wait(clock: SharedClock) -> Callable[..., bool]:
+    """Return `Condition.wait`, but with a timeout in virtual time."""
+    really = threading.Condition.wait
+
+    def wait(self: Any, timeout: float | None = None) -> bool:
+        """Wait until notified or until a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
+        if timeout is None or timeout <= _MOMENT or not clock.is_virtual_here():
+            return really(self, timeout)
+        if not self._is_owned():
+            raise RuntimeError("cannot wait on un-acquired lock")
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        saved = self._release_save()
+        try:
+            _wait_for(waiter, self._waiters, timeout, clock)
+        finally:
+            self._acquire_restore(saved)
+            is_notified = waiter not in self._waiters
+            if not is_notified:
+                self._waiters.remove(waiter)
+        return is_notified
+
+    return wait
+
+
+def _wait_for(waiter: threading.Lock, waiters: Container[threading.Lock], timeout: float, clock: SharedClock) -> None:
+    """Wait until a lock is released, or until the timeout. Who releases it has removed it from `waiters` before."""
+    started, deadline = real_time(), clock.now() + timeout
+    acquired = waiter.acquire(True, _MOMENT)
+    clock.count_real_wait(started)
+    if not acquired:
+        wait = Wait(deadline, can_run=lambda: waiter not in waiters)
+        clock.block(wait, lambda seconds: waiter.acquire(True, seconds))
+
+
+def make_join(clock: SharedClock) -> Callable[..., None]:
+    """Return `Thread.join`, but with a timeout in virtual time."""
+    really = threading.Thread.join
+
+    def join(self: threading.Thread, timeout: float | None = None) -> None:
+        """Wait until the thread has ended or a timeout occurs, in virtual time; see flag_harness's docs/time.md."""
+        if timeout is None or timeout <= 0 or not clock.is_virtual_here() or self is threading.current_thread():
+            really(self, timeout)
+        elif self.is_alive():
+            deadline = Wait(clock.now() + timeout, can_run=lambda: not self.is_alive())
+            clock.block(deadline, lambda seconds: really(self, seconds) or not self.is_alive())
+
+    return join
