@@ -21,6 +21,9 @@ class Parser:
         """Keep the names."""
         self.names += names
 
+    def addini(self, name: str, help: str, default: Any = None) -> None:
+        """Ignore settings: no other plugin has their names."""
+
 
 SHARED = {"--feature", "--record-mode", "--disable-recording"}
 
