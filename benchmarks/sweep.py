@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flag_harness.faults import fault_kinds
-from flag_harness.flags import SHIPPED
+from flag_harness.flag import SHIPPED
 from flag_harness.matrix import all_combinations
 from flag_harness.sweep import Sweep, TrialResult, all_trials, count_pairs, load_agent
 from flag_harness.sweep.table import long_markdown, short_markdown, summary_line

@@ -12,7 +12,7 @@ import pytest
 from flag_harness.conformance.successor import next_request_elsewhere, save_forever, start_process
 from flag_harness.conformance.support import Conversation, cache_marks
 from flag_harness.errors import ContextError
-from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
+from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
 from flag_harness.reference import AgentError, Context, ToolUse, Transition, load_context
 
 KILLS = 2

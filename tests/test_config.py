@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.config import Config, read_config
 from flag_harness.errors import ConfigError
-from flag_harness.flags import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag
 
 
 def _written(folder: Path, text: str) -> Path:

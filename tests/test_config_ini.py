@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.config import Config, read_config
 from flag_harness.errors import ConfigError
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 
 FILES = [("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")]
 LINES = """

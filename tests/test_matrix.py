@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, STREAMING, Flag
+from flag_harness.flag import SHIPPED, STREAMING, Flag
 from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags, read_combination
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         Refusal,
         ScenarioError,
     )
-    from flag_harness.flags import Flag
+    from flag_harness.flag import Flag
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow, load_record, merge_records
@@ -75,7 +75,7 @@ _HOMES = {
     "Combination": "flag_harness.matrix",
     "ConfigError": "flag_harness.errors",
     "Filters": "flag_harness.cassette",
-    "Flag": "flag_harness.flags",
+    "Flag": "flag_harness.flag",
     "FlagError": "flag_harness.errors",
     "HarnessError": "flag_harness.errors",
     "LoopbackServer": "flag_harness.transports.serve.server",

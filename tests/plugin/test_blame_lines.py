@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from flag_harness.analysis.locate import BUDGET, Location, locate
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
 from flag_harness.plugin.run.blame import LocatedTest, located_lines
 from flag_harness.plugin.run.matrix_runs import FailingTest

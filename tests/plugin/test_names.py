@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.flags import SHIPPED
+from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination
 from flag_harness.plugin.run.names import MAX_NAME_LENGTH, cassette_name, duplicate_names, slug
 

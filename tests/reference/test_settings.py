@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, TRUE_VALUES, Flag, combination_id
+from flag_harness.flag import SHIPPED, TRUE_VALUES, Flag, combination_id
 from flag_harness.reference.settings import MAX_TOKENS, VARIABLES, Settings, budget_problem, read_settings
 
 

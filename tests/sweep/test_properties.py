@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flag_harness.faults import FAULT_KINDS, Fault
-from flag_harness.flags import SHIPPED
+from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination, all_combinations
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import Trial, TrialOutcome, judge_trial, run_trial

@@ -12,7 +12,7 @@ import pytest
 from flag_harness import faults
 from flag_harness.errors import HarnessError
 from flag_harness.faults import FAULT_KINDS, Fault
-from flag_harness.flags import SHIPPED
+from flag_harness.flag import SHIPPED
 from flag_harness.matrix import Combination, all_combinations, pin_flags
 from flag_harness.reference.sweep_agent import ReferenceAgent
 from flag_harness.sweep import (

@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.config import read_config
 from flag_harness.errors import ContextError, FlagError, HarnessError
 from flag_harness.files import read_regular_file
-from flag_harness.flags import OFF, SHIPPED, combination_id
+from flag_harness.flag import OFF, SHIPPED, combination_id
 from flag_harness.matrix import named_changes
 
 _SAVE = """examples:

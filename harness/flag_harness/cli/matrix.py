@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.config import read_config
-from flag_harness.flags import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from flag_harness.config.ini import read_ini_table
 from flag_harness.errors import ConfigError
-from flag_harness.flags import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag
 
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
 FILTERS = ("headers", "query", "json", "patterns")

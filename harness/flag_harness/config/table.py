@@ -19,7 +19,7 @@ from flag_harness.config.settings import (
     DetectorSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
-from flag_harness.flags import SHIPPED, Flag, nearest_name, value_label
+from flag_harness.flag import SHIPPED, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
 from flag_harness.toml_tables import Text, TextList, convert_table, require_known
 

@@ -14,7 +14,7 @@ from typing import Literal, ParamSpec, TypeAlias
 from flag_harness.faults import checks
 from flag_harness.faults.errors import FaultConditionError, FaultError
 from flag_harness.faults.when import CONDITION_ARGUMENTS, FaultCondition
-from flag_harness.flags import OFF
+from flag_harness.flag import OFF
 from flag_harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")

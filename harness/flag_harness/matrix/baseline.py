@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import Flag, nearest_name
+from flag_harness.flag import Flag, nearest_name
 from flag_harness.matrix.combination import Combination
 from flag_harness.matrix.covering import single_changes
 from flag_harness.matrix.matrix_flag import value_index

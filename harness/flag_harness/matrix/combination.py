@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import NO, OFF, Flag, check_names, combination_id, nearest_name
+from flag_harness.flag import NO, OFF, Flag, check_names, combination_id, nearest_name
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import Constraint, FlagSpace, Row

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import nearest_name, value_label, value_text
+from flag_harness.flag import nearest_name, value_label, value_text
 
 
 class HasValues(Protocol):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import NO, Flag, nearest_name
+from flag_harness.flag import NO, Flag, nearest_name
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 

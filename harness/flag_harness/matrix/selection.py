@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.matrix.combination import Combination, flag_space
 from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, single_changes
 from flag_harness.matrix.matrix_flag import value_index

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.errors import FlagError, HarnessError
-from flag_harness.flags import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag
 from flag_harness.matrix import Combination, fix_unnamed, parse_pins, pin_flags, select_combinations
 from flag_harness.matrix.baseline import Baseline, baseline_combinations, read_baseline
 from flag_harness.plugin.marks import all_flags, declared_flags, merge_flags

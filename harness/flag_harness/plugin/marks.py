@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.flags import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag
 
 CONFIG = pytest.StashKey[Config]()
 """The project's `[tool.flag-harness]`."""

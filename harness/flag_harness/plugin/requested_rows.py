@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.matrix import Combination, flag_space, parse_combination
 
 

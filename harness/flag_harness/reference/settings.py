@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED, STREAMING, TRUE_VALUES, combination_id
+from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, SHIPPED, STREAMING, TRUE_VALUES, combination_id
 
 MIN_THINKING_BUDGET = 1024
 """The smallest thinking budget that the API accepts: `thinking.enabled.budget_tokens: Input should be greater than or

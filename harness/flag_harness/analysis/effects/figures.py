@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 from flag_harness.analysis.effects.student import mean_interval
-from flag_harness.flags import value_label, value_text
+from flag_harness.flag import value_label, value_text
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
 

@@ -8,7 +8,7 @@ from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import body_value
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space, name_of_test, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response

@@ -13,7 +13,7 @@ from flag_harness.plugin.run.matrix_runs import matrix_row
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import Finding
     from flag_harness.analysis.locate import Location
-    from flag_harness.flags import Flag
+    from flag_harness.flag import Flag
     from flag_harness.matrix.space import Row
     from flag_harness.plugin.run.matrix_runs import FailingTest
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.config import BUDGETS
-from flag_harness.flags import nearest_name
+from flag_harness.flag import nearest_name
 from flag_harness.plugin.marks import CONFIG
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
-    from flag_harness.flags import Flag
+    from flag_harness.flag import Flag
     from flag_harness.matrix.space import FlagSpace, Row
     from flag_harness.plugin.run.matrix_runs import FailingTest
 

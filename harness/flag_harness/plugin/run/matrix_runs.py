@@ -9,7 +9,7 @@ from flag_harness.matrix import FlagSpace, flag_space
 from flag_harness.matrix.combination import default_row
 
 if TYPE_CHECKING:
-    from flag_harness.flags import Flag
+    from flag_harness.flag import Flag
     from flag_harness.matrix.space import Row
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.cassette import Cassette
 from flag_harness.errors import CassetteError
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from flag_harness.flags import OFF
+from flag_harness.flag import OFF
 from flag_harness.reference.context.context import Context, LedgerEntry
 from flag_harness.reference.tools.tool import ToolOutcome
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flags import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_names, combination_id
+from flag_harness.flag import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_names, combination_id
 
 
 @given(st.text())
