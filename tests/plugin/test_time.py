@@ -204,7 +204,7 @@ def test_time_is_real_if_the_project_says_so(pytester: pytest.Pytester, mark: st
 def test_a_wrong_setting_names_the_values(pytester: pytest.Pytester) -> None:
     """Before any test runs."""
     result = _run(pytester, "", settings='[tool.flag-harness]\ntime = "fast"\n')
-    result.stderr.fnmatch_lines(['*pyproject.toml: [[]tool.flag-harness] time = *fast* must be "virtual" or "real"*'])
+    result.stderr.fnmatch_lines(['*pyproject.toml*[[]tool.flag-harness] time = *fast* must be "virtual" or "real"*'])
 
 
 def test_time_is_real_beside_a_server_for_other_processes(pytester: pytest.Pytester) -> None:

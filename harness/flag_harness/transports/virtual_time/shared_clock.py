@@ -156,7 +156,7 @@ class SharedClock(VirtualClock):
             if wait.deadline <= self._now:
                 return True
             others = [other for other in self._waits if other is not wait]
-            if any(other.deadline < wait.deadline or other.can_run() for other in others):
+            if wait.can_run() or any(other.deadline < wait.deadline or other.can_run() for other in others):
                 return False
             if wait.deadline == math.inf or not self.is_virtual_here() or not self._can_jump(wait, others):
                 return False
