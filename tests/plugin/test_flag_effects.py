@@ -28,7 +28,7 @@ def test_ask(cassette, flags):
     assert not CONDITION
 """
 COUNTING = """
-from flag_harness.plugin.test.recorded_effects import RecordedEffects
+from flag_harness.plugin.run.recorded_effects import RecordedEffects
 
 count = 0
 load = RecordedEffects._load_cassettes

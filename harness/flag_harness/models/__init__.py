@@ -1,17 +1,17 @@
 """What each model accepts and costs: `models.toml`, in which every figure has its source and the day it was read."""
 
 from flag_harness.models.lookup import DEFAULT_MODEL, effort_for, shipped_model, shipped_models, thinking_parameters
-from flag_harness.models.model import Figure, Model, ModelTable, Prices
+from flag_harness.models.model import Model, ModelTable, Prices, SourcedFigure
 from flag_harness.models.table import EFFORTS, THINKING_KINDS, parse_model_table
 
 __all__ = [
     "DEFAULT_MODEL",
     "EFFORTS",
     "THINKING_KINDS",
-    "Figure",
     "Model",
     "ModelTable",
     "Prices",
+    "SourcedFigure",
     "effort_for",
     "parse_model_table",
     "shipped_model",

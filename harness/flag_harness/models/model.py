@@ -12,7 +12,7 @@ _DATED = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class SourcedFigure:
     """One figure of the table: its name (`prices[0].input`), its value, its source, and the day it was read there."""
 
     name: str
@@ -79,7 +79,7 @@ class Model:
     retires: date | None = None
     retires_not_before: date | None = None
     prices: tuple[Prices, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[SourcedFigure, ...] = ()
 
     @property
     def is_adaptive_only(self) -> bool:

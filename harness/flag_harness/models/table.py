@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta
 
-from flag_harness.models.model import Figure, Model, ModelTable, Prices
+from flag_harness.models.model import Model, ModelTable, Prices, SourcedFigure
 from flag_harness.toml_tables import AnyTable, Day, Switch, Text, TextList, convert_table, parse_toml, require_known
 
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
@@ -117,11 +117,13 @@ class _ModelReader:
         values = {figure.name: figure.value for figure in own}
         return replace(base, id=name, aliases=entry.aliases, prices=prices, figures=figures, **values)
 
-    def read_figures(self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str) -> tuple[Figure, ...]:
+    def read_figures(
+        self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
+    ) -> tuple[SourcedFigure, ...]:
         """Read the figures of a table in its order, each with its source."""
         entry = convert_table(table, kind, f"{self.file}: {where}")
         return tuple(self._figure(name, *getattr(entry, name)) for name in table)
 
-    def _figure(self, name: str, value: Any, source: str) -> Figure:
+    def _figure(self, name: str, value: Any, source: str) -> SourcedFigure:
         require_known([source], self.sources, f"{self.file}: sources", "source")
-        return Figure(name, value, self.sources[source].where, self.sources[source].read)
+        return SourcedFigure(name, value, self.sources[source].where, self.sources[source].read)

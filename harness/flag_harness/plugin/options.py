@@ -8,15 +8,15 @@ from flag_harness.plugin.border.border import BORDER, Border
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
+from flag_harness.plugin.limits import budget
+from flag_harness.plugin.limits.age import add_age_option, max_age
+from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_recording_disabled, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
-from flag_harness.plugin.run import budget
-from flag_harness.plugin.run.age import add_age_option, max_age
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
-from flag_harness.plugin.run.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder, add_record_option

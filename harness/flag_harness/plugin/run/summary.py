@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.run.age import MaxAge, age_lines
+from flag_harness.plugin.limits.age import MaxAge, age_lines
 from flag_harness.plugin.run.flag_effects import LOG_ERROR
 from flag_harness.plugin.test.rows import attached_row
 from flag_harness.report.table import has_log_error, log_lines, summary_lines

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError, Refusal
+from flag_harness.plugin.limits.age import age_problems
+from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
-from flag_harness.plugin.run.age import age_problems
-from flag_harness.plugin.run.budget import budget_problems
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.stash import REFUSALS, TRAFFIC

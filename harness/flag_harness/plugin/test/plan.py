@@ -16,16 +16,17 @@ from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.matrix import Combination
+from flag_harness.plugin.limits.age import max_age
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import RecordMode, is_recording_disabled, selected_record_mode
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import collect_filters
-from flag_harness.plugin.run.age import max_age
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.run.cost_limit import COST_LIMIT, CostLimit
+from flag_harness.plugin.run.recorded_effects import recorded_effects
 from flag_harness.plugin.stash import AnswerSource
-from flag_harness.plugin.test.recorded_effects import recorded_effects
+from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.transports.scope import BASE_URL
 from flag_harness.transports.virtual_time import ProjectNames, SharedClock
@@ -188,7 +189,6 @@ def _make_plan(
 ) -> TrafficPlan:
     """Return the plan of the test of `request`, or of a fixture with the marks of `scope` that is set up for it."""
     config, node = request.config, request.node
-    scenario = scope.get_closest_marker("scenario")
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
     mode, disabled = selected_record_mode(config), is_recording_disabled(config)
     command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
@@ -205,7 +205,7 @@ def _make_plan(
         explain=recorded_effects(config, path.parent).flag_that_changes,
         disabled=disabled,
         upstream=upstream,
-        scenario=scenarios / f"{scenario.args[0]}.toml" if scenario else None,
+        scenario=scenario_path(scope, scenarios),
         case=case,
         combination=combination,
         command=command,

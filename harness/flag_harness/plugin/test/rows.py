@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.run.budget import budget_of
+from flag_harness.plugin.limits.budget import budget_of
 from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from flag_harness.plugin.vcr.config import (
     vcr_cassette_path,
     vcr_settings,
 )
-from flag_harness.plugin.vcr.playing import load_cassette, play_cassette
+from flag_harness.plugin.vcr.playing import load_vcr_cassette, play_cassette
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette
@@ -42,7 +42,7 @@ def vcr(
     if disable_recording or not vcr_markers:
         yield None
         return
-    cassette = _load_vcr_cassette(request, record_mode, vcr_markers)
+    cassette = _load_marked_cassette(request, record_mode, vcr_markers)
     blocked = _is_network_blocked(request, record_mode, vcr_markers)
     with play_cassette(request.node, cassette, guarded=not blocked):
         yield cassette
@@ -65,7 +65,7 @@ def _is_network_blocked(request: pytest.FixtureRequest, record_mode: str, marks:
     return not marks or record_mode == "none"
 
 
-def _load_vcr_cassette(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> "VcrCassette":
+def _load_marked_cassette(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> "VcrCassette":
     node: pytest.Item = request.node
     refuse_cassette_fixture(request)
     options = merge_settings(request.getfixturevalue("vcr_config"), marks)
@@ -73,4 +73,4 @@ def _load_vcr_cassette(request: pytest.FixtureRequest, record_mode: str, marks: 
     folder = str(request.getfixturevalue("vcr_cassette_dir"))
     path = vcr_cassette_path(request.getfixturevalue("default_cassette_name"), folder, options)
     fixed_mode = settings.record_mode if "record_mode" in options else ""
-    return load_cassette(node, path, settings, extra_paths(marks, folder), fixed_mode)
+    return load_vcr_cassette(node, path, settings, extra_paths(marks, folder), fixed_mode)

@@ -31,7 +31,7 @@ _PLAYING = (
 """What a test does that needs no network, and what to do if it needs the network after all."""
 
 
-def load_cassette(
+def load_vcr_cassette(
     node: pytest.Item, path: Path, settings: "VcrSettings", extra: Sequence[Path], fixed_mode: str
 ) -> "VcrCassette":
     """Load the cassette of a test. `fixed_mode` is a record mode that the command line cannot change, or empty.

@@ -15,7 +15,7 @@ from flag_harness.plugin.vcr.config import (
     refuse_cassette_fixture,
     vcr_cassette_path,
 )
-from flag_harness.plugin.vcr.playing import load_cassette, play_cassette
+from flag_harness.plugin.vcr.playing import load_vcr_cassette, play_cassette
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette
@@ -28,8 +28,8 @@ def _vcr_marker(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("vcr_cassette")
 
 
-@pytest.fixture(scope="module")
-def vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> Vcr:
+@pytest.fixture(name="vcr", scope="module")
+def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> Vcr:
     """Return the settings of the module's cassettes. Override it to register matchers or serializers."""
     if request.config.getoption("--vcr-record-mode"):
         warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
@@ -50,7 +50,7 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
         str(options.get("cassette_library_dir") or request.getfixturevalue("vcr_cassette_dir")),
         options,
     )
-    cassette = load_cassette(request.node, path, settings, (), fixed_mode="")
+    cassette = load_vcr_cassette(request.node, path, settings, (), fixed_mode="")
     with play_cassette(request.node, cassette):
         yield cassette
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="module")
-def vcr_config() -> dict[str, Any]:
+@pytest.fixture(name="vcr_config", scope="module")
+def module_vcr_config() -> dict[str, Any]:
     """Return settings of vcrpy for a module's tests. Override it."""
     return {}
 
 
-@pytest.fixture(scope="module")
-def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(name="vcr_cassette_dir", scope="module")
+def folder_beside_module(request: pytest.FixtureRequest) -> str:
     """Return the folder of the cassettes, `cassettes` beside the module. Override it to keep them elsewhere."""
     return str(request.path.parent / "cassettes")
 
