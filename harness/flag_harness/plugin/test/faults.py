@@ -1,6 +1,6 @@
 """Faults in tests: of the `faults` mark for one test, of `--harness-fault` for all. A fault that never fires fails."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +14,9 @@ from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
 
 if TYPE_CHECKING:
+    from flag_harness.cassette import Replay
     from flag_harness.faults import Fault
+    from flag_harness.wire.timeline import Layer, Piece, Request
 
 COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
@@ -210,3 +212,28 @@ class FaultTotals:
             for fault, awaited in zip(self._faults, self._awaited, strict=True)
             for why in explain_unfired([fault])
         ]
+
+
+def make_requeueing_layer(fault: "Fault", replay: "Replay") -> "Layer":
+    """Return a layer that applies the fault and tells `replay` to play each altered answer again.
+
+    A fault that edits an answer uses up the recorded interaction it came from. Without this, the agent's retry would
+    miss.
+    """
+
+    def layer(request: "Request") -> object:
+        found = fault(request)
+        if found is None or isinstance(found, tuple):
+            return found
+        replay.track_answer(request)
+
+        def edit(piece: "Piece") -> "Iterable[Piece]":
+            before = fault.fired
+            pieces = list(found(piece))
+            if fault.fired > before:
+                replay.requeue_answer(request)
+            return pieces
+
+        return edit
+
+    return layer  # type: ignore[return-value]

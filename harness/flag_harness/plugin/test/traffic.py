@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.errors import CassetteError, NetworkRefused, Refusal, ScenarioMiss
+from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
+from flag_harness.plugin.test.faults import make_requeueing_layer
 from flag_harness.plugin.test.plan import TrafficPlan
+from flag_harness.plugin.test.problems import recording_problems, unplayed_problems
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure, own_refusals
-from flag_harness.plugin.test.requeueing import make_requeueing_layer
-from flag_harness.plugin.test.saving import refuse_recording, save_recording
+from flag_harness.plugin.test.saving import save_recording
+from flag_harness.plugin.test.scenarios import make_simulator
 from flag_harness.transports import (
     REPLAYING,
     SIMULATING,
@@ -33,7 +35,6 @@ from flag_harness.wire.traffic_log import TrafficLog
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
     from flag_harness.cassette import Interaction
-    from flag_harness.simulator import Simulator
     from flag_harness.transports.client_types import AsyncClient, Client
     from flag_harness.wire.usage import Usage
 
@@ -75,7 +76,9 @@ class CassetteTraffic:
         self._replay = self._make_replay() if plan.is_playing else None
         self._layers: tuple[Layer, ...] = (check, *joining_layers(self.clock), self._tap, *self._fault_layers())
         self._simulator = (
-            _make_simulator(plan, self.clock) if plan.upstream == "simulator" and plan.can_reach_upstream else None
+            make_simulator(plan.scenario, self.clock)
+            if plan.upstream == "simulator" and plan.can_reach_upstream
+            else None
         )
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
@@ -268,35 +271,12 @@ class CassetteTraffic:
             )
         elif not self.plan.is_recording:
             found += self._unplayed_problems(self._recorded_by_test is not None)
-        return [*found, *self._key_problems()]
+        return [*found, *recording_problems(self.plan, self.recording)]
 
     def _unplayed_problems(self, in_teardown: bool) -> list[str]:
-        """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        own, recorded = frozenset(self._replay.own), self._replay.cassette.interactions
-        unplayed = [
-            index
-            for index in self._replay.unplayed_indices
-            if index in own and (in_teardown or not recorded[index].late)
-        ]
-        if not unplayed:
-            return []
-        which = ", ".join(map(str, sorted(unplayed)))
-        return [
-            f"{len(unplayed)} of {len(own)} recorded interactions of {self.plan.path} were not played: {which}.\n"
-            f"To record what the test does now: {self.command}"
-        ]
-
-    def _key_problems(self) -> list[str]:
-        """Return a message if the recording cannot be written because of a key or of personal data."""
-        recording = self.recording
-        try:
-            if recording:
-                refuse_recording(self.plan, recording)
-        except CassetteError as error:
-            return [str(error)]
-        return []
+        return unplayed_problems(self._replay, self.plan.path, self.command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":
@@ -315,9 +295,3 @@ class CassetteTraffic:
         """Write the recording, if there is one. Return True if it replaced a file that could not be read."""
         recording = self.recording
         return bool(recording) and save_recording(self.plan, recording)
-
-
-def _make_simulator(plan: TrafficPlan, clock: Clock) -> "Simulator":
-    from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
-
-    return simulate(plan.scenario, clock=clock)

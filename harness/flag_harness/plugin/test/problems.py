@@ -1,0 +1,38 @@
+"""What is wrong with the traffic of a test that has otherwise passed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flag_harness.cassette import Replay
+from flag_harness.errors import CassetteError
+from flag_harness.plugin.test.plan import TrafficPlan
+from flag_harness.plugin.test.saving import refuse_recording
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Interaction
+
+
+def unplayed_problems(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
+    """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
+    own, recorded = frozenset(replay.own), replay.cassette.interactions
+    unplayed = [
+        index for index in replay.unplayed_indices if index in own and (in_teardown or not recorded[index].late)
+    ]
+    if not unplayed:
+        return []
+    which = ", ".join(map(str, sorted(unplayed)))
+    return [
+        f"{len(unplayed)} of {len(own)} recorded interactions of {path} were not played: {which}.\n"
+        f"To record what the test does now: {command}"
+    ]
+
+
+def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") -> list[str]:
+    """Return a message if the recording cannot be written because of a key or of personal data."""
+    try:
+        if recording:
+            refuse_recording(plan, recording)
+    except CassetteError as error:
+        return [str(error)]
+    return []

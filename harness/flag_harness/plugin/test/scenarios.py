@@ -1,0 +1,57 @@
+"""The scenario of the simulator that a test names in its mark."""
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.clock import Clock
+from flag_harness.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from flag_harness.simulator import Simulator
+
+
+def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
+    """Return the file of the scenario that the mark `scenario` names, or None. The file need not exist."""
+    mark = scope.get_closest_marker("scenario")
+    if mark is None:
+        return None
+    if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], str):
+        example = next(iter(_names(folder, str(mark.args[:1]))), "refund")
+        raise pytest.fail.Exception(
+            f"{scope.nodeid}: the mark scenario takes one name; write @pytest.mark.scenario({example!r}) for "
+            f"{folder / f'{example}.toml'}",
+            pytrace=False,
+        )
+    return folder / f"{mark.args[0]}.toml"
+
+
+def make_simulator(scenario: Path | None, clock: Clock) -> "Simulator":
+    """Return a simulator that follows a scenario, or that echoes. Fail the test if the scenario cannot be read."""
+    from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
+
+    try:
+        return simulate(scenario, clock=clock)
+    except ScenarioError as error:
+        raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
+
+
+def _explain(scenario: Path | None, error: ScenarioError) -> str:
+    """Return why a scenario cannot be simulated, the nearest existing scenario, and what to type next."""
+    if scenario is None or scenario.exists():
+        return f"The scenario cannot be simulated: {error}. Mend that file, and run the test again."
+    names = _names(scenario.parent, scenario.stem)
+    if not names:
+        return f"There is no scenario {scenario.stem!r}: {scenario.parent} holds none. Write {scenario}."
+    return (
+        f"There is no scenario {scenario.stem!r} in {scenario.parent}; the nearest is {names[0]!r}: "
+        f"write @pytest.mark.scenario({names[0]!r}), or the file {scenario}."
+    )
+
+
+def _names(folder: Path, near: str) -> list[str]:
+    """Return the names of the scenarios in a folder, nearest first."""
+    names = sorted(path.stem for path in folder.glob("*.toml"))
+    return difflib.get_close_matches(near, names, n=len(names) or 1, cutoff=0.0)
