@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, replay
-from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, body
 
@@ -22,7 +22,7 @@ def _request(
     return Request(method, url, headers, data)  # fmt: skip
 
 
-def _cassette(*match_on: MatchWord) -> Cassette:
+def _cassette(*match_on: MatchPart) -> Cassette:
     envelope = Envelope("imported", "", match_on=match_on)
     return Cassette(envelope, tuple(Interaction(_request(), _answer(text)) for text in (b"first", b"second")))
 
@@ -51,7 +51,7 @@ HOST = _request(url="https://elsewhere.example/v1/x?a=1&b=2")
         (("headers",), {"beta"}),
     ],
 )
-def test_only_the_named_parts_are_compared(match_on: tuple[MatchWord, ...], told_apart: set[str]) -> None:
+def test_only_the_named_parts_are_compared(match_on: tuple[MatchPart, ...], told_apart: set[str]) -> None:
     """As vcrpy compares them; the host takes no part."""
     upstream = replay(_cassette(*match_on))
     assert told_apart == {name for name, request in OTHERS.items() if _misses(_cassette(*match_on), request)}

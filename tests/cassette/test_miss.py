@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
 from flag_harness.cassette.match.difference import Difference
-from flag_harness.cassette.match.miss import MAX_RANKED, Miss, MissReporter, request_differences
+from flag_harness.cassette.match.miss import MAX_RANKED_REQUESTS, Miss, MissReporter, request_differences
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import End, Headers, Request
 
@@ -114,9 +114,9 @@ def test_method_path_and_betas_are_named_too() -> None:
 def test_of_requests_that_are_as_near_that_of_the_same_test_is_named() -> None:
     """Where tests share a cassette, and however many others there are."""
     body = {**BODY, "system": "old"}
-    others = [replace(_interaction(body), case="other") for _ in range(MAX_RANKED)]
+    others = [replace(_interaction(body), case="other") for _ in range(MAX_RANKED_REQUESTS)]
     shared = Cassette(ENVELOPE, (*others, replace(_interaction(body), case="this")), PATH)
-    for case, place in (("this", MAX_RANKED), ("other", 0)):
+    for case, place in (("this", MAX_RANKED_REQUESTS), ("other", 0)):
         player = Replay(shared, case=case)
         with pytest.raises(CassetteMiss, match=f"The nearest is interaction {place};"):
             player(_interaction({**BODY, "system": "new"}).request)

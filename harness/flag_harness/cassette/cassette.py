@@ -86,7 +86,7 @@ class Cassette:
 
     def _differs_only_in_times(self, old: "Cassette") -> bool:
         return (
-            _provenance(old.envelope) == _provenance(self.envelope)
+            _provenance_fields(old.envelope) == _provenance_fields(self.envelope)
             and len(old.interactions) == len(self.interactions)
             and all(map(is_same_recording, old.interactions, self.interactions))
         )
@@ -108,7 +108,7 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
         return False
 
 
-def _provenance(envelope: Envelope) -> tuple[str, ...]:
+def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
     """Return the fields of the envelope that distinguish recordings: neither the date nor the SDK's release."""
     marks = (*envelope.fidelity, *envelope.match_on, "rebased" if envelope.rebased else "")
     return envelope.upstream, envelope.case, envelope.combination, *marks

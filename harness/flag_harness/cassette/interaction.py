@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from flag_harness.cassette.match.matching import MatchWord, body_value, hash_content, loose_content, match_content
+from flag_harness.cassette.match.matching import MatchPart, body_value, hash_content, match_content, selected_content
 from flag_harness.cassette.match.multipart import normalise_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
@@ -30,7 +30,7 @@ class Envelope:
     case: str = ""
     combination: str = ""
     fidelity: tuple[str, ...] = ()
-    match_on: tuple[MatchWord, ...] = ()
+    match_on: tuple[MatchPart, ...] = ()
     rebased: bool = False
 
 
@@ -57,10 +57,10 @@ class Interaction:
         """The match key of the request."""
         return hash_content(self.content_for(()))
 
-    def content_for(self, match_on: tuple[MatchWord, ...]) -> bytes:
+    def content_for(self, match_on: tuple[MatchPart, ...]) -> bytes:
         """Return the content by which the request matches: that of the parts in `match_on`, or all if it is empty."""
         if match_on:
-            return loose_content(self.request, self.value, match_on)
+            return selected_content(self.request, self.value, match_on)
         value = body_value(self.request.body)  # not cached: an index needs each body only once
         if isinstance(value, bytes):
             value = normalise_boundary(self.request).body

@@ -12,7 +12,7 @@ from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, blob_references
 from flag_harness.files import read_regular_file
 
-SUFFIX = ".json"
+CASSETTE_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,18 @@ class Claims:
     files: frozenset[str]
 
 
-class _EnvelopeRow(Struct):
+class _EnvelopeFields(Struct):
     format: int
     case: str = ""
 
 
-class _FileHead(Struct):
+class _CassetteFileHead(Struct):
     """The part of a cassette file that is decoded here."""
 
-    envelope: _EnvelopeRow
+    envelope: _EnvelopeFields
 
 
-_DECODER = msgspec.json.Decoder(_FileHead)
+_DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
 def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
@@ -45,8 +45,8 @@ def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[P
 
     A cassette is skipped if the run collected nothing from the file of its test, since its test may still use it.
     """
-    for path in sorted(recordings.rglob(f"*{SUFFIX}")):
-        if relative_to(root, path) in claims.claimed or (envelope := _read_envelope(path)) is None:
+    for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
+        if posix_relative_path(root, path) in claims.claimed or (envelope := _read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
         if not file or file in claims.files or not (root / file).is_file():
@@ -62,7 +62,7 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
     if not blobs:
         return []
     used: set[str] = set()
-    for path in sorted(recordings.rglob(f"*{SUFFIX}")):
+    for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
         if path not in removed:
             try:
                 used.update(blob_references(msgspec.json.decode(read_regular_file(path, MAX_CASSETTE_BYTES))))
@@ -71,12 +71,12 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
     return [path for path in blobs if path.name not in used]
 
 
-def relative_to(root: Path, path: Path) -> str:
+def posix_relative_path(root: Path, path: Path) -> str:
     """Return a path relative to the root, with `/`, even if it is outside."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _read_envelope(path: Path) -> _EnvelopeRow | None:
+def _read_envelope(path: Path) -> _EnvelopeFields | None:
     try:
         return _DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
     except (ValueError, OSError):

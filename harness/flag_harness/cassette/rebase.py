@@ -17,7 +17,7 @@ from flag_harness.cassette.match.matching import sorted_json
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 
-FIXED = (
+FIXED_MEMBERS = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
 )
@@ -39,7 +39,7 @@ class RequestChange:
         """Return why this change invalidates the recorded answer, or an empty string if it does not."""
         if not self.at:
             return f"{self.path or 'the whole body'} changed"
-        return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED else ""
+        return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED_MEMBERS else ""
 
     def to_row(self) -> dict[str, Any]:
         """Return the change as plain values."""
@@ -63,7 +63,7 @@ class RequestRewrite:
 
 def miss_changes(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
     """Return the changes that a miss reports, with the values before they were normalised."""
-    return tuple(_to_change(difference, recorded, miss.sent) for difference in miss.differences)
+    return tuple(_request_change(difference, recorded, miss.sent) for difference in miss.differences)
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
@@ -79,7 +79,7 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
         if by_index.setdefault(rewrite.index, rewrite) != rewrite:
             raise CassetteError(f"{cassette.path}: different requests came nearest to interaction {rewrite.index}")
     for index, rewrite in sorted(by_index.items()):
-        _check(cassette, rewrite)
+        _require_possible_rewrite(cassette, rewrite)
         value = interactions[index].value
         for change in reversed(rewrite.changes):
             if not _has_old_value(value, change, interactions[index].value):
@@ -102,13 +102,13 @@ def rewritten_indices(old: Cassette, new: Cassette) -> tuple[int, ...]:
     return tuple(index for index, (one, other) in enumerate(pairs) if one.request != other.request)
 
 
-def _to_change(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
+def _request_change(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
     old = difference.recorded if difference.recorded is ABSENT else _value_at(recorded.value, difference.at)
     new = difference.sent if difference.sent is ABSENT else _value_at(sent.value, difference.to)
     return RequestChange(difference.path, difference.at, difference.to, old, new)
 
 
-def _check(cassette: Cassette, rewrite: RequestRewrite) -> None:
+def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
     if reasons := [change.refusal for change in rewrite.changes if change.refusal]:
         raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
     if rewrite.index >= len(cassette.interactions):

@@ -49,7 +49,7 @@ class Replay:
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []
         self._queues = InteractionQueues(self._index, repeat=repeat)
-        self._tracked: dict[int, tuple[Request, int]] = {}
+        self._tracked_answers: dict[int, tuple[Request, int]] = {}
         self._nearest_by_key: dict[bytes, int | None] = {}
         self._lock = threading.Lock()
 
@@ -62,22 +62,22 @@ class Replay:
     def find(self, request: Request) -> Response | None:
         """Return the recorded answer to a request and mark it as played; None if none is left."""
         sent = self._as_interaction(request)
-        key = self._index.key(sent)
+        key = self._index.match_key(sent)
         with self._lock:
             index = self._queues.take(key, sent)
-            if index is not None and id(request) in self._tracked:
-                self._tracked[id(request)] = request, index
+            if index is not None and id(request) in self._tracked_answers:
+                self._tracked_answers[id(request)] = request, index
         return None if index is None else self._response(index, sent)
 
     def track_answer(self, request: Request) -> None:
         """Remember which answer this request gets, so that `requeue_answer` can find it."""
         with self._lock:
-            self._tracked[id(request)] = request, -1
+            self._tracked_answers[id(request)] = request, -1
 
     def requeue_answer(self, request: Request) -> None:
         """Allow the answer to this request to be played once more, because a fault broke it on its way."""
         with self._lock:
-            if (index := self._tracked[id(request)][1]) >= 0:
+            if (index := self._tracked_answers[id(request)][1]) >= 0:
                 self._queues.requeue(index)
 
     @property
@@ -100,7 +100,7 @@ class Replay:
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
         """Report a miss. Different requests get different nearest interactions as long as there are enough."""
-        key, own = self._index.key(sent), frozenset(self.own)
+        key, own = self._index.match_key(sent), frozenset(self.own)
         unplayed = tuple(sorted(self.unplayed_indices, key=lambda index: index not in own))
         with self._lock:
             others = {index for other, index in self._nearest_by_key.items() if other != key}

@@ -19,7 +19,7 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
     """
     for name, section in _SECTIONS:
         path = folder / name
-        text = _read_value(path, section) if path.is_file() else None
+        text = _read_ini_value(path, section) if path.is_file() else None
         if text is None:
             continue
         try:
@@ -32,7 +32,7 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
     return None
 
 
-def _read_value(path: Path, section: str) -> str | None:
+def _read_ini_value(path: Path, section: str) -> str | None:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

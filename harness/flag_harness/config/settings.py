@@ -66,7 +66,7 @@ def read_config(pyproject: Path) -> Config:
 
     Raise `ConfigError` naming the file, the key, and the nearest key that exists.
     """
-    table = _read_table(pyproject)
+    table = _read_pyproject_table(pyproject)
     own = read_ini_table(pyproject.parent)
     if table is not None and own is not None:
         raise ConfigError(f"{own[1]}: flag_harness is set, and {pyproject} has [tool.flag-harness]; keep one of them")
@@ -86,7 +86,7 @@ def read_config(pyproject: Path) -> Config:
         raise ConfigError(f"{pyproject}:{line}: {message}") from None
 
 
-def _read_table(pyproject: Path) -> Any:
+def _read_pyproject_table(pyproject: Path) -> Any:
     """Return the table, which may be invalid, or None if the file does not have it."""
     if not pyproject.exists():
         return None

@@ -14,7 +14,7 @@ from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
 FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
-_PRODUCTION = "production"
+_PRODUCTION_ENVIRONMENT = "production"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
     if not isinstance(document, dict):
         raise FlagError(f"{path} must be an object, not {type(document).__name__}; give {FORMATS}")
     try:
-        return _match_flags(dict(_states(document)), flags)
+        return _match_states_to_flags(dict(_exported_states(document)), flags)
     except FlagError as error:
         raise FlagError(f"{path}: {error}") from None
 
@@ -65,24 +65,24 @@ def baseline_combinations(
     fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
     rows = single_changes(FlagSpace(declared, pins=fixed), base)
     if change:
-        changed = space.nearest_row(base, {index: space.row(change)[index] for index in _indices(flags, change)})
+        changed = space.nearest_row(base, {index: space.row(change)[index] for index in _flag_indices(flags, change)})
         if changed is None:
             raise FlagError(f"the constraints of the flags forbid the change of {', '.join(change)}; ask for another")
         rows = tuple(dict.fromkeys([*rows, changed]))
     return tuple(Combination(declared, row) for row in rows)
 
 
-def _indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int]:
+def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int]:
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
-def _match_flags(states: Mapping[str, "_State"], flags: Sequence[Flag]) -> Baseline:
-    by_key = {_normalise(flag.name): flag for flag in flags}
+def _match_states_to_flags(states: Mapping[str, "_FlagState"], flags: Sequence[Flag]) -> Baseline:
+    by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
     notes: list[str] = []
     unknown: list[str] = []
     for key, state in states.items():
-        flag = by_key.get(_normalise(key))
+        flag = by_key.get(_normalise_key(key))
         if flag is None:
             unknown.append(key)
             continue
@@ -99,19 +99,19 @@ def _match_flags(states: Mapping[str, "_State"], flags: Sequence[Flag]) -> Basel
     return Baseline(values, tuple(notes))
 
 
-def _normalise(key: str) -> str:
+def _normalise_key(key: str) -> str:
     return key.replace("-", "_").casefold()
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _FlagState:
     """What production serves for a key; None if the agent's own default counts."""
 
     value: object
     notes: tuple[str, ...] = ()
 
 
-def _states(document: dict[str, Any]) -> Iterator[tuple[str, _State]]:
+def _exported_states(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState]]:
     """Yield the state of each key of an export."""
     if isinstance(document.get("items"), list):
         yield from ((str(item.get("key")), _launchdarkly_item(item)) for item in document["items"])
@@ -121,23 +121,23 @@ def _states(document: dict[str, Any]) -> Iterator[tuple[str, _State]]:
     plain = values if isinstance(values, dict) else {}
     for key, flag in described.items():
         yield key, _flagd_state(key, flag) if "variants" in flag else _launchdarkly_state(key, flag)
-    yield from ((key, _State(value)) for key, value in plain.items())
+    yield from ((key, _FlagState(value)) for key, value in plain.items())
     if not described and not plain:
-        yield from ((key, _State(value)) for key, value in document.items() if not key.startswith("$"))
+        yield from ((key, _FlagState(value)) for key, value in document.items() if not key.startswith("$"))
 
 
-def _flagd_state(key: str, flag: Mapping[str, Any]) -> _State:
+def _flagd_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
     variants, default = flag["variants"], flag.get("defaultVariant")
     if flag.get("state") == "DISABLED":
-        return _State(None, ("is disabled, so the agent's default counts",))
+        return _FlagState(None, ("is disabled, so the agent's default counts",))
     if default is None:
-        return _State(None, ("has no defaultVariant, so the agent's default counts",))
+        return _FlagState(None, ("has no defaultVariant, so the agent's default counts",))
     if default not in variants:
         raise FlagError(f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name(default, variants)}")
-    return _State(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
+    return _FlagState(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
 
 
-def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _State:
+def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
     variations = flag.get("variations")
     if not isinstance(variations, list) or "on" not in flag:
         raise FlagError(f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {FORMATS}")
@@ -153,18 +153,18 @@ def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _State:
             index = max(rollout, key=lambda part: part["weight"])["variation"]
             notes.append("is rolled out by percentage; its largest part counts")
     if index is None:
-        return _State(None, (*notes, "serves no variation, so the agent's default counts"))
+        return _FlagState(None, (*notes, "serves no variation, so the agent's default counts"))
     if not 0 <= index < len(variations):
         raise FlagError(f"{key}: variation {index} does not exist; it has {len(variations)}")
-    return _State(variations[index], tuple(notes))
+    return _FlagState(variations[index], tuple(notes))
 
 
-def _launchdarkly_item(item: Mapping[str, Any]) -> _State:
+def _launchdarkly_item(item: Mapping[str, Any]) -> _FlagState:
     """Return the state of a flag of LaunchDarkly's REST API, which has a state for each environment."""
     key, environments = item.get("key"), item.get("environments") or {}
-    name = _PRODUCTION if _PRODUCTION in environments else next(iter(environments), "")
-    if not name or (name != _PRODUCTION and len(environments) > 1):
+    name = _PRODUCTION_ENVIRONMENT if _PRODUCTION_ENVIRONMENT in environments else next(iter(environments), "")
+    if not name or (name != _PRODUCTION_ENVIRONMENT and len(environments) > 1):
         found = ", ".join(environments) or "none"
-        raise FlagError(f"{key} has no environment {_PRODUCTION!r} (found: {found}); export one: ?env=NAME")
+        raise FlagError(f"{key} has no environment {_PRODUCTION_ENVIRONMENT!r} (found: {found}); export one: ?env=NAME")
     variations = [variation.get("value") for variation in item.get("variations") or []]
     return _launchdarkly_state(str(key), {"variations": variations, **environments[name]})

@@ -3,7 +3,7 @@
 from itertools import combinations, product
 from math import comb
 
-Bits = tuple[tuple[int, ...], ...]
+BitRows = tuple[tuple[int, ...], ...]
 """The rows of an array of 0 and 1. The first row is all 0."""
 
 _PALEY_ROW = "11011100010"
@@ -13,18 +13,18 @@ _FIVE_COLUMNS = ("00001", "01111")
 """Two rows whose rotations cover all triples of 5 columns; every triple of columns was checked."""
 
 
-def boolean_array(columns: int, strength: int) -> Bits | None:
+def boolean_array(columns: int, strength: int) -> BitRows | None:
     """Return a covering array whose first row is all 0, or None if no construction is known for this size."""
     if columns <= strength:
         return tuple(product((0, 1), repeat=columns))
     if columns == strength + 1:
         return tuple((*row, sum(row) % 2) for row in product((0, 1), repeat=strength))
     if strength == 2:
-        return _kleitman_spencer(columns)
-    return _strength_three(columns) if strength == 3 else None
+        return _strength_two_array(columns)
+    return _strength_three_array(columns) if strength == 3 else None
 
 
-def _kleitman_spencer(columns: int) -> Bits:
+def _strength_two_array(columns: int) -> BitRows:
     """Strength 2, smallest possible (Kleitman and Spencer 1973, Katona 1973).
 
     A column is a set of rows; sets of more than half of all rows but the first meet, and none contains another.
@@ -35,7 +35,7 @@ def _kleitman_spencer(columns: int) -> Bits:
     return tuple(tuple(int(row in subset) for subset in chosen) for row in range(size))
 
 
-def _strength_three(columns: int) -> Bits:
+def _strength_three_array(columns: int) -> BitRows:
     if columns == 5:
         generators = [(row, shift) for row in _FIVE_COLUMNS for shift in range(5)]
         return _make_first_row_zero(
@@ -47,18 +47,18 @@ def _strength_three(columns: int) -> Bits:
     return _double_columns(columns)
 
 
-def _double_columns(columns: int) -> Bits:
+def _double_columns(columns: int) -> BitRows:
     """Build an array of strength 3 from one with half the columns (Roux 1987).
 
     Its rows are those of the half array written twice, then those of a strength 2 array beside their complements.
     """
     half = (columns + 1) // 2
     pairs = boolean_array(half, 2) or ()
-    rows = [row + row for row in _strength_three(half)]
+    rows = [row + row for row in _strength_three_array(half)]
     rows += [row + tuple(1 - bit for bit in row) for row in pairs]
     return tuple(row[:columns] for row in rows)
 
 
-def _make_first_row_zero(rows: list[list[int]]) -> Bits:
+def _make_first_row_zero(rows: list[list[int]]) -> BitRows:
     """Swap 0 and 1 in the columns in which the first row has 1; the array covers the same."""
     return tuple(tuple(bit ^ first for bit, first in zip(row, rows[0], strict=True)) for row in rows)

@@ -25,7 +25,7 @@ class Combination:
 
     def __post_init__(self) -> None:
         changed = (
-            _change(flag, value)
+            _change_name(flag, value)
             for flag, value, default in zip(self.flags, self.row, default_row(self.flags), strict=True)
             if value != default
         )
@@ -109,7 +109,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 def named_changes(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
     """Return what an id can consist of: `streaming`, `no-concise`, `model=haiku`, each with its indices in a row."""
     return {
-        _change(flag, value): (index, value)
+        _change_name(flag, value): (index, value)
         for index, (flag, default) in enumerate(zip(flags, default_row(flags), strict=True))
         for value in range(len(flag.values))
         if value != default
@@ -149,18 +149,18 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
             raise FlagError(f"{name}={pin!r} must be True or False")
         row[indices[name]] = value_index(flag, pin)
     if (broken := space.broken_constraint(tuple(row))) is not None:
-        raise FlagError(_explain_broken(broken, declared, row))
+        raise FlagError(_broken_constraint_message(broken, declared, row))
     return Combination(declared, tuple(row))
 
 
-def _change(flag: Flag, value: int) -> str:
+def _change_name(flag: Flag, value: int) -> str:
     """Return how an id says that a flag has a value other than its default."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
     return flag.name if flag.values[value] else f"{NO}{flag.name}"
 
 
-def _explain_broken(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
+def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
     """Return what a broken constraint says, and what to pin."""
     if not broken.flag:
         return f"{broken}; pin that one True and the others False"

@@ -44,21 +44,21 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Co
     for row in rows:
         new = [chosen for chosen in combinations(enumerate(row), strength) if chosen not in seen]
         seen.update(new)
-        first_covered.append(tuple(_settings(space, chosen) for chosen in new))
-    missing = tuple(_settings(space, tuple(fixed.items())) for fixed in uncovered_tuples(space, rows, strength))
+        first_covered.append(tuple(_format_settings(space, chosen) for chosen in new))
+    missing = tuple(_format_settings(space, tuple(fixed.items())) for fixed in uncovered_tuples(space, rows, strength))
     return Coverage(strength, tuple(first_covered), missing)
 
 
 def impossible_values(space: FlagSpace) -> tuple[str, ...]:
     """Return the values that no combination has, because of the constraints: `model=opus`."""
     return tuple(
-        _settings(space, ((index, value),))[0]
+        _format_settings(space, ((index, value),))[0]
         for index, size in enumerate(space.sizes)
         for value in range(size)
         if not space.is_possible({index: value})
     )
 
 
-def _settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> Settings:
+def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> Settings:
     flags = ((space.flags[index], value) for index, value in chosen)
     return tuple(f"{flag.name}={flag.labels[value]}" for flag, value in flags)

@@ -46,7 +46,7 @@ def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> It
     """Yield every possible choice of values (index of a flag: index of a value) that occurs in no row."""
     for chosen in combinations(range(len(space.flags)), strength):
         seen = {tuple([row[index] for index in chosen]) for row in rows}
-        if len(seen) == _product(space, chosen):
+        if len(seen) == _choice_count(space, chosen):
             continue
         for values in product(*(range(space.sizes[index]) for index in chosen)):
             fixed = dict(zip(chosen, values, strict=True))
@@ -93,7 +93,7 @@ def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
     return tuple(sorted(changes, key=lambda row: (len(changes[row]), changes[row], row)))
 
 
-def _product(space: FlagSpace, chosen: Sequence[int]) -> int:
+def _choice_count(space: FlagSpace, chosen: Sequence[int]) -> int:
     size = 1
     for index in chosen:
         size *= space.sizes[index]

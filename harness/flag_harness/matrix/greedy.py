@@ -12,10 +12,10 @@ from random import Random
 from flag_harness.matrix.space import FlagSpace, Row
 
 FREE = -1
-MOST_ATTEMPTS = 6
-MOST_TUPLES = 50_000
+MAX_ATTEMPTS = 6
+MAX_TUPLES = 50_000
 """How many orders of the flags are tried at most, and the tuples that all attempts have to cover together."""
-Partial = list[int]
+PartialRow = list[int]
 
 
 def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
@@ -24,30 +24,30 @@ def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     Several orders of the flags are tried, fewer if there are many tuples; the smallest array is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
-    attempts = max(1, min(MOST_ATTEMPTS, MOST_TUPLES // tuples))
-    arrays = (_one_array(space, strength, Random(seed)) for seed in range(attempts))
+    attempts = max(1, min(MAX_ATTEMPTS, MAX_TUPLES // tuples))
+    arrays = (_build_array(space, strength, Random(seed)) for seed in range(attempts))
     return min(arrays, key=len)
 
 
-def _one_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
+def _build_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, ...]:
     order = list(range(len(space.flags)))
     random.shuffle(order)
     order.sort(key=lambda index: -space.sizes[index])
     head, tail = order[:strength], order[strength:]
-    rows: list[Partial] = [list(space.default_row)]
+    rows: list[PartialRow] = [list(space.default_row)]
     for values in product(*(range(space.sizes[index]) for index in head)):
         fixed = dict(zip(head, values, strict=True))
         if fixed != {index: space.default_row[index] for index in head} and space.is_possible(fixed):
             rows.append([fixed.get(index, FREE) for index in range(len(order))])
     for position, index in enumerate(tail):
         earlier = order[: strength + position]
-        missing = _Missing(space, index, earlier, strength)
-        _widen(space, rows, index, missing)
-        _lengthen(space, rows, missing)
-    return _without_redundant([_complete(space, row) for row in rows], strength)
+        missing = _UncoveredTuples(space, index, earlier, strength)
+        _extend_rows(space, rows, index, missing)
+        _add_rows(space, rows, missing)
+    return _drop_redundant_rows([_complete_row(space, row) for row in rows], strength)
 
 
-def _without_redundant(rows: list[Row], strength: int) -> tuple[Row, ...]:
+def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
     """Return the rows without those whose tuples all occur in others, the last ones first; row 0 is kept."""
     tuples = [list(combinations(enumerate(row), strength)) for row in rows]
     times = Counter(chosen for row in tuples for chosen in row)
@@ -59,7 +59,7 @@ def _without_redundant(rows: list[Row], strength: int) -> tuple[Row, ...]:
     return tuple(rows[number] for number in kept)
 
 
-class _Missing:
+class _UncoveredTuples:
     """The tuples that hold a flag and earlier ones and that no row covers yet."""
 
     def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
@@ -70,12 +70,12 @@ class _Missing:
             for _ in range(space.sizes[index])
         ]
 
-    def gain(self, row: Partial, value: int) -> int:
+    def count_gain(self, row: PartialRow, value: int) -> int:
         """Return how many missing tuples the row would cover with this value."""
         missing = self.values[value]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.sets)
 
-    def cover(self, row: Partial) -> None:
+    def cover(self, row: PartialRow) -> None:
         """Remove the tuples that the row covers."""
         missing = self.values[row[self.index]]
         for chosen in self.sets:
@@ -88,28 +88,28 @@ class _Missing:
                     yield {self.index: value, **dict(zip(chosen, values, strict=True))}
 
 
-def _widen(space: FlagSpace, rows: list[Partial], index: int, missing: _Missing) -> None:
+def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
     """Give the flag a value in every row: the possible one that covers most."""
     missing.cover(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
-        gains = {value: missing.gain(row, value) for value in range(space.sizes[index])}
+        gains = {value: missing.count_gain(row, value) for value in range(space.sizes[index])}
         for value in sorted(gains, key=lambda value: (-gains[value], uses[value])):
-            if _is_open(space, row, {index: value}):
+            if _can_complete(space, row, {index: value}):
                 row[index] = value
                 uses[value] += 1
                 break
         missing.cover(row)
 
 
-def _lengthen(space: FlagSpace, rows: list[Partial], missing: _Missing) -> None:
+def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
     """Cover the tuples that are left: in the free flags of a row, else in a new row, unless they are impossible."""
     added = [row for row in rows if FREE in row]
     for fixed in missing:
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
             continue
         for row in added:
-            if all(row[index] in (FREE, value) for index, value in fixed.items()) and _is_open(space, row, fixed):
+            if all(row[index] in (FREE, value) for index, value in fixed.items()) and _can_complete(space, row, fixed):
                 break
         else:
             if not space.is_possible(fixed):
@@ -121,14 +121,14 @@ def _lengthen(space: FlagSpace, rows: list[Partial], missing: _Missing) -> None:
             row[index] = value
 
 
-def _is_open(space: FlagSpace, row: Partial, fixed: dict[int, int]) -> bool:
+def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
     """Return whether the row can be completed with these values too."""
     if not any(space.is_constrained(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)
 
 
-def _complete(space: FlagSpace, row: Partial) -> Row:
+def _complete_row(space: FlagSpace, row: PartialRow) -> Row:
     completed = space.completion({index: value for index, value in enumerate(row) if value != FREE})
     assert completed is not None, "a row can be completed at any time"
     return completed

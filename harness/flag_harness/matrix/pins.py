@@ -45,9 +45,11 @@ def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
 def fix_unnamed(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
     """Return the pins, and for each flag that is not in `names` the value nearest to its default that they allow."""
     row = FlagSpace(flags, pins=pins).default_row
-    unnamed = {flag.name: flag.values[value] for flag, value in _values(flags, row) if flag.name not in names}
+    unnamed = {
+        flag.name: flag.values[value] for flag, value in _flags_with_indices(flags, row) if flag.name not in names
+    }
     return {**unnamed, **pins}
 
 
-def _values(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
+def _flags_with_indices(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
     return zip(flags, row, strict=True)

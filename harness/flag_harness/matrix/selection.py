@@ -32,22 +32,24 @@ def select_combinations(
     """
     declared = tuple(flags)
     fixed = {flag.name: value_index(flag, pins[flag.name]) for flag in declared if flag.name in pins} if pins else {}
-    return _select(declared, selection, tuple(fixed.items()))
+    return _cached_selection(declared, selection, tuple(fixed.items()))
 
 
 @lru_cache
-def _select(flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]) -> tuple[Combination, ...]:
+def _cached_selection(
+    flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]
+) -> tuple[Combination, ...]:
     """Return the combinations. A suite asks for the same ones once per test function."""
     space = flag_space(flags)
     if pins:
         values = {flag.name: flag.values for flag in flags}
         space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
     if not selection and not space.has_at_most(MAX_COMBINATIONS):
-        raise FlagError(_too_many(space))
-    return tuple(Combination(flags, row) for row in _rows(space, selection or "full"))
+        raise FlagError(_too_many_message(space))
+    return tuple(Combination(flags, row) for row in _selected_rows(space, selection or "full"))
 
 
-def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
+def _selected_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     match = _SELECTION.fullmatch(selection)
     if match is None:
         raise FlagError(f"{selection!r} selects no combinations; use {SELECTION_HELP}")
@@ -60,7 +62,7 @@ def _rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     return covering_array(space, int(selection))
 
 
-def _too_many(space: FlagSpace) -> str:
+def _too_many_message(space: FlagSpace) -> str:
     pairs = len(covering_array(space, 2))
     # an array of triples of many flags takes seconds
     triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MOST_FLAGS_COUNTED else "more cover"

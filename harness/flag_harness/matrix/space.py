@@ -50,18 +50,18 @@ class FlagSpace:
         self.flags = tuple(flags)
         own_groups = (flag.group for flag in self.flags if flag.group)
         self.groups = tuple(dict.fromkeys(tuple(group) for group in (*groups, *own_groups)))
-        self._index = {flag.name: index for index, flag in enumerate(self.flags)}
+        self._index_by_name = {flag.name: index for index, flag in enumerate(self.flags)}
         self.sizes = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
-        self.constraints = tuple(self._constraints())
+        self.constraints = tuple(self._build_constraints())
         if (broken := self.broken_constraint(self.default_row)) is not None:
             raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
-        self.pins = {index: value_index(self.flags[index], value) for index, value in self._named(pins or {})}
+        self.pins = {index: value_index(self.flags[index], value) for index, value in self._indexed_pins(pins or {})}
         self._index_clauses()
         if self.pins:
             self.default_row = self._pinned_row()
 
-    def _named(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
+    def _indexed_pins(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
         for name, value in values.items():
             yield self._flag_index(name, "the pinned flags name"), value
 
@@ -70,10 +70,10 @@ class FlagSpace:
         clauses = [clause for one in self.constraints for clause in one.clauses]
         clauses += [((index, 1 << value),) for index, value in self.pins.items()]
         self.clauses: tuple[Clause, ...] = tuple(clauses)
-        self._clauses_of: list[list[Clause]] = [[] for _ in self.flags]
+        self._clauses_by_flag: list[list[Clause]] = [[] for _ in self.flags]
         for clause in self.clauses:
             for index, _ in clause:
-                self._clauses_of[index].append(clause)
+                self._clauses_by_flag[index].append(clause)
 
     def _pinned_row(self) -> Row:
         """Return the row nearest to the defaults that has the pinned values."""
@@ -95,23 +95,23 @@ class FlagSpace:
     @cached_property
     def count(self) -> int:
         """The number of allowed rows."""
-        domains = self._domains({})
-        return 0 if domains is None else self._count(domains, range(len(self.flags)))
+        domains = self._propagated_domains({})
+        return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
-    def _count(self, domains: list[int], indices: Iterable[int]) -> int:
+    def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
         """Count the rows within the domains: flags that no open constraint connects are counted apart."""
         count = 1
         for part in self._connected_parts(domains, indices):
             if len(part) == 1:
                 count *= domains[part[0]].bit_count()
                 continue
-            branch = max(part, key=lambda index: len(self._clauses_of[index]))
+            branch = max(part, key=lambda index: len(self._clauses_by_flag[index]))
             total = 0
             for value in range(self.sizes[branch]):
                 narrowed = domains.copy()
                 narrowed[branch] = 1 << value
-                if domains[branch] >> value & 1 and self._propagate(narrowed, self._clauses_of[branch]):
-                    total += self._count(narrowed, part)
+                if domains[branch] >> value & 1 and self._propagate(narrowed, self._clauses_by_flag[branch]):
+                    total += self._count_rows(narrowed, part)
             count *= total
         return count
 
@@ -122,7 +122,7 @@ class FlagSpace:
             part = [next(iter(left))]
             del left[part[0]]
             for index in part:
-                for clause in self._clauses_of[index]:
+                for clause in self._clauses_by_flag[index]:
                     if not any(domains[other] & ~mask == 0 for other, mask in clause):
                         neighbours = {other for other, _ in clause if other in left}
                         part.extend(neighbours)
@@ -136,7 +136,7 @@ class FlagSpace:
 
     def is_constrained(self, index: int) -> bool:
         """Return whether a constraint names the flag."""
-        return bool(self._clauses_of[index])
+        return bool(self._clauses_by_flag[index])
 
     def broken_constraint(self, row: Row) -> Constraint | None:
         """Return the first constraint that a row does not satisfy, or None if it is allowed."""
@@ -151,7 +151,7 @@ class FlagSpace:
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of the defaults first."""
-        for domains in self._completions(self._domains({}), range(len(self.flags)), self.default_row):
+        for domains in self._completions(self._propagated_domains({}), range(len(self.flags)), self.default_row):
             yield tuple(domain.bit_length() - 1 for domain in domains)
 
     def completion(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
@@ -173,13 +173,13 @@ class FlagSpace:
         order = list(range(len(self.flags)))
         if random is not None:
             random.shuffle(order)
-        for domains in self._completions(self._domains(allowed), order, preferred, random):
+        for domains in self._completions(self._propagated_domains(allowed), order, preferred, random):
             return tuple(domain.bit_length() - 1 for domain in domains)
         return None
 
     def is_possible(self, fixed: Mapping[int, int]) -> bool:
         """Return whether some allowed row has these values (index of a flag: index of a value)."""
-        if not any(self._clauses_of[index] for index in fixed):
+        if not any(self._clauses_by_flag[index] for index in fixed):
             return True
         return self.completion(fixed) is not None
 
@@ -198,7 +198,7 @@ class FlagSpace:
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
 
-    def _domains(self, allowed: Mapping[int, int]) -> list[int] | None:
+    def _propagated_domains(self, allowed: Mapping[int, int]) -> list[int] | None:
         """The values left to each flag after propagation, as bit masks; None if a constraint breaks."""
         if self._possible_values is None:
             return None
@@ -206,7 +206,7 @@ class FlagSpace:
         for index, mask in allowed.items():
             if domains[index] & ~mask:
                 domains[index] &= mask
-                clauses += self._clauses_of[index]
+                clauses += self._clauses_by_flag[index]
         return domains if all(domains) and self._propagate(domains, clauses) else None
 
     @cached_property
@@ -227,7 +227,7 @@ class FlagSpace:
                 index, mask = open_literals[0]
                 if domains[index] & ~mask:
                     domains[index] &= mask
-                    queue.extend(self._clauses_of[index])
+                    queue.extend(self._clauses_by_flag[index])
         return True
 
     def _completions(
@@ -248,43 +248,43 @@ class FlagSpace:
         for value in values:
             narrowed = domains.copy()
             narrowed[branch] = 1 << value
-            if self._propagate(narrowed, self._clauses_of[branch]):
+            if self._propagate(narrowed, self._clauses_by_flag[branch]):
                 yield from self._completions(narrowed, order, preferred, random)
 
-    def _constraints(self) -> Iterator[Constraint]:
+    def _build_constraints(self) -> Iterator[Constraint]:
         for index, flag in enumerate(self.flags):
-            off = (index, ~self._on_mask(index) & (1 << self.sizes[index]) - 1)
+            off = (index, ~self._on_values_mask(index) & (1 << self.sizes[index]) - 1)
             for text in flag.requires:
-                other, mask = self._condition(text, f"flag {flag.name!r} requires")
+                other, mask = self._parse_condition(text, f"flag {flag.name!r} requires")
                 yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
             for text in flag.excludes:
-                other, mask = self._condition(text, f"flag {flag.name!r} excludes")
+                other, mask = self._parse_condition(text, f"flag {flag.name!r} excludes")
                 yield Constraint(flag.name, "excludes", text, ((off, (other, ~mask & (1 << self.sizes[other]) - 1)),))
         for group in self.groups:
-            on = [(index := self._flag_index(name, "a group"), self._on_mask(index)) for name in group]
+            on = [(index := self._flag_index(name, "a group"), self._on_values_mask(index)) for name in group]
             off_masks = [(index, ~mask & (1 << self.sizes[index]) - 1) for index, mask in on]
             text = f"exactly one of {', '.join(group)} is on"
             yield Constraint("", "", text, (tuple(on), *combinations(off_masks, 2)))
 
-    def _condition(self, text: str, where: str) -> tuple[int, int]:
+    def _parse_condition(self, text: str, where: str) -> tuple[int, int]:
         name, has_value, value = text.partition("=")
         index = self._flag_index(name, where)
         if not has_value:
-            return index, self._on_mask(index)
+            return index, self._on_values_mask(index)
         return index, 1 << value_index(self.flags[index], value)
 
-    def _on_mask(self, index: int) -> int:
+    def _on_values_mask(self, index: int) -> int:
         flag = self.flags[index]
         if all(isinstance(value, bool) for value in flag.values):
             return sum(1 << position for position, value in enumerate(flag.values) if value)
         return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
 
     def _flag_index(self, name: str, where: str) -> int:
-        if name in self._index:
-            return self._index[name]
-        near = get_close_matches(name, [*self._index], n=1)
+        if name in self._index_by_name:
+            return self._index_by_name[name]
+        near = get_close_matches(name, [*self._index_by_name], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to them"
-        raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(self._index)}); {hint}")
+        raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(self._index_by_name)}); {hint}")
 
 
 def _is_satisfied(clause: Clause, row: Row) -> bool:

@@ -21,7 +21,7 @@ from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob
 from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, encode_body, encode_chunk
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.interaction import Envelope, Interaction, UpstreamName
-from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.wire.compression import check_decompressed_sizes
 from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
@@ -37,7 +37,7 @@ class EnvelopeRow(Struct, forbid_unknown_fields=True):
     case: str = ""
     combination: str = ""
     fidelity: tuple[str, ...] = ()
-    match_on: tuple[MatchWord, ...] = ()
+    match_on: tuple[MatchPart, ...] = ()
     rebased: bool = False
     blobs: str = ""
 

@@ -15,12 +15,12 @@ from flag_harness.cassette.importers.limits import Limits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import has_lost_padding, is_event_stream, split_events
 from flag_harness.cassette.interaction import Envelope, Interaction, storable_request
-from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.head_rules import head_problem, headers_problem
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
-VCRPY_DEFAULT: Final[tuple[MatchWord, ...]] = ("method", "path", "query")
+VCRPY_DEFAULT: Final[tuple[MatchPart, ...]] = ("method", "path", "query")
 """The parts that vcrpy compares by default, without the scheme, host and port, which are not stored here."""
 
 _NOT_STORED = frozenset({"scheme", "host", "port"})
@@ -44,7 +44,7 @@ class ImportedCassette:
 def import_cassette(
     data: bytes,
     *,
-    match_on: tuple[MatchWord, ...] = VCRPY_DEFAULT,
+    match_on: tuple[MatchPart, ...] = VCRPY_DEFAULT,
     every_path: bool = False,
     keep: Collection[str] = (),
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
@@ -77,9 +77,9 @@ def import_cassette(
     return ImportedCassette(name, Cassette(envelope, interactions), left_out)
 
 
-def match_words(names: Iterable[str]) -> tuple[MatchWord, ...]:
+def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
     """Return vcrpy's `match_on` without the parts that are not stored. Raise `ValueError` naming an unknown word."""
-    known: tuple[MatchWord, ...] = get_args(MatchWord)
+    known: tuple[MatchPart, ...] = get_args(MatchPart)
     names = list(dict.fromkeys(names))
     if unknown := [name for name in names if name not in known and name not in _NOT_STORED]:
         raise ValueError(

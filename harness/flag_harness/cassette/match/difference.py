@@ -14,18 +14,18 @@ from flag_harness.cassette.redact.scan import redact_keys
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 """The value of a side that has none."""
 
-CONTEXT = 24
+CONTEXT_LENGTH = 24
 """Characters of a text shown before its first change."""
-LONGEST = 80
+MAX_EXCERPT_LENGTH = 80
 """The most characters of a value that are shown."""
-_MAX_PAIRS = 250_000
+_MAX_COMPARED_PAIRS = 250_000
 """With more pairs of elements or words than this, the longest common parts are not searched for."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"\S+")
 
 Steps: TypeAlias = tuple[str | int, ...]
 """The keys and indices that lead to a value."""
-Equal: TypeAlias = Callable[[Any, Any], bool]
+EqualityTest: TypeAlias = Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Difference:
             return f"{self.path or 'body'}: {_describe_order(self.recorded, self.sent)}"
         recorded, sent = excerpts(self.recorded, self.sent)
         words = ""
-        if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > LONGEST:
+        if isinstance(self.recorded, str) and isinstance(self.sent, str) and len(self.recorded) > MAX_EXCERPT_LENGTH:
             words = f"{changed_words(self.recorded, self.sent)}, "
         return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
 
@@ -70,7 +70,7 @@ class ChangedWords(NamedTuple):
         return f"{count} word{'s' if count != 1 else ''}" if count else "white space"
 
 
-def differences(recorded: Any, sent: Any, equal: Equal = lambda one, other: False) -> Iterator[Difference]:
+def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
     """Yield the smallest differences between two values, in the order of the recorded one.
 
     Lists are aligned: an inserted element is one difference, whatever follows it. `equal` may treat two scalar values
@@ -83,7 +83,7 @@ def format_steps(steps: Steps) -> str:
     """Format steps as a path: `messages[0].content`. Keys that are not plain names are put in brackets."""
     path = ""
     for step in steps:
-        if isinstance(step, str) and _NAME.fullmatch(step):
+        if isinstance(step, str) and _PLAIN_KEY.fullmatch(step):
             path += f".{step}" if path else step
         else:
             path += f"[{step!r}]"
@@ -93,7 +93,7 @@ def format_steps(steps: Steps) -> str:
 def changed_words(recorded: str, sent: str) -> ChangedWords:
     """Return the words that only one of two texts has, in order."""
     ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
-    blocks = list(_blocks(ours, theirs))
+    blocks = list(_differing_blocks(ours, theirs))
     return ChangedWords(
         tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
         tuple(word for _, _, start, stop in blocks for word in theirs[start:stop]),
@@ -104,12 +104,12 @@ def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
     """Return short excerpts of both values without API keys; of two texts, the part around the first change."""
     if isinstance(recorded, str) and isinstance(sent, str):
         recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
-        start = max(_common_prefix_length(recorded, sent) - CONTEXT, 0)
+        start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
         return _text_excerpt(recorded, start), _text_excerpt(sent, start)
     return _truncate(redact_keys(repr(recorded))), _truncate(redact_keys(repr(sent)))
 
 
-def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -> Iterator[Difference]:
+def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: EqualityTest) -> Iterator[Difference]:
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
@@ -124,9 +124,9 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equal) -
 
 
 def _list_differences(
-    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], equal: Equal
+    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], equal: EqualityTest
 ) -> Iterator[Difference]:
-    for block in _blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+    for block in _differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
         yield from _block_differences(recorded, sent, block, steps, equal)
 
 
@@ -138,17 +138,17 @@ def _same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
-    ours, theirs = (_truncate(redact_keys(_labels(values))) for values in (recorded, sent))
+    ours, theirs = (_truncate(redact_keys(_element_names(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
 
-def _labels(values: list[Any]) -> str:
+def _element_names(values: list[Any]) -> str:
     """Return the elements of a list by their names, if they have names."""
     return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
 def _block_differences(
-    recorded: list[Any], sent: list[Any], block: "_Block", steps: tuple[Steps, Steps], equal: Equal
+    recorded: list[Any], sent: list[Any], block: "_DifferingBlock", steps: tuple[Steps, Steps], equal: EqualityTest
 ) -> Iterator[Difference]:
     """Yield the differences of two runs of elements, aligned at their start or end, whichever gives fewer."""
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
@@ -174,7 +174,7 @@ def _block_differences(
     yield from min(found, key=len)
 
 
-class _Block(NamedTuple):
+class _DifferingBlock(NamedTuple):
     """Elements `start` to `stop` of one list correspond to `sent_start` to `sent_stop` of the other."""
 
     start: int
@@ -183,7 +183,7 @@ class _Block(NamedTuple):
     sent_stop: int
 
 
-def _blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_Block]:
+def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_DifferingBlock]:
     """Yield the blocks in which two lists differ, between their longest common parts."""
     start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if start is None:
@@ -191,13 +191,13 @@ def _blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_Block]:
     stop, other_stop = len(ours), len(theirs)
     while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
         stop, other_stop = stop - 1, other_stop - 1
-    if (stop - start) * (other_stop - start) > _MAX_PAIRS:
-        yield _Block(start, stop, start, other_stop)
+    if (stop - start) * (other_stop - start) > _MAX_COMPARED_PAIRS:
+        yield _DifferingBlock(start, stop, start, other_stop)
         return
     matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
     for tag, first, last, other_first, other_last in matcher.get_opcodes():
         if tag != "equal":
-            yield _Block(start + first, start + last, start + other_first, start + other_last)
+            yield _DifferingBlock(start + first, start + last, start + other_first, start + other_last)
 
 
 def _canonical_bytes(value: Any) -> bytes:
@@ -211,9 +211,9 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 
 def _text_excerpt(text: str, start: int) -> str:
-    shown = text[start : start + LONGEST]
-    return ("…" if start else "") + repr(shown) + ("…" if start + LONGEST < len(text) else "")
+    shown = text[start : start + MAX_EXCERPT_LENGTH]
+    return ("…" if start else "") + repr(shown) + ("…" if start + MAX_EXCERPT_LENGTH < len(text) else "")
 
 
 def _truncate(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= MAX_EXCERPT_LENGTH else text[: MAX_EXCERPT_LENGTH - 1] + "…"

@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from flag_harness.wire.timeline import Head, Response, body
 
-_MEMBER = b'id":'
+_ID_MEMBER_END = b'id":'
 """The end of the names `id`, `request_id`, `file_id` and `tool_use_id` in a JSON object, with the colon."""
-_VALUE = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
-_WORD = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
+_ID_VALUE = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
+_ID_WORD = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MAX_SEARCHED_KINDS = 16
@@ -60,7 +60,7 @@ def bind_ids(
 
     An id that a request contains before any answer did does not come from an answer, and is not replaced.
     """
-    sources = _sources(responses)
+    sources = _id_sources(responses)
     search, names, keys = _IdSearch(sources), dict[bytes, bytes](), list[bytes]()
     for index, content in enumerate(contents):
         found = search(content) if sources else []
@@ -72,21 +72,21 @@ def bind_ids(
                     names[one] = _source_name(sources[one], keys)
         returned = [one for one in found if one[1] in names]
         keys.append(hash_content(_replace_with_numbers(content, returned, names)))
-    return keys, IdBindings(_exchangeable_names(names, sources, keys))
+    return keys, IdBindings(_names_sent_back(names, sources, keys))
 
 
 def response_ids(response: Response) -> Iterator[bytes]:
     """Yield the ids in an answer: its `request-id`, then the values of all members whose names end in `id`."""
     head = response[0] if response else None
     for name, value in head.headers if isinstance(head, Head) else ():
-        if name == "request-id" and _WORD.fullmatch(one := value.encode("latin-1", "replace")):
+        if name == "request-id" and _ID_WORD.fullmatch(one := value.encode("latin-1", "replace")):
             yield one
     content = body(response)
-    position = content.find(_MEMBER)
+    position = content.find(_ID_MEMBER_END)
     while position >= 0:
-        if match := _VALUE.match(content, position + len(_MEMBER)):
+        if match := _ID_VALUE.match(content, position + len(_ID_MEMBER_END)):
             yield match[1]
-        position = content.find(_MEMBER, position + len(_MEMBER))
+        position = content.find(_ID_MEMBER_END, position + len(_ID_MEMBER_END))
 
 
 class _IdSearch:
@@ -99,7 +99,7 @@ class _IdSearch:
 
     def __call__(self, content: bytes) -> list[IdSpan]:
         if len(self._starts) > _MAX_SEARCHED_KINDS:
-            words = ((match.start(), match[0]) for match in _WORD.finditer(content))
+            words = ((match.start(), match[0]) for match in _ID_WORD.finditer(content))
             return [word for word in words if word[1] in self._ids]
         found: list[IdSpan] = []
         for common, lengths in self._starts.items():
@@ -107,14 +107,14 @@ class _IdSearch:
             while start >= 0:
                 for length in lengths:
                     one = content[start : start + length]
-                    if one in self._ids and _is_word(content, start, start + length):
+                    if one in self._ids and _is_whole_word(content, start, start + length):
                         found.append((start, one))
                 start = content.find(common, start + 1)
         found.sort()
         return found
 
 
-def _sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
+def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
     """Return the first source of each id."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
@@ -127,7 +127,7 @@ def _sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
     return sources
 
 
-def _exchangeable_names(
+def _names_sent_back(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
     """Return the names of the ids that requests send back, and of those that may replace them in a replay."""
@@ -164,7 +164,7 @@ def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mappin
     return _replace_spans(content, found, numbered)
 
 
-def _is_word(content: bytes, start: int, stop: int) -> bool:
+def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
     """Return whether the span is a whole word; an escape in a JSON string before it is not part of the word."""
     before = start > 0 and content[start - 1] in _WORD_BYTES and content[max(start - 2, 0) : start] not in _ESCAPES
     return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)

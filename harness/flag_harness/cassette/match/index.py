@@ -6,7 +6,7 @@ from itertools import chain, cycle
 
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.id_bindings import bind_ids
-from flag_harness.cassette.match.matching import MatchWord, hash_content
+from flag_harness.cassette.match.matching import MatchPart, hash_content
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.wire.timeline import Request
 
@@ -21,7 +21,7 @@ class RequestIndex:
     def __init__(
         self,
         interactions: Sequence[Interaction],
-        match_on: tuple[MatchWord, ...] = (),
+        match_on: tuple[MatchPart, ...] = (),
         normalisers: Normalisers = NO_NORMALISERS,
         aliases: Sequence[Interaction] = (),
         first: Collection[int] = (),
@@ -29,19 +29,21 @@ class RequestIndex:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
         keys, self.bindings = bind_ids(map(self._content, interactions), responses, hash_content)
-        self._keys = dict(zip((_as_tuple(one.request) for one in interactions), keys, strict=True))
+        self._keys_by_request = dict(zip((_request_tuple(one.request) for one in interactions), keys, strict=True))
         self.indices: dict[bytes, list[int]] = {}
         for index, key in enumerate(keys):
             self.indices.setdefault(key, []).append(index)
         for index, alias in enumerate(aliases):
-            if index not in (indices := self.indices.setdefault(self.key(alias), [])):
+            if index not in (indices := self.indices.setdefault(self.match_key(alias), [])):
                 insort(indices, index)
         for indices in self.indices.values() if first else ():
             indices.sort(key=lambda index: (index not in first, index))
 
-    def key(self, sent: Interaction) -> bytes:
+    def match_key(self, sent: Interaction) -> bytes:
         """Return the match key of a request. A request that is identical to a recorded one gets its key."""
-        return self._keys.get(_as_tuple(sent.request)) or hash_content(self.bindings.replace_ids(self._content(sent)))
+        return self._keys_by_request.get(_request_tuple(sent.request)) or hash_content(
+            self.bindings.replace_ids(self._content(sent))
+        )
 
     def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
         """Return the indices of the interactions with this match key, grouped by their `exact_key`."""
@@ -64,7 +66,7 @@ class RequestIndex:
         return self.normalise(sent).content_for(self._match_on)
 
 
-def _as_tuple(request: Request) -> tuple[object, ...]:
+def _request_tuple(request: Request) -> tuple[object, ...]:
     """Return the request as a tuple, which is hashed and compared in half the time of a dataclass."""
     return request.method, request.url, request.headers, request.body
 
@@ -78,8 +80,10 @@ class InteractionQueues:
     def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:
         self._index, self._repeat = request_index, repeat
         self._cycles: dict[tuple[bytes, bytes], Iterator[int]] = {}
-        self._left: dict[bytes, Iterator[int]] = {key: iter(indices) for key, indices in request_index.indices.items()}
-        self._exact: dict[bytes, dict[bytes, Iterator[int]]] = {}
+        self._unplayed: dict[bytes, Iterator[int]] = {
+            key: iter(indices) for key, indices in request_index.indices.items()
+        }
+        self._unplayed_by_exact_key: dict[bytes, dict[bytes, Iterator[int]]] = {}
         self._requeued: dict[bytes, list[int]] = {}
         self._played: dict[int, bytes] = {}
 
@@ -94,13 +98,13 @@ class InteractionQueues:
         First choice is one with identical ids, then any with an equal key, then a requeued one: last, because a
         cassette that was recorded under the same fault contains the answer to the retry too.
         """
-        if key not in self._left:
+        if key not in self._unplayed:
             return None
         if self._repeat:
             index = next(self._cycle_of(key, sent))
             self._played[index] = key
             return index
-        queues = [self._left[key]]
+        queues = [self._unplayed[key]]
         if self._index.bindings and len(self._index.indices[key]) > 1:
             queues[:0] = self._same_id_queues(key, sent)
         for index in chain.from_iterable(queues):
@@ -125,7 +129,9 @@ class InteractionQueues:
         return self._cycles[key, exact]
 
     def _same_id_queues(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
-        if key not in self._exact:
-            self._exact[key] = {exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()}
-        queue = self._exact[key].get(self._index.exact_key(sent))
+        if key not in self._unplayed_by_exact_key:
+            self._unplayed_by_exact_key[key] = {
+                exact: iter(indices) for exact, indices in self._index.group_by_exact_key(key).items()
+            }
+        queue = self._unplayed_by_exact_key[key].get(self._index.exact_key(sent))
         return [] if queue is None else [queue]

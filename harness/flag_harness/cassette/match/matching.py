@@ -13,7 +13,7 @@ BETA_HEADER = "anthropic-beta"
 
 _BETA_NAMESPACE = ("beta", "true")
 
-MatchWord: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
+MatchPart: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
 """vcrpy's names for the parts of a request, without `scheme`, `host` and `port`: no host is stored."""
 
 
@@ -52,12 +52,12 @@ def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes
     return b"\0".join(parts)
 
 
-def loose_content(request: Request, value: Any, match_on: tuple[MatchWord, ...]) -> bytes:
+def selected_content(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
     """Return the content of the named parts, as vcrpy compares them; `headers` are those that a cassette keeps.
 
     `request` is the request as a cassette keeps it, `value` the result of `body_value` for its body.
     """
-    return b"\0".join(_part_content(request, value, word) for word in match_on)
+    return b"\0".join(_request_part_content(request, value, word) for word in match_on)
 
 
 def hash_content(content: bytes) -> bytes:
@@ -70,7 +70,7 @@ def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
     return hash_content(match_content(method, path, headers, value))
 
 
-def _part_content(request: Request, value: Any, word: MatchWord) -> bytes:
+def _request_part_content(request: Request, value: Any, word: MatchPart) -> bytes:
     path, _, query = request.path.partition("?")
     match word:
         case "method":

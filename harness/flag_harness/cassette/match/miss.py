@@ -9,27 +9,27 @@ from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.match.difference import Difference, changed_words, differences
 from flag_harness.cassette.match.index import RequestIndex
-from flag_harness.cassette.match.matching import MatchWord, betas, canonical_path
+from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
 from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
 
-MAX_SHOWN = 8
+MAX_SHOWN_DIFFERENCES = 8
 """Differences that a report lists; the rest are counted."""
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
-MAX_RANKED = 500
+MAX_RANKED_REQUESTS = 500
 """Recorded requests among which the nearest is searched: the first that have not been played, the test's own first.
 500 conversations of 200 turns, 50 MB, are ranked in half a second."""
-LONGEST_COMPARED = 400_000
+MAX_COMPARED_LENGTH = 400_000
 """The length of two texts together above which only their lengths are compared: all words take seconds."""
-MAX_COMPARED = 8
+MAX_COMPARED_REQUESTS = 8
 """Of the ranked requests, the number that is compared in full."""
 
-_PARTS: dict[str, frozenset[MatchWord]] = {
+_MATCH_PARTS_BY_PATH: dict[str, frozenset[MatchPart]] = {
     "method": frozenset({"method"}),
     "path": frozenset({"path", "query", "uri"}),
     "anthropic-beta": frozenset({"headers"}),
 }
-_BODY: frozenset[MatchWord] = frozenset({"body", "raw_body"})
+_BODY_PARTS: frozenset[MatchPart] = frozenset({"body", "raw_body"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +60,40 @@ class MissReporter:
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Report a request that no unplayed interaction matches, with the nearest of those in `unplayed`."""
-        if indices := self.request_index.indices.get(self.request_index.key(sent)):
+        if indices := self.request_index.indices.get(self.request_index.match_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
-            return self._report(sent, None, (), lines, "sent more often than it was recorded")
-        candidates = (unplayed or range(len(self.cassette.interactions)))[:MAX_RANKED]
+            return self._build_miss(sent, None, (), lines, "sent more often than it was recorded")
+        candidates = (unplayed or range(len(self.cassette.interactions)))[:MAX_RANKED_REQUESTS]
         if not candidates:
-            return self._report(sent, None, (), [], "nothing is recorded")
+            return self._build_miss(sent, None, (), [], "nothing is recorded")
         requests = ((index, self.cassette.interactions[index].request) for index in candidates)
-        ranked = nearest_requests(sent.request, requests, MAX_COMPARED)
+        ranked = nearest_requests(sent.request, requests, MAX_COMPARED_REQUESTS)
         found = {index: self._differences(index, sent) for index in ranked}
         fewest = min(map(len, found.values()))
         candidates = [index for index in found if len(found[index]) == fewest]
         index = min(candidates, key=lambda index: _changed_length(found[index]))
-        return self._report(sent, index, found[index], self._nearest_lines(index, found[index]))
+        return self._build_miss(sent, index, found[index], self._nearest_lines(index, found[index]))
 
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
         """Report a client that reads on where the recorded client stopped reading."""
-        location = f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._name}"
+        location = (
+            f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._cassette_name}"
+        )
         lines = [f"{location} ends where the recorded client stopped reading; this client read on."]
-        return Miss(sent, None, (), "\n".join([*lines, *self._command()]), "read on where the recorded client stopped")
+        return Miss(
+            sent,
+            None,
+            (),
+            "\n".join([*lines, *self._record_command_lines()]),
+            "read on where the recorded client stopped",
+        )
 
     @property
-    def _name(self) -> str:
+    def _cassette_name(self) -> str:
         return str(self.cassette.path or "the cassette")
 
-    def _report(
+    def _build_miss(
         self,
         sent: Interaction,
         index: int | None,
@@ -94,25 +102,25 @@ class MissReporter:
         reason: str = "",
     ) -> Miss:
         count = len(self.cassette.interactions)
-        location = f"{self._name} ({count} interaction{'s' if count != 1 else ''})"
+        location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
         normalise = normalise_lines(filter(None, map(variable_part, found)))
         advice = (NORMALISE_ADVICE, *(f"  {line}" for line in normalise)) if normalise else ()
-        message = "\n".join([first, *lines, *advice, *self._command()])
+        message = "\n".join([first, *lines, *advice, *self._record_command_lines()])
         return Miss(sent, index, tuple(found), message, reason, normalise)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
         yield f"The nearest is interaction {index}; it differs in:"
-        for difference in islice(found, MAX_SHOWN):
+        for difference in islice(found, MAX_SHOWN_DIFFERENCES):
             flag, part = self.explain(difference.path), variable_part(difference)
             note = (
                 f"the flag {flag} changes this" if flag else f"looks like {part.kind}" if part and part.patterns else ""
             )
             yield f"  {difference}" + (f"   [{note}]" if note else "")
-        if (omitted := len(found) - MAX_SHOWN) > 0:
+        if (omitted := len(found) - MAX_SHOWN_DIFFERENCES) > 0:
             yield f"  ... and {omitted} more"
 
-    def _command(self) -> list[str]:
+    def _record_command_lines(self) -> list[str]:
         return [f"To record it: {self.record}"] if self.record else []
 
     def _differences(self, index: int, sent: Interaction) -> list[Difference]:
@@ -145,21 +153,21 @@ def request_differences(
 
 def _changed_length(found: Sequence[Difference]) -> int:
     """Return how many characters differ: those of changed words, or of other changed values."""
-    return sum(_changed_text_length(_text(one.recorded), _text(one.sent)) for one in found)
+    return sum(_changed_text_length(_as_text(one.recorded), _as_text(one.sent)) for one in found)
 
 
 def _changed_text_length(recorded: str, sent: str) -> int:
-    if len(recorded) + len(sent) > LONGEST_COMPARED:
+    if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
     words = changed_words(recorded, sent)
     return len("".join((*words.recorded, *words.sent)))
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _affects_matching(difference: Difference, match_on: tuple[MatchWord, ...]) -> bool:
+def _affects_matching(difference: Difference, match_on: tuple[MatchPart, ...]) -> bool:
     """Return whether a difference prevents a match if only the parts in `match_on` are compared."""
-    words = _BODY if difference.at else _PARTS.get(difference.path, _BODY)
+    words = _BODY_PARTS if difference.at else _MATCH_PARTS_BY_PATH.get(difference.path, _BODY_PARTS)
     return not match_on or not words.isdisjoint(match_on)

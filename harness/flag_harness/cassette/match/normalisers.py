@@ -31,8 +31,8 @@ class Normalisers:
 
     patterns: tuple[str, ...] = ()
     json: tuple[str, ...] = ()
-    _steps: tuple[tuple[JsonStep, ...], ...] = field(init=False, repr=False, compare=False)
-    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _json_path_steps: tuple[tuple[JsonStep, ...], ...] = field(init=False, repr=False, compare=False)
+    _combined_pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("patterns", "json"):
@@ -40,8 +40,8 @@ class Normalisers:
             if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
                 raise ConfigError(f"normalise: {name} = {values!r} must be a list of strings")
             object.__setattr__(self, name, tuple(values))
-        object.__setattr__(self, "_steps", tuple(map(_parse_path, self.json)))
-        object.__setattr__(self, "_pattern", _combine_patterns(self.patterns))
+        object.__setattr__(self, "_json_path_steps", tuple(map(_parse_path, self.json)))
+        object.__setattr__(self, "_combined_pattern", _combine_patterns(self.patterns))
 
     def __add__(self, other: "Normalisers") -> "Normalisers":
         return Normalisers((*self.patterns, *other.patterns), (*self.json, *other.json))
@@ -60,9 +60,9 @@ class Normalisers:
 
     def normalise_value(self, value: Any) -> Any:
         """Return a JSON value as it is compared."""
-        for steps in self._steps:
+        for steps in self._json_path_steps:
             value = replace_at_json_path(value, steps, NORMALISED)
-        return self._normalise_texts(value) if self._pattern else value
+        return self._normalise_texts(value) if self._combined_pattern else value
 
     def _normalise_texts(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -72,7 +72,7 @@ class Normalisers:
         return [self._normalise_texts(member) for member in value] if isinstance(value, list) else value
 
     def _normalise_text(self, text: str) -> str:
-        return self._pattern.sub(NORMALISED, text) if self._pattern else text
+        return self._combined_pattern.sub(NORMALISED, text) if self._combined_pattern else text
 
 
 def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:

@@ -13,7 +13,7 @@ from flag_harness.errors import ConfigError
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = "(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
 _TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?: ?[AP]M)?(?: ?(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}))?"
-_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+_PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("an id", ("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "0x[0-9a-fA-F]{6,16}")),
     (
         "a temporary path",
@@ -37,13 +37,13 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The patterns of each kind, the most specific first. The last of a date is a Unix timestamp."""
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
+_CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
 _SHORTEST_ID = 6
-_SETTINGS = frozenset(
+_CHOSEN_MEMBERS = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
 )
 """Members of a body that are chosen, so that another value is a change."""
-_NAMES = frozenset({"model", "name", "role", "type"})
+_NAME_MEMBERS = frozenset({"model", "name", "role", "type"})
 """Members whose texts are names."""
 
 
@@ -59,7 +59,10 @@ class VariablePart:
 def variable_part(difference: Difference) -> VariablePart | None:
     """Return what differs if it is an id, a date, a temporary path, a number or an order, or None."""
     recorded, sent, at = difference.recorded, difference.sent, difference.at
-    if (at and (at[0] in _SETTINGS or at[-1] in _NAMES)) or difference.path in ("method", "anthropic-beta"):
+    if (at and (at[0] in _CHOSEN_MEMBERS or at[-1] in _NAME_MEMBERS)) or difference.path in (
+        "method",
+        "anthropic-beta",
+    ):
         return None
     if difference.is_reordered:
         return _part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
@@ -67,7 +70,11 @@ def variable_part(difference: Difference) -> VariablePart | None:
         found = _text_patterns(recorded, sent)
         kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
         return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
-    return _part_at_path("a number", difference.path) if at and _is_number(recorded) and _is_number(sent) else None
+    return (
+        _part_at_path("a number", difference.path)
+        if at and _is_long_number(recorded) and _is_long_number(sent)
+        else None
+    )
 
 
 def _part_at_path(kind: str, path: str) -> VariablePart | None:
@@ -80,7 +87,7 @@ def _part_at_path(kind: str, path: str) -> VariablePart | None:
     return VariablePart(kind, json=(path,))
 
 
-def _is_number(value: Any) -> bool:
+def _is_long_number(value: Any) -> bool:
     """Return whether a value is a number as long as an id: a short one is chosen, not made up."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _SHORTEST_ID
 
@@ -104,7 +111,7 @@ def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
     """Return kinds and patterns that make the two texts equal; empty if there are no such patterns."""
     found: list[tuple[str, str]] = []
     ours, theirs = recorded, sent
-    for kind, patterns in _KINDS:
+    for kind, patterns in _PATTERNS_BY_KIND:
         for pattern in patterns:
             if re.findall(pattern, ours) != re.findall(pattern, theirs):
                 found.append((kind, pattern))
@@ -139,7 +146,9 @@ def _token_pattern(one: str, other: str, before: str) -> tuple[str, str] | None:
     has_digits = any(map(str.isdigit, "".join(ids)))
     if min(map(len, ids)) < (1 if start and has_digits else _SHORTEST_ID) or not has_digits:
         return None
-    characters = next((name for name in _CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None)
+    characters = next(
+        (name for name in _CHARACTER_CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None
+    )
     if characters is None:
         return None
     shortest, longest = sorted(map(len, ids))

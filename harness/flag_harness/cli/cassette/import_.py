@@ -13,9 +13,9 @@ from typing import Any
 
 from flag_harness.cassette import Cassette, Filters
 from flag_harness.cassette.file.blobs import BLOB_FOLDER
-from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, match_words
+from flag_harness.cassette.importers import VCRPY_DEFAULT, ImportedCassette, Limits, import_cassette, stored_match_parts
 from flag_harness.cassette.importers.assessment import Assessment, assess, make_model_check
-from flag_harness.cassette.match.matching import MatchWord
+from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
@@ -53,7 +53,7 @@ class _Source:
 class _ImportSettings:
     """How files are read, and the targets that are already taken."""
 
-    match_on: tuple[MatchWord, ...]
+    match_on: tuple[MatchPart, ...]
     every_path: bool
     filters: Filters
     keep: tuple[str, ...]
@@ -108,7 +108,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.to is None and not arguments.check:
         raise CassetteError("import: give a folder with --to DIR, or --check to write nothing")
     try:
-        match_on = match_words(word.strip() for word in arguments.match_on.split(",") if word.strip())
+        match_on = stored_match_parts(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
     config = read_config(Path("pyproject.toml"))

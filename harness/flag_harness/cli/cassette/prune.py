@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.orphans import Claims, orphan_cassettes, relative_to, unused_blobs
+from flag_harness.cassette.orphans import Claims, orphan_cassettes, posix_relative_path, unused_blobs
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
 from flag_harness.files import abandoned_parts, read_regular_file
@@ -104,7 +104,9 @@ def _find_removable(root: Path, recordings: Path, run: _Run) -> _Removable:
     removable = _Removable(parts=list(abandoned_parts(recordings, time.time())))
     for path in orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
-            removable.notes.append(f"{relative_to(root, path)} is newer than the last run, and left alone; {_RUN}")
+            removable.notes.append(
+                f"{posix_relative_path(root, path)} is newer than the last run, and left alone; {_RUN}"
+            )
         else:
             removable.cassettes.append(path)
     try:
@@ -121,7 +123,7 @@ def _remove_empty_folders(recordings: Path) -> None:
 
 
 def _lines(removable: _Removable, root: Path, dry_run: bool) -> Iterator[str]:
-    yield from (relative_to(root, path) for path in removable.files)
+    yield from (posix_relative_path(root, path) for path in removable.files)
     yield from removable.notes
     counts = ", ".join(
         f"{len(paths)} {name}{'s' if len(paths) != 1 else ''}"
@@ -136,6 +138,6 @@ def _lines(removable: _Removable, root: Path, dry_run: bool) -> Iterator[str]:
 
 def _report(removable: _Removable, root: Path, dry_run: bool) -> dict[str, Any]:
     kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.parts}
-    named = {kind: [relative_to(root, path) for path in paths] for kind, paths in kinds.items()}
+    named = {kind: [posix_relative_path(root, path) for path in paths] for kind, paths in kinds.items()}
     removed = [] if dry_run else [path for paths in named.values() for path in paths]
     return {**named, "removed": removed, "notes": removable.notes}
