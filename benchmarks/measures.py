@@ -15,7 +15,7 @@ from flag_harness.clock import VirtualClock
 from flag_harness.simulator import Scenario, ScenarioTurn, catalogue, simulate
 from flag_harness.simulator.answer.profiles import LATEST
 from flag_harness.simulator.answer.signatures import SeededSignatures
-from flag_harness.simulator.count.prefix import Segment, segments
+from flag_harness.simulator.count.prefix import Segment, prompt_segments
 from flag_harness.simulator.scenario.scenario import Block, Call
 from flag_harness.simulator.simulator import Simulator
 from flag_harness.wire.timeline import Head, Request, Response
@@ -318,7 +318,7 @@ def _cache_differences(
         if row.date is not None and before.date is not None:
             clock.sleep(row.date - before.date)
         status, answer = _status_and_body(simulator(_without_streaming(row)))
-        prefix = segments(row.body, "")
+        prefix = prompt_segments(row.body, "")
         if status == 200:
             same = _cache_activity(answer["usage"]) == _cache_activity(usage)
             yield row, "" if same else _cache_difference_reason(row, before, prefix, marked, warm=warm)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_names, combination_id
+from flag_harness.flag import SHIPPED, STREAMING, TRUE_VALUES, Flag, check_flags, combination_id
 
 
 @given(st.text())
@@ -78,14 +78,14 @@ NAMES = "ids of combinations consist of names; use letters, digits, _ and -, and
 def test_flags_whose_combinations_would_have_no_ids_of_their_own_are_refused(flags: list[Flag], message: str) -> None:
     """In one line that says what to write instead."""
     with pytest.raises(FlagError) as caught:
-        check_names(flags)
+        check_flags(flags)
     assert message == str(caught.value)
 
 
 @pytest.mark.parametrize("flags", [[], SHIPPED, [Flag("new-planner_2", "app.PLANNER"), Flag("b", "B", ("b",))]])
 def test_flags_that_can_be_told_apart_pass(flags: list[Flag]) -> None:
     """Any variable that a process can be given will do."""
-    check_names(flags)
+    check_flags(flags)
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_a_flag_with_values_of_its_own_is_read_by_them(flag: Flag, text: str, ex
 def test_flags_that_contradict_each_other_are_refused(flags: list[Flag], message: str) -> None:
     """Before anything runs, in one line."""
     with pytest.raises(FlagError, match=rf"^{re.escape(message)}"):
-        check_names(flags)
+        check_flags(flags)

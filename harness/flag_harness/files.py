@@ -54,7 +54,7 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     return data
 
 
-def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
+def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
     """Yield the part files below a folder that killed writers left behind, sorted. `now` is in seconds of the epoch.
 
     A part file that changed within the last minute may still be in use, and is left out.
@@ -64,7 +64,7 @@ def abandoned_parts(folder: Path, now: float) -> Iterator[Path]:
             yield path
 
 
-def remove_abandoned_parts(path: Path) -> None:
+def remove_abandoned_part_files(path: Path) -> None:
     """Remove the part files that killed writers of `path` left beside it; ignore errors."""
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
@@ -75,12 +75,12 @@ def remove_abandoned_parts(path: Path) -> None:
 
 def _is_abandoned(path: Path, now: float) -> bool:
     try:
-        return bool(_PART.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
+        return bool(_PART_NAME.fullmatch(path.name)) and now - path.stat().st_mtime > _WRITING_SECONDS
     except FileNotFoundError:  # its writer was still running, and has finished
         return False
 
 
-_PART = re.compile(r"\..*\.[0-9a-f]{16}\.part")
+_PART_NAME = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
 """The characters of the file's name that a part's name repeats: at 4 bytes each, they stay below the limit of 255."""

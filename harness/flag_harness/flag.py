@@ -16,7 +16,7 @@ TRUE_VALUES = frozenset({"true", "t", "yes", "y", "1"})
 OFF = "off"
 """The id of the combination in which every flag is at its default."""
 
-NO = "no-"
+NO_PREFIX = "no-"
 """What stands before the name of a flag in an id if the flag is on by default and switched off."""
 
 MAX_LABEL = 40
@@ -145,7 +145,7 @@ def combination_id(names: Iterable[str]) -> str:
     return "+".join(names) or OFF
 
 
-def check_names(flags: Sequence[Flag]) -> None:
+def check_flags(flags: Sequence[Flag]) -> None:
     """Raise `FlagError` if the ids of these flags' combinations would be ambiguous.
 
     A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a variable.
@@ -166,9 +166,9 @@ def check_names(flags: Sequence[Flag]) -> None:
             raise FlagError(f"two flags are called {flag.name!r}; give one of them another name")
         if other := next((earlier.name for earlier in flags[:index] if earlier.env == flag.env), None):
             raise FlagError(f"flags {other!r} and {flag.name!r} share the variable {flag.env}; give each its own")
-        if f"{NO}{flag.name}" in names:
+        if f"{NO_PREFIX}{flag.name}" in names:
             raise FlagError(
-                f"a flag cannot be called {NO + flag.name!r} beside {flag.name!r}: that is how ids say that "
+                f"a flag cannot be called {NO_PREFIX + flag.name!r} beside {flag.name!r}: that is how ids say that "
                 f"{flag.name!r} is switched off; give it another name"
             )
         _check_values(flag)

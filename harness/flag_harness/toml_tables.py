@@ -40,7 +40,7 @@ def find_line(text: str, message: str) -> int:
 
     The key is the deepest one below the table that the message names.
     """
-    lines = _key_lines(text)
+    lines = _line_numbers(text)
     table, _, words = message.partition("]")
     path = _split_key(table.removeprefix("["))
     for word in re.findall(r"[\w-]+", words):
@@ -50,7 +50,7 @@ def find_line(text: str, message: str) -> int:
     return lines.get(path, 1)
 
 
-def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     """Return the line, from 1, on which each table and key begins."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def convert_table(table: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where} {_problem(str(error), table, kind)}") from None
+        raise ConfigError(f"{where} {_describe_problem(str(error), table, kind)}") from None
 
 
 def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
@@ -94,26 +94,26 @@ def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: 
             raise ConfigError(f"{where} has no {noun} {name!r}; {hint}")
 
 
-def _problem(error: str, table: Mapping[str, Any], kind: type) -> str:
+def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
     """Return what is wrong with a table: the key, its value, and what it must be."""
     if missing := _MISSING.match(error):
-        return f"lacks {missing['key']}, which must be {_rule(_member(kind, [(missing['key'], '')]))}"
+        return f"lacks {missing['key']}, which must be {_type_description(_type_at(kind, [(missing['key'], '')]))}"
     found = _PATH.search(error)
     steps = _STEP.findall(found["path"]) if found else []
-    while steps and not _rule(_member(kind, steps)):
+    while steps and not _type_description(_type_at(kind, steps)):
         steps.pop()
     key = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)[1:]
-    value, rule = _value(table, steps), _rule(_member(kind, steps))
-    choices = get_args(_member(kind, steps))
+    value, rule = _value_at(table, steps), _type_description(_type_at(kind, steps))
+    choices = get_args(_type_at(kind, steps))
     if isinstance(value, str) and all(isinstance(choice, str) for choice in choices):
         rule += f"; the nearest is {difflib.get_close_matches(value, choices, n=1, cutoff=0.0)[0]!r}"
     return f"{key} = {value!r} must be {rule}"
 
 
-def _member(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
+def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     """Return the type at the end of a path into a type; each step is the name of a field, or an index."""
     for name, index in steps:
-        hint = _strip(hint)
+        hint = _without_optional(hint)
         if name:
             hint = get_type_hints(hint, include_extras=True)[name]
         else:
@@ -122,23 +122,30 @@ def _member(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     return hint
 
 
-def _strip(hint: Any) -> Any:
+def _without_optional(hint: Any) -> Any:
     """Return a type without `Annotated` and `| None`."""
     while get_origin(hint) is Annotated or type(None) in get_args(hint):
         hint = next(member for member in get_args(hint) if member is not type(None))
     return hint
 
 
-def _rule(hint: Any) -> str:
+def _type_description(hint: Any) -> str:
     """Return in words what a value of this type must be, or an empty string if the type does not say."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     if get_origin(hint) is not Annotated:
-        return next((_rule(member) for member in get_args(hint) if type(None) in get_args(hint) and _rule(member)), "")
+        return next(
+            (
+                _type_description(member)
+                for member in get_args(hint)
+                if type(None) in get_args(hint) and _type_description(member)
+            ),
+            "",
+        )
     return next(str(part.description) for part in hint.__metadata__ if isinstance(part, msgspec.Meta))
 
 
-def _value(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
+def _value_at(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
     for name, index in steps:
         table = table[name] if name else table[int(index)]
     return table

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from flag_harness.clock import VirtualClock
 from flag_harness.simulator import simulate
 from flag_harness.simulator.count.cache import PromptCache
-from flag_harness.simulator.count.prefix import segments
+from flag_harness.simulator.count.prefix import prompt_segments
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
@@ -126,11 +126,11 @@ def test_looking_back_ends_after_20_blocks() -> None:
         return {"model": "m", "messages": [{"role": "user", "content": content}]}
 
     cache = PromptCache()
-    written = cache.update(segments(body(1), "m"), 0, 0.0).written
-    assert written == cache.update(segments(body(20), "m"), 0, 0.0).read
+    written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).written
+    assert written == cache.update(prompt_segments(body(20), "m"), 0, 0.0).read
     other = PromptCache()
-    other.update(segments(body(1), "m"), 0, 0.0)
-    assert 0 == other.update(segments(body(21), "m"), 0, 0.0).read
+    other.update(prompt_segments(body(1), "m"), 0, 0.0)
+    assert 0 == other.update(prompt_segments(body(21), "m"), 0, 0.0).read
 
 
 def test_a_longer_lifetime_is_kept() -> None:
@@ -140,9 +140,9 @@ def test_a_longer_lifetime_is_kept() -> None:
         return {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "x", **mark}]}]}
 
     cache = PromptCache()
-    cache.update(segments(body(HOUR), "m"), 0, 0.0)
-    assert 0 < cache.update(segments(body(MARK), "m"), 0, 100.0).read
-    assert 0 < cache.update(segments(body(MARK), "m"), 0, 3000.0).read
+    cache.update(prompt_segments(body(HOUR), "m"), 0, 0.0)
+    assert 0 < cache.update(prompt_segments(body(MARK), "m"), 0, 100.0).read
+    assert 0 < cache.update(prompt_segments(body(MARK), "m"), 0, 3000.0).read
 
 
 def test_automatic_marks_pass_over_thinking() -> None:
@@ -150,9 +150,9 @@ def test_automatic_marks_pass_over_thinking() -> None:
     thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
     content = [{"type": "text", "text": "x"}, thinking]
     body = {"messages": [QUESTION, {"role": "assistant", "content": content}], "cache_control": {"type": "ephemeral"}}
-    assert [None, "5m", None] == [segment.mark for segment in segments(body, "m")]
+    assert [None, "5m", None] == [segment.mark for segment in prompt_segments(body, "m")]
     only = {"messages": [{"role": "assistant", "content": [thinking]}], "cache_control": {"type": "ephemeral"}}
-    assert [None] == [segment.mark for segment in segments(only, "m")]
+    assert [None] == [segment.mark for segment in prompt_segments(only, "m")]
 
 
 def answered(*texts: str, marked: int | None = None, by: str = "toolu_1") -> dict[str, Any]:
@@ -165,20 +165,20 @@ def answered(*texts: str, marked: int | None = None, by: str = "toolu_1") -> dic
 def test_a_block_in_a_tool_result_may_be_marked() -> None:
     """Its prefix ends with it: what comes after it in the same result may change, its mark may go elsewhere."""
     cache = PromptCache()
-    first = cache.update(segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
-    again = cache.update(segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
+    first = cache.update(prompt_segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
+    again = cache.update(prompt_segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
     assert (first.written, 1) == (again.read, first.uncached)
     assert 2 == again.written
-    other = segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
+    other = prompt_segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
     assert 0 == cache.update(other, 0, 0.0).read
 
 
 def test_a_tool_result_costs_the_same_in_parts_and_whole() -> None:
     """Also where it has none."""
-    whole = segments(answered("a b c"), "m")[-1].tokens
+    whole = prompt_segments(answered("a b c"), "m")[-1].tokens
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a b c"}
-    assert whole == segments({"messages": [QUESTION, {"role": "user", "content": [result]}]}, "m")[-1].tokens
-    assert whole - 3 == segments(answered(), "m")[-1].tokens
+    assert whole == prompt_segments({"messages": [QUESTION, {"role": "user", "content": [result]}]}, "m")[-1].tokens
+    assert whole - 3 == prompt_segments(answered(), "m")[-1].tokens
 
 
 def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
@@ -190,15 +190,15 @@ def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
 
     for results, found in ((20, True), (21, False)):
         cache = PromptCache()
-        written = cache.update(segments(body(1), "m"), 0, 0.0).written
-        assert (written if found else 0) == cache.update(segments(body(results), "m"), 0, 0.0).read
+        written = cache.update(prompt_segments(body(1), "m"), 0, 0.0).written
+        assert (written if found else 0) == cache.update(prompt_segments(body(results), "m"), 0, 0.0).read
 
 
 def test_prefixes_that_ended_are_forgotten() -> None:
     """A server that runs all day keeps what can still be read."""
     cache = PromptCache()
     for number in range(100):
-        cache.update(segments(answered(str(number), marked=0), "m"), 0, number * 60.0)
+        cache.update(prompt_segments(answered(str(number), marked=0), "m"), 0, number * 60.0)
     assert 5 < len(cache) <= 10
 
 
@@ -222,7 +222,7 @@ def test_every_token_is_counted_once(conversation: list[tuple[list[tuple[str, bo
     for blocks, pause in conversation:
         now += pause
         content = [{"type": "text", "text": text, **(MARK if marked else {})} for text, marked in blocks]
-        made = segments({"messages": [{"role": "user", "content": content}]}, "m")
+        made = prompt_segments({"messages": [{"role": "user", "content": content}]}, "m")
         counted = cache.update(made, 0, now)
         assert made[-1].tokens == counted.uncached + counted.read + counted.written
         again = cache.update(made, 0, now)

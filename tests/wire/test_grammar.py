@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, event_kind, points_at, points_in
+from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, event_kind, points_at, points_in
 from flag_harness.wire.sse import encode_event
 
 LINE_ENDS = st.sampled_from(["\n", "\r", "\r\n"])
@@ -83,8 +83,8 @@ def test_nothing_has_no_point() -> None:
 def test_a_comment_is_as_good_as_a_ping() -> None:
     """It is no event, and changes nothing but what came last."""
     walk = GapTracker()
-    assert Gap(next="ping") == walk.advance(b": hello\n\n")
-    assert Gap(after_ping=True) == walk.end_gap()
+    assert StreamGap(next="ping") == walk.advance(b": hello\n\n")
+    assert StreamGap(after_ping=True) == walk.end_gap()
     assert ("after_ping",) == points_at(walk.end_gap())
 
 
@@ -93,7 +93,7 @@ def test_events_that_cannot_be_read_are_events_of_no_kind() -> None:
     for data in ("{", "[1]", "[" * 100_000):
         walk = GapTracker()
         assert "" == walk.advance(encode_event("x", data)).next
-        assert Gap(previous="unknown") == walk.end_gap()
+        assert StreamGap(previous="unknown") == walk.end_gap()
 
 
 def test_blocks_of_no_type_are_unknown() -> None:
@@ -101,7 +101,7 @@ def test_blocks_of_no_type_are_unknown() -> None:
     for block in (None, 3, ["text"]):
         walk = GapTracker()
         walk.advance(_start(0, block))
-        assert Gap(previous="content_block_start", block="unknown") == walk.end_gap()
+        assert StreamGap(previous="content_block_start", block="unknown") == walk.end_gap()
     walk = GapTracker()
     walk.advance(encode_event("content_block_start", '{"type":"content_block_start","content_block":1}'))
     assert "unknown" == walk.end_gap().block
@@ -113,9 +113,9 @@ def test_a_gap_knows_the_block_around_it() -> None:
     walk.advance(_start(0, "tool_use"))
     delta = '{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}'
     walk.advance(encode_event("content_block_delta", delta))
-    assert Gap(previous="input_json_delta", block="tool_use", has_input=True) == walk.end_gap()
+    assert StreamGap(previous="input_json_delta", block="tool_use", has_input=True) == walk.end_gap()
     walk.advance(encode_event("content_block_stop", '{"type":"content_block_stop","index":0}'))
-    assert Gap(previous="content_block_stop", closed="tool_use", index=1) == walk.end_gap()
+    assert StreamGap(previous="content_block_stop", closed="tool_use", index=1) == walk.end_gap()
     assert ("after_tool_use",) == points_at(walk.end_gap())
 
 

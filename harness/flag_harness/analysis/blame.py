@@ -76,7 +76,7 @@ def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple
         if explanation.conjunctions:
             groups.setdefault(explanation.conjunctions, []).append((name, explanation))
     findings = [
-        Finding(_joined([explanation for _, explanation in group]), tuple(name for name, _ in group))
+        Finding(_merge_explanations([explanation for _, explanation in group]), tuple(name for name, _ in group))
         for group in groups.values()
     ]
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
@@ -93,10 +93,10 @@ def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Sus
     pass_bits = [encoding.encode(row) for row in passing]
     found: dict[int, int] = {}
     for row in fail_bits:
-        for excluded in _consistent(list(encoding.literals(row)), pass_bits, size):
+        for excluded in _unrefuted_conjunctions(list(encoding.literals(row)), pass_bits, size):
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
-    order = sorted(found, key=lambda excluded: (-found[excluded], encoding.size(excluded), excluded))
+    order = sorted(found, key=lambda excluded: (-found[excluded], encoding.literal_count(excluded), excluded))
     return tuple(Suspect(encoding.conjunction(excluded), found[excluded]) for excluded in order)
 
 
@@ -116,7 +116,7 @@ class _Explainer:
 
     def __init__(self, space: FlagSpace) -> None:
         self._encoding = Encoding(space)
-        self._known: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
+        self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
     def explain(self, runs: Iterable[Run]) -> Explanation:
         failing, passing, flaky = split_runs(runs)
@@ -125,14 +125,14 @@ class _Explainer:
         fail_bits = frozenset(map(self._encoding.encode, failing))
         pass_bits = frozenset(map(self._encoding.encode, passing))
         key = fail_bits, pass_bits
-        if key not in self._known:
-            chosen, smallest = self._explanation(sorted(fail_bits), sorted(pass_bits))
-            chosen.sort(key=lambda excluded: (self._encoding.size(excluded), excluded))
-            self._known[key] = tuple(map(self._encoding.conjunction, chosen)), smallest
-        conjunctions, smallest = self._known[key]
+        if key not in self._explained:
+            chosen, smallest = self._find_conjunctions(sorted(fail_bits), sorted(pass_bits))
+            chosen.sort(key=lambda excluded: (self._encoding.literal_count(excluded), excluded))
+            self._explained[key] = tuple(map(self._encoding.conjunction, chosen)), smallest
+        conjunctions, smallest = self._explained[key]
         return Explanation(conjunctions, tuple(flaky), smallest)
 
-    def _explanation(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
+    def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
             single, complete = self._implicants(common, passing)
@@ -154,12 +154,12 @@ class _Explainer:
                 essential.append(found[0])
                 left = [other for other in left if other & found[0]]
             primes.update(found)
-        covers = {prime: _mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
+        covers = {prime: _bit_mask(not row & prime for row in left) for prime in sorted(primes, key=self._cost)}
         chosen, is_smallest = smallest_cover(covers, (1 << len(left)) - 1, self._cost)
         return essential + chosen, complete and is_smallest
 
     def _cost(self, excluded: int) -> tuple[int, int]:
-        return self._encoding.size(excluded), excluded
+        return self._encoding.literal_count(excluded), excluded
 
 
 def smallest_cover(
@@ -186,10 +186,10 @@ def smallest_cover(
     return best, steps <= MOST_STEPS
 
 
-def _consistent(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
+def _unrefuted_conjunctions(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
     """Yield the conjunctions of at most `size` literals, on different flags, that hold in no passing row."""
     everything = (1 << len(passing)) - 1
-    refuted = {excluded: _mask(bool(row & excluded) for row in passing) for _, excluded in literals}
+    refuted = {excluded: _bit_mask(bool(row & excluded) for row in passing) for _, excluded in literals}
     for count in range(size + 1):
         for chosen in combinations(literals, count):
             if len({index for index, _ in chosen}) == count:
@@ -201,13 +201,13 @@ def _consistent(literals: list[tuple[int, int]], passing: list[int], size: int) 
                     yield excluded_bits
 
 
-def _joined(explanations: Sequence[Explanation]) -> Explanation:
+def _merge_explanations(explanations: Sequence[Explanation]) -> Explanation:
     flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky)
     smallest = all(explanation.is_smallest for explanation in explanations)
     return Explanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 
-def _mask(conditions: Iterable[bool]) -> int:
+def _bit_mask(conditions: Iterable[bool]) -> int:
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 
 

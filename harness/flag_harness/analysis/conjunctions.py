@@ -65,7 +65,7 @@ class Encoding:
             for mask, offset in zip(self.flag_masks, self.offsets, strict=False)
         )
 
-    def flag_of(self, bit: int) -> int:
+    def flag_index(self, bit: int) -> int:
         """Return the index of the flag that a bit is a value of."""
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
@@ -77,7 +77,7 @@ class Encoding:
             if mask & excluded
         }
 
-    def size(self, excluded: int) -> int:
+    def literal_count(self, excluded: int) -> int:
         """Return the number of literals of a conjunction."""
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
@@ -117,7 +117,7 @@ def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bo
     No more than `limit` are kept at a time, the smallest ones (Berge's algorithm).
     """
     found, complete = [0], True
-    for bits in _minimal_sets(sets):
+    for bits in _without_supersets(sets):
         hitting = [mask for mask in found if mask & bits]
         extended = []
         for mask in found:
@@ -133,7 +133,7 @@ def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bo
     return sorted(found, key=lambda mask: (mask.bit_count(), mask)), complete
 
 
-def _minimal_sets(sets: Iterable[int]) -> list[int]:
+def _without_supersets(sets: Iterable[int]) -> list[int]:
     kept: list[int] = []
     for bits in sorted(set(sets), key=int.bit_count):
         if not any(other & bits == other for other in kept):

@@ -67,17 +67,21 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
     answers: list[ParsedResponse] = []
     for number, interaction in enumerate(cassette.interactions):
         body = interaction.value if isinstance(interaction.value, dict) else {}
-        prefixes = _prefixes(_messages(body))
+        prefixes = _beginning_hashes(_messages(body))
         common, follows = next(
             ((count, first_seen[key]) for count, key in reversed(prefixes) if key in first_seen), (0, None)
         )
         earlier = cassette.interactions[follows].value if follows is not None else {}
         new = _messages(body)[common:]
-        if follows is not None and new and _is_answer(new[0], answers[follows]):
+        if follows is not None and new and _repeats_answer(new[0], answers[follows]):
             new = new[1:]
         answers.append(parse_response(decompress_response(interaction.response)))
         first_seen.update((key, number) for _, key in prefixes)
-        new_content = (*_changed_parts(body, earlier), *_blocks(new), *_raw_body(interaction, body))
+        new_content = (
+            *_changed_system_and_tools(body, earlier),
+            *_blocks_with_roles(new),
+            *_body_as_text(interaction, body),
+        )
         before = cassette.interactions[follows] if follows is not None else None
         parameters = _changed_parameters(body, earlier) | _changed_betas(interaction, before)
         yield _build_step(number, interaction, answers[-1], (follows, parameters, new_content))
@@ -135,7 +139,7 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
     return messages if isinstance(messages, list) else []
 
 
-def _prefixes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
+def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
     """Return the length and a hash of each beginning of a conversation, the longest last."""
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
@@ -145,32 +149,32 @@ def _prefixes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
 
 
 def _fingerprint(before: bytes, message: Any) -> bytes:
-    return blake2b(before + msgspec.json.encode(_comparable(message), order="sorted"), digest_size=16).digest()
+    return blake2b(before + msgspec.json.encode(_normalize_message(message), order="sorted"), digest_size=16).digest()
 
 
-def _comparable(value: Any) -> Any:
+def _normalize_message(value: Any) -> Any:
     """Return a message without cache marks, and with text in a single form."""
     if isinstance(value, dict):
-        members = {key: _comparable(member) for key, member in value.items() if key != _CACHE_MARK}
+        members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK}
         if isinstance(members.get("content"), str):
             members["content"] = [{"type": "text", "text": members["content"]}]
         return members
-    return [_comparable(member) for member in value] if isinstance(value, list) else value
+    return [_normalize_message(member) for member in value] if isinstance(value, list) else value
 
 
-def _is_answer(message: Any, answer: ParsedResponse) -> bool:
+def _repeats_answer(message: Any, answer: ParsedResponse) -> bool:
     """Return whether a message is the answer sent back, with the same blocks and text; other keys may be missing."""
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
-    sent = [_block_text(block) for _, block in _blocks([message])]
-    return sent == [_block_text(block) for block in answer.blocks]
+    sent = [_compared_values(block) for _, block in _blocks_with_roles([message])]
+    return sent == [_compared_values(block) for block in answer.blocks]
 
 
-def _block_text(block: Mapping[str, Any]) -> tuple[Any, ...]:
+def _compared_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(block.get(key) for key in ("type", "text", "thinking", "name", "id", "input", "tool_use_id"))
 
 
-def _blocks(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the role and block of each content block; other values become text blocks."""
     for message in messages:
         role = message.get("role") if isinstance(message, dict) else None
@@ -184,12 +188,12 @@ def _text_block(value: Any) -> Mapping[str, Any]:
     return {"type": "text", "text": text}
 
 
-def _changed_parts(body: Mapping[str, Any], earlier: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _changed_system_and_tools(body: Mapping[str, Any], earlier: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     before = earlier if isinstance(earlier, dict) else {}
     for part in ("system", "tools"):
         value = body.get(part)
-        if value is not None and _comparable(value) != _comparable(before.get(part)):
-            yield from ((part, block) for _, block in _blocks([{"role": part, "content": value}]))
+        if value is not None and _normalize_message(value) != _normalize_message(before.get(part)):
+            yield from ((part, block) for _, block in _blocks_with_roles([{"role": part, "content": value}]))
 
 
 def _changed_parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def _changed_parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]
     return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 
 
-def _raw_body(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _body_as_text(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the body as text if it is not a Messages request."""
     if not body and interaction.request.body:
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}

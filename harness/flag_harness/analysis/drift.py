@@ -26,7 +26,7 @@ TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error
 NO_TURN = "scenario_has_no_turn"
 """The simulator's error type for a request that no turn of its scenario matches."""
 
-_OPAQUE = frozenset({"input"})
+_MODEL_CHOSEN_KEYS = frozenset({"input"})
 """Keys whose contents the model chooses."""
 _SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
 """Blocks that only the upstream that made them accepts, each with the key that holds its signature."""
@@ -71,7 +71,7 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
     if reason := _missing_information(interaction, answer, recording.fidelity):
         return f"it was imported from a source that {reason}"
     maker = "simulator" if recording.upstream == "simulator" else "live"
-    if maker != upstream and (signed := next(_signed_blocks(interaction.value), None)):
+    if maker != upstream and (signed := next(_signed_block_types(interaction.value), None)):
         maker_name = "the simulator" if maker == "simulator" else "the live API"
         return f"it contains a {signed} block signed by {maker_name}, which the {upstream} upstream would refuse"
     return ""
@@ -112,16 +112,16 @@ def _describe_status(answer: ParsedResponse) -> str:
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"
 
 
-def _signed_blocks(value: Any) -> Iterator[str]:
+def _signed_block_types(value: Any) -> Iterator[str]:
     """Yield the types of the signed blocks in a request."""
-    for member in _children(value):
+    for member in _nested_values(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
             yield kind
-        yield from _signed_blocks(member)
+        yield from _signed_block_types(member)
 
 
-def _children(value: Any) -> Sequence[Any]:
+def _nested_values(value: Any) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
@@ -133,7 +133,7 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drif
         yield Drift("content-type", _answer_kind(before), _answer_kind(after))
         return
     yield from _value_drifts(before, after)
-    yield from _shape_drifts(_shape(before), _shape(after), whole=before.complete)
+    yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.complete)
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
@@ -163,16 +163,16 @@ def _answer_kind(answer: ParsedResponse) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _AnswerShape:
     """The objects of an answer, and for each path its object and the JSON types found there."""
 
     objects: set[str]
-    places: dict[str, tuple[str, set[str]]]
+    types_by_path: dict[str, tuple[str, set[str]]]
 
 
-def _shape(answer: ParsedResponse) -> _Shape:
+def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
     """Return the shape of an answer. Objects with a `type` are kept apart by it."""
-    shape = _Shape(set(), {})
+    shape = _AnswerShape(set(), {})
     for event in answer.events:
         if event.get("type") != "ping":
             _collect_shape(event, str(event.get("type")), shape)
@@ -181,12 +181,12 @@ def _shape(answer: ParsedResponse) -> _Shape:
     return shape
 
 
-def _collect_shape(value: Mapping[str, Any], node: str, shape: _Shape) -> None:
+def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> None:
     shape.objects.add(node)
     for key, member in value.items():
         path = f"{node}.{key}" if node else key
-        shape.places.setdefault(path, (node, set()))[1].add(_json_type(member))
-        for inner, name in () if key in _OPAQUE else _nested_objects(member, path):
+        shape.types_by_path.setdefault(path, (node, set()))[1].add(_json_type(member))
+        for inner, name in () if key in _MODEL_CHOSEN_KEYS else _nested_objects(member, path):
             _collect_shape(inner, name, shape)
 
 
@@ -198,17 +198,17 @@ def _nested_objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], 
         yield from ((member, f"{path}[{member.get('type', '')}]") for member in value if isinstance(member, dict))
 
 
-def _shape_drifts(before: _Shape, after: _Shape, *, whole: bool) -> Iterator[Drift]:
+def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[Drift]:
     """Yield missing keys, changed types and, if the recording is `whole`, added keys. Null fits any type."""
-    for path, (node, kinds) in before.places.items():
+    for path, (node, kinds) in before.types_by_path.items():
         if node not in after.objects:
             continue
-        if path not in after.places:
+        if path not in after.types_by_path:
             yield Drift(path, _join_types(kinds), ABSENT)
-        elif (now := after.places[path][1]) - {"null"} and kinds - {"null"} and not now & kinds - {"null"}:
+        elif (now := after.types_by_path[path][1]) - {"null"} and kinds - {"null"} and not now & kinds - {"null"}:
             yield Drift(path, _join_types(kinds), _join_types(now))
-    for path, (node, kinds) in after.places.items():
-        if whole and node in before.objects and path not in before.places:
+    for path, (node, kinds) in after.types_by_path.items():
+        if whole and node in before.objects and path not in before.types_by_path:
             yield Drift(path, ABSENT, _join_types(kinds))
 
 

@@ -8,7 +8,7 @@ from flag_harness.analysis.conjunctions import Encoding, single_bits
 from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
-SUPPORT = 3
+MIN_SUPPORTING_ROWS = 3
 """Passing rows that lack a literal and nothing else, before that literal is believed to be necessary."""
 
 MOST_CONTRADICTIONS = 6
@@ -25,15 +25,15 @@ class Evidence:
         self.runs = 0
         self.blocked: set[int] = set()
         self._outcomes: dict[int, int] = {}
-        self._times: dict[int, int] = {}
+        self._run_counts: dict[int, int] = {}
 
     def add(self, bits: int, passed: bool) -> None:
         """Count a run of a row."""
         self.runs += 1
-        self._times[bits] = self._times.get(bits, 0) + 1
+        self._run_counts[bits] = self._run_counts.get(bits, 0) + 1
         self._outcomes[bits] = self._outcomes.get(bits, 0) | (2 if passed else 1)
 
-    def block(self, bits: int) -> None:
+    def mark_blocked(self, bits: int) -> None:
         """Remember that a row cannot be run."""
         self.blocked.add(bits)
 
@@ -52,15 +52,15 @@ class Evidence:
         """The rows that did both."""
         return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
-    def unexplained(self, named: Sequence[int]) -> list[int]:
+    def unexplained_failures(self, named: Sequence[int]) -> list[int]:
         """Return the failing rows in which none of the named conjunctions holds."""
         return [row for row in self.failing if all(row & excluded for excluded in named)]
 
-    def times(self, bits: int) -> int:
+    def run_count(self, bits: int) -> int:
         """Return how often a row was run."""
-        return self._times.get(bits, 0)
+        return self._run_counts.get(bits, 0)
 
-    def is_fresh(self, bits: int) -> bool:
+    def is_untried(self, bits: int) -> bool:
         """Return whether a row was not run and may be."""
         return bits not in self._outcomes and bits not in self.blocked
 
@@ -71,8 +71,8 @@ class Evidence:
         rows of this kind demand one more.
         """
         for bit in single_bits(excluded):
-            passing, failing = self.rows_without(excluded, bit, unexplained)
-            needed = SUPPORT + len(failing) // 2
+            passing, failing = self.rows_violating_only(excluded, bit, unexplained)
+            needed = MIN_SUPPORTING_ROWS + len(failing) // 2
             is_proven = len(passing) >= needed and not any(self.is_doubtful(row, failing) for row in passing)
             if not is_proven and self._can_occur(excluded & ~bit, bit):
                 yield bit
@@ -88,17 +88,17 @@ class Evidence:
     def _can_occur(self, excluded: int, required: int) -> bool:
         return self.row_within(self.limits(excluded, required), self.space.default_row) is not None
 
-    def rows_without(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
+    def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the passing and the unexplained failing rows that have an excluded value and else fit."""
         passing = [row for row in self.passing if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
     def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
         """Return whether a row that passed should run again: other rows contradict it, or rows may be flaky."""
-        return self.times(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky)
+        return self.run_count(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
 
     @property
-    def has_flaky(self) -> bool:
+    def has_flaky_rows(self) -> bool:
         """Return whether any row was flaky."""
         return 3 in self._outcomes.values()
 
@@ -125,7 +125,7 @@ class Evidence:
         if broken is None:
             return bits
         for bit in single_bits(broken):
-            index = self.encoding.flag_of(bit)
+            index = self.encoding.flag_index(bit)
             narrowed = limits.get(index, -1) & bit >> self.encoding.offsets[index]
             if narrowed:
                 found = self.row_within(limits | {index: narrowed}, preferred, avoided, random)
@@ -142,11 +142,11 @@ class Evidence:
         for size in range(1, min(3, len(self.space.flags)) + 1):
             for fixed in uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
-                if not any(self._contains(bits, excluded) for excluded in named):
+                if not any(self._satisfies(bits, excluded) for excluded in named):
                     return size - 1
         return min(3, len(self.space.flags))
 
-    def _contains(self, bits: int, excluded: int) -> bool:
+    def _satisfies(self, bits: int, excluded: int) -> bool:
         """Return whether some values alone make a conjunction hold."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
@@ -166,7 +166,9 @@ def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) ->
     return gaps
 
 
-def hypotheses(encoding: Encoding, row: int, passing: Iterable[int], sizes: range) -> Iterator[tuple[int, int]]:
+def candidate_conjunctions(
+    encoding: Encoding, row: int, passing: Iterable[int], sizes: range
+) -> Iterator[tuple[int, int]]:
     """Yield (excluded bits, number of literals) of the conjunctions that hold in a row and in no passing one."""
     rows = list(passing)
     everything = (1 << len(rows)) - 1

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
+from flag_harness.analysis.conjunction_search import ConjunctionSearch
 from flag_harness.analysis.conjunctions import Conjunction, single_bits
 from flag_harness.analysis.evidence import Evidence
-from flag_harness.analysis.focus import Focus
 from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
@@ -82,7 +82,7 @@ class Locator:
         self._random = Random(seed)
         self._named: list[int] = []
         self._given_up: dict[int, list[int]] = {}
-        self._focus: Focus | None = None
+        self._search: ConjunctionSearch | None = None
         self._reason = ""
         self.add(runs)
 
@@ -91,14 +91,14 @@ class Locator:
         for row, passed in results:
             bits = self._encoding.encode(row)
             if passed is None:
-                self._evidence.block(bits)
+                self._evidence.mark_blocked(bits)
                 continue
-            is_first = self._evidence.is_fresh(bits)
+            is_first = self._evidence.is_untried(bits)
             self._evidence.add(bits, passed)
             if not is_first:
-                self._focus = None
-            elif self._focus is not None:
-                self._focus.learn(bits, passed)
+                self._search = None
+            elif self._search is not None:
+                self._search.update(bits, passed)
 
     def next_rows(self) -> tuple[Row, ...]:
         """Return the rows to run next; empty if the search is over."""
@@ -117,10 +117,10 @@ class Locator:
     def result(self) -> Location:
         """Return what is known now."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
-        if self._reason and self._focus is not None:
-            suspects = [*self._focus.likeliest(MOST_SUSPECTS), *suspects]
+        if self._reason and self._search is not None:
+            suspects = [*self._search.likeliest(MOST_SUSPECTS), *suspects]
         named = self._named
-        if len(named) > 1 and self._reason and self._evidence.unexplained(named):
+        if len(named) > 1 and self._reason and self._evidence.unexplained_failures(named):
             named, suspects = [], [*named, *suspects]
         return Location(
             tuple(self._encoding.conjunction(excluded) for excluded in named),
@@ -134,13 +134,13 @@ class Locator:
     def _next_row(self) -> int | None:
         if not self._evidence.failing:
             return self._row_for_triples()
-        while unexplained := self._evidence.unexplained(self._named):
+        while unexplained := self._evidence.unexplained_failures(self._named):
             left = [row for row in unexplained if row not in self._given_up]
             if not left:
                 self._reason = "no conjunction of up to four literals could be proven for the other failing rows"
                 return None
             row = left[0]
-            if self._named and self._evidence.times(row) < 2:
+            if self._named and self._evidence.run_count(row) < 2:
                 return row
             if len(self._named) == 2:
                 self._reason = "more than two conjunctions make it fail"
@@ -152,26 +152,26 @@ class Locator:
 
     def _next_search_row(self, row: int) -> int | None:
         """Return the next row of the search for what makes `row` fail, or None if that search is over."""
-        if self._focus is None or self._focus.row != row:
-            self._focus = Focus(self._evidence, row, self._named, self._random)
-        step = self._focus.next_row()
+        if self._search is None or self._search.row != row:
+            self._search = ConjunctionSearch(self._evidence, row, self._named, self._random)
+        step = self._search.next_row()
         if step is not None:
             return step
-        if self._focus.proven is not None:
-            self._named.append(self._focus.proven)
-        elif self._evidence.times(row) < 2:
+        if self._search.proven is not None:
+            self._named.append(self._search.proven)
+        elif self._evidence.run_count(row) < 2:
             return row
         else:
-            self._given_up[row] = self._focus.likeliest(MOST_SUSPECTS)
-        self._focus = None
+            self._given_up[row] = self._search.likeliest(MOST_SUSPECTS)
+        self._search = None
         return None
 
     def _row_for_pairs(self) -> int | None:
         """Return a row that rules out further pairs, while the runs are few."""
         if self._evidence.runs >= self._thorough_until:
             return None
-        focus = Focus(self._evidence, self._evidence.failing[0], self._named, self._random, sizes=range(0))
-        return focus.pair_row(0, self._evidence.passing)[0]
+        search = ConjunctionSearch(self._evidence, self._evidence.failing[0], self._named, self._random, sizes=range(0))
+        return search.pair_row(0, self._evidence.passing)[0]
 
     def _row_for_triples(self) -> int | None:
         """Return the row, of some drawn ones, with most triples of values that no row has; None if none is left."""
@@ -182,14 +182,14 @@ class Locator:
         beside = self._pairs_with_others()
         drawn = [self._space.completion(fixed, self._random) for fixed in [gap] * 4 + [{}] * DRAWS]
         candidates = [self._encoding.encode(row) for row in drawn if row is not None]
-        candidates = [bits for bits in candidates if self._evidence.is_fresh(bits)]
+        candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _new_triples(bits, beside), default=None)
 
     def _pairs_with_others(self) -> dict[int, int]:
         """The values that stand in a passing row together with a pair of values."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing:
-            for pair in _pairs(row):
+            for pair in _value_pairs(row):
                 beside[pair] = beside.get(pair, 0) | row
         return beside
 
@@ -212,9 +212,9 @@ def locate(
 
 
 def _new_triples(row: int, beside: dict[int, int]) -> int:
-    return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _pairs(row))
+    return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _value_pairs(row))
 
 
-def _pairs(row: int) -> list[int]:
+def _value_pairs(row: int) -> list[int]:
     bits = list(single_bits(row))
     return [first | second for number, first in enumerate(bits) for second in bits[number + 1 :]]

@@ -13,7 +13,7 @@ from flag_harness.faults import checks
 from flag_harness.faults.fault import DueRequest, Effect
 from flag_harness.faults.frames import FrameEdit
 from flag_harness.wire.aws_frames import is_aws_stream
-from flag_harness.wire.grammar import POINTS, EventSplitter, Gap, GapTracker, points_at
+from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamGap, points_at
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
@@ -28,7 +28,7 @@ class PointContext:
 
     at: float
     event: bytes
-    gap: Gap
+    gap: StreamGap
     random: Random
 
 
@@ -66,10 +66,10 @@ class AnswerEdit:
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Head):
-            return (self._head(piece),)
+            return (self._edit_head(piece),)
         return (piece,) if self._inner is None else self._inner(piece)
 
-    def _head(self, head: Head) -> Head:
+    def _edit_head(self, head: Head) -> Head:
         is_framed = is_aws_stream(head)
         is_streamed = is_stream(head) or is_framed
         encoding = header_value(head.headers, "content-encoding", "identity")
@@ -102,10 +102,10 @@ class PointEdit:
         if self._is_over:
             return ()
         if isinstance(piece, Chunk):
-            return self._chunk(piece)
-        return self._last(piece)
+            return self._edit_chunk(piece)
+        return self._edit_last_piece(piece)
 
-    def _chunk(self, chunk: Chunk) -> list[Piece]:
+    def _edit_chunk(self, chunk: Chunk) -> list[Piece]:
         out: list[Piece] = []
         unchanged = b""
         for event in self._events.feed(chunk.data):
@@ -113,12 +113,12 @@ class PointEdit:
             if change is None:
                 unchanged += event + self._release_held()
                 continue
-            out += _chunks(chunk.at + self._delay, unchanged)
+            out += _nonempty_chunk(chunk.at + self._delay, unchanged)
             out += self._apply(change)
             unchanged = b""
             if self._is_over:
                 return out
-        return out + _chunks(chunk.at + self._delay, unchanged)
+        return out + _nonempty_chunk(chunk.at + self._delay, unchanged)
 
     def _release_held(self) -> bytes:
         held, self._held = self._held, b""
@@ -126,10 +126,10 @@ class PointEdit:
             self._due.fire()
         return held
 
-    def _last(self, piece: Piece) -> list[Piece]:
+    def _edit_last_piece(self, piece: Piece) -> list[Piece]:
         if self._held:
             self._due.note_miss(f"nothing came after the event at {self._at}")
-        out = _chunks(piece.at + self._delay, self._held + self._events.rest)
+        out = _nonempty_chunk(piece.at + self._delay, self._held + self._events.rest)
         complete = isinstance(piece, End) and not piece.abandoned
         if complete and (change := self._change_at(piece.at, b"")) is not None:
             out += self._apply(change)
@@ -178,13 +178,15 @@ class EventEdit:
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
         if isinstance(piece, Chunk):
-            return _chunks(piece.at, b"".join(self._event(event) for event in self._events.feed(piece.data)))
+            return _nonempty_chunk(
+                piece.at, b"".join(self._edit_event(event) for event in self._events.feed(piece.data))
+            )
         if not self._changed and not is_abandoned(piece):
             self._due.note_miss(f"the stream has no {self._missing}")
         rest, self._events.rest = self._events.rest, b""
-        return [*_chunks(piece.at, rest), piece]
+        return [*_nonempty_chunk(piece.at, rest), piece]
 
-    def _event(self, event: bytes) -> bytes:
+    def _edit_event(self, event: bytes) -> bytes:
         changed = self._change(event)
         if changed != event and not self._changed:
             self._changed = True
@@ -249,7 +251,7 @@ def remove_headers(headers: Headers, *names: str) -> Headers:
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
-def _chunks(at: float, data: bytes) -> list[Piece]:
+def _nonempty_chunk(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []
 
 

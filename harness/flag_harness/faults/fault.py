@@ -191,7 +191,7 @@ def fault_kind(
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
-            return Fault(build.__name__, family, _freeze(kwargs), condition, effect, transport_only, side)
+            return Fault(build.__name__, family, _freeze_arguments(kwargs), condition, effect, transport_only, side)
 
         what = (build.__doc__ or "").partition("\n")[0]
         kind = FaultKind(build.__name__, family, make, what, stream_result, create_result, points, transport_only, side)
@@ -234,11 +234,11 @@ def _unfired_message(fault: Fault) -> str:
     return f"{start}it saw {seen}, {count.due} due{why}"
 
 
-def _freeze(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
-    return tuple((name, _hashable(value)) for name, value in arguments.items())
+def _freeze_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object], ...]:
+    return tuple((name, _comparable_value(value)) for name, value in arguments.items())
 
 
-def _hashable(value: object) -> object:
+def _comparable_value(value: object) -> object:
     """Return an argument's value as it is compared and formatted; a datetime as the header text that is sent."""
     if isinstance(value, datetime):
         return http_date(value)

@@ -24,30 +24,30 @@ class FrameEdit:
             return []
         if not isinstance(piece, Chunk):
             rest, self._frames.rest = self._frames.rest, b""
-            out = self._encode(self._edit(piece))
-            return [*out[:-1], *_chunks(piece.at, rest), *out[-1:]] if rest else out
+            out = self._encode_frames(self._edit(piece))
+            return [*out[:-1], *_nonempty_chunk(piece.at, rest), *out[-1:]] if rest else out
         events = []
         for frame in self._frames.feed(piece.data):
             event = sse_from_frame(frame)
             self._raw[event] = frame.raw
             events.append(event)
-        return self._encode(self._edit(Chunk(piece.at, b"".join(events)))) if events else []
+        return self._encode_frames(self._edit(Chunk(piece.at, b"".join(events)))) if events else []
 
-    def _encode(self, pieces: Iterable[Piece]) -> list[Piece]:
+    def _encode_frames(self, pieces: Iterable[Piece]) -> list[Piece]:
         out: list[Piece] = []
         for piece in pieces:
             if isinstance(piece, Chunk):
-                out += _chunks(piece.at, b"".join(map(self._frame, self._events.feed(piece.data))))
+                out += _nonempty_chunk(piece.at, b"".join(map(self._frame_of_event, self._events.feed(piece.data))))
                 continue
             torn, self._events.rest = self._events.rest, b""
             frame = frame_from_sse(torn) if torn else b""
-            out += [*_chunks(piece.at, frame[: len(frame) // 2]), piece]
+            out += [*_nonempty_chunk(piece.at, frame[: len(frame) // 2]), piece]
             self._is_over = True
         return out
 
-    def _frame(self, event: bytes) -> bytes:
+    def _frame_of_event(self, event: bytes) -> bytes:
         return self._raw.pop(event, b"") or frame_from_sse(event)
 
 
-def _chunks(at: float, data: bytes) -> list[Piece]:
+def _nonempty_chunk(at: float, data: bytes) -> list[Piece]:
     return [Chunk(at, data)] if data else []

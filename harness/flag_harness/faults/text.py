@@ -67,10 +67,10 @@ def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     if name == "when":
         raise checks.argument_error(name, value, "a Python function, which a text cannot hold")
     if name in _LISTS:
-        values = [_convert(name, one, (_LISTS[name],)) for one in value.split("|")]
+        values = [_convert_argument(name, one, (_LISTS[name],)) for one in value.split("|")]
         return values[0] if len(values) == 1 else values
     hint = _CONDITION_TYPES.get(name, hints.get(name, str))
-    return _convert(name, value, get_args(hint) or (hint,))
+    return _convert_argument(name, value, get_args(hint) or (hint,))
 
 
 def _parse_quoted(name: str, value: str) -> object:
@@ -80,7 +80,7 @@ def _parse_quoted(name: str, value: str) -> object:
         raise checks.argument_error(name, value, "a text, in quotes as in JSON") from None
 
 
-def _convert(name: str, value: str, kinds: tuple[Any, ...]) -> object:
+def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
     """Convert `value` to the first of `kinds` that fits; text comes last, since every value is text."""
     for kind, read in _READERS:
         if kind in kinds:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flag_harness.errors import FlagError
-from flag_harness.flag import NO, OFF, Flag, check_names, combination_id, nearest_name
+from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import Constraint, FlagSpace, Row
@@ -72,7 +72,7 @@ class Combination:
 @lru_cache
 def flag_space(flags: tuple[Flag, ...]) -> FlagSpace:
     """Return the space of these flags. Raise `FlagError` if their ids are ambiguous, or a constraint is impossible."""
-    check_names(flags)
+    check_flags(flags)
     return FlagSpace(flags)
 
 
@@ -157,7 +157,7 @@ def _change_name(flag: Flag, value: int) -> str:
     """Return how an id says that a flag has a value other than its default."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
-    return flag.name if flag.values[value] else f"{NO}{flag.name}"
+    return flag.name if flag.values[value] else f"{NO_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:

@@ -26,7 +26,7 @@ _DayFigure = Annotated[tuple[Day, Text], _FIGURE]
 _TableList = Annotated[tuple[dict[str, Any], ...], Meta(description="a list of tables")]
 
 
-class _Document(msgspec.Struct):
+class _ModelFile(msgspec.Struct):
     read: Day
     budget_efforts: AnyTable
     defaults: AnyTable
@@ -75,7 +75,7 @@ def parse_model_table(text: str, source: str) -> ModelTable:
 
     Raise `ConfigError` naming the key, and the nearest key or word, if the table is invalid.
     """
-    document = convert_table(parse_toml(text, source), _Document, f"{source}:")
+    document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
     entries = {
         name: convert_table(entry, _Source, f"{source}: sources.{name}") for name, entry in document.sources.items()
     }
@@ -122,8 +122,8 @@ class _ModelReader:
     ) -> tuple[SourcedFigure, ...]:
         """Read the figures of a table in its order, each with its source."""
         entry = convert_table(table, kind, f"{self.file}: {where}")
-        return tuple(self._figure(name, *getattr(entry, name)) for name in table)
+        return tuple(self._read_figure(name, *getattr(entry, name)) for name in table)
 
-    def _figure(self, name: str, value: Any, source: str) -> SourcedFigure:
+    def _read_figure(self, name: str, value: Any, source: str) -> SourcedFigure:
         require_known([source], self.sources, f"{self.file}: sources", "source")
         return SourcedFigure(name, value, self.sources[source].where, self.sources[source].read)

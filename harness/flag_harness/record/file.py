@@ -31,7 +31,7 @@ class RunRecord:
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
     """Return the bytes of a record: equal runs have equal bytes, whatever the order of their rows was."""
-    lines = [_encoder.encode(header), *(_encoder.encode(row) for row in sorted(rows, key=_position))]
+    lines = [_encoder.encode(header), *(_encoder.encode(row) for row in sorted(rows, key=_sort_key))]
     return b"".join(line + b"\n" for line in lines)
 
 
@@ -60,7 +60,7 @@ def load_record(path: Path) -> RunRecord:
     first, *lines = data.split(b"\n")
     header = _decode_header(path, first)
     torn, lines = lines[-1] if lines else first, lines[:-1]
-    rows = {_position(row): row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
+    rows = {_sort_key(row): row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
     problem = f"{path}:{len(lines) + 2}: the last line is torn, so the run was killed here" if torn else ""
     return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem)
 
@@ -100,10 +100,10 @@ def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
         number = row.repetition if row.repetition not in taken else max(taken) + 1
         taken.add(number)
         numbered.append(row if number == row.repetition else msgspec.structs.replace(row, repetition=number))
-    return tuple(sorted(numbered, key=_position))
+    return tuple(sorted(numbered, key=_sort_key))
 
 
-def _position(row: RunRow) -> tuple[str, str, int]:
+def _sort_key(row: RunRow) -> tuple[str, str, int]:
     return row.case, row.combination, row.repetition
 
 

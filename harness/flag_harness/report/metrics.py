@@ -31,14 +31,16 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
         if rows:
             yield ""
             yield title
-            yield from _columns(sorted(rows, key=lambda row: names.index(row[0])))
+            yield from _left_aligned_lines(sorted(rows, key=lambda row: names.index(row[0])))
     if together:
         yield ""
         yield "two flags together, beyond the sum of each one's effect"
-        yield from _columns([(effect.figure.name, effect.name, str(effect)) for effect in together])
+        yield from _left_aligned_lines([(effect.figure.name, effect.name, str(effect)) for effect in together])
     yield ""
     yield "compatibility"
-    yield from _columns([(name, f"{passed} of {total} runs passed", "") for name, passed, total in pass_counts(record)])
+    yield from _left_aligned_lines(
+        [(name, f"{passed} of {total} runs passed", "") for name, passed, total in pass_counts(record)]
+    )
 
 
 def flag_defaults(record: RunRecord) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def effect_values(effect: FigureEffect) -> dict[str, Any]:
     }
 
 
-def _columns(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+def _left_aligned_lines(rows: list[tuple[str, str, str]]) -> Iterator[str]:
     """Yield indented lines whose columns are aligned to the left."""
     widths = [max(len(row[index]) for row in rows) for index in range(2)]
     for first, second, third in rows:

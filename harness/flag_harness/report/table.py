@@ -23,7 +23,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     table. No table is shown if `is_quiet`.
     """
     others: list[RunRow] = []
-    for combinations, members in _tests_by_combinations(rows):
+    for combinations, members in _group_tests_by_combinations(rows):
         if len(combinations) == 1:
             others += members
         if len(combinations) == 1 or is_quiet:
@@ -52,9 +52,9 @@ def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
                 tests.setdefault(key, set()).add(row.case)
     for key, count in errors.most_common(_MOST_LOGS):
         level, logger, message = key
-        yield f"logged {_times(count)} in {_count(len(tests[key]), 'test')}: {level} {logger}: {message}"
+        yield f"logged {_times_text(count)} in {_count_text(len(tests[key]), 'test')}: {level} {logger}: {message}"
     if len(errors) > _MOST_LOGS:
-        yield f"and {_count(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
+        yield f"and {_count_text(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
 
 
 def has_log_error(row: "RunRow") -> bool:
@@ -62,15 +62,15 @@ def has_log_error(row: "RunRow") -> bool:
     return any(log.level != "WARNING" for log in row.logs)
 
 
-def _times(count: int) -> str:
+def _times_text(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _count(number: int, noun: str) -> str:
+def _count_text(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def _tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":
+def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":
     """Return the rows of tests that ran under the same combinations together, the most combinations first."""
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
@@ -111,7 +111,7 @@ def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     if without := sum(row.outcome != "inconclusive" for row in unanswered):
         parts.append(f"{without} case{'s' if without != 1 else ''} without a cassette")
     moments = [row.recorded_at for row in rows if row.recorded_at]
-    oldest = [f"oldest {_age(min(moments), now)}"] if moments else []
+    oldest = [f"oldest {_age_text(min(moments), now)}"] if moments else []
     return "recordings: " + "; ".join([", ".join(parts), *oldest])
 
 
@@ -138,14 +138,14 @@ def _table_row(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:
     )
     return (
         combination,
-        _outcomes(rows),
+        _outcome_counts(rows),
         *(f"{number:,}" for number in sums),
         f"{statistics.median(firsts):.2f} s" if firsts else NOT_MEASURED,
         NOT_MEASURED if None in costs else f"${sum(cost for cost in costs if cost is not None):.4f}",
     )
 
 
-def _outcomes(rows: "Sequence[RunRow]") -> str:
+def _outcome_counts(rows: "Sequence[RunRow]") -> str:
     counts = Counter(row.outcome for row in rows)
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
 
@@ -154,6 +154,6 @@ def _flag_count(combination: str) -> int:
     return 0 if combination == "off" else combination.count("+") + 1
 
 
-def _age(recorded_at: str, now: datetime) -> str:
+def _age_text(recorded_at: str, now: datetime) -> str:
     days = (now - datetime.fromisoformat(recorded_at).astimezone(UTC)).days
     return f"{days} day{'s' if days != 1 else ''} old"

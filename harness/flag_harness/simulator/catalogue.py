@@ -10,7 +10,7 @@ _NO_THINKING: frozenset[str] = frozenset()
 _CONTEXT_WINDOW = 200_000
 
 _OPUS_4_1 = "claude-opus-4-1-20250805"
-_RETIRED: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
+_RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-2.0": ((), 4_096, _NO_THINKING, 0),
     "claude-2.1": ((), 4_096, _NO_THINKING, 0),
     "claude-instant-1.2": ((), 4_096, _NO_THINKING, 0),
@@ -63,18 +63,18 @@ def listed_models() -> tuple[Model, ...]:
 
 def is_overflow_refused(model: Model) -> bool:
     """Return whether the prompt and max_tokens must fit the window together: Claude 3.7 to Opus 4.1 (documented)."""
-    return model.id in _RETIRED and "enabled" in model.thinking
+    return model.id in _RETIRED_FIGURES and "enabled" in model.thinking
 
 
 def has_exclusive_sampling(model: Model) -> bool:
     """Return whether temperature and top_p exclude each other: Opus 4.1 to Claude 4.6 (quoted by users, 2025-10)."""
-    return "enabled" in model.thinking and (model.id not in _RETIRED or model.id == _OPUS_4_1)
+    return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1)
 
 
 @cache
 def _retired_models() -> dict[str, Model]:
     known: dict[str, Model] = {}
-    for name, (aliases, most, thinking, prefix) in _RETIRED.items():
+    for name, (aliases, most, thinking, prefix) in _RETIRED_FIGURES.items():
         model = Model(
             id=name,
             aliases=aliases,

@@ -22,12 +22,12 @@ from flag_harness.simulator.answer.message import (
 )
 from flag_harness.simulator.answer.randomness import SeededRandom, canonical_body, fingerprint
 from flag_harness.simulator.answer.signatures import SeededSignatures, position_of
-from flag_harness.simulator.answer.stream import count_events
+from flag_harness.simulator.answer.stream import approximate_event_count
 from flag_harness.simulator.answer.truncation import answer_content
 from flag_harness.simulator.checking import ModelListRequest, check_request
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
 from flag_harness.simulator.count.cache import InputUsage, PromptCache
-from flag_harness.simulator.count.prefix import Segment, segments
+from flag_harness.simulator.count.prefix import Segment, prompt_segments
 from flag_harness.simulator.count.rate_limits import RateLimiter
 from flag_harness.simulator.endpoints import files, models
 from flag_harness.simulator.endpoints.batches import BatchStore
@@ -183,12 +183,14 @@ class Simulator:
             return self._error_response(refusal, request, request_id, tuple(error.headers.items()))
         answer = self._build_answer(turn, parsed, prefix, random)
         if answer.stop_reason != "refusal":
-            self._threads.keep(_tenant(parsed), parsed.body, answer.id, [written.block for written in answer.blocks])
+            self._threads.keep(
+                _cache_owner(parsed), parsed.body, answer.id, [written.block for written in answer.blocks]
+            )
         self._rate_limiter.charge_output(model, answer.output_tokens, now)
         headers = self._response_headers(request, request_id, limits)
         if view.streaming:
             return responses.stream_response(answer, random, headers)
-        return responses.message_response(answer, headers, count_events(answer, random))
+        return responses.message_response(answer, headers, approximate_event_count(answer, random))
 
     def _error_response(
         self, refusal: RefusedRequest, request: Request, request_id: str, headers: Headers = ()
@@ -251,7 +253,7 @@ class Simulator:
     def _count_input(self, request: ParsedRequest, prefix: tuple[Segment, ...]) -> InputUsage:
         now = self._clock.now()
         usage = self._cache.update(prefix, request.model.smallest_cacheable_prefix, now)
-        broken = self._broken_prefixes.detect(_tenant(request), request.model, prefix, usage, now)
+        broken = self._broken_prefixes.detect(_cache_owner(request), request.model, prefix, usage, now)
         if broken is not None:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)
@@ -265,10 +267,10 @@ def _continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:
-    return segments(request.body, request.model.id, _tenant(request))
+    return prompt_segments(request.body, request.model.id, _cache_owner(request))
 
 
-def _tenant(request: ParsedRequest) -> str:
+def _cache_owner(request: ParsedRequest) -> str:
     """Return the key that separates this client's cache from others."""
     return api_key(request.headers)
 

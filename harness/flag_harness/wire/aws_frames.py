@@ -71,7 +71,9 @@ class FrameSplitter:
         while not self._is_broken and len(self.rest) >= _PRELUDE:
             total, header_length = struct.unpack(">II", self.rest[:8])
             least = _PRELUDE + header_length + _CHECKSUM
-            if not least <= total <= _LARGEST_FRAME or zlib.crc32(self.rest[:8]) != _number(self.rest[8:_PRELUDE]):
+            if not least <= total <= _LARGEST_FRAME or zlib.crc32(self.rest[:8]) != _big_endian_number(
+                self.rest[8:_PRELUDE]
+            ):
                 self._is_broken = True
             elif len(self.rest) < total:
                 break
@@ -156,5 +158,5 @@ def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
         position = end
 
 
-def _number(data: bytes) -> int:
+def _big_endian_number(data: bytes) -> int:
     return int.from_bytes(data)

@@ -142,7 +142,7 @@ class _Zstandard:
 
 def codecs(encoding: str) -> tuple[Callable[[], _Codec], ...]:
     """Return the codecs to try for a content encoding; empty if it is unknown or its library is not installed."""
-    library_name, new_codecs = _CODECS.get(encoding, ("", ()))
+    library_name, new_codecs = _CODECS_BY_ENCODING.get(encoding, ("", ()))
     if not library_name:
         return tuple(new_codecs)
     try:
@@ -154,7 +154,7 @@ def codecs(encoding: str) -> tuple[Callable[[], _Codec], ...]:
 
 _GZIP = ("", (lambda: _Zlib(zlib.MAX_WBITS | 16),))
 
-_CODECS: Mapping[str, tuple[str, tuple[Callable[..., _Codec], ...]]] = MappingProxyType(
+_CODECS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _Codec], ...]]] = MappingProxyType(
     {
         "gzip": _GZIP,
         "x-gzip": _GZIP,

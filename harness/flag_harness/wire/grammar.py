@@ -41,7 +41,7 @@ class EventSplitter:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class StreamGap:
     """The gap between two events. `previous` and `next` are their kinds (see `event_kind`), empty at either end.
 
     `block` is the type of the open block, `closed` that of the block closed last. `index` is the index of the open
@@ -64,7 +64,7 @@ class Point:
 
     name: str
     description: str
-    matches: Callable[[Gap], bool]
+    matches: Callable[[StreamGap], bool]
 
 
 _POINTS = (
@@ -132,9 +132,9 @@ class GapTracker:
     """Follows a stream event by event, and returns the gap before each."""
 
     def __init__(self) -> None:
-        self._gap = Gap()
+        self._gap = StreamGap()
 
-    def advance(self, event: bytes) -> Gap:
+    def advance(self, event: bytes) -> StreamGap:
         """Return the gap before `event` (its bytes, from `EventSplitter`), and move behind it."""
         data = _event_data(event)
         name = event_kind(data)
@@ -142,7 +142,7 @@ class GapTracker:
         self._gap = replace(self._gap, after_ping=True) if name == "ping" else _gap_after(self._gap, name, data)
         return gap
 
-    def end_gap(self) -> Gap:
+    def end_gap(self) -> StreamGap:
         """Return the gap after the last event."""
         return self._gap
 
@@ -159,7 +159,7 @@ def event_kind(data: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-def points_at(gap: Gap) -> tuple[str, ...]:
+def points_at(gap: StreamGap) -> tuple[str, ...]:
     """Return the names of the points that a gap is."""
     return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
@@ -180,7 +180,7 @@ def _event_data(event: bytes) -> dict[str, Any]:
     return decode_json_object(decoded[0].data)
 
 
-def _gap_after(gap: Gap, name: str, data: Mapping[str, Any]) -> Gap:
+def _gap_after(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
     gap = replace(gap, previous=name or "unknown", next="", after_ping=False)
     if name == _START:
         block = data.get("content_block")

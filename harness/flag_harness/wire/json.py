@@ -78,9 +78,9 @@ def is_too_deep(data: bytes | str, value: Any) -> bool:
         return False
     level = [value]
     for _ in range(DEPTH_LIMIT):
-        level = [member for parent in level for member in _members(parent)]
+        level = [member for parent in level for member in _nested_values(parent)]
     return any(isinstance(member, (dict, list)) for member in level)
 
 
-def _members(value: Any) -> Any:
+def _nested_values(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

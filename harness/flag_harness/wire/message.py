@@ -72,10 +72,10 @@ def parse_response(response: Response) -> ParsedResponse:
         raw = tuple(json_events(decode(piece.data for piece in response if isinstance(piece, Chunk))))
         events = tuple(map(join_all_surrogates, raw))
         kinds = [event.get("type") for event in events]
-        error = next((_object(event.get("error")) for event in events if event.get("type") == "error"), None)
+        error = next((_object_or_none(event.get("error")) for event in events if event.get("type") == "error"), None)
         return ParsedResponse(head.status, True, assemble_message(raw), "message_stop" in kinds, error, events)
     value = decode_json(body(response))
-    error = _object(value.get("error")) if isinstance(value, dict) else None
+    error = _object_or_none(value.get("error")) if isinstance(value, dict) else None
     return ParsedResponse(head.status, False, value, ended or value is not None, error)
 
 
@@ -129,10 +129,10 @@ def _add_delta(
 
 def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
     changes = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
-    message.update(changes | (_object(event.get("delta")) or {}))
-    if usage := _object(event.get("usage")):
+    message.update(changes | (_object_or_none(event.get("delta")) or {}))
+    if usage := _object_or_none(event.get("usage")):
         counts = {key: value for key, value in usage.items() if value is not None}
-        message["usage"] = {**(_object(message.get("usage")) or {}), **counts}
+        message["usage"] = {**(_object_or_none(message.get("usage")) or {}), **counts}
 
 
 def _join_text(before: Any, key: str, text: str) -> Any:
@@ -144,5 +144,5 @@ def _join_text(before: Any, key: str, text: str) -> Any:
     return value if value is not None else text
 
 
-def _object(value: Any) -> dict[str, Any] | None:
+def _object_or_none(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None

@@ -27,7 +27,7 @@ class TrafficLog:
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
         """The requests in the order in which they were sent, and their responses; an open response is abandoned."""
-        return tuple((request, _close(pieces)) for request, pieces in self.entries())
+        return tuple((request, _complete_response(pieces)) for request, pieces in self.entries())
 
     def entries(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
         """Return the requests from index `start` on, with their pieces so far; a complete response has an end."""
@@ -35,7 +35,7 @@ class TrafficLog:
             return self._entries[start:]
 
 
-def _close(pieces: list[Piece]) -> Response:
+def _complete_response(pieces: list[Piece]) -> Response:
     if pieces and isinstance(pieces[-1], (Cut, End)):
         return tuple(pieces)
     return (*pieces, End(pieces[-1].at if pieces else 0.0, abandoned=True))

@@ -87,17 +87,17 @@ class FigureEffect:
 
     def __str__(self) -> str:
         if self.is_unchanged:
-            return f"unchanged ({_pairs(self.pairs)})"
+            return f"unchanged ({_pair_count_text(self.pairs)})"
         if self.low is None or self.high is None:
-            return f"{self._show(self.mean)} in 1 pair; how sure this is cannot be told from one"
-        interval = f"{self._show(self.low)} to {self._show(self.high)}"
+            return f"{self._format_value(self.mean)} in 1 pair; how sure this is cannot be told from one"
+        interval = f"{self._format_value(self.low)} to {self._format_value(self.high)}"
         if not self.can_be_told:
-            return f"cannot be told from these runs: {interval} ({_pairs(self.pairs)})"
+            return f"cannot be told from these runs: {interval} ({_pair_count_text(self.pairs)})"
         if self.low == self.high:
-            return f"{self._show(self.mean)} ({_pairs(self.pairs)})"
-        return f"{self._show(self.mean)} ({interval}, {_pairs(self.pairs)})"
+            return f"{self._format_value(self.mean)} ({_pair_count_text(self.pairs)})"
+        return f"{self._format_value(self.mean)} ({interval}, {_pair_count_text(self.pairs)})"
 
-    def _show(self, value: float) -> str:
+    def _format_value(self, value: float) -> str:
         return f"{100 * (value - 1):+.1f} %" if self.figure.is_ratio else f"{value:+,.6g}"
 
 
@@ -117,35 +117,42 @@ def figure_effects(rows: Iterable[RunRow], defaults: Mapping[str, Any]) -> tuple
     defaults = {name: _hashable(value) for name, value in defaults.items()}
     contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
     for runs in groups.values():
-        for settings, members in _contrasts(runs, defaults):
+        for settings, members in _comparable_runs(runs, defaults):
             contrasts.setdefault(settings, []).append(members)
-    effects = (_effect(settings, figure, members) for settings, members in contrasts.items() for figure in FIGURES)
+    effects = (
+        _estimate_effect(settings, figure, members) for settings, members in contrasts.items() for figure in FIGURES
+    )
     return tuple(effect for effect in effects if effect is not None)
 
 
-def _contrasts(
+def _comparable_runs(
     runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any]
 ) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
     """Yield the runs to compare: with a value and without it; or with both, the first, the second, and neither."""
     for values, row in runs.items():
         changed = [(name, value) for name, value in values if name in defaults and value != defaults[name]]
         for setting in changed:
-            if (without := runs.get(_reset(values, defaults, setting))) is not None:
+            if (without := runs.get(_reset_to_defaults(values, defaults, setting))) is not None:
                 yield (setting,), (row, without)
         for one, other in combinations(changed, 2):
-            first, second = runs.get(_reset(values, defaults, other)), runs.get(_reset(values, defaults, one))
-            neither = runs.get(_reset(values, defaults, one, other))
+            first, second = (
+                runs.get(_reset_to_defaults(values, defaults, other)),
+                runs.get(_reset_to_defaults(values, defaults, one)),
+            )
+            neither = runs.get(_reset_to_defaults(values, defaults, one, other))
             if first is not None and second is not None and neither is not None:
                 yield (one, other), (row, first, second, neither)
 
 
-def _reset(values: Settings, defaults: Mapping[str, Any], *settings: tuple[str, Any]) -> Settings:
+def _reset_to_defaults(values: Settings, defaults: Mapping[str, Any], *settings: tuple[str, Any]) -> Settings:
     names = {name for name, _ in settings}
     return tuple((name, defaults[name] if name in names else value) for name, value in values)
 
 
-def _effect(settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]]) -> FigureEffect | None:
-    differences = [found for rows in contrasts if (found := _difference(figure, rows)) is not None]
+def _estimate_effect(
+    settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]]
+) -> FigureEffect | None:
+    differences = [found for rows in contrasts if (found := _figure_difference(figure, rows)) is not None]
     if not differences:
         return None
     interval = mean_interval(differences) if len(differences) > 1 else (differences[0],)
@@ -155,7 +162,7 @@ def _effect(settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow
     return FigureEffect(settings, figure, mean, low, high, len(differences), simulated)
 
 
-def _difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
+def _figure_difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
     """Return the difference of two runs, or of the differences of four; of logarithms if ratios are compared."""
     values = [figure.read(row) for row in rows]
     numbers = [value for value in values if value is not None and (value > 0 or not figure.is_ratio)]
@@ -179,5 +186,5 @@ def _setting_name(name: str, value: Any) -> str:
     return f"{name}={value_label(value)}"
 
 
-def _pairs(count: int) -> str:
+def _pair_count_text(count: int) -> str:
     return f"{count} pair{'s' if count != 1 else ''}"

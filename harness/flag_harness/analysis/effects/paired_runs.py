@@ -62,7 +62,7 @@ class RunEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class _RunPair:
     """Two runs that differ in one flag.
 
     `base` is the row (the values of all flags) of the run with the flag's default; `changes` are by JSON path.
@@ -80,34 +80,34 @@ class PairedRuns:
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
         self._cache: dict[tuple[int, int], Mapping[str, tuple[Change, ...]]] = {}
-        self._unique: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
+        self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
-            by_row.setdefault(run.row, []).append(self._identity(run.requests))
-        self._requests = [requests for _, requests in self._unique.values()]
-        self._repeated = self._paths_that_differ(ids for ids in by_row.values() if len(ids) > 1)
-        pairs = list(self._pairs({row: ids[0] for row, ids in by_row.items()}))
+            by_row.setdefault(run.row, []).append(self._intern_requests(run.requests))
+        self._requests = [requests for _, requests in self._request_ids.values()]
+        self._unstable_paths = self._paths_that_differ(ids for ids in by_row.values() if len(ids) > 1)
+        pairs = list(self._pair_runs({row: ids[0] for row, ids in by_row.items()}))
         self.pair_counts = Counter(pair.flag for pair in pairs)
         self.volatile: set[str] = set()
         self._random_paths: dict[str, bool] = {}
         self._recurrences = Counter(
-            _change_key(pair, change) for pair in pairs for changes in pair.changes.values() for change in changes
+            _recurrence_key(pair, change) for pair in pairs for changes in pair.changes.values() for change in changes
         )
-        self._all_pairs = [self._without_volatile(pair, pairs) for pair in pairs]
+        self._all_pairs = [self._without_volatile_changes(pair, pairs) for pair in pairs]
 
     def effects(self) -> Iterator[RunEffect]:
         """Return the effects that this test shows, similar paths of one flag together."""
-        groups: dict[tuple[int, int], list[_Pair]] = {}
+        groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
             groups.setdefault((pair.flag, pair.value), []).append(pair)
         for (flag, value), pairs in groups.items():
             paths = sorted({path for pair in pairs for path in pair.changes})
-            for name, members in _group_paths(paths, pairs):
+            for name, members in _group_paths_into_effects(paths, pairs):
                 changed = [pair for pair in pairs if not members.isdisjoint(pair.changes)]
-                before, after = _summarize(
+                before, after = _summarize_values(
                     [one for pair in changed for path in members for one in pair.changes.get(path, ())]
                 )
-                condition = self._condition(pairs, members)
+                condition = self._required_flag_values(pairs, members)
                 yield RunEffect(
                     flag,
                     value,
@@ -121,7 +121,7 @@ class PairedRuns:
                     tuple(sorted(members)),
                 )
 
-    def _condition(self, pairs: Sequence[_Pair], members: set[str]) -> str:
+    def _required_flag_values(self, pairs: Sequence[_RunPair], members: set[str]) -> str:
         """Return what must hold beside the flag itself, or an empty string if the flag always has the effect."""
         runs = [(pair.base, members.isdisjoint(pair.changes)) for pair in pairs]
         if not any(unchanged for _, unchanged in runs):
@@ -129,22 +129,22 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _identity(self, requests: tuple[SentRequest, ...]) -> int:
+    def _intern_requests(self, requests: tuple[SentRequest, ...]) -> int:
         key = repr(requests)
-        if key not in self._unique:
-            self._unique[key] = (len(self._unique), requests)
-        return self._unique[key][0]
+        if key not in self._request_ids:
+            self._request_ids[key] = (len(self._request_ids), requests)
+        return self._request_ids[key][0]
 
-    def _pairs(self, runs: Mapping[Row, int]) -> Iterator[_Pair]:
+    def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
         for row, after in runs.items():
             for index, default in enumerate(self._space.default_row):
                 if row[index] == default:
                     continue
                 base = (*row[:index], default, *row[index + 1 :])
                 if (before := runs.get(base)) is not None:
-                    yield _Pair(index, row[index], base, self._changes(before, after))
+                    yield _RunPair(index, row[index], base, self._cached_changes(before, after))
 
-    def _changes(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
+    def _cached_changes(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
         if before == after:
             return {}
         if (before, after) not in self._cache:
@@ -156,12 +156,12 @@ class PairedRuns:
         paths: dict[str, bool] = {}
         for first, *others in repetitions:
             for other in others:
-                for path, changes in self._changes(first, other).items():
-                    differs = any(not _is_equal_masked(change) for change in changes)
+                for path, changes in self._cached_changes(first, other).items():
+                    differs = any(not _is_equal_after_masking(change) for change in changes)
                     paths[path] = paths.get(path, False) or differs
         return paths
 
-    def _without_volatile(self, pair: _Pair, pairs: Sequence[_Pair]) -> _Pair:
+    def _without_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
         kept: dict[str, tuple[Change, ...]] = {}
         for path, changes in pair.changes.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
@@ -169,28 +169,31 @@ class PairedRuns:
                 kept[path] = real
             else:
                 self.volatile.add(path)
-        return _Pair(pair.flag, pair.value, pair.base, kept)
+        return _RunPair(pair.flag, pair.value, pair.base, kept)
 
-    def _is_volatile(self, change: Change, pair: _Pair, pairs: Sequence[_Pair]) -> bool:
-        if change.path in self._repeated:
-            return self._repeated[change.path] or _is_equal_masked(change)
+    def _is_volatile(self, change: Change, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
+        if change.path in self._unstable_paths:
+            return self._unstable_paths[change.path] or _is_equal_after_masking(change)
         if ABSENT in (change.before, change.after) or change.path == REQUESTS:
             return False
-        if _is_equal_masked(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
-            return self._recurrences[_change_key(pair, change)] < 2 or _has_date(change)
+        if _is_equal_after_masking(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
+            return self._recurrences[_recurrence_key(pair, change)] < 2 or _has_date(change)
         if change.path not in self._random_paths:
-            self._random_paths[change.path] = self._never_recurs(change.path, pairs)
+            self._random_paths[change.path] = self._looks_random(change.path, pairs)
         return self._random_paths[change.path]
 
-    def _never_recurs(self, path: str, pairs: Sequence[_Pair]) -> bool:
+    def _looks_random(self, path: str, pairs: Sequence[_RunPair]) -> bool:
         """Return whether a path changes with every flag and never takes a value twice, as a random value does."""
         values: dict[Row, str] = {}
         flags: set[int] = set()
         for pair in pairs:
             for change in pair.changes.get(path, ()):
-                if not _is_equal_masked(change):
+                if not _is_equal_after_masking(change):
                     row = (*pair.base[: pair.flag], pair.value, *pair.base[pair.flag + 1 :])
-                    values[pair.base], values[row] = repr(_mask(change.before)), repr(_mask(change.after))
+                    values[pair.base], values[row] = (
+                        repr(_mask_volatile_words(change.before)),
+                        repr(_mask_volatile_words(change.after)),
+                    )
                     flags.add(pair.flag)
         return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(values) / 2
 
@@ -208,23 +211,23 @@ def _changes_by_path(
     return {path: tuple(found) for path, found in changes.items()}
 
 
-def _is_equal_masked(change: Change) -> bool:
-    return repr(_mask(change.before)) == repr(_mask(change.after))
+def _is_equal_after_masking(change: Change) -> bool:
+    return repr(_mask_volatile_words(change.before)) == repr(_mask_volatile_words(change.after))
 
 
-def _mask(value: Any) -> Any:
+def _mask_volatile_words(value: Any) -> Any:
     if isinstance(value, str):
         return _VOLATILE_TOKEN.sub("<volatile>", value)
     if isinstance(value, Mapping):
-        return {key: _mask(item) for key, item in value.items()}
-    return [_mask(item) for item in value] if isinstance(value, list) else value
+        return {key: _mask_volatile_words(item) for key, item in value.items()}
+    return [_mask_volatile_words(item) for item in value] if isinstance(value, list) else value
 
 
 def _has_date(change: Change) -> bool:
     return bool(re.search(r"\d{4}-\d\d-\d\d", repr(change.before)))
 
 
-def _group_paths(paths: Sequence[str], pairs: Sequence[_Pair]) -> Iterator[tuple[str, set[str]]]:
+def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -> Iterator[tuple[str, set[str]]]:
     """Yield the name of each effect and its paths: `*.key` for a key that is added in several places together."""
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
@@ -236,15 +239,15 @@ def _group_paths(paths: Sequence[str], pairs: Sequence[_Pair]) -> Iterator[tuple
         yield (f"*.{key}" if len(members) > 1 else members[0]), set(members)
 
 
-def _change_key(pair: _Pair, change: Change) -> tuple[int, int, str, str, str]:
+def _recurrence_key(pair: _RunPair, change: Change) -> tuple[int, int, str, str, str]:
     return pair.flag, pair.value, change.path, repr(change.before), repr(change.after)
 
 
-def _changes_at(paths: Iterable[str], pairs: Sequence[_Pair]) -> list[Change]:
+def _changes_at(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[Change]:
     return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]
 
 
-def _summarize(changes: Sequence[Change]) -> tuple[str, str]:
+def _summarize_values(changes: Sequence[Change]) -> tuple[str, str]:
     before = {display_value(change.before) for change in changes}
     after = {display_value(change.after) for change in changes}
     return (

@@ -45,7 +45,10 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
     numbers: dict[str, str] = {}
     return [
         SentRequest(
-            one.method, one.path, one.headers, _number_ids(_mark_echoes(_as_blocks(one.body), answers[:index]), numbers)
+            one.method,
+            one.path,
+            one.headers,
+            _number_ids(_replace_repeated_answers(_expand_texts_to_blocks(one.body), answers[:index]), numbers),
         )
         for index, one in enumerate(requests)
     ]
@@ -53,14 +56,16 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
 
 def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
     """Return every difference between two requests, headers first."""
-    changes = [*_changes({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})]
+    changes = [
+        *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
+    ]
     old, new = dict(before.headers), dict(after.headers)
     changes += (
         Change(f"header {name}", old.get(name, ABSENT), new.get(name, ABSENT))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     )
-    return [*changes, *_changes(before.body, after.body)]
+    return [*changes, *_compare_values(before.body, after.body)]
 
 
 def align_requests(
@@ -110,17 +115,17 @@ def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list
     return pairs[::-1]
 
 
-def _changes(before: Any, after: Any, path: str = "") -> Iterator[Change]:
+def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys(), key=str):
             below = f"{path}.{key}" if path else str(key)
             if key not in before or key not in after:
                 yield Change(below, before.get(key, ABSENT), after.get(key, ABSENT))
             else:
-                yield from _changes(before[key], after[key], below)
+                yield from _compare_values(before[key], after[key], below)
     elif isinstance(before, list) and isinstance(after, list):
         for one, other in _align_items(before, after):
-            yield from _changes(one, other, f"{path}[*]")
+            yield from _compare_values(one, other, f"{path}[*]")
     elif type(before) is not type(after) or before != after:
         yield Change(path, before, after)
 
@@ -130,7 +135,7 @@ def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any
     if len(before) == len(after):
         yield from zip(before, after, strict=True)
         return
-    matcher = SequenceMatcher(None, [*map(_item_key, before)], [*map(_item_key, after)], autojunk=False)
+    matcher = SequenceMatcher(None, [*map(_alignment_key, before)], [*map(_alignment_key, after)], autojunk=False)
     for _, i, i_end, j, j_end in matcher.get_opcodes():
         paired = min(i_end - i, j_end - j)
         yield from zip(before[i : i + paired], after[j : j + paired], strict=True)
@@ -138,14 +143,14 @@ def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any
         yield from ((ABSENT, item) for item in after[j + paired : j_end])
 
 
-def _item_key(item: Any) -> str:
+def _alignment_key(item: Any) -> str:
     """Return what identifies an item of a list, whatever else of it changes."""
     if isinstance(item, Mapping):
         return repr([item.get(key) for key in _ALIGNMENT_KEYS])
     return repr(item)
 
 
-def _as_blocks(body: Any) -> Any:
+def _expand_texts_to_blocks(body: Any) -> Any:
     """Write each text that stands for a content block as that block: the API takes both, and a mark needs a block."""
     if not isinstance(body, Mapping):
         return body
@@ -162,23 +167,23 @@ def _as_blocks(body: Any) -> Any:
     return blocks
 
 
-def _mark_echoes(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
+def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
     messages = body.get("messages") if isinstance(body, Mapping) else None
     if not isinstance(messages, list):
         return body
-    return {**body, "messages": [_mark_echo(message, answers) for message in messages]}
+    return {**body, "messages": [_replace_repeated_answer(message, answers) for message in messages]}
 
 
-def _mark_echo(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
+def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
     """Replace an assistant turn that repeats an answer; cache marks on it stay, and so does a block left out."""
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return message
     blocks = message.get("content")
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         return message
-    own = [*map(_block_key, blocks)]
+    own = [*map(_block_identity, blocks)]
     for answer in reversed(answers):
-        keys = [*map(_block_key, answer)]
+        keys = [*map(_block_identity, answer)]
         if own == keys or (own and own == [key for key in keys if key in own]):
             left_out = sorted({key[0] for key in keys if key not in own})
             marks = [{"cache_control": block["cache_control"]} for block in blocks if "cache_control" in block]
@@ -186,7 +191,7 @@ def _mark_echo(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
     return message
 
 
-def _block_key(block: Any) -> tuple[str, str]:
+def _block_identity(block: Any) -> tuple[str, str]:
     if not isinstance(block, Mapping):
         return ("", repr(block))
     said = [block.get(key) for key in ("id", "text", "thinking", "data", "tool_use_id")]

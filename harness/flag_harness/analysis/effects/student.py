@@ -50,18 +50,18 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
 
 def _continued_fraction(x: float, a: float, b: float) -> float:
     """Return the continued fraction of the incomplete beta function by the method of Lentz."""
-    c, d = 1.0, 1 / _nonzero(1 - (a + b) * x / (a + 1))
+    c, d = 1.0, 1 / _replace_zero(1 - (a + b) * x / (a + 1))
     fraction = d
     for m in range(1, _MOST_TERMS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
-            d, c = 1 / _nonzero(1 + term * d), _nonzero(1 + term / c)
+            d, c = 1 / _replace_zero(1 + term * d), _replace_zero(1 + term / c)
             fraction *= c * d
         if abs(c * d - 1) < _PRECISION:
             break
     return fraction
 
 
-def _nonzero(value: float) -> float:
+def _replace_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY

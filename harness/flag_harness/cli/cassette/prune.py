@@ -12,7 +12,7 @@ from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.orphans import Claims, orphan_cassettes, posix_relative_path, unused_blobs
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
-from flag_harness.files import abandoned_parts, read_regular_file
+from flag_harness.files import abandoned_part_files, read_regular_file
 
 _EXAMPLES = """examples:
   pytest && flag-harness cassette prune --dry-run
@@ -101,7 +101,7 @@ def _last_run(file: Path) -> _Run:
 
 
 def _find_removable(root: Path, recordings: Path, run: _Run) -> _Removable:
-    removable = _Removable(parts=list(abandoned_parts(recordings, time.time())))
+    removable = _Removable(parts=list(abandoned_part_files(recordings, time.time())))
     for path in orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
             removable.notes.append(

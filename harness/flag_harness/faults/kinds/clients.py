@@ -63,20 +63,20 @@ def _replacement_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[A
     """Yield each object with calls, a call's name, and its replacement. Raise `FaultError` if no call would refuse."""
     keyword = str(dict(fault.arguments).get("keyword", "beta"))
     calls = [(holder, name) for holder in holders for name in _CALLS]
-    refusing = [(holder, name) for holder, name in calls if keyword not in _parameters(getattr(holder, name))]
+    refusing = [(holder, name) for holder, name in calls if keyword not in _parameter_names(getattr(holder, name))]
     if not refusing:
         raise FaultError(
             f"refused_keyword: the installed SDK accepts {keyword!r}; try 'beta', which no version accepts"
         )
     for holder, name in refusing:
-        yield holder, name, _add_keyword(getattr(holder, name), name, keyword, fault)
+        yield holder, name, _wrap_call(getattr(holder, name), name, keyword, fault)
 
 
-def _parameters(call: Callable[..., Any]) -> Collection[str]:
+def _parameter_names(call: Callable[..., Any]) -> Collection[str]:
     return inspect.signature(call).parameters
 
 
-def _add_keyword(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
+def _wrap_call(call: Callable[..., Any], name: str, keyword: str, fault: Fault) -> Callable[..., Any]:
     @wraps(call)
     def call_with_refused_keyword(*args: Any, **kwargs: Any) -> Any:
         due = fault.check(Request(name, "", (), b""))

@@ -14,19 +14,19 @@ _RAISES = "raises anthropic.APIConnectionError"
 @fault_kind("connection", stream_result=_RAISES, create_result=_RAISES, transport_only=True)
 def connection_refused(**when: Unpack[ConditionArguments]) -> Effect:
     """The connection is refused. A server cannot play this fault, only a transport can."""
-    return _break_connection("refused", 0.0)
+    return _make_connection_break("refused", 0.0)
 
 
 @fault_kind("connection", stream_result=_RAISES, create_result=_RAISES)
 def connection_reset(**when: Unpack[ConditionArguments]) -> Effect:
     """The connection is reset before the answer begins."""
-    return _break_connection("reset", 0.0)
+    return _make_connection_break("reset", 0.0)
 
 
 @fault_kind("connection", stream_result=_RAISES, create_result=_RAISES)
 def disconnected(**when: Unpack[ConditionArguments]) -> Effect:
     """The server closes the connection without an answer."""
-    return _break_connection("eof", 0.0)
+    return _make_connection_break("eof", 0.0)
 
 
 @fault_kind(
@@ -45,7 +45,7 @@ def read_timeout(
     """
     late = checks.require_seconds("seconds", seconds)
     if at is None:
-        return _break_connection("read_timeout", late)
+        return _make_connection_break("read_timeout", late)
 
     def act(point: PointContext) -> StreamChange:
         return StreamChange((Cut(point.at + late, "read_timeout"),))
@@ -56,7 +56,7 @@ def read_timeout(
     return make_point_effect(at, occurrence, act, body)
 
 
-def _break_connection(how: CutKind, moment: float) -> Effect:
+def _make_connection_break(how: CutKind, moment: float) -> Effect:
     def effect(due: DueRequest) -> Response:
         due.fire()
         return (Cut(moment, how),)

@@ -16,7 +16,7 @@ def reset(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """The connection is reset in the middle of the answer; `torn`: after half of the next event."""
-    return _end_early(at, occurrence, torn, lambda moment: Cut(moment, "reset"))
+    return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "reset"))
 
 
 @fault_kind(
@@ -29,7 +29,7 @@ def end_of_file(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """The connection closes before the body's last chunk; `torn`: after half of the next event."""
-    return _end_early(at, occurrence, torn, lambda moment: Cut(moment, "eof"))
+    return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "eof"))
 
 
 @fault_kind(
@@ -42,7 +42,7 @@ def clean_end(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """The body ends early, as if it were complete; `torn`: after half of the next event."""
-    return _end_early(at, occurrence, torn, End)
+    return _make_early_end(at, occurrence, torn, End)
 
 
 @fault_kind("cut", stream_result="raises AssertionError", create_result="raises json.JSONDecodeError")
@@ -60,7 +60,7 @@ def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
     return effect
 
 
-def _end_early(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
+def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> Effect:
     checks.require_optional("torn", torn, bool, "true or false")
 
     def act(point: PointContext) -> StreamChange | None:

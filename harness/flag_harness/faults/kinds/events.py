@@ -18,7 +18,7 @@ from flag_harness.faults.edits import (
 )
 from flag_harness.faults.fault import DueRequest, Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
-from flag_harness.wire.grammar import POINTS, Gap
+from flag_harness.wire.grammar import POINTS, StreamGap
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Edit, End, Piece
@@ -40,21 +40,21 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
     def body(data: bytes, moment: float) -> tuple[Piece, ...]:
         return (Chunk(moment, data[: len(data) // 2]), End(moment))
 
-    return make_point_effect(at, occurrence, _replace_event(halve_data), body)
+    return make_point_effect(at, occurrence, _make_event_replacer(halve_data), body)
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The blank line after the next event is missing, so that it runs into the event after it."""
     return make_point_effect(
-        at, occurrence, _replace_event(lambda event: event[: -2 if event.endswith(b"\r\n") else -1])
+        at, occurrence, _make_event_replacer(lambda event: event[: -2 if event.endswith(b"\r\n") else -1])
     )
 
 
 @fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point arrives twice."""
-    return make_point_effect(at, occurrence, _replace_event(lambda event: event * 2))
+    return make_point_effect(at, occurrence, _make_event_replacer(lambda event: event * 2))
 
 
 @fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
@@ -72,7 +72,7 @@ def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 @fault_kind("bytes", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """An event of an unknown kind arrives at a point."""
-    return make_point_effect(at, occurrence, _insert_event(lambda gap: {"type": "novelty", "novelty": True}))
+    return make_point_effect(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
 @fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE)
@@ -85,7 +85,9 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
             "index": point.gap.index,
             "content_block": {"type": "novelty", "novelty": 1},
         }
-        events = _encode_data(start) + _encode_data({"type": "content_block_stop", "index": point.gap.index})
+        events = _encode_json_event(start) + _encode_json_event(
+            {"type": "content_block_stop", "index": point.gap.index}
+        )
         return StreamChange((Chunk(point.at, events + point.event),))
 
     return make_point_effect("before_message_delta", 1, act)
@@ -96,11 +98,11 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
     """A delta of an unknown type arrives in an open block."""
     checks.require_one_of("at", at, _IN_A_BLOCK)
 
-    def delta(gap: Gap) -> dict[str, Any]:
+    def delta(gap: StreamGap) -> dict[str, Any]:
         change = {"type": "novelty_delta", "novelty": 1}
         return {"type": "content_block_delta", "index": gap.index, "delta": change}
 
-    return make_point_effect(at, occurrence, _insert_event(delta))
+    return make_point_effect(at, occurrence, _make_event_inserter(delta))
 
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")
@@ -121,15 +123,15 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
     return effect
 
 
-def _replace_event(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
+def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
     return lambda point: StreamChange((Chunk(point.at, change(point.event)),)) if point.event else None
 
 
-def _insert_event(data: Callable[[Gap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
-    return lambda point: StreamChange((Chunk(point.at, _encode_data(data(point.gap)) + point.event),))
+def _make_event_inserter(data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
+    return lambda point: StreamChange((Chunk(point.at, _encode_json_event(data(point.gap)) + point.event),))
 
 
-def _encode_data(data: dict[str, Any]) -> bytes:
+def _encode_json_event(data: dict[str, Any]) -> bytes:
     return encode_event(data["type"], json.dumps(data, separators=(",", ":")))
 
 

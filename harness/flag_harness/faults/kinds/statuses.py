@@ -19,7 +19,7 @@ from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, head
 RetryAfter: TypeAlias = int | float | str | datetime | None
 """Seconds, the text of the header, or a datetime (sent as an HTTP date); `None` sends no header."""
 
-_Answer: TypeAlias = Callable[[DueRequest], Response]
+_AnswerFunction: TypeAlias = Callable[[DueRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH = 22
 _EDGE: Headers = (("server", "cloudflare"), ("cf-cache-status", "DYNAMIC"), ("x-robots-tag", "none"))
@@ -34,12 +34,12 @@ _RATE_LIMIT = (
 )
 
 
-def _errors(name: str) -> dict[str, Any]:
+def _error_settings(name: str) -> dict[str, Any]:
     result = f"raises anthropic.{name}"
     return {"family": "status", "stream_result": result, "create_result": result}
 
 
-@fault_kind(**_errors("BadRequestError"))
+@fault_kind(**_error_settings("BadRequestError"))
 def bad_request(
     *,
     message: str = "prompt is too long: 3333404 tokens > 200000 maximum",
@@ -47,12 +47,12 @@ def bad_request(
     **when: Unpack[ConditionArguments],
 ) -> Effect:
     """400 `invalid_request_error` with any message."""
-    return _api_error(
+    return _make_api_error(
         400, "invalid_request_error", checks.require_text("message", message), _retry_headers(None, None, should_retry)
     )
 
 
-@fault_kind(**_errors("BadRequestError"))
+@fault_kind(**_error_settings("BadRequestError"))
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
@@ -61,7 +61,7 @@ def beta_rejected(
         f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."
     )
-    refuse = _api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
+    refuse = _make_api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
 
     def answer_due_request(due: DueRequest) -> Response | None:
         betas = [name.strip() for name in header_value(due.request.headers, "anthropic-beta").split(",")]
@@ -73,7 +73,7 @@ def beta_rejected(
     return answer_due_request
 
 
-@fault_kind(**_errors("BadRequestError"))
+@fault_kind(**_error_settings("BadRequestError"))
 def parameter_rejected(
     *,
     parameter: str = "max_tokens",
@@ -85,7 +85,7 @@ def parameter_rejected(
     name = checks.require_text("parameter", parameter)
     text = f"{name}: Extra inputs are not permitted" if message is None else message
     retry = _retry_headers(None, None, should_retry)
-    refuse = _api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
+    refuse = _make_api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
 
     def answer_due_request(due: DueRequest) -> Response | None:
         if parameter in decode_json_object(due.request.body):
@@ -96,40 +96,40 @@ def parameter_rejected(
     return answer_due_request
 
 
-@fault_kind(**_errors("AuthenticationError"))
+@fault_kind(**_error_settings("AuthenticationError"))
 def unauthorized(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """401 `authentication_error`: the key is wrong or revoked."""
-    return _api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
+    return _make_api_error(401, "authentication_error", "invalid x-api-key", _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_errors("PermissionDeniedError"))
+@fault_kind(**_error_settings("PermissionDeniedError"))
 def forbidden(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """403 `permission_error`: the key lacks a permission."""
     message = "Your API key does not have permission to use the specified resource."
-    return _api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
+    return _make_api_error(403, "permission_error", message, _retry_headers(None, None, should_retry))
 
 
-@fault_kind(**_errors("NotFoundError"))
+@fault_kind(**_error_settings("NotFoundError"))
 def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArguments]) -> Effect:
     """404 `not_found_error`: the request's model does not exist."""
 
     def answer_due_request(due: DueRequest) -> Response:
         message = f"model: {decode_json_object(due.request.body).get('model', 'unknown')}"
-        return _api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
+        return _make_api_error(404, "not_found_error", message, _retry_headers(None, None, should_retry))(due)
 
     checks.require_optional("should_retry", should_retry, bool, "true, false or none")
     return answer_due_request
 
 
-@fault_kind(**_errors("ContentTooLargeError"))
+@fault_kind(**_error_settings("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
     """413 from the edge server: the body has neither the usual error envelope nor a request id."""
     headers = _retry_headers(None, None, should_retry)
     body = _encode_json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
-    return _fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
+    return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
 
 
-@fault_kind(**_errors("RateLimitError"))
+@fault_kind(**_error_settings("RateLimitError"))
 def rate_limited(
     *,
     retry_after: RetryAfter = 1,
@@ -140,49 +140,49 @@ def rate_limited(
 ) -> Effect:
     """429 `rate_limit_error`, with or without `retry-after`: seconds, a date, or any text."""
     headers = _retry_headers(retry_after, retry_after_ms, should_retry)
-    return _api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
+    return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
 
 
-@fault_kind(**_errors("InternalServerError"))
+@fault_kind(**_error_settings("InternalServerError"))
 def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """500 `api_error`."""
-    return _api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
+    return _make_api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_errors("InternalServerError"))
+@fault_kind(**_error_settings("InternalServerError"))
 def bad_gateway(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """502 with an HTML page instead of JSON."""
-    return _html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
+    return _make_html_page(502, "502 Bad Gateway", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_errors("ServiceUnavailableError"))
+@fault_kind(**_error_settings("ServiceUnavailableError"))
 def unavailable(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """503 with a line of plain text."""
     body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination"
     headers = (("content-type", "text/plain"), *_EDGE, *_retry_headers(retry_after, None, should_retry))
-    return _fixed_answer(503, headers, body)
+    return _make_fixed_answer(503, headers, body)
 
 
-@fault_kind(**_errors("GatewayTimeoutError"))
+@fault_kind(**_error_settings("GatewayTimeoutError"))
 def gateway_timeout(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """504 with an HTML page instead of JSON."""
-    return _html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
+    return _make_html_page(504, "504 Gateway Time-out", _retry_headers(retry_after, None, should_retry))
 
 
-@fault_kind(**_errors("OverloadedError"))
+@fault_kind(**_error_settings("OverloadedError"))
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
     """529 `overloaded_error`."""
-    return _api_error(529, "overloaded_error", "Overloaded", _retry_headers(retry_after, None, should_retry))
+    return _make_api_error(529, "overloaded_error", "Overloaded", _retry_headers(retry_after, None, should_retry))
 
 
 def request_id(random: Random) -> str:
@@ -190,20 +190,20 @@ def request_id(random: Random) -> str:
     return "req_01" + "".join(random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
 
-def _api_error(status: int, error_type: str, message: str, headers: Headers) -> _Answer:
+def _make_api_error(status: int, error_type: str, message: str, headers: Headers) -> _AnswerFunction:
     """Return a function that answers with an error of the API, its request id in header and body."""
 
     def answer_due_request(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))
         body = _encode_json({"type": "error", "error": {"type": error_type, "message": message}, "request_id": name})
-        return _fixed_answer(
+        return _make_fixed_answer(
             status, (("content-type", "application/json"), ("request-id", name), *_EDGE, *headers), body
         )(due)
 
     return answer_due_request
 
 
-def _fixed_answer(status: int, headers: Headers, body: bytes) -> _Answer:
+def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
     def answer_due_request(due: DueRequest) -> Response:
         due.fire()
         length = ("content-length", str(len(body)))
@@ -212,8 +212,8 @@ def _fixed_answer(status: int, headers: Headers, body: bytes) -> _Answer:
     return answer_due_request
 
 
-def _html_page(status: int, title: str, headers: Headers) -> _Answer:
-    return _fixed_answer(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
+def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:
+    return _make_fixed_answer(status, (("content-type", "text/html"), *_EDGE, *headers), _PAGE.format(title).encode())
 
 
 def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: object) -> Headers:

@@ -14,7 +14,7 @@ from typing import Any
 
 _PREFIX = b"\x12\x9a\x02\x0a"
 _MAC_BYTES = 32
-_LETTERS: Mapping[str, str] = {
+_POSITION_LETTERS: Mapping[str, str] = {
     "thinking": "T",
     "redacted_thinking": "R",
     "tool_use": "C",
@@ -34,7 +34,7 @@ _MAX_REMEMBERED = 4096
 
 def position_of(blocks: Sequence[Mapping[str, Any]]) -> str:
     """Return the letters of these blocks: the position of the block that follows them."""
-    return "".join(_LETTERS.get(str(block.get("type")), "") for block in blocks)
+    return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
 class SeededSignatures:
@@ -103,7 +103,7 @@ class SeededSignatures:
 
     def remember_pause(self, blocks: Sequence[Mapping[str, Any]]) -> None:
         """Remember a paused answer, which the client may send back as the final message to continue it."""
-        self._paused[_outline(blocks)] = None
+        self._paused[_answer_identity(blocks)] = None
         while len(self._paused) > _MAX_REMEMBERED:
             del self._paused[next(iter(self._paused))]
 
@@ -111,7 +111,7 @@ class SeededSignatures:
         """Return whether the message is a paused answer."""
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
-        return message["role"] == "assistant" and _outline(blocks) in self._paused
+        return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
 
     def _seal(self, kind: bytes, text: str) -> str:
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
@@ -141,7 +141,7 @@ def _without_position(sealed: str) -> str:
     return _POSITION.sub("", sealed, count=1) if _POSITION.match(sealed) else sealed
 
 
-def _outline(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def _answer_identity(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return what identifies an answer although clients drop and add keys: the type and the words of each block."""
     keys = ("text", "id", "tool_use_id", "signature", "data")
     return tuple(f"{block.get('type')}:{next((block[key] for key in keys if key in block), '')}" for block in blocks)

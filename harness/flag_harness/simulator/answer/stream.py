@@ -33,7 +33,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
     yield _encode_event({"type": "message_stop"}, random)
 
 
-def count_events(answer: AnswerMessage, random: SeededRandom) -> int:
+def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
     """Return roughly how many events a stream of the answer would have; a non-streamed answer waits that long."""
     blocks = sum(2 + len(_start_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)

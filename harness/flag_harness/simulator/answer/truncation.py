@@ -66,7 +66,7 @@ def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
 def _block_tokens(block: Block) -> int:
     if block.call is not None:
         return call_tokens(block.call.name, _input_json(block))
-    return text_tokens(_counted_text(block))
+    return text_tokens(_text_counted_as_tokens(block))
 
 
 def _partial_block(block: Block, tokens: int) -> Block | None:
@@ -81,12 +81,12 @@ def _partial_block(block: Block, tokens: int) -> Block | None:
         written = truncate_text(_input_json(block), left)
         return Block(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
     if block.text is not None or block.thinking is not None:
-        words = truncate_text(_counted_text(block), tokens)
+        words = truncate_text(_text_counted_as_tokens(block), tokens)
         return None if not words else Block(text=words) if block.text is not None else Block(thinking=words)
     return None
 
 
-def _counted_text(block: Block) -> str:
+def _text_counted_as_tokens(block: Block) -> str:
     """Return the text of a block that counts as tokens."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()

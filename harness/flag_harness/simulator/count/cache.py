@@ -27,7 +27,7 @@ class InputUsage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _CacheEntry:
     expires: float
     lifetime: Lifetime
 
@@ -36,7 +36,7 @@ class PromptCache:
     """Cached prefixes by their hash. Not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _CacheEntry] = {}
         self._last_cleanup = 0.0
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class PromptCache:
         hit = self._longest_hit(segments, marks, now)
         read = 0 if hit is None else segments[hit].tokens
         if hit is not None:
-            self._store(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
+            self._store_prefix(segments[hit].hash, self._entries[segments[hit].hash].lifetime, now)
         written = {"5m": 0, "1h": 0}
         done = read
         for index in marks:
@@ -64,7 +64,7 @@ class PromptCache:
             if hit is None or index > hit:
                 written[lifetime] += segments[index].tokens - done
                 done = segments[index].tokens
-            self._store(segments[index].hash, lifetime, now)
+            self._store_prefix(segments[index].hash, lifetime, now)
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
     def readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
@@ -87,12 +87,12 @@ class PromptCache:
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
             self._last_cleanup = now
 
-    def _store(self, key: str, lifetime: Lifetime, now: float) -> None:
+    def _store_prefix(self, key: str, lifetime: Lifetime, now: float) -> None:
         """Store a prefix or renew it; a longer lifetime that it already has is kept."""
         known = self._entries.get(key)
         if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
             lifetime = known.lifetime
-        self._entries[key] = _Entry(now + LIFETIMES[lifetime], lifetime)
+        self._entries[key] = _CacheEntry(now + LIFETIMES[lifetime], lifetime)
 
 
 def _lookback_indices(segments: Sequence[Segment], mark: int) -> Iterator[int]:

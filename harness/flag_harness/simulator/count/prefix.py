@@ -13,8 +13,8 @@ from flag_harness.simulator.count.tokens import block_tokens, message_tokens, re
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
 Lifetime: TypeAlias = Literal["5m", "1h"]
-_STATE = "state"
-_PARENT = "~in"
+_SETTINGS = "state"
+_PARENT_KEY = "~in"
 """The key under which a nested block holds the other fields of its tool_result."""
 UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
 """Blocks that cannot be marked; an automatic mark goes to the last block that can."""
@@ -35,18 +35,18 @@ class Segment:
     nested: bool = False
 
 
-def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
+def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
     """Return the segments of a request. `tenant` separates the caches of different API keys."""
     chain, tokens = fingerprint("prefix", model, tenant), 0
     built: list[Segment] = []
     markable: int | None = None
-    for path, block, cost in _blocks(body):
+    for path, block, cost in _blocks_with_costs(body):
         tokens += cost
         text = canonical_json(_without_mark(block))
         chain = fingerprint(chain, text)
-        if block["type"] == _STATE:
+        if block["type"] == _SETTINGS:
             continue
-        nested = _PARENT in block
+        nested = _PARENT_KEY in block
         markable = markable if nested or block["type"] in UNCACHEABLE else len(built)
         built.append(Segment(path, chain, tokens, _mark_lifetime(block), text, nested))
     automatic = _mark_lifetime(body)
@@ -55,13 +55,13 @@ def segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Seg
     return tuple(built)
 
 
-def _blocks(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+def _blocks_with_costs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
     tools = body.get("tools") or ()
     for index, (tool, cost) in enumerate(zip(tools, tool_tokens(body), strict=True)):
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
-    state = {"type": _STATE, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
+    state = {"type": _SETTINGS, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
     yield "tool_choice, thinking", state, request_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
@@ -81,7 +81,7 @@ def _split_tool_result(
     costs = [block_tokens(part) for part in parts]
     for index, part in enumerate(parts):
         first = cost - sum(costs) if index == 0 else 0
-        yield f"{path}.content[{index}]", {**part, _PARENT: _without_mark(own)}, costs[index] + first
+        yield f"{path}.content[{index}]", {**part, _PARENT_KEY: _without_mark(own)}, costs[index] + first
     yield path, own, 0 if parts else cost
 
 

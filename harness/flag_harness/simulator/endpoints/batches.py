@@ -27,7 +27,7 @@ _OUTCOMES = ("succeeded", "errored", "canceled", "expired")
 _LIFETIME = timedelta(hours=24)
 _RETRIEVALS_IN_PROGRESS = 1
 
-AnswerOne = Callable[[Request], Response]
+AnswerFunction = Callable[[Request], Response]
 """Answers one request to `/v1/messages`."""
 
 
@@ -67,11 +67,11 @@ class Batch:
             "type": "message_batch",
             "processing_status": state,
             "request_counts": {"processing": waiting, **counts},
-            "ended_at": _stamp(self.ended),
-            "created_at": _stamp(self.created),
-            "expires_at": _stamp(self.created + _LIFETIME),
+            "ended_at": _format_time(self.ended),
+            "created_at": _format_time(self.created),
+            "expires_at": _format_time(self.created + _LIFETIME),
             "archived_at": None,
-            "cancel_initiated_at": _stamp(self.canceled),
+            "cancel_initiated_at": _format_time(self.canceled),
             "results_url": f"{address}{PATH}/{self.id}/results" if self.ended else None,
         }
 
@@ -79,7 +79,7 @@ class Batch:
 class BatchStore:
     """The batches of one simulator."""
 
-    def __init__(self, answer_one: AnswerOne) -> None:
+    def __init__(self, answer_one: AnswerFunction) -> None:
         self._answer_one = answer_one
         self._batches: dict[str, Batch] = {}
 
@@ -93,7 +93,7 @@ class BatchStore:
         if batch is None:
             return RefusedRequest("batch", 404, "not_found_error", f"Message Batch {name} not found.")
         if action == "results":
-            return self._results(batch)
+            return self._results_file(batch)
         if action == "cancel":
             batch.canceled = batch.canceled or (None if batch.ended else now)
         elif incoming.request.method == "DELETE":
@@ -127,11 +127,12 @@ class BatchStore:
         if batch.ended or (batch.retrievals <= _RETRIEVALS_IN_PROGRESS and not batch.canceled):
             return
         batch.results = [
-            {"custom_id": entry["custom_id"], "result": self._result(batch, entry["params"])} for entry in batch.entries
+            {"custom_id": entry["custom_id"], "result": self._entry_result(batch, entry["params"])}
+            for entry in batch.entries
         ]
         batch.ended = now
 
-    def _result(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
+    def _entry_result(self, batch: Batch, params: dict[str, Any]) -> dict[str, Any]:
         if batch.canceled:
             return {"type": "canceled"}
         content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
@@ -144,7 +145,7 @@ class BatchStore:
             return {"type": "succeeded", "message": value}
         return {"type": "errored", "error": value}
 
-    def _results(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
+    def _results_file(self, batch: Batch) -> tuple[str, bytes] | RefusedRequest:
         if not batch.ended:
             words = f"Message Batch {batch.id} has no available results."
             return RefusedRequest("batch", 404, "not_found_error", words)
@@ -158,5 +159,5 @@ class BatchStore:
         return JSON, msgspec.json.encode({"id": batch.id, "type": "message_batch_deleted"})
 
 
-def _stamp(moment: datetime | None) -> str | None:
+def _format_time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="microseconds")

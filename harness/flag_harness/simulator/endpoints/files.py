@@ -37,11 +37,11 @@ class StoredFile:
             "type": "file",
             "id": self.id,
             "size_bytes": self.size,
-            "created_at": _stamp(self.created),
+            "created_at": _format_time(self.created),
             "filename": self.filename,
             "mime_type": self.mime_type,
             "downloadable": False,
-            "expires_at": None if self.expires is None else _stamp(self.expires),
+            "expires_at": None if self.expires is None else _format_time(self.expires),
         }
 
 
@@ -84,7 +84,7 @@ class FileStore:
             return RefusedRequest("file", 400, "invalid_request_error", words)
         kind = part.get_content_type() if part["content-type"] else _DEFAULT_TYPE
         size = len(data) if isinstance(data, bytes) else 0
-        file = StoredFile(new_id, filename, kind, size, now, _expiry(parts.get("expires_in_seconds"), now))
+        file = StoredFile(new_id, filename, kind, size, now, _expiry_time(parts.get("expires_in_seconds"), now))
         self._files[new_id] = file
         return _JSON, msgspec.json.encode(file.metadata())
 
@@ -109,11 +109,11 @@ def _form_parts(request: Request) -> dict[str, Message]:
     }
 
 
-def _expiry(part: Message | None, now: datetime) -> datetime | None:
+def _expiry_time(part: Message | None, now: datetime) -> datetime | None:
     data = part.get_payload(decode=True) if part is not None else None
     text = data.decode("ascii", "replace").strip() if isinstance(data, bytes) else ""
     return now + timedelta(seconds=int(text)) if text.isdecimal() and len(text) < 10 else None
 
 
-def _stamp(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

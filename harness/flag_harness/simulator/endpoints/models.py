@@ -11,22 +11,22 @@ from flag_harness.simulator.rules import ParsedRequest
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 
 
-def answer(judged: ParsedRequest | ModelListRequest) -> dict[str, Any]:
+def answer(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
     """Return the body that answers a legal request to one of these endpoints."""
-    if isinstance(judged, ParsedRequest):
-        return {"input_tokens": judged.input_tokens}
-    found = catalogue.find_served_model(judged.model)
-    return _model_page(judged) if found is None else _model_entry(found)
+    if isinstance(request, ParsedRequest):
+        return {"input_tokens": request.input_tokens}
+    found = catalogue.find_served_model(request.model)
+    return _model_page(request) if found is None else _model_entry(found)
 
 
-def _model_page(listed: ModelListRequest) -> dict[str, Any]:
+def _model_page(request: ModelListRequest) -> dict[str, Any]:
     return page_of(
         catalogue.listed_models(),
         _model_entry,
         lambda model: (model.id, *model.aliases),
-        limit=listed.limit,
-        after=listed.after,
-        before=listed.before,
+        limit=request.limit,
+        after=request.after,
+        before=request.before,
     )
 
 

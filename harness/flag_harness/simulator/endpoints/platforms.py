@@ -66,7 +66,7 @@ class PlatformRequest:
         body = decode_json(self.request.body)
         headers = [pair for pair in self.request.headers if pair[0].lower() not in _OWN_HEADERS]
         if not isinstance(body, dict):
-            return replace(self.request, url=path, headers=(*headers, *self._key()))
+            return replace(self.request, url=path, headers=(*headers, *self._api_key_header()))
         betas = body.get("anthropic_beta") if isinstance(body.get("anthropic_beta"), list) else []
         named = [*map(str, betas or ()), header_value(self.request.headers, "anthropic-beta")]
         kept = {key: value for key, value in body.items() if key not in ("anthropic_version", "anthropic_beta")}
@@ -75,7 +75,11 @@ class PlatformRequest:
         model = _vertex_model(named_model) if isinstance(named_model, str) else self.model
         whole = {**kept, "model": model, **stream}
         beta = ",".join(name for name in named if name)
-        headers += [("anthropic-version", "2023-06-01"), *self._key(), *([("anthropic-beta", beta)] if beta else [])]
+        headers += [
+            ("anthropic-version", "2023-06-01"),
+            *self._api_key_header(),
+            *([("anthropic-beta", beta)] if beta else []),
+        ]
         return replace(self.request, url=path, headers=tuple(headers), body=msgspec.json.encode(whole))
 
     def convert(self, response: Response) -> Response:
@@ -87,13 +91,13 @@ class PlatformRequest:
             return _bedrock_error(head, response)
         kind = CONTENT_TYPE if is_stream(head) else "application/json"
         headers = _bedrock_headers(head, kind)
-        pieces = _framed(response) if is_stream(head) else response[1:]
+        pieces = _stream_as_frames(response) if is_stream(head) else response[1:]
         return replace(head, headers=headers), *pieces
 
     def _may_name(self, field: str) -> bool:
         return self.is_counting or (field == "stream" and self.platform == "vertex")
 
-    def _key(self) -> Headers:
+    def _api_key_header(self) -> Headers:
         """Return the credential as the header with the API key."""
         key = api_key(self.request.headers)
         return (("x-api-key", key),) if key else ()
@@ -141,7 +145,7 @@ def _bedrock_error(head: Head, response: Response) -> Response:
     return replace(head, status=status, headers=(*headers, *more)), Chunk(head.at, body), End(head.at)
 
 
-def _framed(response: Response) -> Response:
+def _stream_as_frames(response: Response) -> Response:
     """Return the chunks of a stream as frames. Bedrock sends no pings, and its metrics with `message_stop`."""
     usage = parse_response(response).usage or {}
     pieces: list[Any] = []
@@ -150,7 +154,7 @@ def _framed(response: Response) -> Response:
             pieces.append(piece)
             continue
         frames = b"".join(
-            _frame(event.event, event.data, usage, piece.at)
+            _encode_event_frame(event.event, event.data, usage, piece.at)
             for event in decode_events([piece.data])
             if event.event != "ping"
         )
@@ -158,7 +162,7 @@ def _framed(response: Response) -> Response:
     return tuple(pieces)
 
 
-def _frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
+def _encode_event_frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
     if name == "error":
         error = decode_json_object(data).get("error") or {}
         return encode_exception(str(error.get("type")), str(error.get("message")))

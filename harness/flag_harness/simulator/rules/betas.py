@@ -5,7 +5,7 @@ They come from the SDK's types, from headers of recorded requests and from the s
 
 from collections.abc import Mapping
 
-_TYPED = """
+_SDK_BETAS = """
     admin-user-sign-out-2026-10-08 advisor-tool-2026-03-01 agent-memory-2026-07-22 analytics-usage-cost-2026-08-24
     cache-diagnosis-2026-04-07 ce-claude-code-managed-settings-2026-10-06 ce-plugins-2026-09-01
     ce-user-management-2026-07-13 code-execution-2025-05-22 compact-2026-01-12 compact-2026-09-04
@@ -25,12 +25,12 @@ _TYPED = """
     user-profiles-billing-2026-10-01 webhooks-2026-10-07
 """
 """Listed in `anthropic/types/anthropic_beta_param.py` (2.14)."""
-_RECORDED = """
+_RECORDED_BETAS = """
     advanced-tool-use-2025-11-20 code-execution-2025-08-25 fine-grained-tool-streaming-2025-05-14
     structured-outputs-2025-12-15 tool-search-tool-2025-10-19 web-fetch-2025-09-10
 """
 """Found in recorded requests (2024 to 2026) and in earlier types (2.12)."""
-_OF_CLIENTS = """
+_CLIENT_BETAS = """
     afk-mode-2026-01-31 claude-code-20250219 context-hint-2026-04-09 dangerous-tool-use-2026-09-03 effort-2025-11-24
     max-tokens-3-5-sonnet-2024-07-15 messages-2023-12-15 mid-conversation-system-2026-04-07 oauth-2025-04-20
     per-turn-control-2026-07-01 prompt-caching-evict-2026-05-12 prompt-caching-scope-2026-01-05
@@ -38,7 +38,7 @@ _OF_CLIENTS = """
     tool-examples-2025-10-29 tools-2024-04-04 tools-2024-05-16 web-search-2025-03-05
 """
 """Sent by clients (found in their source code and in captured requests, read 2026-11)."""
-KNOWN_BETAS = frozenset(f"{_TYPED} {_RECORDED} {_OF_CLIENTS}".split())
+KNOWN_BETAS = frozenset(f"{_SDK_BETAS} {_RECORDED_BETAS} {_CLIENT_BETAS}".split())
 
 GENERAL_TOOLS = frozenset(
     """

@@ -6,7 +6,7 @@ from typing import Any
 from flag_harness.simulator.rules.request import ParsedRequest
 
 _CLEAR_THINKING, _COMPACT = "clear_thinking_20251015", "compact_20260112"
-_EDITS: Mapping[str, tuple[frozenset[str], str]] = {
+_EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
     _CLEAR_THINKING: (frozenset({"type", "keep"}), "context-management-2025-06-27"),
     "clear_tool_uses_20250919": (
         frozenset({"type", "clear_at_least", "clear_tool_inputs", "exclude_tools", "keep", "trigger"}),
@@ -39,7 +39,7 @@ def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
     if not isinstance(edit, dict):
         return f"{path}: Input should be a valid dictionary"
     kind = edit.get("type")
-    known = {kind: keys for kind, (keys, beta) in _EDITS.items() if beta in request.betas}
+    known = {kind: keys for kind, (keys, beta) in _EDIT_KEYS_AND_BETAS.items() if beta in request.betas}
     if "type" not in edit:
         return f"{path}: Unable to extract tag using discriminator 'type'"
     if not isinstance(kind, str) or kind not in known:

@@ -19,7 +19,7 @@ from flag_harness.wire.timeline import Headers, Request, header_value
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
 """The source of an error message. `ours`: the API or a scenario refuses such requests, but the wording is our own."""
 _MODELS = "/v1/models"
-_SERVICES = (
+_SERVICE_METHODS = (
     (re.compile("/v1/messages/batches|/v1/files"), frozenset({"GET", "POST"})),
     (re.compile("/v1/messages/batches/[^/]+|/v1/files/[^/]+"), frozenset({"GET", "DELETE"})),
     (re.compile("/v1/messages/batches/[^/]+/cancel"), frozenset({"POST"})),
@@ -108,7 +108,7 @@ class IncomingRequest:
             return frozenset({"POST"})
         if self.model_name is not None:
             return frozenset({"GET"})
-        return next((methods for path, methods in _SERVICES if path.fullmatch(self.path)), frozenset())
+        return next((methods for path, methods in _SERVICE_METHODS if path.fullmatch(self.path)), frozenset())
 
     @property
     def key(self) -> str:

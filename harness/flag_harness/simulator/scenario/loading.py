@@ -90,14 +90,14 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
     return f"{source}{line}: {where} no key {unknown['key']!r}; the nearest is {nearest!r} (all: {', '.join(known)})"
 
 
-def _blank_multiline(found: re.Match[str]) -> str:
+def _blank_multiline_string(found: re.Match[str]) -> str:
     """Return only the line ends of a multi-line string; other strings and comments unchanged."""
     return "\n" * found[0].count("\n") or found[0]
 
 
 def _line_suffix(text: str, path: str, key: str) -> str:
     """Return `:LINE` of `key` in the turn named by `path`, or that of the turn itself, or an empty string."""
-    lines = _LONG_STRING.sub(_blank_multiline, text).split("\n")
+    lines = _LONG_STRING.sub(_blank_multiline_string, text).split("\n")
     first, last = 0, len(lines)
     turn = re.match(r"turn\[(\d+)\]", path)
     if turn:

@@ -105,7 +105,7 @@ def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _any_result(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
+def _make_result_check(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
     return lambda expected, view: any(test(expected, result) for result in view.results)
 
 
@@ -118,11 +118,11 @@ _CONDITIONS: Mapping[str, Callable[[Any, RequestView], bool]] = {
     "user_contains": lambda expected, view: expected in view.user,
     "user_matches": lambda expected, view: re.search(expected, view.user) is not None,
     "prompt_contains": lambda expected, view: expected in view.last_user_text,
-    "result": _any_result(lambda expected, result: bool(result.text == expected)),
-    "result_contains": _any_result(lambda expected, result: expected in result.text),
-    "result_matches": _any_result(lambda expected, result: re.search(expected, result.text) is not None),
+    "result": _make_result_check(lambda expected, result: bool(result.text == expected)),
+    "result_contains": _make_result_check(lambda expected, result: expected in result.text),
+    "result_matches": _make_result_check(lambda expected, result: re.search(expected, result.text) is not None),
     "result_is_error": _result_is_error,
-    "result_of": _any_result(lambda expected, result: bool(result.tool == expected)),
+    "result_of": _make_result_check(lambda expected, result: bool(result.tool == expected)),
     "results": lambda expected, view: len(view.results) == expected,
     "system_contains": lambda expected, view: expected in view.system,
     "streaming": lambda expected, view: view.streaming is expected,

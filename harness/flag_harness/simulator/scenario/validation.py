@@ -130,7 +130,7 @@ _PLACEHOLDERS: Mapping[type, str] = {str: '"..."', dict: "{...}"}
 def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     calls = any(block.call is not None or (block.raw or {}).get("type") == "tool_use" for block in turn.content)
     reason = turn.final_stop_reason
-    meant = next((name for name in STOP_REASONS if _letters(name) == _letters(reason)), reason)
+    meant = next((name for name in STOP_REASONS if _comparable_name(name) == _comparable_name(reason)), reason)
     if not reason or meant != reason:
         return ScenarioProblem("stop_reason", f"stop_reason = {reason!r} is none of the API's; write {meant!r}")
     if reason == "tool_use" and not calls:
@@ -145,7 +145,7 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
     return None
 
 
-def _letters(name: str) -> str:
+def _comparable_name(name: str) -> str:
     """Return a name without what writers of other languages change: `endTurn` and `end-turn` are `end_turn`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

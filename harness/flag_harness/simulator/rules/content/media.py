@@ -32,7 +32,7 @@ _PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\
 def check_media_data(request: ParsedRequest) -> str | None:
     """Refuse media whose data is empty, not base64, too large or of another type than stated."""
     strict_types = catalogue.generation(request.model) >= _FIRST_STRICT_TYPES
-    for path, block in _media(request):
+    for path, block in _media_in_messages(request):
         source = block["source"]
         if source["type"] == "base64":
             image = block["type"] == "image"
@@ -40,13 +40,13 @@ def check_media_data(request: ParsedRequest) -> str | None:
             if problem is not None:
                 return problem
         if source["type"] == "url" and not source["url"].lower().startswith("https://"):
-            return f"{path}.{_kind(block)}.source.url.url: Only HTTPS URLs are supported."
+            return f"{path}.{_path_name(block)}.source.url.url: Only HTTPS URLs are supported."
     return None
 
 
 def check_image_dimensions(request: ParsedRequest) -> str | None:
     """Refuse an image with a side over 8000 pixels, or over 2000 pixels if the request has more than 20 images."""
-    images = [(path, block["source"]) for path, block in _media(request) if block["type"] == "image"]
+    images = [(path, block["source"]) for path, block in _media_in_messages(request) if block["type"] == "image"]
     many = len(images) > MANY_IMAGES
     for path, source in images:
         size = image_size(base64.b64decode(source["data"])) if source["type"] == "base64" else None
@@ -63,7 +63,7 @@ def check_media_count(request: ParsedRequest) -> str | None:
     """Refuse more than 100 images and PDF pages, or 600 on models with a long context window."""
     limit = MAX_MEDIA_IN_LONG_CONTEXT if request.model.context_window >= _LONG_CONTEXT else MAX_MEDIA
     images = pages = 0
-    for _, block in _media(request):
+    for _, block in _media_in_messages(request):
         images += block["type"] == "image"
         pages += _page_count(block["source"])
     if pages > limit:
@@ -71,24 +71,24 @@ def check_media_count(request: ParsedRequest) -> str | None:
     return f"Too much media: {pages} document pages + {images} images > {limit}" if images + pages > limit else None
 
 
-def _media(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _media_in_messages(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield all images and documents of the messages, each with its path."""
     for number, message in enumerate(request.body["messages"]):
-        yield from _media_of(f"messages.{number}.content", message.get("content"))
+        yield from _media_in_content(f"messages.{number}.content", message.get("content"))
 
 
-def _media_of(path: str, content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for index, block in enumerate(content_blocks(content)):
         kind = block.get("type")
         if kind in ("image", "document") and isinstance(block.get("source"), Mapping):
             yield f"{path}.{index}", block
         if kind == "tool_result":
-            yield from _media_of(f"{path}.{index}.tool_result.content", block.get("content"))
+            yield from _media_in_content(f"{path}.{index}.tool_result.content", block.get("content"))
         if kind == "document" and block["source"]["type"] == "content":
-            yield from _media_of(f"{path}.{index}.document.source.content", block["source"]["content"])
+            yield from _media_in_content(f"{path}.{index}.document.source.content", block["source"]["content"])
 
 
-def _kind(block: Mapping[str, Any]) -> str:
+def _path_name(block: Mapping[str, Any]) -> str:
     """Return the name of a block in error paths."""
     return "image" if block["type"] == "image" else "pdf"
 
@@ -99,7 +99,7 @@ def _image_problem(path: str, source: Mapping[str, Any], *, strict_types: bool) 
         return f"{where}: image cannot be empty"
     if len(text) > MAX_IMAGE_CHARACTERS:
         return f"{where}: image exceeds 5 MB maximum: {len(text)} bytes > {MAX_IMAGE_CHARACTERS} bytes"
-    data = _decoded(text)
+    data = _decode_base64(text)
     if data is None:
         return f"{where}.data: Invalid base64 data"
     found, size = image_type(data), image_size(data)
@@ -115,7 +115,7 @@ def _pdf_problem(path: str, source: Mapping[str, Any]) -> str | None:
     where, text = f"{path}.pdf.source.base64", source["data"]
     if not text:
         return f"{where}: PDF cannot be empty"
-    data = _decoded(text)
+    data = _decode_base64(text)
     if data is None:
         return f"{where}.data: Invalid base64 data"
     if b"%PDF-" not in data[:_PDF_HEADER_BYTES]:
@@ -127,12 +127,12 @@ def _page_count(source: Mapping[str, Any]) -> int:
     """Return the number of pages of a PDF as far as its uncompressed parts show it."""
     if source.get("media_type") != "application/pdf" or source.get("type") != "base64":
         return 0
-    data = _decoded(source["data"]) or b""
+    data = _decode_base64(source["data"]) or b""
     counts = [int(first or second) for first, second in _PDF_PAGE_COUNT.findall(data)]
     return max([len(_PDF_PAGE.findall(data)), *counts])
 
 
-def _decoded(text: str) -> bytes | None:
+def _decode_base64(text: str) -> bytes | None:
     """Return the bytes that base64 text stands for, or None if it is no base64. Line breaks are allowed."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)

@@ -15,10 +15,12 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
-        if number < _first_protected(messages) or message["role"] != "assistant":
+        if number < _first_protected_message(messages) or message["role"] != "assistant":
             continue
         for index, block in enumerate(blocks):
-            if _is_changed(request, block) or _is_moved(request, block, _turn_before(messages, number), blocks[:index]):
+            if _is_changed(request, block) or _is_moved(
+                request, block, _position_before(messages, number), blocks[:index]
+            ):
                 return (
                     f"messages.{number}.content.{index}: `thinking` or `redacted_thinking` blocks in the latest "
                     "assistant message cannot be modified. These blocks must remain as they were in the original "
@@ -95,13 +97,13 @@ def _is_issued_without_thinking(request: ParsedRequest, message: Mapping[str, An
     return request.signatures.is_paused(message) or any(map(request.signatures.is_call_without_thinking, calls))
 
 
-def _first_protected(messages: Sequence[Mapping[str, Any]]) -> int:
+def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return the index of the first message whose thinking must be unchanged."""
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
     return min(latest, _loop_start(messages)) if _has_tool_results(messages[-1]) else latest
 
 
-def _turn_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
+def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
     """Return the position after the assistant messages directly before this one: together they are one turn."""
     start = number
     while start and messages[start - 1]["role"] == "assistant":

@@ -56,7 +56,7 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
     for number, message in enumerate(request.body["messages"]):
         role, blocks = message["role"], message_blocks(message)
         if role == "assistant":
-            calls = (calls if previous == "assistant" else set()) | _ids(blocks, _TOOL_USE, "id")
+            calls = (calls if previous == "assistant" else set()) | _block_ids(blocks, _TOOL_USE, "id")
         for index, block in enumerate(blocks):
             if block["type"] == _TOOL_RESULT and block["tool_use_id"] not in calls:
                 return (
@@ -80,7 +80,7 @@ def check_single_results(request: ParsedRequest) -> str | None:
                         f"messages.{number}.content.{index}: each tool_use must have a single result. Found multiple "
                         f"`tool_result` blocks with id: {block['tool_use_id']}"
                     )
-                seen |= _ids([block], _TOOL_RESULT, "tool_use_id")
+                seen |= _block_ids([block], _TOOL_RESULT, "tool_use_id")
     return None
 
 
@@ -161,5 +161,5 @@ def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[st
             yield from message_blocks(message)
 
 
-def _ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
+def _block_ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
     return {block[key] for block in blocks if block["type"] == kind}

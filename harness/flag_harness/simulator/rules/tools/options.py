@@ -14,7 +14,7 @@ _CODE_CALLERS = "code_execution_"
 _Generation = tuple[int, int]
 
 
-def _is_between(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
+def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> Callable[[Model], bool]:
     return lambda model: first <= catalogue.generation(model) <= last
 
 
@@ -23,17 +23,17 @@ def _has_newer_computer(model: Model) -> bool:
     return catalogue.generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
 
-_SUPPORT: Mapping[str, Callable[[Model], bool]] = {
-    "bash_20241022": _is_between((3, 5), (3, 5)),
-    "bash_20250124": _is_between((3, 5)),
-    "computer_20241022": _is_between((3, 5), (3, 5)),
-    "computer_20250124": lambda model: _is_between((3, 7), (4, 5))(model) and not _has_newer_computer(model),
+_SUPPORTING_MODELS: Mapping[str, Callable[[Model], bool]] = {
+    "bash_20241022": _make_generation_check((3, 5), (3, 5)),
+    "bash_20250124": _make_generation_check((3, 5)),
+    "computer_20241022": _make_generation_check((3, 5), (3, 5)),
+    "computer_20250124": lambda model: _make_generation_check((3, 7), (4, 5))(model) and not _has_newer_computer(model),
     "computer_20251124": _has_newer_computer,
-    "memory_20250818": _is_between((4, 0)),
-    "text_editor_20241022": _is_between((3, 5), (3, 5)),
-    "text_editor_20250124": _is_between((3, 7), (3, 7)),
-    "text_editor_20250429": _is_between((4, 0), (4, 1)),
-    "text_editor_20250728": _is_between((4, 0)),
+    "memory_20250818": _make_generation_check((4, 0)),
+    "text_editor_20241022": _make_generation_check((3, 5), (3, 5)),
+    "text_editor_20250124": _make_generation_check((3, 7), (3, 7)),
+    "text_editor_20250429": _make_generation_check((4, 0), (4, 1)),
+    "text_editor_20250728": _make_generation_check((4, 0)),
 }
 """The models that have each tool (documented; the editor of 2025-04 quoted by users). Any model has the other tools."""
 
@@ -41,7 +41,9 @@ _SUPPORT: Mapping[str, Callable[[Model], bool]] = {
 def check_tool_versions(request: ParsedRequest) -> str | None:
     """Refuse a version of a tool that the model does not have."""
     kinds = [tool.get("type") or "custom" for tool in request.body.get("tools") or ()]
-    wrong = sorted({kind for kind in kinds if kind in _SUPPORT and not _SUPPORT[kind](request.model)})
+    wrong = sorted(
+        {kind for kind in kinds if kind in _SUPPORTING_MODELS and not _SUPPORTING_MODELS[kind](request.model)}
+    )
     if not wrong:
         return None
     betas = set(request.betas)
@@ -49,7 +51,7 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
         kind
         for kind in GENERAL_TOOLS | BETA_TOOLS.keys()
         if kind != "custom"
-        and _SUPPORT.get(kind, _is_any)(request.model)
+        and _SUPPORTING_MODELS.get(kind, _always)(request.model)
         and BETA_TOOLS.get(kind, betas) & betas == betas
     )
     families = tuple(kind.rstrip("0123456789") for kind in wrong)
@@ -62,7 +64,7 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
 
 def check_domain_lists(request: ParsedRequest) -> str | None:
     """Refuse a web tool that has both allowed and blocked domains, or whose `max_uses` is not positive."""
-    for path, tool in _numbered(request):
+    for path, tool in _tools_with_paths(request):
         if tool.get("allowed_domains") and tool.get("blocked_domains"):
             return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
         uses = tool.get("max_uses")
@@ -74,7 +76,7 @@ def check_domain_lists(request: ParsedRequest) -> str | None:
 def check_deferred_tools(request: ParsedRequest) -> str | None:
     """Refuse tools that are all deferred, a deferred tool search, and a cache mark on a deferred tool."""
     tools = request.body.get("tools") or ()
-    for _, tool in _numbered(request):
+    for _, tool in _tools_with_paths(request):
         kind = tool.get("type") or "custom"
         if tool.get("defer_loading") and kind.startswith(_SEARCH_TOOLS):
             return f"Tool '{tool['name']}' cannot have defer_loading=true: tool search tools are always loaded."
@@ -115,7 +117,7 @@ def check_tool_references(request: ParsedRequest) -> str | None:
     return None
 
 
-def _numbered(request: ParsedRequest) -> list[tuple[str, Mapping[str, Any]]]:
+def _tools_with_paths(request: ParsedRequest) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the tools, each with its path."""
     tools = enumerate(request.body.get("tools") or ())
     return [(f"tools.{index}.{tool.get('type') or 'custom'}", tool) for index, tool in tools]
@@ -126,5 +128,5 @@ def _is_called_by_code(tool: Mapping[str, Any]) -> bool:
     return any(isinstance(caller, str) and caller.startswith(_CODE_CALLERS) for caller in callers)
 
 
-def _is_any(model: Model) -> bool:
+def _always(model: Model) -> bool:
     return True

@@ -38,7 +38,7 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
 def check_schemas(request: ParsedRequest) -> str | None:
     """Refuse an input schema whose keywords hold values of the wrong type."""
     for index, tool in enumerate(request.body.get("tools") or ()):
-        if not all(map(_is_valid, _subschemas(tool.get("input_schema")))):
+        if not all(map(_has_valid_keywords, _subschemas(tool.get("input_schema")))):
             return (
                 f"tools.{index}.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
                 "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
@@ -140,7 +140,7 @@ def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
                 yield from _subschemas(part)
 
 
-def _is_valid(part: Mapping[str, Any]) -> bool:
+def _has_valid_keywords(part: Mapping[str, Any]) -> bool:
     return all(
         value is None or is_match(value) for key, is_match in _KEYWORD_CHECKS.items() for value in [part.get(key)]
     )

@@ -5,25 +5,25 @@ from math import comb
 from random import Random
 
 from flag_harness.analysis.conjunctions import single_bits
-from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, Evidence, hypotheses, pairs_not_covered
+from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, Evidence, candidate_conjunctions, pairs_not_covered
 
 SIZES = range(4)
-LARGEST = 4
-MOST_HYPOTHESES = 300_000
+LARGEST_SIZE = 4
+MAX_LARGE_CANDIDATES = 300_000
 """Conjunctions of four literals are tried if no shorter one fits, unless there are more than this."""
 
-SHARE = 0.5
+PROVABLE_SHARE = 0.5
 """A conjunction that holds this share of all likelihood is put to the proof; else a row splits the likelihood."""
 
-UNEXPLAINED = 0.1
+OTHER_CAUSE_PROBABILITY = 0.1
 """How likely a row is to fail for another reason than the conjunction in question."""
 
-SPLITS = 16
-TRIES = 6
+SPLITTING_DRAWS = 16
+ROW_DRAWS = 6
 """Rows drawn to choose the next one from."""
 
 
-class Focus:
+class ConjunctionSearch:
     """Finds which conjunction makes `row` fail.
 
     The candidates hold in the row and in no passing row. `proven` is the one that is left, when it is proven.
@@ -40,17 +40,17 @@ class Focus:
         self._named = tuple(named)
         self._random = random
         self._weights: dict[int, float] = {}
-        self._has_largest = False
-        self._weigh_hypotheses(sizes)
+        self._has_larger_candidates = False
+        self._weigh_candidates(sizes)
 
-    def learn(self, row: int, passed: bool) -> None:
+    def update(self, row: int, passed: bool) -> None:
         """Update the search with the first outcome of a row: whether its run passed."""
         if passed:
             self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
         elif all(row & excluded for excluded in self._named):
             for excluded in self._weights:
                 if row & excluded:
-                    self._weights[excluded] *= UNEXPLAINED
+                    self._weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
     def likeliest(self, count: int) -> list[int]:
         """Return the likeliest conjunctions."""
@@ -59,9 +59,9 @@ class Focus:
 
     def next_row(self) -> int | None:
         """Return the row to run next, or None if the search is over: `proven`, or without result."""
-        while self._weights or self._add_largest():
+        while self._weights or self._add_larger_candidates():
             best = max(self._weights, key=lambda excluded: self._weights[excluded])
-            if self._weights[best] < SHARE * sum(self._weights.values()) and (row := self._splitting_row()):
+            if self._weights[best] < PROVABLE_SHARE * sum(self._weights.values()) and (row := self._splitting_row()):
                 return row
             row, can_prove = self._proving_row(best)
             if row is not None:
@@ -73,18 +73,22 @@ class Focus:
             del self._weights[best]
         return None
 
-    def _weigh_hypotheses(self, sizes: range) -> None:
+    def _weigh_candidates(self, sizes: range) -> None:
         flags = len(self._encoding.flag_masks)
-        failing = self._evidence.unexplained(self._named)
-        for excluded, size in hypotheses(self._encoding, self.row, self._evidence.passing, sizes):
+        failing = self._evidence.unexplained_failures(self._named)
+        for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing, sizes):
             others = sum(1 for row in failing if row & excluded)
-            self._weights[excluded] = UNEXPLAINED**others / comb(flags, size)
+            self._weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
-    def _add_largest(self) -> bool:
+    def _add_larger_candidates(self) -> bool:
         literals = sum(1 for _ in self._encoding.literals(self.row))
-        if not self._has_largest and not self.unproven and comb(literals, LARGEST) <= MOST_HYPOTHESES:
-            self._weigh_hypotheses(range(LARGEST, LARGEST + 1))
-        self._has_largest = True
+        if (
+            not self._has_larger_candidates
+            and not self.unproven
+            and comb(literals, LARGEST_SIZE) <= MAX_LARGE_CANDIDATES
+        ):
+            self._weigh_candidates(range(LARGEST_SIZE, LARGEST_SIZE + 1))
+        self._has_larger_candidates = True
         return bool(self._weights)
 
     def _proving_row(self, excluded: int) -> tuple[int | None, bool]:
@@ -93,12 +97,12 @@ class Focus:
         Failing rows in which it holds must cover all pairs of other values: else two other conjunctions could explain
         them. And passing rows must lack each of its literals, and nothing else.
         """
-        rows = [row for row in self._evidence.unexplained(self._named) if not row & excluded]
+        rows = [row for row in self._evidence.unexplained_failures(self._named) if not row & excluded]
         row, is_complete = self.pair_row(excluded, rows)
         if row is not None or not is_complete:
             return row, False
-        for bit in self._evidence.doubtful_values(excluded, self._evidence.unexplained(self._named)):
-            row, is_enough = self._row_without(excluded, bit)
+        for bit in self._evidence.doubtful_values(excluded, self._evidence.unexplained_failures(self._named)):
+            row, is_enough = self._row_violating_only(excluded, bit)
             if row is not None or not is_enough:
                 return row, False
         return None, True
@@ -110,44 +114,46 @@ class Focus:
         """
         gaps = pairs_not_covered(self._encoding, rows, excluded)
         best, best_gain = None, 0
-        for _ in range(TRIES if gaps else 0):
+        for _ in range(ROW_DRAWS if gaps else 0):
             row = self._nearest_row(self._covering_row(gaps, excluded), excluded)
-            if row is not None and self._evidence.is_fresh(row):
+            if row is not None and self._evidence.is_untried(row):
                 gain = sum((gap & row).bit_count() for bit, gap in gaps.items() if bit & row)
                 best, best_gain = (row, gain) if gain > best_gain else (best, best_gain)
         if best is not None:
             return best, False
         is_complete = True
-        for pair in _pairs(gaps):
-            for row in self._rows_with(excluded, pair):
-                if self._evidence.is_fresh(row):
+        for pair in _missing_pairs(gaps):
+            for row in self._random_rows_with(excluded, pair):
+                if self._evidence.is_untried(row):
                     return row, False
                 is_complete = False
         return None, is_complete
 
-    def _row_without(self, excluded: int, bit: int) -> tuple[int | None, bool]:
+    def _row_violating_only(self, excluded: int, bit: int) -> tuple[int | None, bool]:
         """Return a row that has this value and else fits the conjunction: one to repeat, or a fresh one.
 
         If no row is left, return None and whether those that ran are proof enough.
         """
-        passing, failing = self._evidence.rows_without(excluded, bit, self._evidence.unexplained(self._named))
+        passing, failing = self._evidence.rows_violating_only(
+            excluded, bit, self._evidence.unexplained_failures(self._named)
+        )
         if len(failing) > max(MOST_CONTRADICTIONS, 2 * len(passing)):
             return None, False
         if (again := next((row for row in passing if self._evidence.is_doubtful(row, failing)), None)) is not None:
             return again, False
-        for _ in range(TRIES):
+        for _ in range(ROW_DRAWS):
             row = self._nearest_row(self._mixed_row(self._random.random()), excluded & ~bit, bit)
-            if row is not None and self._evidence.is_fresh(row):
+            if row is not None and self._evidence.is_untried(row):
                 return row, False
-        for found in self._rows_with(excluded & ~bit, bit):
-            if self._evidence.is_fresh(found):
+        for found in self._random_rows_with(excluded & ~bit, bit):
+            if self._evidence.is_untried(found):
                 return found, False
-        return next((row for row in passing if self._evidence.times(row) < 2), None), bool(passing)
+        return next((row for row in passing if self._evidence.run_count(row) < 2), None), bool(passing)
 
-    def _rows_with(self, excluded: int, required: int) -> Iterator[int]:
+    def _random_rows_with(self, excluded: int, required: int) -> Iterator[int]:
         """Yield some allowed rows with the required values: first by chance, so that one may come twice."""
         limits = self._evidence.limits(excluded, required)
-        for _ in range(TRIES):
+        for _ in range(ROW_DRAWS):
             row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
             if row is None:
                 return
@@ -176,9 +182,9 @@ class Focus:
         """Return a new row in which conjunctions with about half of the likelihood hold, or None if none is found."""
         total = sum(self._weights.values())
         best, best_distance = None, 0.5
-        for turn in range(SPLITS):
-            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITS), 0)
-            if row is None or not self._evidence.is_fresh(row):
+        for turn in range(SPLITTING_DRAWS):
+            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITTING_DRAWS), 0)
+            if row is None or not self._evidence.is_untried(row):
                 continue
             share = sum(weight for excluded, weight in self._weights.items() if not row & excluded) / total
             if abs(share - 0.5) < best_distance:
@@ -201,14 +207,14 @@ class Focus:
         offsets = self._encoding.offsets
         if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
             return
-        changes = [(self._encoding.flag_of(bit), bit) for bit in single_bits(named)]
+        changes = [(self._encoding.flag_index(bit), bit) for bit in single_bits(named)]
         changes = [(index, bit >> offsets[index]) for index, bit in changes]
         if options := [(index, bit) for index, bit in changes if limits.get(index, -1) & bit]:
             index, bit = self._random.choice(options)
             preferred[index] = bit.bit_length() - 1
 
 
-def _pairs(gaps: dict[int, int]) -> Iterator[int]:
+def _missing_pairs(gaps: dict[int, int]) -> Iterator[int]:
     for first, others in gaps.items():
         for second in single_bits(others):
             if first < second:
