@@ -1,4 +1,4 @@
-"""Clocks: the transport, the agent and the simulator share one."""
+"""Clocks. The transport, the agent and the simulator share one."""
 
 import asyncio
 import heapq
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 
 class Clock(Protocol):
-    """What tells the time and waits. `now` is in seconds since an arbitrary start, and never decreases."""
+    """A clock that can also wait. `now()` is in seconds since an arbitrary start, and never decreases."""
 
     def now(self) -> float: ...
 
@@ -21,15 +21,18 @@ class Clock(Protocol):
     async def async_sleep(self, seconds: float) -> None: ...
 
     def has_reached(self, moment: float) -> bool:
-        """Return whether the clock has reached `moment`, or can jump there because no task waits for an earlier one."""
+        """Return whether the clock is at `moment` or later, or can jump there.
+
+        It can jump if no task waits for an earlier moment.
+        """
         ...
 
 
 class VirtualClock:
-    """A clock that never waits: sleeping moves it forward, earliest sleeper first.
+    """A clock that never waits: sleeping moves it forward. Of several sleepers, the earliest wakes first.
 
-    The asyncio loop on which somebody sleeps moves too, so that deadlines such as `asyncio.timeout` strike. Pass
-    `moves_loop=False` for a server, whose loop has connections to others. Loops of uvloop and trio keep real time.
+    The time of the asyncio loop moves with it, so that deadlines such as `asyncio.timeout` are met. Pass
+    `moves_loop=False` for a server, whose loop has real connections. The loops of uvloop and trio keep real time.
 
     >>> clock = VirtualClock()
     >>> clock.sleep(100)
@@ -45,11 +48,11 @@ class VirtualClock:
         self._order = itertools.count()
 
     def now(self) -> float:
-        """Return the seconds on this clock."""
+        """Return the time of this clock in seconds."""
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`, unless they are negative."""
+        """Move the clock forward by `seconds`; a negative number does nothing."""
         with self._lock:
             self._move_to(self._now + seconds, self._running_loop())
 
@@ -66,7 +69,7 @@ class VirtualClock:
             return True
 
     async def async_sleep(self, seconds: float) -> None:
-        """Let other tasks run, then move the clock to the time of this task; tasks wake in order of time."""
+        """Let the tasks that wake earlier run first, then move the clock to the end of this sleep."""
         sleeper = (self._now + max(seconds, 0.0), next(self._order))
         with self._lock:
             heapq.heappush(self._sleepers, sleeper)
@@ -81,12 +84,12 @@ class VirtualClock:
             self._remove_sleeper(sleeper)
 
     def _running_loop(self) -> Any:
-        """Return the loop of asyncio that this clock moves, or None."""
+        """Return the running asyncio loop if this clock moves its time, else None."""
         loop = _get_running_loop() if self._moves_loop else None
         return loop if hasattr(loop, "_scheduled") else None
 
     def _next_timer(self, loop: Any) -> float:
-        """Return when the next timer of the loop is due, on this clock; infinity if there is none."""
+        """Return the time on this clock at which the next timer of the loop is due, or infinity."""
         timers = loop._scheduled
         if not timers:
             return math.inf
@@ -96,14 +99,17 @@ class VirtualClock:
         return float(self._now + due - loop.time())
 
     def _move_to(self, moment: float, loop: Any) -> None:
-        """Move the clock, and the time of the loop if there is one, unless `moment` has passed."""
+        """Move the clock to `moment`, and the time of the loop with it. A moment in the past changes nothing."""
         if moment > self._now:
             if loop is not None:
                 _advance_loop(loop, moment - self._now)
             self._now = moment
 
     async def _fire_timer_before(self, moment: float) -> bool:
-        """Move to the next timer of the loop that is due before `moment`, and let it act. Return False if none is."""
+        """Move to the loop's next timer that is due before `moment`, and let its callback run.
+
+        Return False if no timer is due before then.
+        """
         with self._lock:
             loop = self._running_loop()
             due = math.inf if loop is None else self._next_timer(loop)
@@ -117,7 +123,10 @@ class VirtualClock:
         return True
 
     def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
-        """Return what a sleeper awaits until earlier ones have woken; wake the first sleeper, which may be this one."""
+        """Return an awaitable that ends when it is this sleeper's turn to wake.
+
+        The first sleeper is woken at once, which may be this one.
+        """
         wait, wake = _make_wakeup()
         with self._lock:
             self._wakers[sleeper] = wake
@@ -125,7 +134,7 @@ class VirtualClock:
         return wait()
 
     def _remove_sleeper(self, sleeper: tuple[float, int]) -> None:
-        """Remove a sleeper, and wake the one that is first now."""
+        """Remove a sleeper, and wake the sleeper that is now the first."""
         with self._lock:
             self._wakers.pop(sleeper, None)
             if self._sleepers[0] == sleeper:
@@ -136,7 +145,7 @@ class VirtualClock:
         self._wake_first()
 
     def _wake_first(self) -> None:
-        """Wake the first sleeper, if there is one and it waits."""
+        """Wake the first sleeper if it is waiting."""
         with self._lock:
             wake = self._wakers.pop(self._sleepers[0], None) if self._sleepers else None
         if wake:
@@ -145,11 +154,11 @@ class VirtualClock:
 
 _get_running_loop = asyncio._get_running_loop
 _MAX_ROUNDS = 100
-"""The most rounds of a loop in which what a timer has set off may go on before the clock moves further."""
+"""After a timer has fired, its callbacks may run for this many rounds of the loop before the clock moves on."""
 
 
 class _ShiftedTime:
-    """The time of a loop plus the seconds by which a virtual clock has moved it."""
+    """A replacement for `loop.time`: the real time plus the seconds by which a virtual clock moved it."""
 
     __slots__ = ("_loop_time", "seconds")
 
@@ -161,14 +170,14 @@ class _ShiftedTime:
 
 
 def _advance_loop(loop: Any, seconds: float) -> None:
-    """Advance the time of a loop; its timers that are due then fire in its next round."""
+    """Advance the time of a loop. Timers that are due by then fire in its next round."""
     if not isinstance(loop.time, _ShiftedTime):
         loop.time = _ShiftedTime(loop.time)
     loop.time.seconds += seconds
 
 
 def _is_asyncio() -> bool:
-    """Return whether the running task is on an event loop of asyncio, not of trio."""
+    """Return whether the current task runs on asyncio, not on trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -177,7 +186,10 @@ def _is_asyncio() -> bool:
 
 
 def _make_wakeup() -> tuple[Callable[[], Awaitable[object]], Callable[[], object]]:
-    """Return what a task awaits until it is woken, and a function that wakes it from any thread."""
+    """Return a function whose result a task awaits until it is woken, and one that wakes the task.
+
+    The second function may be called from any thread.
+    """
     if not _is_asyncio():
         event, token = _trio().Event(), _trio().lowlevel.current_trio_token()
         return event.wait, partial(token.run_sync_soon, event.set)

@@ -9,15 +9,15 @@ class HarnessError(Exception):
 
 
 class FlagError(HarnessError):
-    """A flag, or the value of one, is invalid."""
+    """A flag or one of its values is invalid."""
 
 
 class ConfigError(HarnessError):
-    """A setting in `[tool.flag-harness]` or a table of models is invalid."""
+    """A setting in `[tool.flag-harness]`, or an entry in a table of models, is invalid."""
 
 
 class CassetteError(HarnessError):
-    """A cassette cannot be read, or may not be written."""
+    """A cassette cannot be read, or must not be written."""
 
 
 class ScenarioError(HarnessError):
@@ -25,20 +25,23 @@ class ScenarioError(HarnessError):
 
 
 class ContextError(HarnessError):
-    """A saved context cannot be restored; the session is unchanged."""
+    """A saved conversation of the agent cannot be restored. The running session stays as it was."""
 
 
 class RecordError(HarnessError):
-    """A run record cannot be read, or records cannot be merged."""
+    """A run record cannot be read, or several records cannot be merged."""
 
 
 class MissingExtraError(HarnessError):
-    """A library is not installed that an extra of this package brings."""
+    """A library of an optional extra, such as `flag-harness[serve]`, is not installed."""
 
 
 @contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Raise `MissingExtraError`, with what to install, if an import in the `with` block finds no module."""
+    """Raise `MissingExtraError` if an import in the `with` block fails because a library is missing.
+
+    The message says which extra to install.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -47,29 +50,29 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 class Refusal(BaseException):
-    """The harness refuses a request, and the code under test must not take that for an answer of the API.
+    """The harness refuses a request. The code under test must not mistake this for an answer of the API.
 
     It derives from `BaseException` because the SDK retries every `Exception` and reports "Connection error.", and
-    because agents catch `Exception`. The code that raises a refusal also keeps it, so that the test's teardown can
+    because agents catch `Exception`. The code that raises a refusal also stores it, so that the test's teardown can
     raise it again.
     """
 
 
 class CassetteMiss(Refusal):
-    """The cassette has no answer for a request."""
+    """The cassette has no answer to a request."""
 
 
 class ScenarioMiss(Refusal):
-    """A request was made that no turn of the scenario answers."""
+    """No turn of the scenario answers a request."""
 
 
 class NetworkRefused(Refusal):
-    """A test tried to reach the network while it played a cassette or used the simulator."""
+    """A test that plays a cassette or uses the simulator tried to reach the network."""
 
 
 class CommandRefused(Refusal):
-    """A recorded answer calls a tool with a command that the scenario does not declare."""
+    """A recorded answer calls a tool with a command that the scenario does not allow."""
 
 
 class LateRequest(Refusal):
-    """A thread or task sent a request after the test, or the fixture, that started it had ended."""
+    """A thread or task sent a request after the test or fixture that started it had ended."""

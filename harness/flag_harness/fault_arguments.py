@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class FaultArgument(NamedTuple):
-    """One argument: its name, the values that it takes on the command line, and what it does."""
+    """One argument of a fault: its name, an example or list of its values, and its meaning."""
 
     name: str
     values: str
@@ -22,7 +22,7 @@ CONDITIONS = (
     FaultArgument("seed", "7", "the seed of the draw, of request ids and of padding (default: 0)"),
     FaultArgument("combination", "streaming or off|streaming", "only under the flag combinations with these ids"),
 )
-"""The arguments that every fault takes. A request is due if it meets all of them."""
+"""The arguments that every fault takes. A fault acts on the requests that meet all of them."""
 
 EFFECTS = (
     FaultArgument("at", "inside_text", "the point of the answer; a wrong one is answered with all points"),
@@ -50,7 +50,7 @@ EFFECTS = (
 
 
 def argument_lines() -> Iterator[str]:
-    """Yield one line for each argument, for `--help`."""
+    """Yield one line of `--help` for each argument."""
     yield "Arguments of every fault:"
     yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in CONDITIONS)
     yield "Arguments of some faults (docs/faults.md lists them by fault):"

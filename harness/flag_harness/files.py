@@ -1,4 +1,4 @@
-"""Write files atomically, and read regular files up to a limit."""
+"""Atomic writing of files, and reading of regular files up to a size limit."""
 
 import contextlib
 import glob
@@ -12,11 +12,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file with `data`, completely or not at all; keep its permissions, or use the umask for a new file.
+    """Replace a file with `data`, either completely or not at all.
 
-    The bytes are written to a file beside it, flushed to the disk, and moved over it: a reader finds the old file or
-    the new one, even if the process is killed. If `path` is a symbolic link, its target is replaced. Raise `OSError`
-    and keep the old file if that fails.
+    The bytes are written to a part file in the same folder, flushed to disk, and renamed. So a reader finds the old
+    file or the new one, even if the process is killed. The file keeps its permissions; a new file gets those of the
+    umask. If `path` is a symbolic link, its target is replaced. Raise `OSError` and keep the old file if writing fails.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,9 +36,10 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def read_regular_file(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file. Raise `OSError` if it is missing, `ValueError` if it is too large or not regular.
+    """Return the bytes of a file.
 
-    Pipes and devices are not opened, because reading them may never end.
+    Pipes and devices are not opened, because reading them may never end. Raise `OSError` if the file is missing, and
+    `ValueError` if it is not a regular file or has more than `limit` bytes.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -55,9 +56,9 @@ def read_regular_file(path: Path, limit: int) -> bytes:
 
 
 def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
-    """Yield the part files below a folder that killed writers left behind, sorted. `now` is in seconds of the epoch.
+    """Yield the part files that killed processes left behind in a folder and its subfolders, sorted.
 
-    A part file that changed within the last minute may still be in use, and is left out.
+    A part file that changed less than a minute before `now` (seconds since 1970) may still be in use, and is skipped.
     """
     for path in sorted(folder.rglob(".*.part")):
         if _is_abandoned(path, now):
@@ -65,7 +66,7 @@ def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
 
 
 def remove_abandoned_part_files(path: Path) -> None:
-    """Remove the part files that killed writers of `path` left beside it; ignore errors."""
+    """Remove the part files that killed processes left while they wrote `path`. Errors are ignored."""
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
         if _is_abandoned(part, time.time()):
@@ -83,4 +84,4 @@ def _is_abandoned(path: Path, now: float) -> bool:
 _PART_NAME = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
-"""The characters of the file's name that a part's name repeats: at 4 bytes each, they stay below the limit of 255."""
+"""A part file repeats so many characters of the file's name. At 4 bytes each they fit into the limit of 255 bytes."""

@@ -1,4 +1,4 @@
-"""Feature flags: named switches and choices that are read from environment variables at each call."""
+"""Feature flags: named switches and choices. The agent reads them from environment variables when it needs them."""
 
 import json
 import re
@@ -11,16 +11,16 @@ from typing import Any
 from flag_harness.errors import FlagError
 
 TRUE_VALUES = frozenset({"true", "t", "yes", "y", "1"})
-"""The values that turn a flag on, in any case; all others turn it off."""
+"""The texts that turn a flag on, in upper or lower case. All others turn it off."""
 
 OFF = "off"
 """The id of the combination in which every flag is at its default."""
 
 NO_PREFIX = "no-"
-"""What stands before the name of a flag in an id if the flag is on by default and switched off."""
+"""The prefix of a flag's name in a combination id that switches off a flag which is on by default."""
 
 MAX_LABEL = 40
-"""The longest label of a value."""
+"""The most characters of a label, the short text for a value in ids."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
@@ -29,7 +29,7 @@ _VARIABLE = re.compile(r"[^\s=\0]+")
 
 
 def value_text(value: object) -> str:
-    """Return a TOML value as the text of an environment variable: JSON for lists and tables.
+    """Return the text that an environment variable has for a TOML value; lists and tables become JSON.
 
     >>> value_text(True), value_text(0.5), value_text("haiku"), value_text([1, 2])
     ('true', '0.5', 'haiku', '[1, 2]')
@@ -42,7 +42,7 @@ def value_text(value: object) -> str:
 
 
 def value_label(value: object) -> str:
-    """Return a shell-safe text for a value: its text with `-` in place of all but letters, digits, `_`, `.` and `-`.
+    """Return a shell-safe label: characters other than letters, digits, `_`, `.` and `-` become `-`.
 
     >>> value_label("claude-haiku-4-5"), value_label("a b"), value_label([1, 2])
     ('claude-haiku-4-5', 'a-b', '1-2')
@@ -51,7 +51,7 @@ def value_label(value: object) -> str:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the known name nearest to `name`, and all known names."""
+    """Return the end of an error message: the known name nearest to `name`, then all known names."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.0)
     return f"the nearest is {near[0]!r}; known: {', '.join(names)}" if near else "none is declared"
@@ -64,14 +64,14 @@ class Flag:
     Attributes:
         name: the name in marks, ids and reports.
         env: the environment variable.
-        requires: what must hold if this flag is on: names of flags that are on, or `name=value`.
-        on: the value of the variable that turns a boolean flag on; None if the variable is unset then.
-        off: the value that turns it off; None if the variable is unset then.
+        requires: conditions that must hold if this flag is on: names of flags that are on, or `name=value`.
+        on: the text of the variable that turns a boolean flag on; None if the variable is then unset.
+        off: the text of the variable that turns a boolean flag off; None if the variable is then unset.
         default: the value that the agent uses if the variable is unset.
-        excludes: what must not hold if this flag is on, spelled as in `requires`.
-        values: what the flag can be. A flag with other values than False and True is on if it is not at its default.
+        excludes: conditions that must not hold if this flag is on, written as in `requires`.
+        values: all values of the flag. If they are not just False and True, the flag is on unless it has its default.
         labels: a short, shell-safe text for each value, as in the id `model=haiku`; made from the values by default.
-        group: the names of flags, this one among them, of which exactly one is on.
+        group: the names of flags, this one included, of which exactly one is on.
     """
 
     name: str
@@ -94,28 +94,29 @@ class Flag:
 
     @property
     def is_boolean(self) -> bool:
-        """Whether the flag is a switch."""
+        """Whether the flag has no other values than True and False."""
         return all(isinstance(value, bool) for value in self.values)
 
     def variable_text(self, value: object) -> str | None:
-        """Return what the variable holds if the flag has this value; None if it is unset then."""
+        """Return the text of the variable if the flag has this value, or None if the variable is then unset."""
         if isinstance(value, bool):
             text = self.on if value else self.off
             return text if text is not None or self.is_boolean else value_text(value)
         return value_text(value)
 
     def is_enabled(self, environ: Mapping[str, str]) -> bool:
-        """Return whether the environment turns the flag on. `on` and `off` count as written, else `true`, `1`, ...
+        """Return whether the environment turns the flag on.
 
-        An unset or empty variable leaves the flag at its default.
+        The texts `on` and `off` are compared exactly. Any other text turns the flag on if it is in `TRUE_VALUES`. If
+        the variable is unset or empty, the flag has its default.
         """
         value = self.read_value(environ)
         return value if isinstance(value, bool) else value != self.default
 
     def read_value(self, environ: Mapping[str, str]) -> Any:
-        """Return the value that the environment gives the flag; its default if the variable is unset or empty.
+        """Return the flag's value in this environment, or its default if the variable is unset or empty.
 
-        Raise `FlagError` if the flag has no such value.
+        Raise `FlagError` if the variable holds no value of the flag.
         """
         text = environ.get(self.env, "").strip()
         if not text:
@@ -133,11 +134,11 @@ STREAMING = Flag("streaming", "ENABLE_STREAMING")
 PROMPT_CACHE = Flag("prompt_cache", "ENABLE_PROMPT_CACHE")
 EXTENDED_OUTPUT = Flag("extended_output", "ENABLE_EXTENDED_OUTPUT")
 SHIPPED = (STREAMING, PROMPT_CACHE, EXTENDED_OUTPUT)
-"""The flags that a project has if it declares none, in their declared order: those of the reference agent."""
+"""The flags of the reference agent, in order. A project that declares no flags has these."""
 
 
 def combination_id(names: Iterable[str]) -> str:
-    """Return the id of the combination in which the flags of these names are on, in declared order.
+    """Return the id of the combination in which these flags are on. `names` must be in declared order.
 
     >>> combination_id(["streaming", "prompt_cache"])
     'streaming+prompt_cache'
@@ -146,7 +147,7 @@ def combination_id(names: Iterable[str]) -> str:
 
 
 def check_flags(flags: Sequence[Flag]) -> None:
-    """Raise `FlagError` if the ids of these flags' combinations would be ambiguous.
+    """Raise `FlagError` if the ids of combinations of these flags would be ambiguous.
 
     A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a variable.
     """
@@ -175,7 +176,7 @@ def check_flags(flags: Sequence[Flag]) -> None:
 
 
 def _check_values(flag: Flag) -> None:
-    """Raise `FlagError` if two values of a flag have the same text or label, or a label is invalid."""
+    """Raise `FlagError` if a label is invalid, or if two values of the flag have the same text or label."""
     if len(flag.values) < 2:
         raise FlagError(f"flag {flag.name!r} has fewer than two values; list at least two, its default among them")
     if len(flag.labels) != len(flag.values):

@@ -1,4 +1,4 @@
-"""Import what a project names in its configuration as `module:attribute`."""
+"""Imports of objects that a project names in its configuration as `module:attribute`."""
 
 import importlib
 import sys
@@ -11,9 +11,10 @@ from flag_harness.errors import ConfigError
 
 
 def import_attribute(name: str, noun: str, example: str, folder: Path | None = None) -> Any:
-    """Import `module:attribute`, also from `folder`. Raise `ConfigError` naming what cannot be found.
+    """Import the object that `name` refers to as `module:attribute`, also from modules in `folder`.
 
-    Errors call the name a `noun`, and show `example` if it is misspelled.
+    Raise `ConfigError` naming the part that cannot be found. Error messages call the object a `noun`, and show
+    `example` if `name` is malformed.
     """
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -39,7 +40,7 @@ def _import_module(name: str, noun: str, module: str) -> Any:
 
 @contextmanager
 def _import_path(folder: Path | None) -> Iterator[None]:
-    """Let modules of a folder be imported; installed commands do not look in the current directory."""
+    """Add a folder to the import path. Installed commands do not look in the current directory."""
     if folder is None or str(folder) in sys.path:
         yield
         return

@@ -1,7 +1,7 @@
-"""The owner of the running code: the test, or the fixture of a wider scope, that started it.
+"""The owner of the running code: the test or fixture that started it.
 
-`current_owner()` is the one answer to "whose code is this?". It is a context variable, so tasks inherit it when they
-are created. Threads and pool jobs get it from `transports.interception.submitted_work` when they are submitted.
+Use `current_owner()` to find out whose code is running. The owner is a context variable, so a task inherits it when it
+is created. Threads and pool jobs get it from `transports.interception.submitted_work` when they are submitted.
 """
 
 import threading
@@ -16,9 +16,9 @@ class SubmittedWork:
     """A thread, a pool job or a task that an owner has started.
 
     Attributes:
-        description: what a message calls it.
-        is_running: returns False once it is done.
-        delays_exit: True if the interpreter waits for it at exit.
+        description: the name of the work in messages.
+        is_running: a function that returns False once the work is done.
+        delays_exit: True if the interpreter waits for the work before it exits.
     """
 
     description: str
@@ -27,41 +27,41 @@ class SubmittedWork:
 
 
 class Owner:
-    """A test or a fixture, whose code sends requests.
+    """A test or a fixture whose code sends requests.
 
     Attributes:
         name: the node id of a test, or the name of a fixture with its scope.
-        is_shared: True for a fixture of a wider scope than one test: the threads that it keeps work for many tests.
-        is_active: True while the code of a test, or the setup or teardown of a fixture, runs.
-        has_ended: True after the teardown: whatever the owner sends from now on is late.
+        is_shared: True for a fixture that several tests share. The threads that it keeps work for all of them.
+        is_active: True while the code of the test, or the setup or teardown of the fixture, runs.
+        has_ended: True after the teardown. Requests that the owner sends from then on are late.
     """
 
     def __init__(self, name: str, *, is_shared: bool = False) -> None:
         self.name, self.is_shared = name, is_shared
         self.is_active, self.has_ended = True, False
         self.jobs = Owner(name) if is_shared else self
-        """The owner of jobs and timers. Those of a fixture are its own, even while a test runs."""
+        """The owner of pool jobs and timers. For a shared fixture it is a separate owner, even while a test runs."""
         self._work: dict[object, SubmittedWork] = {}
         self._lock = threading.Lock()
 
     def end(self) -> None:
-        """Mark the owner as ended: what it sends from now on is late."""
+        """Mark the owner as ended. Requests that it sends from now on are late."""
         self.is_active = False
         self.has_ended = self.jobs.has_ended = True
 
     def add_work(self, key: object, work: SubmittedWork) -> None:
-        """Register work under a key, such as the thread itself."""
+        """Register work that has been started, under a key such as the thread object."""
         with self._lock:
             self._work[key] = work
 
     def remove_work(self, key: object) -> None:
-        """Remove work that is done."""
+        """Remove the work with this key, because it is done."""
         with self._lock:
             self._work.pop(key, None)
 
     @property
     def running_work(self) -> list[SubmittedWork]:
-        """The threads, pool jobs and tasks that still run."""
+        """The threads, pool jobs and tasks of the owner that are still running."""
         with self._lock:
             running = [work for work in self._work.values() if work.is_running()]
         return running if self.jobs is self else [*running, *self.jobs.running_work]
@@ -77,7 +77,7 @@ def current_owner() -> Owner | None:
 
 @contextmanager
 def run_as(owner: Owner | None) -> Iterator[None]:
-    """Make `owner` the owner of the code in the context, and of the tasks that it creates."""
+    """Make `owner` the owner of the code inside the `with` block, and of the tasks that it creates."""
     token = _OWNER.set(owner)
     try:
         yield
@@ -86,5 +86,5 @@ def run_as(owner: Owner | None) -> Iterator[None]:
 
 
 def set_owner(owner: Owner | None) -> None:
-    """Make `owner` the owner of what runs in this thread from now on."""
+    """Make `owner` the owner of all code that this thread runs from now on."""
     _OWNER.set(owner)

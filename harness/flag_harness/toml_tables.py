@@ -1,4 +1,4 @@
-"""Convert TOML tables to msgspec structs, with errors that name the key, its value, and the nearest key or word."""
+"""Conversion of TOML tables to msgspec structs. Errors name the key, its value, and the nearest valid key or word."""
 
 import difflib
 import re
@@ -28,7 +28,7 @@ AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
 
 
 def parse_toml(text: str, source: object) -> dict[str, Any]:
-    """Parse TOML. Raise `ConfigError` naming the source and the line."""
+    """Parse TOML text. Raise `ConfigError` naming `source` and the line if it is invalid."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -36,9 +36,10 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
 
 
 def find_line(text: str, message: str) -> int:
-    """Return the line of the key that a message is about: `[tool.x] key = 5 must be a string`.
+    """Return the number of the line that an error message is about, or 1 if it is not found.
 
-    The key is the deepest one below the table that the message names.
+    The message names a table and its keys, as in `[tool.x] key = 5 must be a string`. The line is that of the most
+    deeply nested key.
     """
     lines = _line_numbers(text)
     table, _, words = message.partition("]")
@@ -51,7 +52,7 @@ def find_line(text: str, message: str) -> int:
 
 
 def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line, from 1, on which each table and key begins."""
+    """Return the line number, counted from 1, at which each table and key begins."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -71,9 +72,10 @@ def _split_key(key: str) -> tuple[str, ...]:
 
 
 def convert_table(table: Any, kind: type[T], where: str) -> T:
-    """Convert a table to a struct whose types say in a `msgspec.Meta(description=...)` what a value must be.
+    """Convert a table to a struct.
 
-    Raise `ConfigError`, which begins with `where`, for an unknown or missing key, or a wrong value.
+    The types of the struct's fields say what a value must be, in `msgspec.Meta(description=...)`. Raise `ConfigError`
+    for an unknown key, a missing key or a wrong value; its message begins with `where`.
     """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table, not {table!r}")
@@ -85,7 +87,7 @@ def convert_table(table: Any, kind: type[T], where: str) -> T:
 
 
 def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
-    """Raise `ConfigError` with the nearest known name if one of `names` is unknown."""
+    """Raise `ConfigError` with the nearest known name if one of `names` is not in `known`."""
     choices = list(known)
     for name in names:
         if name not in choices:
@@ -95,7 +97,7 @@ def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: 
 
 
 def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
-    """Return what is wrong with a table: the key, its value, and what it must be."""
+    """Return an error message about a table: the key, its value, and what the value must be."""
     if missing := _MISSING.match(error):
         return f"lacks {missing['key']}, which must be {_type_description(_type_at(kind, [(missing['key'], '')]))}"
     found = _PATH.search(error)
@@ -111,7 +113,10 @@ def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
 
 
 def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
-    """Return the type at the end of a path into a type; each step is the name of a field, or an index."""
+    """Return the type of the value at a path inside a type.
+
+    Each step of the path is a pair: the name of a field and an empty string, or an empty string and an index.
+    """
     for name, index in steps:
         hint = _without_optional(hint)
         if name:
@@ -123,14 +128,14 @@ def _type_at(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
 
 
 def _without_optional(hint: Any) -> Any:
-    """Return a type without `Annotated` and `| None`."""
+    """Return a type hint without its `Annotated` and without `| None`."""
     while get_origin(hint) is Annotated or type(None) in get_args(hint):
         hint = next(member for member in get_args(hint) if member is not type(None))
     return hint
 
 
 def _type_description(hint: Any) -> str:
-    """Return in words what a value of this type must be, or an empty string if the type does not say."""
+    """Return a description of the values that a type hint allows, or an empty string if it has none."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     if get_origin(hint) is not Annotated:

@@ -14,16 +14,16 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 
 @cache
 def shipped_models() -> ModelTable:
-    """Return the table of this package; it is read once, when it is first needed."""
+    """Return the table of models that this package ships. The file is read once, on the first call."""
     text = resources.files("flag_harness.models").joinpath("models.toml").read_text(encoding="utf-8")
     return parse_model_table(text, "models.toml")
 
 
 @cache
 def shipped_model(model_id: str) -> Model:
-    """Return the model with this id from the shipped table; see `ModelTable.find`.
+    """Return the model with this id from the shipped table, or cautious defaults if it is not there.
 
-    Log a warning, once in a process, if the table does not have it.
+    A warning is logged for an unknown id, once in a process.
     """
     model = shipped_models().find(model_id)
     if not model.known:
@@ -40,10 +40,10 @@ def shipped_model(model_id: str) -> Model:
 
 
 def effort_for(model: Model, budget: int) -> str | None:
-    """Return the effort that stands for a thinking budget in tokens, or None if the model takes no effort.
+    """Return the effort level for a thinking budget in tokens, or None if the model takes no effort.
 
     The API has no such mapping; this one is the project's (`budget_efforts` in the table). If the model lacks the
-    level, the next lower one that it has is used.
+    level, the next lower level that it supports is used.
     """
     wanted = next((effort for effort, limit in shipped_models().budget_efforts if budget <= limit), EFFORTS[-1])
     not_above = EFFORTS[: EFFORTS.index(wanted) + 1]
@@ -51,9 +51,10 @@ def effort_for(model: Model, budget: int) -> str | None:
 
 
 def thinking_parameters(model: Model, budget: int) -> dict[str, Any]:
-    """Return the request fields that ask `model` to think for about `budget` tokens; empty if it cannot be asked.
+    """Return the request fields that ask `model` to think for about `budget` tokens, or an empty dict.
 
-    Adaptive thinking is used if the model takes it (budgets are deprecated on models that take both), else the budget.
+    It is empty if the model cannot be asked to think. Adaptive thinking is preferred, because budgets are deprecated on
+    models that support both.
     """
     if "adaptive" in model.thinking:
         effort = effort_for(model, budget)

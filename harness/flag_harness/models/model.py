@@ -1,4 +1,4 @@
-"""A model's figures, and what an answer costs."""
+"""The figures of a model, and what an answer costs."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ _DATED = re.compile(r"-\d{8}$")
 
 @dataclass(frozen=True, slots=True)
 class SourcedFigure:
-    """One figure of the table: its name (`prices[0].input`), its value, its source, and the day it was read there."""
+    """One figure of the table of models: its name, such as `prices[0].input`, its value and its source.
+
+    `read` is the day on which the value was read at the source.
+    """
 
     name: str
     value: Any
@@ -23,9 +26,10 @@ class SourcedFigure:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """List prices in US dollars per million tokens, for prompts of up to `up_to` tokens (`None`: of any length).
+    """List prices in US dollars per million tokens.
 
-    The length of a prompt is `Usage.total_input`. A price is `None` if no source states it.
+    They hold for prompts of up to `up_to` tokens (`Usage.total_input`), or of any length if it is None. A price is None
+    if no source states it.
     """
 
     input: float | None = None
@@ -38,7 +42,7 @@ class Prices:
     def cost(self, usage: Usage) -> float | None:
         """Return the cost in US dollars, or None if `usage` has tokens whose price is unknown.
 
-        Tokens that were written to the cache without a lifetime have the price of the default, five minutes.
+        Tokens written to the cache count at the five-minute price unless `usage` says that they are kept for an hour.
         """
         written_5m = max(usage.cache_creation_input_tokens - usage.cache_creation_1h, usage.cache_creation_5m)
         parts = (
@@ -58,12 +62,13 @@ class Model:
     """What one model accepts and costs. Counts are tokens.
 
     Attributes:
-        known: false if the id is not in the table, so that the cautious defaults are used.
-        thinking: the accepted kinds of the request's `thinking`.
-        thinks_by_default: whether the model thinks if a request has no `thinking`.
-        efforts: the accepted values of `output_config.effort`; empty if it is refused or unknown.
-        retires: the announced end. `retires_not_before` only promises that there is none earlier.
-        figures: every figure with its source and the day it was read; cautious defaults say that they are.
+        known: False if the table does not have the id, so that this object holds cautious defaults.
+        thinking: the accepted values of `thinking.type` in a request.
+        thinks_by_default: True if the model thinks when a request has no `thinking`.
+        efforts: the accepted values of `output_config.effort`; empty if the field is refused or unknown.
+        retires: the announced day of retirement, if there is one.
+        retires_not_before: a day before which the model will not be retired, if one was promised.
+        figures: every figure with its source and the day it was read. Sources of cautious defaults say so.
     """
 
     id: str
@@ -83,18 +88,19 @@ class Model:
 
     @property
     def is_adaptive_only(self) -> bool:
-        """Whether the model thinks adaptively and takes no budget, as models from 4.7 on do."""
+        """Whether the model supports adaptive thinking but no thinking budget, as models from 4.7 on do."""
         return "adaptive" in self.thinking and "enabled" not in self.thinking
 
     @property
     def always_thinks(self) -> bool:
-        """Whether no request can keep the model from thinking."""
+        """Whether no request can turn the model's thinking off."""
         return self.thinks_by_default and not self.thinking & {"disabled", "between_tools"}
 
     def cost(self, usage: Usage) -> float | None:
-        """Return the list price in US dollars of one answer, or None if a price that it needs is unknown.
+        """Return the list price of one answer in US dollars, or None if a price that it needs is unknown.
 
-        Longer prompts cost more on some models, so add up costs, not usages.
+        Some models charge more for long prompts. So compute the cost of each answer and add the costs up; do not add up
+        usages first.
         """
         for band in self.prices:
             if band.up_to is None or usage.total_input <= band.up_to:
@@ -104,7 +110,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """A table of models by id, the defaults for other ids, and the effort for each thinking budget up to a limit."""
+    """A table of models by id.
+
+    Attributes:
+        read: the day on which the table was last compared with its sources.
+        models: the models by id.
+        defaults: cautious values for unknown ids.
+        budget_efforts: pairs of an effort level and the largest thinking budget that it stands for.
+    """
 
     read: date
     models: Mapping[str, Model]
@@ -112,7 +125,10 @@ class ModelTable:
     budget_efforts: tuple[tuple[str, int], ...]
 
     def find(self, model_id: str) -> Model:
-        """Return the model with this id or alias, or with this id and a date (`-YYYYMMDD`), else the defaults."""
+        """Return the model with this id or alias, or the defaults if the table does not have it.
+
+        A date at the end of an id (`-YYYYMMDD`) is ignored.
+        """
         for model in self.models.values():
             if model_id == model.id or model_id in model.aliases:
                 return model

@@ -1,4 +1,4 @@
-"""Read a table of models: TOML in which every figure has a source, `[value, "name of a source"]`."""
+"""Read a table of models from TOML. Each figure in it is a pair: `[value, "name of its source"]`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -71,9 +71,9 @@ class _PriceEntry(msgspec.Struct):
 
 
 def parse_model_table(text: str, source: str) -> ModelTable:
-    """Parse a table of models from TOML; `source` is named in errors.
+    """Parse a table of models from TOML. `source` is the file name that errors show.
 
-    Raise `ConfigError` naming the key, and the nearest key or word, if the table is invalid.
+    Raise `ConfigError` if the table is invalid; it names the key, and the nearest valid key or word.
     """
     document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
     entries = {
@@ -90,13 +90,13 @@ def parse_model_table(text: str, source: str) -> ModelTable:
 
 @dataclass(frozen=True, slots=True)
 class _ModelReader:
-    """Reads the models of one table, with its sources by name."""
+    """Reads the models of one table. `sources` holds the sources of its figures by name."""
 
     file: str
     sources: Mapping[str, _Source]
 
     def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
-        """Read one model; `base` has the figures that the table leaves out."""
+        """Read one model. Figures that its table leaves out come from `base`."""
         entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
         own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
         own = self.read_figures(own_keys, _ModelEntry, where)
@@ -120,7 +120,7 @@ class _ModelReader:
     def read_figures(
         self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
     ) -> tuple[SourcedFigure, ...]:
-        """Read the figures of a table in its order, each with its source."""
+        """Return the figures of a table in their order, each with its source."""
         entry = convert_table(table, kind, f"{self.file}: {where}")
         return tuple(self._read_figure(name, *getattr(entry, name)) for name in table)
 

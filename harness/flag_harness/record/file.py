@@ -1,4 +1,4 @@
-"""Files of run records: JSON lines, a header first, then one row for each test and combination."""
+"""Files of run records. Each is JSON lines: first a header, then one row for each test and combination."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ _row_decoder = msgspec.json.Decoder(RunRow)
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run: its header, its rows in the order of test, combination and repetition, and what could not be read.
+    """One run: its header, and one row for each test, combination and repetition, sorted by these three.
 
-    `problem` is empty, or says that the last line is torn because the run was killed while it wrote.
+    `problem` is empty unless the last line is incomplete because the run was killed while writing it.
     """
 
     header: RunHeader
@@ -30,28 +30,31 @@ class RunRecord:
 
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
-    """Return the bytes of a record: equal runs have equal bytes, whatever the order of their rows was."""
+    """Encode a record as JSON lines. The rows are sorted, so equal runs are encoded as equal bytes."""
     lines = [_encoder.encode(header), *(_encoder.encode(row) for row in sorted(rows, key=_sort_key))]
     return b"".join(line + b"\n" for line in lines)
 
 
 def start_record(path: Path, header: RunHeader) -> None:
-    """Begin a record with its header, in place of the file that may be there. Raise `OSError` if that fails."""
+    """Start a record file by writing its header. An existing file is replaced.
+
+    Raise `OSError` if the file cannot be written.
+    """
     write_atomically(path, encode_record(header, ()))
 
 
 def append_row(path: Path, row: RunRow) -> None:
-    """Append a row, so that a run that is killed leaves the rows of the tests that ended before."""
+    """Append a row to a record file at once, so that finished tests are kept if the run is killed later."""
     with path.open("ab") as file:
         file.write(_encoder.encode(row) + b"\n")
 
 
 def load_record(path: Path) -> RunRecord:
-    """Return the record in a file.
+    """Load a run record from a file.
 
-    If a test has several rows, as one whose teardown failed after its call, the last one counts. A torn last line is
-    left out and named in `problem`. Raise `RecordError` if the file cannot be read, is not a
-    record, was written by a later format, or has any other line that is not a row.
+    A test has two rows if its teardown failed after its call; the last one is kept. An incomplete last line is skipped
+    and named in `problem`. Raise `RecordError` if the file cannot be read, is not a record, was written in a later
+    format, or has another line that is not a row.
     """
     try:
         data = read_regular_file(path, _MAX_BYTES)
@@ -66,7 +69,7 @@ def load_record(path: Path) -> RunRecord:
 
 
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
-    """Return the record that one run of all the shards' tests would have written.
+    """Merge the records of shards (parts of one test run) into the record of a single run.
 
     A test that several shards ran keeps all its rows, numbered as repetitions. Raise `RecordError` if there is no
     record, or if the shards ran different code: another commit, package or flags.

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 FORMAT = 1
-"""The version of the format. It grows if a reader of this version would misread a file; new keys do not change it."""
+"""The version of the file format. It grows if older readers would misread a file; new keys alone do not change it."""
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a run as a whole.
+    """What is known about a run as a whole.
 
     Attributes:
         flag_harness_record: the version of the format, `FORMAT`. This key marks the first line of a record.
@@ -17,12 +17,12 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         sdk: the version of the package `anthropic`, or an empty string if it is not installed.
         python: the version of Python, such as `3.12.1`.
         started_at: when the run began, in ISO 8601.
-        seconds: how long it took; 0 if it was killed before its end.
+        seconds: how long the run took; 0 if it was killed before its end.
         commit: the commit that git has checked out, or an empty string.
         is_dirty: True if tracked files differ from that commit.
         options: the options of the command line that concern the harness, without secrets.
-        flags: the declared flags by name: for each one its source, its values and its default.
-        files: SHA-256 of the project's files that the run imported or read, by path relative to pytest's root.
+        flags: the declared flags by name, each with its source, its values and its default.
+        files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
         shards: the number of runs that were merged into this record.
     """
 

@@ -1,4 +1,4 @@
-"""The rows of the run record: one for each test and combination. A row holds figures and hashes, but no content."""
+"""The rows of a run record, one for each test and combination. A row holds figures and hashes, but no content."""
 
 import hashlib
 from typing import Any, Literal, TypeAlias
@@ -11,7 +11,7 @@ Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed"
 Phase: TypeAlias = Literal["setup", "call", "teardown"]
 
 HASH_KEY = b"flag-harness run record"
-"""The default key of `body_hash`. It keeps the hashes apart from plain ones; it is no secret."""
+"""The default key of `body_hash`. It is not secret; it only makes these hashes differ from plain BLAKE2 hashes."""
 _DIGEST_BYTES = 16
 
 
@@ -19,10 +19,10 @@ class RequestRecord(msgspec.Struct, frozen=True):
     """One request of a test.
 
     Attributes:
-        method: `POST`.
-        path: the path and query as a cassette keeps them: without a host, and without what the filters remove.
+        method: the HTTP method, such as `POST`.
+        path: the path and query as in a cassette: without the host, and without what filters remove.
         status: the HTTP status, or None if the connection broke before the answer began.
-        body_hash: `body_hash` of the canonical body. Equal bodies have equal hashes.
+        body_hash: the result of `body_hash` for the canonical JSON body. Equal bodies have equal hashes.
         model: the model that the request names, or an empty string.
         stop_reason: the stop reason of the answer, or None if it has none.
         usage: the tokens that the answer reports, or None.
@@ -48,13 +48,13 @@ class RequestRecord(msgspec.Struct, frozen=True):
 
 
 class LogCount(msgspec.Struct, frozen=True):
-    """Warnings or errors that the code under test logged: how often one message came.
+    """A warning or error that the code under test logged, and how often.
 
     Attributes:
         level: `WARNING`, `ERROR` or `CRITICAL`.
         logger: the name of the logger.
         message: the message before its arguments are filled in, without secrets and at most 200 characters long.
-        count: how many records had it.
+        count: how many times it was logged.
     """
 
     level: str
@@ -72,7 +72,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         outcome: how pytest counts the test; `inconclusive` is used by `--harness-verify`.
         phase: the phase that decided the outcome.
         requests: the requests in the order in which they were sent, retries included.
-        errors: the number of requests without a complete answer of status 200.
+        errors: the number of requests that did not get a complete answer with status 200.
         usage: the tokens of all answers that state their usage.
         cost: US dollars at list price, or None if the price of a model is unknown.
         first_token: seconds from the first request to the first content delta, or None if nothing was streamed.
@@ -80,14 +80,14 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         cassette: the path of the cassette, relative to pytest's root directory, or None if the test has none.
         recorded_from: the upstream that the played cassette was recorded from, or None if nothing was played.
         recorded_at: the time of that recording in ISO 8601, or None.
-        rebased: True if requests of that cassette were rewritten after it was recorded.
+        rebased: True if `rebase` rewrote requests of that cassette after it was recorded.
         answered_by: the upstream that answered in this run, or None if a cassette did.
         faults: the faults that fired, spelled as on the command line.
         values: the value of each flag of the test, by name.
-        repetition: counts runs of the same test and combination from 0.
+        repetition: the number of this run among those of the same test and combination, counted from 0.
         reason: why the test failed or was skipped: the first line of the error, without secrets; empty if it passed.
         place: the file and line of the error, such as `tests/test_agent.py:12`, or empty.
-        excluded_from_effects: why the run is not compared to others, as the test said; empty if it is.
+        excluded_from_effects: the test's reason for not comparing this run to others; empty if it may be compared.
         budget: the limits of the test by name: US dollars, requests, tokens, seconds.
         logs: the warnings and errors that the code under test logged, most frequent first.
     """
@@ -117,23 +117,23 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogCount, ...] = ()
 
     def to_builtins(self) -> dict[str, Any]:
-        """Return the row as dictionaries, lists, strings and numbers, which JSON and pytest-xdist can carry."""
+        """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""
         row: dict[str, Any] = msgspec.to_builtins(self)
         return row
 
 
 def row_from_builtins(value: Any) -> RunRow:
-    """Return the row that `RunRow.to_builtins` wrote.
+    """Convert the result of `RunRow.to_builtins` back to a row.
 
-    Keys that this version does not know are ignored. Raises `msgspec.ValidationError` if a value has the wrong type.
+    Keys that this version does not know are ignored. Raise `msgspec.ValidationError` if a value has the wrong type.
     """
     return msgspec.convert(value, RunRow)
 
 
 def body_hash(canonical_body: bytes, key: bytes = HASH_KEY) -> str:
-    """Return a keyed hash of a body as 32 hexadecimal digits.
+    """Return a keyed hash of a request body as 32 hexadecimal digits.
 
-    Rows can be compared by it, and it does not reveal the body to somebody who cannot guess the whole of it. Pass a
-    secret `key` to prevent even that; only hashes with the same key can be compared.
+    The hash shows whether two bodies are equal, but reveals a body only to somebody who can guess all of it. Pass a
+    secret `key` to prevent that too; only hashes with the same key can be compared.
     """
     return hashlib.blake2b(canonical_body, digest_size=_DIGEST_BYTES, key=key).hexdigest()

@@ -1,1 +1,1 @@
-"""Views of the run record. They return lines or text; the plugin and the commands print them."""
+"""Views of a run record, as lines of text. The plugin and the commands print them."""

@@ -1,4 +1,4 @@
-"""The metrics of a run: what each flag changes in latency, tokens, cost and errors, and which tests pass under it."""
+"""The metrics of a run: what each flag changes in time, tokens, cost and errors, and how many runs pass."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +12,11 @@ PAGES = {
     "tokens and cost": ("input tokens", "output tokens", "cached tokens", "cost"),
     "errors": ("errors",),
 }
-"""The figures under each of the plan's success metrics; the last metric, compatibility, counts tests that pass."""
+"""The figures that are shown under the title of each metric. The metric "compatibility" counts passed runs instead."""
 
 
 def metric_lines(record: RunRecord) -> Iterator[str]:
-    """Yield the page of metrics."""
+    """Yield the report of metrics, line by line."""
     effects = figure_effects(record.rows, flag_defaults(record))
     alone = [effect for effect in effects if len(effect.settings) == 1]
     together = [effect for effect in effects if len(effect.settings) == 2 and effect.can_be_told]
@@ -44,12 +44,12 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 
 
 def flag_defaults(record: RunRecord) -> dict[str, Any]:
-    """Return the default of each flag of the record's header."""
+    """Return the default value of each flag that the record's header lists."""
     return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
 
 
 def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
-    """Return for each combination how many of its runs passed, and how many there were, skipped ones left out."""
+    """Return for each combination its id, how many of its runs passed, and how many passed or failed."""
     counts: dict[str, tuple[int, int]] = {}
     for row in record.rows:
         if row.outcome in ("passed", "xpassed", "failed"):
@@ -59,7 +59,7 @@ def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:
 
 
 def effect_values(effect: FigureEffect) -> dict[str, Any]:
-    """Return an effect as plain values, for JSON."""
+    """Return an effect as a dictionary that can be encoded as JSON."""
     return {
         "flags": dict(effect.settings),
         "figure": effect.figure.name,
@@ -74,7 +74,7 @@ def effect_values(effect: FigureEffect) -> dict[str, Any]:
 
 
 def _left_aligned_lines(rows: list[tuple[str, str, str]]) -> Iterator[str]:
-    """Yield indented lines whose columns are aligned to the left."""
+    """Yield one indented line for each row, with its columns aligned to the left."""
     widths = [max(len(row[index]) for row in rows) for index in range(2)]
     for first, second, third in rows:
         yield f"  {first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip()

@@ -17,10 +17,10 @@ HEADINGS = ("combination", "cases", "requests", "errors", "input", "output", "ca
 
 
 def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = False) -> Iterator[str]:
-    """Yield a table for the tests that ran under several combinations, a line for all others, and notes.
+    """Yield the summary of a run: tables of sums by combination, one line for all other tests, and notes.
 
-    Sums stand side by side only if they are of the same tests: tests that ran under the same combinations share a
-    table. No table is shown if `is_quiet`.
+    Each table holds tests that ran under the same combinations, so that its sums can be compared. Tests that ran under
+    one combination only share the line. No table is shown if `is_quiet`.
     """
     others: list[RunRow] = []
     for combinations, members in _group_tests_by_combinations(rows):
@@ -41,7 +41,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
 
 
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
-    """Yield the errors that the code under test logged, the most frequent first, and how many warnings there were."""
+    """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
     errors: Counter[tuple[str, str, str]] = Counter()
     tests: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:
@@ -71,7 +71,10 @@ def _count_text(number: int, noun: str) -> str:
 
 
 def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":
-    """Return the rows of tests that ran under the same combinations together, the most combinations first."""
+    """Group the rows of tests that ran under the same combinations, largest sets of combinations first.
+
+    All tests that ran under one combination form a single group.
+    """
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         tests.setdefault(name_of_test(row.case, row.combination), []).append(row)
@@ -83,7 +86,7 @@ def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[
 
 
 def _totals_line(rows: "Sequence[RunRow]") -> str:
-    """Return one line with the sums of tests that ran under one combination each."""
+    """Return one line with the sums over all tests that ran under a single combination."""
     (_, outcomes, requests, errors, tokens_in, tokens_out, _, _, cost) = _table_row("", rows)
     plural = "s" if len(rows) != 1 else ""
     return (
@@ -93,7 +96,7 @@ def _totals_line(rows: "Sequence[RunRow]") -> str:
 
 
 def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
-    """Return the rows of each combination, those with the fewest flags first."""
+    """Return each combination id with its rows. Combinations with the fewest flags come first."""
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.combination, []).append(row)
@@ -101,7 +104,7 @@ def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunR
 
 
 def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
-    """Return a line with the sources of the answers and the age of the oldest recording."""
+    """Return a line that counts where the answers came from and gives the age of the oldest recording."""
     played = Counter(row.recorded_from for row in rows)
     answered = Counter(row.answered_by for row in rows)
     parts = [f"{played['simulator']} simulated, {played['live']} live"]
@@ -116,7 +119,7 @@ def recordings_line(rows: "Sequence[RunRow]", now: datetime) -> str:
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield lines with aligned columns: the first to the left, the others to the right."""
+    """Yield one line for each row. The first column is aligned to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         right = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))

@@ -1,1 +1,1 @@
-"""What goes over the wire, as values: requests, timed responses, server-sent events, messages, JSON."""
+"""HTTP traffic as values: requests, timed responses, server-sent events, messages and JSON."""

@@ -1,7 +1,8 @@
-"""AWS event streams (`application/vnd.amazon.eventstream`), in which Bedrock sends the events of the Messages API.
+"""AWS event streams (`application/vnd.amazon.eventstream`): the format in which Bedrock streams the API's events.
 
-A frame is: total length, header length, checksum of both; headers; payload; checksum of all. A `chunk` frame holds one
-event as base64 in JSON; an `exception` frame holds an error.
+A stream consists of frames. A frame has: its length, the length of its headers, a checksum of both; the headers; the
+payload; a checksum of the whole. The payload of a `chunk` frame is JSON with one event as base64; that of an
+`exception` frame is an error.
 """
 
 import base64
@@ -18,7 +19,7 @@ from flag_harness.wire.timeline import Head, header_value
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _PRELUDE, _CHECKSUM = 12, 4
 _LARGEST_FRAME = 16 * 1024 * 1024
-"""The limit of botocore."""
+"""The largest frame in bytes. Botocore has the same limit."""
 _TEXT_HEADER = 7
 _EXCEPTIONS: Mapping[str, str] = {
     "api_error": "internalServerException",
@@ -29,13 +30,13 @@ _EXCEPTIONS: Mapping[str, str] = {
     "rate_limit_error": "throttlingException",
     "timeout_error": "modelTimeoutException",
 }
-"""The exception that Bedrock sends for each type of the API's errors (the members of its `ResponseStream`)."""
+"""The exception that Bedrock sends for each error type of the API (a member of its `ResponseStream`)."""
 _OTHER_EXCEPTION = "modelStreamErrorException"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame: its bytes, its headers (text values only) and its payload."""
+    """One frame of an AWS event stream. `raw` holds all its bytes; only headers with text values are kept."""
 
     raw: bytes
     headers: Mapping[str, str]
@@ -43,7 +44,7 @@ class Frame:
 
     @property
     def event(self) -> ServerSentEvent | None:
-        """The event of the Messages API in the frame, or None if it has none. An exception becomes an `error`."""
+        """The server-sent event in the frame, or None if there is none. An exception becomes an `error` event."""
         body = decode_json_object(self.payload)
         if self.headers.get(":message-type") in ("exception", "error"):
             kind = self.headers.get(":exception-type") or self.headers.get(":error-code", "")
@@ -58,14 +59,17 @@ class Frame:
 
 
 class FrameSplitter:
-    """Splits the bytes of an event stream into frames, however they are chunked; keeps the remainder in `rest`."""
+    """Splits chunks of an AWS event stream into frames. Bytes of an incomplete frame stay in `rest`."""
 
     def __init__(self) -> None:
         self.rest = b""
         self._is_broken = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Return the frames that `data` completes. After bytes that are no frame, no more are found."""
+        """Return the frames that are complete once `data` has been added.
+
+        After bytes that cannot be a frame, no more frames are found.
+        """
         self.rest += data
         frames: list[Frame] = []
         while not self._is_broken and len(self.rest) >= _PRELUDE:
@@ -84,12 +88,12 @@ class FrameSplitter:
 
 
 def is_aws_stream(head: Head) -> bool:
-    """Return whether the head says that the body is an AWS event stream."""
+    """Return whether the response head announces an AWS event stream."""
     return header_value(head.headers, "content-type").startswith(CONTENT_TYPE)
 
 
 def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """Yield the events in a whole event stream."""
+    """Yield the server-sent events in the chunks of a complete AWS event stream."""
     splitter = FrameSplitter()
     for chunk in chunks:
         yield from (event for frame in splitter.feed(chunk) if (event := frame.event) is not None)
@@ -111,7 +115,7 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def frame_from_sse(event: bytes) -> bytes:
-    """Encode an event, given as the bytes of a server-sent event, as Bedrock would send it."""
+    """Convert the bytes of a server-sent event to the frame that Bedrock would send for it."""
     decoded = list(decode_events((event, b"\n\n")))
     if decoded and decoded[0].event == "error":
         error = decode_json_object(decoded[0].data).get("error")
@@ -125,7 +129,7 @@ def frame_from_sse(event: bytes) -> bytes:
 
 
 def encode_exception(kind: str, message: str) -> bytes:
-    """Encode an error inside a stream; `kind` is the API's type of error."""
+    """Encode an error as an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
     headers = {
         ":exception-type": _EXCEPTIONS.get(kind, _OTHER_EXCEPTION),
         ":content-type": "application/json",
@@ -135,7 +139,7 @@ def encode_exception(kind: str, message: str) -> bytes:
 
 
 def sse_from_frame(frame: Frame) -> bytes:
-    """Return the event of a frame as a server-sent event, or a ping if it has none."""
+    """Convert a frame to the bytes of a server-sent event. A frame without an event becomes a ping."""
     event = frame.event or ServerSentEvent("ping", '{"type": "ping"}')
     return encode_event(event.event, event.data)
 
@@ -146,7 +150,7 @@ def _parse_frame(raw: bytes, header_length: int) -> Frame:
 
 
 def _text_headers(data: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the headers up to the first that is not text; Bedrock sends text only."""
+    """Yield names and values of headers, up to the first value that is not text. Bedrock sends only text."""
     position = 0
     while position < len(data):
         start = position + 1 + data[position]

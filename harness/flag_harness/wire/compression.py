@@ -1,4 +1,4 @@
-"""Compressed responses: decompress them, and name the encodings that cannot be read."""
+"""Compressed responses: decompress them, and name the encodings that cannot be decompressed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -9,14 +9,14 @@ from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, 
 
 _GZIPS = frozenset({"gzip", "x-gzip", "deflate"})
 _GZIP_RATIO = 1032
-"""The most by which gzip and deflate, applied once, can shrink anything."""
+"""The largest factor by which gzip or deflate can shrink data in one pass."""
 
 
 def decompress_response(response: Response) -> Response:
-    """Return the response with every chunk decompressed, or the response itself if that is not possible.
+    """Return the response with decompressed chunks, or the response unchanged if that is not possible.
 
-    gzip and deflate are always read; br and zstd if `brotli` and `zstandard` are installed. A response that was cut
-    off is decompressed as far as it arrived. A body that becomes larger than `decompressed_limit` is not possible.
+    gzip and deflate are always supported; br and zstd need the libraries `brotli` and `zstandard`. A response that was
+    cut off is decompressed as far as it arrived. A body that would exceed `decompressed_limit` stays compressed.
     """
     encodings = _encodings(response)
     if not encodings:
@@ -30,9 +30,9 @@ def decompress_response(response: Response) -> Response:
 
 
 def unreadable_encodings(response: Response) -> str:
-    """Return the encodings that hide what a response says, or an empty string if it can be read.
+    """Return the content encodings that cannot be decompressed, or an empty string if there are none.
 
-    A text body that is not compressed, although its header says so, can be read.
+    A plain text body can be read even if its header wrongly says that it is compressed.
     """
     plain = decompress_response(response)
     if not (encodings := _encodings(plain)):
@@ -44,9 +44,9 @@ def unreadable_encodings(response: Response) -> str:
 
 
 def check_decompressed_sizes(responses: Sequence[Response]) -> None:
-    """Raise `ValueError`, with the index of the response, if the responses are too large once decompressed.
+    """Raise `ValueError` if the responses of a cassette are too large together once decompressed.
 
-    Together they may have `decompressed_limit` of their compressed bytes.
+    The limit is `decompressed_limit` of the sum of their compressed sizes. The error names the index of a response.
     """
     compressed = [number for number, response in enumerate(responses) if _encodings(response)]
     size = sum(len(body(responses[number])) for number in compressed)
@@ -68,7 +68,10 @@ def _is_gzip_once(response: Response) -> bool:
 
 
 def _decompressed_size(response: Response, limit: int) -> int:
-    """Return the size of a body once decompressed, or a size over the limit; 0 if it cannot be decompressed."""
+    """Return the size of a body once decompressed, or 0 if it cannot be decompressed.
+
+    Decompression stops above `limit`; the result is then some size over the limit.
+    """
     data = body(response)
     for encoding in reversed(_encodings(response)):
         plain = None
@@ -87,7 +90,7 @@ def _decompressed_size(response: Response, limit: int) -> int:
 
 
 def _encodings(response: Response) -> list[str]:
-    """Return the encodings of the body, in the order in which they were applied."""
+    """Return the content encodings of the body, in the order in which they were applied."""
     head = response[0] if response else None
     named = header_value(head.headers, "content-encoding") if isinstance(head, Head) else ""
     return [name for one in named.split(",") if (name := one.strip().lower()) not in ("", "identity")]
@@ -101,7 +104,10 @@ def _with_plain_data(piece: Piece, plain_chunks: Iterator[bytes]) -> Piece:
 
 
 def _decompress_chunks(encoding: str, chunks: list[bytes], is_whole: bool) -> list[bytes] | None:
-    """Decompress the chunks of one body, or return None if the encoding is unknown or the bytes are not in it."""
+    """Decompress the chunks of one body.
+
+    Return None if the encoding is unknown, or if the bytes are not in this encoding.
+    """
     limit = decompressed_limit(sum(map(len, chunks)))
     for codec in codecs(encoding):
         decompressor = Decompressor(codec, limit=limit)

@@ -1,4 +1,4 @@
-"""Decompression of gzip, deflate, br and zstd, chunk by chunk: the only implementation in the package."""
+"""Decompression of gzip, deflate, br and zstd, chunk by chunk. This is the only implementation in the package."""
 
 import importlib
 import zlib
@@ -7,25 +7,28 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
-"""The first bytes of a gzip member; deflate is its only compression method."""
+"""The first bytes of a gzip member (one compressed part of a gzip body)."""
 
 DECOMPRESSED_BYTES = 8 << 20
-"""The bytes that the bodies of a cassette can have once decompressed, however small they are when compressed."""
+"""The decompressed size that the bodies of a cassette may always have, however small they are compressed."""
 
 DECOMPRESSED_RATIO = 32
-"""Larger bodies can have this many times their compressed size, which is more than streams gain by compression."""
+"""Larger bodies may have this many times their compressed size. Real streams are compressed less than that."""
 
 _ZSTD_STEP = 1024
-"""Bytes of zstd that are expanded at once: a block of 128 KiB takes a few of them, so a bomb is noticed early."""
+"""The number of zstd bytes that are expanded at once: few, so that a decompression bomb is noticed early."""
 
 
 def decompressed_limit(size: int) -> int:
-    """Return the most bytes that `size` compressed bytes may have once decompressed: more is taken for an attack."""
+    """Return the most bytes that `size` compressed bytes may decompress to.
+
+    A larger result is treated as an attack (a decompression bomb).
+    """
     return max(DECOMPRESSED_BYTES, DECOMPRESSED_RATIO * size)
 
 
 class _Codec(Protocol):
-    """Decompresses one member: its methods and attributes are those of `zlib.decompressobj`."""
+    """The interface of a decoder for one member (compressed part), as `zlib.decompressobj` has it."""
 
     @property
     def eof(self) -> bool: ...
@@ -37,10 +40,10 @@ class _Codec(Protocol):
 
 
 class Decompressor:
-    """Decompresses one body, which may consist of several members one after another.
+    """Decompresses one body, which may consist of several members (compressed parts) in a row.
 
-    `limit` is the largest result in bytes. `ignore_padding` skips bytes after the end that do not start a gzip member;
-    otherwise they must be another member.
+    `limit` is the largest decompressed size in bytes. After the end of a member there must be another member; with
+    `ignore_padding`, bytes that do not start a gzip member are skipped instead.
     """
 
     def __init__(self, codec: Callable[[], _Codec], *, limit: int | None = None, ignore_padding: bool = False) -> None:
@@ -51,13 +54,13 @@ class Decompressor:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last member that began has ended."""
+        """Whether the body could end here: the member that began last is complete."""
         return self._codec is None or self._codec.eof
 
     def decompress(self, data: bytes) -> bytes:
-        """Decompress the next bytes.
+        """Return the decompressed form of the next bytes of the body.
 
-        Raise `ValueError` if they are invalid, `OverflowError` if the result exceeds the limit.
+        Raise `ValueError` if the bytes are invalid, and `OverflowError` if the whole result exceeds the limit.
         """
         plain = b""
         while data:
@@ -82,7 +85,7 @@ class Decompressor:
 
 
 class _Zlib:
-    """gzip or deflate; `window` is that of `zlib.decompressobj`."""
+    """Decodes gzip or deflate. `window` is the argument `wbits` of `zlib.decompressobj`."""
 
     def __init__(self, window: int) -> None:
         self._decompressor = zlib.decompressobj(window)
@@ -100,7 +103,7 @@ class _Zlib:
 
 
 class _Brotli:
-    """br. It accepts no bytes after its end."""
+    """Decodes br. Bytes after the end are an error."""
 
     unused_data = b""
 
@@ -117,7 +120,7 @@ class _Brotli:
 
 
 class _Zstandard:
-    """zstd, one frame."""
+    """Decodes one zstd frame."""
 
     def __init__(self, library: Any) -> None:
         self._decompressor = library.ZstdDecompressor().decompressobj()
@@ -141,7 +144,10 @@ class _Zstandard:
 
 
 def codecs(encoding: str) -> tuple[Callable[[], _Codec], ...]:
-    """Return the codecs to try for a content encoding; empty if it is unknown or its library is not installed."""
+    """Return the decoders to try for a content encoding, such as `gzip`.
+
+    Empty if the encoding is unknown or its library is not installed.
+    """
     library_name, new_codecs = _CODECS_BY_ENCODING.get(encoding, ("", ()))
     if not library_name:
         return tuple(new_codecs)
@@ -163,4 +169,7 @@ _CODECS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _Codec], ...]]]
         "zstd": ("zstandard", (_Zstandard,)),
     }
 )
-"""The library that each encoding needs and its codecs. Servers send `deflate` with and without a zlib header."""
+"""For each encoding, the library that it needs and its decoders.
+
+`deflate` has two decoders, because servers send it with or without a zlib header.
+"""

@@ -3,9 +3,9 @@
     stream = message_start, { block }, message_delta, message_stop
     block  = content_block_start, { content_block_delta }, content_block_stop
 
-A stream may `ping` anywhere. A *gap* lies between two events, before the first or after the last. A *point* is a named
-kind of gap: one gap can be several points (before the signature is also after the block's start), and one point can
-occur in several gaps (ten times in a text of ten deltas).
+A `ping` may come anywhere. A *gap* is the position between two events, before the first event or after the last. A
+*point* is a named kind of gap, such as `inside_text`. One gap can be several points (a gap can come both after the start
+of a block and before its signature), and a stream can reach one point several times (ten times in ten text deltas).
 """
 
 import re
@@ -24,13 +24,19 @@ _START, _STOP = "content_block_start", "content_block_stop"
 
 
 class EventSplitter:
-    """Splits a stream's bytes after the blank line that ends each event, however they are chunked; keeps every byte."""
+    """Splits a stream into events, each with the blank line that ends it. Every byte is kept.
+
+    The chunks may be split anywhere. Bytes of an incomplete event stay in `rest`.
+    """
 
     def __init__(self) -> None:
         self.rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the events that `data` completes. A final CR waits for the next byte, which may be its LF."""
+        """Return the events that are complete once `data` has been added.
+
+        A CR at the end waits for the next byte, because an LF may belong to it.
+        """
         searched = max(0, len(self.rest) - _LONGEST_UNFINISHED_END)
         buffer, events, start = self.rest + data, [], 0
         while found := _BLANK_LINE.search(buffer, max(start, searched)):
@@ -42,11 +48,16 @@ class EventSplitter:
 
 @dataclass(frozen=True, slots=True)
 class StreamGap:
-    """The gap between two events. `previous` and `next` are their kinds (see `event_kind`), empty at either end.
+    """A gap in a stream: between two events, before the first or after the last.
 
-    `block` is the type of the open block, `closed` that of the block closed last. `index` is the index of the open
-    block, or of the next one. `has_input`: part of a tool's input has arrived. `after_ping`: the previous event was a
-    ping.
+    Attributes:
+        previous: the kind of the event before the gap (see `event_kind`), or an empty string at the beginning.
+        next: the kind of the event after the gap, or an empty string at the end.
+        block: the type of the open content block, or an empty string.
+        closed: the type of the block that was closed last, or an empty string.
+        index: the index of the open block, or of the next block.
+        has_input: True if part of the input of the open tool call has arrived.
+        after_ping: True if the previous event is a ping.
     """
 
     previous: str = ""
@@ -60,7 +71,7 @@ class StreamGap:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named kind of gap; `matches` returns whether a gap is of this kind."""
+    """A named kind of gap in a stream. `matches` returns whether a gap is of this kind."""
 
     name: str
     description: str
@@ -125,17 +136,17 @@ _POINTS = (
 
 
 POINTS: Mapping[str, Point] = MappingProxyType({point.name: point for point in _POINTS})
-"""Every point by name, in the order in which a stream reaches them."""
+"""All points by name, in the order in which a stream reaches them."""
 
 
 class GapTracker:
-    """Follows a stream event by event, and returns the gap before each."""
+    """Follows a stream event by event, and knows the gap at the current position."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()
 
     def advance(self, event: bytes) -> StreamGap:
-        """Return the gap before `event` (its bytes, from `EventSplitter`), and move behind it."""
+        """Return the gap before `event`, and move past the event. Pass its bytes, as from `EventSplitter`."""
         data = _event_data(event)
         name = event_kind(data)
         gap = replace(self._gap, next=name)
@@ -143,14 +154,16 @@ class GapTracker:
         return gap
 
     def end_gap(self) -> StreamGap:
-        """Return the gap after the last event."""
+        """Return the gap after the last event so far."""
         return self._gap
 
 
 def event_kind(data: Mapping[str, Any]) -> str:
-    """Return the kind of an event: the type of its delta or, without one, of the event; empty if it has neither.
+    """Return the kind of an event: the type of its delta, or of the event itself if it has no delta.
 
-    >>> kind({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
+    Empty if there is neither.
+
+    >>> event_kind({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})
     'text_delta'
     """
     delta = data.get("delta")
@@ -160,12 +173,12 @@ def event_kind(data: Mapping[str, Any]) -> str:
 
 
 def points_at(gap: StreamGap) -> tuple[str, ...]:
-    """Return the names of the points that a gap is."""
+    """Return the names of the points that match a gap."""
     return tuple(name for name, point in POINTS.items() if point.matches(gap))
 
 
 def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
-    """Return the points that a stream reaches, in the order of `POINTS`."""
+    """Return the names of the points that a stream reaches, in the order of `POINTS`."""
     events, tracker = EventSplitter(), GapTracker()
     reached = {name for chunk in chunks for event in events.feed(chunk) for name in points_at(tracker.advance(event))}
     reached.update(points_at(tracker.end_gap()))
@@ -173,7 +186,10 @@ def points_in(chunks: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def _event_data(event: bytes) -> dict[str, Any]:
-    """Return an event's JSON object, or an empty one if it has none; a comment counts as a ping."""
+    """Return the JSON object in an event, or an empty one if there is none.
+
+    An SSE comment counts as a ping.
+    """
     decoded = EventDecoder().feed(event)
     if not decoded:
         return {"type": "ping"}

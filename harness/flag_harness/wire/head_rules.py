@@ -1,14 +1,14 @@
-"""The rules for a response's head: which statuses and headers a server can send and a client can read."""
+"""Rules for a response head: the statuses and headers that a server can send and a client can read."""
 
 import re
 
 from flag_harness.wire.timeline import Headers
 
 FIRST_FINAL_STATUS, LAST_STATUS = 200, 599
-"""The statuses that a final answer can have; those below (101 among them) only announce something."""
+"""The range of statuses of a final answer. Lower ones, such as 101, only announce something."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-"""RFC 9110, 5.1 and 5.5: a token, and visible characters of latin-1."""
+"""The valid header values (visible latin-1 characters). For names and values see RFC 9110, 5.1 and 5.5."""
 
 
 def head_problem(status: int, headers: Headers) -> str:

@@ -1,7 +1,8 @@
-"""Decode JSON that somebody else wrote: return `None` instead of raising, and refuse what is nested too deeply.
+"""Decoding of JSON from other programs. Invalid or too deeply nested JSON gives a default value, not an error.
 
-JSON can escape half a surrogate pair, which is no character and cannot be encoded: a stream may split an emoji over two
-deltas. `decode_json` replaces lone halves by U+FFFD, unless its caller joins the deltas first.
+JSON may contain one half of a surrogate pair (two codes for one character), for example if a stream splits an emoji
+over two deltas. A lone half cannot be encoded as UTF-8. `decode_json` replaces it by U+FFFD, unless the caller joins
+the deltas itself.
 """
 
 import json
@@ -11,8 +12,9 @@ from typing import Any
 import msgspec
 
 DEPTH_LIMIT = 100
-"""The deepest nesting of lists and objects that is read. The deepest body known has 14 levels; a recursive walk would
-exhaust the stack at about 200."""
+"""The deepest nesting of lists and objects that is accepted. The deepest known body has 14 levels; recursive code would
+exhaust the stack at about 200.
+"""
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -22,7 +24,7 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
     """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `DEPTH_LIMIT`.
 
-    Lone halves of surrogate pairs become U+FFFD; with `keep_halves` they stay, for a caller that joins texts.
+    Lone halves of surrogate pairs become U+FFFD. With `keep_halves` they stay, for callers that join texts.
     """
     try:
         value = msgspec.json.decode(data)
@@ -32,14 +34,14 @@ def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = F
 
 
 def join_surrogates(text: str) -> str:
-    """Return a text in which the halves of surrogate pairs are joined, and lone halves are U+FFFD."""
+    """Return a text with the halves of surrogate pairs joined, and lone halves replaced by U+FFFD."""
     if _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def join_all_surrogates(value: Any) -> Any:
-    """Return a JSON value with `join_surrogates` applied to every text and key in it."""
+    """Apply `join_surrogates` to every text and key in a JSON value, and return the new value."""
     if isinstance(value, str):
         return join_surrogates(value)
     if isinstance(value, dict):
@@ -48,13 +50,13 @@ def join_all_surrogates(value: Any) -> Any:
 
 
 def decode_json_object(data: bytes | str) -> dict[str, Any]:
-    """Return the decoded JSON object, or an empty one if `data` is not a JSON object; see `decode_json`."""
+    """Return the decoded JSON object, or an empty dict if `data` is not a JSON object."""
     value = decode_json(data)
     return value if isinstance(value, dict) else {}
 
 
 def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) -> Any:
-    """Decode JSON with escaped surrogates, of which msgspec accepts whole pairs only."""
+    """Decode JSON that has escaped surrogates. msgspec accepts only complete pairs of them."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
         if _ESCAPED_SURROGATE.search(text) is None:
@@ -72,7 +74,10 @@ def _refuse_constant(name: str) -> Any:
 
 
 def is_too_deep(data: bytes | str, value: Any) -> bool:
-    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `DEPTH_LIMIT`. Does not recurse."""
+    """Return whether the JSON `value`, decoded from `data`, is nested deeper than `DEPTH_LIMIT`.
+
+    It does not recurse, so that no value can exhaust the stack.
+    """
     brackets = data.count(b"[") + data.count(b"{") if isinstance(data, bytes) else data.count("[") + data.count("{")
     if brackets <= DEPTH_LIMIT:
         return False

@@ -1,4 +1,4 @@
-"""JSON paths such as `metadata.user_id`, `messages[*].content` and `**.created_at`: the only parser in the package."""
+"""JSON paths such as `metadata.user_id`, `messages[*].content` and `**.created_at`. The package has no other parser."""
 
 import re
 from enum import Enum
@@ -8,7 +8,7 @@ _STEP = re.compile(r"(?P<dot>\.?)(?:(?P<any>\*\*)|(?P<member>\*)|(?P<name>[^.\[\
 
 
 class Wildcard(Enum):
-    """A step that matches more than one member."""
+    """A step of a JSON path that can match several values."""
 
     MEMBER = "*"
     """Every member of an object."""
@@ -23,7 +23,7 @@ JsonStep: TypeAlias = str | int | Wildcard
 
 
 def parse_json_path(path: str) -> tuple[JsonStep, ...]:
-    """Return the steps of a path. Raise `ValueError` if it is not a JSON path.
+    """Split a JSON path into its steps. Raise `ValueError` if it is malformed.
 
     >>> parse_json_path("messages[0].content")
     ('messages', 0, 'content')
@@ -45,18 +45,18 @@ def parse_json_path(path: str) -> tuple[JsonStep, ...]:
 
 
 def json_path_pattern(path: str) -> re.Pattern[str]:
-    """Return a pattern that matches the paths of the values that `path` names, and of all values below them.
+    """Return a regular expression that matches the paths of all values that a JSON path selects.
 
-    Raise `ValueError` if it is not a JSON path.
+    The paths of values inside these values match too. Raise `ValueError` if the JSON path is malformed.
     """
     steps = "".join(map(_step_pattern, parse_json_path(path)))
     return re.compile(rf"{steps}(?![^.\[])", re.DOTALL)
 
 
 def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> Any:
-    """Return a JSON value with `new` in place of everything that the steps lead to.
+    """Return a JSON value in which every value at the path `steps` is replaced by `new`.
 
-    The wildcards `*` and `[*]` both match members and elements here.
+    The wildcards `*` and `[*]` both match members of objects and elements of lists here.
     """
     if not steps:
         return new
@@ -78,7 +78,7 @@ def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> A
 
 
 def join_json_paths(path: str, inner: str) -> str:
-    """Return the path of a value at `inner` within the value at `path`."""
+    """Join two paths: `inner` is relative to the value at `path`."""
     return path + ("." if path and inner and not inner.startswith("[") else "") + inner
 
 

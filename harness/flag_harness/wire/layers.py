@@ -1,4 +1,4 @@
-"""Layers before an upstream: the first layer that answers wins, and what is below it gets no request."""
+"""Layers in front of an upstream. If a layer answers a request, the layers and the upstream behind it do not get it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,10 @@ from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response, Up
 
 
 def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | None, tuple[Edit, ...]]:
-    """Pass a request to the layers, outermost first; return the first answer, and the edits for it, innermost first."""
+    """Pass a request to the layers, outermost first, until one answers.
+
+    Return that answer, or None, and the edits that the layers before it want to make. The innermost edit comes first.
+    """
     edits: list[Edit] = []
     for layer in layers:
         found = layer(request)
@@ -18,7 +21,7 @@ def ask_layers(request: Request, layers: Sequence[Layer]) -> tuple[Response | No
 
 
 def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
-    """Apply the edits in turn to one piece of a response; return the pieces that result."""
+    """Apply the edits one after another to a piece of a response, and return the resulting pieces."""
     pieces: Iterable[Piece] = (piece,)
     for edit in edits:
         pieces = [out for part in pieces for out in edit(part)]
@@ -26,9 +29,9 @@ def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
 
 
 def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
-    """Return an upstream with layers before it, outermost first: faults, recorders, logs of the traffic.
+    """Return an upstream with layers in front of it, such as faults, recorders and logs, outermost first.
 
-    If a layer answers a request itself, the cassette or simulator below it uses up no interaction.
+    If a layer answers a request itself, the cassette or simulator behind it does not use up an interaction.
     """
 
     def answer(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Parse a response as far as it arrived; assemble the events of a stream into their message.
+"""Parsing of responses as far as they arrived, and assembly of a stream's events into a message.
 
 Reports, comparisons and verdicts read responses with this parser. It checks no grammar and raises no error, so that a
-broken response can be shown as it is; the reference agent has a strict parser of its own.
+broken response can be shown as it is. The reference agent has a strict parser of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,20 +20,20 @@ _TEXT_DELTAS = {
     "compaction_delta": ("content", "content"),
     "input_json_delta": ("partial_json", "input"),
 }
-"""The kinds of deltas that add text: the delta's key that holds the text, and the block's key that it is added to."""
+"""For each delta type that adds text: the key of the text in the delta, and the key in the block that it extends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedResponse:
-    """What a response says.
+    """The content of a response, parsed as far as it arrived.
 
     Attributes:
-        status: the HTTP status; `None` if there was no answer.
-        streamed: whether the body is server-sent events.
-        value: the message, or any other JSON value of a body; `None` if the body cannot be read.
-        complete: whether all of it arrived: a stream's `message_stop`; the end, or whole JSON, of another body.
-        error: the API's error object, from the body or from an event of the stream; `None` if there is none.
-        events: the JSON objects of a stream's events, without the events whose data is not a JSON object.
+        status: the HTTP status; None if there was no answer.
+        streamed: True if the body is a stream of events.
+        value: the message, or the JSON value of any other body; None if the body cannot be read.
+        complete: True if nothing is missing: a stream has its `message_stop`, any other body its end or valid JSON.
+        error: the API's error object, from the body or from an event of the stream; None if there is none.
+        events: the JSON objects of a stream's events. Events with other data are left out.
     """
 
     status: int | None
@@ -45,7 +45,7 @@ class ParsedResponse:
 
     @property
     def message(self) -> Mapping[str, Any]:
-        """The message, or an empty object if the value is not an object."""
+        """The message, or an empty dict if the body is not a JSON object."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
@@ -56,13 +56,13 @@ class ParsedResponse:
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
-        """The message's `usage` object as it was sent, or `None`."""
+        """The `usage` object of the message as it was sent, or None."""
         usage = self.message.get("usage")
         return usage if isinstance(usage, dict) else None
 
 
 def parse_response(response: Response) -> ParsedResponse:
-    """Parse a response that is not compressed."""
+    """Parse a response. A compressed response must be decompressed before."""
     head = response[0] if response else None
     if not isinstance(head, Head):
         return ParsedResponse(None, False, None, False, None)
@@ -82,17 +82,18 @@ def parse_response(response: Response) -> ParsedResponse:
 def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]]:
     """Yield the decoded data of each event whose data is a JSON object.
 
-    Half a surrogate pair stays, so that deltas can be joined.
+    Lone halves of surrogate pairs are kept, so that they can be joined across deltas.
     """
     decoded = (decode_json(event.data, keep_halves=True) for event in events)
     return (data for data in decoded if isinstance(data, dict))
 
 
 def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Assemble the message from the data of its events, as far as they arrived; return an empty one if none starts it.
+    """Assemble a message from the data of its events, as far as they arrived.
 
-    A delta's usage is cumulative: its counts replace those of `message_start`. A tool's input that is not JSON stays
-    text. The halves of a surrogate pair in two deltas are joined.
+    Without a `message_start` the message is empty. Counts in the usage of `message_delta` replace those of
+    `message_start`. A tool's input stays text if it is not valid JSON. Surrogate pairs that are split over two deltas
+    are joined.
     """
     message: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}

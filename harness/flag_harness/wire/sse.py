@@ -1,4 +1,4 @@
-"""Server-sent events: a decoder by the WHATWG specification, and an encoder for events of the Messages API."""
+"""Server-sent events: a decoder that follows the WHATWG specification, and an encoder for the API's events."""
 
 import codecs
 import re
@@ -11,7 +11,10 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One dispatched event. `event` is `message` if the stream does not name it; `id` is the last id seen."""
+    """One complete event.
+
+    `event` is its name, or `message` if it has none. `data` is its text. `id` is the last id that the stream has sent.
+    """
 
     event: str
     data: str
@@ -19,9 +22,10 @@ class ServerSentEvent:
 
 
 class EventDecoder:
-    """Decodes chunks of bytes into events: LF, CR or CRLF lines, UTF-8 split anywhere, one leading BOM dropped.
+    """Decodes the bytes of a stream into events. Chunks may be split anywhere, even inside a character.
 
-    An event without a blank line after it is never dispatched. Invalid UTF-8 becomes U+FFFD, as the specification says.
+    Lines end with LF, CR or CRLF. A byte order mark at the start is dropped, and invalid UTF-8 becomes U+FFFD, as the
+    specification says. An event that is not followed by a blank line is never returned.
     """
 
     def __init__(self) -> None:
@@ -32,7 +36,10 @@ class EventDecoder:
         self._data: list[str] = []
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Return the events that `data` completes. A CR ends its line at once; an LF right after it is ignored."""
+        """Return the events that are complete once `data` has been added.
+
+        A CR ends its line at once; an LF right after it is ignored.
+        """
         text = self._utf8.decode(data)
         if not text:
             return []
@@ -65,16 +72,16 @@ class EventDecoder:
 
 
 def decode_events(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """Yield the events of a whole stream."""
+    """Yield the events in the chunks of a complete stream."""
     decoder = EventDecoder()
     for chunk in chunks:
         yield from decoder.feed(chunk)
 
 
 def encode_event(event: str, data: str) -> bytes:
-    """Encode an event as the API writes it: two lines and a blank one, LF only. `data` must be one line.
+    """Encode an event as the API does: two lines and a blank line, each ended by LF. `data` must be one line.
 
-    >>> encode("ping", '{"type": "ping"}')
+    >>> encode_event("ping", '{"type": "ping"}')
     b'event: ping\\ndata: {"type": "ping"}\\n\\n'
     """
     return f"event: {event}\ndata: {data}\n\n".encode()

@@ -1,11 +1,11 @@
-"""A request, and a response as data: what arrived, and when. There is no clock, no socket and nothing to await.
+"""Requests and responses as data: what arrived, and when. Nothing here uses a clock or a socket, or has to be awaited.
 
 The words that the whole package uses:
 
-- piece: one part of a response in the order of arrival: its `Head`, a `Chunk` of its body, its `End`, or a `Cut`.
-- response: a tuple of pieces. Also called a timeline, because each piece has its time.
-- upstream: what answers a request: a cassette, the simulator or the live API.
-- layer: what stands between a client and the upstream and may answer, edit or watch: a fault, a filter, a recorder.
+- piece: one part of a response, in the order of arrival: its `Head`, a `Chunk` of its body, its `End`, or a `Cut`.
+- response: a tuple of pieces. It is also called a timeline, because each piece has a time.
+- upstream: a function that answers requests: a cassette, the simulator or the live API.
+- layer: a function between a client and the upstream that may answer, edit or watch: a fault, a filter or a recorder.
 
 `at` is always in seconds since the request was sent.
 """
@@ -28,7 +28,7 @@ _ENDPOINT = re.compile(
     r"converse|converse-stream))",
     re.DOTALL,
 )
-"""An endpoint of the API, of Vertex AI or of Bedrock, after any base path."""
+"""Matches a path that ends with an endpoint of the API, of Vertex AI or of Bedrock, after any base path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The endpoint with its query, `/v1/messages?beta=true`, without scheme, host and base path.
+        """The endpoint with its query, such as `/v1/messages?beta=true`.
 
-        The URL may be a path already. A gateway's base path is cut (`/anthropic/v1/messages`); the path of an unknown
-        endpoint is returned whole.
+        Scheme, host and the base path of a gateway (as in `/anthropic/v1/messages`) are removed. The path of an unknown
+        endpoint is returned unchanged. The URL may consist of a path only.
         """
         parts = urlsplit(f"//host{self.url}" if self.url.startswith("/") else self.url)
         return _cut_base_path(parts.path) + (f"?{parts.query}" if parts.query else "")
@@ -60,7 +60,7 @@ def _cut_base_path(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status line and headers."""
+    """The status and headers of a response, with the time of their arrival."""
 
     at: float
     status: int
@@ -69,7 +69,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of the body that arrived together."""
+    """Bytes of the body that arrived together, with the time of their arrival."""
 
     at: float
     data: bytes
@@ -77,7 +77,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection broke. As the first piece: there was no connection, or it broke before the answer began."""
+    """The connection broke, as `how` says.
+
+    If this is the only piece, no connection was made or it broke before the answer began.
+    """
 
     at: float
     how: CutKind
@@ -85,9 +88,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The body is complete, or (`abandoned`, in recordings only) the client stopped reading it.
+    """The end of a response.
 
-    If a client reads on after an abandoned end, `make_refusal` returns the error to raise: no more is recorded.
+    If `abandoned` is false, the body is complete. If it is true (in recordings only), the client stopped reading; a
+    client that reads on during replay gets the error that `make_refusal` returns, because nothing more was recorded.
     """
 
     at: float
@@ -101,26 +105,28 @@ Response: TypeAlias = tuple[Piece, ...]
 """The pieces of one answer: a head, chunks, and an end or a cut. If there was no connection, only a cut."""
 
 Upstream: TypeAlias = Callable[[Request], Response]
-"""Answers requests without I/O; its state is behind a lock."""
+"""A function that answers requests, without I/O. A lock protects its state, if it has any."""
 
 Edit: TypeAlias = Callable[[Piece], Iterable[Piece]]
-"""Changes one response, piece by piece, whether it is complete or still arriving."""
+"""A function that changes one response piece by piece: it receives each piece and returns its replacements."""
 
 Layer: TypeAlias = Callable[[Request], "Response | Edit | None"]
-"""Comes before an upstream: answers itself, edits the answer from below, or lets the request pass (`None`)."""
+"""A function in front of an upstream. For a request, it returns an answer of its own, an edit of the upstream's answer,
+or None to let the request pass.
+"""
 
 
 def header_value(headers: Headers, name: str, default: str = "") -> str:
-    """Return the values of `name` (in any case) joined by commas, as HTTP allows, or `default` if there are none."""
+    """Return the values of the header `name`, joined by commas, or `default` if there is none."""
     lower_name = name.lower()
     return ", ".join(value for key, value in headers if key.lower() == lower_name) or default
 
 
 def is_stream(head: Head) -> bool:
-    """Return whether the head says that the body is server-sent events."""
+    """Return whether the head announces a stream of server-sent events."""
     return header_value(head.headers, "content-type").startswith("text/event-stream")
 
 
 def body(response: Response) -> bytes:
-    """Return all bytes of the response's body."""
+    """Return the whole body of a response as bytes."""
     return b"".join(piece.data for piece in response if isinstance(piece, Chunk))

@@ -1,4 +1,4 @@
-"""A log of the traffic: a layer that keeps what passes through it, without delaying anything."""
+"""A log of requests and responses: a layer that stores everything that passes it, without any delay."""
 
 import threading
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from flag_harness.wire.timeline import Cut, Edit, End, Piece, Request, Response
 
 
 class TrafficLog:
-    """Keeps every request that reaches it, and each piece of the response as it passes."""
+    """Stores every request that passes this layer, and each piece of its response."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Request, list[Piece]]] = []
@@ -26,11 +26,14 @@ class TrafficLog:
 
     @property
     def exchanges(self) -> tuple[tuple[Request, Response], ...]:
-        """The requests in the order in which they were sent, and their responses; an open response is abandoned."""
+        """All requests in the order in which they were sent, each with its response.
+
+        A response that is still arriving ends with an `End` marked as abandoned.
+        """
         return tuple((request, _complete_response(pieces)) for request, pieces in self.entries())
 
     def entries(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
-        """Return the requests from index `start` on, with their pieces so far; a complete response has an end."""
+        """Return the requests from index `start` on, each with the pieces of its response so far."""
         with self._lock:
             return self._entries[start:]
 

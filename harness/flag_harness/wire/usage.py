@@ -1,4 +1,4 @@
-"""The tokens that a request used, as the API reports them in a message, in `message_start` and in `message_delta`."""
+"""The tokens that a request used, as the API reports them in messages and in stream events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,11 +18,12 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one answer, or of several added up.
+    """The tokens of one answer, or the sum over several.
 
-    `input_tokens` excludes what was written to the cache or read from it. `cache_creation_5m` and `cache_creation_1h`
-    split `cache_creation_input_tokens` by lifetime; both are 0 in answers from before August 2025, which have no split.
-    `thinking_tokens` is the part of `output_tokens` that went into thinking, 0 if the API did not report it.
+    `input_tokens` excludes tokens that were written to the cache or read from it. `cache_creation_5m` and
+    `cache_creation_1h` split `cache_creation_input_tokens` by how long they are cached; both are 0 in answers from
+    before August 2025, which have no such split. `thinking_tokens` is the part of `output_tokens` that was used for
+    thinking, or 0 if the API did not report it.
     """
 
     input_tokens: int = 0
@@ -35,23 +36,23 @@ class Usage:
 
     @classmethod
     def from_mapping(cls, usage: Mapping[str, Any] | None) -> Self:
-        """Read the `usage` object of an answer; absent and null counts are 0, unknown keys are ignored.
+        """Return the usage from the `usage` object of an answer.
 
-        If only the split of the cache creation is given, its sum is computed. Raise `ValueError` naming the key if a
-        value is not a count of tokens.
+        Missing and null counts are 0; unknown keys are ignored. If the cache creation is only given by lifetime, its
+        sum is computed. Raise `ValueError` naming the key if a value is not a number of tokens.
         """
         return cls().with_delta(usage)
 
     @property
     def total_input(self) -> int:
-        """All input tokens: uncached, written to the cache, and read from it."""
+        """All input tokens: not cached, written to the cache, and read from the cache."""
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
 
     def with_delta(self, delta: Mapping[str, Any] | None) -> Self:
-        """Return this usage, from `message_start`, updated by the usage of a `message_delta`.
+        """Return this usage, updated by the `usage` object of a `message_delta` event.
 
-        A delta is cumulative: its counts replace the earlier ones, so nothing is counted twice; counts that it lacks
-        (`cache_creation` is never in a delta) are kept. Raise `ValueError` like `from_mapping`.
+        Its counts are totals, so they replace those of `message_start` and nothing is counted twice. Counts that the
+        event lacks are kept (it never has `cache_creation`). Raise `ValueError` as `from_mapping` does.
         """
         counts = {name: count for name, path in _PATHS.items() if (count := _count(delta, path)) is not None}
         if _CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
@@ -61,13 +62,13 @@ class Usage:
         return replace(self, **counts)
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Return the usage of two answers together; `sum(usages, Usage())` adds many."""
+        """Return the sum of two usages. Use `sum(usages, Usage())` for many."""
         if not isinstance(other, Usage):
             return NotImplemented
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the usage in the API's JSON form, with every key; `from_mapping` reads it back."""
+        """Return the usage as the API's JSON object, with every key. `from_mapping` reads it back."""
         document: dict[str, Any] = {}
         for name, (*parents, key) in _PATHS.items():
             table = document

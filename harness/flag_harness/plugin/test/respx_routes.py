@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def harness_respx(request: pytest.FixtureRequest) -> "Iterator[MockRouter]":
     """Return a respx router whose routes answer the installed SDK: on httpx2 since anthropic 1.0, on httpx before.
 
-    Use it instead of `respx_mock`, which does not know httpx2. `@pytest.mark.respx(base_url="https://api.anthropic.com")`
-    sets the options of the router, as it does for `respx_mock`. The test is skipped if respx is not installed.
+    Use it instead of `respx_mock`, which does not know httpx2.
+    `@pytest.mark.respx(base_url="https://api.anthropic.com")` sets the options of the router, as it does for
+    `respx_mock`. The test is skipped if respx is not installed.
     """
     respx = pytest.importorskip("respx", reason="the fixture harness_respx needs respx: pip install respx")
 
