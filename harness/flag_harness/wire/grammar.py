@@ -4,8 +4,8 @@
     block  = content_block_start, { content_block_delta }, content_block_stop
 
 A `ping` may come anywhere. A *gap* is the position between two events, before the first event or after the last. A
-*point* is a named kind of gap, such as `inside_text`. One gap can be several points (a gap can come both after the start
-of a block and before its signature), and a stream can reach one point several times (ten times in ten text deltas).
+*point* is a named kind of gap, such as `inside_text`. One gap can be several points (for example both after the
+start of a block and before its signature), and a stream can reach one point several times (ten times in ten deltas).
 """
 
 import re
