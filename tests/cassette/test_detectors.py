@@ -14,7 +14,7 @@ from flag_harness.cassette.redact.detectors import Detector, PatternFinder
 from flag_harness.cassette.redact.privacy import find_personal_data, personal_data_warning, refuse_personal_data
 from flag_harness.errors import CassetteError, ConfigError
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.secrets import project_refusal
+from flag_harness.vcr.secrets import personal_data_refusal_hook
 from tests.cassette.test_key_places import CASES, ENCODINGS, PLACES
 
 EMAIL = "ada.lovelace@example.org"
@@ -129,7 +129,7 @@ def test_an_unknown_action_is_refused() -> None:
 
 def test_a_cassette_of_vcrpy_is_refused_too() -> None:
     """When it is saved; other interactions are saved as they are."""
-    save = project_refusal(Filters(detectors=(Detector("email", FIND_EMAIL, "refuse"),)))
+    save = personal_data_refusal_hook(Filters(detectors=(Detector("email", FIND_EMAIL, "refuse"),)))
     response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": b"{}"}}
     plain = VcrRequest("POST", "https://example.org/", b"{}", {})
     assert (plain, response) == save(plain, response)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flag_harness.cassette.redact.body_strings import body_strings
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
-from flag_harness.cassette.redact.shapes import SHAPES, find_keys
+from flag_harness.cassette.redact.shapes import KEY_SHAPES, find_keys
 from flag_harness.wire.sse import encode_event
 from tests.cassette.test_key_shapes import EXAMPLES
 
@@ -66,4 +66,4 @@ def test_the_deltas_of_a_stream_are_one_string(parts: list[str]) -> None:
 def test_prose_is_not_read_by_the_slow_patterns() -> None:
     """No name with a value, and no word that is as long as a key."""
     assert [] == list(find_keys("The token and the key of a password are words, says the basic manual. " * 100))
-    assert len(SHAPES) > 90
+    assert len(KEY_SHAPES) > 90

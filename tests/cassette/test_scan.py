@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
-from flag_harness.cassette.redact.scan import SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
+from flag_harness.cassette.redact.scan import KEY_SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
@@ -82,7 +82,7 @@ def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: s
     assert ("request messages[0].content", kind, 0) == (found.location, found.kind, found.interaction)
     assert len(found.excerpt) == len("sk-ant…")
     assert KEYS[kind] not in redact_keys(f"Use {KEYS[kind]} please.")
-    hidden = Filters(patterns=(SHAPES[kind],)).filter_interaction(interaction)
+    hidden = Filters(patterns=(KEY_SHAPES[kind],)).filter_interaction(interaction)
     assert [] == scan_cassette(ENVELOPE, [hidden])
 
 
@@ -109,7 +109,7 @@ def test_a_secret_key_is_known_by_its_name() -> None:
     """The name may be the name of a JSON value; the pattern that is proposed takes it out."""
     interaction = _interaction({"input": {"aws_secret_access_key": WORD * 2}})
     assert ["interaction 0, request input.aws_secret_access_key: an AWS secret key (aws_se…)"] == _found(interaction)
-    hidden = Filters(patterns=(SHAPES["an AWS secret key"],)).filter_interaction(interaction)
+    hidden = Filters(patterns=(KEY_SHAPES["an AWS secret key"],)).filter_interaction(interaction)
     assert WORD.encode() not in hidden.request.body
 
 
@@ -272,7 +272,7 @@ def test_a_document_with_a_key_is_not_written_as_a_blob_either(tmp_path: Path) -
     with pytest.raises(CassetteError, match=r"request messages\[0\]\.content\[0\]\.source\.data: an Anthropic key"):
         kept.save(tmp_path / "x.json")
     assert [] == list(tmp_path.iterdir())
-    hidden = Filters(patterns=(SHAPES["an Anthropic key"],)).filter_interaction(kept.interactions[0])
+    hidden = Filters(patterns=(KEY_SHAPES["an Anthropic key"],)).filter_interaction(kept.interactions[0])
     assert Cassette(ENVELOPE, (hidden,)).save(tmp_path / "x.json")
     (blob,) = (tmp_path / "blobs").iterdir()
     assert b"words " * 1024 + b"REDACTED" == blob.read_bytes()

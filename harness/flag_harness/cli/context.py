@@ -14,18 +14,18 @@ from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF, SHIPPED, combination_id
 from flag_harness.matrix import named_changes
 
-_SAVE = """examples:
+_SAVE_HELP = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
   my-agent --dump | flag-harness context save session.json
 
 The messages are a JSON array, or an object that has one under "messages", such as the body of a request."""
-_RESTORE = """examples:
+_RESTORE_HELP = """examples:
   flag-harness context restore session.json
   ENABLE_STREAMING=true flag-harness context restore session.json --json | jq .messages
 
 The file is only read. What an interruption left incomplete is repaired in the output; the transition prompt says what
 was repaired, and which flags have changed between the save and the present environment."""
-_VERIFY = """example:
+_VERIFY_HELP = """example:
   flag-harness context verify session.json sessions/*.json
 
 Exit code: 0 all are sound, 1 a restore would repair something, 2 one cannot be restored at all."""
@@ -35,7 +35,7 @@ def add_context_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
     """Add `context save|restore|verify`."""
     parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
     commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")
-    save = _add_command(commands, "save", "write messages as a context file", _SAVE, _save)
+    save = _add_subcommand(commands, "save", "write messages as a context file", _SAVE_HELP, _run_save)
     save.add_argument("path", type=Path, help="the context file to write")
     save.add_argument("--messages", default="-", metavar="FILE", help="the JSON with the messages (default: -, stdin)")
     save.add_argument("--model", default="", help="the name of the model (default: that of the JSON, if any)")
@@ -43,13 +43,15 @@ def add_context_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
         "--combination",
         help="the id of the flags that were on (default: those of the environment)",
     )
-    restore = _add_command(commands, "restore", "print a session, repaired, as it would continue", _RESTORE, _restore)
+    restore = _add_subcommand(
+        commands, "restore", "print a session, repaired, as it would continue", _RESTORE_HELP, _run_restore
+    )
     restore.add_argument("path", type=Path, help="the context file to read")
-    verify = _add_command(commands, "verify", "say what a restore would repair", _VERIFY, _verify)
+    verify = _add_subcommand(commands, "verify", "say what a restore would repair", _VERIFY_HELP, _run_verify)
     verify.add_argument("paths", type=Path, nargs="+", metavar="path", help="the context files to check")
 
 
-def _add_command(
+def _add_subcommand(
     commands: Any, name: str, summary: str, epilog: str, run: Callable[..., int]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -69,7 +71,7 @@ def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.N
         return 2
 
 
-def _save(arguments: argparse.Namespace) -> int:
+def _run_save(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.context import Context
     from flag_harness.reference.context.heal import heal
     from flag_harness.reference.context.store import check_messages, save_context
@@ -87,7 +89,7 @@ def _save(arguments: argparse.Namespace) -> int:
     report = {"path": str(arguments.path), "messages": len(context.messages), "combination": combination}
     lines = [f"{arguments.path}: {len(context.messages)} messages saved, flags: {combination}"]
     lines += [f"  a restore will repair: {note}" for note in notes]
-    _print(arguments, {**report, "would_repair": notes}, lines)
+    _print_report(arguments, {**report, "would_repair": notes}, lines)
     return 0
 
 
@@ -109,7 +111,7 @@ def _combination_id(stated: str | None) -> str:
     return combination_id(name for name in names if name in on)
 
 
-def _restore(arguments: argparse.Namespace) -> int:
+def _run_restore(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.heal import heal, transition_prompt
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
@@ -127,12 +129,14 @@ def _restore(arguments: argparse.Namespace) -> int:
         "transition_prompt": prompt,
         "messages": context.messages,
     }
-    lines = [f"{message['role']}: {_block_line(block)}" for message in context.messages for block in _blocks(message)]
-    _print(arguments, report, [*lines, *(["", prompt] if prompt else [])])
+    lines = [
+        f"{message['role']}: {_block_text(block)}" for message in context.messages for block in _content_blocks(message)
+    ]
+    _print_report(arguments, report, [*lines, *(["", prompt] if prompt else [])])
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _run_verify(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.store import verify_context
 
     code, report, lines = 0, [], []
@@ -146,7 +150,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         report.append({"path": str(path), "would_repair": notes, "error": error})
         lines += [error or f"{path}: {'sound' if not notes else 'a restore would repair:'}"]
         lines += [f"  {note}" for note in notes]
-    _print(arguments, {"files": report}, lines)
+    _print_report(arguments, {"files": report}, lines)
     return code
 
 
@@ -164,15 +168,15 @@ def _read_json(source: str) -> Any:
         raise ContextError(f"{source}: its values are nested too deeply; give an array of messages") from None
 
 
-def _blocks(message: dict[str, Any]) -> list[Any]:
+def _content_blocks(message: dict[str, Any]) -> list[Any]:
     content = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
-def _block_line(block: dict[str, Any]) -> str:
+def _block_text(block: dict[str, Any]) -> str:
     """Return a block for a reader: the text of a text block, JSON for all others."""
     return str(block["text"]) if block["type"] == "text" else json.dumps(block, ensure_ascii=False)
 
 
-def _print(arguments: argparse.Namespace, report: dict[str, Any], lines: list[str]) -> None:
+def _print_report(arguments: argparse.Namespace, report: dict[str, Any], lines: list[str]) -> None:
     print(json.dumps(report, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines))

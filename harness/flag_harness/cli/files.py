@@ -19,8 +19,8 @@ class OutputFiles:
 
 def one_line(text: str) -> str:
     """Return a message on one line, with unprintable characters escaped, since it may quote any file."""
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
+    return "".join(character if character.isprintable() else _escape_character(character) for character in text)
 
 
-def _escape(character: str) -> str:
+def _escape_character(character: str) -> str:
     return " " if character.isspace() else character.encode("unicode_escape").decode("ascii")

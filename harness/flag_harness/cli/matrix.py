@@ -21,7 +21,7 @@ _EXAMPLES = """examples:
 The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship.
 
 Exit code: 0, or with --check 1 if no combination has some value; 2 if the flags are invalid."""
-_PROJECT = Path("pyproject.toml")
+_PYPROJECT = Path("pyproject.toml")
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,9 +45,9 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    flags = read_config(_PROJECT).flags
+    flags = read_config(_PYPROJECT).flags
     if arguments.check:
-        return _check(flags)
+        return _run_check(flags)
     if flags == SHIPPED:
         from flag_harness.reference.settings import read_settings
 
@@ -59,44 +59,45 @@ def _run(arguments: argparse.Namespace) -> int:
         strength = int(arguments.strength) if arguments.strength.isdigit() else 2
         coverage = measure_coverage(flag_space(flags), [one.row for one in combinations], strength)
     if arguments.json:
-        print(json.dumps(_document(selected, combinations, coverage)))
+        print(json.dumps(_json_report(selected, combinations, coverage)))
     else:
-        print("\n".join(_lines(selected, combinations, coverage)))
+        print("\n".join(_report_lines(selected, combinations, coverage)))
     return 0
 
 
-def _check(flags: tuple[Flag, ...]) -> int:
+def _run_check(flags: tuple[Flag, ...]) -> int:
     """Print one line: how many flags and combinations there are, or what no combination has."""
     space = flag_space(flags)
     if impossible := impossible_values(space):
-        print(f"{_PROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
+        print(f"{_PYPROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
         return 1
     names = ", ".join(flag.name for flag in flags)
-    print(f"{_PROJECT}: valid: {_count(len(flags), 'flag')} ({names}), {_count(space.count, 'combination')}")
+    combinations = _count_with_noun(space.count, "combination")
+    print(f"{_PYPROJECT}: valid: {_count_with_noun(len(flags), 'flag')} ({names}), {combinations}")
     return 0
 
 
-def _count(number: int, noun: str) -> str:
+def _count_with_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:
+def _report_lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:
     lines = []
     for index, one in enumerate(combinations):
         gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
-        variables = " ".join(f"{name}={value}" for name, value in _set_variables(one).items())
+        variables = " ".join(f"{name}={value}" for name, value in _variables_to_set(one).items())
         line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{variables}"
         lines.append(line.rstrip())
     if coverage:
-        count, total = _count(len(combinations), "combination"), coverage.covered + len(coverage.missing)
+        count, total = _count_with_noun(len(combinations), "combination"), coverage.covered + len(coverage.missing)
         lines.append(f"{count}: {coverage.covered:,} of {total:,} {coverage.noun} of values")
     return lines
 
 
-def _document(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> dict[str, object]:
+def _json_report(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> dict[str, object]:
     document: dict[str, object] = {
         "selected": selected,
-        "combinations": {one.id: _set_variables(one) for one in combinations},
+        "combinations": {one.id: _variables_to_set(one) for one in combinations},
     }
     if coverage:
         ids = [one.id for one in combinations]
@@ -106,5 +107,5 @@ def _document(selected: str, combinations: Sequence[Combination], coverage: Cove
     return document
 
 
-def _set_variables(combination: Combination) -> dict[str, str]:
+def _variables_to_set(combination: Combination) -> dict[str, str]:
     return {name: value for name, value in combination.environ.items() if value is not None}

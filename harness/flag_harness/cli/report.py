@@ -40,7 +40,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     )
     merge.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="the records of the shards")
     merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the record to write")
-    merge.set_defaults(run=_merge)
+    merge.set_defaults(run=_run_merge)
     _add_metrics_command(subparsers)
 
 
@@ -60,10 +60,10 @@ def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.Argume
         help=f"the record of a run; by default the last one, {LAST_RUN}",
     )
     metrics.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    metrics.set_defaults(run=_metrics)
+    metrics.set_defaults(run=_run_metrics)
 
 
-def _metrics(arguments: argparse.Namespace) -> int:
+def _run_metrics(arguments: argparse.Namespace) -> int:
     path = arguments.record or LAST_RUN
     if arguments.record is None and not path.exists():
         raise RecordError(f"{path}: there is no last run; run pytest first, or name a record")
@@ -79,7 +79,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     return 1 if record.problem else 0
 
 
-def _merge(arguments: argparse.Namespace) -> int:
+def _run_merge(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
     merged = merge_records([load_record(path) for path in paths])
     try:

@@ -26,7 +26,7 @@ from flag_harness.wire.timeline import Request, Response, Upstream
 if TYPE_CHECKING:
     from flag_harness.transports.serve.server import LoopbackServer
 
-_REPLAY = """examples:
+_REPLAY_HELP = """examples:
   flag-harness serve replay recordings/matrix/*.json
   flag-harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
 
@@ -34,14 +34,14 @@ Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no
 the number of the miss; standard error says how it differs from the nearest recording, without keys and without what
 [tool.flag-harness.filters] in ./pyproject.toml names. It ends on Ctrl-C or SIGTERM, with exit code 1 if there were
 misses."""
-_SIMULATOR = """examples:
+_SIMULATOR_HELP = """examples:
   flag-harness serve simulator
   flag-harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
 
 Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
 request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
 
-_WARNING = (
+_OPEN_HOST_WARNING = (
     "warning: {} can be reached by other machines, and there is no authentication; without --host, it serves this "
     "machine alone"
 )
@@ -51,17 +51,17 @@ def add_serve_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentP
     """Add `serve` with `replay` and `simulator`."""
     serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
     kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
-    replaying = _add_upstream(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY)
+    replaying = _add_upstream_parser(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY_HELP)
     replaying.add_argument("cassettes", nargs="+", type=Path, metavar="CASSETTE", help="a file, or a folder of them")
     replaying.add_argument("--repeat", action="store_true", help="play each answer any number of times, not once")
     replaying.set_defaults(run=_run_replay)
-    simulating = _add_upstream(kinds, "simulator", "serve the simulated API", _SIMULATOR)
+    simulating = _add_upstream_parser(kinds, "simulator", "serve the simulated API", _SIMULATOR_HELP)
     simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns (default: an echo)")
     simulating.add_argument("--seed", default="0", help="the seed of ids and signatures (default: 0)")
     simulating.set_defaults(run=_run_simulator)
 
 
-def _add_upstream(
+def _add_upstream_parser(
     kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(
@@ -119,15 +119,15 @@ class ReplaySet:
 def _run_replay(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
     filters, normalisers = project_filters(config, Path.cwd()), Normalisers(**config.normalise)
-    cassettes = [Cassette.load(path) for path in _files(arguments.cassettes)]
+    cassettes = [Cassette.load(path) for path in _cassette_files(arguments.cassettes)]
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
     faults = _parse_faults(arguments.fault)
-    server = _serve(upstream, faults, arguments, f"{count} recorded interactions")
+    server = _serve_until_stopped(upstream, faults, arguments, f"{count} recorded interactions")
     misses = len(server.refusals)
     if misses:
         print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
-    return 1 if _print_problems(faults) or misses else 0
+    return 1 if _print_unfired_faults(faults) or misses else 0
 
 
 def _run_simulator(arguments: argparse.Namespace) -> int:
@@ -148,11 +148,11 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
                 printed += 1
         return response
 
-    _serve(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
-    return 1 if _print_problems(faults) or simulator.unmatched else 0
+    _serve_until_stopped(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    return 1 if _print_unfired_faults(faults) or simulator.unmatched else 0
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def _cassette_files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the given cassettes, and all of the given folders. Raises `HarnessError` if a folder has none."""
     for path in paths:
         inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
@@ -174,7 +174,7 @@ def _parse_faults(texts: Sequence[str]) -> list[Fault]:
     return faults
 
 
-def _print_problems(faults: Sequence[Fault]) -> bool:
+def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
     """Print the faults that never fired, and return True if there are any."""
     problems = explain_unfired(faults)
     for problem in problems:
@@ -187,7 +187,9 @@ def _without_delays(upstream: Upstream) -> Upstream:
     return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
 
 
-def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str) -> "LoopbackServer":
+def _serve_until_stopped(
+    upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str
+) -> "LoopbackServer":
     """Serve until Ctrl-C or SIGTERM. A fault of the family `stall` takes real time at any pace."""
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):
@@ -209,8 +211,8 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
     try:
         with _stop_signals() as signals, server:
             if not listens_on_loopback(arguments.host):
-                print(_WARNING.format(arguments.host), file=sys.stderr, flush=True)
-            _announce(server, what, as_json=arguments.json)
+                print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
+            _print_address(server, what, as_json=arguments.json)
             signals.get()
     except (OSError, OverflowError) as error:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
@@ -218,7 +220,7 @@ def _serve(upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Name
     return server
 
 
-def _announce(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
+def _print_address(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)
     else:

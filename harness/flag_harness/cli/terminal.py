@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-PLAIN_WIDTH = 110
+COLUMNS_WITHOUT_TERMINAL = 110
 """The number of columns if the output is not a terminal."""
 
 
@@ -29,7 +29,7 @@ def console(*, no_color: bool = False) -> "Console":
     plain = no_color or bool(os.environ.get("NO_COLOR"))
     result = Console(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
     if not result.is_terminal and "COLUMNS" not in os.environ:
-        result.width = PLAIN_WIDTH
+        result.width = COLUMNS_WITHOUT_TERMINAL
     return result
 
 
@@ -53,19 +53,19 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
     if max_lines is None:
         parts = text.rstrip("\n").split("\n")
         return [
-            _strip_end(line)
+            _strip_trailing_space(line)
             for part in parts
             for line in styled_text(part, style).wrap(console, max(width, 1)) or [styled_text("")]
         ]
     lines = list(styled_text(" ".join(text.split()), style).wrap(console, max(width, 1)))
     if len(lines) > max_lines:
         more = f" … {len(text):,} characters"
-        last = _strip_end(lines[max_lines - 1])
+        last = _strip_trailing_space(lines[max_lines - 1])
         last.truncate(max(width - len(more), 1))
-        lines[max_lines - 1 :] = [_strip_end(last).append(more, "dim")]
-    return [_strip_end(line) for line in lines]
+        lines[max_lines - 1 :] = [_strip_trailing_space(last).append(more, "dim")]
+    return [_strip_trailing_space(line) for line in lines]
 
 
-def _strip_end(line: "Text") -> "Text":
+def _strip_trailing_space(line: "Text") -> "Text":
     line.rstrip()
     return line

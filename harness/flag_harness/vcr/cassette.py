@@ -13,7 +13,7 @@ from flag_harness.vcr.matchers import failing_matchers
 from flag_harness.vcr.report import miss_message
 from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
-from flag_harness.vcr.secrets import credential_headers, without_cookies
+from flag_harness.vcr.secrets import credential_headers, drop_credential_headers
 from flag_harness.vcr.settings import VcrSettings
 from flag_harness.vcr.storage import StoredCassette, VcrInteraction
 from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Response
@@ -44,12 +44,12 @@ class VcrCassette:
         self.play_counts: Counter[int] = Counter()
         self._file, self._advice, self._refusal = path, advice, refusal
         self._lock = threading.RLock()
-        self._recorded: dict[int, VcrInteraction] = {}
-        self._started = 0
+        self._recorded_by_number: dict[int, VcrInteraction] = {}
+        self._started_count = 0
         self.is_saved = False
         self._compared_credentials: set[str] = set()
         self.data: list[VcrInteraction] = []
-        self.rewound = self._load(extra)
+        self.rewound = self._load_files(extra)
 
     def __call__(self, request: Request) -> Response | Edit | None:
         """Return the recorded answer; an edit that records the answer; or None if a filter leaves the request out."""
@@ -60,7 +60,7 @@ class VcrCassette:
                 self.passed_on = True
                 return None
             answer = self.play(filtered)
-        return responses.to_response(answer) if answer is not None else self._make_recording_edit(sent)
+        return responses.response_from_vcr(answer) if answer is not None else self._make_recording_edit(sent)
 
     def play(self, filtered: VcrRequest) -> VcrResponse | None:
         """Return the next answer to a filtered request; None if it is to be recorded. Raise a miss if neither."""
@@ -77,8 +77,8 @@ class VcrCassette:
     def start_recording(self) -> int:
         """Return the number under which the answer to a request that is sent now will be recorded."""
         with self._lock:
-            self._started += 1
-            return self._started
+            self._started_count += 1
+            return self._started_count
 
     def record(self, number: int, sent: VcrRequest, response: VcrResponse) -> None:
         """Record an answer, filtered, unless a filter leaves it out; without credential headers."""
@@ -93,15 +93,15 @@ class VcrCassette:
             for name in credentials:
                 del request.headers[name]
         with self._lock:
-            self._recorded[number] = request, without_cookies(filtered)
-            self.data.append(self._recorded[number])
+            self._recorded_by_number[number] = request, drop_credential_headers(filtered)
+            self.data.append(self._recorded_by_number[number])
 
     def save(self) -> None:
         """Write what was recorded, if anything was, in the order in which the requests were sent.
 
         Raise `CassetteError` if it cannot be written, or if it would hold a key.
         """
-        if not self._recorded:
+        if not self._recorded_by_number:
             return
         if self._compared_credentials:
             names = sorted(self._compared_credentials)
@@ -109,8 +109,8 @@ class VcrCassette:
                 f"{self.path} was not written: match_on compares headers, and {', '.join(names)} would be written as "
                 f"sent; add to vcr_config: filter_headers = {names!r}"
             )
-        recorded = [interaction for _, interaction in sorted(self._recorded.items())]
-        self.settings.storage.update(self._file, lambda stored: self._combine(stored, recorded))
+        recorded = [interaction for _, interaction in sorted(self._recorded_by_number.items())]
+        self.settings.storage.update(self._file, lambda stored: self._merge_with_stored(stored, recorded))
         self.is_saved = True
 
     @property
@@ -127,7 +127,7 @@ class VcrCassette:
     @property
     def recorded_count(self) -> int:
         """How many answers were recorded."""
-        return len(self._recorded)
+        return len(self._recorded_by_number)
 
     @property
     def path(self) -> str:
@@ -171,7 +171,7 @@ class VcrCassette:
     @property
     def dirty(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._recorded)
+        return bool(self._recorded_by_number)
 
     @property
     def record_mode(self) -> str:
@@ -190,7 +190,7 @@ class VcrCassette:
     def _can_play(self) -> bool:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
 
-    def _load(self, extra: Iterable[Path]) -> bool:
+    def _load_files(self, extra: Iterable[Path]) -> bool:
         """Load the cassette, unless it is to be rewritten, and the others. Return whether there was any."""
         paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
@@ -214,27 +214,27 @@ class VcrCassette:
         def record(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
             if isinstance(piece, End) and not piece.abandoned and isinstance(pieces[0], Head):
-                self.record(number, sent, responses.to_vcr_shape(tuple(pieces)))
+                self.record(number, sent, responses.vcr_response_from_timeline(tuple(pieces)))
             return pieces if isinstance(piece, (Cut, End)) else ()
 
         return record
 
-    def _combine(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
+    def _merge_with_stored(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
         """Return what the file is to hold: what it held, unless it was recorded anew, and the new."""
         mode = self.settings.record_mode
         kept = [] if stored is None or mode == "rewrite" else list(self._filter_stored(stored))
         if mode == "all":
-            kept = [pair for pair in kept if not any(self._is_same(one, pair[0]) for one, _ in recorded)]
+            kept = [pair for pair in kept if not any(self._matches_recorded(one, pair[0]) for one, _ in recorded)]
         both = [apply_hooks(self.settings.save_hooks, *pair, self) for pair in [*kept, *recorded]]
         return StoredCassette([pair for pair in both if pair is not None], stored.metadata if stored else {})
 
-    def _is_same(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
+    def _matches_recorded(self, sent: VcrRequest, recorded: VcrRequest) -> bool:
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_index(self, sent: VcrRequest) -> int | None:
         """Return the index of the next answer to a request, or None if none is left."""
         for index, (recorded, _) in enumerate(self.data):
-            if (self.settings.repeats or not self.play_counts[index]) and self._is_same(sent, recorded):
+            if (self.settings.repeats or not self.play_counts[index]) and self._matches_recorded(sent, recorded):
                 return index
         return None
 

@@ -39,7 +39,7 @@ def header_filter(replacements: Replacements) -> RequestFilter:
         for name in replacements:
             if name in request.headers:
                 old = request.headers.pop(name)
-                if (new := _replacement(replacements[name], name, old, request)) is not None:
+                if (new := _replacement_for(replacements[name], name, old, request)) is not None:
                     request.headers[name] = new
         return request
 
@@ -51,7 +51,7 @@ def query_filter(replacements: Replacements) -> RequestFilter:
 
     def apply(request: VcrRequest) -> VcrRequest:
         kept = [
-            (name, _replacement(replacements[name], name, value, request) if name in replacements else value)
+            (name, _replacement_for(replacements[name], name, value, request) if name in replacements else value)
             for name, value in request.query
         ]
         query = urlencode([(name, value) for name, value in kept if value is not None])
@@ -98,7 +98,7 @@ def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrR
     return filtered
 
 
-def _replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
+def _replacement_for(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
     return new(key=key, value=value, request=request) if callable(new) else new
 
 
@@ -119,7 +119,7 @@ def _replace_members(value: Any, replacements: Replacements, request: VcrRequest
     for key, old in value.items():
         if key not in replacements:
             filtered[key] = _replace_members(old, replacements, request, nested) if nested else old
-        elif (new := _replacement(replacements[key], key, old, request)) is not None:
+        elif (new := _replacement_for(replacements[key], key, old, request)) is not None:
             filtered[key] = new
     return filtered
 
@@ -142,5 +142,5 @@ def _filter_field(field: bytes, replacements: Replacements, request: VcrRequest)
     if name not in replacements:
         return field
     old = value.decode("utf-8") if callable(replacements[name]) else ""
-    new = _replacement(replacements[name], name, old, request)
+    new = _replacement_for(replacements[name], name, old, request)
     return None if new is None else key + equals + str(new).encode("utf-8")

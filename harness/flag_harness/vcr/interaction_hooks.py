@@ -38,15 +38,15 @@ def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHo
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
     def hide(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
-        return _replace(request, response, [(value, name) for name, value in entries])
+        return _replace_in_both(request, response, [(value, name) for name, value in entries])
 
     def restore(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
-        return _replace(request, response, [(name, value) for name, value in entries])
+        return _replace_in_both(request, response, [(name, value) for name, value in entries])
 
     return hide, restore
 
 
-def _replace(
+def _replace_in_both(
     request: VcrRequest, response: VcrResponse, replacements: Iterable[tuple[Any, Any]]
 ) -> tuple[VcrRequest, VcrResponse]:
     for pair in replacements:

@@ -30,16 +30,16 @@ _DECODERS: Mapping[str, Callable[[bytes], Any]] = {
 }
 
 
-def _body_decoder(request: VcrRequest) -> Callable[[bytes], Any]:
+def _decoder_for_body(request: VcrRequest) -> Callable[[bytes], Any]:
     """Return the decoder for the body's content type; bodies of other types are compared as bytes."""
     kind = request.headers.get("content-type", "").lower()
     return next((decoder for name, decoder in _DECODERS.items() if name in kind), bytes)
 
 
-def _same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
+def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
     """Return whether two bodies are equal once decoded. Bodies of different types, or invalid ones, are bytes."""
-    decoder = _body_decoder(sent)
-    if decoder is not _body_decoder(recorded):
+    decoder = _decoder_for_body(sent)
+    if decoder is not _decoder_for_body(recorded):
         decoder = bytes
     try:
         return bool(decoder(sent.body) == decoder(recorded.body))
@@ -47,7 +47,7 @@ def _same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
         return sent.body == recorded.body
 
 
-def _uri(request: VcrRequest) -> str:
+def _uri_with_path(request: VcrRequest) -> str:
     """Return the URL, with the root as its path if it has none."""
     parts = request.parsed_uri
     return request.uri if parts.path else parts._replace(path="/").geturl()
@@ -55,8 +55,8 @@ def _uri(request: VcrRequest) -> str:
 
 MATCHERS: Mapping[str, Matcher] = {
     "method": lambda sent, recorded: sent.method == recorded.method,
-    "uri": lambda sent, recorded: _uri(sent) == _uri(recorded),
-    "url": lambda sent, recorded: _uri(sent) == _uri(recorded),
+    "uri": lambda sent, recorded: _uri_with_path(sent) == _uri_with_path(recorded),
+    "url": lambda sent, recorded: _uri_with_path(sent) == _uri_with_path(recorded),
     "scheme": lambda sent, recorded: sent.scheme == recorded.scheme,
     "host": lambda sent, recorded: sent.host == recorded.host,
     "port": lambda sent, recorded: sent.port == recorded.port,
@@ -64,7 +64,7 @@ MATCHERS: Mapping[str, Matcher] = {
     "query": lambda sent, recorded: sent.query == recorded.query,
     "headers": lambda sent, recorded: sent.headers == recorded.headers,
     "raw_body": lambda sent, recorded: sent.body == recorded.body,
-    "body": _same_body,
+    "body": _has_same_body,
 }
 """vcrpy's matchers, by their names in `match_on`."""
 

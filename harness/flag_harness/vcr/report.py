@@ -10,9 +10,9 @@ from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.vcr.matchers import Matcher, failing_matchers
 from flag_harness.vcr.request import VcrRequest
 
-MAX_SHOWN = 8
+MAX_SHOWN_BODY_DIFFERENCES = 8
 """Differences of a body that are listed; the rest are counted."""
-_PARTS = ("method", "uri", "url", "scheme", "host", "port", "path", "query")
+_REQUEST_PART_MATCHERS = ("method", "uri", "url", "scheme", "host", "port", "path", "query")
 
 
 def miss_message(
@@ -53,14 +53,14 @@ def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iter
         found = list(differences(body_value(recorded.body), body_value(sent.body)))
         if not found:
             yield f"{name}: the bytes differ, the decoded values do not"
-        yield from map(str, islice(found, MAX_SHOWN))
-        if (omitted := len(found) - MAX_SHOWN) > 0:
+        yield from map(str, islice(found, MAX_SHOWN_BODY_DIFFERENCES))
+        if (omitted := len(found) - MAX_SHOWN_BODY_DIFFERENCES) > 0:
             yield f"... and {omitted} more"
     elif name == "headers":
         names = sorted({*map(str.lower, sent.headers), *map(str.lower, recorded.headers)})
         differing = [one for one in names if sent.headers.get(one) != recorded.headers.get(one)]
         yield f"headers: {', '.join(differing)}"
-    elif name in _PARTS:
+    elif name in _REQUEST_PART_MATCHERS:
         yield str(Difference(name, getattr(recorded, name), getattr(sent, name)))
     else:
         yield f"what the matcher {name!r} compares"

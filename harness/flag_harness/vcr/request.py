@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from flag_harness.wire.timeline import Headers, Request
 
-_PORTS = {"https": 443, "http": 80}
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class HeadersDict(MutableMapping[str, str]):
@@ -37,7 +37,7 @@ class HeadersDict(MutableMapping[str, str]):
         return len(self._entries)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and self._by_lower_name() == HeadersDict(other)._by_lower_name()
+        return isinstance(other, Mapping) and self._values_by_lower_name() == HeadersDict(other)._values_by_lower_name()
 
     def copy(self) -> "HeadersDict":
         """Return a copy."""
@@ -46,7 +46,7 @@ class HeadersDict(MutableMapping[str, str]):
     def __repr__(self) -> str:
         return repr(dict(self))
 
-    def _by_lower_name(self) -> dict[str, str]:
+    def _values_by_lower_name(self) -> dict[str, str]:
         return {name: value for name, (_, value) in self._entries.items()}
 
 
@@ -103,7 +103,7 @@ class VcrRequest:
     @property
     def port(self) -> int | None:
         """The port, or the default port of `https` and `http`."""
-        return self.parsed_uri.port or _PORTS.get(self.scheme)
+        return self.parsed_uri.port or _DEFAULT_PORTS.get(self.scheme)
 
     @property
     def path(self) -> str:

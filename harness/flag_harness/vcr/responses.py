@@ -16,25 +16,25 @@ ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
 """Changes a response, or returns None to leave the interaction out."""
 
 
-def to_vcr_response(row: SourceInteraction) -> VcrResponse:
+def vcr_response_from_source(row: SourceInteraction) -> VcrResponse:
     """Convert the response of an interaction to vcrpy's format; a status without a message gets the standard one."""
-    message = _standard_message(row.status) if row.message is None else row.message
+    message = _standard_reason_phrase(row.status) if row.message is None else row.message
     return _vcr_response(row.status, message, row.response_headers, row.response_body)
 
 
-def to_vcr_shape(response: Response) -> VcrResponse:
+def vcr_response_from_timeline(response: Response) -> VcrResponse:
     """Convert a complete response to vcrpy's format, with the standard message of its status."""
     head = response[0]
     assert isinstance(head, Head), "a response that vcrpy's format can hold has a head"
-    return _vcr_response(head.status, _standard_message(head.status), head.headers, body(response))
+    return _vcr_response(head.status, _standard_reason_phrase(head.status), head.headers, body(response))
 
 
-def to_response(response: VcrResponse) -> Response:
+def response_from_vcr(response: VcrResponse) -> Response:
     """Convert a response from vcrpy's format, with its body as one chunk and without delays."""
     data = response["body"]["string"]
     data = data.encode("utf-8") if isinstance(data, str) else bytes(data or b"")
     chunks = (Chunk(0.0, data),) if data else ()
-    return (Head(0.0, response["status"]["code"], _headers(response)), *chunks, End(0.0))
+    return (Head(0.0, response["status"]["code"], _header_pairs(response)), *chunks, End(0.0))
 
 
 def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResponse | None:
@@ -49,8 +49,8 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
     """Decompress the body and adjust the headers: the filter for `decode_compressed_response`."""
-    data, headers, plain = BodyDecoder(Limits().decoded).decode(_headers(response), response["body"]["string"])
-    if not plain or (data, headers) == (response["body"]["string"], _headers(response)):
+    data, headers, plain = BodyDecoder(Limits().decoded).decode(_header_pairs(response), response["body"]["string"])
+    if not plain or (data, headers) == (response["body"]["string"], _header_pairs(response)):
         return response
     kept: dict[str, list[str]] = {}
     for name, value in headers:
@@ -65,11 +65,11 @@ def _vcr_response(status: int, message: str, headers: Headers, data: bytes) -> V
     return {"status": {"code": status, "message": message}, "headers": lists, "body": {"string": data}}
 
 
-def _standard_message(status: int) -> str:
+def _standard_reason_phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
 
 
-def _headers(response: VcrResponse) -> Headers:
+def _header_pairs(response: VcrResponse) -> Headers:
     return tuple(
         (name, str(value))
         for name, values in response["headers"].items()

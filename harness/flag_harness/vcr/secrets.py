@@ -5,21 +5,26 @@ from pathlib import Path
 
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.privacy import refuse_personal_data
-from flag_harness.cassette.redact.scan import MAX_LISTED, KeyFinding, scan_cassette
+from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS, KeyFinding, scan_cassette
 from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.errors import CassetteError
 from flag_harness.vcr.filters import RequestFilter
 from flag_harness.vcr.interaction_hooks import InteractionHook
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.responses import ResponseFilter, VcrResponse, to_response, to_vcr_shape
+from flag_harness.vcr.responses import (
+    ResponseFilter,
+    VcrResponse,
+    response_from_vcr,
+    vcr_response_from_timeline,
+)
 from flag_harness.wire.timeline import Request
 
 
 def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrResponse]]) -> None:
     """Raise `CassetteError` if an interaction contains what looks like a key, or cannot be searched."""
-    rows = [Interaction(_to_request(request), to_response(response)) for request, response in interactions]
+    rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
     if found := scan_cassette(Envelope("imported", ""), rows):
-        raise CassetteError("\n".join(_error_lines(path, found)))
+        raise CassetteError("\n".join(_refused_secrets_lines(path, found)))
 
 
 def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
@@ -28,7 +33,7 @@ def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
     return [name for name in names if request.headers[name] == sent.headers.get(name)]
 
 
-def without_cookies(response: VcrResponse) -> VcrResponse:
+def drop_credential_headers(response: VcrResponse) -> VcrResponse:
     """Return the response without `set-cookie`, which is as good as a credential."""
     headers = {name: values for name, values in response["headers"].items() if name.lower() not in CREDENTIAL_HEADERS}
     return {**response, "headers": headers}
@@ -38,7 +43,7 @@ def project_request_filter(filters: Filters) -> RequestFilter:
     """Build the filter for `[tool.flag-harness.filters]`, which applies to what is sent and what is recorded."""
 
     def apply(request: VcrRequest) -> VcrRequest:
-        filtered = filters.filter_request(_to_request(request))
+        filtered = filters.filter_request(_to_plain_request(request))
         return VcrRequest(filtered.method, filtered.url, filtered.body, filtered.headers)
 
     return apply
@@ -48,32 +53,34 @@ def project_response_filter(filters: Filters) -> ResponseFilter:
     """Build the filter of responses for `[tool.flag-harness.filters]`."""
 
     def apply(response: VcrResponse) -> VcrResponse:
-        filtered = to_vcr_shape(filters.filter_response(to_response(response)))
+        filtered = vcr_response_from_timeline(filters.filter_response(response_from_vcr(response)))
         return {**response, "headers": filtered["headers"], "body": filtered["body"]}
 
     return apply
 
 
-def project_refusal(filters: Filters) -> InteractionHook:
+def personal_data_refusal_hook(filters: Filters) -> InteractionHook:
     """Build the hook that refuses to save what a detector of `[tool.flag-harness.privacy]` refuses."""
 
     def refuse(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         refuse_personal_data(
-            Path("its cassette"), [Interaction(_to_request(request), to_response(response))], filters.detectors
+            Path("its cassette"),
+            [Interaction(_to_plain_request(request), response_from_vcr(response))],
+            filters.detectors,
         )
         return request, response
 
     return refuse
 
 
-def _to_request(request: VcrRequest) -> Request:
+def _to_plain_request(request: VcrRequest) -> Request:
     return Request(request.method, request.uri, tuple(request.headers.items()), request.body)
 
 
-def _error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
+def _refused_secrets_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key, or cannot be searched for one:"
-    yield from (f"  {one}" for one in found[:MAX_LISTED])
-    if (omitted := len(found) - MAX_LISTED) > 0:
+    yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
+    if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
     yield "Take it out in vcr_config, with filter_headers, filter_query_parameters, filter_post_data_parameters,"
     yield "before_record_request or before_record_response, or for all tests in [tool.flag-harness.filters];"

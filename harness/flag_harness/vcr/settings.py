@@ -23,7 +23,7 @@ from flag_harness.vcr.storage import FileStorage, PersisterStorage, Storage
 
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 
-SUPPORTED = (
+SUPPORTED_SETTINGS = (
     "additional_matchers",
     "after_load_interaction",
     "allow_playback_repeats",
@@ -47,7 +47,7 @@ SUPPORTED = (
     "record_mode",
     "serializer",
 )
-IGNORED = (
+IGNORED_SETTINGS = (
     "drop_unused_requests",
     "func_path_generator",
     "inject_cassette",
@@ -55,7 +55,7 @@ IGNORED = (
 )
 """Settings of vcrpy that have no effect: a mark names the cassette, and a test that fails records nothing."""
 
-UNSUPPORTED = {
+UNSUPPORTED_SETTINGS = {
     "custom_patches": "only clients of httpx2 and httpx are answered",
     "skip_patchers": "all clients of httpx2 and httpx are answered",
 }
@@ -109,10 +109,10 @@ def parse_settings(
 
 def _refuse_unsupported(options: Mapping[str, Any]) -> None:
     for key, value in options.items():
-        if key in UNSUPPORTED and value:
-            raise ConfigError(f"{key} is not supported: {UNSUPPORTED[key]}")
-        if key not in (*SUPPORTED, *IGNORED, *UNSUPPORTED):
-            nearest = difflib.get_close_matches(str(key), SUPPORTED, n=1, cutoff=0.0)[0]
+        if key in UNSUPPORTED_SETTINGS and value:
+            raise ConfigError(f"{key} is not supported: {UNSUPPORTED_SETTINGS[key]}")
+        if key not in (*SUPPORTED_SETTINGS, *IGNORED_SETTINGS, *UNSUPPORTED_SETTINGS):
+            nearest = difflib.get_close_matches(str(key), SUPPORTED_SETTINGS, n=1, cutoff=0.0)[0]
             raise ConfigError(f"{key!r} is not a setting of vcrpy; the nearest is {nearest!r}")
 
 
@@ -130,13 +130,13 @@ def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serial
 def _save_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
     hide = [sensitive_data_hooks(sensitive)[0]] if sensitive else []
-    return (*_callables(options, "before_save_interaction"), *hide)
+    return (*_option_functions(options, "before_save_interaction"), *hide)
 
 
 def _load_hooks(options: Mapping[str, Any]) -> tuple[InteractionHook, ...]:
     sensitive = options.get("filter_sensitive_data")
     restore = [sensitive_data_hooks(sensitive)[1]] if sensitive else []
-    return (*restore, *_callables(options, "after_load_interaction"))
+    return (*restore, *_option_functions(options, "after_load_interaction"))
 
 
 def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -> dict[str, Matcher]:
@@ -157,13 +157,15 @@ def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
     hosts = {*options.get("ignore_hosts", ()), *(LOCALHOST if options.get("ignore_localhost") else ())}
     if hosts:
         yield host_filter(hosts)
-    yield from _callables(options, "before_record_request" if "before_record_request" in options else "before_record")
+    yield from _option_functions(
+        options, "before_record_request" if "before_record_request" in options else "before_record"
+    )
 
 
 def _response_filters(options: Mapping[str, Any]) -> Iterable[ResponseFilter]:
     if options.get("decode_compressed_response"):
         yield decompress_vcr_response
-    yield from _callables(options, "before_record_response")
+    yield from _option_functions(options, "before_record_response")
 
 
 def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, Any]:
@@ -173,7 +175,7 @@ def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, An
         raise ConfigError(f"{key}: {error}") from None
 
 
-def _callables(options: Mapping[str, Any], key: str) -> list[Callable[..., Any]]:
+def _option_functions(options: Mapping[str, Any], key: str) -> list[Callable[..., Any]]:
     """Return the functions of an option, which may be one function or several."""
     value = options.get(key) or ()
     found = [value] if callable(value) else list(value)

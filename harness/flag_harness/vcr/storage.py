@@ -12,7 +12,7 @@ from flag_harness.cassette.importers.limits import Limits
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.vcr.request import VcrRequest
-from flag_harness.vcr.responses import VcrResponse, to_vcr_response
+from flag_harness.vcr.responses import VcrResponse, vcr_response_from_source
 from flag_harness.vcr.secrets import refuse_secrets
 from flag_harness.vcr.serializers import SERIALIZERS, Document, Serializer
 
@@ -60,7 +60,7 @@ class FileStorage:
             return None
         try:
             data = read_regular_file(path, Limits().file)
-            return self._parse(data) if data.strip() else None
+            return self._parse_file(data) if data.strip() else None
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
 
@@ -69,7 +69,7 @@ class FileStorage:
         with lock_parent_folder(path):
             data = self._serialize(path, combine(self.load(path)))
             try:
-                parsed = self._parse(data)
+                parsed = self._parse_file(data)
             except (ValueError, RecursionError) as error:
                 raise CassetteError(f"{path} was not written, because it could not be read again: {error}") from None
             refuse_secrets(path, parsed.interactions)
@@ -78,26 +78,26 @@ class FileStorage:
             except OSError as error:
                 raise CassetteError(f"{path} was not written: {error}") from None
 
-    def _parse(self, data: bytes) -> StoredCassette:
+    def _parse_file(self, data: bytes) -> StoredCassette:
         document = self._deserialize(data)
         rows = document.get("interactions") if isinstance(document, dict) else document
         if not isinstance(rows, list):
             raise ValueError("it has no list of interactions")  # noqa: TRY004 - a value read from a file
         metadata = document.get("metadata") if isinstance(document, dict) else None
-        return StoredCassette([_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
+        return StoredCassette([_to_vcr_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
 
     def _deserialize(self, data: bytes) -> Any:
         """Parse a file in any Unicode encoding, or have a suite's serializer parse its text, or its bytes."""
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, Limits())
-        return _call(self.serializer.deserialize, _text_or_bytes(data))
+        return _call_serializer(self.serializer.deserialize, _text_or_bytes(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
-        document: Document = {"version": 1, "interactions": list(map(_row, cassette.interactions))}
+        document: Document = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
         if cassette.metadata:
             document["metadata"] = cassette.metadata
         try:
-            text: str | bytes = _call(self.serializer.serialize, document)
+            text: str | bytes = _call_serializer(self.serializer.serialize, document)
             data = text if isinstance(text, bytes) else text.encode("utf-8")
         except (CassetteError, ValueError) as error:
             raise CassetteError(f"{path} was not written: {error}") from None
@@ -118,8 +118,8 @@ class PersisterStorage:
         except Exception as error:
             if "CassetteNotFoundError" in [kind.__name__ for kind in type(error).__mro__]:
                 return None
-            raise CassetteError(f"{path}: the persister cannot load it: {_describe(error)}") from error
-        pairs = zip(map(_request, requests), responses, strict=True)
+            raise CassetteError(f"{path}: the persister cannot load it: {_describe_error(error)}") from error
+        pairs = zip(map(_to_vcr_request, requests), responses, strict=True)
         return StoredCassette(list(pairs), metadata[0] if metadata else {})
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
@@ -134,21 +134,21 @@ class PersisterStorage:
         try:
             self.persister.save_cassette(str(path), document, serializer=self.serializer)
         except Exception as error:
-            raise CassetteError(f"{path}: the persister cannot save it: {_describe(error)}") from error
+            raise CassetteError(f"{path}: the persister cannot save it: {_describe_error(error)}") from error
 
 
-def _interaction(row: Any) -> VcrInteraction:
+def _to_vcr_interaction(row: Any) -> VcrInteraction:
     headers = dict(reversed(row.request_headers))  # if a header occurs twice, vcrpy takes the first
-    return VcrRequest(row.method, row.url, row.request_body, headers), to_vcr_response(row)
+    return VcrRequest(row.method, row.url, row.request_body, headers), vcr_response_from_source(row)
 
 
-def _request(request: Any) -> VcrRequest:
+def _to_vcr_request(request: Any) -> VcrRequest:
     """Convert a request of vcrpy, whose body may be a file."""
     body = request.body.read() if hasattr(request.body, "read") else request.body
     return VcrRequest(request.method, request.uri, body, dict(request.headers))
 
 
-def _row(interaction: VcrInteraction) -> dict[str, Any]:
+def _to_document_entry(interaction: VcrInteraction) -> dict[str, Any]:
     request, response = interaction[0]._to_dict(), dict(interaction[1])
     body = response.get("body")
     if isinstance(body, dict) and "string" in body:
@@ -164,15 +164,15 @@ def _text_or_bytes(data: Any) -> Any:
         return data
 
 
-def _call(function: Callable[[Any], Any], argument: Any) -> Any:
+def _call_serializer(function: Callable[[Any], Any], argument: Any) -> Any:
     """Call a serializer. Raise `ValueError` that describes whatever its code raises."""
     try:
         return function(argument)
     except (ValueError, RecursionError, CassetteError, MissingExtraError):
         raise
     except Exception as error:  # a suite's own code
-        raise ValueError(_describe(error)) from error
+        raise ValueError(_describe_error(error)) from error
 
 
-def _describe(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

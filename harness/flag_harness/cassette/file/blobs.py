@@ -26,7 +26,7 @@ MIN_BLOB_CHARACTERS = 4096
 """The shortest base64 string that becomes a blob, in characters: a file system block; a smaller file saves nothing."""
 
 REFERENCE = "$blob"
-_ESCAPED = re.compile(r"\$+blob")
+_REFERENCE_KEY = re.compile(r"\$+blob")
 BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
@@ -47,7 +47,7 @@ def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a string that is large enough to be a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
-    return any(map(has_blob, _members(value)))
+    return any(map(has_blob, _child_values(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
@@ -83,7 +83,7 @@ def blob_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
     if isinstance(value, dict) and list(value) == [REFERENCE] and isinstance(value[REFERENCE], str):
         yield value[REFERENCE]
-    for member in _members(value):
+    for member in _child_values(value):
         yield from blob_references(member)
 
 
@@ -138,9 +138,9 @@ class BlobFolderReader:
 _HOW_TO_FIX = "restore it from version control, or record the test again"
 
 
-def _members(value: Any) -> Any:
+def _child_values(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _is_like_reference(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and _ESCAPED.fullmatch(next(iter(value))) is not None
+    return len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

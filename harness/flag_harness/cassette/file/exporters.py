@@ -12,7 +12,7 @@ from flag_harness.wire.timeline import End, Head, Headers, body
 Exporter = Callable[[Cassette, str], bytes]
 """Turns a cassette into the bytes of a foreign file; its requests get the given base URL."""
 
-OVERLOADED = 529
+OVERLOADED_STATUS = 529
 """The API's own status code, for which HTTP has no reason phrase."""
 
 
@@ -25,20 +25,20 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     with require_extra("vcr"):
         import yaml
 
-    rows = [_interaction_row(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
+    rows = [_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
     document = {"interactions": rows, "version": 1}
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: bytes = yaml.dump(document, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
     return text
 
 
-FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}
+EXPORT_FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}
 """The export formats, by their name for `--format`."""
 
 
-def _interaction_row(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
+def _vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
     one = cassette.interactions[number]
-    head = _head(one, f"{cassette.path or 'the cassette'}: interaction {number}")
+    head = _complete_response_head(one, f"{cassette.path or 'the cassette'}: interaction {number}")
     return {
         "request": {
             "method": one.request.method,
@@ -54,7 +54,7 @@ def _interaction_row(cassette: Cassette, number: int, base_url: str) -> dict[str
     }
 
 
-def _head(one: Interaction, name: str) -> Head:
+def _complete_response_head(one: Interaction, name: str) -> Head:
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
@@ -81,6 +81,6 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 
 
 def _reason_phrase(status: int) -> str:
-    if status == OVERLOADED:
+    if status == OVERLOADED_STATUS:
         return "Overloaded"
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""

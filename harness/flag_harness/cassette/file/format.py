@@ -29,7 +29,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Re
 FORMAT = 1
 
 
-class EnvelopeRow(Struct, forbid_unknown_fields=True):
+class StoredEnvelope(Struct, forbid_unknown_fields=True):
     format: int
     upstream: UpstreamName
     recorded_at: str
@@ -42,7 +42,7 @@ class EnvelopeRow(Struct, forbid_unknown_fields=True):
     blobs: str = ""
 
 
-class RequestRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     method: str
     path: str
     headers: list[tuple[str, str]]
@@ -55,7 +55,7 @@ class EncodedBytes(Struct, forbid_unknown_fields=True):
     base64: str
 
 
-class ResponseRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
     head: tuple[float, int] | None
     headers: list[tuple[str, str]]
     json: Any = UNSET
@@ -63,27 +63,27 @@ class ResponseRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
     end: tuple[float, Literal["end", "abandoned", "reset", "eof", "read_timeout", "refused"]] = (0.0, "end")
 
 
-class InteractionRow(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    request: RequestRow
-    response: ResponseRow
+class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    request: StoredRequest
+    response: StoredResponse
     case: str = ""
     late: bool = False
 
 
-class File(Struct, forbid_unknown_fields=True):
-    envelope: EnvelopeRow
+class CassetteFile(Struct, forbid_unknown_fields=True):
+    envelope: StoredEnvelope
     interactions: list[msgspec.Raw]
     """Decoded one by one: decoding all bodies at once would keep the garbage collector busy."""
 
 
-_DECODER = msgspec.json.Decoder(File)
-_ROW_DECODER = msgspec.json.Decoder(InteractionRow)
-_OMITTED_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
+_FILE_DECODER = msgspec.json.Decoder(CassetteFile)
+_INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
+_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one self-contained file, without separate blobs."""
-    return _encode(envelope, _rows(interactions), "")
+    return _encode_document(envelope, _stored_interactions(interactions), "")
 
 
 def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs: str) -> tuple[bytes, dict[str, bytes]]:
@@ -91,15 +91,15 @@ def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs:
 
     `blobs` is relative to the cassette's folder. The file names it only if there are blobs.
     """
-    rows = _rows(interactions)
+    rows = _stored_interactions(interactions)
     bodies = (side for row in rows for side in (row.request, row.response) if side.json is not UNSET)
     with_json = [side for side in bodies if isinstance(side.json, (dict, list, str))]
     blocks: dict[str, bytes] = {}
     if not any(has_blob(side.json) for side in with_json):
-        return _encode(envelope, rows, ""), blocks
+        return _encode_document(envelope, rows, ""), blocks
     for side in with_json:
         side.json = extract_blobs(side.json, blocks)
-    return _encode(envelope, rows, blobs), blocks
+    return _encode_document(envelope, rows, blobs), blocks
 
 
 def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
@@ -114,7 +114,7 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
 
 
 def _decode_file(data: bytes, read_blob: BlobReader | None) -> tuple[Envelope, list[Interaction]]:
-    file = _DECODER.decode(data)
+    file = _FILE_DECODER.decode(data)
     if file.envelope.format != FORMAT:
         raise ValueError(f"format {file.envelope.format} is unknown (this version reads format {FORMAT})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
@@ -124,22 +124,22 @@ def _decode_file(data: bytes, read_blob: BlobReader | None) -> tuple[Envelope, l
     return envelope, interactions
 
 
-def _rows(interactions: Iterable[Interaction]) -> list[InteractionRow]:
+def _stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
     return [
-        InteractionRow(_request_row(one.request), _response_row(one.response), one.case, one.late)
+        StoredInteraction(_stored_request(one.request), _stored_response(one.response), one.case, one.late)
         for one in interactions
     ]
 
 
-def _encode(envelope: Envelope, rows: list[InteractionRow], blobs: str) -> bytes:
+def _encode_document(envelope: Envelope, rows: list[StoredInteraction], blobs: str) -> bytes:
     fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
-    row = EnvelopeRow(FORMAT, blobs=blobs, **fields)
-    known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_EMPTY or value}
+    row = StoredEnvelope(FORMAT, blobs=blobs, **fields)
+    known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_IF_EMPTY or value}
     document = {"envelope": dict(sorted(known.items())), "interactions": msgspec.to_builtins(rows)}
     return format_json(document).encode("utf-8") + b"\n"
 
 
-def _insert_blobs(row: InteractionRow, folder: str, read_blob: BlobReader | None) -> None:
+def _insert_blobs(row: StoredInteraction, folder: str, read_blob: BlobReader | None) -> None:
     """Replace the blob references in an interaction by the blobs."""
 
     def read(name: str) -> bytes:
@@ -151,29 +151,29 @@ def _insert_blobs(row: InteractionRow, folder: str, read_blob: BlobReader | None
         side.json = insert_blobs(side.json, read)
 
 
-def _request_row(request: Request) -> RequestRow:
-    row = RequestRow(request.method, request.path, list(request.headers))
+def _stored_request(request: Request) -> StoredRequest:
+    row = StoredRequest(request.method, request.path, list(request.headers))
     if request.body:
-        body_row = encode_body(request.body)
-        setattr(row, body_row.form, body_row.value)
+        encoded = encode_body(request.body)
+        setattr(row, encoded.form, encoded.value)
     return row
 
 
-def _response_row(response: Response) -> ResponseRow:
+def _stored_response(response: Response) -> StoredResponse:
     head = response[0] if isinstance(response[0], Head) else None
-    row = ResponseRow((head.at, head.status) if head else None, list(head.headers) if head else [])
+    row = StoredResponse((head.at, head.status) if head else None, list(head.headers) if head else [])
     chunks = [piece for piece in response if isinstance(piece, Chunk)]
     whole = encode_body(body(response)) if chunks else EncodedBody("text", "")
     if whole.form == "json":
         row.json = whole.value
         row.chunks = [(chunk.at, len(chunk.data)) for chunk in chunks]
     else:
-        row.chunks = [(chunk.at, _encode_part(chunk.data)) for chunk in chunks]
+        row.chunks = [(chunk.at, _encode_chunk_value(chunk.data)) for chunk in chunks]
     row.end = _encode_end(response[-1])
     return row
 
 
-def _encode_part(data: bytes) -> str | EncodedBytes:
+def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
     part = encode_chunk(data)
     return part.value if part.form == "text" else EncodedBytes(part.value)
 
@@ -187,23 +187,23 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
 
 def _decode_interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReader | None) -> Interaction:
     try:
-        row = _ROW_DECODER.decode(raw)
+        row = _INTERACTION_DECODER.decode(raw)
         if blobs:
             _insert_blobs(row, blobs, read_blob)
         request_row = row.request
-        body_bytes = next((decode_body(form, value) for form, value in _body_forms(request_row)), b"")
+        body_bytes = next((decode_body(form, value) for form, value in _stored_body_values(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)
         return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.late)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 
 
-def _body_forms(row: RequestRow) -> Iterator[tuple[BodyForm, Any]]:
+def _stored_body_values(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
     forms: tuple[BodyForm, ...] = ("json", "text", "base64")
     return ((form, value) for form in forms if (value := getattr(row, form)) is not UNSET)
 
 
-def _decode_pieces(row: ResponseRow) -> Iterator[Piece]:
+def _decode_pieces(row: StoredResponse) -> Iterator[Piece]:
     if row.head is not None:
         yield Head(*row.head, tuple(row.headers))
     yield from _json_chunks(row) if row.json is not UNSET else _text_chunks(row)
@@ -211,7 +211,7 @@ def _decode_pieces(row: ResponseRow) -> Iterator[Piece]:
     yield End(at, how == "abandoned") if how == "end" or how == "abandoned" else Cut(at, how)
 
 
-def _json_chunks(row: ResponseRow) -> Iterator[Chunk]:
+def _json_chunks(row: StoredResponse) -> Iterator[Chunk]:
     data = decode_body("json", row.json)
     starts = [0]
     for _, length in row.chunks:
@@ -225,7 +225,7 @@ def _json_chunks(row: ResponseRow) -> Iterator[Chunk]:
     return (Chunk(at, data[start:stop]) for (at, _), (start, stop) in zip(row.chunks, pairwise(starts), strict=True))
 
 
-def _text_chunks(row: ResponseRow) -> Iterator[Chunk]:
+def _text_chunks(row: StoredResponse) -> Iterator[Chunk]:
     for at, part in row.chunks:
         if isinstance(part, int):
             raise ValueError(f"chunk length {part} has no JSON body to refer to")  # noqa: TRY004 - a value from a file

@@ -22,7 +22,7 @@ def lock_parent_folder(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        if not _try_flock(path.parent, stack):
+        if not _try_to_lock_folder(path.parent, stack):
             stack.enter_context(_hold_lock_file(path.with_name(LOCK_FILE)))
         yield
 
@@ -37,7 +37,7 @@ def lock_parent_folders(paths: Iterable[Path]) -> Iterator[None]:
         yield
 
 
-def _try_flock(folder: Path, stack: contextlib.ExitStack) -> bool:
+def _try_to_lock_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
     """Lock the folder until the stack closes; return whether that worked."""
     try:
         import fcntl  # not on Windows
@@ -57,7 +57,7 @@ def _hold_lock_file(file: Path) -> Iterator[None]:
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
             break
         except (FileExistsError, PermissionError):  # Windows raises the latter if the file is being deleted
-            _remove_stale(file)
+            _remove_stale_lock(file)
             time.sleep(_PAUSE_SECONDS)
     try:
         yield
@@ -65,7 +65,7 @@ def _hold_lock_file(file: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _remove_stale(file: Path) -> None:
+def _remove_stale_lock(file: Path) -> None:
     with contextlib.suppress(OSError):
         if time.time() - file.stat().st_mtime > STALE_SECONDS:
             file.unlink()

@@ -14,9 +14,9 @@ from flag_harness.wire.timeline import Head, body, header_value
 ModelProblem = Callable[[str], str | None]
 """Returns why a model may no longer answer, or None if nothing is known against it."""
 
-_LEGACY_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
+_OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
 """Betas that have become part of the API: a current client does not send them."""
-_LOOSE_WORDS = {
+_LOOSE_MATCHING_REASONS = {
     REQUEST_BODY_MISSING: "a request's body is missing",
     REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so betas are not known",
 }
@@ -33,17 +33,17 @@ class Assessment:
 def assess(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
     """Assess an imported cassette."""
     found = imported.cassette
-    loose = [_LOOSE_WORDS[word] for word in found.envelope.fidelity if word in _LOOSE_WORDS]
-    loose += _collect_reasons(found.interactions, _loose_reasons)
+    loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
+    loose += _collect_reasons(found.interactions, _loose_matching_reasons)
     stale = _collect_reasons(found.interactions, lambda one: _stale_reasons(one, model_problem))
     return Assessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
-def make_model_check(today: date, retires: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
-    """Build a check of model ids. `retires` returns whether an id is known, and its announced end or None."""
+def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
+    """Build a check of model ids. `find_retirement` returns whether an id is known, and its announced end or None."""
 
     def model_problem(model: str) -> str | None:
-        known, end = retires(model)
+        known, end = find_retirement(model)
         if not known:
             return f"model {model} is not in the table of models"
         return f"model {model} ended on {end}" if end and end <= today else None
@@ -57,7 +57,7 @@ def _collect_reasons(
     return [reason for one in interactions for reason in find_reasons(one)]
 
 
-def _loose_reasons(one: Interaction) -> Iterator[str]:
+def _loose_matching_reasons(one: Interaction) -> Iterator[str]:
     if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
     elif one.request.body and isinstance(one.value, bytes):
@@ -69,7 +69,7 @@ def _stale_reasons(one: Interaction, model_problem: ModelProblem) -> Iterator[st
     model = value.get("model") if isinstance(value, dict) else None
     if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):
         yield why
-    yield from (f"beta {beta} is legacy" for beta in betas(one.request.headers) if beta in _LEGACY_BETAS)
+    yield from (f"beta {beta} is legacy" for beta in betas(one.request.headers) if beta in _OUTDATED_BETAS)
     whole = body(one.response)
     head = one.response[0]
     streamed = whole.startswith(b"event: message_start") and isinstance(head, Head)

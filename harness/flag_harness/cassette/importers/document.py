@@ -12,28 +12,28 @@ def parse_document(data: bytes, limits: Limits) -> Any:
     """Parse JSON, or anything else as YAML. Raise `ValueError` with a message of one line."""
     if len(data) > limits.file:
         raise ValueError(f"larger than {limits.file:,} bytes")
-    data = _to_utf8(data)
+    data = _convert_to_utf8(data)
     if not data.lstrip().startswith((b"{", b"[")):
-        return _yaml(data, limits)
+        return _parse_yaml(data, limits)
     try:
         return msgspec.json.decode(data)
     except RecursionError:
         raise ValueError("not JSON: too many levels of nesting") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         try:
-            return _yaml(data, limits)  # YAML may begin with a brace too
+            return _parse_yaml(data, limits)  # YAML may begin with a brace too
         except ValueError:
             raise ValueError(f"not JSON: {error}") from None
 
 
-def _yaml(data: bytes, limits: Limits) -> Any:
+def _parse_yaml(data: bytes, limits: Limits) -> Any:
     """Read a YAML document. PyYAML is imported here: only the extra `vcr` brings it."""
     from flag_harness.cassette.importers.yaml_values import parse_yaml
 
     return parse_yaml(data, limits)
 
 
-def _to_utf8(data: bytes) -> bytes:
+def _convert_to_utf8(data: bytes) -> bytes:
     """Convert text in any Unicode encoding to UTF-8 without a byte order mark."""
     encoding = json.detect_encoding(data)
     if encoding == "utf-8":

@@ -23,8 +23,8 @@ class BodyDecoder:
         `ValueError` if the body is too large.
         """
         stored = data
-        for encoding in _encodings(headers, data):
-            expanded = data if _is_text(data) else self._decompress(encoding, data)
+        for encoding in _content_encodings(headers, data):
+            expanded = data if _is_plain_text(data) else self._decompress(encoding, data)
             if expanded is None:
                 return data, headers, False
             data = expanded
@@ -36,7 +36,7 @@ class BodyDecoder:
         if not (available := codecs(encoding)):
             return None
         try:
-            for stored in filter(None, (data, _undo_latin_1(data))):
+            for stored in filter(None, (data, _bytes_before_latin_1(data))):
                 for codec in available:
                     decompressor = Decompressor(codec, limit=self._left, ignore_padding=True)
                     with contextlib.suppress(ValueError):
@@ -48,14 +48,14 @@ class BodyDecoder:
         return data if _is_utf8(data) and not data.startswith(_GZIP_AS_TEXT) else None
 
 
-def _encodings(headers: Headers, data: bytes) -> list[str]:
+def _content_encodings(headers: Headers, data: bytes) -> list[str]:
     """Return the names of the encodings, the outermost first."""
     names = [name.strip().lower() for name in header_value(headers, "content-encoding").split(",")]
     named = [name for name in reversed(names) if name not in ("", "identity")]
     return named or (["gzip"] if data.startswith((GZIP_MAGIC, _GZIP_AS_TEXT)) else [])
 
 
-def _is_text(data: bytes) -> bool:
+def _is_plain_text(data: bytes) -> bool:
     """Return whether the bytes are plain text, so that they were decompressed before they were stored."""
     try:
         text = data.decode("utf-8")
@@ -72,7 +72,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _undo_latin_1(data: bytes) -> bytes | None:
+def _bytes_before_latin_1(data: bytes) -> bytes | None:
     """Return the bytes that were mistaken for latin-1 text, or None if they were not."""
     try:
         return data.decode("utf-8").encode("latin-1")

@@ -23,10 +23,10 @@ from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, heade
 VCRPY_DEFAULT: Final[tuple[MatchPart, ...]] = ("method", "path", "query")
 """The parts that vcrpy compares by default, without the scheme, host and port, which are not stored here."""
 
-_NOT_STORED = frozenset({"scheme", "host", "port"})
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_VERSION = re.compile(r"[\w.+-]{1,40}")
-_FORMATS: Mapping[str, tuple[Any, ReadInteractions]] = {
+_UNSTORED_PARTS = frozenset({"scheme", "host", "port"})
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_VERSION_TEXT = re.compile(r"[\w.+-]{1,40}")
+_READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
     "vcrpy": (vcrpy.is_vcrpy, vcrpy.read_vcrpy),
     "go-vcr": (go_vcr.is_go_vcr, go_vcr.read_go_vcr),
 }
@@ -55,8 +55,8 @@ def import_cassette(
     Raise `ValueError` with one line that names the invalid part.
     """
     try:
-        name, rows = _read_rows(parse_document(data, limits))
-        kept, left_out = _select_rows(rows, every_path)
+        name, rows = _read_source_interactions(parse_document(data, limits))
+        kept, left_out = _select_api_interactions(rows, every_path)
         decoder = BodyDecoder(limits.decoded)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
         interactions = tuple(_convert_interaction(number, row, decoder, notes, keep) for number, row in kept)
@@ -69,7 +69,7 @@ def import_cassette(
     sources = [row for _, row in kept]
     envelope = Envelope(
         upstream="imported",
-        recorded_at=_first_date(sources),
+        recorded_at=_first_response_date(sources),
         sdk=_sdk_version(sources),
         fidelity=tuple(word for word in fidelity.WORDS if word in notes),
         match_on=match_on,
@@ -81,9 +81,9 @@ def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
     """Return vcrpy's `match_on` without the parts that are not stored. Raise `ValueError` naming an unknown word."""
     known: tuple[MatchPart, ...] = get_args(MatchPart)
     names = list(dict.fromkeys(names))
-    if unknown := [name for name in names if name not in known and name not in _NOT_STORED]:
+    if unknown := [name for name in names if name not in known and name not in _UNSTORED_PARTS]:
         raise ValueError(
-            f"match_on {unknown[0]!r:.40} is not known; known are {', '.join([*known, *sorted(_NOT_STORED)])}"
+            f"match_on {unknown[0]!r:.40} is not known; known are {', '.join([*known, *sorted(_UNSTORED_PARTS)])}"
         )
     words = tuple(word for word in known if word in names)
     if not words:
@@ -91,7 +91,7 @@ def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
     return words
 
 
-def _read_rows(document: Any) -> tuple[str, list[SourceInteraction]]:
+def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteraction]]:
     """Return the name of the document's format, and its interactions."""
     rows = document.get("interactions") if isinstance(document, dict) else document
     if rows == []:
@@ -99,13 +99,15 @@ def _read_rows(document: Any) -> tuple[str, list[SourceInteraction]]:
     first = rows[0] if isinstance(rows, list) else None
     request = first.get("request") if isinstance(first, dict) else None
     known = foreign.describe_format(document)
-    for name, (is_format, read) in _FORMATS.items():
+    for name, (is_format, read) in _READERS.items():
         if not known and isinstance(request, dict) and is_format(request):
             return name, list(read(rows))
-    raise ValueError(f"neither vcrpy nor go-vcr: {f'{known}, which is not read' if known else _missing_part(document)}")
+    raise ValueError(
+        f"neither vcrpy nor go-vcr: {f'{known}, which is not read' if known else _missing_part_message(document)}"
+    )
 
 
-def _missing_part(document: Any) -> str:
+def _missing_part_message(document: Any) -> str:
     """Return what a document lacks to be a cassette."""
     if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
         return "it has no list of interactions"
@@ -114,7 +116,7 @@ def _missing_part(document: Any) -> str:
     return "interaction 0 has no request with uri or url"
 
 
-def _select_rows(
+def _select_api_interactions(
     rows: Sequence[SourceInteraction], every_path: bool
 ) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
     """Split the rows into those that are kept, with their index, and the other requests, as `GET host/path`."""
@@ -169,7 +171,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
         yield fidelity.DECOMPRESSED
     if has_lost_padding(body):
         yield fidelity.RESPONSE_RESERIALISED
-    if row.method in _WITH_BODY and not row.request_body:
+    if row.method in _METHODS_WITH_BODY and not row.request_body:
         yield fidelity.REQUEST_BODY_MISSING
     if not row.request_headers:
         yield fidelity.REQUEST_HEADERS_DROPPED
@@ -179,7 +181,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
         yield fidelity.CONTENT_TYPE_INVENTED
 
 
-def _first_date(rows: Iterable[SourceInteraction]) -> str:
+def _first_response_date(rows: Iterable[SourceInteraction]) -> str:
     """Return the date of the first response that has one, in ISO 8601, or an empty string."""
     for row in rows:
         try:
@@ -196,6 +198,6 @@ def _sdk_version(rows: Iterable[SourceInteraction]) -> str:
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")
-        if _VERSION.fullmatch(version) and _VERSION.fullmatch(language):
+        if _VERSION_TEXT.fullmatch(version) and _VERSION_TEXT.fullmatch(language):
             return f"anthropic {version}" if language == "python" else f"anthropic-{language} {version}"
     return ""

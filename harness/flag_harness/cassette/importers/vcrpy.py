@@ -52,7 +52,7 @@ def _read_interaction(row: Mapping[str, Any]) -> SourceInteraction:
         response_headers=parse_headers(response.get("headers")),
         response_body=response_body,
         notes=request_notes | response_notes,
-        message=_read_message(response),
+        message=_read_reason_phrase(response),
     )
 
 
@@ -69,7 +69,7 @@ def _read_status(response: Mapping[str, Any]) -> int:
     return parse_status(status.get("code") if isinstance(status, dict) else status)
 
 
-def _read_message(response: Mapping[str, Any]) -> str | None:
+def _read_reason_phrase(response: Mapping[str, Any]) -> str | None:
     status = response.get("status")
     message = status.get("message") if isinstance(status, dict) else None
     return message if isinstance(message, str) else None

@@ -17,30 +17,30 @@ with require_extra("vcr"):
     import yaml
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG = "tag:yaml.org,2002:"
+_TAG_PREFIX = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 """What PyYAML reads as a number, and so quotes if it is text. It does not quote `7e10`, which may be an id."""
-_WORDS: dict[str, Any] = {
+_PLAIN_SCALARS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
     **{sign + word: float(sign + word[1:]) for sign in ("", "-", "+") for word in (".inf", ".Inf", ".INF")},
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-_TOO_DEEP = "exceeded maximum nesting depth"
+_TOO_DEEP_PROBLEM = "exceeded maximum nesting depth"
 """libyaml's message if brackets are nested too deeply: since 0.2.6 it stops at 1,000 levels by itself."""
 _CONTENT_KEYS = ("args", "state")
 """The keys under which a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps its content."""
 
 
-class _Merge(str):
+class _MergeKey(str):
     """The unquoted key `<<`: the members of its value are merged into the mapping."""
 
     __slots__ = ()
 
 
-_MERGE = _Merge("<<")
+_MERGE_KEY = _MergeKey("<<")
 
 
 def parse_yaml(data: bytes, limits: Limits) -> Any:
@@ -49,14 +49,14 @@ def parse_yaml(data: bytes, limits: Limits) -> Any:
     `!!binary` gives bytes. A tag of a Python object gives the object's content: `!!python/...:istr [x]` is x. An
     unquoted scalar is read as JSON would read it, else as text. Raise `ValueError` with a message of one line.
     """
-    reader = _Reader(limits)
+    reader = _ValueBuilder(limits)
     try:
         for event in yaml.parse(data, _LOADER):
             reader.feed(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         location = f" in line {mark.line + 1}" if mark else ""
-        if error.problem == _TOO_DEEP:
+        if error.problem == _TOO_DEEP_PROBLEM:
             raise ValueError(_too_deep_message(limits, location)) from None
         raise ValueError(f"not YAML: {error.problem or error.context}{location}") from None
     except yaml.YAMLError as error:
@@ -77,7 +77,7 @@ class _OpenCollection:
     values: list[Any] = field(default_factory=list)
 
 
-class _Reader:
+class _ValueBuilder:
     """Builds values from events. `_size` counts characters and values, those of an alias each time it is used."""
 
     def __init__(self, limits: Limits) -> None:
@@ -146,7 +146,7 @@ def _build_collection(done: _OpenCollection, event: Any) -> Any:
             value = _build_mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
             raise ValueError(f"a mapping's key is itself a list or a mapping{_line_suffix(event)}") from None
-    if not (done.tag or "").startswith(f"{_TAG}python/object/"):
+    if not (done.tag or "").startswith(f"{_TAG_PREFIX}python/object/"):
         return value
     return _pickled_content(value)
 
@@ -155,12 +155,12 @@ def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, 
     """Build a mapping with the members that it merges. Its own members win, then those of the first merged mapping."""
     pairs = list(zip(keys, values, strict=True))
     merged: dict[Any, Any] = {}
-    for source in (value for key, value in pairs if type(key) is _Merge):
+    for source in (value for key, value in pairs if type(key) is _MergeKey):
         for one in reversed(source) if isinstance(source, list) else [source]:
             if not isinstance(one, dict):
                 raise ValueError(f"the value of << is not a mapping{_line_suffix(event)}")  # noqa: TRY004 - from a file
             merged.update(one)
-    return merged | {key: value for key, value in pairs if type(key) is not _Merge}
+    return merged | {key: value for key, value in pairs if type(key) is not _MergeKey}
 
 
 def _pickled_content(value: Any) -> Any:
@@ -172,11 +172,11 @@ def _pickled_content(value: Any) -> Any:
 
 def _parse_scalar(event: Any) -> Any:
     text: str = event.value
-    tag = (event.tag or "").removeprefix(_TAG)
+    tag = (event.tag or "").removeprefix(_TAG_PREFIX)
     if tag in ("binary", "python/bytes"):
         return _decode_binary(event)
-    if text == _MERGE and not event.tag and event.implicit[0]:
-        return _MERGE
+    if text == _MERGE_KEY and not event.tag and event.implicit[0]:
+        return _MERGE_KEY
     if tag in _SCALAR_TYPES or (not tag and event.implicit[0]):
         return _parse_plain_scalar(text)
     return text
@@ -187,8 +187,8 @@ _SCALAR_TYPES = ("null", "bool", "int", "float")
 
 def _parse_plain_scalar(text: str) -> Any:
     """Parse an unquoted scalar: only JSON's words and numbers have a meaning; `yes` and `2024-05-01` are text."""
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in _PLAIN_SCALARS:
+        return _PLAIN_SCALARS[text]
     if _INT.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text

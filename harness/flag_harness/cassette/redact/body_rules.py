@@ -8,7 +8,7 @@ from functools import lru_cache
 from flag_harness.cassette.redact.body_texts import BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.detectors import Detector
 from flag_harness.cassette.redact.edits import TextEdit, document_edits, redaction_edits, split_edits
-from flag_harness.cassette.redact.encodings import hidden_edits, merge_edits
+from flag_harness.cassette.redact.encodings import finding_edits, merge_edits
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
 
@@ -28,27 +28,27 @@ class BodyRules:
         """Return whether a filter matches any of the JSON paths of a text."""
         return any(rule.match(path) for rule in self.paths for path in paths)
 
-    def find(self, text: str) -> Iterator[tuple[int, int, str]]:
+    def find_patterns(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the start, stop and pattern of each match."""
         return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
 
     def text_edits(self, text: str) -> list[TextEdit]:
         """Return the edits of a text, also of what it hides behind escapes, in base64 or in gzip."""
-        edits = hidden_edits(text, self.find) if self.patterns else []
+        edits = finding_edits(text, self.find_patterns) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 
-    def edits(self, body: str) -> list[TextEdit]:
+    def body_edits(self, body: str) -> list[TextEdit]:
         """Return the edits that redact a body, sorted by position."""
-        return sorted(self._edits(body, body_texts(body)))
+        return sorted(self._document_edits(body, body_texts(body)))
 
     def removed_values(self, document: str) -> Iterator[str]:
         """Yield the values that the filters remove from a body."""
         for text in body_texts(document):
-            for start, stop, _ in self._text_edits(text, False):
+            for start, stop, _ in self._body_text_edits(text, False):
                 yield text.value[start:stop]
 
-    def _edits(self, document: str, texts: Iterable[BodyText], all_texts: bool = False) -> Iterator[TextEdit]:
+    def _document_edits(self, document: str, texts: Iterable[BodyText], all_texts: bool = False) -> Iterator[TextEdit]:
         """Yield the edits of a document: those of each text, and of whole texts that a pattern with quotes spans."""
         spanned = [
             match.span()
@@ -61,16 +61,16 @@ class BodyRules:
             is_whole = all_texts or any(
                 part.start < stop and part.stop > start for part in text.parts for start, stop in spanned
             )
-            changes = split_edits([len(part.value) for part in text.parts], self._text_edits(text, is_whole))
+            changes = split_edits([len(part.value) for part in text.parts], self._body_text_edits(text, is_whole))
             for part, edits in zip(text.parts, changes, strict=True):
                 if edits and not part.fixed:
                     yield from document_edits(part, edits, document)
 
-    def _text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
+    def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
         """Return the edits of one text. JSON inside JSON stays JSON."""
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
-            return sorted(self._edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
+            return sorted(self._document_edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
         if is_whole or self.is_redacted(text.paths):
             return redaction_edits([(0, len(value))])
         return self.text_edits(value)

@@ -20,7 +20,7 @@ UTF8 = ("utf-8", "surrogateescape")
 SHORTEST_BASE64 = 28
 """The shortest text that is tried as base64, in characters: no key fits into fewer, and few words are as long."""
 
-_WORDS = """
+_API_WORD_LIST = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
 cache_creation_input_tokens cache_read_input_tokens caller citation citations citations_delta code compaction
 compaction_delta container content content_block content_block_delta content_block_start content_block_stop
@@ -33,17 +33,17 @@ stop_reason stop_sequence system text text_delta text_editor_code_execution_tool
 thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools type usage user web_fetch_tool_result
 web_search_requests web_search_tool_result
 """
-_API_WORDS = frozenset(_WORDS.split())
+_API_WORDS = frozenset(_API_WORD_LIST.split())
 """The words of the API's own format: they are public, and a response without them is invalid."""
-_API_WORD_HOLDERS = ("type", "role", "stop_reason")
+_API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
-_TOKEN = re.compile(
+_JSON_TOKEN = re.compile(
     r'[ \t\r\n]*+(?:(?P<mark>[{}\[\],:])|"(?P<string>(?>[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
     r'(?P<close>"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)'
     r"|(?P<word>true|false|null|(?:t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?|-)\Z)|(?P<end>\Z))"
 )
-_LINE = re.compile(r"[^\r\n]+")
-_FIELD = re.compile(r"(?:(event|data|id|retry)?: ?)?")
+_STREAM_LINE = re.compile(r"[^\r\n]+")
+_STREAM_FIELD = re.compile(r"(?:(event|data|id|retry)?: ?)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 PartKind = Literal["plain", "key", "string", "number"]
@@ -112,7 +112,7 @@ def body_texts(body: str) -> list[BodyText]:
     """Return every text of a body, in the order in which they begin."""
     if (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
-    if any(_event_parts(body, line) is not None for line in _LINE.finditer(body)):
+    if any(_event_parts(body, line) is not None for line in _STREAM_LINE.finditer(body)):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
 
@@ -133,9 +133,9 @@ def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list
         return None
     tracker, parts, position = _PathTracker(), [], start
     while position < stop:
-        if (token := _TOKEN.match(text, position, stop)) is None:
+        if (token := _JSON_TOKEN.match(text, position, stop)) is None:
             return None
-        if part := tracker.part(token):
+        if part := tracker.body_part(token):
             parts.append(part)
         if tracker.depth > DEPTH_LIMIT:
             return None
@@ -156,20 +156,22 @@ class _PathTracker:
         """The number of open containers."""
         return len(self._steps)
 
-    def part(self, token: re.Match[str]) -> BodyPart | None:
+    def body_part(self, token: re.Match[str]) -> BodyPart | None:
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
             self._follow_mark(token["mark"])
         if kind == "number":
-            return BodyPart(*token.span("number"), token["number"], "number", self._path(), self._key() == "index")
+            return BodyPart(
+                *token.span("number"), token["number"], "number", self._current_path(), self._current_key() == "index"
+            )
         return self._string_part(token) if kind == "string" else None
 
     def _string_part(self, token: re.Match[str]) -> BodyPart:
         value = json.loads(f'"{token["string"]}"', strict=False)
-        fixed = value in _API_WORDS and (self._is_key or self._key() in _API_WORD_HOLDERS)
+        fixed = value in _API_WORDS and (self._is_key or self._current_key() in _API_WORD_MEMBERS)
         if self._is_key:
             self._steps[-1] = value
-        return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._path(), fixed)
+        return BodyPart(*token.span("string"), value, "key" if self._is_key else "string", self._current_path(), fixed)
 
     def _follow_mark(self, mark: str) -> None:
         if mark in "{[}]":
@@ -182,18 +184,18 @@ class _PathTracker:
             self._steps[-1] += 1
         self._is_key = mark in "{," and bool(self._steps) and isinstance(self._steps[-1], str)
 
-    def _key(self) -> str | int:
+    def _current_key(self) -> str | int:
         return self._steps[-1] if self._steps else ""
 
-    def _path(self) -> str:
+    def _current_path(self) -> str:
         if not self._steps:
             return ""
         if self._prefix is None:
-            self._prefix = "".join(map(_step_text, self._steps[:-1]))
-        return (self._prefix + _step_text(self._steps[-1])).removeprefix(".")
+            self._prefix = "".join(map(_format_step, self._steps[:-1]))
+        return (self._prefix + _format_step(self._steps[-1])).removeprefix(".")
 
 
-def _step_text(step: str | int) -> str:
+def _format_step(step: str | int) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
@@ -209,7 +211,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
     assembled: dict[tuple[int, str], list[tuple[BodyPart, int]]] = {}
     counts: dict[int, int] = {}
     number = -1
-    for line in _LINE.finditer(body):
+    for line in _STREAM_LINE.finditer(body):
         if (parts := _event_parts(body, line)) is None:
             yield from _line_texts(line)
             continue
@@ -240,7 +242,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
 
 def _line_texts(line: re.Match[str]) -> Iterator[BodyText]:
     """Yield the text of a line without JSON: a comment, an id, or anything unexpected."""
-    field = _FIELD.match(line[0])
+    field = _STREAM_FIELD.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]
     if value and value not in _API_WORDS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.redact.edits import TextEdit
-from flag_harness.cassette.redact.encodings import hidden_edits
+from flag_harness.cassette.redact.encodings import finding_edits
 from flag_harness.config import ACTIONS, Action, DetectorSettings
 from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
@@ -38,30 +38,32 @@ class Detector:
         try:
             found = list(self.find(text))
         except Exception as error:  # whatever a function of the project raises; its message may quote the text
-            raise ConfigError(f"{self._label()} raised {type(error).__name__}{_origin(error)}") from None
+            raise ConfigError(
+                f"{self._function_label()} raised {type(error).__name__}{_error_location(error)}"
+            ) from None
         for one in found:
             if isinstance(one, str):
                 yield from (
                     (match.start(), match.end(), self.name) for match in re.finditer(re.escape(one), text) if one
                 )
             else:
-                yield (*self._span(one, len(text)), self.name)
+                yield (*self._checked_span(one, len(text)), self.name)
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
         """Return the edits that redact what is found in a text, also behind escapes and in base64."""
-        return _edits(self, text) if len(text) <= _LONGEST_CACHED else _edits.__wrapped__(self, text)
+        return _cached_edits(self, text) if len(text) <= _LONGEST_CACHED else _cached_edits.__wrapped__(self, text)
 
-    def _span(self, found: Any, length: int) -> tuple[int, int]:
+    def _checked_span(self, found: Any, length: int) -> tuple[int, int]:
         if isinstance(found, tuple) and len(found) == 2 and all(type(one) is int for one in found):
             start, stop = found
             if 0 <= start <= stop <= length:
                 return start, stop
         raise ConfigError(
-            f"{self._label()} must return (start, end) positions in the text, or matched strings; "
+            f"{self._function_label()} must return (start, end) positions in the text, or matched strings; "
             f"it returned {'a position outside of the text' if isinstance(found, tuple) else type(found).__name__}"
         )
 
-    def _label(self) -> str:
+    def _function_label(self) -> str:
         return f"[tool.flag-harness.privacy] {self.name}: the function {getattr(self.find, '__qualname__', 'find')}"
 
 
@@ -70,8 +72,8 @@ _LONGEST_CACHED = 100_000
 
 
 @lru_cache(maxsize=1024)
-def _edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
-    return tuple(hidden_edits(text, detector.spans, in_binary=False))
+def _cached_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
+    return tuple(finding_edits(text, detector.spans, in_binary=False))
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:
@@ -100,7 +102,7 @@ class PatternFinder:
         return (match.span() for match in re.finditer(self.pattern, text))
 
 
-def _origin(error: Exception) -> str:
+def _error_location(error: Exception) -> str:
     """Return where a function of the project raised an error: ` in privacy.py, line 7`."""
     trace = error.__traceback__
     while trace and trace.tb_next:

@@ -19,7 +19,7 @@ from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 from flag_harness.wire.decompression import codecs
 
-DEPTH = 4
+MAX_ENCODING_DEPTH = 4
 """How many encodings may be nested. Percent-encoded base64 of gzip of JSON has three."""
 EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
 """The most of a gzip part that is searched: so many bytes, and this many times what may be its compressed size."""
@@ -29,16 +29,16 @@ Finder = Callable[[str], Iterable[tuple[int, int, str]]]
 SEPARATOR = " \x02 "
 """Stands between texts that are searched together, so that none runs into the next."""
 
-_UNIT = re.compile(
+_ESCAPE = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%[0-9A-Fa-f]{2}|\0|=\r?\n|=[0-9A-F]{2}"
     r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|[0-7]{3}|[^0-9\0])"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
 """One character as something else writes it: a terminal, a URL, a programming language, HTML, UTF-16, MIME."""
-_MARKS = ("\\", "%", "&", "\x1b", "\0", "=")
-_CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
+_ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "=")
+_CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
-_NOT_BASE64 = re.compile(r"[\s=]+")
+_BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 12, 24
 """The shortest base64 that is decoded, in characters: a pattern may match little, a key has 18 bytes."""
 _BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
@@ -46,19 +46,19 @@ _ASCII_TRIPLE = "".join(
     f"[{''.join(letter for place, letter in enumerate(_BASE64_LETTERS) if not place & bit)}]" for bit in (32, 8, 2)
 )
 """Base64 of three ASCII bytes begins like this: the first bit of each is 0."""
-_HOLDS_WORD = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
+_BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Base64 of twelve ASCII bytes, or of the first bytes of gzip, at any of three positions."""
 _PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
 """A part of binary data that is text: by chance, one of a hundred thousand random strings of 12 bytes is."""
-_GZIP = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
+_GZIP_MAGICS = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class EscapeLevel:
     """A text and what it reads as without its escapes. `below` is the level from which it was decoded."""
 
     text: str
-    below: "Level | None" = None
+    below: "EscapeLevel | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class Level:
         if self.below is None or start >= stop:
             return start, stop
         if not self.offsets:
-            self.offsets.extend(_offsets(self.below.text))
+            self.offsets.extend(_source_offsets(self.below.text))
         starts, stops = self.offsets
         return self.below.span(starts[start], stops[stop - 1])
 
@@ -82,17 +82,17 @@ class EncodedRun:
     is_text: bool = True
 
 
-def levels(text: str, is_text: bool = True) -> Iterator[Level]:
+def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
     """Yield the text, then what it reads as after each round of removing escapes; of binary data, the text only."""
-    level = Level(text)
-    for _ in range(DEPTH + 1):
+    level = EscapeLevel(text)
+    for _ in range(MAX_ENCODING_DEPTH + 1):
         yield level
-        if not is_text or not any(mark in level.text for mark in _MARKS):
+        if not is_text or not any(mark in level.text for mark in _ESCAPE_MARKS):
             return
-        plain = _UNIT.sub(_decode_unit, level.text)
+        plain = _ESCAPE.sub(_decode_escape, level.text)
         if plain == level.text:
             return
-        level = Level(plain, level)
+        level = EscapeLevel(plain, level)
 
 
 @lru_cache(maxsize=4)
@@ -106,7 +106,7 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
 
 def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedRun]:
     """Yield the parts of a text that are base64 or gzip, decoded; a search leaves out base64 that holds no word."""
-    for magic, codec in _GZIP:
+    for magic, codec in _GZIP_MAGICS:
         yield from _gzip_runs(text, magic, codec)
     pattern, last = _base64_pattern(shortest), 0
     for start, _ in letter_runs(text, _BASE64_TABLE, shortest):
@@ -115,8 +115,8 @@ def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[
             yield from _base64_runs(match, is_search)
 
 
-def hidden_edits(
-    text: str, find: Finder, depth: int = DEPTH, is_text: bool = True, *, in_binary: bool = True
+def finding_edits(
+    text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True, *, in_binary: bool = True
 ) -> list[TextEdit]:
     """Return the edits that redact what `find` finds in a text, however the text encodes it.
 
@@ -124,11 +124,11 @@ def hidden_edits(
     bytes, too.
     """
     edits: list[TextEdit] = []
-    for level in levels(text, is_text):
+    for level in escape_levels(text, is_text):
         for start, stop, _ in find(level.text) if is_text or in_binary else _find_in_printable(level.text, find):
-            edits.append(_redaction(text, *level.span(start, stop)))
+            edits.append(_redaction_edit(text, *level.span(start, stop)))
         for run in encoded_runs(level.text, _SHORTEST_EDITED) if depth else ():
-            if inner := hidden_edits(run.text, find, depth - 1, run.is_text, in_binary=in_binary):
+            if inner := finding_edits(run.text, find, depth - 1, run.is_text, in_binary=in_binary):
                 new = run.encode(edit_text(run.text, inner))
                 edits.append(TextEdit(*level.span(run.start, run.stop), new))
     return merge_edits(edits)
@@ -140,26 +140,28 @@ def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]
         yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
 
 
-def first_hidden(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> tuple[int, int, str, str] | None:
+def first_finding(
+    text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
+) -> tuple[int, int, str, str] | None:
     """Return the start, stop, kind and value of the first thing that `find` finds however encoded, or None."""
-    for level in levels(text, is_text):
+    for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
         for run in encoded_runs(level.text, _SHORTEST_SEARCHED, True) if depth else ():
-            if inner := first_hidden(run.text, find, depth - 1, run.is_text):
+            if inner := first_finding(run.text, find, depth - 1, run.is_text):
                 return *level.span(run.start, run.stop), *inner[2:]
     return None
 
 
-def hides_any(text: str, find: Finder, depth: int = DEPTH, is_text: bool = True) -> bool:
+def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
     """Return whether `find` finds anything in a text, however encoded. Takes one pass for each depth."""
-    for level in levels(text, is_text):
+    for level in escape_levels(text, is_text):
         if any(True for _ in find(level.text)):
             return True
         inner: dict[bool, list[str]] = {}
         for run in encoded_runs(level.text, _SHORTEST_SEARCHED, True) if depth else ():
             inner.setdefault(run.is_text, []).append(run.text)
-        if any(hides_any(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
+        if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
             return True
     return False
 
@@ -182,13 +184,13 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
     return merged
 
 
-def _redaction(text: str, start: int, stop: int) -> TextEdit:
+def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:
     """Return the edit that redacts a span, in UTF-16 if that is what the span is written in."""
     wide = text.count("\0", start, stop) * 2 >= stop - start - 1 > 0
     return TextEdit(start, stop, "\0".join(REDACTED) if wide else REDACTED)
 
 
-def _decode_unit(unit: re.Match[str]) -> str:
+def _decode_escape(unit: re.Match[str]) -> str:
     """Return the character that an escape stands for; a colour stands for a space if it begins a word."""
     text = unit[0]
     match text[0]:
@@ -205,17 +207,17 @@ def _decode_unit(unit: re.Match[str]) -> str:
     kind = text[1]
     if kind in "xuU" and len(text) > 2:
         return chr(min(int(text[2:].strip("{}"), 16), 0x10FFFF))
-    return chr(int(text[1:], 8)) if kind in "01234567" else _CONTROLS.get(kind, kind)
+    return chr(int(text[1:], 8)) if kind in "01234567" else _CONTROL_ESCAPES.get(kind, kind)
 
 
-def _offsets(text: str) -> tuple["array[int]", "array[int]"]:
+def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:
     """Return where each character of the decoded text starts and stops in `text`."""
     starts, stops, position = array("Q"), array("Q"), 0
-    for unit in _UNIT.finditer(text):
+    for unit in _ESCAPE.finditer(text):
         starts.extend(range(position, unit.start()))
         stops.extend(range(position + 1, unit.start() + 1))
         position = unit.end()
-        for _ in _decode_unit(unit):
+        for _ in _decode_escape(unit):
             starts.append(unit.start())
             stops.append(position)
     starts.extend(range(position, len(text)))
@@ -225,13 +227,13 @@ def _offsets(text: str) -> tuple["array[int]", "array[int]"]:
 
 def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
     """Yield what the characters decode to, from each of four positions: words before it may run into it."""
-    packed = _NOT_BASE64.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
+    packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
-    if is_search and not _HOLDS_WORD.search(standard):
+    if is_search and not _BASE64_OF_TEXT.search(standard):
         return
     for phase in range(4):
-        data = binascii.a2b_base64(_padded(standard[phase:]))
+        data = binascii.a2b_base64(_pad_base64(standard[phase:]))
         try:
             text, codec = data.decode("utf-8"), UTF8
         except UnicodeDecodeError:
@@ -241,7 +243,7 @@ def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
         yield EncodedRun(match.start(), match.end(), text, encode, is_text)
 
 
-def _padded(text: str) -> str:
+def _pad_base64(text: str) -> str:
     cut = len(text) - (len(text) % 4 == 1)
     return text[:cut] + "=" * (-cut % 4)
 

@@ -11,14 +11,14 @@ from flag_harness.cassette.redact.body_rules import BodyRules, body_rules
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.detectors import Detector, make_detector
 from flag_harness.cassette.redact.edits import REDACTED, apply_edits_to_parts, byte_edits, edit_text
-from flag_harness.cassette.redact.headers import LOCATION
+from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.named_values import header_value_pattern, json_value_pattern, query_value_pattern
 from flag_harness.config import FILTERS, Action, Config
 from flag_harness.errors import ConfigError
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
-SHORTEST = 6
+SHORTEST_SECRET = 6
 """The shortest secret that reports mask wherever it appears, in characters."""
 
 
@@ -68,9 +68,9 @@ class Filters:
         if not self:
             return response
         plain = decompress_response(response)
-        filtered = self._filter_chunks(_data(plain))
-        if filtered == _data(plain):
-            plain, filtered = response, _data(response)
+        filtered = self._filter_chunks(_chunk_data(plain))
+        if filtered == _chunk_data(plain):
+            plain, filtered = response, _chunk_data(response)
         chunks = iter(filtered)
         return tuple(
             replace(piece, data=next(chunks))
@@ -100,53 +100,55 @@ class Filters:
         )
         for pattern in filter(None, named):
             text = pattern.sub(rf"\1{REDACTED}", text)
-        return str(edit_text(text, self._hidden_rules.text_edits(text)))
+        return str(edit_text(text, self._display_rules.text_edits(text)))
 
     def secrets(self, request: Request, response: Response) -> frozenset[str]:
         """Return the values that filtering removes from the two; only those of six characters or more."""
         found: set[str] = set()
         if self.query:
             wanted = {name.lower() for name in self.query}
-            for url in (request.url, *_locations(response)):
+            for url in (request.url, *_redirect_urls(response)):
                 found.update(value for name, value in parse_qsl(url.partition("?")[2]) if name.lower() in wanted)
         for side in (request.headers, *(piece.headers for piece in response if isinstance(piece, Head))):
             found.update(value for name, value in side if name.lower() in map(str.lower, self.headers))
-        if self._hidden_rules:
-            for body in (request.body, b"".join(_data(decompress_response(response)))):
-                found.update(self._hidden_rules.removed_values(body.decode(*UTF8)))
-        return frozenset(secret for secret in found if len(secret) >= SHORTEST)
+        if self._display_rules:
+            for body in (request.body, b"".join(_chunk_data(decompress_response(response)))):
+                found.update(self._display_rules.removed_values(body.decode(*UTF8)))
+        return frozenset(secret for secret in found if len(secret) >= SHORTEST_SECRET)
 
     @property
-    def _rules(self) -> BodyRules:
+    def _storage_rules(self) -> BodyRules:
         """The rules for what is stored."""
-        return body_rules(self.json, self.patterns, self._detectors("mask"))
+        return body_rules(self.json, self.patterns, self._detectors_with_actions("mask"))
 
     @property
-    def _hidden_rules(self) -> BodyRules:
+    def _display_rules(self) -> BodyRules:
         """The rules for what is shown: it hides what a detector refuses to store, too."""
-        return body_rules(self.json, self.patterns, self._detectors("mask", "refuse"))
+        return body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
 
-    def _detectors(self, *actions: Action) -> tuple[Detector, ...]:
+    def _detectors_with_actions(self, *actions: Action) -> tuple[Detector, ...]:
         return tuple(detector for detector in self.detectors if detector.action in actions)
 
-    def _redact(self, text: str) -> str:
-        return str(edit_text(text, self._rules.text_edits(text)))
+    def _redact_text(self, text: str) -> str:
+        return str(edit_text(text, self._storage_rules.text_edits(text)))
 
     def _filter_headers(self, headers: Headers) -> Headers:
         left_out = {name.lower() for name in self.headers}
-        return tuple((name, self._filter_value(name, value)) for name, value in headers if name.lower() not in left_out)
+        return tuple(
+            (name, self._filter_header_value(name, value)) for name, value in headers if name.lower() not in left_out
+        )
 
-    def _filter_value(self, name: str, value: str) -> str:
+    def _filter_header_value(self, name: str, value: str) -> str:
         """Return the filtered value of a header; an invalid URL is filtered as text."""
         with suppress(ValueError):
-            return self._filter_url(value) if name.lower() == LOCATION else self._redact(value)
-        return self._redact(value)
+            return self._filter_url(value) if name.lower() == LOCATION_HEADER else self._redact_text(value)
+        return self._redact_text(value)
 
     def _filter_url(self, url: str) -> str:
         parts = urlsplit(url)
         path = self._redact_url_part(parts.path, unquote, quote)
         query = "&".join(map(self._filter_parameter, parts.query.split("&"))) if parts.query else ""
-        return self._redact(urlunsplit(parts._replace(path=path, query=query)))
+        return self._redact_text(urlunsplit(parts._replace(path=path, query=query)))
 
     def _filter_parameter(self, parameter: str) -> str:
         name, equals, value = parameter.partition("=")
@@ -161,22 +163,22 @@ class Filters:
     def _redact_url_part(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
         """Redact the decoded part of a URL, or return the part unchanged if no pattern matches."""
         value = unquote(quoted)
-        return quoted if (left := self._redact(value)) == value else quote(left)
+        return quoted if (left := self._redact_text(value)) == value else quote(left)
 
     def _filter_chunks(self, chunks: Sequence[bytes]) -> list[bytes]:
         """Filter the chunks of one body; a value that spans several chunks is replaced in the first."""
-        if not self._rules:
+        if not self._storage_rules:
             return list(chunks)
         body = b"".join(chunks).decode(*UTF8)
-        return apply_edits_to_parts(chunks, byte_edits(body, self._rules.edits(body)))
+        return apply_edits_to_parts(chunks, byte_edits(body, self._storage_rules.body_edits(body)))
 
 
-def _locations(response: Response) -> Iterator[str]:
+def _redirect_urls(response: Response) -> Iterator[str]:
     heads = (piece for piece in response if isinstance(piece, Head))
-    return (value for head in heads for name, value in head.headers if name.lower() == LOCATION)
+    return (value for head in heads for name, value in head.headers if name.lower() == LOCATION_HEADER)
 
 
-def _data(response: Response) -> list[bytes]:
+def _chunk_data(response: Response) -> list[bytes]:
     return [piece.data for piece in response if isinstance(piece, Chunk)]
 
 

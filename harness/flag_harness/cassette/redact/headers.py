@@ -11,7 +11,7 @@ from flag_harness.wire.timeline import Headers
 REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
 """Request headers that are kept. Authentication and version headers are neither matched nor stored."""
 
-LOCATION = "location"
+LOCATION_HEADER = "location"
 """The header with the target URL of a redirect."""
 
 RESPONSE_HEADERS = frozenset(
@@ -21,7 +21,7 @@ RESPONSE_HEADERS = frozenset(
         "content-disposition",
         "content-encoding",
         "content-type",
-        LOCATION,
+        LOCATION_HEADER,
         "mcp-session-id",
         "request-id",
         "retry-after",
@@ -47,11 +47,11 @@ def select_response_headers(headers: Headers, url: str, keep: Collection[str] = 
     headers; `*` stands for any characters.
     """
     lowered = ((name.lower(), value) for name, value in headers)
-    kept = ((name, value) for name, value in lowered if _is_response_header(name, keep))
-    return tuple((name, _strip_own_host(value, url) if name == LOCATION else value) for name, value in kept)
+    kept = ((name, value) for name, value in lowered if _is_kept_response_header(name, keep))
+    return tuple((name, _strip_own_host(value, url) if name == LOCATION_HEADER else value) for name, value in kept)
 
 
-def _is_response_header(name: str, keep: Collection[str]) -> bool:
+def _is_kept_response_header(name: str, keep: Collection[str]) -> bool:
     if name in RESPONSE_HEADERS or _RATE_LIMIT.fullmatch(name):
         return True
     return name not in CREDENTIAL_HEADERS and any(fnmatchcase(name, one.lower()) for one in keep)

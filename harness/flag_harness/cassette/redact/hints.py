@@ -12,19 +12,19 @@ SHORTEST_WORD = 16
 """The length of the shortest key that is recognised without a name beside it, in characters."""
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_.~+/%$!@#^*=-:"
-_STEMS = tuple(
+_KEY_NAME_STEMS = tuple(
     stem.encode()
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
 """The names beside which keys stand contain one of these."""
-_BESIDE_NAME = re.compile(
+_VALUE_AFTER_NAME = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
 """What follows such a name if it has a value: an assignment, or a long word."""
 _BEFORE_ESCAPED = ("\\", "[", ";")
 """What stands before a word that begins with the end of an escape sequence: `\\n`, `ESC[m` and `ESC[1;31m`."""
-_LITERALS = ("-----BEGIN",)
+_KEY_LITERALS = ("-----BEGIN",)
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 
@@ -56,7 +56,7 @@ def ascii_bytes(text: str) -> bytes:
 _WORD_TABLE = letter_table(_WORD_LETTERS)
 
 
-class Hints:
+class KeyHints:
     """Finds where a key may be: `words` matches keys that are one word; they begin after `start` in coloured text."""
 
     def __init__(self, words: str, start: str) -> None:
@@ -65,10 +65,10 @@ class Hints:
             re.compile(f"{start}(?:{words})"),
         )
 
-    def windows(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
+    def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
         """Yield the spans of a text in which a key may begin, without overlaps."""
         first, last = 0, 0
-        for position in sorted(self._positions(text)):
+        for position in sorted(self._hint_positions(text)):
             if position - before > last:
                 if last:
                     yield first, last
@@ -77,16 +77,16 @@ class Hints:
         if last:
             yield first, last
 
-    def _positions(self, text: str) -> Iterator[int]:
+    def _hint_positions(self, text: str) -> Iterator[int]:
         for start, stop in letter_runs(text, _WORD_TABLE, SHORTEST_WORD):
             words = self._escaped_words if text[start - 1 : start] in _BEFORE_ESCAPED else self._words
             while match := words.search(text, start, stop):
                 yield match.start()
                 start = match.end()
         lowered = ascii_bytes(text).lower()
-        for stem in _STEMS:
-            yield from (position for position in _find_all(lowered, stem) if _BESIDE_NAME.match(text, position))
-        for literal in _LITERALS:
+        for stem in _KEY_NAME_STEMS:
+            yield from (position for position in _find_all(lowered, stem) if _VALUE_AFTER_NAME.match(text, position))
+        for literal in _KEY_LITERALS:
             yield from _find_all(text, literal)
         if "@" in text:
             yield from (match.start() for match in _PASSWORD_IN_URL.finditer(text))

@@ -54,13 +54,13 @@ def personal_data_warning(path: Path, interactions: Iterable[Interaction], detec
 def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText]]:
     """Yield every text of an interaction, with the side it is on."""
     request, response = interaction.request, decompress_response(interaction.response)
-    yield "request ", _line_text("url", unquote_plus(request.url))
+    yield "request ", _single_body_text("url", unquote_plus(request.url))
     heads = (("request ", request.headers), *(("response ", one.headers) for one in response if isinstance(one, Head)))
     for side, headers in heads:
-        yield from ((side, _line_text(f"header {name}", unquote_plus(value))) for name, value in headers)
+        yield from ((side, _single_body_text(f"header {name}", unquote_plus(value))) for name, value in headers)
     for side, data in (("request ", request.body), ("response ", body(response))):
         yield from ((side, text) for text in body_texts(data.decode(*UTF8)))
 
 
-def _line_text(location: str, value: str) -> BodyText:
+def _single_body_text(location: str, value: str) -> BodyText:
     return BodyText((BodyPart(0, len(value), value),), location=location)

@@ -10,16 +10,16 @@ from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.redact.body_strings import body_strings, text_with_name
 from flag_harness.cassette.redact.body_texts import UTF8, BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.edits import edit_text
-from flag_harness.cassette.redact.encodings import SEPARATOR, first_hidden, hidden_edits, hides_any
-from flag_harness.cassette.redact.headers import LOCATION
-from flag_harness.cassette.redact.shapes import NAMED, SHAPES, find_keys
+from flag_harness.cassette.redact.encodings import SEPARATOR, finding_edits, first_finding, has_finding
+from flag_harness.cassette.redact.headers import LOCATION_HEADER
+from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS, find_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, Response, body
 
 EXCERPT_LENGTH = 6
 """Characters of a key that are shown: of most keys, the prefix of the provider."""
-MAX_LISTED = 8
+MAX_LISTED_FINDINGS = 8
 """Findings that an error lists; the rest are counted."""
 
 UNSEARCHABLE = "compressed so that it cannot be searched for keys"
@@ -45,7 +45,7 @@ class KeyFinding:
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
     """Return what looks like a key in a cassette, and the bodies that cannot be searched."""
-    found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _keys(envelope.case)]
+    found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_key_excerpts(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [
             KeyFinding(location, kind, excerpt, number) for location, kind, excerpt in _interaction_keys(interaction)
@@ -59,16 +59,16 @@ def scan_file(data: bytes) -> list[KeyFinding]:
     """Return what looks like a key in another file, located by line, or by path if the file is JSON."""
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
-        return [KeyFinding(*key) for key in _text_keys(body_texts(text))]
+        return [KeyFinding(*key) for key in _body_text_keys(body_texts(text))]
     return [
         KeyFinding(f"line {text.count(chr(10), 0, start) + 1}", kind, excerpt)
-        for start, _, kind, excerpt in _keys(text)
+        for start, _, kind, excerpt in _find_key_excerpts(text)
     ]
 
 
 def redact_keys(text: str) -> str:
     """Redact everything in a text that looks like a key, also behind escapes and in base64."""
-    return str(edit_text(text, hidden_edits(text, find_keys)))
+    return str(edit_text(text, finding_edits(text, find_keys)))
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
@@ -83,7 +83,7 @@ def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interacti
 def _key_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
     yield from finding_lines(found)
-    patterns = ", ".join(f"'{SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
+    patterns = ", ".join(f"'{KEY_SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
     yield "Take it out with a filter, in pyproject.toml for all tests:"
     yield "  [tool.flag-harness.filters]"
     yield f"  patterns = [{patterns}]"
@@ -98,15 +98,15 @@ def _unsearchable_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[s
 
 def finding_lines(found: list[KeyFinding]) -> Iterator[str]:
     """Yield a line for each of the first findings, and one that counts the others."""
-    yield from (f"  {one}" for one in found[:MAX_LISTED])
-    if (omitted := len(found) - MAX_LISTED) > 0:
+    yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
+    if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
 
 
 def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
     """Yield the keys of an interaction. Its texts are searched together first: most interactions hold no key."""
     response = decompress_response(interaction.response)
-    if not hides_any(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
+    if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
         return
     request = interaction.request
     yield from _value_keys("", (("case", interaction.case),))
@@ -135,38 +135,44 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
 
 def _body_keys(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
     document = data.decode(*UTF8)
-    if hides_any(SEPARATOR.join(body_strings(document)), find_keys):
-        yield from _text_keys(body_texts(document), side)
+    if has_finding(SEPARATOR.join(body_strings(document)), find_keys):
+        yield from _body_text_keys(body_texts(document), side)
 
 
 def _header_values(headers: Headers) -> tuple[tuple[str, str], ...]:
-    return tuple((f"header {name}", unquote_plus(value) if name == LOCATION else value) for name, value in headers)
+    return tuple(
+        (f"header {name}", unquote_plus(value) if name == LOCATION_HEADER else value) for name, value in headers
+    )
 
 
 def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    return ((side + location, kind, excerpt) for location, value in values for _, _, kind, excerpt in _keys(value))
+    return (
+        (side + location, kind, excerpt)
+        for location, value in values
+        for _, _, kind, excerpt in _find_key_excerpts(value)
+    )
 
 
-def _text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
+def _body_text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield the keys in texts, in JSON inside a text, which may be escaped, and in base64."""
     for text in found:
         size, value = text_with_name(text)
-        for start, stop, kind, excerpt in _keys(value):
+        for start, stop, kind, excerpt in _find_key_excerpts(value):
             yield side + text.locate(max(start - size, 0), stop - size), kind, excerpt
 
 
-def _keys(text: str) -> Iterator[tuple[int, int, str, str]]:
+def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
     """Yield the start, stop, kind and first characters of what looks like a key; of hidden keys, only the first."""
     is_plain = False
     for start, stop, kind in find_keys(text):
         is_plain = True
         yield start, stop, kind, _excerpt(kind, text[start:stop])
-    if not is_plain and (hidden := first_hidden(text, find_keys)):
+    if not is_plain and (hidden := first_finding(text, find_keys)):
         start, stop, kind, key = hidden
         yield start, stop, kind, _excerpt(kind, key)
 
 
 def _excerpt(kind: str, key: str) -> str:
     """Return the first characters of a key, or of the name beside it."""
-    name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED else None
+    name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from flag_harness.cassette.redact.hints import Hints
+from flag_harness.cassette.redact.hints import KeyHints
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -16,20 +16,20 @@ _KEY_NAME = (
 )
 """The names of fields, variables and parameters that hold a credential."""
 _PASSWORD_NAME = r"pass(?:word|wd|phrase)|pwd|PGPASSWORD"
-_ASSIGN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
-_MIXED = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
+_ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
+_HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
-_WRAP = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
+_PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
 """What `pprint` puts between two words that it breaks apart, as in assertion diffs and shown locals."""
 
-SHAPES: Mapping[str, str] = MappingProxyType(
+KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
         "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----"
         r"(?:[\s\S]*?-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|[\s\S]*)",
         "a bearer token": r"(?i:bearer)\s+(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{16,}=*",
         "a basic authorization": r"(?i:authorization|proxy-authorization)\W{1,6}(?i:basic)\s+[A-Za-z0-9+/_-]{10,}={0,2}"
         r"|(?i:basic)\s+(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{14,}={1,2}",
-        "a token in a wrapped string": f"(?i:bearer|basic){_WRAP}"
+        "a token in a wrapped string": f"(?i:bearer|basic){_PPRINT_BREAK}"
         + r"(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{14,}=*",
         "a password in a URL": r"(?i:[a-z][a-z0-9+.-]{1,20})://[^\s/:@\x22\x27\\<>{}$*]*:(?!(?i:pass(?:word)?|pwd|\.+)@)"
         r"[^\s/:@\x22\x27\\<>{}$*]{3,}@[A-Za-z0-9\[]",
@@ -135,19 +135,20 @@ SHAPES: Mapping[str, str] = MappingProxyType(
         "an Azure signature": r"(?i:sig)=[A-Za-z0-9%+/]{40,}=*",
         "a JSON web token": r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
         r"|eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_KEY_NAME})){_ASSIGN}"
-        rf"{_MIXED}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
-        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGN}{_MIXED}[A-Za-z0-9_.~+/%-]{{20,}}=*",
-        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_PASSWORD_NAME})){_ASSIGN}"
-        rf"{_MIXED}[^\s\x22\x27\\&;,<>()]{{8,}}",
+        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_KEY_NAME})){_ASSIGNMENT}"
+        rf"{_HAS_LETTER_AND_DIGIT}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}}",
+        "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_ASSIGNMENT}{_HAS_LETTER_AND_DIGIT}"
+        r"[A-Za-z0-9_.~+/%-]{20,}=*",
+        "a password, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{_PASSWORD_NAME})){_ASSIGNMENT}"
+        rf"{_HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
 )
 """The shapes of keys. Each is also a pattern for a filter."""
 
-NAMED = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
+NAMED_KINDS = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
 """The kinds whose name, not their form, says that they are secret."""
 
-_BESIDE_NAME = NAMED | {
+_MULTI_WORD_KINDS = NAMED_KINDS | {
     "a private key",
     "a bearer token",
     "a basic authorization",
@@ -159,29 +160,29 @@ _BESIDE_NAME = NAMED | {
 }
 """The kinds that are not one word: a name, a space or a quote stands before or in them."""
 _AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
-_START = rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR}))"
+_KEY_START = rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR}))"
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal."""
-_KINDS = tuple(SHAPES)
-_ANY = re.compile(_START + "(?:" + "|".join(f"({shape})" for shape in SHAPES.values()) + ")")
-_HINTS = Hints("|".join(shape for kind, shape in SHAPES.items() if kind not in _BESIDE_NAME), _START)
+_KEY_KINDS = tuple(KEY_SHAPES)
+_ANY_KEY = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
+_HINTS = KeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)
 _BEFORE, _BEHIND = 64, 300
 """How far before and behind its hint a key is looked for, in characters; it may be longer."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
-_EXAMPLE = re.compile(
+_EXAMPLE_WORDS = re.compile(
     r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
 )
 
 
 def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield the start, stop and kind of everything in a text that looks like a key."""
-    for window_start, window_stop in _HINTS.windows(text, _BEFORE, _BEHIND):
+    for window_start, window_stop in _HINTS.candidate_spans(text, _BEFORE, _BEHIND):
         start = window_start
-        while near := _ANY.search(text, start, window_stop):
+        while near := _ANY_KEY.search(text, start, window_stop):
             start = near.start() + 1
-            match = _ANY.match(text, near.start())  # the window may have cut it
+            match = _ANY_KEY.match(text, near.start())  # the window may have cut it
             if match is None:
                 continue
-            kind = _KINDS[(match.lastindex or 1) - 1]
+            kind = _KEY_KINDS[(match.lastindex or 1) - 1]
             if not is_placeholder(kind, match[0]):  # a key may be inside an example: `password: https://...?token=...`
                 start = match.end()
                 yield match.start(), match.end(), kind
@@ -189,4 +190,4 @@ def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 def is_placeholder(kind: str, key: str) -> bool:
     """Return whether what looks like a key is an example of one."""
-    return bool(_PLACEHOLDER.search(key)) or (kind in NAMED and _EXAMPLE.search(key) is not None)
+    return bool(_PLACEHOLDER.search(key)) or (kind in NAMED_KINDS and _EXAMPLE_WORDS.search(key) is not None)

@@ -31,13 +31,13 @@ Recordings that are older than a filter in [tool.flag-harness.filters] or a dete
 hold what it names, are reported too.
 
 Exit code: 0 all is fine, 1 found a key, something filtered or an unreadable cassette, 2 wrong usage."""
-_SUFFIX = ".json"
-_DIGITS = 10
+_CASSETTE_SUFFIX = ".json"
+_SHOWN_COMMIT_DIGITS = 10
 """The number of digits of a commit that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class _FileVersion:
     """The content of a file now, or in a commit."""
 
     path: str
@@ -45,14 +45,14 @@ class _Version:
     commit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.commit[:_DIGITS]} {self.path}" if self.commit else self.path
+        return f"{self.commit[:_SHOWN_COMMIT_DIGITS]} {self.path}" if self.commit else self.path
 
 
 @dataclass(frozen=True, slots=True)
 class _CheckResult:
     """The findings in one version, and why it cannot be read if it should be a cassette."""
 
-    version: _Version
+    version: _FileVersion
     findings: list[KeyFinding]
     error: str = ""
 
@@ -76,18 +76,18 @@ def _run(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
     recordings, filters = Path(config.recordings), project_filters(config, Path.cwd())
     paths = arguments.paths or [recordings]
-    files = [] if not arguments.paths and not recordings.exists() else list(_files(paths, arguments.history))
+    files = [] if not arguments.paths and not recordings.exists() else list(_current_files(paths, arguments.history))
     results = [_check_version(file, filters) for file in files]
     if arguments.history:
-        results += [_check_version(version, filters) for version in _history(paths)]
+        results += [_check_version(version, filters) for version in _historic_files(paths)]
     if arguments.json:
-        print(json.dumps(_report(results), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(results), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_lines(results)))
+        print("\n".join(_report_lines(results)))
     return 1 if any(one.findings or one.error for one in results) else 0
 
 
-def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
+def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
     """Yield the files under the paths. Raises `HarnessError` if a path does not exist and no history is searched."""
     for path in paths:
         if not path.exists() and not deleted_too:
@@ -95,13 +95,13 @@ def _files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_Version]:
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
             try:
-                yield _Version(str(file), read_regular_file(file, MAX_CASSETTE_BYTES))
+                yield _FileVersion(str(file), read_regular_file(file, MAX_CASSETTE_BYTES))
             except (OSError, ValueError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise HarnessError(f"{file}: cannot be read: {why}") from None
 
 
-def _check_version(version: _Version, filters: Filters) -> _CheckResult:
+def _check_version(version: _FileVersion, filters: Filters) -> _CheckResult:
     """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
     try:
         envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
@@ -110,7 +110,7 @@ def _check_version(version: _Version, filters: Filters) -> _CheckResult:
         )
     except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
-        is_cassette = version.path.endswith(_SUFFIX) and not version.commit
+        is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
         return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")
 
 
@@ -128,7 +128,7 @@ def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filter
     yield from find_personal_data(interactions, filters.detectors, "warn")
 
 
-def _history(paths: Sequence[Path]) -> Iterator[_Version]:
+def _historic_files(paths: Sequence[Path]) -> Iterator[_FileVersion]:
     """Yield each version of the files under the paths in the history once, oldest first."""
     listing = (
         "log",
@@ -142,18 +142,18 @@ def _history(paths: Sequence[Path]) -> Iterator[_Version]:
         "--no-renames",
         "--format=%H",
     )
-    output = _git(*listing, "--", *map(str, paths))
+    output = _run_git(*listing, "--", *map(str, paths))
     with subprocess.Popen(["git", "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         assert reader.stdin
         assert reader.stdout
-        for commit, blob, path in _versions(output):
+        for commit, blob, path in _parse_git_log(output):
             reader.stdin.write(blob + b"\n")
             reader.stdin.flush()
-            if (data := _blob(reader.stdout)) is not None:
-                yield _Version(path.decode("utf-8", "replace"), data, commit.decode("ascii"))
+            if (data := _read_git_object(reader.stdout)) is not None:
+                yield _FileVersion(path.decode("utf-8", "replace"), data, commit.decode("ascii"))
 
 
-def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+def _parse_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield commit, blob and path of the files in the output of `git log --raw -z`; each blob and path once."""
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))
@@ -168,7 +168,7 @@ def _versions(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
             yield commit, blob, path
 
 
-def _blob(output: IO[bytes]) -> bytes | None:
+def _read_git_object(output: IO[bytes]) -> bytes | None:
     """Return the next object of `git cat-file --batch`, or None for the commit of a submodule."""
     _, *described = output.readline().split()
     if len(described) != 2:
@@ -178,7 +178,7 @@ def _blob(output: IO[bytes]) -> bytes | None:
     return data if described[0] == b"blob" else None
 
 
-def _git(*arguments: str) -> bytes:
+def _run_git(*arguments: str) -> bytes:
     try:
         return subprocess.run(["git", *arguments], check=True, capture_output=True).stdout
     except FileNotFoundError:
@@ -188,7 +188,7 @@ def _git(*arguments: str) -> bytes:
         raise HarnessError(f"--history: {told[0] if told else 'git failed'}") from None
 
 
-def _lines(results: Sequence[_CheckResult]) -> Iterator[str]:
+def _report_lines(results: Sequence[_CheckResult]) -> Iterator[str]:
     for one in results:
         if one.error:
             yield one.error
@@ -204,7 +204,7 @@ def _lines(results: Sequence[_CheckResult]) -> Iterator[str]:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
 
 
-def _report(results: Sequence[_CheckResult]) -> dict[str, object]:
+def _json_report(results: Sequence[_CheckResult]) -> dict[str, object]:
     return {
         "checked": len(results),
         "findings": [

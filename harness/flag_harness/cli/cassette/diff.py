@@ -47,17 +47,17 @@ def _run(arguments: argparse.Namespace) -> int:
             "before": str(arguments.before),
             "after": str(arguments.after),
             "compared": len(pairs),
-            "interactions": [_as_json(pair) for pair in different],
+            "interactions": [_pair_to_json(pair) for pair in different],
         }
         print(json.dumps(report, indent=2, ensure_ascii=False))
     else:
         screen = console(no_color=arguments.no_color)
-        for line in _lines(pairs, different):
+        for line in _report_lines(pairs, different):
             screen.print(line, soft_wrap=True)
     return 1 if different else 0
 
 
-def _lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair]) -> Iterator["Text"]:
+def _report_lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair]) -> Iterator["Text"]:
     for pair in different:
         yield from _pair_lines(pair)
     count = f"{len(pairs)} interaction{'s' if len(pairs) != 1 else ''} compared"
@@ -87,7 +87,7 @@ def _difference_texts(difference: Difference) -> Iterator["Text"]:
     yield from (styled_text(before, "red"), styled_text(" → ", "dim"), styled_text(after, "green"))
 
 
-def _as_json(pair: InteractionPair) -> dict[str, Any]:
+def _pair_to_json(pair: InteractionPair) -> dict[str, Any]:
     return {
         "before": pair.before,
         "after": pair.after,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flag_harness.cassette import Cassette
-from flag_harness.cassette.file.exporters import FORMATS
+from flag_harness.cassette.file.exporters import EXPORT_FORMATS
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.errors import CassetteError
 from flag_harness.files import write_atomically
@@ -18,9 +18,9 @@ _EXAMPLES = """examples:
 Chunks and times are lost. A cassette with a broken connection cannot be exported; it is named and left out.
 
 Exit code: 0 all were exported, 1 some were not, 2 none was, or wrong usage."""
-API = "https://api.anthropic.com"
+DEFAULT_BASE_URL = "https://api.anthropic.com"
 """The default address in exported requests. Cassettes do not store one."""
-_SUFFIX = ".yaml"
+_TARGET_SUFFIX = ".yaml"
 
 
 def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,9 +33,11 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("sources", type=Path, nargs="+", metavar="SRC", help="a cassette, or a directory of them")
-    parser.add_argument("--format", required=True, choices=sorted(FORMATS), help="the format to write")
+    parser.add_argument("--format", required=True, choices=sorted(EXPORT_FORMATS), help="the format to write")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to write to")
-    parser.add_argument("--base-url", default=API, metavar="URL", help="the address in requests (default: %(default)s)")
+    parser.add_argument(
+        "--base-url", default=DEFAULT_BASE_URL, metavar="URL", help="the address in requests (default: %(default)s)"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
     parser.set_defaults(run=_run)
 
@@ -43,9 +45,9 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _run(arguments: argparse.Namespace) -> int:
     done = failed = 0
     targets = OutputFiles()
-    for source, target in list(_pairs(arguments)):
+    for source, target in list(_sources_with_targets(arguments)):
         try:
-            _export(source, target, targets, arguments)
+            _export_file(source, target, targets, arguments)
             done += 1
         except CassetteError as error:
             failed += 1
@@ -58,23 +60,23 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0 if not failed else 1 if done else 2
 
 
-def _pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+def _sources_with_targets(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Yield each cassette with the file to write. Raises `CassetteError` if a directory has none."""
     for argument in arguments.sources:
         if not argument.is_dir():
-            yield argument, arguments.to / f"{argument.stem}{_SUFFIX}"
+            yield argument, arguments.to / f"{argument.stem}{_TARGET_SUFFIX}"
             continue
         found = sorted(argument.rglob("*.json"))
         if not found:
             raise CassetteError(f"{argument}: no cassette in it (none ends in .json)")
-        yield from ((path, arguments.to / path.relative_to(argument).with_suffix(_SUFFIX)) for path in found)
+        yield from ((path, arguments.to / path.relative_to(argument).with_suffix(_TARGET_SUFFIX)) for path in found)
 
 
-def _export(source: Path, target: Path, targets: OutputFiles, arguments: argparse.Namespace) -> None:
+def _export_file(source: Path, target: Path, targets: OutputFiles, arguments: argparse.Namespace) -> None:
     try:
         targets.claim(target, source)
     except CassetteError as error:
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:
         raise CassetteError(f"{source}: {target} exists; use --force to overwrite it")
-    write_atomically(target, FORMATS[arguments.format](Cassette.load(source), arguments.base_url))
+    write_atomically(target, EXPORT_FORMATS[arguments.format](Cassette.load(source), arguments.base_url))

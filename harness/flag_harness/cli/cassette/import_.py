@@ -37,12 +37,12 @@ pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is wr
 Files over 64 MiB, bodies over 64 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
-_UNEXPECTED = "cannot be read, for a reason that nobody thought of; please report it with the file"
-_SUFFIXES = (".yaml", ".yml", ".json")
+_UNEXPECTED_ERROR = "cannot be read, for a reason that nobody thought of; please report it with the file"
+_SOURCE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _ImportSource:
     """A file to import, and its target."""
 
     path: Path
@@ -67,10 +67,10 @@ class _ImportSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _ImportOutcome:
     """The result of one file: what was read, or why it could not be."""
 
-    source: _Source
+    source: _ImportSource
     imported: ImportedCassette | None = None
     error: str = ""
 
@@ -114,34 +114,39 @@ def _run(arguments: argparse.Namespace) -> int:
     config = read_config(Path("pyproject.toml"))
     filters, keep = project_filters(config, Path.cwd()), config.headers.get("keep", ())
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
-    outcomes = [_import_file(source, settings, arguments) for source in list(_sources(arguments))]
+    outcomes = [_import_file(source, settings, arguments) for source in list(_import_sources(arguments))]
     if arguments.json:
-        print(json.dumps(_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
     else:
         _print_report(outcomes, arguments)
     failed = sum(1 for outcome in outcomes if outcome.error)
     return 0 if not failed else 1 if failed < len(outcomes) else 2
 
 
-def _sources(arguments: argparse.Namespace) -> Iterator[_Source]:
+def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
     """Yield the files that the arguments name, sorted per directory. Raises `CassetteError` if a directory has none."""
     to = arguments.to or Path()
     for argument in arguments.sources:
         if not argument.is_dir():
-            yield _Source(argument, to / (_module_path(argument) or f"{argument.stem}.json"))
+            yield _ImportSource(argument, to / (_pytest_recording_target(argument) or f"{argument.stem}.json"))
             continue
         found = sorted(
-            Path(folder, name) for folder, _, names in os.walk(argument) for name in names if name.endswith(_SUFFIXES)
+            Path(folder, name)
+            for folder, _, names in os.walk(argument)
+            for name in names
+            if name.endswith(_SOURCE_SUFFIXES)
         )
         if not found:
-            raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SUFFIXES)}")
+            raise CassetteError(f"{argument}: no file in it ends in {', '.join(_SOURCE_SUFFIXES)}")
         yield from (
-            _Source(path, to / (_module_path(path) or path.relative_to(argument).with_suffix(".json")))
+            _ImportSource(
+                path, to / (_pytest_recording_target(path) or path.relative_to(argument).with_suffix(".json"))
+            )
             for path in found
         )
 
 
-def _module_path(path: Path) -> Path | None:
+def _pytest_recording_target(path: Path) -> Path | None:
     """Return where the test of a cassette `DIR/cassettes/MODULE/TEST.yaml` of pytest-recording looks for it.
 
     Return None for any other file, and if `DIR/MODULE.py` does not exist or is outside of the current directory.
@@ -155,7 +160,7 @@ def _module_path(path: Path) -> Path | None:
     return tests.relative_to(Path.cwd()) / module.name / f"{path.stem}.json"
 
 
-def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse.Namespace) -> _Outcome:
+def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: argparse.Namespace) -> _ImportOutcome:
     """Read one file, and write it unless `--check` is given."""
     try:
         settings.targets.claim(source.target, source.path)
@@ -164,16 +169,18 @@ def _import_file(source: _Source, settings: _ImportSettings, arguments: argparse
         if arguments.check:
             _refuse_keys(imported.cassette)
         else:
-            _write(imported, source.target, arguments)
+            _write_cassette(imported, source.target, arguments)
     except OSError as error:
-        return _Outcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
+        return _ImportOutcome(source, error=one_line(f"{source.path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
-        return _Outcome(source, error=one_line(f"{source.path}: {error}"))
+        return _ImportOutcome(source, error=one_line(f"{source.path}: {error}"))
     except MissingExtraError:
         raise  # no other file could be read either
     except Exception as error:  # the other files are imported, whatever is wrong with this one
-        return _Outcome(source, error=one_line(f"{source.path}: {_UNEXPECTED} ({type(error).__name__}: {error})"))
-    return _Outcome(source, imported)
+        return _ImportOutcome(
+            source, error=one_line(f"{source.path}: {_UNEXPECTED_ERROR} ({type(error).__name__}: {error})")
+        )
+    return _ImportOutcome(source, imported)
 
 
 def _refuse_keys(cassette: Cassette) -> None:
@@ -183,7 +190,7 @@ def _refuse_keys(cassette: Cassette) -> None:
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")
 
 
-def _write(imported: ImportedCassette, target: Path, arguments: argparse.Namespace) -> None:
+def _write_cassette(imported: ImportedCassette, target: Path, arguments: argparse.Namespace) -> None:
     if target.exists() and not arguments.force:
         raise CassetteError(f"{target} exists; use --force to overwrite it")
     try:
@@ -192,26 +199,28 @@ def _write(imported: ImportedCassette, target: Path, arguments: argparse.Namespa
         raise CassetteError(f"{target} cannot be written: {error.strerror}") from None
 
 
-def _print_report(outcomes: Sequence[_Outcome], arguments: argparse.Namespace) -> None:
+def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namespace) -> None:
     """Print what was read and what was left out, and on stderr what could not be read."""
     assessments: list[Assessment] = []
     for outcome in outcomes:
         if outcome.imported is None:
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
-            assessments.append(_assess(outcome.imported))
-            print(one_line(_check_line(outcome.source.path, outcome.imported, assessments[-1])))
+            assessments.append(_assess_today(outcome.imported))
+            print(one_line(_assessment_line(outcome.source.path, outcome.imported, assessments[-1])))
         elif outcome.imported.left_out:
             print(one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.left_out)}"))
     read = [outcome.imported for outcome in outcomes if outcome.imported]
     if read:
-        print("\n".join(_totals(read, len(outcomes), "read" if arguments.check else f"imported to {arguments.to}")))
+        print(
+            "\n".join(_total_lines(read, len(outcomes), "read" if arguments.check else f"imported to {arguments.to}"))
+        )
     if assessments:
         strict, stale = sum(not one.loose for one in assessments), sum(bool(one.stale) for one in assessments)
         print(f"{strict} would match strictly, {stale} are stale")
 
 
-def _totals(read: Sequence[ImportedCassette], asked: int, done: str) -> Iterator[str]:
+def _total_lines(read: Sequence[ImportedCassette], asked: int, done: str) -> Iterator[str]:
     interactions = sum(len(one.cassette.interactions) for one in read)
     left_out = sum(len(one.left_out) for one in read)
     yield f"{len(read)} of {asked} files {done}: {interactions} interactions" + (
@@ -221,7 +230,7 @@ def _totals(read: Sequence[ImportedCassette], asked: int, done: str) -> Iterator
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
-def _check_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
+def _assessment_line(path: Path, imported: ImportedCassette, assessment: Assessment) -> str:
     count = len(imported.cassette.interactions)
     parts = [f"{imported.format}, {count} interaction{'s' if count != 1 else ''}"]
     parts.append("not strict: " + ", ".join(assessment.loose) if assessment.loose else "strict")
@@ -229,19 +238,19 @@ def _check_line(path: Path, imported: ImportedCassette, assessment: Assessment) 
     return f"{path}: " + "; ".join(parts)
 
 
-def _assess(imported: ImportedCassette) -> Assessment:
-    def retires(model_id: str) -> tuple[bool, Any]:
+def _assess_today(imported: ImportedCassette) -> Assessment:
+    def find_retirement(model_id: str) -> tuple[bool, Any]:
         model = shipped_models().find(model_id)
         return model.known, model.retires
 
-    return assess(imported, make_model_check(datetime.now(UTC).date(), retires))
+    return assess(imported, make_model_check(datetime.now(UTC).date(), find_retirement))
 
 
-def _report(outcomes: Sequence[_Outcome], check: bool) -> dict[str, Any]:
-    return {"files": [_row(outcome, check) for outcome in outcomes]}
+def _json_report(outcomes: Sequence[_ImportOutcome], check: bool) -> dict[str, Any]:
+    return {"files": [_outcome_to_json(outcome, check) for outcome in outcomes]}
 
 
-def _row(outcome: _Outcome, check: bool) -> dict[str, Any]:
+def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"source": str(outcome.source.path)}
     if outcome.imported is None:
         return {**row, "error": outcome.error}
@@ -253,6 +262,6 @@ def _row(outcome: _Outcome, check: bool) -> dict[str, Any]:
         "fidelity": outcome.imported.cassette.envelope.fidelity,
     }
     if check:
-        assessment = _assess(outcome.imported)
+        assessment = _assess_today(outcome.imported)
         row |= {"strict": not assessment.loose, "loose_because": assessment.loose, "stale": assessment.stale}
     return row

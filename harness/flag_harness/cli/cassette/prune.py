@@ -23,13 +23,13 @@ The last run of pytest in this directory noted which cassettes its tests claim, 
 that are newer than that run are kept.
 
 Exit code: 0 all is removed, 1 --dry-run found something, 2 wrong usage, or no such run."""
-CLAIMS = Path("v", "flag-harness", "claims")
+CLAIMS_FILE = Path("v", "flag-harness", "claims")
 """The file in pytest's cache with the claims of the last run."""
-_RUN = "run the whole suite first: pytest"
+_RUN_SUITE_ADVICE = "run the whole suite first: pytest"
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _LastRun:
     """The notes of the last run: why it was not complete, or empty; when it finished, in Unix time; its claims."""
 
     partial_reason: str
@@ -38,7 +38,7 @@ class _Run:
 
 
 @dataclass(slots=True)
-class _Removable:
+class _RemovableFiles:
     """The files to remove, and notes on those that are kept for a reason."""
 
     cassettes: list[Path] = field(default_factory=list)
@@ -72,40 +72,41 @@ def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _run(arguments: argparse.Namespace) -> int:
     root = Path.cwd()
     recordings = root / read_config(root / "pyproject.toml").recordings
-    run = _last_run(arguments.cache / CLAIMS)
+    run = _read_last_run(arguments.cache / CLAIMS_FILE)
     if run.partial_reason:
-        raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN}")
+        raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN_SUITE_ADVICE}")
     removable = _find_removable(root, recordings, run)
     if not arguments.dry_run:
         for path in removable.files:
             path.unlink(missing_ok=True)
         _remove_empty_folders(recordings)
     if arguments.json:
-        print(json.dumps(_report(removable, root, arguments.dry_run), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(removable, root, arguments.dry_run), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_lines(removable, root, arguments.dry_run)))
+        print("\n".join(_report_lines(removable, root, arguments.dry_run)))
     return 1 if arguments.dry_run and removable.files else 0
 
 
-def _last_run(file: Path) -> _Run:
+def _read_last_run(file: Path) -> _LastRun:
     try:
         row = json.loads(read_regular_file(file, MAX_CASSETTE_BYTES))
         claims = Claims(frozenset(row["claimed"]), frozenset(row["files"]))
-        return _Run(str(row["partial_reason"]), float(row["finished"]), claims)
+        return _LastRun(str(row["partial_reason"]), float(row["finished"]), claims)
     except FileNotFoundError:
         raise CassetteError(
-            f"{file}: no run has noted which cassettes its tests claim; {_RUN} (with its cache, in this directory)"
+            f"{file}: no run has noted which cassettes its tests claim; {_RUN_SUITE_ADVICE} "
+            "(with its cache, in this directory)"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CassetteError(f"{file}: cannot be read ({error}); {_RUN}") from None
+        raise CassetteError(f"{file}: cannot be read ({error}); {_RUN_SUITE_ADVICE}") from None
 
 
-def _find_removable(root: Path, recordings: Path, run: _Run) -> _Removable:
-    removable = _Removable(parts=list(abandoned_part_files(recordings, time.time())))
+def _find_removable(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
+    removable = _RemovableFiles(parts=list(abandoned_part_files(recordings, time.time())))
     for path in orphan_cassettes(root, recordings, run.claims):
         if path.stat().st_mtime > run.finished:
             removable.notes.append(
-                f"{posix_relative_path(root, path)} is newer than the last run, and left alone; {_RUN}"
+                f"{posix_relative_path(root, path)} is newer than the last run, and left alone; {_RUN_SUITE_ADVICE}"
             )
         else:
             removable.cassettes.append(path)
@@ -122,7 +123,7 @@ def _remove_empty_folders(recordings: Path) -> None:
             folder.rmdir()
 
 
-def _lines(removable: _Removable, root: Path, dry_run: bool) -> Iterator[str]:
+def _report_lines(removable: _RemovableFiles, root: Path, dry_run: bool) -> Iterator[str]:
     yield from (posix_relative_path(root, path) for path in removable.files)
     yield from removable.notes
     counts = ", ".join(
@@ -136,7 +137,7 @@ def _lines(removable: _Removable, root: Path, dry_run: bool) -> Iterator[str]:
     yield f"{counts} {'would be removed' if dry_run else 'removed'}"
 
 
-def _report(removable: _Removable, root: Path, dry_run: bool) -> dict[str, Any]:
+def _json_report(removable: _RemovableFiles, root: Path, dry_run: bool) -> dict[str, Any]:
     kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.parts}
     named = {kind: [posix_relative_path(root, path) for path in paths] for kind, paths in kinds.items()}
     removed = [] if dry_run else [path for paths in named.values() for path in paths]

@@ -16,11 +16,11 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
-MISSES = Path(".pytest_cache/v/flag-harness/misses")
+MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the misses of pytest's last run, unless `cache_dir` says otherwise."""
-REVIEWED = "rebase-reviewed"
+REVIEWED_FILE = "rebase-reviewed"
 """The file beside it with the hash of what the last dry run showed."""
-MAX_LISTED = 10
+MAX_LISTED_LINES = 10
 
 _EXAMPLES = """examples:
   pytest                                     # one word of a prompt was changed: 312 tests miss
@@ -63,29 +63,31 @@ def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="cassettes, or directories (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be rewritten; change no cassette")
     parser.add_argument("--yes", action="store_true", help="rewrite even if no dry run has shown these changes")
-    parser.add_argument("--from", dest="source", type=Path, default=MISSES, metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--from", dest="source", type=Path, default=MISSES_FILE, metavar="FILE", help="default: %(default)s"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     root, rows = _read_misses(arguments.source)
-    wanted = [row for row in rows if _is_wanted(root / row["cassette"], arguments.paths)]
+    wanted = [row for row in rows if _is_selected(root / row["cassette"], arguments.paths)]
     left = [row for row in wanted if not row["changes"]]
     changed = [row for row in wanted if row["changes"]]
-    reviewed = arguments.source.with_name(REVIEWED)
+    reviewed = arguments.source.with_name(REVIEWED_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
-        plans, refusals = _plans(root, changed)
-        digest = _digest(plans)
+        plans, refusals = _plan_rebases(root, changed)
+        digest = _requests_digest(plans)
         does = not refusals and not arguments.dry_run and (arguments.yes or _reviewed_digest(reviewed) == digest)
         if does:
-            _write(plans)
+            _write_cassettes(plans)
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
-        print(json.dumps(_document(plans, refusals, left, written=does), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(plans, refusals, left, written=does), indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_lines(plans, refusals, left, arguments, written=does)))
+        print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
 
@@ -104,11 +106,11 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
-def _is_wanted(path: Path, paths: Sequence[Path]) -> bool:
+def _is_selected(path: Path, paths: Sequence[Path]) -> bool:
     return not paths or any(one.resolve() in (path.resolve(), *path.resolve().parents) for one in paths)
 
 
-def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
+def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
     """Return the plans of the cassettes that can be rebased, and messages about those that cannot."""
     by_cassette: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -116,13 +118,13 @@ def _plans(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan]
     plans, refusals = [], []
     for name, members in sorted(by_cassette.items()):
         try:
-            plans.append(_plan(root / name, name, members))
+            plans.append(_plan_rebase(root / name, name, members))
         except CassetteError as error:
             refusals.append(str(error).replace(str(root / name), name, 1))
     return [plan for plan in plans if plan.changes], refusals
 
 
-def _plan(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
+def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
     old = Cassette.load(path)
     rewrites = [RequestRewrite(row["index"], tuple(map(RequestChange.from_row, row["changes"]))) for row in rows]
     new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
@@ -132,23 +134,23 @@ def _plan(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
     )
 
 
-def _write(plans: Sequence[RebasePlan]) -> None:
+def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
     """Write all cassettes. If one cannot be written, raise `CassetteError` that names those that have been."""
     for number, plan in enumerate(plans):
         try:
             plan.new.save(plan.path)
         except OSError as error:
-            done = _list_lines([one.name for one in plans[:number]])
+            done = _shortened_list([one.name for one in plans[:number]])
             lines = (
                 f"{plan.name}: cannot be written: {error.strerror}",
-                f"{_count(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
+                f"{_count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
                 *done,
                 "The others are unchanged: fix the cause, run the tests again, and rebase what they miss.",
             )
             raise CassetteError("\n".join(filter(None, lines))) from None
 
 
-def _digest(plans: Sequence[RebasePlan]) -> str:
+def _requests_digest(plans: Sequence[RebasePlan]) -> str:
     """Return a hash of the requests after the rebase."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
@@ -160,7 +162,7 @@ def _reviewed_digest(reviewed: Path) -> str:
     return reviewed.read_text() if reviewed.is_file() else ""
 
 
-def _lines(
+def _report_lines(
     plans: Sequence[RebasePlan],
     refusals: Sequence[str],
     left: Sequence[dict[str, Any]],
@@ -170,23 +172,23 @@ def _lines(
 ) -> Iterator[str]:
     if refusals:
         yield "Nothing is written, because an answer would no longer belong to its request:"
-        yield from _list_lines(refusals)
+        yield from _shortened_list(refusals)
     by_changes: dict[tuple[str, ...], list[RebasePlan]] = {}
     for plan in plans:
         by_changes.setdefault(plan.changes, []).append(plan)
     for changes, members in by_changes.items():
-        yield f"{_count(len(members), 'cassette')}: {'; '.join(changes)}"
-        yield from _list_lines([plan.name for plan in members])
+        yield f"{_count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
+        yield from _shortened_list([plan.name for plan in members])
     if left:
-        yield f"{_count(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
-        yield from _list_lines([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
+        yield f"{_count_with_noun(len(left), 'miss', 'misses')} cannot be rebased, only recorded:"
+        yield from _shortened_list([f"{row['test']}: {'; '.join(row['what'])}" for row in left])
     yield _closing_line(plans, refusals, arguments, written=written)
 
 
 def _closing_line(
     plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
 ) -> str:
-    requests = _count(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
+    requests = _count_with_noun(sum(len(rewritten_indices(plan.old, plan.new)) for plan in plans), "request")
     if refusals:
         return "Record them anew, or name the PATHs of the others."
     if not plans:
@@ -200,17 +202,17 @@ def _closing_line(
     return f"{result}\nNothing is written yet: review this with --dry-run, or say --yes."
 
 
-def _list_lines(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:MAX_LISTED])
-    if (more := len(lines) - MAX_LISTED) > 0:
+def _shortened_list(lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES])
+    if (more := len(lines) - MAX_LISTED_LINES) > 0:
         yield f"  ... and {more} more"
 
 
-def _count(count: int, word: str, words: str = "") -> str:
+def _count_with_noun(count: int, word: str, words: str = "") -> str:
     return f"{count} {word if count == 1 else words or f'{word}s'}"
 
 
-def _document(
+def _json_report(
     plans: Sequence[RebasePlan], refusals: Sequence[str], left: Sequence[dict[str, Any]], *, written: bool
 ) -> dict[str, Any]:
     return {

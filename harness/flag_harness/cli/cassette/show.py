@@ -24,10 +24,10 @@ _EXAMPLES = """examples:
 Each request is reduced to what is new in it; answers are shown as assembled from their streams. Costs are list prices.
 
 Exit code: 0 shown, 2 the file cannot be read, or wrong usage."""
-_MOST_LINES = 2
+_MAX_TEXT_LINES = 2
 """The number of lines of a text without `--full`."""
-_MOST_THINKING = 1
-_LABEL = 11
+_MAX_THINKING_LINES = 1
+_LABEL_WIDTH = 11
 """The width of the labels before each text."""
 _STYLES = {
     "system": "magenta",
@@ -39,9 +39,9 @@ _STYLES = {
     "tool result": "yellow",
     "error": "bold red",
 }
-_JOINT = " · "
-_NEWLINE = " ⏎ "
-_RULE = "────"
+_PART_SEPARATOR = " · "
+_NEWLINE_SIGN = " ⏎ "
+_SHORTEST_RULE = "────"
 """The shortest rule to the right of a heading."""
 
 
@@ -64,50 +64,52 @@ def _run(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
     found = list(conversation_steps(cassette))
     if arguments.json:
-        print(json.dumps(_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
         return 0
     screen = console(no_color=arguments.no_color)
-    for part in _texts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
+    for part in _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
         screen.print(part, soft_wrap=False)
     return 0
 
 
-def _texts(
+def _conversation_texts(
     path: Path, envelope: Envelope, found: Sequence[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield styled_text(str(path), "bold")
-    yield styled_text(_provenance(envelope), "dim")
-    for exchange in found:
-        yield from _heading(exchange, screen)
-        yield from _exchange_lines(exchange, screen, full=full)
-    yield styled_text(_totals(found), "dim")
+    yield styled_text(_provenance_text(envelope), "dim")
+    for step in found:
+        yield from _heading_lines(step, screen)
+        yield from _step_lines(step, screen, full=full)
+    yield styled_text(_totals_text(found), "dim")
 
 
-def _provenance(envelope: Envelope) -> str:
+def _provenance_text(envelope: Envelope) -> str:
     days = days_since(envelope.recorded_at, datetime.now(UTC))
     age = "" if days is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
     marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.rebased else ""]
     loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
     parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
-    return _JOINT.join(filter(None, [*parts, *envelope.fidelity]))
+    return _PART_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))
 
 
-def _heading(exchange: ConversationStep, screen: "Console") -> Iterator["Text"]:
+def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
     """Yield the heading of an interaction: number, model and parameters. Long parameters get lines of their own."""
-    path = "" if (exchange.method, exchange.path) == ("POST", "/v1/messages") else f"{exchange.method} {exchange.path}"
-    away = exchange.follows is not None and exchange.follows != exchange.number - 1
-    follows = f"goes on from {exchange.follows}" if away else ""
-    model = str(exchange.parameters.get("model") or "")
-    asked = " ".join(f"{key}={_short_value(value)}" for key, value in exchange.parameters.items() if key != "model")
-    number = styled_text(f"── {exchange.number} ", "bold blue")
-    beside = number.cell_len + len(_RULE) < screen.width - sum(len(part) + len(_RULE) for part in (model, asked))
+    path = "" if (step.method, step.path) == ("POST", "/v1/messages") else f"{step.method} {step.path}"
+    away = step.follows is not None and step.follows != step.number - 1
+    follows = f"goes on from {step.follows}" if away else ""
+    model = str(step.parameters.get("model") or "")
+    asked = " ".join(f"{key}={_short_value(value)}" for key, value in step.parameters.items() if key != "model")
+    number = styled_text(f"── {step.number} ", "bold blue")
+    beside = number.cell_len + len(_SHORTEST_RULE) < screen.width - sum(
+        len(part) + len(_SHORTEST_RULE) for part in (model, asked)
+    )
     named = [part for part in (path, follows, model, asked if beside else "") if part]
     line = join_texts(number, styled_text("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
     line.truncate(screen.width)
     yield join_texts(line, styled_text("─" * (screen.width - line.cell_len), "blue"))
     if not beside:
-        width = screen.width - _LABEL - 2
-        yield from _beside_label(
+        width = screen.width - _LABEL_WIDTH - 2
+        yield from _lines_beside_label(
             styled_text("parameters", "blue"), wrap_text(asked, "", width=width, max_lines=None, console=screen)
         )
 
@@ -121,32 +123,32 @@ def _short_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _exchange_lines(exchange: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
-    """Yield the texts of an exchange beside their labels, and its figures at the end."""
-    for label, text in (*_request_texts(exchange), *_answer_texts(exchange)):
-        most = None if full else _MOST_THINKING if label == "thinking" else _MOST_LINES
+def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
+    """Yield the texts of a step beside their labels, and its figures at the end."""
+    for label, text in (*_request_texts(step), *_answer_texts(step)):
+        most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
-        width = screen.width - _LABEL - 2
+        width = screen.width - _LABEL_WIDTH - 2
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
-        yield from _beside_label(styled_text(label, style), content)
-    figures = [styled_text(line, "dim") for line in _wrap_parts(_figures(exchange), screen.width - _LABEL - 2)]
-    yield from _beside_label(styled_text(_status(exchange), _status_style(exchange)), figures)
+        yield from _lines_beside_label(styled_text(label, style), content)
+    figures = [styled_text(line, "dim") for line in _wrap_parts(_figure_texts(step), screen.width - _LABEL_WIDTH - 2)]
+    yield from _lines_beside_label(styled_text(_status_text(step), _status_style(step)), figures)
 
 
-def _beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
+def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
     for number, line in enumerate(content):
         first = styled_text("") if number else label
-        yield join_texts(first, styled_text(" " * max(_LABEL + 1 - first.cell_len, 1)), line)
+        yield join_texts(first, styled_text(" " * max(_LABEL_WIDTH + 1 - first.cell_len, 1)), line)
 
 
 def _content_style(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
 
 
-def _request_texts(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
+def _request_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
     """Yield label and text of what is new in the request; all tools share one line."""
-    tools = [_tool_name(block) for role, block in exchange.new_content if role == "tools"]
-    texts = [_block_text(role, block) for role, block in exchange.new_content if role != "tools"]
+    tools = [_tool_name(block) for role, block in step.new_content if role == "tools"]
+    texts = [_block_text(role, block) for role, block in step.new_content if role != "tools"]
     yield from (one for one in texts if one[0] == "system")
     if tools:
         yield "tools", ", ".join(tools)
@@ -159,13 +161,13 @@ def _tool_name(definition: Mapping[str, Any]) -> str:
     return name if kind in (None, "custom", name) else f"{name} ({kind})"
 
 
-def _answer_texts(exchange: ConversationStep) -> Iterator[tuple[str, str]]:
-    answer = exchange.answer
+def _answer_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
+    answer = step.answer
     yield from (_block_text("assistant", block) for block in answer.blocks)
     if answer.error is not None:
         yield "error", ": ".join(str(answer.error[key]) for key in ("type", "message") if key in answer.error)
     elif not answer.blocks and answer.value not in (None, {}) and "content" not in answer.message:
-        yield "answer", _json(answer.value)
+        yield "answer", _json_text(answer.value)
 
 
 def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
@@ -182,110 +184,110 @@ def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
             return ("error" if block.get("is_error") else "tool result"), _join_lines(
                 _content_text(block.get("content"))
             )
-    return str(block.get("type", role)), _json({key: value for key, value in block.items() if key != "type"})
+    return str(block.get("type", role)), _json_text({key: value for key, value in block.items() if key != "type"})
 
 
 def _input_text(value: Any) -> str:
     """Return the input of a tool as text; `name: value` if all members are strings."""
     if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
         return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
-    return value if isinstance(value, str) else _json(value)
+    return value if isinstance(value, str) else _json_text(value)
 
 
 def _join_lines(text: str) -> str:
-    return text.strip("\n").replace("\n", _NEWLINE)
+    return text.strip("\n").replace("\n", _NEWLINE_SIGN)
 
 
 def _content_text(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(_block_text("", block)[1] if isinstance(block, dict) else _json(block) for block in value)
-    return value if isinstance(value, str) else _json(value)
+        return " ".join(_block_text("", block)[1] if isinstance(block, dict) else _json_text(block) for block in value)
+    return value if isinstance(value, str) else _json_text(value)
 
 
-def _json(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _status(exchange: ConversationStep) -> str:
-    answer = exchange.answer
+def _status_text(step: ConversationStep) -> str:
+    answer = step.answer
     if answer.status is None:
-        return exchange.ending
-    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {exchange.ending}"[:_LABEL]
+        return step.ending
+    return str(answer.status) if answer.status != 200 or answer.complete else f"200 {step.ending}"[:_LABEL_WIDTH]
 
 
-def _status_style(exchange: ConversationStep) -> str:
-    answer = exchange.answer
+def _status_style(step: ConversationStep) -> str:
+    answer = step.answer
     return "green" if answer.status == 200 and answer.complete and answer.error is None else "bold red"
 
 
-def _figures(exchange: ConversationStep) -> list[str]:
-    parts = [str(reason)] if (reason := exchange.answer.message.get("stop_reason")) else []
-    if usage := exchange.usage:
+def _figure_texts(step: ConversationStep) -> list[str]:
+    parts = [str(reason)] if (reason := step.answer.message.get("stop_reason")) else []
+    if usage := step.usage:
         counts = ((usage.cache_read_input_tokens, "cached"), (usage.cache_creation_input_tokens, "written"))
         cache = ", ".join(f"{count:,} {what}" for count, what in counts if count)
         parts.append(f"{usage.total_input:,} in" + (f" ({cache})" if cache else ""))
         thought = f" ({usage.thinking_tokens:,} thinking)" if usage.thinking_tokens else ""
         parts.append(f"{usage.output_tokens:,} out{thought}")
-    parts += [f"first {exchange.first_token:.2f} s"] if exchange.first_token is not None else []
-    parts.append(f"{exchange.seconds:.2f} s")
-    return [*parts, *([f"${exchange.cost:.4f}"] if exchange.cost is not None else [])]
+    parts += [f"first {step.first_token:.2f} s"] if step.first_token is not None else []
+    parts.append(f"{step.seconds:.2f} s")
+    return [*parts, *([f"${step.cost:.4f}"] if step.cost is not None else [])]
 
 
 def _wrap_parts(parts: Sequence[str], width: int) -> Iterator[str]:
     """Yield the parts in lines of at most `width` columns, broken only between parts."""
     line = parts[0]
     for part in parts[1:]:
-        if len(line) + len(_JOINT) + len(part) > width:
+        if len(line) + len(_PART_SEPARATOR) + len(part) > width:
             yield line
             line = part
         else:
-            line += _JOINT + part
+            line += _PART_SEPARATOR + part
     yield line
 
 
-def _totals(found: Sequence[ConversationStep]) -> str:
-    costs = [exchange.cost for exchange in found if exchange.usage is not None]
-    tokens = [exchange.usage for exchange in found if exchange.usage is not None]
+def _totals_text(found: Sequence[ConversationStep]) -> str:
+    costs = [step.cost for step in found if step.usage is not None]
+    tokens = [step.usage for step in found if step.usage is not None]
     count = f"{len(found)} interaction{'s' if len(found) != 1 else ''}"
     read, written = sum(one.total_input for one in tokens), sum(one.output_tokens for one in tokens)
     cached = sum(one.cache_read_input_tokens for one in tokens)
-    price = "" if None in costs or not costs else f"${_sum(costs):.4f} at list price"
-    seconds = f"{sum(exchange.seconds for exchange in found):.2f} s"
+    price = "" if None in costs or not costs else f"${_sum_known_costs(costs):.4f} at list price"
+    seconds = f"{sum(step.seconds for step in found):.2f} s"
     parts = [count, f"{read:,} in ({cached:,} cached)", f"{written:,} out", seconds, price]
-    return _JOINT.join(filter(None, parts))
+    return _PART_SEPARATOR.join(filter(None, parts))
 
 
-def _sum(costs: Iterable[float | None]) -> float:
+def _sum_known_costs(costs: Iterable[float | None]) -> float:
     return sum(cost for cost in costs if cost is not None)
 
 
-def _report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -> dict[str, Any]:
+def _json_report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -> dict[str, Any]:
     return {
         "path": str(path),
         "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},
-        "interactions": [_interaction(exchange) for exchange in found],
+        "interactions": [_step_to_json(step) for step in found],
     }
 
 
-def _interaction(exchange: ConversationStep) -> dict[str, Any]:
-    """Return an exchange as JSON: the fields of `ConversationStep`, with those of its answer included."""
-    answer = exchange.answer
+def _step_to_json(step: ConversationStep) -> dict[str, Any]:
+    """Return a step as JSON: the fields of `ConversationStep`, with those of its answer included."""
+    answer = step.answer
     return {
-        "number": exchange.number,
-        "method": exchange.method,
-        "path": exchange.path,
-        "follows": exchange.follows,
-        "model": exchange.model,
-        "parameters": exchange.parameters,
-        "said": [{"role": role, "block": block} for role, block in exchange.new_content],
+        "number": step.number,
+        "method": step.method,
+        "path": step.path,
+        "follows": step.follows,
+        "model": step.model,
+        "parameters": step.parameters,
+        "said": [{"role": role, "block": block} for role, block in step.new_content],
         "status": answer.status,
         "streamed": answer.streamed,
         "complete": answer.complete,
-        "ended": exchange.ending,
+        "ended": step.ending,
         "answer": answer.value,
         "error": answer.error,
-        "usage": asdict(exchange.usage) if exchange.usage else None,
-        "cost": exchange.cost,
-        "first_token": exchange.first_token,
-        "seconds": exchange.seconds,
+        "usage": asdict(step.usage) if step.usage else None,
+        "cost": step.cost,
+        "first_token": step.first_token,
+        "seconds": step.seconds,
     }

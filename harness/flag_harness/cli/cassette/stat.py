@@ -39,11 +39,11 @@ _HEADINGS = (
     "days",
     "upstream",
 )
-_UNKNOWN = "-"
+_UNKNOWN_MARK = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class _Stat:
+class _CassetteSummary:
     """The sums of one cassette, or of all. `cost` is None if a price is unknown."""
 
     path: str
@@ -74,37 +74,37 @@ def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 def _run(arguments: argparse.Namespace) -> int:
     recordings = Path(read_config(Path("pyproject.toml")).recordings)
-    files = list(_files(arguments.paths or ([recordings] if recordings.exists() else [])))
+    files = list(_cassette_files(arguments.paths or ([recordings] if recordings.exists() else [])))
     stats, unreadable, now = [], [], datetime.now(UTC)
     for path in files:
         try:
-            stats.append(_stat(path, now))
+            stats.append(_summarise(path, now))
         except CassetteError as error:
             unreadable.append((path, str(error)))
-    total = _total(stats)
+    total = _sum_summaries(stats)
     if arguments.json:
-        print(json.dumps(_report(stats, total, unreadable), indent=2, ensure_ascii=False))
+        print(json.dumps(_json_report(stats, total, unreadable), indent=2, ensure_ascii=False))
     else:
         screen = console(no_color=arguments.no_color)
-        for line, style in _lines(stats, total):
+        for line, style in _table_lines(stats, total):
             screen.print(styled_text(line, style), soft_wrap=True)
         for _, reason in unreadable:
             screen.print(styled_text(reason, "red"), soft_wrap=True)
     return 1 if unreadable else 0
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _cassette_files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
         yield from sorted(path.rglob("*.json")) if path.is_dir() else [path]
 
 
-def _stat(path: Path, now: datetime) -> _Stat:
+def _summarise(path: Path, now: datetime) -> _CassetteSummary:
     cassette = Cassette.load(path)
     found = list(conversation_steps(cassette))
     stated = [exchange for exchange in found if exchange.usage is not None]
-    return _Stat(
+    return _CassetteSummary(
         path=str(path),
         upstreams=Counter([cassette.envelope.upstream]),
         models=Counter(exchange.model for exchange in found if exchange.model),
@@ -114,13 +114,13 @@ def _stat(path: Path, now: datetime) -> _Stat:
         errors=sum(not is_successful(exchange.answer) for exchange in found),
         streams=sum(exchange.answer.streamed for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
-        cost=_sum(exchange.cost for exchange in stated),
+        cost=_sum_costs(exchange.cost for exchange in stated),
     )
 
 
-def _total(stats: Sequence[_Stat]) -> _Stat:
+def _sum_summaries(stats: Sequence[_CassetteSummary]) -> _CassetteSummary:
     days = [stat.days for stat in stats if stat.days is not None]
-    return _Stat(
+    return _CassetteSummary(
         path=f"{len(stats)} cassette{'s' if len(stats) != 1 else ''}",
         upstreams=sum((stat.upstreams for stat in stats), Counter()),
         models=sum((stat.models for stat in stats), Counter()),
@@ -130,52 +130,54 @@ def _total(stats: Sequence[_Stat]) -> _Stat:
         errors=sum(stat.errors for stat in stats),
         streams=sum(stat.streams for stat in stats),
         usage=sum((stat.usage for stat in stats), Usage()),
-        cost=_sum(stat.cost for stat in stats),
+        cost=_sum_costs(stat.cost for stat in stats),
     )
 
 
-def _sum(costs: Iterable[float | None]) -> float | None:
+def _sum_costs(costs: Iterable[float | None]) -> float | None:
     """Return the sum of the costs, or None if one of them is unknown."""
     known = list(costs)
     return None if None in known else sum(cost for cost in known if cost is not None)
 
 
-def _lines(stats: Sequence[_Stat], total: _Stat) -> Iterator[tuple[str, str]]:
-    rows = [_HEADINGS, *map(_cells, stats), _cells(total)]
+def _table_lines(stats: Sequence[_CassetteSummary], total: _CassetteSummary) -> Iterator[tuple[str, str]]:
+    rows = [_HEADINGS, *map(_table_cells, stats), _table_cells(total)]
     styles = ["bold", *([""] * len(stats)), "bold"]
     yield from zip(align_columns(rows), styles, strict=True)
     models = ", ".join(f"{name} ({count})" for name, count in total.models.most_common())
     yield f"models: {models or 'none'}", "dim"
 
 
-def _cells(stat: _Stat) -> tuple[str, ...]:
+def _table_cells(stat: _CassetteSummary) -> tuple[str, ...]:
     counts = (stat.interactions, stat.errors, stat.streams)
     tokens = (stat.usage.total_input, stat.usage.cache_read_input_tokens, stat.usage.output_tokens)
     return (
         stat.path,
         *(f"{number:,}" for number in (*counts, *tokens)),
-        _UNKNOWN if stat.cost is None else f"${stat.cost:.4f}",
+        _UNKNOWN_MARK if stat.cost is None else f"${stat.cost:.4f}",
         f"{stat.size / 1024:,.1f} KiB",
-        _UNKNOWN if stat.days is None else f"{stat.days}",
-        _upstreams(stat.upstreams),
+        _UNKNOWN_MARK if stat.days is None else f"{stat.days}",
+        _upstream_text(stat.upstreams),
     )
 
 
-def _upstreams(counts: Counter[str]) -> str:
+def _upstream_text(counts: Counter[str]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or _UNKNOWN
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or _UNKNOWN_MARK
 
 
-def _report(stats: Sequence[_Stat], total: _Stat, unreadable: Sequence[tuple[Path, str]]) -> dict[str, Any]:
+def _json_report(
+    stats: Sequence[_CassetteSummary], total: _CassetteSummary, unreadable: Sequence[tuple[Path, str]]
+) -> dict[str, Any]:
     return {
-        "cassettes": [{"path": stat.path, **_as_json(stat)} for stat in stats],
-        "total": _as_json(total),
+        "cassettes": [{"path": stat.path, **_summary_to_json(stat)} for stat in stats],
+        "total": _summary_to_json(total),
         "unreadable": [{"path": str(path), "error": error} for path, error in unreadable],
     }
 
 
-def _as_json(stat: _Stat) -> dict[str, Any]:
+def _summary_to_json(stat: _CassetteSummary) -> dict[str, Any]:
     return {
         "upstreams": dict(stat.upstreams),
         "models": dict(stat.models),

@@ -13,7 +13,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.plugin.run.names import shorten_vcr_name
 from flag_harness.vcr.matchers import Matcher
 from flag_harness.vcr.serializers import SERIALIZERS, Serializer
-from flag_harness.vcr.settings import SUPPORTED, VcrSettings, parse_settings
+from flag_harness.vcr.settings import SUPPORTED_SETTINGS, VcrSettings, parse_settings
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Filters
@@ -64,7 +64,7 @@ def adopt_vcr(vcr: Any) -> Vcr:
     if isinstance(vcr, Vcr):
         return vcr
     found = Vcr()
-    found.settings.update({name: value for name in SUPPORTED if (value := getattr(vcr, name, None))})
+    found.settings.update({name: value for name in SUPPORTED_SETTINGS if (value := getattr(vcr, name, None))})
     if f"{getattr(found.settings.get('persister'), '__module__', '')}.".startswith("vcr."):
         del found.settings["persister"]  # the one that keeps cassettes in files, as ours does
     found.matchers.update(vcr.matchers)
@@ -108,13 +108,13 @@ def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSetting
     """Return the settings with the project's own filters, which come after the suite's."""
     if not filters:
         return settings
-    from flag_harness.vcr.secrets import project_refusal, project_request_filter, project_response_filter
+    from flag_harness.vcr.secrets import personal_data_refusal_hook, project_request_filter, project_response_filter
 
     return replace(
         settings,
         request_filters=(*settings.request_filters, project_request_filter(filters)),
         response_filters=(*settings.response_filters, project_response_filter(filters)),
-        save_hooks=(*settings.save_hooks, project_refusal(filters)),
+        save_hooks=(*settings.save_hooks, personal_data_refusal_hook(filters)),
     )
 
 
