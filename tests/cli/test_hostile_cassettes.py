@@ -82,7 +82,7 @@ def test_hostile_cassettes_end_in_one_line_or_are_read(
 ) -> None:
     """Nothing is written but what an export makes of a file that can be read, and no byte reaches a terminal raw."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(serve, "_serve", _asked)
+    monkeypatch.setattr(serve, "_serve_until_stopped", _asked)
     random_ = random.Random(20261126)
     codes = dict.fromkeys((0, 1, 2), 0)
     files = 20_000 if deep else 280

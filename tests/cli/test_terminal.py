@@ -2,10 +2,10 @@
 
 import pytest
 
-from flag_harness.cli.terminal import PLAIN_WIDTH, console
+from flag_harness.cli.terminal import COLUMNS_WITHOUT_TERMINAL, console
 
 
-@pytest.mark.parametrize(("columns", "width"), [(None, PLAIN_WIDTH), ("60", 60)])
+@pytest.mark.parametrize(("columns", "width"), [(None, COLUMNS_WITHOUT_TERMINAL), ("60", 60)])
 def test_output_that_is_no_terminal_has_a_width_of_its_own(
     columns: str | None, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
