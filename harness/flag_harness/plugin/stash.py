@@ -13,12 +13,17 @@ from flag_harness.matrix import Combination
 if TYPE_CHECKING:
     from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.vcr import VcrCassette
 
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
+    VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
 
 TRAFFIC: "TrafficKey" = pytest.StashKey()
 """The traffic of a test item that uses the `cassette` fixture."""
+
+VCR_CASSETTE: "VcrCassetteKey" = pytest.StashKey()
+"""The cassette of vcrpy that a test item plays or records."""
 
 COMBINATION = pytest.StashKey[Combination]()
 """The combination of flags that a test item runs under."""

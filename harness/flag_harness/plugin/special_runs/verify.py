@@ -14,6 +14,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
+from flag_harness.plugin.border.missing_key import KEYS
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.test.rows import attach_row, request_records, traffic_row
@@ -28,7 +29,6 @@ DEFAULT_BUDGET = 0.50
 """US dollars: about three times the list price of all recordings that ship."""
 FIXTURE = "_harness_verification"
 INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 OFFLINE_KEY = "offline"
 """The key that is sent to the simulator."""
 

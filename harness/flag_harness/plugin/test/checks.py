@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.errors import CassetteError, Refusal
+from flag_harness.plugin.border.missing_key import is_about_missing_key, missing_key_message
 from flag_harness.plugin.limits.age import age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
@@ -134,6 +135,7 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
     except Refusal as refusal:
         raise pytest.fail.Exception(str(refusal), pytrace=False) from None
     except BaseExceptionGroup as group:
+        _raise_missing_key(item, group)
         refused, others = group.split(Refusal)
         if refused is None:
             _add_note(group, _refusals(item))
@@ -143,12 +145,19 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
         _add_note(others, [*_leaves(refused), *_refusals(item)])
         raise others from None
     except (Exception, pytest.fail.Exception) as error:
+        _raise_missing_key(item, error)
         if not (swallowed := _refusals(item)):
             raise
         if not getattr(error, "pytrace", True):  # pytest shows only its message, without notes
             raise pytest.fail.Exception(f"{error}\n\n{_join_messages(swallowed)}", pytrace=False) from None
         _add_note(error, swallowed)
         raise
+
+
+def _raise_missing_key(item: pytest.Item, error: BaseException) -> None:
+    """Fail the test in one line if it failed because the live API needs a key and there is none."""
+    if is_about_missing_key(error) and (message := missing_key_message(item)):
+        raise pytest.fail.Exception(message, pytrace=False) from None
 
 
 def _add_note(error: BaseException, refusals: list[BaseException]) -> None:
@@ -186,6 +195,8 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
     problems = list(map(str, _refusals(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
+    if problems and (missing_key := missing_key_message(item)):
+        problems.append(missing_key)
     if problems:
         pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
 

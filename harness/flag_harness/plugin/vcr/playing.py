@@ -13,15 +13,13 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.stash import REFUSALS
+from flag_harness.plugin.stash import REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.rows import is_subtest_report
 
 if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
 
-VCR_CASSETTE = pytest.StashKey["VcrCassette"]()
-"""The cassette that a test plays."""
 _HAS_PASSED = pytest.StashKey[bool]()
 """Whether the test's own code has passed."""
 _PLAYING = (

@@ -1,0 +1,68 @@
+"""Explains the failure of a test that is to reach the live API without a key."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from flag_harness.plugin.border.offline import is_offline
+from flag_harness.plugin.modes import reproduce_command
+from flag_harness.plugin.stash import TRAFFIC, VCR_CASSETTE
+
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+_SDK_REFUSAL = "Could not resolve authentication method"
+_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
+
+
+def missing_key_message(item: pytest.Item) -> str:
+    """Return that a test has sent nothing for want of a key, and what to do; empty if it has a key or needs none."""
+    if any(os.environ.get(key) for key in KEYS) or not _is_unsent(item):
+        return ""
+    message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
+    if VCR_CASSETTE in item.stash:
+        return f"{message}, and run the test again."
+    command = f"{reproduce_command(item.config, item.nodeid)} --harness-upstream=simulator"
+    return f"{message}, or ask the simulator, which needs none: {command}"
+
+
+def is_about_missing_key(error: BaseException) -> bool:
+    """Return True if an error, or one that led to it, says that there is no key."""
+    return any(_names_key(one) for one in _chain(error, set()))
+
+
+def _is_unsent(item: pytest.Item) -> bool:
+    """Return True if the test may reach the live API and has sent no request."""
+    if _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return False
+    if (traffic := item.stash.get(TRAFFIC, None)) is not None:
+        plan = traffic.plan
+        is_live = plan.can_reach_upstream and plan.upstream == "live"
+        return is_live and "no_request" not in plan.allowed and not traffic.exchanges
+    if (cassette := item.stash.get(VCR_CASSETTE, None)) is not None:
+        return cassette.can_record and not cassette.recorded_count and not cassette.play_count
+    return not is_offline(item.config)
+
+
+def _names_key(error: BaseException) -> bool:
+    if isinstance(error, AssertionError):
+        return _SDK_REFUSAL in str(error)  # the code under test has caught the SDK's error and returned its text
+    if isinstance(error, KeyError):
+        return error.args[:1] in [(key,) for key in KEYS]
+    if not isinstance(error, TypeError) or _SDK_REFUSAL not in str(error):
+        return False
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_by = traceback.tb_frame.f_globals.get("__name__", "") if traceback is not None else ""
+    return f"{raised_by}.".startswith("anthropic.")  # other SDKs have keys of their own, and say the same
+
+
+def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+    """Yield an error, its causes, and the members of groups."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    yield error
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for one in (*members, error.__cause__, error.__context__):
+        yield from _chain(one, seen)
