@@ -20,7 +20,7 @@ FLOORS = (
     {"analysis", "transports"},
     {"report", "gate", "sweep", "vcr"},
     {"reference"},
-    {"plugin", "cli"},
+    {"plugin", "cli", "demo"},
 )
 """Rooms of `flag_harness/`, lowest floor first. A room imports lower floors only; those of the lowest may share."""
 
@@ -33,6 +33,7 @@ NEVER_AT_LOAD = {"anthropic", "httpx", "httpx2", "httpcore", "httpcore2"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
+    if PACKAGE / "demo" / "project" not in path.parents
 }
 
 

@@ -32,6 +32,10 @@ class RecordError(HarnessError):
     """A run record cannot be read, or several records cannot be merged."""
 
 
+class DemoError(HarnessError):
+    """The demo cannot run here."""
+
+
 class MissingExtraError(HarnessError):
     """A library of an optional extra, such as `flag-harness[serve]`, is not installed."""
 

@@ -7,12 +7,20 @@ from importlib.metadata import version
 
 from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.context import add_context_command
+from flag_harness.cli.demo import add_demo_command
 from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
 from flag_harness.cli.serve import add_serve_command
 from flag_harness.errors import HarnessError
 
-COMMANDS = (add_cassette_command, add_context_command, add_matrix_command, add_report_command, add_serve_command)
+COMMANDS = (
+    add_demo_command,
+    add_cassette_command,
+    add_context_command,
+    add_matrix_command,
+    add_report_command,
+    add_serve_command,
+)
 """The functions that add the parsers of the commands.
 
 Each parser sets `run`, which takes the parsed arguments and returns the exit code.

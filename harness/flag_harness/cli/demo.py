@@ -1,0 +1,210 @@
+"""`flag-harness demo`: tests a small agent under every combination of its flags, and says which flags broke it."""
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import entry_points
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+
+from flag_harness.analysis.blame import explain_failures
+from flag_harness.config import read_config
+from flag_harness.errors import DemoError
+from flag_harness.flag import Flag
+from flag_harness.matrix import all_combinations, flag_space, parse_combination
+from flag_harness.record import RunRow, load_record
+
+_EXAMPLES = """examples:
+  flag-harness demo
+  flag-harness demo --keep shop      # then edit shop/agent.py, and run pytest there
+
+Without --keep, the project is written to a new temporary folder, and stays there.
+
+Exit code: 0, or 2 if the demo cannot run here."""
+
+PROJECT_FILES = ("pyproject.toml", "agent.py", "test_agent.py", "fixtures/scenarios/support.toml")
+RECORD = "run.jsonl"
+BUG = 'if message["role"] == "user":'
+FIX = "if message is messages[-1]:"
+"""The line of `agent.py` that puts a cache mark on every turn of the user, and one that marks only the last."""
+
+_EVERY_PAIR = re.compile(r" \((\d+) of \1 pairs\)$")
+_API_MESSAGE = re.compile(r"'message': '(.+?)'[,}]")
+_NOT_INHERITED = ("PYTEST_", "ANTHROPIC_")
+"""The prefixes of variables that would change the run: options of a pytest around it, a key or an address."""
+_COLOURS = {"bold": 1, "red": 31, "green": 32}
+
+
+def add_demo_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `demo`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="test a small agent under 16 combinations of flags, and see which flags broke it",
+        description="Test a small agent that has four flags and a bug, offline, and see which flags broke it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="write the project to DIR, which must be new or empty")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if find_spec("anthropic") is None:
+        raise DemoError("the agent of the demo needs the SDK, which is not installed: pip install anthropic")
+    project = _create_project(arguments.keep)
+    _print(["Testing a small support agent under all 16 combinations of its four flags (no key, no network) ..."])
+    _print(_lines(project, _run_tests(project)))
+    return 0
+
+
+def _create_project(keep: Path | None) -> Path:
+    """Copy the project to `keep`, or to a new temporary folder. Raise `DemoError` if that fails."""
+    try:
+        if keep and keep.is_dir() and any(keep.iterdir()):
+            raise DemoError(f"{keep} is not empty; name a folder that is: flag-harness demo --keep {keep}-demo")
+        folder = keep or Path(tempfile.mkdtemp(prefix="flag-harness-demo-"))
+        for name in PROJECT_FILES:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(files("flag_harness.demo").joinpath("project", name).read_bytes())
+    except OSError as error:
+        raise DemoError(
+            f"the project of the demo cannot be written: {error}; name another folder: flag-harness demo --keep DIR"
+        ) from None
+    return folder
+
+
+def _run_tests(project: Path) -> str:
+    """Run the tests of the project, without other plugins, and return what pytest printed."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    environ = {**inherited, "PYTHONIOENCODING": "utf-8"}
+    others = sorted({entry.name for entry in entry_points(group="pytest11")} - {"flag_harness"})
+    options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD}"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=project,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if run.returncode != 1:
+        raise DemoError(
+            f"{run.stdout}\nthe tests of the demo should end with exit code 1, and ended with {run.returncode}; to run "
+            f"them again: cd {shlex.quote(str(project))} && {_command('pytest')}"
+        )
+    return run.stdout
+
+
+def _lines(project: Path, output: str) -> Iterator[str]:
+    flags, rows = read_config(project / "pyproject.toml").flags, load_record(project / RECORD).rows
+    smallest = min((row for row in rows if row.outcome == "failed"), key=lambda row: row.combination.count("+"))
+    yield ""
+    yield from _grid_lines(flags, rows)
+    yield ""
+    yield _paint("What each flag changes in the requests (pytest prints more)", "bold")
+    yield from _effect_lines(output)
+    yield ""
+    yield _paint("Which flags broke it", "bold")
+    yield f"  {_paint(_explain(flags, rows), 'red')}"
+    yield f"  400: {_api_message(smallest)}"
+    yield ""
+    yield _paint("The smallest failing run", "bold")
+    yield f"  cd {shlex.quote(str(project))}"
+    yield f"  {_command('pytest')} {shlex.quote(smallest.case)}"
+    yield ""
+    yield from _next_lines(project)
+
+
+def _grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
+    """Yield a table of the outcomes: the first two flags down, the others across."""
+    outcomes = {row.combination: row.outcome for row in rows}
+    down, across = ([one.id for one in all_combinations(half)] for half in (flags[:2], flags[2:]))
+    first = max(map(len, down))
+    widths = [max(len(name), len("passed")) for name in across]
+    yield f"  {'':<{first}}  {'  '.join(map(str.ljust, across, widths))}".rstrip()
+    for name in down:
+        cells = [outcomes[_join_ids(name, other)] for other in across]
+        padded = [
+            _paint(cell, "red" if cell == "failed" else "green") + " " * (width - len(cell))
+            for cell, width in zip(cells, widths, strict=True)
+        ]
+        yield f"  {name:<{first}}  {'  '.join(padded)}".rstrip()
+
+
+def _join_ids(first: str, second: str) -> str:
+    return "+".join(one for one in (first, second) if one != "off") or "off"
+
+
+def _effect_lines(output: str) -> Iterator[str]:
+    """Yield the first effect of each flag that holds in every pair of runs. Pytest prints the others as well."""
+    effects: dict[str, str] = {}
+    flag = ""
+    for line in _section(output, "what each flag changes"):
+        name, _, effect = line.partition("  ")
+        flag = name or flag
+        if _EVERY_PAIR.search(effect):
+            effects.setdefault(flag, _EVERY_PAIR.sub("", effect).strip())
+    width = max(map(len, effects), default=0)
+    yield from (f"  {name:<{width}}  {effect}" for name, effect in effects.items())
+
+
+def _section(output: str, title: str) -> list[str]:
+    """Return the lines of a section of what pytest printed."""
+    _, _, rest = output.partition(f" {title} -")
+    lines = rest.splitlines()[1:]
+    end = next((index for index, line in enumerate(lines) if line.startswith(("--", "=="))), len(lines))
+    return lines[:end]
+
+
+def _explain(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
+    combinations = [(parse_combination(flags, row.combination), row.outcome == "passed") for row in rows]
+    return str(explain_failures(flag_space(tuple(flags)), [(one.row, passed) for one, passed in combinations if one]))
+
+
+def _api_message(row: RunRow) -> str:
+    message = _API_MESSAGE.search(row.reason)
+    return message[1] if message else row.reason
+
+
+def _next_lines(project: Path) -> Iterator[str]:
+    """Yield what the user can do next."""
+    lines = (project / "agent.py").read_text(encoding="utf-8").splitlines()
+    number = next(index for index, line in enumerate(lines, start=1) if BUG in line)
+    yield _paint("Next", "bold")
+    yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_command('pytest')}` again."
+    yield '  2. Test your own agent: "In your own repository" in the README, then docs/flags.md.'
+    command = f"{_command('flag-harness')} report metrics {RECORD}"
+    yield f"  3. See what each flag costs: `{command}` reads the record of this run."
+
+
+def _command(name: str) -> str:
+    """Return how to start a command of this environment: by its name if the shell finds it there."""
+    found = which(name)
+    if found and Path(found).parent == Path(sys.executable).parent:
+        return name
+    modules = {"pytest": "pytest", "flag-harness": "flag_harness.cli"}
+    return f"{shlex.quote(sys.executable)} -m {modules[name]}"
+
+
+def _paint(text: str, style: str) -> str:
+    """Return the text in a colour if the output is a terminal, unless NO_COLOR is set."""
+    is_plain = not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
+    return text if is_plain else f"\033[{_COLOURS[style]}m{text}\033[0m"
+
+
+def _print(lines: Iterable[str]) -> None:
+    """Print lines at once. What the encoding of the output lacks becomes a question mark."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(line.encode(encoding, "replace").decode(encoding), flush=True)
