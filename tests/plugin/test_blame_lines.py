@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from flag_harness.analysis.locate import BUDGET, Location, locate
+from flag_harness.analysis.matrix_runs import FailingTest
 from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
 from flag_harness.plugin.run.blame import LocatedTest, located_lines
-from flag_harness.plugin.run.matrix_runs import FailingTest
 
 FLAGS = tuple(Flag(f"f{index}", f"F{index}") for index in range(20))
 SPACE = flag_space(FLAGS)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flag_harness.analysis.matrix_runs import matrix_row
 from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
-from flag_harness.plugin.run.matrix_runs import matrix_row
 
 if TYPE_CHECKING:
     from flag_harness.analysis.blame import Finding
     from flag_harness.analysis.locate import Location
+    from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix.space import Row
-    from flag_harness.plugin.run.matrix_runs import FailingTest
 
 MOST_NAMED = 3
 """The number of tests, suspects or rows that a line names; it only counts the others."""

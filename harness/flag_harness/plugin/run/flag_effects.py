@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.analysis.matrix_runs import MatrixRun, failing_tests, matrix_row
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
-from flag_harness.plugin.run.matrix_runs import MatrixRun, failing_tests, matrix_row
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
+    from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
     from flag_harness.matrix.space import FlagSpace, Row
-    from flag_harness.plugin.run.matrix_runs import FailingTest
 
 INERT_FLAG = "inert-flag"
 LOG_ERROR = "log-error"

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flag_harness.analysis.matrix_runs import count_changes, matrix_row
 from flag_harness.matrix import Combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT
 from flag_harness.plugin.modes import is_recording_disabled, reproduce_command, selected_record_mode
 from flag_harness.plugin.run.blame import LocatedTest
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.matrix_runs import count_changes, matrix_row
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, collect_items, finish_fixtures, make_item
 from flag_harness.plugin.stash import AnswerSource
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from flag_harness.analysis.conjunctions import Conjunction
     from flag_harness.analysis.locate import Location
+    from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.matrix.space import Row
     from flag_harness.plugin.run.flag_effects import FlagEffects
-    from flag_harness.plugin.run.matrix_runs import FailingTest
 
 DEFAULT_BUDGET = 45
 MOST_RECORDINGS = 12
