@@ -3,18 +3,21 @@
 import argparse
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flag_harness.analysis.effects.figures import figure_effects
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
-from flag_harness.record import encode_record, load_record, merge_records
+from flag_harness.record import RunRecord, encode_record, load_record, merge_records
 from flag_harness.report.metrics import effect_values, flag_defaults, metric_lines, pass_counts
+from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
 _EXAMPLES = """\
 examples:
   pytest --harness-record=shard-1.jsonl
   flag-harness report merge shard-*.jsonl -o run.jsonl
+  flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
 """
 LAST_RUN = Path(".pytest_cache/d/flag-harness/last-run.jsonl")
@@ -41,7 +44,34 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     merge.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="the records of the shards")
     merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the record to write")
     merge.set_defaults(run=_run_merge)
+    _add_build_command(subparsers)
     _add_metrics_command(subparsers)
+
+
+def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    build = subparsers.add_parser(
+        "build",
+        help="write a report of a run for people to read",
+        description="Write a report of a run: HTML for a browser, Markdown for the summary of a CI job, or JSON.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument(
+        "records",
+        type=Path,
+        nargs="*",
+        metavar="RECORD",
+        help=f"the record of a run, or those of its shards; by default the last run, {LAST_RUN}",
+    )
+    build.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=f"the report to write; its suffix names the format: {', '.join(SUFFIXES)}",
+    )
+    build.set_defaults(run=_run_build)
 
 
 def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,11 +93,26 @@ def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.Argume
     metrics.set_defaults(run=_run_metrics)
 
 
+def _run_build(arguments: argparse.Namespace) -> int:
+    check_report_path(arguments.output)
+    paths: Sequence[Path] = arguments.records
+    record = merge_records([load_record(path) for path in paths]) if paths else _load_last_run()
+    write_report(arguments.output, record, datetime.now(UTC))
+    if record.problem:
+        print(record.problem)
+    count = len(record.rows)
+    print(f"{arguments.output}: a report of {count} row{'s' if count != 1 else ''}")
+    return 1 if record.problem else 0
+
+
+def _load_last_run() -> RunRecord:
+    if not LAST_RUN.exists():
+        raise RecordError(f"{LAST_RUN}: there is no last run; run pytest first, or name a record")
+    return load_record(LAST_RUN)
+
+
 def _run_metrics(arguments: argparse.Namespace) -> int:
-    path = arguments.record or LAST_RUN
-    if arguments.record is None and not path.exists():
-        raise RecordError(f"{path}: there is no last run; run pytest first, or name a record")
-    record = load_record(path)
+    record = load_record(arguments.record) if arguments.record else _load_last_run()
     if arguments.json:
         effects = figure_effects(record.rows, flag_defaults(record))
         passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}

@@ -1,4 +1,4 @@
-"""`--harness-record`: writes the record of the run, and keeps that of the last run in pytest's cache."""
+"""`--harness-record` and `--harness-report`: write the record of a run and its report; the cache keeps the last run."""
 
 import hashlib
 import os
@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -33,13 +34,20 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def add_record_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-record`."""
+    """Add `--harness-record` and `--harness-report`."""
     group.addoption(
         "--harness-record",
         type=Path,
         metavar="FILE",
         help="write the record of the run to FILE: JSON lines, a header and one line for each test and combination. "
         "Without it, the record of the last run is in pytest's cache",
+    )
+    group.addoption(
+        "--harness-report",
+        type=Path,
+        metavar="FILE",
+        help="write a report of the run to FILE: out.html for a browser, out.md for the summary of a CI job, or "
+        "out.json for scripts. `flag-harness report build` writes it from a record",
     )
 
 
@@ -56,8 +64,12 @@ class RunRecorder:
 
     def pytest_sessionstart(self) -> None:
         """Begin the record. Raise `pytest.UsageError` if the file cannot be written."""
+        if self._is_worker:
+            return
+        if (report := self._config.getoption("--harness-report")) is not None:
+            _check_report(report)
         path = self._config.getoption("--harness-record")
-        if path is None or self._is_worker:
+        if path is None:
             return
         from flag_harness.record import start_record
 
@@ -82,13 +94,15 @@ class RunRecorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Write the record, sorted and with its final header."""
-        wanted = self._config.getoption("--harness-record") is not None
+        wanted = any(self._config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
         if self._is_worker:
             if wanted:
                 self._config.workeroutput["flag_harness_files"] = self._hash_files()  # type: ignore[attr-defined]
             return
         if self._path is not None:
             self._write(self._path, is_evidence=True)
+        if (report := self._config.getoption("--harness-report")) is not None:
+            self._write_report(report)
         cache = getattr(self._config, "cache", None)
         if cache is not None and self._summary.rows:
             self._write(cache.mkdir(CACHE_FOLDER) / LAST_RUN, is_evidence=False)
@@ -98,6 +112,19 @@ class RunRecorder:
         from flag_harness.record import encode_record
 
         write_atomically(path, encode_record(self._header(is_evidence=is_evidence), self._summary.rows))
+
+    def _write_report(self, path: Path) -> None:
+        """Write the report, or say in a warning why it cannot be written."""
+        from flag_harness.errors import RecordError
+        from flag_harness.record import RunRecord
+        from flag_harness.report.output import write_report
+
+        rows = sorted(self._summary.rows, key=lambda row: (row.case, row.combination, row.repetition))
+        record = RunRecord(self._header(is_evidence=True), tuple(rows))
+        try:
+            write_report(path, record, datetime.now(UTC))
+        except RecordError as error:
+            warnings.warn(pytest.PytestWarning(f"--harness-report: {error}"), stacklevel=1)
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":
         """Return the header. Only evidence has the state of git and the hashes of files, which take time."""
@@ -128,6 +155,17 @@ class RunRecorder:
             for path in paths
             if _is_own_file(path, root)
         }
+
+
+def _check_report(path: Path) -> None:
+    """Raise `pytest.UsageError` if a report cannot be written to the path, before the tests run."""
+    from flag_harness.errors import HarnessError
+    from flag_harness.report.output import check_report_path
+
+    try:
+        check_report_path(path)
+    except HarnessError as error:
+        raise pytest.UsageError(f"--harness-report: {error}") from None
 
 
 def _is_own_file(path: Path, root: Path) -> bool:

@@ -1,0 +1,127 @@
+"""Which flags explain the failures of a run, from the rows of its record."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from flag_harness.analysis.blame import Finding, explain_tests, find_suspects
+from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun, failing_tests, matrix_row
+from flag_harness.errors import FlagError
+from flag_harness.flags import Flag
+from flag_harness.matrix import flag_space, name_of_test
+from flag_harness.matrix.matrix_flag import value_index
+from flag_harness.record import RunHeader, RunRecord, RunRow
+
+_SUSPECT_SIZE = 3
+_PINNING = ("--harness-flags", "--harness-baseline")
+_ANSWERING = ("--disable-recording", "--record-mode", "--harness-upstream")
+"""The options that say who answers a test; a test that failed is run again with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCause:
+    """What explains the failures of tests that ran under several combinations.
+
+    Attributes:
+        text: `fails when streaming and not prompt_cache`.
+        tests: the tests that fail so, without their combination.
+        command: runs the failing combination again that differs least from the defaults.
+        ran: how many combinations of the first test ran.
+        allowed: how many combinations its flags allow. The cause is certain only if all of them ran.
+        others: other conjunctions of flags that explain the failures of the first test as well, if it is not certain.
+        has_flaky: True if a combination both passed and failed; such combinations are left out.
+    """
+
+    text: str
+    tests: tuple[str, ...]
+    command: str
+    ran: int
+    allowed: int
+    others: tuple[str, ...] = ()
+    has_flaky: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether every allowed combination ran."""
+        return self.ran >= self.allowed
+
+
+def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
+    """Return what explains the failing tests, those that ran under every combination first, most tests first."""
+    flags = declared_flags(record.header)
+    runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
+    combinations: dict[str, set[tuple[int, ...]]] = {}
+    for run in runs:
+        combinations.setdefault(run["test"], set()).add(matrix_row(run, flags))
+    runs = [run for run in runs if len(combinations[run["test"]]) > 1]
+    has_pins = any(option.startswith(_PINNING) for option in record.header.options)
+    tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
+    return tuple(_causes(tests, flags, record.header.options))
+
+
+def declared_flags(header: RunHeader) -> tuple[Flag, ...]:
+    """Return the flags that the header of a record declares."""
+    return tuple(msgspec.convert({"env": "", **flag, "name": name}, Flag) for name, flag in header.flags.items())
+
+
+def rerun_command(options: Sequence[str], case: str) -> str:
+    """Return the command that runs a test again, with the options of its run that say who answers it."""
+    kept = []
+    for option, following in zip(options, [*options[1:], ""], strict=True):
+        if option.startswith(_ANSWERING):
+            has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
+            kept += [option, following] if has_value else [option]
+    return shlex.join(["pytest", case, *kept])
+
+
+def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
+    """Return a row as a run of a matrix test, or None if it has no outcome to explain or its flags are unknown."""
+    if row.outcome in ("skipped", "inconclusive") or not row.values:
+        return None
+    try:
+        indices = {flag.name: value_index(flag, row.values[flag.name]) for flag in flags if flag.name in row.values}
+    except FlagError:
+        return None
+    return {
+        "nodeid": row.case,
+        "test": name_of_test(row.case, row.combination),
+        "row": indices,
+        "passed": row.outcome != "failed",
+        "left_out": row.excluded_from_effects,
+        "requests": [],
+    }
+
+
+def _causes(
+    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], options: Sequence[str]
+) -> Iterator[FailureCause]:
+    for is_full in (True, False):
+        chosen = {name: test for name, test in tests.items() if test.is_full is is_full}
+        outcomes = {
+            name: [(matrix_row(run, flags), run["passed"]) for run in test.runs] for name, test in chosen.items()
+        }
+        for finding in explain_tests(flag_space(flags), outcomes):
+            yield _cause(finding, chosen, options)
+
+
+def _cause(finding: Finding, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
+    first = tests[finding.tests[0]]
+    ran = len({row for row, _ in first.outcomes})
+    others: tuple[str, ...] = ()
+    if not first.is_full:
+        suspects = find_suspects(first.space, first.outcomes, _SUSPECT_SIZE)
+        texts = [str(suspect.conjunction) for suspect in suspects]
+        others = tuple(text for text in texts if not str(finding.explanation).endswith(f"when {text}"))
+    failures = [(test.smallest_failure, test) for test in map(tests.__getitem__, finding.tests)]
+    _, case = min((test.count_changes(run), run["nodeid"]) for run, test in failures)
+    return FailureCause(
+        str(finding.explanation),
+        finding.tests,
+        rerun_command(options, case),
+        ran,
+        ran if first.is_full else first.space.count,
+        others,
+        bool(finding.explanation.flaky),
+    )

@@ -1,0 +1,78 @@
+"""The chart of a figure's effects: an interval for each flag, on one scale."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.report.metrics import PAGES
+
+_MARGIN = 0.04
+"""The part of the width that stays free at each end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One effect on the scale of its chart: `low`, `mean` and `high` from 0 (left) to 100 (right).
+
+    `low` and `high` are equal to `mean` if the effect has no interval.
+    """
+
+    effect: FigureEffect
+    low: float
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The effects on one figure.
+
+    Attributes:
+        page: the success metric that the figure belongs to, such as `performance`.
+        name: the figure.
+        start, end: what the ends of the scale mean, such as `-40 %`.
+        zero: where "no change" is on the scale, from 0 to 100.
+        bars: the effects.
+    """
+
+    page: str
+    name: str
+    start: str
+    end: str
+    zero: float
+    bars: tuple[Bar, ...]
+
+
+def effect_charts(effects: Sequence[FigureEffect]) -> Iterator[Chart]:
+    """Yield a chart for each figure in the order of the metrics, except those that no flag changes."""
+    for page, names in PAGES.items():
+        for name in names:
+            own = [effect for effect in effects if effect.figure.name == name]
+            if any(not effect.is_unchanged for effect in own):
+                yield _chart(page, name, own)
+
+
+def _chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
+    ends = [_ends(effect) for effect in effects]
+    low, high = min(0.0, *(end[0] for end in ends)), max(0.0, *(end[2] for end in ends))
+    span = (high - low) or 1.0
+    first, width = low - _MARGIN * span, span * (1 + 2 * _MARGIN)
+
+    def position(value: float) -> float:
+        return round(100 * (value - first) / width, 2)
+
+    is_ratio = effects[0].figure.is_ratio
+    bars = (Bar(effect, *map(position, end)) for effect, end in zip(effects, ends, strict=True))
+    return Chart(page, name, _label(low, is_ratio), _label(high, is_ratio), position(0.0), tuple(bars))
+
+
+def _ends(effect: FigureEffect) -> tuple[float, float, float]:
+    """Return the low bound, the mean and the high bound; ratios as the part that changes, so that 0 is no change."""
+    mean = effect.mean
+    low = mean if effect.low is None else effect.low
+    high = mean if effect.high is None else effect.high
+    return (low - 1, mean - 1, high - 1) if effect.figure.is_ratio else (low, mean, high)
+
+
+def _label(value: float, is_ratio: bool) -> str:
+    return f"{100 * value:+,.0f} %" if is_ratio else f"{value:+,.4g}"

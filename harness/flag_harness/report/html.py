@@ -1,0 +1,124 @@
+"""A report as one HTML file, which asks for nothing from anywhere."""
+
+import base64
+import hashlib
+import json
+import zlib
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from flag_harness.errors import require_extra
+from flag_harness.record import RequestRecord, RunRow
+from flag_harness.report.causes import rerun_command
+from flag_harness.report.chart import effect_charts
+from flag_harness.report.run_report import SIMULATED, RunReport, is_simulated
+
+_HASH_DIGITS = 8
+"""How much of the hash of a body is shown: enough to see which requests are equal."""
+SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
+
+
+def render_html(report: RunReport, now: datetime) -> str:
+    """Return the page. Raise `MissingExtraError` if jinja2 is not installed."""
+    with require_extra("report"):
+        import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_page_file),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    style, script = _page_file("page.css"), _page_file("page.js")
+    alone = [effect for effect in report.effects if len(effect.settings) == 1]
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        charts=list(effect_charts(alone)),
+        together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.can_be_told],
+        symbols=SYMBOLS,
+        style=style,
+        script=script,
+        policy=_content_policy(style, script),
+        details=_pack(_details(report)),
+        flags=list(report.record.header.flags),
+        written_at=now.isoformat(sep=" ", timespec="seconds"),
+        simulated=SIMULATED,
+    )
+
+
+def _page_file(name: str) -> str:
+    return files("flag_harness.report").joinpath("page", name).read_text("utf-8")
+
+
+def _content_policy(style: str, script: str) -> str:
+    """Return the policy that lets the browser run this script and style alone, and request nothing."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _details(report: RunReport) -> dict[str, Any]:
+    """Return what a cell shows when it is opened: the rows, and each different request once."""
+    requests: dict[RequestRecord, int] = {}
+    options = report.record.header.options
+    rows = [{**_row_details(row, requests), "command": rerun_command(options, row.case)} for row in report.rows]
+    return {"rows": rows, "requests": [_request_details(request) for request in requests]}
+
+
+def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, Any]:
+    details = {
+        "case": row.case,
+        "outcome": row.outcome,
+        "phase": row.phase,
+        "reason": row.reason,
+        "place": row.place,
+        "repetition": row.repetition,
+        "values": row.values,
+        "requests": [requests.setdefault(request, len(requests)) for request in row.requests],
+        "cost": row.cost if row.requests else None,
+        "seconds": row.seconds,
+        "faults": row.faults,
+        "logs": [msgspec.to_builtins(log) for log in row.logs],
+        "cassette": row.cassette,
+        "recorded_from": row.recorded_from,
+        "recorded_at": row.recorded_at,
+        "rebased": row.rebased,
+        "answered_by": row.answered_by,
+        "excluded": row.excluded_from_effects,
+        "budget": row.budget,
+        "simulated": is_simulated(row),
+    }
+    return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}
+
+
+def _request_details(request: RequestRecord) -> dict[str, Any]:
+    usage = request.usage
+    details = {
+        "method": request.method,
+        "path": request.path,
+        "body": request.body_hash[:_HASH_DIGITS],
+        "model": request.model,
+        "status": request.status,
+        "stop": request.stop_reason,
+        "input": usage and usage.total_input,
+        "cached": usage and usage.cache_read_input_tokens,
+        "output": usage and usage.output_tokens,
+        "cost": request.cost,
+        "first": request.first_token,
+        "seconds": request.seconds,
+    }
+    return {name: value for name, value in details.items() if value is not None and value != ""}
+
+
+def _pack(values: dict[str, Any]) -> str:
+    """Return values as JSON, compressed and in base64: the browser unpacks them when the first cell is opened."""
+    data = json.dumps(values, separators=(",", ":")).encode()
+    return base64.b64encode(zlib.compress(data, 9)).decode()

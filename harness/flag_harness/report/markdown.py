@@ -1,0 +1,113 @@
+"""A report in Markdown, short enough for the summary of a CI job or a pull request."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from flag_harness.report.run_report import SIMULATED, RunReport
+
+MOST_ROWS = 50
+"""The number of rows of a table. The rows that are left out are counted below it."""
+MOST_COLUMNS = 16
+_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&!])")
+
+
+def markdown_lines(report: RunReport) -> Iterator[str]:
+    """Yield the report: the headline, what explains the failures, the failing tests, and what each flag changes."""
+    yield f"## {'❌' if report.outcomes['failed'] else '✅'} {report.headline}"
+    if report.causes:
+        yield ""
+    for cause in report.causes:
+        certainty = "" if cause.is_certain else "perhaps "
+        yield f"- **{_escape(certainty + cause.text)}**: {_names(cause.tests)}"
+        if not cause.is_certain:
+            yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
+        yield f"  - To reproduce: {_code(cause.command)}"
+    yield from _failure_lines(report)
+    yield from _effect_lines(report)
+    yield ""
+    yield _escape(report.recordings)
+    if report.record.problem:
+        yield ""
+        yield f"**Incomplete:** {_escape(report.record.problem)}"
+
+
+def _failure_lines(report: RunReport) -> Iterator[str]:
+    lines = [line for line in report.lines if "failed" in line.outcomes]
+    if not lines:
+        return
+    columns = [
+        index
+        for index in range(len(report.combinations))
+        if any((cell := line.cells[index]) is not None for line in lines)
+    ]
+    shown = columns[:MOST_COLUMNS]
+    yield ""
+    yield "### Failing tests"
+    yield ""
+    rows = [
+        [
+            _cell(line.name),
+            *(_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
+        ]
+        for line in lines
+    ]
+    yield from _table(["test", *(_escape(report.combinations[index] or "no flags") for index in shown)], rows)
+    if len(columns) > len(shown):
+        yield ""
+        yield f"{len(columns) - len(shown)} further combinations are not shown."
+    yield ""
+    reasons = [
+        [str(len(group.rows)), _cell(group.reason or "no reason"), _cell(group.place) if group.place else ""]
+        for group in report.failures
+    ]
+    yield from _table(["runs", "reason", "place"], reasons)
+
+
+def _effect_lines(report: RunReport) -> Iterator[str]:
+    rows = [
+        [_escape(effect.figure.name), _escape(effect.name), _escape(str(effect)), "yes" if effect.is_simulated else ""]
+        for effect in report.effects
+        if len(effect.settings) == 1 and not effect.is_unchanged
+    ]
+    if not rows:
+        return
+    yield ""
+    yield "### What each flag changes"
+    yield ""
+    yield from _table(["figure", "flag", "change (95 % interval)", "simulated"], sorted(rows, key=lambda row: row[0]))
+    if any(row[3] for row in rows):
+        yield ""
+        yield f"{SIMULATED[0].upper()}{SIMULATED[1:]}."
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"|{' --- |' * len(headings)}"
+    for row in rows[:MOST_ROWS]:
+        yield f"| {' | '.join(row)} |"
+    if len(rows) > MOST_ROWS:
+        yield ""
+        yield f"and {len(rows) - MOST_ROWS:,} more"
+
+
+def _names(tests: Sequence[str], most: int = 3) -> str:
+    more = len(tests) - most
+    return ", ".join(map(_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+def _cell(text: str) -> str:
+    """Return a text as code for a table, whose bars need a backslash even in code."""
+    return _code(text).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """Return a text as code, in which Markdown formats nothing."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

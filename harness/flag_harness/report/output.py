@@ -1,0 +1,45 @@
+"""The formats of a report, by the suffix of its file."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+from flag_harness.errors import RecordError, require_extra
+from flag_harness.files import write_atomically
+from flag_harness.record import RunRecord
+from flag_harness.report.html import render_html
+from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.plain import report_values
+from flag_harness.report.run_report import build_report
+
+SUFFIXES = (".html", ".md", ".json")
+
+
+def check_report_path(path: Path) -> None:
+    """Raise `RecordError` if the suffix is unknown, or `MissingExtraError` if jinja2 is needed and missing."""
+    if path.suffix not in SUFFIXES:
+        raise RecordError(
+            f"{path}: a report is written as {', '.join(SUFFIXES)}; name a file with one of these suffixes"
+        )
+    if path.suffix == ".html":
+        with require_extra("report"):
+            import jinja2  # noqa: F401 - the page is rendered later, after the tests
+
+
+def write_report(path: Path, record: RunRecord, now: datetime) -> None:
+    """Write the report of a record in the format that the suffix names.
+
+    Raise `RecordError` if the file cannot be written; see `check_report_path`.
+    """
+    check_report_path(path)
+    report = build_report(record, now)
+    if path.suffix == ".html":
+        text = render_html(report, now)
+    elif path.suffix == ".md":
+        text = "\n".join(markdown_lines(report)) + "\n"
+    else:
+        text = json.dumps(report_values(report), ensure_ascii=False) + "\n"
+    try:
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,45 @@
+"""A report as plain values, for JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RunRow
+from flag_harness.report.metrics import effect_values
+from flag_harness.report.run_report import RunReport
+
+FORMAT = 1
+"""The version of this JSON. It grows if a reader of this version would misread a file."""
+
+
+def report_values(report: RunReport) -> dict[str, Any]:
+    """Return the report as dictionaries, lists, strings and numbers."""
+    return {
+        "flag_harness_report": FORMAT,
+        "headline": report.headline,
+        "outcomes": dict(report.outcomes),
+        "is_simulated": report.is_simulated,
+        "header": msgspec.to_builtins(report.record.header),
+        "problem": report.record.problem,
+        "combinations": list(report.combinations),
+        "causes": [{**asdict(cause), "is_certain": cause.is_certain} for cause in report.causes],
+        "failures": [
+            {"reason": group.reason, "place": group.place, "cases": [row.case for row in group.rows]}
+            for group in report.failures
+        ],
+        "effects": [_effect(effect) for effect in report.effects],
+        "logs": [asdict(entry) for entry in report.logs],
+        "recordings": report.recordings,
+        "rows": [_row(row) for row in report.rows],
+    }
+
+
+def _effect(effect: FigureEffect) -> dict[str, Any]:
+    return {**effect_values(effect), "text": str(effect)}
+
+
+def _row(row: RunRow) -> dict[str, Any]:
+    return {"test": name_of_test(row.case, row.combination), **row.to_builtins()}

@@ -1,0 +1,176 @@
+"""What a report of a run shows, as values: every format is made from them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flag_harness.analysis.effects.figures import FigureEffect, figure_effects
+from flag_harness.matrix import name_of_test
+from flag_harness.record import RunRecord, RunRow
+from flag_harness.report.causes import FailureCause, failure_causes
+from flag_harness.report.metrics import flag_defaults
+from flag_harness.report.table import group_by_combination, recordings_line
+
+SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
+_WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The runs of one test under one combination: one, or several repetitions.
+
+    `index` is the position of the first one in `RunReport.rows`; the others follow it.
+    """
+
+    rows: tuple[RunRow, ...]
+    index: int
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the run that needs most attention: `failed` if any of them failed."""
+        return min((row.outcome for row in self.rows), key=_WORST_FIRST.index)
+
+    @property
+    def text(self) -> str:
+        """The outcome, and of how many repetitions if they differ: `failed`, `1 of 3 failed`."""
+        count = sum(row.outcome == self.outcome for row in self.rows)
+        return self.outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.outcome}"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixLine:
+    """One test of the matrix, with a cell for each combination of the report, or None if it did not run under it."""
+
+    name: str
+    cells: tuple[Cell | None, ...]
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The different outcomes of its cells."""
+        return tuple(dict.fromkeys(cell.outcome for cell in self.cells if cell is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """The runs that failed for the same reason at the same place."""
+
+    reason: str
+    place: str
+    rows: tuple[RunRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A message that the code under test logged as a warning or an error, how often, and in which tests."""
+
+    level: str
+    logger: str
+    message: str
+    count: int
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The contents of a report.
+
+    Attributes:
+        record: the record that it was made from.
+        outcomes: how many runs had each outcome.
+        combinations: the combinations of the matrix, those with the fewest flags first.
+        lines: the tests of the matrix, those with a failure first.
+        rows: the rows in the order of the matrix, to which `Cell.index` refers.
+        causes: which flags explain the failures.
+        failures: the failures by reason, the most frequent first.
+        effects: what each flag, and each pair of flags, changes in each figure.
+        logs: the log messages, errors first.
+        recordings: a line that says who answered, and how old the oldest recording is.
+    """
+
+    record: RunRecord
+    outcomes: Counter[str]
+    combinations: tuple[str, ...]
+    lines: tuple[MatrixLine, ...]
+    rows: tuple[RunRow, ...]
+    causes: tuple[FailureCause, ...]
+    failures: tuple[FailureGroup, ...]
+    effects: tuple[FigureEffect, ...]
+    logs: tuple[LogEntry, ...]
+    recordings: str
+
+    @property
+    def headline(self) -> str:
+        """One sentence: how many of the runs failed."""
+        total, failed = sum(self.outcomes.values()), self.outcomes["failed"]
+        if not total:
+            return "No test ran"
+        plural = "s" if total != 1 else ""
+        if failed:
+            return f"{failed:,} of {total:,} run{plural} failed"
+        others = ", ".join(f"{count:,} {name}" for name, count in sorted(self.outcomes.items()) if name != "passed")
+        return f"No run failed: {self.outcomes['passed']:,} of {total:,} passed" + (f", {others}" if others else "")
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the simulator gave some of the answers, in this run or when it was recorded."""
+        return any(is_simulated(row) for row in self.rows)
+
+
+def build_report(record: RunRecord, now: datetime) -> RunReport:
+    """Return the report of a run. The age of recordings is that at `now`."""
+    combinations = tuple(name for name, _ in group_by_combination(record.rows))
+    tests: dict[str, dict[str, list[RunRow]]] = {}
+    for row in record.rows:
+        name = name_of_test(row.case, row.combination)
+        tests.setdefault(name, {}).setdefault(row.combination, []).append(row)
+    has_failed = {
+        name: any(row.outcome == "failed" for rows in by.values() for row in rows) for name, by in tests.items()
+    }
+    rows: list[RunRow] = []
+    lines = []
+    for name in sorted(tests, key=lambda name: (not has_failed[name], name)):
+        cells: list[Cell | None] = []
+        for combination in combinations:
+            own = tests[name].get(combination)
+            cells.append(Cell(tuple(own), len(rows)) if own else None)
+            rows += own or ()
+        lines.append(MatrixLine(name, tuple(cells)))
+    return RunReport(
+        record=record,
+        outcomes=Counter(row.outcome for row in rows),
+        combinations=combinations,
+        lines=tuple(lines),
+        rows=tuple(rows),
+        causes=failure_causes(record),
+        failures=_group_failures(rows),
+        effects=figure_effects(rows, flag_defaults(record)),
+        logs=_log_entries(rows),
+        recordings=recordings_line(rows, now),
+    )
+
+
+def is_simulated(row: RunRow) -> bool:
+    """Return whether the simulator answered a run, or was recorded for it."""
+    return "simulator" in (row.recorded_from, row.answered_by)
+
+
+def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
+    groups: dict[tuple[str, str], list[RunRow]] = {}
+    for row in rows:
+        if row.outcome == "failed":
+            groups.setdefault((row.reason, row.place), []).append(row)
+    found = [FailureGroup(reason, place, tuple(members)) for (reason, place), members in groups.items()]
+    return tuple(sorted(found, key=lambda group: -len(group.rows)))
+
+
+def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    tests: dict[tuple[str, str, str], dict[str, None]] = {}
+    for row in rows:
+        for log in row.logs:
+            key = log.level, log.logger, log.message
+            counts[key] += log.count
+            tests.setdefault(key, {})[name_of_test(row.case, row.combination)] = None
+    entries = [LogEntry(*key, count, tuple(tests[key])) for key, count in counts.items()]
+    return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))

@@ -1,0 +1,78 @@
+"""Records of runs that never happened, for the tests of reports."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from flag_harness.record import LogCount, RequestRecord, RunHeader, RunRecord, RunRow, body_hash
+from flag_harness.wire.usage import Usage
+
+FLAGS = ("streaming", "prompt_cache", "extended_output")
+
+
+@pytest.fixture(scope="session")
+def make_record() -> Callable[[int], RunRecord]:
+    """Return a function that builds the record of so many tests under the eight combinations of three flags.
+
+    Every fourth test fails if `streaming` is on and `prompt_cache` is off. All figures of a test differ a little.
+    """
+    return _make_record
+
+
+def _make_record(tests: int) -> RunRecord:
+    header = RunHeader(
+        package="0.1.0",
+        sdk="2.14.0",
+        python="3.12.1",
+        started_at="2026-11-28T09:00:00+00:00",
+        seconds=12.5,
+        commit="85b0a6b7fbbc32116327b8846a5fc1b9c2bdc5f2",
+        options=("--harness-upstream=simulator", "--harness-record=run.jsonl"),
+        flags={name: {"default": False, "values": [False, True], "env": name.upper()} for name in FLAGS},
+    )
+    rows = [_row(number, states) for number in range(tests) for states in product((False, True), repeat=len(FLAGS))]
+    return RunRecord(header, tuple(sorted(rows, key=lambda row: (row.case, row.combination))))
+
+
+def _row(number: int, states: tuple[bool, ...]) -> RunRow:
+    values = dict(zip(FLAGS, states, strict=True))
+    combination = "+".join(name for name, is_on in values.items() if is_on) or "off"
+    has_failed = number % 4 == 0 and values["streaming"] and not values["prompt_cache"]
+    requests = tuple(_request(number, values, turn) for turn in range(3))
+    return RunRow(
+        case=f"tests/test_area_{number // 50}.py::test_agent_answers_question_{number}[{combination}]",
+        combination=combination,
+        outcome="failed" if has_failed else "passed",
+        requests=requests,
+        usage=Usage(sum(one.usage.input_tokens for one in requests if one.usage), 300),
+        cost=sum(one.cost for one in requests if one.cost),
+        first_token=requests[0].first_token,
+        seconds=sum(one.seconds for one in requests),
+        cassette=f"recordings/test_area_{number // 50}/test_agent_answers_question_{number}[{combination}].json",
+        recorded_from="simulator",
+        recorded_at="2026-11-20T08:00:00Z",
+        values=values,
+        reason=f"AssertionError: assert 'refund {number % 7}' in answer" if has_failed else "",
+        place=f"tests/test_area_{number // 50}.py:{10 + number % 50}" if has_failed else "",
+        logs=(LogCount("ERROR", "agent", "the stream broke off: %s", 2),) if has_failed else (),
+    )
+
+
+def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:
+    first = 0.2 + number % 13 / 100 if values["streaming"] else None
+    tokens = 1200 + 400 * turn + number % 97 - 900 * values["prompt_cache"]
+    return RequestRecord(
+        "POST",
+        "/v1/messages",
+        200,
+        body_hash(f"{number} {values} {turn}".encode()),
+        "claude-sonnet-5-5",
+        "end_turn" if turn == 2 else "tool_use",
+        Usage(tokens, 100, cache_read_input_tokens=900 * values["prompt_cache"]),
+        round(tokens * 3e-6 + 100 * 15e-6, 6),
+        first,
+        0.9 + number % 29 / 50 + turn / 10,
+        12 if values["streaming"] else 1,
+        0.05 + number % 3 / 100 if values["streaming"] else 0.0,
+    )
