@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.errors import MissingExtraError, require_extra
 
-LIBRARIES = ("httptools", "pytest_asyncio", "rich", "uvicorn", "yaml")
+LIBRARIES = ("httptools", "jinja2", "pytest_asyncio", "rich", "uvicorn", "yaml")
 """What only extras bring."""
 
 WITHOUT = f"import sys\nsys.modules.update(dict.fromkeys({LIBRARIES}))\n"
@@ -71,6 +71,17 @@ def test_a_suite_of_vcr_marks_without_its_extra_is_one_line(pytester: pytest.Pyt
     )
 
 
+def test_a_report_without_its_extra_is_one_line(pytester: pytest.Pytester) -> None:
+    """Before any test runs; a report in Markdown needs no extra."""
+    _suite(pytester, SUITE)
+    options = ("--disable-recording", "--harness-upstream=simulator")
+    run = _run(pytester, *options, "--harness-report=out.html")
+    assert 4 == run.ret
+    run.stderr.fnmatch_lines(["ERROR: --harness-report: jinja2 is not installed: pip install 'flag-harness[[]report]'"])
+    _run(pytester, *options, "--harness-report=out.md").assert_outcomes(passed=1)
+    assert "No run failed: 1 of 1 passed" in (pytester.path / "out.md").read_text("utf-8")
+
+
 def test_the_cases_without_their_extra_are_one_line(pytester: pytest.Pytester) -> None:
     """Before anything is collected."""
     run = _run(pytester, "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "cases"))
@@ -115,6 +126,7 @@ def test_the_cases_need_nothing_that_is_for_developers_only(pytester: pytest.Pyt
     [
         (["serve", "simulator", "--port", "0"], "uvicorn is not installed: pip install 'flag-harness[serve]'"),
         (["cassette", "show", "CASSETTE"], "rich is not installed: pip install 'flag-harness[report]'"),
+        (["report", "build", "-o", "x.html"], "jinja2 is not installed: pip install 'flag-harness[report]'"),
         (["cassette", "import", "x.yaml", "--to", "new"], "yaml is not installed: pip install 'flag-harness[vcr]'"),
         (
             ["cassette", "export", "CASSETTE", "--format", "vcrpy", "--to", "new"],

@@ -174,3 +174,20 @@ def test_without_a_run_there_are_no_metrics(
     monkeypatch.chdir(tmp_path)
     assert 2 == main(["report", "metrics"])
     assert "there is no last run; run pytest first, or name a record" in capsys.readouterr().err
+
+
+def test_a_run_writes_its_report(suite: pytest.Pytester) -> None:
+    """With the combination that failed, why, and no secret; from workers as from one process."""
+    for workers in ("0", "2"):
+        suite.runpytest_subprocess("-n", workers, "--harness-report=out.json")
+        report = json.loads((suite.path / "out.json").read_text("utf-8"))
+        assert {"passed": 1, "failed": 2, "skipped": 1} == report["outcomes"]
+        assert ["fails when streaming"] == [cause["text"] for cause in report["causes"]]
+        assert "sk-ant-api03-" not in (suite.path / "out.json").read_text("utf-8")
+
+
+def test_a_report_of_an_unknown_format_is_refused_before_the_run(suite: pytest.Pytester) -> None:
+    """The error names the formats."""
+    run = suite.runpytest_subprocess("--harness-report=out.pdf")
+    assert 4 == run.ret
+    run.stderr.fnmatch_lines(["ERROR: --harness-report: out.pdf: a report is written as .html, .md, .json*"])

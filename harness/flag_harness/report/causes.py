@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.analysis.blame import Finding, explain_tests, find_suspects
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun, failing_tests, matrix_row
 from flag_harness.errors import FlagError
-from flag_harness.flags import Flag
+from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
@@ -63,13 +63,13 @@ def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
 
 def declared_flags(header: RunHeader) -> tuple[Flag, ...]:
     """Return the flags that the header of a record declares."""
-    return tuple(msgspec.convert({"env": "", **flag, "name": name}, Flag) for name, flag in header.flags.items())
+    return tuple(msgspec.convert({"env": name, **flag, "name": name}, Flag) for name, flag in header.flags.items())
 
 
 def rerun_command(options: Sequence[str], case: str) -> str:
     """Return the command that runs a test again, with the options of its run that say who answers it."""
     kept = []
-    for option, following in zip(options, [*options[1:], ""], strict=True):
+    for option, following in zip(options, [*options[1:], ""], strict=False):
         if option.startswith(_ANSWERING):
             has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
             kept += [option, following] if has_value else [option]

@@ -14,7 +14,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
     """Yield the report: the headline, what explains the failures, the failing tests, and what each flag changes."""
-    yield f"## {'❌' if report.outcomes['failed'] else '✅'} {report.headline}"
+    yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
     if report.causes:
         yield ""
     for cause in report.causes:

@@ -112,6 +112,11 @@ class RunReport:
         return f"No run failed: {self.outcomes['passed']:,} of {total:,} passed" + (f", {others}" if others else "")
 
     @property
+    def has_passed(self) -> bool:
+        """Whether tests ran and none of them failed."""
+        return bool(self.rows) and not self.outcomes["failed"]
+
+    @property
     def is_simulated(self) -> bool:
         """Whether the simulator gave some of the answers, in this run or when it was recorded."""
         return any(is_simulated(row) for row in self.rows)

@@ -115,7 +115,7 @@ class RunRecorder:
 
     def _write_report(self, path: Path) -> None:
         """Write the report, or say in a warning why it cannot be written."""
-        from flag_harness.errors import RecordError
+        from flag_harness.errors import HarnessError
         from flag_harness.record import RunRecord
         from flag_harness.report.output import write_report
 
@@ -123,7 +123,7 @@ class RunRecorder:
         record = RunRecord(self._header(is_evidence=True), tuple(rows))
         try:
             write_report(path, record, datetime.now(UTC))
-        except RecordError as error:
+        except HarnessError as error:
             warnings.warn(pytest.PytestWarning(f"--harness-report: {error}"), stacklevel=1)
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":

@@ -1,0 +1,60 @@
+"""`flag-harness report build`: from records to a file for people."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flag_harness.cli import main
+from flag_harness.record import RunHeader, RunRow, append_row, encode_record, start_record
+
+ROW = RunRow(case="test_a.py::test_a", combination="off", outcome="passed")
+
+
+def _write(path: Path, *cases: str) -> str:
+    rows = [RunRow(case=case, combination="off", outcome="passed") for case in cases]
+    path.write_bytes(encode_record(RunHeader(started_at=datetime.now(UTC).isoformat()), rows))
+    return str(path)
+
+
+def test_shards_are_reported_as_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several records are merged before they are reported."""
+    shards = [_write(tmp_path / f"{name}.jsonl", f"test_{name}.py::test_it") for name in "ab"]
+    output = tmp_path / "out.md"
+    assert 0 == main(["report", "build", *shards, "-o", str(output)])
+    assert f"{output}: a report of 2 rows\n" == capsys.readouterr().out
+    assert "## ✅ No run failed: 2 of 2 passed" == output.read_text("utf-8").splitlines()[0]
+
+
+def test_the_last_run_is_reported_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As pytest's cache keeps it; without one, the error says to run pytest."""
+    monkeypatch.chdir(tmp_path)
+    assert 2 == main(["report", "build", "-o", "out.html"])
+    assert "there is no last run; run pytest first, or name a record" in capsys.readouterr().err
+    folder = tmp_path / ".pytest_cache" / "d" / "flag-harness"
+    folder.mkdir(parents=True)
+    _write(folder / "last-run.jsonl", "test_a.py::test_a")
+    assert 0 == main(["report", "build", "-o", "out.html"])
+    assert "No run failed: 1 of 1 passed" in (tmp_path / "out.html").read_text("utf-8")
+
+
+def test_a_torn_record_is_reported_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 1, and the rows before the torn line are in the report."""
+    path = tmp_path / "run.jsonl"
+    start_record(path, RunHeader())
+    append_row(path, ROW)
+    with path.open("ab") as file:
+        file.write(b'{"case":')
+    assert 1 == main(["report", "build", str(path), "-o", str(tmp_path / "out.md")])
+    assert "the last line is torn" in capsys.readouterr().out
+    assert "**Incomplete:**" in (tmp_path / "out.md").read_text("utf-8")
+
+
+def test_an_unknown_format_is_refused_before_records_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the formats."""
+    assert 2 == main(["report", "build", str(tmp_path / "none.jsonl"), "-o", "out.pdf"])
+    assert ".html, .md, .json" in capsys.readouterr().err

@@ -1,0 +1,281 @@
+"""Reports of runs: what a reader finds in each format."""
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from flag_harness.errors import RecordError
+from flag_harness.record import LogCount, RunHeader, RunRecord, RunRow
+from flag_harness.report.html import render_html
+from flag_harness.report.markdown import markdown_lines
+from flag_harness.report.output import write_report
+from flag_harness.report.plain import report_values
+from flag_harness.report.run_report import build_report
+
+FLAGS = ("streaming", "prompt_cache", "extended_output")
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+HOSTILE = "</script><script>alert(1)</script>\"'|`<!--\\u2028{{ 7 * 7 }}"
+VOID = {"meta", "input", "wbr", "br", "path"}
+
+
+class Page(HTMLParser):
+    """A parsed page: its elements, the texts of its cells, the contents of its scripts, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[list[str]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.cells.append([])
+        elif tag in ("td", "th"):
+            self.cells[-1].append("")
+        elif tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self.open:
+            self.scripts[-1] += data
+        elif "style" not in self.open:
+            self.text += data
+            if {"td", "th"} & set(self.open):
+                self.cells[-1][-1] += data
+
+    @property
+    def details(self) -> Any:
+        """What the cells show when they are opened."""
+        return json.loads(zlib.decompress(base64.b64decode(self.scripts[0])))
+
+
+def _page(record: RunRecord) -> Page:
+    return Page(render_html(build_report(record, NOW), NOW))
+
+
+def _markdown(record: RunRecord) -> list[str]:
+    return list(markdown_lines(build_report(record, NOW)))
+
+
+def _hostile_record() -> RunRecord:
+    """Return the record of a test whose name, reason and logs try to break out of a page."""
+    values: list[tuple[str, dict[str, bool]]] = [("off", {"a": False}), ("a", {"a": True})]
+    rows = tuple(
+        RunRow(
+            case=f"test_x.py::test_{HOSTILE}[{combination}]",
+            combination=combination,
+            outcome="failed" if flags["a"] else "passed",
+            values=flags,
+            reason=HOSTILE if flags["a"] else "",
+            place="test_x.py:3",
+            logs=(LogCount("ERROR", HOSTILE, HOSTILE, 1),),
+        )
+        for combination, flags in values
+    )
+    header = RunHeader(flags={"a": {"default": False, "values": [False, True]}}, options=(HOSTILE,))
+    return RunRecord(header, rows, problem=HOSTILE)
+
+
+def test_the_headline_says_how_many_runs_failed_and_which_flags_explain_it(
+    make_record: Callable[[int], RunRecord],
+) -> None:
+    """With the command that runs the smallest failing combination again, answered by whom it was."""
+    record = make_record(8)
+    command = "pytest 'tests/test_area_0.py::test_agent_answers_question_0[streaming]' --harness-upstream=simulator"
+    text = _page(record).text
+    assert "4 of 64 runs failed" in text
+    assert "Fails when streaming and not prompt_cache" in text
+    assert command in text
+    markdown = _markdown(record)
+    assert "## ❌ 4 of 64 runs failed" == markdown[0]
+    assert any(f"`{command}`" in line for line in markdown)
+
+
+def test_a_cause_is_a_guess_as_long_as_combinations_are_missing(make_record: Callable[[int], RunRecord]) -> None:
+    """The report says how many ran, what else explains the failures, and how to find out."""
+    record = make_record(1)
+    kept = tuple(row for row in record.rows if row.combination in ("off", "streaming"))
+    [cause] = build_report(RunRecord(record.header, kept), NOW).causes
+    assert (False, 2, 8) == (cause.is_certain, cause.ran, cause.allowed)
+    text = _page(RunRecord(record.header, kept)).text
+    assert "Perhaps fails when streaming" in text
+    assert "2 of 8 combinations ran" in text
+    assert "--harness-locate" in text
+
+
+def test_every_run_is_a_cell_that_opens_its_details(make_record: Callable[[int], RunRecord]) -> None:
+    """Each with its requests; equal requests are stored once."""
+    record = make_record(8)
+    page = _page(record)
+    buttons = [attributes for tag, attributes in page.elements if tag == "button" and "value" in attributes]
+    assert [f"{index},1" for index in range(64)] == [attributes["value"] for attributes in buttons]
+    rows = page.details["rows"]
+    assert {row.case for row in record.rows} == {row["case"] for row in rows}
+    for row in record.rows:
+        [shown] = [one for one in rows if one["case"] == row.case]
+        requests = [page.details["requests"][index] for index in shown["requests"]]
+        assert [(one.status, one.cost, one.first_token) for one in row.requests] == [
+            (one["status"], one["cost"], one.get("first")) for one in requests
+        ]
+    assert len({one for row in record.rows for one in row.requests}) == len(page.details["requests"])
+
+
+def test_outcomes_are_told_by_words_and_shapes_too(make_record: Callable[[int], RunRecord]) -> None:
+    """A failing cell does not differ in colour alone."""
+    cells = [cell.strip() for row in _page(make_record(4)).cells for cell in row]
+    assert (30, 2) == (cells.count("✓ passed"), cells.count("✕ failed"))
+
+
+def test_a_combination_that_a_test_did_not_run_under_is_an_empty_cell(make_record: Callable[[int], RunRecord]) -> None:
+    """All lines of the matrix have as many cells."""
+    record = make_record(2)
+    page = _page(RunRecord(record.header, record.rows[:-3]))
+    matrix = [row for row in page.cells if len(row) == 9]
+    assert 3 == len(matrix)
+    assert 3 == sum(not cell.strip() for row in matrix for cell in row)
+
+
+def test_repetitions_share_a_cell(make_record: Callable[[int], RunRecord]) -> None:
+    """It says how many of them failed, and opens them all."""
+    record = make_record(1)
+    again = tuple(msgspec.structs.replace(row, repetition=1, outcome="passed") for row in record.rows)
+    rows = tuple(sorted((*record.rows, *again), key=lambda row: (row.case, row.combination, row.repetition)))
+    cells = [cell.strip() for row in _page(RunRecord(record.header, rows)).cells for cell in row]
+    assert 2 == cells.count("✕ 1 of 2 failed")
+    assert 6 == cells.count("✓ passed")
+
+
+def test_texts_of_a_run_are_shown_and_not_run() -> None:
+    """Names, reasons and logs may hold anything: the page has the scripts and elements of any other page."""
+    page = _page(_hostile_record())
+    assert 2 == len(page.scripts)
+    assert page.text.count(HOSTILE) >= 5
+    assert [HOSTILE] == [row["reason"] for row in page.details["rows"] if row["outcome"] == "failed"]
+    names = {tag for tag, _ in page.elements}
+    assert not names & {"img", "iframe", "link", "object", "embed", "base"}
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+def test_a_page_requests_nothing(make_record: Callable[[int], RunRecord]) -> None:
+    """It names no address, and its policy forbids every request and every script but its own."""
+    text = render_html(build_report(make_record(4), NOW), NOW)
+    assert not re.search(r"https?:|url\(|@import|src=", text)
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    assert "default-src &#39;none&#39;" in policy
+    assert "unsafe" not in policy
+
+
+def test_tables_of_a_page_have_captions_and_headings(make_record: Callable[[int], RunRecord]) -> None:
+    """So that people who listen to the page know what a cell means."""
+    elements = _page(make_record(4)).elements
+    names = [tag for tag, _ in elements]
+    assert names.count("table") == names.count("caption") > 3
+    assert all("scope" in attributes for tag, attributes in elements if tag == "th")
+    regions = [attributes for tag, attributes in elements if "scroll" in (attributes.get("class") or "")]
+    assert all({"role", "tabindex", "aria-label"} <= attributes.keys() for attributes in regions)
+
+
+def test_effects_are_drawn_and_written_and_marked_if_they_are_simulated(
+    make_record: Callable[[int], RunRecord],
+) -> None:
+    """A chart has a bar for each flag beside the same figures in words."""
+    page = _page(make_record(8))
+    rows = [row for row in page.cells if row[0] == "prompt_cache" and len(row) == 3]
+    assert rows
+    assert all("simulated" in row[2] for row in rows)
+    assert any(re.match(r"-4\d\.\d %", row[2]) for row in rows)
+    drawn = [tag for tag, attributes in page.elements if "bar" in (attributes.get("class") or "").split()]
+    assert drawn.count("svg") == len([row for row in page.cells if len(row) == 3 and row[0] in FLAGS])
+
+
+def test_markdown_tables_keep_their_columns() -> None:
+    """Whatever the names and reasons of tests contain."""
+    lines = _markdown(_hostile_record())
+    tables = [line for line in lines if line.startswith("|")]
+    bars = {len(re.findall(r"(?<!\\)\|", line)) for line in tables[:3]}
+    assert {4} == bars
+    assert "\n" not in "".join(lines)
+    assert not any("<script>" in re.sub(r"(`+).*?\1", "", line).replace("\\<", "") for line in lines)
+
+
+def test_markdown_is_short_for_a_large_run(make_record: Callable[[int], RunRecord]) -> None:
+    """It lists some of the failing tests and counts the others."""
+    lines = _markdown(make_record(400))
+    assert len(lines) < 150
+    assert "and 50 more" in lines
+
+
+def test_json_has_the_whole_record(make_record: Callable[[int], RunRecord], tmp_path: Path) -> None:
+    """With the causes, the failures and the effects beside the rows."""
+    record = make_record(4)
+    write_report(tmp_path / "out.json", record, NOW)
+    values = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert sorted(row.case for row in record.rows) == sorted(row["case"] for row in values["rows"])
+    assert ["fails when streaming and not prompt_cache"] == [cause["text"] for cause in values["causes"]]
+    assert {"figure", "mean", "low", "high", "pairs", "is_simulated", "text"} <= values["effects"][0].keys()
+    assert report_values(build_report(record, NOW))["headline"] == values["headline"]
+
+
+def test_a_run_without_failures_is_reported_as_such(make_record: Callable[[int], RunRecord]) -> None:
+    """And has no list of failures."""
+    record = make_record(4)
+    passed = tuple(row for row in record.rows if row.outcome == "passed")
+    page = _page(RunRecord(record.header, passed))
+    assert "No run failed: 30 of 30 passed" in page.text
+    assert "Failed runs by reason" not in page.text
+    assert not [line for line in _markdown(RunRecord(record.header, passed)) if "Failing" in line]
+
+
+def test_a_record_without_rows_is_reported() -> None:
+    """As a run in which nothing ran."""
+    assert "No test ran" in _page(RunRecord(RunHeader(), ())).text
+    assert "## ❌ No test ran" == _markdown(RunRecord(RunHeader(), ()))[0]
+
+
+def test_a_torn_record_is_reported_as_incomplete() -> None:
+    """In the page and in Markdown."""
+    record = RunRecord(RunHeader(), (), "run.jsonl:3: the last line is torn")
+    assert "Incomplete: run.jsonl:3" in _page(record).text
+    assert any(line.startswith("**Incomplete:** run.jsonl:3") for line in _markdown(record))
+
+
+def test_a_thousand_tests_under_eight_combinations_fit_into_three_megabytes(
+    make_record: Callable[[int], RunRecord],
+) -> None:
+    """With the details of every cell."""
+    page = render_html(build_report(make_record(1000), NOW), NOW)
+    assert len(page.encode()) < 3_000_000
+
+
+@pytest.mark.parametrize("name", ["out.pdf", "out"])
+def test_an_unknown_format_is_refused(make_record: Callable[[int], RunRecord], tmp_path: Path, name: str) -> None:
+    """The error names the formats that exist."""
+    with pytest.raises(RecordError, match=r"\.html, \.md, \.json"):
+        write_report(tmp_path / name, make_record(1), NOW)
+
+
+def test_a_file_that_cannot_be_written_is_named(make_record: Callable[[int], RunRecord], tmp_path: Path) -> None:
+    """The error says which file could not be written."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"file.out\.md: cannot be written"):
+        write_report(tmp_path / "file" / "out.md", make_record(1), NOW)
