@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COUNTS = {
+CASE_COUNTS = {
     "streaming": 10,
     "prompt_cache": 7,
     "extended_output": 9,
@@ -40,7 +40,7 @@ def run_pytest(warm_python: Callable[[], str]) -> Run:
     return run
 
 
-@pytest.mark.parametrize(("name", "count"), COUNTS.items())
+@pytest.mark.parametrize(("name", "count"), CASE_COUNTS.items())
 def test_each_name_selects_its_cases(name: str, count: int, run_pytest: Run) -> None:
     """The numbers of the suite, by name and by short name."""
     run = run_pytest(f"--feature={name}", "--collect-only", "-q")

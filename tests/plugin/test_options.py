@@ -33,7 +33,9 @@ def test_an_option_is_left_to_another_installed_plugin(
     owner: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Only if it is installed: pytest refuses an option that two plugins add."""
-    monkeypatch.setattr(modes, "_OWNERS", {**modes._OWNERS, **dict.fromkeys(SHARED, (owner,))})
+    monkeypatch.setattr(
+        modes, "_OTHER_PLUGINS_BY_OPTION", {**modes._OTHER_PLUGINS_BY_OPTION, **dict.fromkeys(SHARED, (owner,))}
+    )
     parser: Any = Parser()
     manager = request.config.pluginmanager
     options.pytest_addoption(parser, manager)

@@ -18,13 +18,13 @@ from flag_harness.plugin.requested_rows import requested_combinations
 class CommandLineFlags:
     """What the command line says of flags: which combinations, which values, and the state of production.
 
-    `known` holds the flags and combinations of each mark that was met before.
+    `selected_by_mark` holds the flags and combinations of each mark that was met before.
     """
 
     selection: str = ""
     pins: Mapping[str, object] = field(default_factory=dict)
     baseline: Baseline | None = None
-    known: dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]] = field(default_factory=dict)
+    selected_by_mark: dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]] = field(default_factory=dict)
 
     def chosen_flags(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
@@ -140,7 +140,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
     try:
         marked: dict[str, object] = {}
         for mark in reversed(list(node.iter_markers("flags"))):
-            marked.update(_pins(mark))
+            marked.update(_pins_of_mark(mark))
         if pins:
             pin_flags(declared, marked)
             pins = fix_unnamed(declared, (), {**pins, **marked})
@@ -149,7 +149,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
         pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
 
 
-def _pins(mark: pytest.Mark) -> Mapping[str, object]:
+def _pins_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
     if mark.args:
         raise FlagError(f"{mark.args[0]!r} is neither on nor off; pin by name: flags(streaming=True)")
     return mark.kwargs
@@ -157,19 +157,21 @@ def _pins(mark: pytest.Mark) -> Mapping[str, object]:
 
 def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
     """Return the combinations of a test: those that its mark or the command line selects, and those of node ids."""
-    known = config.stash[COMMAND_LINE_FLAGS].known
-    key = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
-    if key not in known:
+    selected = config.stash[COMMAND_LINE_FLAGS].selected_by_mark
+    mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
+    if mark_arguments not in selected:
         try:
-            known[key] = _select(config, mark)
+            selected[mark_arguments] = _flags_and_combinations_of_mark(config, mark)
         except HarnessError as error:
             raise pytest.Collector.CollectError(f"{nodeid}: @pytest.mark.flag_matrix: {error}") from None
-    flags, combinations = known[key]
+    flags, combinations = selected[mark_arguments]
     requested = list(requested_combinations(config, nodeid, flags))
     return tuple({one.id: one for one in (*combinations, *requested)}.values()) if requested else combinations
 
 
-def _select(config: pytest.Config, mark: pytest.Mark) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
+def _flags_and_combinations_of_mark(
+    config: pytest.Config, mark: pytest.Mark
+) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
     """Return the flags of a mark, and their combinations.
 
     The flags are the named ones in declared order, or all declared flags if none is named. Shipped flags can be named
@@ -184,15 +186,15 @@ def _select(config: pytest.Config, mark: pytest.Mark) -> tuple[tuple[Flag, ...],
             f"pin one with @pytest.mark.flags({wrong[0]}=True)"
         )
     names = mark.args or [flag.name for flag in declared_flags(config)]
-    return _choose(config, names, str(mark.kwargs.get("strength") or ""))
+    return _flags_and_combinations(config, names, str(mark.kwargs.get("strength") or ""))
 
 
 def run_combinations(config: pytest.Config) -> tuple[Combination, ...]:
     """Return the combinations of all declared flags that the command line selects."""
-    return _choose(config, [flag.name for flag in declared_flags(config)], "")[1]
+    return _flags_and_combinations(config, [flag.name for flag in declared_flags(config)], "")[1]
 
 
-def _choose(
+def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
     """Return the flags that the combinations have, and the combinations in which those of `names` vary."""

@@ -12,7 +12,7 @@ from flag_harness.matrix import Combination
 from flag_harness.plugin.modes import SUITE, is_registered_elsewhere
 
 ALL = "all"
-COUNTS = {
+CASE_COUNTS = {
     "streaming": 10,
     "prompt_cache": 7,
     "extended_output": 9,
@@ -27,7 +27,7 @@ COUNTS = {
 _PARTIAL_RUN_OPTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
 """Options that leave out some of the cases."""
 
-SHORT = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
+SHORT_NAMES = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
 """Short names."""
 
 MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         action="append",
         dest="features",
         metavar="NAME",
-        help=f"run only the cases of a feature (repeatable): {', '.join(COUNTS)}",
+        help=f"run only the cases of a feature (repeatable): {', '.join(CASE_COUNTS)}",
     )
 
 
@@ -50,10 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Raise `UsageError` if a name is unknown."""
     config.addinivalue_line("markers", MARK)
     requested = _requested_names(config)
-    if unknown := [name for name in requested if SHORT.get(name, name) not in COUNTS]:
-        short = ", ".join(SHORT)
+    if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
+        short = ", ".join(SHORT_NAMES)
         raise pytest.UsageError(
-            f"--feature={unknown[0]}: no such feature; choose from {', '.join(COUNTS)} (or {short})"
+            f"--feature={unknown[0]}: no such feature; choose from {', '.join(CASE_COUNTS)} (or {short})"
         )
 
 
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         return
     if not _is_partial_run(config) and not session.testsfailed:
         _check_counts(items)
-    wanted = {SHORT.get(name, name) for name in requested}
+    wanted = {SHORT_NAMES.get(name, name) for name in requested}
     kept = [item for item in items if ALL in wanted or wanted & case_features(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
@@ -125,7 +125,9 @@ def _covers_suite(config: pytest.Config, argument: str) -> bool:
 
 
 def _check_counts(items: list[pytest.Item]) -> None:
-    """Raise `UsageError` if cases are missing, or if their features do not match `COUNTS`."""
+    """Raise `UsageError` if cases are missing, or if their features do not match `CASE_COUNTS`."""
     found = Counter(name for item in items for name in (*case_features(item), ALL))
-    if wrong := [f"{name} {found[name]} (not {count})" for name, count in COUNTS.items() if found[name] != count]:
-        raise pytest.UsageError(f"the suite's cases do not add up: {', '.join(wrong)}; fix COUNTS or the cases' marks")
+    if wrong := [f"{name} {found[name]} (not {count})" for name, count in CASE_COUNTS.items() if found[name] != count]:
+        raise pytest.UsageError(
+            f"the suite's cases do not add up: {', '.join(wrong)}; fix CASE_COUNTS or the cases' marks"
+        )

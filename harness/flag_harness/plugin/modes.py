@@ -12,7 +12,7 @@ UPSTREAMS = ("live", "simulator")
 SUITE = "flag_harness.conformance"
 """The cases, as a package: `pytest --pyargs flag_harness.conformance`."""
 
-_OWNERS = {
+_OTHER_PLUGINS_BY_OPTION = {
     "--block-network": ("recording",),
     "--disable-recording": ("recording",),
     "--disable-vcr": ("vcr",),
@@ -48,4 +48,4 @@ def reproduce_command(config: pytest.Config, nodeid: str) -> str:
 def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
     """Return True if another installed plugin, which is not blocked, registers the option."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
-    return any(name in installed and not pluginmanager.is_blocked(name) for name in _OWNERS[option])
+    return any(name in installed and not pluginmanager.is_blocked(name) for name in _OTHER_PLUGINS_BY_OPTION[option])

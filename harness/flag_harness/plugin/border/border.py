@@ -16,7 +16,7 @@ import pytest
 from flag_harness.errors import LateRequest
 from flag_harness.owner import Owner, current_owner, set_owner
 from flag_harness.plugin.border.async_functions import run_test_as
-from flag_harness.plugin.border.late_work import LateWork, late_message, left_message
+from flag_harness.plugin.border.late_work import LateWork, late_request_message, left_running_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.stash import TRAFFIC
 from flag_harness.plugin.test.refusals import LateNetworkFailure, NetworkFailure
@@ -46,21 +46,21 @@ class Border:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.late = LateWork()
-        self.has_test = False
+        self.late_work = LateWork()
+        self.is_test_running = False
         """True between the beginning of the setup and the end of the teardown of any test."""
         self.fixtures: dict[Owner, WideFixture] = {}
         """The fixtures of wide scope that are set up."""
-        self._items: dict[Owner, pytest.Item] = {}
-        self._active: list[Owner] = []
-        self._unfinished: list[Owner] = []
+        self._items_by_owner: dict[Owner, pytest.Item] = {}
+        self._active_owners: list[Owner] = []
+        self._owners_with_running_work: list[Owner] = []
         self._patches: ExitStack | None = None
         self._libraries: frozenset[str] = frozenset()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Make the test the owner of what is sent until its teardown has ended."""
-        self.has_test = True
+        self.is_test_running = True
         if uses_harness(item):
             self.begin_test(item)
         yield
@@ -83,7 +83,7 @@ class Border:
         finally:
             if _OWNER in item.stash:
                 self._end_test(item)
-            self.has_test = False
+            self.is_test_running = False
             if not uses_harness(nextitem):
                 self.remove_idle_patches()
 
@@ -93,14 +93,14 @@ class Border:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach what was late so far to the report, on whichever worker it is made."""
         report = yield
-        self.late.attach(report)
+        self.late_work.attach(report)
         return report
 
-    def await_exit(self) -> None:
+    def wait_for_work_that_delays_exit(self) -> None:
         """Wait for the work for which the interpreter would wait anyway, to learn what it sends."""
         deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
         while time.monotonic() < deadline and any(
-            work.delays_exit for owner in self._unfinished for work in owner.running_work
+            work.delays_exit for owner in self._owners_with_running_work for work in owner.running_work
         ):
             time.sleep(_CHECK_SECONDS)
         self.remove_idle_patches()
@@ -113,57 +113,59 @@ class Border:
         owner = item.stash[_OWNER] = Owner(item.nodeid)
         item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))
         item.stash[_ENVIRONMENT].__enter__()
-        self._items[owner] = item
-        self._active.append(owner)
+        self._items_by_owner[owner] = item
+        self._active_owners.append(owner)
         set_owner(owner)
 
     def _end_test(self, item: pytest.Item) -> None:
         owner = item.stash[_OWNER]
         item.stash[_ENVIRONMENT].__exit__(None, None, None)
-        del item.stash[_OWNER], item.stash[_ENVIRONMENT], self._items[owner]
+        del item.stash[_OWNER], item.stash[_ENVIRONMENT], self._items_by_owner[owner]
         set_owner(None)
-        self._active.remove(owner)
+        self._active_owners.remove(owner)
         traffic = item.stash.get(TRAFFIC, None)
-        self.end(owner, is_recording=traffic is not None and traffic.plan.is_recording)
+        self.end_owner(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
-    def begin(self, owner: Owner) -> None:
+    def begin_fixture(self, owner: Owner) -> None:
         """Begin the setup or the teardown of a fixture: what is sent by code of unknown owner belongs to it."""
         self.patch()
         owner.is_active = True
-        self._active.append(owner)
+        self._active_owners.append(owner)
 
-    def pause(self, owner: Owner) -> None:
-        """End what `begin` began."""
+    def pause_fixture(self, owner: Owner) -> None:
+        """End what `begin_fixture` began."""
         owner.is_active = False
-        self._active.remove(owner)
+        self._active_owners.remove(owner)
 
-    def end(self, owner: Owner, *, is_recording: bool) -> None:
+    def end_owner(self, owner: Owner, *, is_recording: bool) -> None:
         """Refuse what the owner sends from now on. If it was recorded, note what it left running."""
         owner.end()
         if left := owner.running_work:
-            self._unfinished.append(owner)
+            self._owners_with_running_work.append(owner)
             if is_recording:
-                self.late.left.append((owner.name, left_message(owner.name, left)))
+                self.late_work.left_running.append((owner.name, left_running_message(owner.name, left)))
 
     def patch(self) -> None:
         """Patch threads, pools and clients, unless that is done for all libraries that are loaded now."""
         from flag_harness.transports.interception.intercept import loaded_libraries, route_clients
         from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
-        if self._patches is not None and (self._active or self._libraries == loaded_libraries()):
+        if self._patches is not None and (self._active_owners or self._libraries == loaded_libraries()):
             return
         self._close_patches()
-        from flag_harness.plugin.test.plan import make_scope
+        from flag_harness.plugin.test.plan import make_api_scope
 
         self._patches = ExitStack()
         self._patches.enter_context(follow_submitted_work())
-        self._patches.enter_context(route_clients(self._choose_route, make_scope(self.config)))
+        self._patches.enter_context(route_clients(self._choose_route, make_api_scope(self.config)))
         self._libraries = loaded_libraries()
 
     def remove_idle_patches(self) -> None:
         """Remove the patches if no test or fixture that used the harness has left anything running."""
-        self._unfinished = [owner for owner in self._unfinished if owner.running_work]
-        if not (self._active or self._unfinished or any(owner.running_work for owner in self.fixtures)):
+        self._owners_with_running_work = [owner for owner in self._owners_with_running_work if owner.running_work]
+        if not (
+            self._active_owners or self._owners_with_running_work or any(owner.running_work for owner in self.fixtures)
+        ):
             self._close_patches()
 
     def _close_patches(self) -> None:
@@ -177,16 +179,16 @@ class Border:
         The threads and tasks that a fixture of a wide scope keeps work for the test that runs.
         """
         owner = current_owner()
-        if owner is not None and owner.is_shared and not owner.is_active and self._active:
-            return self._active[-1]
+        if owner is not None and owner.is_shared and not owner.is_active and self._active_owners:
+            return self._active_owners[-1]
         return owner
 
-    def check(self, request: Any) -> Owner | None:
+    def check_owner(self, request: Any) -> Owner | None:
         """Return the owner of a request. Raise `LateRequest` if it has ended."""
         owner = self.responsible_owner()
         if owner is not None and owner.has_ended:
             sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
-            raise LateRequest(self._note_late(owner, sent))
+            raise LateRequest(self._note_late_attempt(owner, sent))
         return owner
 
     def make_network_failure(self, message: str) -> NetworkFailure:
@@ -194,22 +196,22 @@ class Border:
         owner = self.responsible_owner()
         if owner is None or not owner.has_ended:
             return NetworkFailure(message)
-        return LateNetworkFailure(self._note_late(owner, f"An attempt to reach the network ({message})"))
+        return LateNetworkFailure(self._note_late_attempt(owner, f"An attempt to reach the network ({message})"))
 
-    def _note_late(self, owner: Owner, what: str) -> str:
-        message = late_message(owner.name, what, _name_sender())
-        self.late.refused.append((owner.name, message))
+    def _note_late_attempt(self, owner: Owner, what: str) -> str:
+        message = late_request_message(owner.name, what, _name_sender())
+        self.late_work.refused.append((owner.name, message))
         return message
 
-    def refuse_late(self, request: Any) -> None:
+    def refuse_late_requests(self, request: Any) -> None:
         """Raise `LateRequest` if the owner of a request has ended. A layer, for clients that the traffic has made."""
-        self.check(request)
+        self.check_owner(request)
 
-    def belongs_to(self, owner: Owner, request: Any) -> bool:
+    def request_belongs_to(self, owner: Owner, request: Any) -> bool:
         """Return whether `owner` must answer a request: it is its own, or nobody else's."""
-        return self.check(request) in (None, owner, owner.jobs)
+        return self.check_owner(request) in (None, owner, owner.jobs)
 
-    def owner_of(self, item: pytest.Item) -> Owner:
+    def owner_of_test(self, item: pytest.Item) -> Owner:
         """Return the owner of what a test sends."""
         self.begin_test(item)
         return item.stash[_OWNER]
@@ -218,7 +220,7 @@ class Border:
         """Return who answers what the traffic of no open fixture has answered."""
         from flag_harness.transports.interception.intercept import is_routed
 
-        owner = None if is_routed() else self.check(http_request)
+        owner = None if is_routed() else self.check_owner(http_request)
         if owner is None:
             return None
         try:
@@ -228,7 +230,7 @@ class Border:
         return traffic.route if traffic else None
 
     def _find_traffic(self, owner: Owner) -> "CassetteTraffic | None":
-        item = self._items.get(owner)
+        item = self._items_by_owner.get(owner)
         if item is None:
             found = [fixture for one, fixture in self.fixtures.items() if owner in (one, one.jobs)]
             return found[0].find_traffic() if found else None

@@ -34,16 +34,16 @@ def offline_environment(applies: bool) -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT if applies}
     for name in before:
-        _set(name, OFFLINE_ENVIRONMENT[name])
+        _set_variable(name, OFFLINE_ENVIRONMENT[name])
     try:
         yield
     finally:
         for name, value in before.items():
             if os.environ.get(name) == OFFLINE_ENVIRONMENT[name]:
-                _set(name, value)
+                _set_variable(name, value)
 
 
-def _set(name: str, value: str | None) -> None:
+def _set_variable(name: str, value: str | None) -> None:
     if value is None:
         os.environ.pop(name, None)
     else:

@@ -32,7 +32,7 @@ class WideFixtures:
 
     def __init__(self, border: Border) -> None:
         self._border = border
-        self._guarded: set[int] | None = None
+        self._guarded_ids: set[int] | None = None
         self._fixtures_of_phase: list[WideFixture] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -52,7 +52,7 @@ class WideFixtures:
         with fixture.set_up(), run_fixture_as(fixture.owner, fixturedef):
             value = yield
         fixturedef.addfinalizer(lambda: self._fixtures_of_phase.append(fixture))
-        fixturedef.addfinalizer(fixture.begin_phase)
+        fixturedef.addfinalizer(fixture.begin_setup_or_teardown)
         return value
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -77,10 +77,10 @@ class WideFixtures:
             return False
         if uses_harness(getattr(request, "_pyfuncitem", None)):
             return True
-        if self._guarded is None:
+        if self._guarded_ids is None:
             items = [item for item in request.session.items if uses_harness(item)]
-            self._guarded = {id(one) for item in items for one in wide_fixtures(item)}
-        return id(fixturedef) in self._guarded
+            self._guarded_ids = {id(one) for item in items for one in wide_fixtures(item)}
+        return id(fixturedef) in self._guarded_ids
 
 
 class WideFixture:
@@ -98,7 +98,7 @@ class WideFixture:
         self._network_refusals: list[Any] = []
         self._border, self._request = border, request
         self._lock = threading.RLock()
-        self._phase, self._is_set_up = ExitStack(), False
+        self._phase_contexts, self._is_set_up = ExitStack(), False
         border.fixtures[self.owner] = self
         request.config.stash[CLAIM_TRACKER].claim(request.node, self.path)
 
@@ -107,13 +107,13 @@ class WideFixture:
         with self._lock:
             if self.traffic is None:
                 self.traffic = self._make_traffic()
-                self._phase.enter_context(mask_logs(self.traffic.mask))
+                self._phase_contexts.enter_context(mask_logs(self.traffic.mask))
         return self.traffic
 
     def _make_traffic(self) -> "CassetteTraffic":
         from flag_harness.plugin.test.traffic import CassetteTraffic
 
-        traffic = CassetteTraffic(self._plan or self._make_plan(), check=self._border.refuse_late)
+        traffic = CassetteTraffic(self._plan or self._make_plan(), check=self._border.refuse_late_requests)
         if self._is_set_up:
             traffic.mark_test_end()
         return traffic
@@ -127,11 +127,11 @@ class WideFixture:
     @contextmanager
     def set_up(self) -> Iterator[None]:
         """Answer what the setup sends. Fail if something was refused, even if the setup has swallowed that."""
-        self.begin_phase()
+        self.begin_setup_or_teardown()
         try:
             yield
         finally:
-            self._phase.close()
+            self._phase_contexts.close()
         self._fail_on(self._refusals())
         self._is_set_up = True
         if self.traffic is None:
@@ -139,31 +139,31 @@ class WideFixture:
         else:
             self.traffic.mark_test_end()
 
-    def begin_phase(self) -> None:
+    def begin_setup_or_teardown(self) -> None:
         """Answer what the code of the fixture sends from now on, and refuse the network to it."""
         config, owner = self._request.config, self.owner
-        self._border.begin(owner)
-        self._phase.callback(self._border.pause, owner)
-        self._phase.enter_context(run_as(owner))
-        self._phase.enter_context(offline_environment(is_offline(config)))
+        self._border.begin_fixture(owner)
+        self._phase_contexts.callback(self._border.pause_fixture, owner)
+        self._phase_contexts.enter_context(run_as(owner))
+        self._phase_contexts.enter_context(offline_environment(is_offline(config)))
         if is_offline(config) and not self._request.node.get_closest_marker("harness_network"):
-            self._network_refusals = self._phase.enter_context(self._refuse_network())
+            self._network_refusals = self._phase_contexts.enter_context(self._refuse_network())
 
     def _refuse_network(self) -> "AbstractContextManager[list[Any]]":
-        from flag_harness.plugin.test.plan import make_scope
+        from flag_harness.plugin.test.plan import make_api_scope
         from flag_harness.transports import REPLAYING, SIMULATING, refuse_network
 
         config = self._request.config
         doing = REPLAYING if selected_record_mode(config) == "none" else SIMULATING
-        return refuse_network(doing, self._border.make_network_failure, make_scope(config))
+        return refuse_network(doing, self._border.make_network_failure, make_api_scope(config))
 
     def finish(self) -> None:
         """Save what the fixture has recorded, after its last finalizer. Fail if its traffic has problems."""
-        self._phase.close()
+        self._phase_contexts.close()
         if self._plan is not None and self._plan.cassette is not None and self.traffic is None:
             self.traffic = self._make_traffic()
         traffic = self.traffic
-        self._border.end(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
+        self._border.end_owner(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
         del self._border.fixtures[self.owner]
         if not self._is_set_up:
             return
@@ -184,6 +184,6 @@ class WideFixture:
         if not problems:
             return
         text = "\n\n".join(dict.fromkeys(problems))
-        if self._border.has_test:
+        if self._border.is_test_running:
             raise FixtureFailure(text)
-        self._border.late.refused.append((self.owner.name, text))  # the run was stopped; there is no test to fail
+        self._border.late_work.refused.append((self.owner.name, text))  # the run was stopped; there is no test to fail

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 OPTION = "--harness-max-age"
-SHOWN = 5
+MAX_NAMES_SHOWN = 5
 """The number of tests that the summary names; it only counts the others."""
 _UNITS = {"w": "weeks", "d": "days", "h": "hours"}
 _AGE = re.compile(r"([1-9][0-9]{0,5})([wdh])(?::(fail|error))?")
@@ -58,7 +58,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
         return
     if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
-            f"{traffic.plan.path} was recorded {_days(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
+            f"{traffic.plan.path} was recorded {_format_age(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
             f"To record it anew: {traffic.command}"
         )
 
@@ -69,9 +69,9 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
     if not ages:
         return
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
-    more = f" and {len(ages) - SHOWN} more" if len(ages) > SHOWN else ""
+    more = f" and {len(ages) - MAX_NAMES_SHOWN} more" if len(ages) > MAX_NAMES_SHOWN else ""
     plays = f"{len(ages)} test{'s play' if len(ages) != 1 else ' plays'}"
-    named = ", ".join(f"{case} ({_days(ages[case])})" for case in oldest[:SHOWN])
+    named = ", ".join(f"{case} ({_format_age(ages[case])})" for case in oldest[:MAX_NAMES_SHOWN])
     yield f"{plays} recordings older than {OPTION}={limit.text}: {named}{more}"
 
 
@@ -90,6 +90,6 @@ def _parse_age(text: str) -> MaxAge | None:
     return found and MaxAge(text, timedelta(**{_UNITS[found[2]]: int(found[1])}), bool(found[3]))
 
 
-def _days(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     count, unit = (age.days, "day") if age.days else (int(age.total_seconds() // 3600), "hour")
     return f"{count} {unit}{'s' if count != 1 else ''}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 MARK = "budget"
-_ANSWERED = ("harness_cassette", "harness_cassette_server")
+_CASSETTE_FIXTURES = ("harness_cassette", "harness_cassette_server")
 
 
 @pytest.hookimpl(trylast=True)
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in item.iter_markers(MARK):
             _check_mark(item.nodeid, mark)
-            if not set(_ANSWERED) & {*getattr(item, "fixturenames", ())}:
+            if not set(_CASSETTE_FIXTURES) & {*getattr(item, "fixturenames", ())}:
                 raise pytest.UsageError(
                     f"{item.nodeid}: @pytest.mark.{MARK} counts the requests of the fixture cassette, "
                     "which the test does not use; add cassette to its arguments"
@@ -53,18 +53,18 @@ def budget_of(item: pytest.Item) -> Mapping[str, float]:
 def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message for each limit that the requests of the test exceed."""
     limits = budget_of(item)
-    used = _used(traffic.metrics) if limits else {}
+    used = _used_amounts(traffic.metrics) if limits else {}
     for name, limit in limits.items():
         amount = used[name]
         if amount is None:
             yield (
-                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {_show(name, limit)}: "
+                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {_format_amount(name, limit)}: "
                 "a model has no list price; limit tokens instead"
             )
         elif amount > limit:
-            per_request = ", ".join(_per_request(name, traffic))
+            per_request = ", ".join(_amounts_per_request(name, traffic))
             yield (
-                f"The test's {_TITLES[name]} is {_show(name, amount)}, over its budget of {_show(name, limit)}"
+                f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {_format_amount(name, limit)}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
                 f"To allow it: @pytest.mark.{MARK}({name}=...), or [tool.flag-harness.{MARK}] for all tests"
             )
@@ -79,7 +79,7 @@ _TITLES = {
 }
 
 
-def _used(metrics: "Metrics") -> dict[str, float | None]:
+def _used_amounts(metrics: "Metrics") -> dict[str, float | None]:
     return {
         "cost": metrics.cost,
         "requests": metrics.requests,
@@ -89,17 +89,17 @@ def _used(metrics: "Metrics") -> dict[str, float | None]:
     }
 
 
-def _per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
+def _amounts_per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield the amount of each request."""
     for one in traffic.request_metrics if name != "requests" else ():
         if name == "seconds":
-            yield _show(name, one.seconds)
+            yield _format_amount(name, one.seconds)
         elif one.usage is None or one.cost is None:
             yield "unknown"
         else:
             tokens = {"input_tokens": one.usage.total_input, "output_tokens": one.usage.output_tokens}
-            yield _show(name, {"cost": one.cost, **tokens}[name])
+            yield _format_amount(name, {"cost": one.cost, **tokens}[name])
 
 
-def _show(name: str, amount: float) -> str:
+def _format_amount(name: str, amount: float) -> str:
     return f"${amount:.4f}" if name == "cost" else f"{amount:.2f} s" if name == "seconds" else f"{amount:,g}"

@@ -11,11 +11,11 @@ from flag_harness.wire.traffic_log import TrafficLog
 class TrafficMask:
     """Masks what the filters name, what they removed from a test's traffic, and keys. Thread-safe."""
 
-    def __init__(self, filters: Filters, tap: TrafficLog) -> None:
-        self._filters, self._tap = filters, tap
-        self._noted, self._secrets = 0, set[str]()
-        self._open: list[tuple[Request, list[Piece], int]] = []
-        self._longest_first: tuple[str, ...] = ()
+    def __init__(self, filters: Filters, traffic_log: TrafficLog) -> None:
+        self._filters, self._traffic_log = filters, traffic_log
+        self._read_entries, self._secrets = 0, set[str]()
+        self._open_exchanges: list[tuple[Request, list[Piece], int]] = []
+        self._secrets_longest_first: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     def __call__(self, text: str) -> str:
@@ -27,16 +27,16 @@ class TrafficMask:
     def _secrets_in_traffic(self) -> tuple[str, ...]:
         """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
         with self._lock:
-            new = self._tap.entries(self._noted)
-            self._noted += len(new)
+            new = self._traffic_log.entries(self._read_entries)
+            self._read_entries += len(new)
             known, still_open = len(self._secrets), []
-            for request, pieces, length in (*self._open, *((*one, -1) for one in new)):
+            for request, pieces, length in (*self._open_exchanges, *((*one, -1) for one in new)):
                 arrived = tuple(pieces)
                 if len(arrived) != length:
                     self._secrets |= self._filters.secrets(request, arrived)
                 if not (arrived and isinstance(arrived[-1], (Cut, End))):
                     still_open.append((request, pieces, len(arrived)))
-            self._open = still_open
+            self._open_exchanges = still_open
             if len(self._secrets) > known:
-                self._longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
-            return self._longest_first
+                self._secrets_longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
+            return self._secrets_longest_first

@@ -9,7 +9,7 @@ from flag_harness.plugin.marks import CONFIG
 if TYPE_CHECKING:
     from flag_harness.cassette import Normalisers
 
-FIXTURE = "harness_normalisers"
+FIXTURE_NAME = "harness_normalisers"
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,9 @@ def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
     """Return all normalisers of a test, added up."""
     from flag_harness.cassette import Normalisers
 
-    fixture = request.getfixturevalue(FIXTURE)
+    fixture = request.getfixturevalue(FIXTURE_NAME)
     if not isinstance(fixture, Normalisers):
         raise pytest.UsageError(
-            f"{request.node.nodeid}: the fixture {FIXTURE} must return flag_harness.Normalisers, not {fixture!r}"
+            f"{request.node.nodeid}: the fixture {FIXTURE_NAME} must return flag_harness.Normalisers, not {fixture!r}"
         )
     return configured_normalisers(request.config) + fixture

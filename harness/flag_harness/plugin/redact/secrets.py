@@ -71,7 +71,7 @@ class ReportMask:
         self._nodeid = ""
         self._mask: Callable[[str], str] = str
 
-    def follow(self, nodeid: str, mask: Callable[[str], str]) -> None:
+    def set_mask(self, nodeid: str, mask: Callable[[str], str]) -> None:
         """Use `mask` for the test with this node id from now on."""
         self._nodeid, self._mask = nodeid, mask
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from flag_harness.flag import Flag
     from flag_harness.matrix.space import Row
 
-MOST_NAMED = 3
+MAX_NAMES_PER_LINE = 3
 """The number of tests, suspects or rows that a line names; it only counts the others."""
-_SUSPECT_SIZE = 3
+_MAX_FLAGS_PER_SUSPECT = 3
 ADVICE = "To find out which: add --harness-locate"
 
 
@@ -100,7 +100,7 @@ def _suspect_lines(test: "FailingTest") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
     outcomes, space = test.outcomes, test.space
-    suspects = find_suspects(space, outcomes, _SUSPECT_SIZE)
+    suspects = find_suspects(space, outcomes, _MAX_FLAGS_PER_SUSPECT)
     rows = len({row for row, _ in outcomes})
     yield (
         f"  {rows} of {space.count:,} combinations ran; these explain it as well: "
@@ -113,5 +113,5 @@ def _row_ids(test: "FailingTest", rows: "Iterable[Row]") -> str:
 
 
 def _shorten(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES_PER_LINE
+    return ", ".join(names[:MAX_NAMES_PER_LINE]) + (f" and {more} more" if more > 0 else "")

@@ -19,7 +19,7 @@ from flag_harness.plugin.run.names import duplicate_names
 
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
-SHOWN = 5
+MAX_NAMES_SHOWN = 5
 """The number of files that the summary names; it only counts the others."""
 _PARTIAL_RUN_OPTIONS = {
     "features": "--feature",
@@ -51,7 +51,7 @@ class ClaimTracker:
         """Register `path` as the cassette of the test `item`."""
         self._uses_cassettes = True
         self._unresolved.discard(item.nodeid)
-        self._claimed.add(self._relative(path))
+        self._claimed.add(self._relative_path(path))
 
     def is_gone(self, case: str) -> bool:
         """Return True if a test no longer exists: its file is gone, or was collected in full without it.
@@ -65,13 +65,15 @@ class ClaimTracker:
         if not self._files_are_whole or file not in self._files or case in self._collected:
             return False
         function_id = case.partition("[")[0]
-        return any(one.partition("[")[0] == function_id for one in self._collected) or not _mentions(path, function)
+        return any(one.partition("[")[0] == function_id for one in self._collected) or not _file_mentions(
+            path, function
+        )
 
     def note_recording(self, item: pytest.Item, replaced: Path | None) -> None:
         """Register a test as recorded; `replaced` is the unreadable cassette that it overwrote, or None."""
         self._recorded.add(item.nodeid)
         if replaced is not None:
-            self._replaced.add(self._relative(replaced))
+            self._replaced.add(self._relative_path(replaced))
 
     def is_recorded(self, case: str) -> bool:
         """Return True if this worker has recorded the test in this run."""
@@ -90,8 +92,8 @@ class ClaimTracker:
             if _overrides_path(item):
                 self._unresolved.add(item.nodeid)
             else:
-                paths.append((item.nodeid, self._relative(default_cassette_path(item))))
-            self._claimed.update(map(self._relative, fixture_cassette_paths(item)))
+                paths.append((item.nodeid, self._relative_path(default_cassette_path(item))))
+            self._claimed.update(map(self._relative_path, fixture_cassette_paths(item)))
         self._claimed.update(path for _, path in paths)
         for first, second, path in duplicate_names(paths):
             message = (
@@ -142,9 +144,9 @@ class ClaimTracker:
                 "replaced": sorted(self._replaced),
             }
         else:
-            self._finish()
+            self._finish_claims()
 
-    def _finish(self) -> None:
+    def _finish_claims(self) -> None:
         if self._unresolved:
             self._partial_reason = self._partial_reason or (
                 f"{sorted(self._unresolved)[0]}, which has a cassette path of its own, did not run"
@@ -166,9 +168,9 @@ class ClaimTracker:
         if not self._orphans:
             return
         count = len(self._orphans)
-        more = f" and {count - SHOWN} more" if count > SHOWN else ""
+        more = f" and {count - MAX_NAMES_SHOWN} more" if count > MAX_NAMES_SHOWN else ""
         subject = "1 cassette belongs" if count == 1 else f"{count} cassettes belong"
-        terminalreporter.write_line(f"{subject} to no test: {', '.join(self._orphans[:SHOWN])}{more}")
+        terminalreporter.write_line(f"{subject} to no test: {', '.join(self._orphans[:MAX_NAMES_SHOWN])}{more}")
         if getattr(self._config, "cache", None) is not None:
             terminalreporter.write_line("To look at what would be removed: flag-harness cassette prune --dry-run")
 
@@ -184,9 +186,9 @@ class ClaimTracker:
         from flag_harness.cassette.orphans import Claims, orphan_cassettes
 
         claims = Claims(frozenset(self._claimed), frozenset(self._files))
-        return map(self._relative, orphan_cassettes(self._config.rootpath, recordings, claims))
+        return map(self._relative_path, orphan_cassettes(self._config.rootpath, recordings, claims))
 
-    def _relative(self, path: Path) -> str:
+    def _relative_path(self, path: Path) -> str:
         return Path(os.path.relpath(path, self._config.rootpath)).as_posix()
 
     def _write_cache(self, recordings: Path) -> None:
@@ -195,7 +197,7 @@ class ClaimTracker:
             record = {
                 "partial_reason": self._partial_reason,
                 "finished": datetime.now(UTC).timestamp(),
-                "recordings": self._relative(recordings),
+                "recordings": self._relative_path(recordings),
                 "claimed": sorted(self._claimed),
                 "files": sorted(self._files),
             }
@@ -223,7 +225,7 @@ def _partial_run_reason(config: pytest.Config) -> str:
     return ""
 
 
-def _mentions(path: Path, name: str) -> bool:
+def _file_mentions(path: Path, name: str) -> bool:
     """Return True if the name occurs in a source file."""
     return re.search(rf"\b{re.escape(name)}\b", path.read_text(encoding="utf-8", errors="replace")) is not None
 

@@ -44,7 +44,7 @@ class FixtureConflicts:
         self._config = config
         self._is_configured = config.stash[CONFIG] != Config()
         self._errors: dict[_ConflictingFixture, str] = {}
-        self._notes: dict[_ConflictingFixture, str] = {}
+        self._summary_conflicts: dict[_ConflictingFixture, str] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -53,17 +53,17 @@ class FixtureConflicts:
             for fixture in _conflicting_fixtures(item):
                 has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
                 is_error = has_mark or (self._is_configured and fixture.name != "flags")
-                found = self._errors if is_error else self._notes
+                found = self._errors if is_error else self._summary_conflicts
                 found.setdefault(fixture, item.nodeid)
         for fixture, nodeid in self._errors.items():
-            report = pytest.CollectReport(nodeid, "failed", longrepr=_message(fixture, nodeid), result=[])
+            report = pytest.CollectReport(nodeid, "failed", longrepr=_conflict_message(fixture, nodeid), result=[])
             self._config.hook.pytest_collectreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Name the conflicting fixtures in tests without a mark of the harness."""
-        for fixture, nodeid in self._notes.items():
+        for fixture, nodeid in self._summary_conflicts.items():
             if fixture not in self._errors:
-                terminalreporter.write_line(f"flag harness: {_message(fixture, nodeid)}")
+                terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
 
 
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
@@ -76,21 +76,21 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
             continue
         for definition in found:
             if not _is_ours(definition) and {name, replacement}.isdisjoint(definition.argnames):
-                yield _ConflictingFixture(name, _source(definition), wins=definition is found[-1])
+                yield _ConflictingFixture(name, _definition_place(definition), wins=definition is found[-1])
 
 
 def _is_ours(definition: Any) -> bool:
     return str(definition.func.__module__).startswith(_PACKAGE)
 
 
-def _source(definition: Any) -> str:
+def _definition_place(definition: Any) -> str:
     """Return the module, file and line that define a fixture."""
     code = getattr(definition.func, "__code__", None)
     line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""
     return f"{definition.func.__module__}{line}"
 
 
-def _message(found: _ConflictingFixture, nodeid: str) -> str:
+def _conflict_message(found: _ConflictingFixture, nodeid: str) -> str:
     winner, loser = (found.source, "flag_harness") if found.wins else ("flag_harness", found.source)
     return (
         f"{nodeid} gets the fixture {found.name!r} of {winner}, which hides the one of {loser}: the order in which "

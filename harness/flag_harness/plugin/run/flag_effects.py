@@ -55,7 +55,7 @@ class FlagEffects:
         is_skipped = report.skipped and not hasattr(report, "wasxfail")
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
         if report.when == "call" and is_row and not is_skipped:
-            setattr(report, _ATTRIBUTE, _observe(item, report))
+            setattr(report, _ATTRIBUTE, _matrix_run(item, report))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -76,7 +76,9 @@ class FlagEffects:
         is_quiet = self._config.get_verbosity() < 0
         lines = inert_lines(attribution.inert) if is_quiet else effect_lines(attribution)
         if self._config.get_verbosity() > 0:
-            lines += [f"{run['nodeid']} is left out: {run['left_out']}" for run in self._ordered() if run["left_out"]]
+            lines += [
+                f"{run['nodeid']} is left out: {run['left_out']}" for run in self._ordered_runs() if run["left_out"]
+            ]
         if lines:
             terminalreporter.section("what each flag changes", sep="-")
             for line in lines:
@@ -104,11 +106,11 @@ class FlagEffects:
 
             space = self._space()
             tests: dict[str, list[ObservedRun]] = {}
-            for run in self._ordered():
+            for run in self._ordered_runs():
                 if run["left_out"]:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
-                tests.setdefault(run["test"], []).append(ObservedRun(self._row(run), requests))
+                tests.setdefault(run["test"], []).append(ObservedRun(self._row_of_run(run), requests))
             self._attribution = attribute_effects(space, tests)
         return self._attribution
 
@@ -116,13 +118,13 @@ class FlagEffects:
         """Return the matrix tests that failed under some combinations."""
         command_line = self._config.stash[COMMAND_LINE_FLAGS]
         has_pins = bool(command_line.pins or command_line.baseline)
-        return failing_tests(self._ordered(), all_flags(self._config), has_pins)
+        return failing_tests(self._ordered_runs(), all_flags(self._config), has_pins)
 
-    def _row(self, run: MatrixRun) -> "Row":
+    def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the row of a run; flags that its test does not name are at their default."""
         return matrix_row(run, self._used_flags())
 
-    def _ordered(self) -> list[MatrixRun]:
+    def _ordered_runs(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
     def _space(self) -> "FlagSpace":
@@ -133,7 +135,7 @@ class FlagEffects:
         return tuple(flag for flag in all_flags(self._config) if flag.name in used)
 
 
-def _observe(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
+def _matrix_run(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
     from flag_harness.analysis.effects.flag_runs import sent_requests
     from flag_harness.cassette.interaction import storable_request
@@ -152,11 +154,11 @@ def _observe(item: pytest.Item, report: pytest.TestReport) -> MatrixRun:
         "passed": not report.failed,
         "left_out": "it uses no cassette" if traffic is None else traffic.excluded_from_effects,
         "requests": [
-            [request.method, request.path, [list(header) for header in request.headers], _plain(request.body)]
+            [request.method, request.path, [list(header) for header in request.headers], _decode_body(request.body)]
             for request in sent_requests(exchanges)
         ],
     }
 
 
-def _plain(body: Any) -> Any:
+def _decode_body(body: Any) -> Any:
     return body.decode("utf-8", "replace") if isinstance(body, bytes) else body

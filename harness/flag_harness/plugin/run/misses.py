@@ -110,26 +110,26 @@ class MissCollector:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._causes: dict[tuple[str, ...], list[MissRow]] = {}
-        self._is_used = False
+        self._is_harness_used = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the misses of a report, and shorten its failure if their causes are already known."""
         text = getattr(report, "flag_harness_misses", "")
-        self._is_used |= has_row(report) or bool(text)
+        self._is_harness_used |= has_row(report) or bool(text)
         if not text:
             return
         import msgspec
 
         rows: list[MissRow] = msgspec.json.decode(text)
-        known = all(cause(row) in self._causes for row in rows)
+        known = all(miss_cause(row) in self._causes for row in rows)
         if known and rows[0]["is_only_cause"]:
-            row, first = rows[0], self._causes[cause(rows[0])][0]
+            row, first = rows[0], self._causes[miss_cause(rows[0])][0]
             report.longrepr = (
                 f"{row['request']} is not in {row['cassette']}: {describe_changes(row)} (as in {first['test']})"
             )
         for row in rows:
-            self._causes.setdefault(cause(row), []).append(row)
+            self._causes.setdefault(miss_cause(row), []).append(row)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the causes, those that affect most tests first."""
@@ -137,7 +137,7 @@ class MissCollector:
             return
         terminalreporter.section("missed requests")
         for group in sorted(self._causes.values(), key=len, reverse=True):
-            for line in group_lines(group):
+            for line in cause_lines(group):
                 terminalreporter.write_line(line)
         if any(
             not row["refusal"] and row["changes"] and not row["normalise"]
@@ -149,7 +149,7 @@ class MissCollector:
     def pytest_sessionfinish(self) -> None:
         """Store the misses, possibly none, for `flag-harness cassette rebase`."""
         cache = self._config.cache if hasattr(self._config, "cache") else None
-        if cache is None or hasattr(self._config, "workerinput") or not self._is_used:
+        if cache is None or hasattr(self._config, "workerinput") or not self._is_harness_used:
             return
         rows = [row for group in self._causes.values() for row in group]
         cache.set(CACHE_KEY, {"root": str(self._config.rootpath), "misses": rows})
@@ -157,14 +157,14 @@ class MissCollector:
     def _advice(self) -> str:
         if getattr(self._config, "cache", None) is None:
             return "To keep the answers and rewrite the requests, run without `-p no:cacheprovider` first."
-        option = "" if self._config.getini("cache_dir") == ".pytest_cache" else f" --from {self._file()}"
+        option = "" if self._config.getini("cache_dir") == ".pytest_cache" else f" --from {self._cache_file()}"
         return f"If the answers still hold: flag-harness cassette rebase --dry-run{option}"
 
-    def _file(self) -> str:
+    def _cache_file(self) -> str:
         return os.path.join(str(self._config.getini("cache_dir")), "v", *CACHE_KEY.split("/"))
 
 
-def cause(row: MissRow) -> tuple[str, ...]:
+def miss_cause(row: MissRow) -> tuple[str, ...]:
     """Return what misses with the same cause have in common."""
     return tuple(sorted(row["differences"]))
 
@@ -176,7 +176,7 @@ def describe_changes(row: MissRow) -> str:
     return "; ".join(differences[:CHANGES_SHOWN]) + more
 
 
-def group_lines(rows: list[MissRow]) -> Iterator[str]:
+def cause_lines(rows: list[MissRow]) -> Iterator[str]:
     """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}

@@ -25,11 +25,11 @@ MAX_VALUE_LENGTH = 40
 """The longest text of a parameter's value; longer values are replaced by a hash."""
 
 _ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
-_PLAIN = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 """Names of devices, which Windows reserves with any suffix."""
 _PLAIN_VALUE = re.compile(r"[a-z0-9_.+-]*[a-z0-9_+-]")
-_LITERAL = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
+_LOOKS_LIKE_LITERAL = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
 """Strings that could be mistaken for a number, a boolean or `None`."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -40,7 +40,7 @@ def slug(text: str) -> str:
     >>> slug("test_matrix[streaming+prompt_cache]")
     'test_matrix[streaming+prompt_cache]'
     """
-    is_plain = _PLAIN.fullmatch(text) and not text.endswith(".") and not _RESERVED.fullmatch(text)
+    is_plain = _PLAIN_NAME.fullmatch(text) and not text.endswith(".") and not _RESERVED.fullmatch(text)
     if is_plain and len(text) <= MAX_NAME_LENGTH:
         return text
     ascii_text = text.encode("ascii", "replace").decode("ascii")
@@ -58,7 +58,7 @@ def cassette_name(
     >>> cassette_name([], "test_ask", {"turns": 3, "model": "haiku"}, {})
     'test_ask[model=haiku,turns=3]'
     """
-    values = ",".join(_values(parameters, indices))
+    values = ",".join(_value_names(parameters, indices))
     name = function if function == function.lower() else f"{function}-{_digest(function)}"
     return slug(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 
@@ -85,7 +85,7 @@ def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
             yield first, owner, name
 
 
-def _values(parameters: Mapping[str, Any], indices: Mapping[str, int]) -> Iterator[str]:
+def _value_names(parameters: Mapping[str, Any], indices: Mapping[str, int]) -> Iterator[str]:
     combinations = {name for name, value in parameters.items() if isinstance(value, Combination)}
     yield from (parameters[name].id for name in sorted(combinations))
     for name in sorted(parameters.keys() - combinations):
@@ -95,14 +95,14 @@ def _values(parameters: Mapping[str, Any], indices: Mapping[str, int]) -> Iterat
 def _value_name(value: Any, index: int) -> str:
     """Return a short text for a value. Different values of a parameter get different texts."""
     if isinstance(value, str) and value:
-        plain = value if not _LITERAL.fullmatch(value) else ""
+        plain = value if not _LOOKS_LIKE_LITERAL.fullmatch(value) else ""
     elif value is None or type(value) in (bool, int, float):
         plain = str(value).lower()
     else:
         plain = ""
     if _PLAIN_VALUE.fullmatch(plain) and len(plain) <= MAX_VALUE_LENGTH:
         return plain
-    text = _stable_text(value)
+    text = _reproducible_text(value)
     if text is None:
         return f"{type(value).__name__.lower()}-{index}"
     readable = value if isinstance(value, str) else getattr(value, "__name__", None) or type(value).__name__
@@ -112,21 +112,21 @@ def _value_name(value: Any, index: int) -> str:
     return f"{start}-{_digest(text)}".lstrip("-")
 
 
-def _stable_text(value: Any) -> str | None:
+def _reproducible_text(value: Any) -> str | None:
     """Return a text that is the same for equal values in every run, or None if the value has no such text."""
     if isinstance(value, enum.Enum):
         return f"{type(value).__qualname__}.{value.name}"
     if isinstance(value, (set, frozenset)):
-        members = [_stable_text(member) for member in value]
+        members = [_reproducible_text(member) for member in value]
         return None if None in members else f"{type(value).__name__}{sorted(map(str, members))}"
     if isinstance(value, dict):
-        pairs = [(_stable_text(key), _stable_text(member)) for key, member in value.items()]
+        pairs = [(_reproducible_text(key), _reproducible_text(member)) for key, member in value.items()]
         return None if any(None in pair for pair in pairs) else f"dict{pairs}"
     if isinstance(value, (list, tuple)):
-        parts = [_stable_text(member) for member in value]
+        parts = [_reproducible_text(member) for member in value]
         return None if None in parts else f"{type(value).__name__}{parts}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [_stable_text(getattr(value, field.name)) for field in dataclasses.fields(value)]
+        fields = [_reproducible_text(getattr(value, field.name)) for field in dataclasses.fields(value)]
         return None if None in fields else f"{type(value).__qualname__}{fields}"
     if isinstance(value, type) or callable(value):
         name = getattr(value, "__qualname__", "")

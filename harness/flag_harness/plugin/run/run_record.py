@@ -27,10 +27,10 @@ CACHE_FOLDER = "flag-harness"
 LAST_RUN = "last-run.jsonl"
 """Where the record of the last run is: `.pytest_cache/d/flag-harness/last-run.jsonl`."""
 
-_OWN_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
+_HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The options that go into the header."""
-_GIT_SECONDS = 10
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_GIT_TIMEOUT_SECONDS = 10
+_INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
 def add_record_option(group: pytest.OptionGroup) -> None:
@@ -100,14 +100,14 @@ class RunRecorder:
                 self._config.workeroutput["flag_harness_files"] = self._hash_files()  # type: ignore[attr-defined]
             return
         if self._path is not None:
-            self._write(self._path, is_evidence=True)
+            self._write_record(self._path, is_evidence=True)
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report)
         cache = getattr(self._config, "cache", None)
         if cache is not None and self._summary.rows:
-            self._write(cache.mkdir(CACHE_FOLDER) / LAST_RUN, is_evidence=False)
+            self._write_record(cache.mkdir(CACHE_FOLDER) / LAST_RUN, is_evidence=False)
 
-    def _write(self, path: Path, *, is_evidence: bool) -> None:
+    def _write_record(self, path: Path, *, is_evidence: bool) -> None:
         from flag_harness.files import write_atomically
         from flag_harness.record import encode_record
 
@@ -140,8 +140,8 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            options=tuple(_own_options(self._config)),
-            flags={flag.name: _describe(flag) for flag in all_flags(self._config)},
+            options=tuple(_options_for_header(self._config)),
+            flags={flag.name: _describe_flag(flag) for flag in all_flags(self._config)},
             files=dict(sorted(files.items())),
         )
 
@@ -173,22 +173,22 @@ def _is_own_file(path: Path, root: Path) -> bool:
     if not path.is_relative_to(root) or not path.is_file():
         return False
     parts = path.relative_to(root).parts
-    return _INSTALLED.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
+    return _INSTALLED_PACKAGE_FOLDERS.isdisjoint(parts) and not any(part.startswith(".") for part in parts)
 
 
-def _own_options(config: pytest.Config) -> Iterator[str]:
+def _options_for_header(config: pytest.Config) -> Iterator[str]:
     from flag_harness.cassette.redact.scan import redact_keys
 
     follows = False
     for argument in map(str, config.invocation_params.args):
-        if follows or argument.startswith(_OWN_OPTIONS):
+        if follows or argument.startswith(_HEADER_OPTIONS):
             yield redact_keys(argument)
         follows = argument in ("-k", "-m") or (
-            argument.startswith(_OWN_OPTIONS) and "=" not in argument and not follows
+            argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
         )
 
 
-def _describe(flag: Any) -> dict[str, Any]:
+def _describe_flag(flag: Any) -> dict[str, Any]:
     """Return the declaration of a flag as plain values, without its name and without what it leaves open."""
     import msgspec
 
@@ -210,7 +210,7 @@ def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False, env=environment
+            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_SECONDS, check=False, env=environment
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -28,7 +28,9 @@ class RowRunner:
         self._reports = runtestprotocol(item, log=False, nextitem=nextitem)
         return True
 
-    def outcome(self, template: pytest.Function, combination: "Combination", source: AnswerSource) -> bool | None:
+    def run_combination(
+        self, template: pytest.Function, combination: "Combination", source: AnswerSource
+    ) -> bool | None:
         """Return whether the test passes under this combination, or None if the row cannot be run.
 
         Fixtures of a wider scope than the function are kept for the next row.
@@ -40,7 +42,7 @@ class RowRunner:
         self._item = None
         if source.refuses_misses and item.stash.get(REFUSALS, _no_refusals)():
             return None
-        return _outcome(self._reports)
+        return _has_passed(self._reports)
 
 
 def collect_items(session: pytest.Session, nodeids: Sequence[str]) -> dict[str, pytest.Function]:
@@ -95,7 +97,7 @@ def _collect_quietly(session: pytest.Session, nodeids: Sequence[str]) -> Sequenc
         config.option.verbose, session.items, session.testscollected = kept
 
 
-def _outcome(reports: Sequence[pytest.TestReport]) -> bool | None:
+def _has_passed(reports: Sequence[pytest.TestReport]) -> bool | None:
     phases = {report.when: report for report in reports}
     call = phases.get("call")
     if call is None or (call.skipped and not hasattr(call, "wasxfail")):

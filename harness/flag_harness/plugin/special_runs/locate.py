@@ -44,14 +44,14 @@ def add_locate_option(group: pytest.OptionGroup) -> None:
         nargs="?",
         const=DEFAULT_BUDGET,
         default=None,
-        type=_budget,
+        type=_parse_budget,
         metavar="N",
         help="after the run, locate the flags that broke each failing test whose matrix leaves combinations out: run "
         f"at most N further combinations of it (default: {DEFAULT_BUDGET}), chosen by bisection",
     )
 
 
-def _budget(text: str) -> int:
+def _parse_budget(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a number of combinations; type --harness-locate=45, or put {text!r} before the option"
@@ -71,7 +71,7 @@ class LocatePass:
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
         self._config, self._effects, self._budget = config, effects, budget
-        self._rows = RowRunner()
+        self._row_runner = RowRunner()
         self._has_shown_progress = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -83,16 +83,16 @@ class LocatePass:
             self._effects.advice = "To find out which: run without -x and --maxfail, which ended the run first"
             raise
         tests = [test for test in self._effects.failing_tests() if not test.is_full]
-        if tests and (refusal := self._refusal()):
+        if tests and (refusal := self._refusal_reason()):
             self._effects.advice = refusal
         elif tests:
             self._charge_workers(session)
-            self._config.pluginmanager.register(self._rows)
+            self._config.pluginmanager.register(self._row_runner)
             try:
                 self._locate_all(session, tests)
             finally:
                 finish_fixtures(session)
-                self._config.pluginmanager.unregister(self._rows)
+                self._config.pluginmanager.unregister(self._row_runner)
         return result
 
     def _charge_workers(self, session: pytest.Session) -> None:
@@ -101,7 +101,7 @@ class LocatePass:
         if limit is not None and not session.items:
             limit.add_spent(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
 
-    def _refusal(self) -> str:
+    def _refusal_reason(self) -> str:
         """Return why no further row can be answered, with what to type; empty if one can."""
         if self._upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
             return ""
@@ -123,8 +123,10 @@ class LocatePass:
             if (template := templates.get(test.smallest_failure["nodeid"])) is None:
                 self._effects.advice = "No further combinations ran: the test was not found again after the run"
             else:
-                search = RowSearch(test, template, self._rows, self._upstream(), self._budget, self._show_progress)
-                self._effects.located.append(search.located_test())
+                search = RowSearch(
+                    test, template, self._row_runner, self._upstream(), self._budget, self._show_progress
+                )
+                self._effects.located.append(search.locate_flags())
 
     def _show_progress(self, text: str, is_first: bool) -> None:
         """Show what is being run: on a terminal in one changing line, elsewhere once for each test."""
@@ -154,20 +156,20 @@ class RowSearch:
     ) -> None:
         from flag_harness.analysis.locate import Locator
 
-        self._test, self._template, self._rows = test, template, rows
+        self._test, self._template, self._row_runner = test, template, rows
         self._upstream, self._budget, self._progress = upstream, budget, progress
         self._space = test.space
         self._outcomes: dict[Row, set[bool | None]] = {}
         for row, passed in test.outcomes:
             self._outcomes.setdefault(row, set()).add(passed)
         self._locator = Locator(self._space, test.outcomes, budget=len(test.runs) + budget, repeat=upstream == "live")
-        self._runs = 0
-        self._reused: list[str] = []
+        self._run_count = 0
+        self._reused_recordings: list[str] = []
 
-    def located_test(self) -> LocatedTest:
+    def locate_flags(self) -> LocatedTest:
         """Run rows until the search is over, and return its result."""
         while rows := self._locator.next_rows() or self._unconfirmed_row():
-            self._locator.add([(row, self._run(row)) for row in rows])
+            self._locator.add([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()
         refuted = [one for one in location.named if self._outcomes.get(self._smallest_row(one)) == {True}]
         if refuted:
@@ -177,11 +179,13 @@ class RowSearch:
                 suspects=location.named,
                 reason=f"the smallest combination with {refuted[0]} passes",
             )
-        return LocatedTest(self._test, location, self._runs, self._command(), tuple(self._notes(location)))
+        return LocatedTest(
+            self._test, location, self._run_count, self._reproduce_command(), tuple(self._result_notes(location))
+        )
 
     def _unconfirmed_row(self) -> "tuple[Row, ...]":
         """Return the smallest row of a named conjunction if it has not been run; it is the one to reproduce."""
-        if self._runs >= self._budget:
+        if self._run_count >= self._budget:
             return ()
         for conjunction in self._locator.result().named:
             row = self._smallest_row(conjunction)
@@ -200,22 +204,24 @@ class RowSearch:
         }
         return self._space.completion_within(allowed, self._space.default_row) or self._space.default_row
 
-    def _run(self, row: "Row") -> bool | None:
+    def _run_row(self, row: "Row") -> bool | None:
         """Return whether the test passes under a row, or None if it cannot be run."""
         combination = self._combination(row)
-        self._progress(f"locating {self._test.name}: run {self._runs + 1} of at most {self._budget}", self._runs == 0)
+        self._progress(
+            f"locating {self._test.name}: run {self._run_count + 1} of at most {self._budget}", self._run_count == 0
+        )
         outcome = None
-        for source in self._sources(row):
-            outcome = self._rows.outcome(self._template, combination, source)
+        for source in self._answer_sources(row):
+            outcome = self._row_runner.run_combination(self._template, combination, source)
             if outcome is not None:
-                self._runs += 1
+                self._run_count += 1
                 if source.case and source.case != self._nodeid(row):
-                    self._reused.append(f"{combination.id} from {source.case}")
+                    self._reused_recordings.append(f"{combination.id} from {source.case}")
                 break
         self._outcomes.setdefault(row, set()).add(outcome)
         return outcome
 
-    def _sources(self, row: "Row") -> Iterator[AnswerSource]:
+    def _answer_sources(self, row: "Row") -> Iterator[AnswerSource]:
         """Yield who may answer a row; of recordings, those of the rows that differ in the fewest flags first."""
         if self._upstream != "recordings":
             yield AnswerSource(refuses_misses=self._upstream == "live")
@@ -225,11 +231,11 @@ class RowSearch:
             **{run["nodeid"]: matrix_row(run, self._test.flags) for run in self._test.runs},
         }
         nearest = sorted(recorded, key=lambda nodeid: sum(map(ne, recorded[nodeid], row)))
-        paths = [(nodeid, self._recording(recorded[nodeid])) for nodeid in nearest]
+        paths = [(nodeid, self._recording_path(recorded[nodeid])) for nodeid in nearest]
         for nodeid, path in [(nodeid, path) for nodeid, path in paths if path.exists()][:MOST_RECORDINGS]:
             yield AnswerSource(path, nodeid, refuses_misses=True)
 
-    def _recording(self, row: "Row") -> "Path":
+    def _recording_path(self, row: "Row") -> "Path":
         return default_cassette_path(make_item(self._template, self._combination(row)))
 
     def _combination(self, row: "Row") -> Combination:
@@ -238,7 +244,7 @@ class RowSearch:
     def _nodeid(self, row: "Row") -> str:
         return make_item(self._template, self._combination(row)).nodeid
 
-    def _command(self) -> str:
+    def _reproduce_command(self) -> str:
         """Return the command that reproduces the smallest combination that failed, and never passed.
 
         If recordings answer, it is one of those that were recorded.
@@ -255,10 +261,10 @@ class RowSearch:
         options = "--disable-recording" + (" --harness-upstream=simulator" if self._upstream == "simulator" else "")
         return f"pytest {shlex.quote(self._nodeid(smallest))} {options}"
 
-    def _notes(self, location: "Location") -> Iterator[str]:
-        if self._reused:
+    def _result_notes(self, location: "Location") -> Iterator[str]:
+        if self._reused_recordings:
             yield "Answered by recordings of equal requests:"
-            yield from (f"  {label}" for label in self._reused)
+            yield from (f"  {label}" for label in self._reused_recordings)
         elif self._upstream != "recordings":
             yield f"Answered by: {'the live API' if self._upstream == 'live' else 'the simulator'}"
         if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):

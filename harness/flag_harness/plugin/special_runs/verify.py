@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 0.50
 """US dollars: about three times the list price of all recordings that ship."""
-FIXTURE = "_harness_verification"
+VERIFICATION_FIXTURE = "_harness_verification"
 INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
 OFFLINE_KEY = "offline"
 """The key that is sent to the simulator."""
 
 VerifyOutcome = Literal["passed", "failed", "inconclusive"]
-_Status: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Verifier:
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         items[:] = verified
         for item in verified:
-            item.fixturenames[:] = [FIXTURE]  # type: ignore[attr-defined]
+            item.fixturenames[:] = [VERIFICATION_FIXTURE]  # type: ignore[attr-defined]
             item.runtest = self._make_runtest(item)  # type: ignore[method-assign]
 
     @pytest.fixture
@@ -128,10 +128,10 @@ class Verifier:
             outcome = item.stash.get(OUTCOME, report.outcome)
             report.flag_harness_verified = outcome  # type: ignore[attr-defined]
             report.flag_harness_sent = len(one.exchanges)  # type: ignore[attr-defined]
-            attach_row(report, self._row(item, one, outcome))
+            attach_row(report, self._run_row(item, one, outcome))
         return report
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_Status | None":
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
         """Count inconclusive tests on their own, as neither passed nor failed."""
         if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE:
             return None
@@ -151,7 +151,7 @@ class Verifier:
             for report in reports:
                 terminalreporter.write_line(f"{report.nodeid}\n{report.longreprtext}")
 
-    def _row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
+    def _run_row(self, item: pytest.Item, one: Verification, outcome: "Outcome") -> "RunRow":
         from flag_harness.analysis.metrics import combine_metrics, measure_request
 
         measured = [measure_request(request, response) for request, response in one.exchanges]
@@ -187,7 +187,7 @@ class Verifier:
             verdicts = self._verify_interactions(cassette, one)
         except HarnessError as error:
             return INCONCLUSIVE, [f"  {error}"]
-        lines = list(_lines(cassette, verdicts))
+        lines = list(_result_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
             origin = f"{one.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
             command = f"pytest {shlex.quote(nodeid)} --record-mode=rewrite --harness-upstream={self._upstream}"
@@ -260,7 +260,7 @@ def _uses_cassette(item: pytest.Item) -> bool:
     return "harness_cassette" in item.fixturenames
 
 
-def _lines(cassette: "Cassette", verdicts: "Mapping[int, DriftResult]") -> Generator[str]:
+def _result_lines(cassette: "Cassette", verdicts: "Mapping[int, DriftResult]") -> Generator[str]:
     for number, verdict in verdicts.items():
         request = cassette.interactions[number].request
         name = f"interaction {number}, {request.method} {request.path}"

@@ -37,7 +37,7 @@ _SUBTEST_FAILED = pytest.StashKey[bool]()
 """True if a subtest of the item has failed."""
 _REPORTED_MISSES = pytest.StashKey[int]()
 """The number of misses in the reports of earlier phases."""
-_KEYS: tuple[pytest.StashKey[Any], ...] = (
+_STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
     TRAFFIC,
     REFUSALS,
     _FIXTURE_FINALIZERS,
@@ -50,7 +50,7 @@ _KEYS: tuple[pytest.StashKey[Any], ...] = (
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Forget what an earlier run of the same item left; add swallowed refusals to a failure of the setup."""
-    for key in _KEYS:
+    for key in _STASH_KEYS:
         if key in item.stash:
             del item.stash[key]
     item.stash[_OUTCOMES] = {}
@@ -111,8 +111,8 @@ def pytest_runtest_makereport(
     if item.stash.get(_CALL_IS_RUNNING, False):
         item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
     else:
-        _reject_excuse(item, report)
-        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _outcome(report)
+        _fail_excused_refusal(item, report)
+        outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _report_outcome(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
         if (report.when == "call" or not report.passed) and (row := run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
@@ -138,15 +138,15 @@ def _report_refusals(item: pytest.Item) -> Iterator[None]:
         _raise_missing_key(item, group)
         refused, others = group.split(Refusal)
         if refused is None:
-            _add_note(group, _refusals(item))
+            _add_note(group, _unreported_refusals(item))
             raise
         if others is None:
-            raise pytest.fail.Exception(_join_messages(_leaves(refused)), pytrace=False) from None
-        _add_note(others, [*_leaves(refused), *_refusals(item)])
+            raise pytest.fail.Exception(_join_messages(_leaf_exceptions(refused)), pytrace=False) from None
+        _add_note(others, [*_leaf_exceptions(refused), *_unreported_refusals(item)])
         raise others from None
     except (Exception, pytest.fail.Exception) as error:
         _raise_missing_key(item, error)
-        if not (swallowed := _refusals(item)):
+        if not (swallowed := _unreported_refusals(item)):
             raise
         if not getattr(error, "pytrace", True):  # pytest shows only its message, without notes
             raise pytest.fail.Exception(f"{error}\n\n{_join_messages(swallowed)}", pytrace=False) from None
@@ -169,13 +169,13 @@ def _join_messages(refusals: list[BaseException]) -> str:
     return "\n\n".join(dict.fromkeys(map(str, refusals)))
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
+def _leaf_exceptions(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+        return [leaf for one in error.exceptions for leaf in _leaf_exceptions(one)]
     return [error]
 
 
-def _refusals(item: pytest.Item) -> list[BaseException]:
+def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
     """Return the refusals of the item so far, or an empty list if a failed phase has already reported them."""
     return [] if REFUSALS not in item.stash or _has_failed(item) else [*item.stash[REFUSALS]()]
 
@@ -192,7 +192,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
     """Fail the test if something was refused to it, or if `traffic` has problems."""
     if traffic is None and REFUSALS not in item.stash:
         return
-    problems = list(map(str, _refusals(item)))
+    problems = list(map(str, _unreported_refusals(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
     if problems and (missing_key := missing_key_message(item)):
@@ -201,9 +201,9 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
         pytest.fail("\n\n".join(dict.fromkeys(problems)), pytrace=False)
 
 
-def _reject_excuse(item: pytest.Item, report: pytest.TestReport) -> None:
+def _fail_excused_refusal(item: pytest.Item, report: pytest.TestReport) -> None:
     """Turn a skip or an expected failure that came after a refusal into a failure."""
-    if not report.skipped or not (refused := _refusals(item)):
+    if not report.skipped or not (refused := _unreported_refusals(item)):
         return
     excuse = "an expected failure" if hasattr(report, "wasxfail") else "a skip"
     report.outcome = "failed"
@@ -212,7 +212,7 @@ def _reject_excuse(item: pytest.Item, report: pytest.TestReport) -> None:
         del report.wasxfail
 
 
-def _outcome(report: pytest.TestReport) -> "Outcome":
+def _report_outcome(report: pytest.TestReport) -> "Outcome":
     """Return the outcome as pytest counts it."""
     if not hasattr(report, "wasxfail"):
         return report.outcome

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class ExchangeLog:
-    """The exchanges that a tap has noted, with their decoded bodies and their figures."""
+    """The exchanges that a `TrafficLog` has noted, with their decoded bodies and their figures."""
 
-    def __init__(self, tap: TrafficLog) -> None:
-        self._tap = tap
+    def __init__(self, traffic_log: TrafficLog) -> None:
+        self._traffic_log = traffic_log
         self._lengths: tuple[int, ...] = ()
         self._exchanges: tuple[tuple[Request, Response], ...] = ()
         self._bodies: tuple[Any, ...] = ()
@@ -23,9 +23,9 @@ class ExchangeLog:
     @property
     def exchanges(self) -> "tuple[tuple[Request, Response], ...]":
         """Requests in the order in which they were sent, each with the part of its response that has arrived."""
-        lengths = tuple(len(pieces) for _, pieces in self._tap.entries())
+        lengths = tuple(len(pieces) for _, pieces in self._traffic_log.entries())
         if lengths != self._lengths:
-            self._exchanges, self._lengths = self._tap.exchanges, lengths
+            self._exchanges, self._lengths = self._traffic_log.exchanges, lengths
         return self._exchanges
 
     @property

@@ -162,7 +162,7 @@ class FaultTotals:
 
     def __init__(self, faults: "tuple[Fault, ...]") -> None:
         self._faults = [fault.arm(min(fault.condition.combination or (), default=None)) for fault in faults]
-        self._awaited = [fault.condition.combination is None for fault in faults]
+        self._could_fire = [fault.condition.combination is None for fault in faults]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -181,7 +181,7 @@ class FaultTotals:
         counts = () if is_subtest_report(report) else getattr(report, "flag_harness_faults", ())
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]
-            self._awaited[number] |= awaited
+            self._could_fire[number] |= awaited
             fault.count.seen += seen
             fault.count.due += due
             fault.count.fired += fired
@@ -191,17 +191,17 @@ class FaultTotals:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run that passed although a fault never fired."""
-        if self._problems(session.config) and exitstatus == pytest.ExitCode.OK:
+        if self._unfired_messages(session.config) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Say which faults never fired, and why."""
-        if problems := self._problems(config):
+        if problems := self._unfired_messages(config):
             terminalreporter.section("faults", red=True)
             for line in problems:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
-    def _problems(self, config: pytest.Config) -> list[str]:
+    def _unfired_messages(self, config: pytest.Config) -> list[str]:
         """Return a message for each fault that never fired. Workers and `--collect-only` do not judge."""
         from flag_harness.faults import explain_unfired
 
@@ -209,7 +209,7 @@ class FaultTotals:
             return []
         return [
             why if awaited else f"fault {fault} never fired: no test ran under the combination that it needs"
-            for fault, awaited in zip(self._faults, self._awaited, strict=True)
+            for fault, awaited in zip(self._faults, self._could_fire, strict=True)
             for why in explain_unfired([fault])
         ]
 

@@ -85,15 +85,15 @@ def harness_cassette(
     plan = make_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
     plan = plan if source is None else extra_row_plan(plan, source)
     border = request.config.stash[BORDER]
-    owner, traffic = border.owner_of(request.node), _make_traffic(request, plan, harness_combination.id)
+    owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
     with (
         mask_logs(traffic.mask),
         count_logs() as counter,
-        traffic.open(lambda http_request: border.belongs_to(owner, http_request)),
+        traffic.open(lambda http_request: border.request_belongs_to(owner, http_request)),
     ):
         request.node.stash[LOG_COUNTER] = counter
         request.node.stash[TRAFFIC], request.node.stash[REFUSALS] = traffic, traffic.refusals
-        request.config.stash[REPORT_MASK].follow(request.node.nodeid, traffic.mask)
+        request.config.stash[REPORT_MASK].set_mask(request.node.nodeid, traffic.mask)
         if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):
             for variable, value in OFFLINE_ENVIRONMENT.items():
                 if value is None:
@@ -121,6 +121,6 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
         plan,
         *arm_marked_faults(request.node, combination),
         everywhere=arm_command_line_faults(request.node, combination),
-        check=border.refuse_late,
+        check=border.refuse_late_requests,
         make_network_failure=border.make_network_failure,
     )

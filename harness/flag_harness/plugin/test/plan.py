@@ -34,7 +34,7 @@ from flag_harness.wire.timeline import Layer
 
 UpstreamChoice = Literal["live", "simulator"]
 
-_ALLOWANCES = ("no_request", "unplayed", "misses", "network")
+_OPTIONAL_CHECKS = ("no_request", "unplayed", "misses", "network")
 """The checks that a mark `harness_<name>` switches off."""
 _PROJECT_NAMES = pytest.StashKey[ProjectNames]()
 """What the modules of the project have imported from `time`."""
@@ -196,7 +196,7 @@ def _make_plan(
     return TrafficPlan(
         path=path,
         mode=mode,
-        cassette=_load_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
+        cassette=_load_cassette_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
         blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
         is_gone=config.stash[CLAIM_TRACKER].is_gone,
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
@@ -209,15 +209,17 @@ def _make_plan(
         case=case,
         combination=combination,
         command=command,
-        scope=make_scope(config),
+        scope=make_api_scope(config),
         filters=collect_filters(request),
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
-        allowed=frozenset(name for name in _ALLOWANCES if scope.get_closest_marker(f"harness_{name}")),
+        allowed=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),
     )
 
 
-def _load_or_fail(path: Path, mode: RecordMode, disabled: bool, node: pytest.Item, command: str) -> Cassette | None:
+def _load_cassette_or_fail(
+    path: Path, mode: RecordMode, disabled: bool, node: pytest.Item, command: str
+) -> Cassette | None:
     try:
         return load_cassette(path, mode, disabled)
     except CassetteError as error:
@@ -226,7 +228,7 @@ def _load_or_fail(path: Path, mode: RecordMode, disabled: bool, node: pytest.Ite
         raise pytest.fail.Exception(f"{error}\nTo record it anew: {command}{shared}", pytrace=False) from None
 
 
-def make_scope(config: pytest.Config) -> ApiScope:
+def make_api_scope(config: pytest.Config) -> ApiScope:
     """Return the hosts of the API, and what else tests may reach."""
     settings = config.stash[CONFIG]
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))

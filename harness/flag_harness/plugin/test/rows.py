@@ -37,7 +37,7 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         budget=dict(budget_of(item)),
         excluded_from_effects=traffic.excluded_from_effects,
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
-        **_origin(traffic),
+        **_answer_origin(traffic),
     )
 
 
@@ -99,7 +99,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
     )
 
 
-def _origin(traffic: "CassetteTraffic") -> dict[str, Any]:
+def _answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
     """Return who answered: the upstream of the played recording, or the one that answered in this run."""
     plan = traffic.plan
     if not traffic.exchanges:
@@ -128,14 +128,14 @@ def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[s
     import msgspec
 
     counter = item.stash.get(LOG_COUNTER, None)
-    reason, place = ("", "") if report.passed else _failure(item, report)
+    reason, place = ("", "") if report.passed else _failure_reason_and_place(item, report)
     logs = counter.counts() if counter else ()
     attach_row(
         report, msgspec.structs.replace(row, reason=mask(reason)[:_MOST_REASON_CHARACTERS], place=place, logs=logs)
     )
 
 
-def _failure(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:
+def _failure_reason_and_place(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:
     """Return the first line of the error, and its file and line relative to the root; either may be empty."""
     error = report.longrepr
     if isinstance(error, tuple):

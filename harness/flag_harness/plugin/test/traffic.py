@@ -70,11 +70,16 @@ class CassetteTraffic:
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
-        self._tap, self._recorder = TrafficLog(), Recorder(plan.filters, plan.kept_headers)
-        self._log = ExchangeLog(self._tap)
-        self.mask = TrafficMask(plan.filters, self._tap)
+        self._traffic_log, self._recorder = TrafficLog(), Recorder(plan.filters, plan.kept_headers)
+        self._exchange_log = ExchangeLog(self._traffic_log)
+        self.mask = TrafficMask(plan.filters, self._traffic_log)
         self._replay = self._make_replay() if plan.is_playing else None
-        self._layers: tuple[Layer, ...] = (check, *joining_layers(self.clock), self._tap, *self._fault_layers())
+        self._common_layers: tuple[Layer, ...] = (
+            check,
+            *joining_layers(self.clock),
+            self._traffic_log,
+            *self._fault_layers(),
+        )
         self._simulator = (
             make_simulator(plan.scenario, self.clock)
             if plan.upstream == "simulator" and plan.can_reach_upstream
@@ -139,10 +144,10 @@ class CassetteTraffic:
     @property
     def _all_layers(self) -> tuple[Layer, ...]:
         if not self.plan.is_recording:
-            return (*self._layers, *self._cost_layers)
+            return (*self._common_layers, *self._cost_layers)
         playing: tuple[Layer, ...] = (self._answer_from_cassette,) if self._replay else ()
         refusing: tuple[Layer, ...] = (self._refuse_mixing,) if self.plan.is_mixing_upstreams else ()
-        return (*self._layers, *playing, *refusing, *self._cost_layers, self._recorder)
+        return (*self._common_layers, *playing, *refusing, *self._cost_layers, self._recorder)
 
     def _answer_from_cassette(self, request: Request) -> Response | None:
         """Answer what the cassette holds (record mode `new_episodes`)."""
@@ -188,22 +193,22 @@ class CassetteTraffic:
 
         A response that is still open, or that its client stopped reading, ends with `End(abandoned=True)`.
         """
-        return self._log.exchanges
+        return self._exchange_log.exchanges
 
     @property
     def bodies(self) -> tuple[Any, ...]:
         """The JSON bodies of the requests: None for an empty body, bytes for a body that is not JSON."""
-        return self._log.bodies
+        return self._exchange_log.bodies
 
     @property
     def metrics(self) -> "Metrics":
         """All figures of the exchanges: requests, errors, usage, cost and times."""
-        return self._log.metrics
+        return self._exchange_log.metrics
 
     @property
     def request_metrics(self) -> "tuple[RequestMetrics, ...]":
         """The figures of each exchange."""
-        return self._log.request_metrics
+        return self._exchange_log.request_metrics
 
     @property
     def usage(self) -> "Usage":

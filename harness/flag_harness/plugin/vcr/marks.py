@@ -44,7 +44,7 @@ def vcr(
         return
     cassette = _load_marked_cassette(request, record_mode, vcr_markers)
     blocked = _is_network_blocked(request, record_mode, vcr_markers)
-    with play_cassette(request.node, cassette, guarded=not blocked):
+    with play_cassette(request.node, cassette, refuses_network=not blocked):
         yield cassette
 
 

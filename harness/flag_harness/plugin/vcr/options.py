@@ -17,11 +17,11 @@ MARKS = (
 )
 """The marks of pytest-recording. pytest-vcr has the first."""
 
-PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
+VCR_PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
 """The plugins whose marks these are, by their names in pytest."""
 
 
-def played_marks(pluginmanager: pytest.PytestPluginManager) -> str:
+def emulated_plugin(pluginmanager: pytest.PytestPluginManager) -> str:
     """Return the plugin whose marks the project has played, or an empty string.
 
     A mistake in the configuration is reported later.
@@ -35,7 +35,7 @@ def played_marks(pluginmanager: pytest.PytestPluginManager) -> str:
 
 def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options, the hook and the fixtures of the plugin whose marks are played."""
-    owner = played_marks(pluginmanager)
+    owner = emulated_plugin(pluginmanager)
     if owner == "pytest-recording" and not is_registered_elsewhere("--block-network", pluginmanager):
         _add_recording_options(parser, pluginmanager)
     if owner == "pytest-vcr" and not is_registered_elsewhere("--disable-vcr", pluginmanager):
@@ -44,8 +44,8 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
     """Unregister the plugin that claims the mark `vcr` as well: pytest-recording refuses to run beside pytest-vcr."""
-    owner = played_marks(pluginmanager)
-    for name, distribution in PLUGINS.items():
+    owner = emulated_plugin(pluginmanager)
+    for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):
             pluginmanager.unregister(name=name)
 
@@ -79,7 +79,7 @@ class VcrHeader:
         installed = {entry.name for entry in entry_points(group="pytest11")}
         others = [
             distribution
-            for name, distribution in PLUGINS.items()
+            for name, distribution in VCR_PLUGINS.items()
             if name in installed and not config.pluginmanager.is_blocked(name)
         ]
         if not others:

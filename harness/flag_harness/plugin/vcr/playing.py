@@ -45,10 +45,10 @@ def load_vcr_cassette(
 
 
 @contextmanager
-def play_cassette(node: pytest.Item, cassette: "VcrCassette", guarded: bool = True) -> Iterator[None]:
+def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool = True) -> Iterator[None]:
     """Answer the test from the cassette; afterwards, save what was recorded if the test has passed."""
     node.stash[VCR_CASSETTE], node.stash[_HAS_PASSED] = cassette, False
-    with _answer_clients(node, cassette, guarded and not cassette.can_record):
+    with _answer_clients(node, cassette, refuses_network and not cassette.can_record):
         yield
     if node.stash[_HAS_PASSED]:
         try:
@@ -112,8 +112,8 @@ def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
 
 
 @contextmanager
-def _answer_clients(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -> Iterator[None]:
-    """Answer clients of httpx2 and httpx; if `guarded`, refuse the network to all others."""
+def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool) -> Iterator[None]:
+    """Answer clients of httpx2 and httpx; if `refuses_network`, refuse the network to all others."""
     from flag_harness.transports import ApiScope, SystemClock, intercept_clients, load_http_libraries, refuse_network
 
     load_http_libraries()
@@ -121,7 +121,7 @@ def _answer_clients(node: pytest.Item, cassette: "VcrCassette", guarded: bool) -
     misses: list[CassetteMiss] = [] if node.get_closest_marker("harness_misses") else cassette.misses
     node.stash[REFUSALS] = lambda: [*misses, *refused]
     with ExitStack() as stack:
-        if guarded and not node.get_closest_marker("harness_network"):
+        if refuses_network and not node.get_closest_marker("harness_network"):
             config = node.config.stash[CONFIG]
             scope = ApiScope(allowed=config.allowed_hosts, ignored=config.ignore_hosts)
             refused = stack.enter_context(
