@@ -55,16 +55,16 @@ def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[s
     limits = budget_of(item)
     used = _used_amounts(traffic.metrics) if limits else {}
     for name, limit in limits.items():
-        amount = used[name]
+        amount, shown_limit = used[name], _format_amount(name, limit)
         if amount is None:
             yield (
-                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {_format_amount(name, limit)}: "
+                f"The test's {_TITLES[name]} is unknown, so it may be over its budget of {shown_limit}: "
                 "a model has no list price; limit tokens instead"
             )
         elif amount > limit:
             per_request = ", ".join(_amounts_per_request(name, traffic))
             yield (
-                f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {_format_amount(name, limit)}"
+                f"The test's {_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
                 f"To allow it: @pytest.mark.{MARK}({name}=...), or [tool.flag-harness.{MARK}] for all tests"
             )
