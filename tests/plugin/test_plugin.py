@@ -346,7 +346,7 @@ def test_an_unknown_key_of_the_configuration_is_a_usage_error(repository: pytest
     run = repository.runpytest_subprocess()
     assert 4 == run.ret
     run.stderr.fnmatch_lines(
-        ["ERROR: */pyproject.toml: [[]tool.flag-harness[]] has no key 'modell'; the nearest is 'model' (all: agent, *"]
+        ["ERROR: *pyproject.toml:2: [[]tool.flag-harness[]] has no key 'modell'; the nearest is 'model' (all: agent, *"]
     )
 
 

@@ -350,5 +350,5 @@ def test_a_mistaken_configuration_is_told_once(project: pytest.Pytester) -> None
     project.makepyprojecttoml("[tool.flag-harness]\nvcr_marks = 'yes'\n")
     run = _run(project, GET)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    message = "ERROR: *pyproject.toml: [[]tool.flag-harness[]] vcr_marks = 'yes' must be true or false, or 'pytest-vcr'"
+    message = "*pyproject.toml:2: [[]tool.flag-harness[]] vcr_marks = 'yes' must be true or false, or 'pytest-vcr'"
     run.stderr.fnmatch_lines([message])
