@@ -22,6 +22,7 @@ from rich.text import Text
 HERE = Path(__file__).parent
 PICTURES = {
     "show.svg": ("flag-harness cassette show recordings/matrix/streaming+prompt_cache+extended_output.json", 116),
+    "demo.svg": ("flag-harness demo", 116),
     "run.svg": ("pytest --feature=all", 122),
 }
 """Each picture's command, run in the checkout, and the columns of its terminal."""

@@ -1,5 +1,6 @@
 """`flag-harness demo`: the table, the pair that broke it, and a project that works on."""
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from flag_harness.cli import main
 from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD
 from flag_harness.record import load_record
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = {
     "PYTEST_ADDOPTS": "--no-such-option",
     "PYTEST_PLUGINS": "no_such_plugin",
@@ -101,6 +103,15 @@ def test_the_fix_that_the_demo_names_makes_all_combinations_pass(
     run = pytester.runpytest_subprocess()
     run.assert_outcomes(passed=16)
     run.stdout.no_fnmatch_line("*which flags broke it*")
+
+
+def test_the_picture_in_the_readme_shows_this_output(demo: tuple[Path, str]) -> None:
+    """All of it up to the commands, which name a folder; `python docs/pictures.py demo.svg` draws it again."""
+    picture = (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8")
+    drawn = html.unescape("".join(re.findall(r"<text[^>]*>(.*?)</text>", picture)))
+    expected = demo[1].partition("The smallest failing run")[0]
+    assert "".join(expected.split()) in "".join(drawn.split())
+    assert "](docs/demo.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
