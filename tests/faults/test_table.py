@@ -44,4 +44,4 @@ def test_faults_are_plain_functions_with_keywords() -> None:
     """With their own signature and documentation."""
     assert inspect.isfunction(faults.overloaded)
     assert ["retry_after", "should_retry", "when"] == list(inspect.signature(faults.overloaded).parameters)
-    assert "529 `overloaded_error`." == faults.overloaded.__doc__
+    assert "529 `overloaded_error`: the API has too many requests." == faults.overloaded.__doc__

@@ -1,4 +1,4 @@
-"""Faults of the API, for any upstream and at any point: `faulty(upstream, overloaded(on=2))`."""
+"""Simulated failures of the API, for any upstream and any point of an answer: `faulty(upstream, overloaded(on=2))`."""
 
 from flag_harness.faults.errors import FaultConditionError, FaultError
 from flag_harness.faults.fault import Fault, FaultKind, check_combinations, explain_unfired

@@ -1,4 +1,4 @@
-"""Checks of a fault's arguments; each error names the argument, the value and the rule."""
+"""Checks of the arguments of faults. Each error names the argument, its value and the rule that it breaks."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -8,7 +8,7 @@ from flag_harness.faults.errors import FaultError
 
 
 def argument_error(argument: str, value: object, rule: str) -> FaultError:
-    """Return the error for one argument: `on=0: must be a whole number from 1 up`."""
+    """Return the error for an invalid argument, such as `on=0: must be a whole number from 1 up`."""
     return FaultError(f"{argument}={value!r}: must be {rule}")
 
 
@@ -27,40 +27,43 @@ def require_seconds(argument: str, value: object) -> float:
 
 
 def require_one_of(argument: str, value: object, names: Collection[str]) -> str:
-    """Return `value` if it is one of `names`, else raise `FaultError` with the nearest of them."""
+    """Return `value` if it is one of `names`, else raise `FaultError` that suggests the nearest name."""
     if not isinstance(value, str) or value not in names:
         raise argument_error(argument, value, f"one of {', '.join(names)}{suggest_name(value, names)}")
     return value
 
 
 def require_optional(argument: str, value: object, kind: type, rule: str) -> None:
-    """Raise `FaultError` unless `value` is `None` or an instance of `kind`."""
+    """Raise `FaultError` unless `value` is None or an instance of `kind`. The message ends with `rule`."""
     if value is not None and not isinstance(value, kind):
         raise argument_error(argument, value, rule)
 
 
 def require_text(argument: str, value: object) -> str:
-    """Return `value` if it is a string that is not empty, else raise `FaultError`."""
+    """Return `value` if it is a string and not empty, else raise `FaultError`."""
     if not isinstance(value, str) or not value:
         raise argument_error(argument, value, "a text that is not empty")
     return value
 
 
 def require_header_text(argument: str, value: object) -> str:
-    """Return `value` if it is valid in a header (printable ASCII on one line), else raise `FaultError`."""
+    """Return `value` if it can be sent in a header (one line of printable ASCII), else raise `FaultError`."""
     if not require_text(argument, value).isprintable() or not str(value).isascii():
         raise argument_error(argument, value, "a text that a header can hold: printable ASCII, on one line")
     return str(value)
 
 
 def suggest_name(name: object, names: Iterable[str]) -> str:
-    """Return `; did you mean 'overloaded'?`, or an empty string if no name is close."""
+    """Return a suggestion such as `; did you mean 'overloaded'?`, or an empty string if no name is close."""
     near = get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def require_known_arguments(arguments: Iterable[str], names: Collection[str], describe: Callable[[str], str]) -> None:
-    """Raise `FaultError` if an argument is not one of `names`; `describe` returns the sentence before the list."""
+    """Raise `FaultError` if one of `arguments` is not in `names`.
+
+    `describe` returns the beginning of the message for an unknown argument; the known names follow it.
+    """
     for name in arguments:
         if name not in names:
             raise FaultError(f"{describe(name)}; it takes {', '.join(names)}{suggest_name(name, names)}")

@@ -1,7 +1,7 @@
-"""Edits of answers: at a point of a stream, at each event of it, or in a body that is not a stream.
+"""Edits of answers: at one point of a stream, at every event, or in a body that is not a stream.
 
-An edit leaves every other byte as it is. Before its point, a stream leaves event by event: whether the point is
-reached shows only once the next event is complete.
+An edit changes no other bytes. An edit at a point passes a stream on event by event, because it needs the next complete
+event to know whether the point has been reached.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,14 +17,21 @@ from flag_harness.wire.grammar import POINTS, EventSplitter, GapTracker, StreamG
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
-"""The only point of an answer that is not a stream: half of its bytes have arrived."""
+"""The only point of an answer that is not a stream: after half of its bytes."""
 STREAM_POINTS = tuple(POINTS)
 ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
 
 @dataclass(frozen=True, slots=True)
 class PointContext:
-    """What is known at a point of a stream: its time, the event after it (empty at the end), and its gap."""
+    """The situation at a point of a stream.
+
+    Attributes:
+        at: the time of the point, in seconds since the request was sent.
+        event: the bytes of the event after the point; empty at the end of the stream.
+        gap: the gap in the stream that the point is in.
+        random: a random generator for this request.
+    """
 
     at: float
     event: bytes
@@ -34,10 +41,12 @@ class PointContext:
 
 @dataclass(frozen=True, slots=True)
 class StreamChange:
-    """What is sent instead of the event after a point. `delay`: seconds by which all later pieces are late.
+    """A change to a stream at a point.
 
-    `held` is sent after the next event; the change counts only then. If the last of `pieces` is an `End` or a `Cut`,
-    the rest of the stream is dropped.
+    Attributes:
+        pieces: the pieces to send instead of the event after the point. After an `End` or a `Cut`, the stream is over.
+        delay: the seconds by which all later pieces are delayed.
+        held: bytes to send only after the next event. If no event comes, nothing counts as changed.
     """
 
     pieces: tuple[Piece, ...]
@@ -46,15 +55,16 @@ class StreamChange:
 
 
 PointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
-"""Returns the change at a point, or `None` if nothing can be changed in this gap."""
+"""A function that returns the change to make at a point, or None if nothing can be changed in this gap."""
 BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
-"""Returns the pieces to send instead of a body, given the time of its end, or `None` if there is nothing to change."""
+"""A function that receives a body and the time of its end. It returns the pieces to send instead, or None."""
 
 
 class AnswerEdit:
-    """Reads the head, then passes the rest of the answer to the edit for streams or for plain bodies.
+    """Edits an answer with `stream` if it is a stream, or with `body` if it is not.
 
-    `only_sse`: the edit changes what an AWS event stream does not have.
+    Answers with an error status, and compressed answers, are left unchanged. If `only_sse` is true, so are AWS event
+    streams, because they lack what the edit changes.
     """
 
     def __init__(
@@ -169,7 +179,7 @@ class PointEdit:
 
 
 class EventEdit:
-    """Changes the bytes of each event of a stream."""
+    """Changes the bytes of every event of a stream. If nothing changes, `missing` says what it lacks."""
 
     def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
@@ -195,7 +205,7 @@ class EventEdit:
 
 
 class BodyEdit:
-    """Collects a body that is not a stream, then changes it as a whole."""
+    """Collects the whole body of an answer that is not a stream, then changes it."""
 
     def __init__(self, due: DueRequest, act: BodyAction, missing: str) -> None:
         self._due, self._act, self._missing = due, act, missing
@@ -218,7 +228,7 @@ class BodyEdit:
 
 
 class ChunkEdit:
-    """Changes each chunk of any body; the fault has fired once a chunk has changed."""
+    """Changes every chunk of any body. The fault counts as fired once a chunk has changed."""
 
     def __init__(self, due: DueRequest, change: Callable[[Chunk], list[Chunk]], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing
@@ -242,12 +252,12 @@ class ChunkEdit:
 
 
 def is_abandoned(piece: Piece) -> bool:
-    """Return whether the response ends because the client stopped reading it; only recordings have such an end."""
+    """Return whether a recorded response ends because the client stopped reading it."""
     return isinstance(piece, End) and piece.abandoned
 
 
 def remove_headers(headers: Headers, *names: str) -> Headers:
-    """Return the headers without those of `names` (lower case)."""
+    """Return the headers without those named in `names`, which are in lower case."""
     return tuple((name, value) for name, value in headers if name.lower() not in names)
 
 
@@ -256,7 +266,7 @@ def _nonempty_chunk(at: float, data: bytes) -> list[Piece]:
 
 
 def make_point_effect(at: str, occurrence: int, act: PointAction, body: BodyAction | None = None) -> Effect:
-    """Return the effect that acts at a point of a stream, or at `inside_body` if `body` is given."""
+    """Return an effect that acts at the point `at` of a stream, or of a plain body if `body` is given."""
     checks.require_one_of("at", at, ALL_POINTS if body else STREAM_POINTS)
     checks.require_whole_number("occurrence", occurrence)
 

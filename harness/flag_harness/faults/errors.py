@@ -1,11 +1,11 @@
-"""The errors of faults."""
+"""The errors that faults raise."""
 
 from flag_harness.errors import HarnessError, Refusal
 
 
 class FaultError(HarnessError):
-    """A fault's name or arguments are invalid; the message names the argument and the rule."""
+    """The name or an argument of a fault is invalid. The message names the argument and the rule."""
 
 
 class FaultConditionError(Refusal):
-    """A fault's `when` function raised; the code under test must not take that for an error of the API."""
+    """The `when` function of a fault raised. The code under test must not mistake this for an API error."""

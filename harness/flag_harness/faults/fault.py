@@ -1,4 +1,4 @@
-"""A fault as a value: a named layer that acts on the requests that are due, and counts them."""
+"""A fault: a named layer that acts on the requests that meet its condition (the due ones), and counts them."""
 
 import json
 import re
@@ -21,12 +21,12 @@ P = ParamSpec("P")
 _PLAIN_TEXT = re.compile(
     r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z/*][\w.:/+*-]*(?: [\w.:/+-]+)*", re.IGNORECASE
 )
-"""Text that needs no quotes on the command line, because nothing else is written like it."""
+"""Text that needs no quotes on the command line, because it cannot be read as another type."""
 Side: TypeAlias = Literal["wire", "client"]
 
 
 class FaultCounter:
-    """Counts what one armed fault has seen and done; safe among threads and tasks."""
+    """Counts the requests that a fault has seen and changed. It is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,28 +34,28 @@ class FaultCounter:
         self.reasons: tuple[str, ...] = ()
 
     def count_request(self) -> None:
-        """Count a request."""
+        """Count a request that reached the fault."""
         with self._lock:
             self.seen += 1
 
     def count_selected(self) -> int:
-        """Count a request that `path` and `when` let through, and return its number among them."""
+        """Count a request that `path` and `when` let through, and return its number among these."""
         with self._lock:
             self.selected += 1
             return self.selected
 
     def count_due_request(self) -> None:
-        """Count a request that the fault's condition selected."""
+        """Count a request that meets all conditions of the fault."""
         with self._lock:
             self.due += 1
 
     def count_firing(self) -> None:
-        """Count a change to an answer."""
+        """Count an answer that the fault has changed."""
         with self._lock:
             self.fired += 1
 
     def add_miss_reason(self, reason: str) -> None:
-        """Remember why the answer to a request that was due could not be changed."""
+        """Remember why the answer to a due request could not be changed."""
         with self._lock:
             if reason not in self.reasons:
                 self.reasons += (reason,)
@@ -63,7 +63,7 @@ class FaultCounter:
 
 @dataclass(frozen=True, slots=True)
 class DueRequest:
-    """A request that is due, with the means to report what became of it."""
+    """A request that meets the conditions of a fault. Its methods report what became of the answer."""
 
     request: Request
     number: int
@@ -79,19 +79,21 @@ class DueRequest:
         self.count.add_miss_reason(reason)
 
     def random(self, purpose: str) -> Random:
-        """Return the random generator for this request and one purpose."""
+        """Return a random generator for this request. Different purposes get different numbers."""
         return self.condition.random(self.number, purpose)
 
 
 Effect: TypeAlias = Callable[[DueRequest], "Response | Edit | None"]
-"""What a fault does to a request that is due: answer it, edit its answer, or (`None`) let it pass."""
+"""What a fault does to a due request. The function returns an answer, an edit of the answer, or None to let the request
+pass.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault with its condition: a layer for `faulty`, `http_client` or a test's mark.
+    """A fault with its condition. It is a layer for `faulty` and `http_client`, and an argument of marks.
 
-    A fault counts for itself; `arm` returns the same fault with a new counter, for the next test.
+    A fault counts what it has done. `arm` returns a copy with a new counter, for the next test.
     """
 
     name: str
@@ -105,14 +107,17 @@ class Fault:
     count: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
 
     def __call__(self, request: Request) -> Response | Edit | None:
-        """Answer or edit the request if it is due, else return None. Raise `FaultConditionError` if `when` raises."""
+        """Return an answer or an edit if the request is due, else None.
+
+        Raise `FaultConditionError` if the `when` function raises.
+        """
         if self.side == "client":
             return None
         due = self.check(request)
         return None if due is None else self.effect(due)
 
     def check(self, request: Request) -> DueRequest | None:
-        """Count `request` and return it if it is due, else return None."""
+        """Count a request, and return it as a `DueRequest` if it meets the conditions, else None."""
         self.count.count_request()
         try:
             is_selected = self.condition.allows(self.armed_for) and self.condition.selects(request)
@@ -124,33 +129,33 @@ class Fault:
         return DueRequest(request, number, self.condition, self.count)
 
     def arm(self, combination: str | None = None) -> "Fault":
-        """Return the same fault with a new counter, for a test under this flag combination."""
+        """Return a copy with a new counter, for a test that runs under this flag combination."""
         return replace(self, armed_for=combination, count=FaultCounter())
 
     @property
     def fired(self) -> int:
-        """The number of answers that the fault has changed."""
+        """The number of answers that this fault has changed."""
         return self.count.fired
 
     @property
     def can_fire(self) -> bool:
-        """Return whether the fault can fire under the combination that it is armed for."""
+        """Whether the fault's condition allows the flag combination for which it is armed."""
         return self.armed_for is None or self.condition.allows(self.armed_for)
 
     def __str__(self) -> str:
-        """Return the fault as it is written on the command line: `overloaded:on=2`."""
+        """Return the fault as on the command line, such as `overloaded:on=2`."""
         arguments = ",".join(f"{name}={_format_value(value)}" for name, value in self.arguments)
         return f"{self.name}:{arguments}" if arguments else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault: one row of the table of faults.
+    """A kind of fault, as the table of faults shows it.
 
-    `stream_result` and `create_result` say what the unguarded SDK makes of it (anthropic 2.12, `max_retries=0`) with
-    `messages.stream(...).get_final_message()` and with `messages.create(...)`: `raises ...`, `answers as usual`,
-    `answers differently: ` and the fields of the message that silently differ, `late` if it waited longer, or
-    `does not apply`.
+    `stream_result` and `create_result` describe how the SDK reacts if the agent does nothing about the fault (anthropic
+    2.12 with `max_retries=0`), to `messages.stream(...).get_final_message()` and to `messages.create(...)`. The values
+    are: `raises ...`, `answers as usual` (with `, late` if it waited longer), `answers differently: ` followed by the
+    fields of the message that silently differ, and `does not apply`.
     """
 
     name: str
@@ -173,7 +178,10 @@ def fault_kind(
     transport_only: bool = False,
     side: Side = "wire",
 ) -> Callable[[Callable[P, Effect]], Callable[P, Fault]]:
-    """Decorate a function that returns an effect, so that it returns a checked `Fault` with the function's name."""
+    """Turn a function that returns an effect into one that returns a checked `Fault` of the same name.
+
+    This is a decorator. Its arguments describe the kind of fault.
+    """
 
     def decorate(build: Callable[P, Effect]) -> Callable[P, Fault]:
         own = tuple(name for name in build.__annotations__ if name not in {"when", "return"})
@@ -207,7 +215,10 @@ def _refuse_path_of_call(condition: FaultCondition, side: Side) -> None:
 
 
 def check_combinations(fault: Fault, flags: Collection[str]) -> None:
-    """Raise `FaultError` if the fault's combination names what is not one of `flags`: `streaming`, `model=haiku`."""
+    """Raise `FaultError` if the fault is limited to a combination with unknown flags.
+
+    `flags` are the known settings, such as `streaming` and `model=haiku`.
+    """
     for combination in sorted(fault.condition.combination or ()):
         for name in combination.split("+"):
             if name not in flags and combination != OFF:
@@ -216,7 +227,7 @@ def check_combinations(fault: Fault, flags: Collection[str]) -> None:
 
 
 def explain_unfired(faults: Iterable[Fault]) -> list[str]:
-    """Return one sentence for each fault that could fire under its combination and has not."""
+    """Return one sentence for each fault that never fired, although the flag combination allowed it."""
     return [_unfired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 
@@ -239,19 +250,19 @@ def _freeze_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object],
 
 
 def _comparable_value(value: object) -> object:
-    """Return an argument's value as it is compared and formatted; a datetime as the header text that is sent."""
+    """Return an argument in the form that is compared and printed, such as a header text for a datetime."""
     if isinstance(value, datetime):
         return http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value
 
 
 def http_date(moment: datetime) -> str:
-    """Format a moment for a header: `Wed, 21 Oct 2026 07:28:00 GMT`."""
+    """Format a time as HTTP headers have it: `Wed, 21 Oct 2026 07:28:00 GMT`."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def _format_value(value: object) -> str:
-    """Format a value as `parse_fault` reads it; quote a text that would be read as another type."""
+    """Format a value so that `parse_fault` reads it back. Text that looks like another type is quoted."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

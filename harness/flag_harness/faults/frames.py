@@ -1,4 +1,4 @@
-"""The edit that brings faults of server-sent events to the AWS event streams of Bedrock."""
+"""Applies faults that are written for server-sent events to the AWS event streams of Bedrock."""
 
 from collections.abc import Iterable
 
@@ -8,9 +8,9 @@ from flag_harness.wire.timeline import Chunk, Edit, Piece
 
 
 class FrameEdit:
-    """Applies an edit of server-sent events to an AWS event stream. Frames that it leaves alone keep their bytes.
+    """Applies an edit for server-sent events to an AWS event stream. Unchanged frames keep their bytes.
 
-    If the edit leaves half an event, half of its frame is sent.
+    If the edit sends half of an event, half of its frame is sent.
     """
 
     def __init__(self, edit: Edit) -> None:

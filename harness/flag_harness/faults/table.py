@@ -1,4 +1,4 @@
-"""Every kind of fault, by name."""
+"""The table of all kinds of faults, by name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
@@ -18,5 +18,5 @@ FAULT_KINDS: Mapping[str, FaultKind] = MappingProxyType(
 
 
 def fault_kinds() -> tuple[FaultKind, ...]:
-    """Return every kind of fault, family by family: what it does, its points, and what the SDK makes of it."""
+    """Return all kinds of faults, grouped by family."""
     return tuple(FAULT_KINDS.values())

@@ -1,4 +1,4 @@
-"""Parse faults from text: `overloaded:on=2`, `stream_error:kind=api_error,at=mid_partial_json`."""
+"""Parsing of faults from text, such as `overloaded:on=2` or `stream_error:kind=api_error,at=mid_partial_json`."""
 
 import json
 import re
@@ -14,18 +14,18 @@ from flag_harness.faults.table import FAULT_KINDS
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ARGUMENT = re.compile(rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL)
-"""One argument: a value ends at its closing quote if it is quoted (as in JSON), else where the next argument begins."""
+"""Matches one argument. A quoted value (as in JSON) ends at its closing quote, any other before the next argument."""
 _LISTS = {"on": int, "path": str, "combination": str}
 _CONDITION_TYPES = {"every": int, "until": int, "probability": float, "seed": int}
 _NUMBER = "a number"
 
 
 def parse_fault(text: str) -> Fault:
-    """Parse `name:argument=value,...`; lists are written `on=1|3`. Raise `FaultError` if the text is invalid.
+    """Parse a fault from a text of the form `name:argument=value,...`. Raise `FaultError` if it is invalid.
 
-    Text may be quoted: `message="a, b=c"`.
+    Lists are written as `on=1|3`. Values may be quoted: `message="a, b=c"`.
 
-    >>> str(parse("overloaded:on=2"))
+    >>> str(parse_fault("overloaded:on=2"))
     'overloaded:on=2'
     """
     name, _, rest = text.partition(":")
@@ -81,7 +81,7 @@ def _parse_quoted(name: str, value: str) -> object:
 
 
 def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
-    """Convert `value` to the first of `kinds` that fits; text comes last, since every value is text."""
+    """Convert a text to the first of `kinds` that fits. `str` comes last, because every text is a string."""
     for kind, read in _READERS:
         if kind in kinds:
             try:

@@ -1,4 +1,4 @@
-"""The condition of a fault: which of the requests that it sees are due."""
+"""The condition of a fault: which requests are due, so that the fault acts on them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
@@ -12,14 +12,19 @@ from flag_harness.wire.timeline import Request
 
 
 class ConditionArguments(TypedDict, total=False):
-    """The keyword arguments that every fault takes. A request is due if it meets all of them; without any, it is due.
+    """The arguments of the condition that every fault takes. Without any, every request is due.
 
-    `path`: the requests to this path, or one of these, such as `/v1/messages`; `*` stands for any characters. `when`:
-    the requests for which this function returns True. `on`: the number of the request, or several numbers, counted from
-    1 among the requests that `path` and `when` let through. `every`: each nth of those. `until`: none after the nth.
-    `probability`: this share of them, drawn from `seed` (default 0) and the request's number, so that threads and tasks
-    do not change the draw; `seed` also draws request ids and padding. `combination`: only under the flag combination
-    with this id, or one of these ids.
+    A request is due if it meets all of them:
+
+    - `path`: the request has this path, or one of these; `*` stands for any characters.
+    - `when`: this function returns True for the request.
+    - `on`: the request has this number, or one of these, counted from 1 among those that `path` and `when` let through.
+    - `every`: the number is a multiple of this.
+    - `until`: the number is not above this.
+    - `probability`: this share of the requests is due. It depends only on `seed` (default 0) and the number.
+    - `combination`: the test runs under this flag combination, or one of these.
+
+    `seed` also determines random request ids and padding.
     """
 
     path: str | Collection[str]
@@ -35,7 +40,7 @@ class ConditionArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class FaultCondition:
-    """The checked condition under which a request is due; build it with `from_arguments`."""
+    """The checked condition of a fault. Build it with `from_arguments`."""
 
     on: frozenset[int] | None = None
     every: int | None = None
@@ -48,7 +53,10 @@ class FaultCondition:
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> "FaultCondition":
-        """Build the condition from keyword arguments. Raise `FaultError` if one is invalid, or if none can be due."""
+        """Build the condition from keyword arguments.
+
+        Raise `FaultError` if an argument is invalid, or if no request can meet all of them.
+        """
         condition = cls(**{name: _CHECKS[name](value) for name, value in arguments.items()})
         if not condition._is_possible():
             both = ", ".join(f"{name}={arguments[name]}" for name in ("on", "every", "until") if name in arguments)
@@ -56,7 +64,7 @@ class FaultCondition:
         return condition
 
     def _is_possible(self) -> bool:
-        """Return whether the request of any number can be due."""
+        """Return whether any request number can meet `on`, `every` and `until` together."""
         numbers = self.on or {self.every or 1}
         return any(
             (self.every is None or number % self.every == 0) and (self.until is None or number <= self.until)
@@ -64,17 +72,20 @@ class FaultCondition:
         )
 
     def allows(self, combination: str | None) -> bool:
-        """Return whether a request can be due under this flag combination; the order of names in an id is ignored."""
+        """Return whether requests can be due under this flag combination.
+
+        Two ids that name the same flags in another order are equal.
+        """
         if self.combination is None:
             return True
         return combination is not None and _flag_names(combination) in {_flag_names(one) for one in self.combination}
 
     def selects(self, request: Request) -> bool:
-        """Return whether `path` and `when` let the request through, so that it counts."""
+        """Return whether `path` and `when` let the request through. Only such requests are numbered."""
         return (self.path is None or _has_path(request, self.path)) and (self.when is None or bool(self.when(request)))
 
     def is_due(self, number: int) -> bool:
-        """Return whether the request with this number, from 1 among the selected ones, is due."""
+        """Return whether the request with this number meets `on`, `every`, `until` and `probability`."""
         return (
             (self.on is None or number in self.on)
             and (self.every is None or number % self.every == 0)
@@ -83,12 +94,15 @@ class FaultCondition:
         )
 
     def random(self, number: int, purpose: str) -> Random:
-        """Return the random generator for one request and one purpose, seeded alike in every run."""
+        """Return a random generator for a request and a purpose.
+
+        It yields the same numbers in every run.
+        """
         return Random(f"{self.seed}:{number}:{purpose}")
 
 
 def _has_path(request: Request, paths: Collection[str]) -> bool:
-    """Return whether one of the paths is the request's; a gateway's base path before `/v1/` is ignored."""
+    """Return whether the request has one of the paths. A gateway's base path before `/v1/` is ignored."""
     path = request.path.partition("?")[0].rstrip("/")
     endpoint = path[path.rfind("/v1/") :] if "/v1/" in path else path
     return any(fnmatchcase(path, one) or fnmatchcase(endpoint, one) for one in paths)

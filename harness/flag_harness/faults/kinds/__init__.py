@@ -1,1 +1,1 @@
-"""The kinds of faults, one small file for each family."""
+"""The kinds of faults, with one module for each family."""

@@ -1,4 +1,4 @@
-"""Faults in the client: a call that the installed SDK refuses before it sends anything."""
+"""A fault in the client: the installed SDK refuses a call before it sends anything."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -27,11 +27,12 @@ def refused_keyword(*, keyword: str = "beta", **when: Unpack[ConditionArguments]
 
 
 def with_refused_keywords(client: Client, *faults: Fault) -> Client:
-    """Return a copy of an SDK client (sync or async) whose calls get a refused keyword if `refused_keyword` is due.
+    """Return a copy of an SDK client (sync or async) with the fault `refused_keyword` in its calls.
 
-    The SDK then raises its own `TypeError`. The calls are `create` and `stream` of `messages` and `beta.messages`;
-    `when` gets a request that has only a method, the name of the call. Other faults are ignored. Raise `FaultError` if
-    the installed SDK accepts the keyword in every call.
+    If the fault is due, a call gets a keyword that the SDK does not know, so the SDK raises its own `TypeError`. This
+    applies to `create` and `stream` of `messages` and `beta.messages`. The fault's `when` function gets a request whose
+    only content is a method, the name of the call. Other faults are ignored. Raise `FaultError` if the installed SDK
+    accepts the keyword in every call.
     """
     copy: Any = client.copy()  # type: ignore[attr-defined]
     for fault in faults:
@@ -42,7 +43,7 @@ def with_refused_keywords(client: Client, *faults: Fault) -> Client:
 
 @contextmanager
 def patch_refused_keywords(*faults: Fault) -> Iterator[None]:
-    """Patch every client of the process as `with_refused_keywords` patches one, while the block runs."""
+    """Apply `with_refused_keywords` to every client of the process while the `with` block runs."""
     with ExitStack() as patches:
         for fault in faults:
             if fault.side == "client":
@@ -60,7 +61,10 @@ def _patch_client(client: Any, fault: Fault) -> None:
 
 
 def _replacement_calls(holders: Iterable[Any], fault: Fault) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Yield each object with calls, a call's name, and its replacement. Raise `FaultError` if no call would refuse."""
+    """Yield each SDK object with the name of a call and the function that replaces it.
+
+    Raise `FaultError` if the SDK accepts the keyword in every call.
+    """
     keyword = str(dict(fault.arguments).get("keyword", "beta"))
     calls = [(holder, name) for holder in holders for name in _CALLS]
     refusing = [(holder, name) for holder, name in calls if keyword not in _parameter_names(getattr(holder, name))]

@@ -1,4 +1,4 @@
-"""Connections that break before the answer begins. The upstream gets no request."""
+"""Connections that break before the answer begins. The request does not reach the upstream."""
 
 from typing import Unpack
 
@@ -13,7 +13,7 @@ _RAISES = "raises anthropic.APIConnectionError"
 
 @fault_kind("connection", stream_result=_RAISES, create_result=_RAISES, transport_only=True)
 def connection_refused(**when: Unpack[ConditionArguments]) -> Effect:
-    """The connection is refused. A server cannot play this fault, only a transport can."""
+    """The connection is refused. Only a transport can simulate this, a server cannot."""
     return _make_connection_break("refused", 0.0)
 
 
@@ -39,9 +39,10 @@ def disconnected(**when: Unpack[ConditionArguments]) -> Effect:
 def read_timeout(
     *, seconds: float = 600, at: str | None = None, occurrence: int = 1, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """The client's read timeout strikes after `seconds`, before the head or at a point; only a transport can play it.
+    """The client's read timeout expires after `seconds`, before the head or at a point.
 
-    A server can only fall silent (`stall`); the client then decides when to time out. 600 is the SDK's default.
+    Only a transport can simulate this. A server can only fall silent (`stall`); then the client decides when to give
+    up. The default, 600 seconds, is that of the SDK.
     """
     late = checks.require_seconds("seconds", seconds)
     if at is None:

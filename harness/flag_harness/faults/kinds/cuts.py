@@ -1,4 +1,4 @@
-"""Answers that end before they are complete, with an error or without one."""
+"""Answers that end before they are complete, with or without an error."""
 
 from typing import Any, Unpack
 
@@ -15,7 +15,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Response
 def reset(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """The connection is reset in the middle of the answer; `torn`: after half of the next event."""
+    """The connection is reset in the middle of the answer. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "reset"))
 
 
@@ -28,7 +28,7 @@ def reset(
 def end_of_file(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """The connection closes before the body's last chunk; `torn`: after half of the next event."""
+    """The connection closes before the body's last chunk. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, lambda moment: Cut(moment, "eof"))
 
 
@@ -41,13 +41,13 @@ def end_of_file(
 def clean_end(
     *, at: str = "inside_text", occurrence: int = 1, torn: bool = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """The body ends early, as if it were complete; `torn`: after half of the next event."""
+    """The body ends early, as if it were complete. `torn`: half of the next event still arrives."""
     return _make_early_end(at, occurrence, torn, End)
 
 
 @fault_kind("cut", stream_result="raises AssertionError", create_result="raises json.JSONDecodeError")
 def empty_response(**when: Unpack[ConditionArguments]) -> Effect:
-    """The answer is a 200 without a body. The upstream gets no request."""
+    """The answer is a 200 without a body. The request does not reach the upstream."""
 
     def effect(due: DueRequest) -> Response:
         due.fire()

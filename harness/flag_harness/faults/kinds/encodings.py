@@ -1,4 +1,4 @@
-"""The right events in unusual bytes: line ends, a byte order mark, invalid or split UTF-8, a wrong content type."""
+"""Correct events in unusual bytes: line ends, a byte order mark, invalid or split UTF-8, a wrong content type."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @fault_kind("encoding", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE)
 def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Effect:
-    """The stream's lines end in CRLF (`crlf`) or CR (`cr`), which the specification allows and the API never sends."""
+    """The lines of the stream end with CRLF (`crlf`) or CR (`cr`). The specification allows both."""
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
     return lambda due: AnswerEdit(
         due, stream=EventEdit(due, lambda event: _LINE_END.sub(lambda _: end, event), "line"), only_sse=True
@@ -54,7 +54,7 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> Effect:
 
 @fault_kind("encoding", stream_result="raises UnicodeDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """The last string in the event after a point contains a byte that is not UTF-8."""
+    """The last string in the event after a point contains a byte that is not valid UTF-8."""
 
     def act(point: PointContext) -> StreamChange | None:
         before, quote, after = point.event.rpartition(b'"')
@@ -65,7 +65,7 @@ def invalid_utf8(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack
 
 @fault_kind("encoding", stream_result=_AS_USUAL, create_result=_AS_USUAL)
 def split_utf8(**when: Unpack[ConditionArguments]) -> Effect:
-    """Every character of more than one byte arrives in two chunks."""
+    """Every character that has more than one byte is split over two chunks."""
 
     def split(chunk: Chunk) -> list[Chunk]:
         return [replace(chunk, data=data) for data in _FIRST_BYTE_OF_MANY.split(chunk.data)]

@@ -1,4 +1,4 @@
-"""Wrong events: malformed, duplicated, out of order, lost, or of an unknown kind."""
+"""Faulty events: malformed, duplicated, reordered, lost, or of an unknown type."""
 
 import json
 import re
@@ -32,7 +32,7 @@ _IN_A_BLOCK = tuple(name for name in POINTS if name.startswith(("inside_", "afte
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=ALL_POINTS)
 def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """The event after a point contains only half of its JSON; with `at=inside_body`, the body does."""
+    """The event after a point has only half of its JSON; with `at=inside_body`, the body does."""
 
     def halve_data(event: bytes) -> bytes:
         return _DATA.sub(lambda found: b"data: " + found[1][: len(found[1]) // 2], event)
@@ -45,7 +45,7 @@ def malformed_json(*, at: str = "inside_text", occurrence: int = 1, **when: Unpa
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """The blank line after the next event is missing, so that it runs into the event after it."""
+    """The blank line after the next event is missing, so that the two events after a point become one."""
     return make_point_effect(
         at, occurrence, _make_event_replacer(lambda event: event[: -2 if event.endswith(b"\r\n") else -1])
     )
@@ -71,13 +71,13 @@ def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 
 @fault_kind("bytes", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """An event of an unknown kind arrives at a point."""
+    """An event of an unknown type arrives at a point."""
     return make_point_effect(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
 @fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE)
 def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
-    """A whole content block of an unknown type follows the last one."""
+    """A content block of an unknown type follows the last block."""
 
     def act(point: PointContext) -> StreamChange:
         start = {
@@ -95,7 +95,7 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
 
 @fault_kind("bytes", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE, points=_IN_A_BLOCK)
 def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
-    """A delta of an unknown type arrives in an open block."""
+    """A delta of an unknown type arrives inside an open content block."""
     checks.require_one_of("at", at, _IN_A_BLOCK)
 
     def delta(gap: StreamGap) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpac
 
 @fault_kind("bytes", stream_result="raises AttributeError", create_result="answers differently: usage")
 def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArguments]) -> Effect:
-    """The answer has no usage in `message_start`, in `message_delta`, or anywhere (plain bodies included)."""
+    """The usage is missing from `message_start`, from `message_delta`, or everywhere (plain bodies too)."""
     checks.require_one_of("where", where, ("message_start", "message_delta", "everywhere"))
 
     def event(raw: bytes) -> bytes:
@@ -136,7 +136,7 @@ def _encode_json_event(data: dict[str, Any]) -> bytes:
 
 
 def _remove_usage(data: bytes, where: str) -> bytes:
-    """Return the JSON without its usage, or unchanged if it has none or is not a JSON object."""
+    """Return JSON without its `usage`. It is unchanged if it has none or is not a JSON object."""
     found = decode_json_object(data)
     if not found or where not in ("everywhere", found.get("type")):
         return data

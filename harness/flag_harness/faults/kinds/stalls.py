@@ -1,4 +1,4 @@
-"""Answers that arrive late: all of it, from a point on, or a few bytes at a time. Nothing sleeps: times are data."""
+"""Answers that arrive late: completely, from a point on, or a few bytes at a time. Only times change; nothing sleeps."""
 
 from dataclasses import replace
 from typing import Unpack
@@ -11,12 +11,12 @@ from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Piece
 
 PING = encode_event("ping", '{"type": "ping"}')
-"""A ping as the API writes it: the only event whose JSON has a space after the colon, and never padded."""
+"""A ping as the API writes it. No other event has a space after the colon in its JSON, and a ping is never padded."""
 
 
 @fault_kind("stall", stream_result="answers as usual, late", create_result="answers as usual, late")
 def slow_start(*, seconds: float = 60, **when: Unpack[ConditionArguments]) -> Effect:
-    """Nothing arrives for `seconds`, then the whole answer does."""
+    """Nothing arrives for `seconds`, then the whole answer arrives."""
     late = checks.require_seconds("seconds", seconds)
 
     def effect(due: DueRequest) -> Edit:
@@ -52,7 +52,7 @@ def ping_only(
     then: str = "end",
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """From a point on only pings arrive, `count` of them, one every `interval` seconds.
+    """From a point on, only pings arrive: `count` pings, `interval` seconds apart.
 
     `then` says what follows: the stream ends cleanly (`end`), is cut (`reset`), or goes on (`resume`).
     """

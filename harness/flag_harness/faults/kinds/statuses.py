@@ -1,7 +1,7 @@
-"""Error statuses: the API, or a proxy in front of it, refuses the request. The upstream gets no request.
+"""Error statuses: the API, or a proxy in front of it, refuses the request, which does not reach the upstream.
 
-Bodies and headers come from recorded errors as far as there are any; 403, 413, 429, 500 and 529 are as users quote
-them, the pages of 502 and 504 as Cloudflare writes them, and 503 as Envoy writes it.
+Bodies and headers are those of recorded errors if there are any. 403, 413, 429, 500 and 529 are as users quote them,
+the pages of 502 and 504 as Cloudflare writes them, and 503 as Envoy writes it.
 """
 
 import json
@@ -17,7 +17,7 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response, header_value
 
 RetryAfter: TypeAlias = int | float | str | datetime | None
-"""Seconds, the text of the header, or a datetime (sent as an HTTP date); `None` sends no header."""
+"""The value of `retry-after`: seconds, any text, or a datetime (sent as an HTTP date). None sends no header."""
 
 _AnswerFunction: TypeAlias = Callable[[DueRequest], Response]
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -46,7 +46,7 @@ def bad_request(
     should_retry: bool | None = False,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """400 `invalid_request_error` with any message."""
+    """400 `invalid_request_error` with a message of your choice."""
     return _make_api_error(
         400, "invalid_request_error", checks.require_text("message", message), _retry_headers(None, None, should_retry)
     )
@@ -56,7 +56,7 @@ def bad_request(
 def beta_rejected(
     *, beta: str = "computer-use-2025-11-24", should_retry: bool | None = False, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """400 for an unknown `anthropic-beta` value; requests without it pass."""
+    """400 for an unknown value of the `anthropic-beta` header. Requests without this value pass."""
     message = (
         f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."
@@ -81,7 +81,7 @@ def parameter_rejected(
     should_retry: bool | None = False,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """400 for a top-level parameter of the body; requests without it pass."""
+    """400 for a top-level parameter of the body. Requests without this parameter pass."""
     name = checks.require_text("parameter", parameter)
     text = f"{name}: Extra inputs are not permitted" if message is None else message
     retry = _retry_headers(None, None, should_retry)
@@ -123,7 +123,7 @@ def not_found(*, should_retry: bool | None = False, **when: Unpack[ConditionArgu
 
 @fault_kind(**_error_settings("ContentTooLargeError"))
 def too_large(*, should_retry: bool | None = None, **when: Unpack[ConditionArguments]) -> Effect:
-    """413 from the edge server: the body has neither the usual error envelope nor a request id."""
+    """413 from an edge server: the body has neither the usual error format nor a request id."""
     headers = _retry_headers(None, None, should_retry)
     body = _encode_json({"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}})
     return _make_fixed_answer(413, (("content-type", "application/json"), *_EDGE, *headers), body)
@@ -138,7 +138,7 @@ def rate_limited(
     message: str = _RATE_LIMIT,
     **when: Unpack[ConditionArguments],
 ) -> Effect:
-    """429 `rate_limit_error`, with or without `retry-after`: seconds, a date, or any text."""
+    """429 `rate_limit_error`. The header `retry-after` has seconds, a date or any text, or is left out."""
     headers = _retry_headers(retry_after, retry_after_ms, should_retry)
     return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
 
@@ -147,7 +147,7 @@ def rate_limited(
 def server_error(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """500 `api_error`."""
+    """500 `api_error`, an internal server error."""
     return _make_api_error(500, "api_error", "Internal server error", _retry_headers(retry_after, None, should_retry))
 
 
@@ -181,17 +181,17 @@ def gateway_timeout(
 def overloaded(
     *, retry_after: RetryAfter = None, should_retry: bool | None = None, **when: Unpack[ConditionArguments]
 ) -> Effect:
-    """529 `overloaded_error`."""
+    """529 `overloaded_error`: the API has too many requests."""
     return _make_api_error(529, "overloaded_error", "Overloaded", _retry_headers(retry_after, None, should_retry))
 
 
 def request_id(random: Random) -> str:
-    """Return a random request id of the API's form: `req_01` and 22 letters and digits."""
+    """Return a random request id in the format of the API: `req_01` and 22 letters and digits."""
     return "req_01" + "".join(random.choices(_ID_LETTERS, k=_ID_LENGTH))
 
 
 def _make_api_error(status: int, error_type: str, message: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers with an error of the API, its request id in header and body."""
+    """Return a function that answers with an error of the API. Header and body have the same request id."""
 
     def answer_due_request(due: DueRequest) -> Response:
         name = request_id(due.random("request id"))

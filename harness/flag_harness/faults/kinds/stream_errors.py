@@ -1,4 +1,4 @@
-"""`event: error` in a stream that began with a 200: the API gives up halfway."""
+"""An `error` event in a stream that began with status 200: the API gives up halfway."""
 
 import json
 from typing import Unpack
@@ -12,7 +12,7 @@ from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End
 
 _MOST_PADDING = 15
-"""The API writes 0 to 15 spaces, each equally often, before the last brace of every event but a ping."""
+"""The API writes 0 to 15 spaces, each number equally often, before the last brace of every event except a ping."""
 MESSAGES = {
     "overloaded_error": "Overloaded",
     "rate_limit_error": "This request would exceed your organization's rate limit of 50,000 input tokens per minute.",
@@ -45,8 +45,8 @@ def stream_error(
 ) -> Effect:
     """An `error` event arrives at a point, and the stream ends without `message_stop`.
 
-    `padding` is the number of spaces before the last brace, 0 to 15 (default: drawn from the seed); `with_request_id`
-    adds the request id that some of these events carry.
+    `padding` is the number of spaces before the last brace of the event, 0 to 15; by default it is random. With
+    `with_request_id`, the event has a request id, as some of these events do.
     """
     checks.require_one_of("kind", kind, MESSAGES)
     checks.require_optional("with_request_id", with_request_id, bool, "true or false")
