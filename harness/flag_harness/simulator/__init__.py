@@ -1,8 +1,8 @@
-"""A simulated Messages API, without a key or network: it validates, answers, streams and counts like the real one.
+"""A simulated Messages API that needs no key or network. It validates, answers, streams and counts like the real one.
 
-This package exports what users may import. The rest is private: `rules/` (what is refused; its docstring says how to
-add a rule), `scenario/` (what is answered), `answer/` (how an answer becomes bytes), `count/` (tokens, prompt cache,
-rate limits).
+This package exports what users may import. The rest is private: `rules/` (what the API refuses; its docstring says how
+to add a rule), `scenario/` (what the API answers), `answer/` (how an answer becomes bytes), `count/` (tokens, prompt
+cache, rate limits).
 """
 
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix

@@ -1,4 +1,4 @@
-"""The models of the simulated API: those of `flag_harness.models`, and retired ones that occur in recordings."""
+"""The models that the simulated API serves: those of `flag_harness.models`, and retired ones found in recordings."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -25,19 +25,19 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
     "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _THINKING, 1_024),
     _OPUS_4_1: (("claude-opus-4-1",), 32_000, _THINKING, 1_024),
 }
-"""Aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0: the model does not cache).
-
-Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types."""
+"""For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0 if it
+does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
+"""
 
 NEVER_CACHED = 1 << 62
 _NEWEST = (99, 0)
-"""The version of a model without a number in its name."""
+"""The version that a model without a number in its name counts as."""
 
 
 def find_served_model(model_id: str) -> Model | None:
     """Return the model with this id or alias, or None if the API would answer with a 404.
 
-    If the dated aliases of a model are known, only its id and those aliases find it.
+    A model is not found under other dates than those of its known aliases.
     """
     found = shipped_models().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
@@ -46,28 +46,40 @@ def find_served_model(model_id: str) -> Model | None:
 
 
 def full_id(model: Model) -> str:
-    """Return the id that answers name: `claude-haiku-4-5-20251001` for any alias of Haiku 4.5."""
+    """Return the id that answers state, with a date if there is one.
+
+    For any alias of Haiku 4.5, this is `claude-haiku-4-5-20251001`.
+    """
     return next((name for name in (model.id, *model.aliases) if name[-8:].isdigit()), model.id)
 
 
 def generation(model: Model) -> tuple[int, int]:
-    """Return a model's version: `(4, 5)` for `claude-haiku-4-5`, `(3, 7)` for `claude-3-7-sonnet-20250219`."""
+    """Return the version of a model as two numbers.
+
+    It is `(4, 5)` for `claude-haiku-4-5`, and `(3, 7)` for `claude-3-7-sonnet-20250219`.
+    """
     numbers = [int(part) for part in model.id.replace(".", "-").split("-") if part.isdecimal() and len(part) < 8]
     return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST
 
 
 def listed_models() -> tuple[Model, ...]:
-    """Return the models of `GET /v1/models`, in order."""
+    """Return the models that `GET /v1/models` lists, in order."""
     return tuple(shipped_models().models.values())
 
 
 def is_overflow_refused(model: Model) -> bool:
-    """Return whether the prompt and max_tokens must fit the window together: Claude 3.7 to Opus 4.1 (documented)."""
+    """Return whether the model refuses prompts that exceed its context window together with `max_tokens`.
+
+    Claude 3.7 to Opus 4.1 do (documented).
+    """
     return model.id in _RETIRED_FIGURES and "enabled" in model.thinking
 
 
 def has_exclusive_sampling(model: Model) -> bool:
-    """Return whether temperature and top_p exclude each other: Opus 4.1 to Claude 4.6 (quoted by users, 2025-10)."""
+    """Return whether the model refuses `temperature` together with `top_p`.
+
+    Opus 4.1 to Claude 4.6 do (quoted by users, 2025-10).
+    """
     return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1)
 
 

@@ -1,4 +1,4 @@
-"""Decides whether a request is legal."""
+"""Checks whether the API would accept a request."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,10 @@ from flag_harness.wire.timeline import Request
 
 @dataclass(frozen=True, slots=True)
 class ModelListRequest:
-    """A legal request for one model, or for a page of models if `model` is empty.
+    """A valid request for one model, or for a page of the list of models if `model` is empty.
 
-    A page has at most `limit` models: those after the model `after`, or the last ones before the model `before`.
+    A page has at most `limit` models: the first ones after the model `after`, or the last ones before the model
+    `before`.
     """
 
     model: str = ""
@@ -35,9 +36,10 @@ class ModelListRequest:
 def check_request(
     request: Request, signatures: Signatures, scenario: Scenario
 ) -> ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest:
-    """Return the parsed request if it is legal, else the API's error. Rules are checked in the API's order.
+    """Return the parsed request if all rules accept it, else the error that the API would send.
 
-    A request about batches or files is returned unparsed: its endpoint checks the rest.
+    The rules are checked in the order of the API. A request about batches or files is returned unparsed, because its
+    endpoint checks the rest.
     """
     incoming = IncomingRequest(request, scenario)
     refused = find_refusal(incoming, HTTP_RULES)

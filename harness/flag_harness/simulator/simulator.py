@@ -49,19 +49,20 @@ from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
 MAX_REMEMBERED = 65_536
-"""The number of different requests whose repetitions are counted; the least recent one is forgotten first."""
+"""How many different requests are remembered with the number of their repetitions. The oldest is forgotten first."""
 _WARMUP_TURN = ScenarioTurn(stop_reason="max_tokens", output_tokens=0)
-"""Answers `max_tokens: 0`, a request that only fills the cache (documented)."""
+"""The answer to `max_tokens: 0`, a request that only fills the cache (documented)."""
 
 Hook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
-"""Receives a legal body and returns the turn to answer with, or None to use the scenario's turns.
+"""A function that receives a valid request body. It returns the turn to answer with, or None to use the scenario.
 
-An invalid turn raises `ScenarioError`."""
+If the turn is invalid, `ScenarioError` is raised.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class UnmatchedRequest:
-    """A legal request that no turn of the scenario matches, and the error message that answered it."""
+    """A valid request that no turn of the scenario matches, and the error message that it got."""
 
     request: Request
     message: str
@@ -71,7 +72,7 @@ class Simulator:
     """Answers requests as the Messages API does. It is thread-safe.
 
     `unmatched` lists the requests that no turn of the scenario matched. `broken_prefixes` lists cached prefixes that
-    were not read because something before them changed; each is logged too.
+    could not be read because a block before their end changed; each is also logged as a warning.
     """
 
     def __init__(self, scenario: Scenario | None, clock: Clock, seed: object, hook: Hook | None = None) -> None:
@@ -93,7 +94,7 @@ class Simulator:
             self.signatures.trust(block.raw or {})
 
     def __call__(self, request: Request) -> Response:
-        """Return the answer. Two simulators with the same seed answer the same requests with the same bytes."""
+        """Answer a request. Simulators with the same seed give the same requests the same bytes."""
         with self._lock:
             platform = find_platform(request)
             return self._respond(request) if platform is None else self._respond_on_platform(platform)
@@ -134,9 +135,9 @@ class Simulator:
         return responses.body_response(*found, self._response_headers(incoming.request, request_id))
 
     def warm(self, request: Request) -> int:
-        """Put the marked prefixes of a request into the cache and return the number of cached tokens.
+        """Write the marked prefixes of a request to the cache, and return the number of cached tokens.
 
-        Raises `ScenarioError` if the request is refused.
+        Raise `ScenarioError` if the request is refused.
         """
         with self._lock:
             checked = check_request(request, self.signatures, self._settings)
@@ -147,7 +148,10 @@ class Simulator:
             return usage.read + usage.written
 
     def _random_for(self, request: Request) -> SeededRandom:
-        """Return randomness that depends only on the request and on how often it was sent before."""
+        """Return a random generator for a request.
+
+        It depends only on the request and on how often the same request was sent before.
+        """
         key = fingerprint(
             request.method, request.path, canonical_body(request.body), header_value(request.headers, "anthropic-beta")
         )
@@ -200,7 +204,7 @@ class Simulator:
         )
 
     def _response_headers(self, request: Request, request_id: str, limits: Headers = ()) -> ResponseHeaders:
-        """Return the headers, with their own randomness, so that they do not change the answer."""
+        """Return the headers of a response. Their random values come from a generator of their own."""
         date = self._rate_limiter.date(self._clock.now())
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
@@ -261,7 +265,7 @@ class Simulator:
 
 
 def _continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the blocks of the final assistant message, which the answer continues."""
+    """Return the blocks of the final message if it is from the assistant, so that the answer continues it."""
     last = body["messages"][-1]
     return message_blocks(last) if last["role"] == "assistant" else ()
 
@@ -271,7 +275,7 @@ def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:
 
 
 def _cache_owner(request: ParsedRequest) -> str:
-    """Return the key that separates this client's cache from others."""
+    """Return the API key of a request. Clients with different keys do not share a cache."""
     return api_key(request.headers)
 
 
@@ -284,9 +288,9 @@ def simulate(
 ) -> Simulator:
     """Return a simulated Messages API as an upstream.
 
-    `scenario` is a `Scenario` or the path of its file; without one, the simulator repeats what the user says. `clock`
-    decides when cached prefixes expire (default: a virtual clock). Ids, padding and signatures depend only on `seed`
-    and the requests. Raises `ScenarioError` if the file cannot be read.
+    `scenario` is a `Scenario` or the path of its file. Without a scenario, the answers repeat what the user says.
+    `clock` decides when cached prefixes expire; by default it is a virtual clock. Ids, padding and signatures depend
+    only on `seed` and the requests. Raise `ScenarioError` if the file cannot be read.
     """
     if isinstance(scenario, (str, Path)):
         scenario = load_scenario(scenario)

@@ -1,4 +1,4 @@
-"""Answers that arrive late: completely, from a point on, or a few bytes at a time. Only times change; nothing sleeps."""
+"""Answers that arrive late: as a whole, from a point on, or a few bytes at a time. No code sleeps here."""
 
 from dataclasses import replace
 from typing import Unpack

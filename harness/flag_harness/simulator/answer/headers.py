@@ -1,4 +1,4 @@
-"""Response headers: those on nearly every recorded answer of 2026, in the recorded order."""
+"""Response headers: those that nearly every recorded answer of 2026 has, in the recorded order."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaders:
-    """The values of one answer's headers. `limits` holds the rate-limit headers, if the answer has them."""
+    """The header values of one answer. `limits` holds the rate-limit headers, if it has them."""
 
     request_id: str
     organization: str
@@ -23,7 +23,10 @@ class ResponseHeaders:
     limits: Headers = ()
 
     def headers(self, kind: Headers, milliseconds: int, *, organization: bool = True) -> Headers:
-        """Return all headers. `kind` holds those of this kind of answer, content type first."""
+        """Return all headers in order.
+
+        `kind` holds the headers that depend on the kind of answer, the content type first.
+        """
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
             *kind,
@@ -45,7 +48,7 @@ class ResponseHeaders:
 def make_response_headers(
     random: SeededRandom, organization: str, date: datetime, request_id: str, limits: Headers = ()
 ) -> ResponseHeaders:
-    """Return headers with random values."""
+    """Return the header values of one answer; some of them are random."""
     digits = [f"{random.integer_below(16):x}" for _ in range(64)]
     ray = "9" + "".join(digits[:15]) + "-" + _COLOS[random.integer_below(len(_COLOS))]
     trace = f"00-{''.join(digits[16:48])}-{''.join(digits[48:64])}-01"

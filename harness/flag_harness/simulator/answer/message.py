@@ -15,14 +15,15 @@ from flag_harness.simulator.count.tokens import answer_tokens, text_tokens
 from flag_harness.simulator.scenario.scenario import Block, Call, Timing
 
 _SERVER_TOOLS = ("web_search", "web_fetch")
-"""The tools that `usage.server_tool_use` counts."""
+"""The server tools whose uses are counted in `usage.server_tool_use`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerBlock:
-    """One content block as a non-streamed answer has it.
+    """One content block, as in an answer without a stream.
 
-    `partial_json` is the text of an input that is cut off. `thought` is the thinking text, even if the block omits it.
+    `partial_json` is the text of a tool input that is cut off. `thought` is the thinking text, even if the block that
+    is sent does not contain it.
     """
 
     block: Mapping[str, Any]
@@ -32,7 +33,7 @@ class AnswerBlock:
 
 @dataclass(frozen=True, slots=True)
 class AnswerMessage:
-    """One assistant message. `thinking_tokens` is None if the API would not state them."""
+    """One assistant message. `thinking_tokens` is None if the API would not report them."""
 
     id: str
     model: str
@@ -46,17 +47,17 @@ class AnswerMessage:
     profile: str = LATEST
 
     def start_message(self) -> dict[str, Any]:
-        """Return the message as `message_start` has it, with keys in the order of 2026."""
+        """Return the message in the event `message_start`. Its keys have the order of 2026."""
         return self._message([], None, None, self._usage(min(1, self.output_tokens), {}))
 
     def full_message(self) -> dict[str, Any]:
-        """Return the message as a non-streamed answer has it."""
+        """Return the complete message, as in an answer without a stream."""
         blocks = [written.block for written in self.blocks]
         usage = self._usage(self.output_tokens, self._details(self.thinking_tokens))
         return self._message(blocks, self.stop_reason, self.stop_sequence, usage)
 
     def delta_usage(self) -> dict[str, Any]:
-        """Return the usage of `message_delta`."""
+        """Return the `usage` of the event `message_delta`."""
         counts = {
             "input_tokens": self.input.uncached,
             "cache_creation_input_tokens": self.input.written,
@@ -66,7 +67,7 @@ class AnswerMessage:
         return delta_usage_in_profile({**counts, **self._details(self.thinking_tokens)}, self.profile)
 
     def stop_delta(self) -> dict[str, Any]:
-        """Return the `delta` of the event `message_delta`: the stop reason and the stop sequence."""
+        """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
         return keys_in_profile(delta, self.profile)
 
@@ -101,7 +102,7 @@ class AnswerMessage:
         return keys_in_profile(usage, self.profile)
 
     def _details(self, thinking: int | None) -> dict[str, Any]:
-        """Return the counts that only finished answers have: thinking tokens and uses of server tools."""
+        """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
         names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
         used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS}
         details = {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
@@ -109,9 +110,10 @@ class AnswerMessage:
 
 
 def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
-    """Return whether thinking is sent without its text: as `display` says, else if the model only thinks adaptively.
+    """Return whether thinking blocks are sent without their text.
 
-    All recorded thinking of such models (Opus 4.7 and 4.8, Sonnet 5; 2026) has no text.
+    The request says so with `display`. Without that, it depends on the model: all recorded thinking of models that only
+    think adaptively (Opus 4.7 and 4.8, Sonnet 5; 2026) has no text.
     """
     display = (body.get("thinking") or {}).get("display")
     return model.is_adaptive_only if display is None else display == "omitted"
@@ -121,8 +123,10 @@ def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
 class BlockBuilder:
     """Builds the blocks of an answer as the API would send them.
 
-    `omitted` leaves out the thinking text. `prior` is the position after the assistant message that the answer
-    continues. `must_think` says that the API expects thinking first, if the answer is sent back with tool results.
+    Attributes:
+        omitted: True if thinking blocks are sent without their text.
+        must_think: True if the API refuses tool results for this answer later unless it begins with thinking.
+        prior: if the answer continues an assistant message, the position (see `position_of`) after that message.
     """
 
     random: SeededRandom
@@ -133,7 +137,7 @@ class BlockBuilder:
     prior: str = ""
 
     def build(self, blocks: Sequence[Block]) -> tuple[AnswerBlock, ...]:
-        """Return the built blocks."""
+        """Build the blocks of an answer from the blocks of a turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
             position = position_of([written.block for written in built])
@@ -177,12 +181,12 @@ def _is_thinking_block(block: Block) -> bool:
 
 
 def estimate_output_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
-    """Return the estimated output tokens of an answer, thinking included."""
+    """Return the estimated number of output tokens of an answer, including its thinking."""
     cut = sum(len(written.partial_json or "") // 3 for written in blocks)
     shown = answer_tokens(written.block for written in blocks if written.thought is None)
     return shown + cut + estimate_thinking_tokens(blocks)
 
 
 def estimate_thinking_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
-    """Return the estimated tokens of an answer's thinking."""
+    """Return the estimated number of thinking tokens of an answer."""
     return sum(text_tokens(written.thought) for written in blocks if written.thought is not None)

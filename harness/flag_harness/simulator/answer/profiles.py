@@ -1,10 +1,10 @@
-"""When keys first appeared in the API's answers, so that the simulator can answer as in an earlier month."""
+"""The dates when keys first appeared in answers, so that the simulator can answer as in an earlier month."""
 
 from collections.abc import Mapping
 from typing import Any
 
 LATEST = "2026-08"
-"""The month of the newest recordings that the simulator was compared with."""
+"""The month of the newest recordings with which the simulator was compared."""
 
 FIRST_SEEN: Mapping[str, str] = {
     "cache_creation_input_tokens": "2025-01",
@@ -17,18 +17,21 @@ FIRST_SEEN: Mapping[str, str] = {
     "stop_details": "2026-04",
     "output_tokens_details": "2026-05",
 }
-"""The first month or day at which a key was recorded; keys that are not listed existed in 2024."""
+"""The month or day on which a key was first recorded. Keys that are not listed existed in 2024 already."""
 _CUMULATIVE_INPUT = "2025-08"
 _MODEL_FIRST = "2025-10"
 
 
 def keys_in_profile(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return the object without the keys that are newer than `profile`, a month or a day (`2025-11`)."""
+    """Return the object without keys that are newer than `profile`, a month or day such as `2025-11`."""
     return {key: item for key, item in value.items() if FIRST_SEEN.get(key, "") <= profile}
 
 
 def message_in_profile(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return a message as of that month; before October 2025 it started with its id, and `model` followed `role`."""
+    """Return a message in the form that it had in the month `profile`.
+
+    Before October 2025 a message began with its id, and `model` came after `role`.
+    """
     kept = keys_in_profile(message, profile)
     if profile >= _MODEL_FIRST:
         return kept
@@ -37,6 +40,9 @@ def message_in_profile(message: Mapping[str, Any], profile: str) -> dict[str, An
 
 
 def delta_usage_in_profile(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return the usage of `message_delta` as of that month; before August 2025 it only had the output tokens."""
+    """Return the usage of a `message_delta` in the form that it had in the month `profile`.
+
+    Before August 2025 it had only the output tokens.
+    """
     kept = keys_in_profile(usage, profile)
     return kept if profile >= _CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}

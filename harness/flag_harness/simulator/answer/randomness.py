@@ -1,4 +1,4 @@
-"""Random-looking numbers and ids that are the same at every recording: they depend on the seed and the request."""
+"""Random-looking numbers and ids that depend only on the seed and the request, so every recording has the same ones."""
 
 import hashlib
 import random
@@ -15,7 +15,7 @@ _ID_CHARACTERS = 24
 
 
 class SeededRandom:
-    """A sequence of numbers that depends only on its `seeds`, on every platform and Python version.
+    """A sequence of random numbers that depends only on `seeds`, not on the platform or Python version.
 
     >>> SeededRandom("seed", 1).identifier("msg_") == SeededRandom("seed", 1).identifier("msg_")
     True
@@ -26,27 +26,30 @@ class SeededRandom:
         self._random = random.Random(int.from_bytes(digest))
 
     def integer_below(self, end: int) -> int:
-        """Return an integer from 0 to `end` - 1. Only `random()` gives the same numbers in every Python version."""
+        """Return an integer from 0 to `end` - 1.
+
+        It uses `Random.random()`, the only method that gives the same numbers in every Python version.
+        """
         return int(self._random.random() * end)
 
     def identifier(self, prefix: str) -> str:
-        """Return an id in the API's format: the prefix, `01` and 22 characters of `[0-9A-Za-z]`."""
+        """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
         return prefix + "01" + "".join(_ALPHABET[self.integer_below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))
 
     def uuid(self) -> str:
-        """Return a version 4 UUID."""
+        """Return a UUID of version 4."""
         digits = "".join(string.hexdigits[self.integer_below(16)] for _ in range(30))
         return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-{digits[18:]}"
 
 
 def canonical_body(body: bytes) -> bytes:
-    """Return a body as JSON with sorted keys, or unchanged if it is not JSON."""
+    """Return a JSON body with sorted keys. A body that is not JSON is returned unchanged."""
     value = decode_json(body)
     return body if value is None else msgspec.json.encode(value, order="sorted")
 
 
 def fingerprint(*parts: bytes | str) -> str:
-    """Return a hash of the parts in their order."""
+    """Return one hash of several texts or bytes. Their order matters."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -56,5 +59,5 @@ def fingerprint(*parts: bytes | str) -> str:
 
 
 def canonical_json(value: Mapping[str, Any] | list[Any]) -> str:
-    """Return JSON with sorted keys, so that equal values give equal text."""
+    """Return a JSON text with sorted keys, so that equal values have equal texts."""
     return msgspec.json.encode(value, order="sorted").decode()

@@ -1,4 +1,4 @@
-"""Answers as timelines: status, headers and chunks, each with its time."""
+"""Answers as timed responses: status, headers and chunks, each with its time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +15,17 @@ from flag_harness.simulator.rules import RefusedRequest
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
 
 OTHER_RESPONSE_SECONDS = 0.1
-"""The time of an error, a count or a model list. Our own setting, shorter than any answer; recordings do not say."""
+"""The seconds until an error, a token count or a list of models arrives. Recordings do not show this time, so it is our
+choice, shorter than any message takes.
+"""
 _UNAUTHORIZED, _TOO_LARGE = 401, 413
 
 
 def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseHeaders) -> Response:
-    """Return a stream: the first event after `first_token` seconds, then one event every `per_event` seconds."""
+    """Return a stream of events.
+
+    The first event comes after `first_token` seconds, the others `per_event` seconds apart.
+    """
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))
     kind = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
@@ -28,20 +33,20 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, sent: ResponseH
 
 
 def message_response(answer: AnswerMessage, sent: ResponseHeaders, events_count: int) -> Response:
-    """Return a non-streamed answer, sent at the time at which a stream of it would end."""
+    """Return an answer without a stream, at the time when a stream with so many events would end."""
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
     return json_response(answer.full_message(), at, sent)
 
 
 def body_response(kind: str, body: bytes, sent: ResponseHeaders) -> Response:
-    """Return a 200 with a body of this content type, as fast as an error."""
+    """Return a 200 with a body of the content type `kind`, as quickly as an error."""
     at = OTHER_RESPONSE_SECONDS
     head = Head(at, 200, sent.headers((("content-type", kind),), _milliseconds(at)))
     return head, Chunk(at, body), End(at)
 
 
 def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -> RefusedRequest:
-    """Return the error for a request above a limit, in the words that users quote."""
+    """Return the error for a request above a rate limit, in the words that users quote."""
     message = (
         f"This request would exceed your organization's rate limit of {exceeded.limit:,} {exceeded.budget} per minute "
         f"(org: {organization}, model: {model}). For details, refer to: https://docs.claude.com/en/api/rate-limits. "
@@ -53,7 +58,7 @@ def rate_limit_refusal(exceeded: ExceededLimit, organization: str, model: str) -
 
 
 def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) -> Response:
-    """Return a 200 with a JSON body."""
+    """Return a 200 with a JSON body at the time `at`."""
     start_message = Head(at, 200, sent.headers((("content-type", "application/json"),), _milliseconds(at)))
     return start_message, Chunk(at, msgspec.json.encode(value)), End(at)
 
@@ -61,9 +66,10 @@ def json_response(value: Mapping[str, Any], at: float, sent: ResponseHeaders) ->
 def error_response(
     refusal: RefusedRequest, sent: ResponseHeaders, headers: Headers = (), profile: str = LATEST
 ) -> Response:
-    """Return an error in the API's format. A 413 comes from the edge and has no request id.
+    """Return an error response in the API's format.
 
-    `headers` are added and replace headers with the same name.
+    `headers` are added to the usual ones, and replace headers of the same name. A 413 comes from an edge server and has
+    no request id.
     """
     at, status = OTHER_RESPONSE_SECONDS, refusal.status
     details = {} if refusal.details is None else {"details": refusal.details}
@@ -78,7 +84,10 @@ def error_response(
 
 
 def _should_retry(status: int) -> str:
-    """Return the `x-should-retry` value: recorded as `false` on every 400, 401 and 404, quoted as `true` on 429."""
+    """Return the value of the header `x-should-retry` for an error status.
+
+    It was recorded as `false` with every 400, 401 and 404; users quote `true` with 429.
+    """
     return "true" if status in (408, 409, 429) or status >= 500 else "false"
 
 

@@ -1,7 +1,8 @@
-"""Signatures of thinking blocks, which any simulator with the same seed can verify without a list.
+"""Signatures of thinking blocks. Any simulator with the same seed can verify them, without a list of issued signatures.
 
-A signature also seals the position of its block: a letter for each block before it, as in `TC` for the second thinking
-after one thinking block and one call. What cannot be sealed (raw blocks, paused answers) is remembered.
+A signature also contains the position of its block in the answer: a letter for each block before it. For example, `TC`
+is the position of a block that comes after one thinking block and one tool call. Raw blocks and paused answers cannot
+contain a position, so the simulator remembers those.
 """
 
 import base64
@@ -21,11 +22,11 @@ _POSITION_LETTERS: Mapping[str, str] = {
     "server_tool_use": "S",
     "mcp_tool_use": "S",
 }
-"""The blocks that a position counts. Texts are left out, because clients merge, split and drop them."""
+"""The letter of each block type in a position. Text blocks have none, because clients merge, split and drop them."""
 LAST = "$"
-"""Ends the position of a block that was the last one of its answer."""
+"""The end of the position of a block that is the last one of its answer."""
 CONTINUED = "|"
-"""Separates the blocks of the assistant message that an answer continues from its own."""
+"""The sign in a position between the blocks of an assistant message and those of the answer that continues it."""
 _POSITION = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
 _ID_CHARACTERS = string.digits + string.ascii_letters
 _MARK_LENGTH = 8
@@ -33,14 +34,15 @@ _MAX_REMEMBERED = 4096
 
 
 def position_of(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Return the letters of these blocks: the position of the block that follows them."""
+    """Return the position after these blocks: one letter for each block."""
     return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
 class SeededSignatures:
-    """Signs thinking with a key from the seed. `trusted` signatures and redacted data are accepted without a check.
+    """Signs thinking with a key that is derived from a seed.
 
-    As in the API, a signature contains the thinking in encrypted form, so it also verifies blocks without their text.
+    A signature contains the encrypted thinking, as in the API, so blocks without their text can be verified too.
+    Signatures and redacted data in `trusted` are accepted without a check.
     """
 
     def __init__(self, seed: object, trusted: Collection[str] = ()) -> None:
@@ -50,36 +52,39 @@ class SeededSignatures:
         self._paused: dict[tuple[str, ...], None] = {}
 
     def trust(self, block: Mapping[str, Any]) -> None:
-        """Accept the signature, data or call id of a raw block of a scenario from now on."""
+        """Accept the signature, the data or the call id of a raw block from now on."""
         if block.get("type") == "tool_use":
             self._trusted_calls.add(str(block.get("id")))
         self._trusted.update(str(block[key]) for key in ("signature", "data") if isinstance(block.get(key), str))
 
     def sign(self, thinking: str, position: str = "") -> str:
-        """Return the signature for this thinking at this position of an answer."""
+        """Return the signature for a thinking text at this position of an answer."""
         return self._seal(b"thinking", _with_position(thinking, position))
 
     def is_valid(self, signature: str, thinking: str) -> bool:
-        """Return whether the signature was issued for this thinking, or for any thinking if the text is empty."""
+        """Return whether the signature was issued for this thinking text.
+
+        If the text is empty, a signature for any text is valid.
+        """
         if signature in self._trusted:
             return True
         sealed = self._unseal(b"thinking", signature)
         return sealed is not None and thinking in (_without_position(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
-        """Return whether the signature was issued at all, for any thinking text."""
+        """Return whether the signature was issued, for any thinking text."""
         return signature in self._trusted or self._unseal(b"thinking", signature) is not None
 
     def encrypt(self, thinking: str, position: str = "") -> str:
-        """Return the data of a redacted thinking block, which can be verified later."""
+        """Return the data of a redacted thinking block. It can be verified like a signature."""
         return self._seal(b"redacted", _with_position(thinking, position))
 
     def is_issued_redaction(self, data: str) -> bool:
-        """Return whether `data` belongs to a redacted thinking block that was issued."""
+        """Return whether `data` is from a redacted thinking block that was issued."""
         return data in self._trusted or self._unseal(b"redacted", data) is not None
 
     def position(self, block: Mapping[str, Any]) -> str | None:
-        """Return the position at which a thinking block was issued, or None if it was not issued here."""
+        """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         redacted = block["type"] == "redacted_thinking"
         sealed = str(block["data"] if redacted else block["signature"])
         text = None if sealed in self._trusted else self._unseal(b"redacted" if redacted else b"thinking", sealed)
@@ -87,28 +92,31 @@ class SeededSignatures:
         return None if text is None else found[1] if found else ""
 
     def is_issued_last(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a thinking block was the last one of its answer; trusted blocks may be anywhere."""
+        """Return whether a thinking block was the last block of its answer. Trusted blocks count as last."""
         sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
         return sealed in self._trusted or (self.position(block) or "").endswith(LAST)
 
     def mark_call(self, identifier: str) -> str:
-        """Return the id with a mark that says: this call was issued in an answer that does not start with thinking."""
+        """Return the id of a tool call with a mark in it.
+
+        The mark says that the call was issued in an answer that does not begin with thinking.
+        """
         kept = identifier[:-_MARK_LENGTH]
         digest = hmac.digest(self._key, b"call" + kept.encode(), "sha256")
         return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_MARK_LENGTH])
 
     def is_call_without_thinking(self, identifier: str) -> bool:
-        """Return whether this call was issued in an answer that does not start with thinking."""
+        """Return whether the call was issued in an answer that does not begin with thinking."""
         return identifier in self._trusted_calls or identifier == self.mark_call(identifier)
 
     def remember_pause(self, blocks: Sequence[Mapping[str, Any]]) -> None:
-        """Remember a paused answer, which the client may send back as the final message to continue it."""
+        """Remember a paused answer. The client may send it back as the final message, to continue it."""
         self._paused[_answer_identity(blocks)] = None
         while len(self._paused) > _MAX_REMEMBERED:
             del self._paused[next(iter(self._paused))]
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
-        """Return whether the message is a paused answer."""
+        """Return whether the message is an answer that was issued as paused."""
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
         return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
@@ -118,7 +126,7 @@ class SeededSignatures:
         return base64.b64encode(_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
     def _unseal(self, kind: bytes, sealed: str) -> str | None:
-        """Return the encrypted text, or None if it was not issued here or has been changed."""
+        """Return the encrypted text, or None if this key did not encrypt it or if it was changed."""
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = raw[len(_PREFIX) : len(_PREFIX) + _MAC_BYTES], raw[len(_PREFIX) + _MAC_BYTES :]
@@ -142,6 +150,9 @@ def _without_position(sealed: str) -> str:
 
 
 def _answer_identity(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return what identifies an answer although clients drop and add keys: the type and the words of each block."""
+    """Return the type and text of each block, by which an answer is recognised when it is sent back.
+
+    Other keys do not count, because clients drop and add some.
+    """
     keys = ("text", "id", "tool_use_id", "signature", "data")
     return tuple(f"{block.get('type')}:{next((block[key] for key in keys if key in block), '')}" for block in blocks)

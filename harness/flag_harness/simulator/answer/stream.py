@@ -1,4 +1,4 @@
-"""Answers as server-sent events, with the API's event order, padding and pings."""
+"""Answers as server-sent events, with the API's order of events, its padding and its pings."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ _JSON_PIECE = (2, 14)
 
 
 def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes]:
-    """Yield the events of the whole stream as bytes."""
+    """Yield the bytes of each event of the stream."""
     yield _encode_event({"type": "message_start", "message": answer.start_message()}, random)
     for index, written in enumerate(answer.blocks):
         start, deltas = _start_and_deltas(written, random)
@@ -34,19 +34,22 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
 
 
 def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
-    """Return roughly how many events a stream of the answer would have; a non-streamed answer waits that long."""
+    """Return about how many events a stream of the answer would have.
+
+    An answer without a stream takes as long as such a stream.
+    """
     blocks = sum(2 + len(_start_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)
 
 
 def _encode_event(data: Mapping[str, Any], random: SeededRandom) -> bytes:
-    """Return one event. Its data has 0 to 15 spaces before the last brace, as in every recording."""
+    """Encode an event. Before the last brace there are 0 to 15 spaces, as in every recording."""
     padding = _SPACES[: random.integer_below(_MAX_PADDING + 1)]
     return b"event: %b\ndata: %b%b}\n\n" % (data["type"].encode(), msgspec.json.encode(data)[:-1], padding)
 
 
 def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the block of `content_block_start`, and the deltas that follow it."""
+    """Return the content block in `content_block_start`, and the deltas that follow that event."""
     block = dict(written.block)
     kind = block["type"]
     if kind == "text":
@@ -71,7 +74,10 @@ def _start_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple[dict[
 
 
 def _split_text(text: str, size: tuple[int, int], random: SeededRandom) -> list[str]:
-    """Split a text into pieces of `size` (least, most) characters; the first piece is short, like a first token."""
+    """Split a text into pieces. `size` is the smallest and the largest number of characters of a piece.
+
+    The first piece has the smallest size, as a first token is short.
+    """
     least, most = size
     pieces: list[str] = []
     start = 0

@@ -1,4 +1,4 @@
-"""Cuts an answer off at a stop sequence or at max_tokens."""
+"""Cuts an answer off at a stop sequence or at `max_tokens`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from flag_harness.simulator.scenario.scenario import Block, ScenarioTurn
 
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
-    """The part of a turn that is sent, and its stop reason. `tokens` is set if max_tokens cut it off."""
+    """The part of a turn that is sent, and its stop reason. `tokens` is set if `max_tokens` cut it off."""
 
     blocks: tuple[Block, ...]
     stop_reason: str
@@ -22,11 +22,11 @@ class AnswerContent:
 
 
 def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
-    """Return the part of the turn that answers this request.
+    """Return the part of a turn that is sent in answer to this request.
 
-    Thinking is sent only if the model thinks (`thinking`); an empty text is no block, as in the API. A stop sequence in
-    a text ends the answer before it. Content that exceeds `max_tokens` by the estimate is cut off, unless the turn
-    states its number of tokens.
+    Thinking blocks are sent only if `thinking` is true, and empty texts never, as in the API. A stop sequence in a text
+    ends the answer before it. Content with more than `max_tokens` estimated tokens is cut off, unless the turn states
+    its number of tokens.
     """
     blocks = tuple(
         block
@@ -40,7 +40,7 @@ def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: boo
 
 
 def _cut_at_stop_sequence(blocks: Sequence[Block], sequences: Sequence[str]) -> AnswerContent | None:
-    """Return the answer up to the first stop sequence, or None if there is none."""
+    """Return the answer up to the first stop sequence, or None if no text contains one."""
     for index, block in enumerate(blocks):
         found = [(at, one) for one in sequences if one and (at := (block.text or "").find(one)) >= 0]
         if found:
@@ -70,9 +70,9 @@ def _block_tokens(block: Block) -> int:
 
 
 def _partial_block(block: Block, tokens: int) -> Block | None:
-    """Return the part of a block that fits into `tokens`, or None.
+    """Return the beginning of a block that has at most `tokens` tokens, or None if not even a part fits.
 
-    A call keeps the start of its input, which is no longer valid JSON.
+    A tool call keeps the beginning of its input, which is then no valid JSON.
     """
     if block.call is not None:
         left = tokens - call_tokens(block.call.name, "")
@@ -87,7 +87,7 @@ def _partial_block(block: Block, tokens: int) -> Block | None:
 
 
 def _text_counted_as_tokens(block: Block) -> str:
-    """Return the text of a block that counts as tokens."""
+    """Return the text of a block whose tokens are counted."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""

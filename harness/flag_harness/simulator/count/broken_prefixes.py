@@ -1,8 +1,9 @@
-"""Detects broken cache prefixes: the block that changed, its first changed byte, and the extra cost at list price.
+"""Detection of broken cache prefixes: which block changed, its first changed byte, and the extra cost at list price.
 
-A request breaks a prefix if an earlier request of the same conversation wrote more than this one reads. Two requests
-belong to the same conversation if they share at least half of the written blocks, or if the first changed block is
-mostly the same. A new question after the same beginning breaks nothing: only its last user turn is different.
+A request breaks a prefix if an earlier request of the same conversation wrote more tokens to the cache than this one
+reads. Two requests belong to the same conversation if they share at least half of the written blocks, or if the first
+changed block is mostly the same. Asking a new question after the same beginning breaks nothing: then only the last user
+turn is different.
 """
 
 from collections import Counter, OrderedDict
@@ -15,7 +16,7 @@ from flag_harness.simulator.count.prefix import Segment
 from flag_harness.wire.usage import Usage
 
 MAX_REMEMBERED = 32
-"""The number of conversations whose prefixes are kept for comparison; the oldest is removed first."""
+"""The number of conversations whose prefixes are kept for comparison. The oldest is removed first."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_BEFORE = 12
 
@@ -24,9 +25,12 @@ _SHOWN_BEFORE = 12
 class BrokenPrefix:
     """A cached prefix that was not read because a block changed.
 
-    `path` is the block that changed, and `byte` the first byte that differs in its canonical JSON. `before` and `after`
-    show the text around it. `tokens` (simulated) were cached and are now processed again; `cost` is the extra cost in
-    US dollars at list price, or None if no price is known.
+    Attributes:
+        path: the block that changed.
+        byte: the index of the first different byte in the block's canonical JSON.
+        before, after: the text around that byte in the old and the new block.
+        tokens: the number of cached tokens that must be processed again (simulated).
+        cost: the extra cost in US dollars at list price, or None if no price is known.
     """
 
     path: str
@@ -51,7 +55,7 @@ class _StoredPrefix:
 
 
 class BrokenPrefixDetector:
-    """Remembers written prefixes by key and model. Not thread-safe; its owner holds a lock."""
+    """Remembers the prefixes that were written. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
@@ -59,7 +63,10 @@ class BrokenPrefixDetector:
     def detect(
         self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
     ) -> BrokenPrefix | None:
-        """Return the prefix that this request breaks, or None, and remember the prefix that it wrote or read."""
+        """Return the cached prefix that this request breaks, or None.
+
+        Also remember the prefix that the request wrote or read. `tenant` identifies the client whose cache it is.
+        """
         broken = self._find_broken(tenant, model, segments, counted, now)
         marked = [index for index, segment in enumerate(segments) if segment.mark]
         if marked and (counted.read or counted.written):
@@ -89,7 +96,10 @@ class BrokenPrefixDetector:
 
 
 def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | None:
-    """Return the index of the first block that differs, or None if one sequence is the beginning of the other."""
+    """Return the index of the first block that differs.
+
+    Return None if one sequence is the beginning of the other.
+    """
     pairs = enumerate(zip(old, new, strict=False))
     return next((index for index, (one, other) in pairs if one.hash != other.hash), None)
 
@@ -103,7 +113,7 @@ def _is_same_conversation(old: Sequence[Segment], new: Sequence[Segment], at: in
 
 
 def _is_similar(old: str, new: str) -> bool:
-    """Return whether the common beginning and end are more than half of the longer text."""
+    """Return whether the texts' common beginning and end are more than half of the longer text."""
     first = _common_length(old, new)
     last = min(_common_length(old[::-1], new[::-1]), min(len(old), len(new)) - first)
     return (first + last) * 2 > max(len(old), len(new))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from flag_harness.simulator.count.prefix import Lifetime, Segment
 
 LIFETIMES: Mapping[Lifetime, float] = {"5m": 300.0, "1h": 3600.0}
-"""Seconds until an entry expires; each read starts them again."""
+"""The seconds until a cached prefix expires. Each read starts them again."""
 LOOK_BACK = 20
-"""The number of blocks, ending with a marked one, that are looked up (documented: prompt caching)."""
+"""How many blocks before a cache mark, the marked one included, are looked up (documented: prompt caching)."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputUsage:
-    """Input tokens of one request: not cached, read from the cache, and written to it by lifetime."""
+    """The input tokens of one request: uncached, read from the cache, and written to it by lifetime."""
 
     uncached: int
     read: int = 0
@@ -22,7 +22,7 @@ class InputUsage:
 
     @property
     def written(self) -> int:
-        """Return the tokens written with any lifetime."""
+        """Return the number of tokens written to the cache for any lifetime."""
         return self.written_5m + self.written_1h
 
 
@@ -33,20 +33,21 @@ class _CacheEntry:
 
 
 class PromptCache:
-    """Cached prefixes by their hash. Not thread-safe; its owner holds a lock."""
+    """The cached prefixes by their hashes. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _CacheEntry] = {}
         self._last_cleanup = 0.0
 
     def __len__(self) -> int:
-        """Return the number of entries, including those that expired since the last cleanup."""
+        """Return the number of cached prefixes. Some may have expired since the last cleanup."""
         return len(self._entries)
 
     def update(self, segments: Sequence[Segment], min_tokens: int, now: float) -> InputUsage:
-        """Read the longest cached prefix, write the marked prefixes, and return the tokens of each.
+        """Read and write the cache for a request, and return how many tokens were read and written.
 
-        Prefixes shorter than `min_tokens`, the model's smallest cacheable prefix, are not written. `now` is in seconds.
+        The longest cached prefix is read, and the marked prefixes are written. Prefixes with fewer than `min_tokens`
+        tokens (the model's smallest cacheable prefix) are not written. `now` is in seconds.
         """
         self._remove_expired(now)
         total = segments[-1].tokens if segments else 0
@@ -68,12 +69,15 @@ class PromptCache:
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
     def readable_tokens(self, segments: Sequence[Segment], min_tokens: int, now: float) -> int:
-        """Return the tokens that `update` would read from the cache, without changing the cache."""
+        """Return how many tokens `update` would read from the cache. The cache stays as it is."""
         hit = self._longest_hit(segments, _cacheable_marks(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 
     def _longest_hit(self, segments: Sequence[Segment], marks: Sequence[int], now: float) -> int | None:
-        """Return the index of the longest cached prefix, or None. Looks back from each mark, starting with the last."""
+        """Return the index of the last segment of the longest cached prefix, or None.
+
+        The search goes backwards from each mark, the last mark first.
+        """
         for mark in reversed(marks):
             for index in _lookback_indices(segments, mark):
                 entry = self._entries.get(segments[index].hash)
@@ -82,13 +86,13 @@ class PromptCache:
         return None
 
     def _remove_expired(self, now: float) -> None:
-        """Remove expired entries, at most once per shortest lifetime to keep requests fast."""
+        """Remove expired prefixes, at most once per shortest lifetime to keep requests fast."""
         if now - self._last_cleanup >= min(LIFETIMES.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
             self._last_cleanup = now
 
     def _store_prefix(self, key: str, lifetime: Lifetime, now: float) -> None:
-        """Store a prefix or renew it; a longer lifetime that it already has is kept."""
+        """Store a prefix, or renew it. A prefix that has a longer lifetime keeps it."""
         known = self._entries.get(key)
         if known is not None and known.expires > now and LIFETIMES[known.lifetime] > LIFETIMES[lifetime]:
             lifetime = known.lifetime
@@ -96,7 +100,10 @@ class PromptCache:
 
 
 def _lookback_indices(segments: Sequence[Segment], mark: int) -> Iterator[int]:
-    """Yield the indices to look up for a mark, from the mark backwards. A nested block counts with its parent."""
+    """Yield the segment indices to look up for a mark, from the mark backwards.
+
+    Segments nested in a tool_result do not count towards `LOOK_BACK`.
+    """
     left = LOOK_BACK
     for index in range(mark, -1, -1):
         left -= not segments[index].nested

@@ -1,4 +1,4 @@
-"""Reads the type and size of an image from its header, and estimates its tokens."""
+"""Reads the type and size of an image from its first bytes, and estimates its tokens."""
 
 import base64
 import struct
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _PIXELS_PER_TOKEN = 750
-"""Documented for images: width times height divided by 750."""
+"""The tokens of an image are its width times its height divided by 750 (documented)."""
 _LONGEST_EDGE = 1568
 _MAX_TOKENS = 1600
 _UNKNOWN_SIZE_TOKENS = 1000
@@ -15,7 +15,10 @@ _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 
 
 
 def image_tokens(source: Mapping[str, Any]) -> int:
-    """Return the documented count for an image in the request, or a guess for an image elsewhere."""
+    """Return the token count of an image by the documented formula.
+
+    The count is a guess if the image is not in the request itself, or cannot be read.
+    """
     if source.get("type") != "base64":
         return _UNKNOWN_SIZE_TOKENS
     try:
@@ -30,7 +33,7 @@ def image_tokens(source: Mapping[str, Any]) -> int:
 
 
 def image_type(data: bytes) -> str | None:
-    """Return the media type that the first bytes show, or None if the data is no image that the API reads."""
+    """Return the media type that the first bytes indicate, or None if the API does not support the image."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith((b"GIF87a", b"GIF89a")):

@@ -1,4 +1,4 @@
-"""A request as the prompt cache sees it: segments in the API's order, each with the hash of the prefix that it ends.
+"""The content of a request in segments, as the prompt cache sees it. A prefix is a sequence of segments from the start.
 
 The order is tools, system, messages. A change of tools invalidates everything; a change of `tool_choice` or `thinking`
 invalidates the messages (documented: prompt caching, "What invalidates the cache").
@@ -15,16 +15,22 @@ from flag_harness.simulator.scenario.matching import content_blocks, message_blo
 Lifetime: TypeAlias = Literal["5m", "1h"]
 _SETTINGS = "state"
 _PARENT_KEY = "~in"
-"""The key under which a nested block holds the other fields of its tool_result."""
+"""The key under which a block inside a tool_result holds the other fields of that tool_result."""
 UNCACHEABLE = frozenset({"thinking", "redacted_thinking"})
-"""Blocks that cannot be marked; an automatic mark goes to the last block that can."""
+"""Block types that cannot have a cache mark. An automatic mark goes to the last other block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One block. `text` is its canonical JSON; `hash` and `tokens` are those of the whole prefix that ends with it.
+    """One block of a request.
 
-    A `nested` segment is part of a tool_result; the rest of the tool_result follows as a segment of its own.
+    Attributes:
+        path: where the block is in the request.
+        hash: the hash of the whole prefix that ends with this block.
+        tokens: the number of tokens of that prefix.
+        mark: the lifetime of the block's cache mark, or None if it has none.
+        text: the canonical JSON of the block.
+        nested: True for a block inside a tool_result. The rest of the tool_result follows as a segment of its own.
     """
 
     path: str
@@ -36,7 +42,7 @@ class Segment:
 
 
 def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[Segment, ...]:
-    """Return the segments of a request. `tenant` separates the caches of different API keys."""
+    """Return the segments of a request. Requests with different `tenant` values share no cache."""
     chain, tokens = fingerprint("prefix", model, tenant), 0
     built: list[Segment] = []
     markable: int | None = None
@@ -76,7 +82,10 @@ def _blocks_with_costs(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[s
 def _split_tool_result(
     path: str, block: Mapping[str, Any], parts: list[Mapping[str, Any]], cost: int
 ) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """Yield the blocks inside a tool_result, which may be marked separately, then the tool_result itself."""
+    """Yield the blocks inside a tool_result, then the tool_result without them.
+
+    The blocks inside may have cache marks of their own.
+    """
     own = {key: value for key, value in block.items() if key != "content"}
     costs = [block_tokens(part) for part in parts]
     for index, part in enumerate(parts):

@@ -1,7 +1,7 @@
 """Rate limits for requests and tokens per minute, in headers and, if the scenario sets limits, in errors.
 
-Each limit is a token bucket that refills continuously (documented: rate limits). Tokens read from the cache are free
-(documented: cache-aware input limits). Output is charged as soon as its size is known.
+Each limit is a token bucket that refills continuously (documented: rate limits). Tokens that are read from the cache do
+not count (documented: cache-aware input limits). Output counts as soon as its size is known.
 """
 
 import math
@@ -13,9 +13,9 @@ from flag_harness.simulator.scenario.scenario import RateLimits
 from flag_harness.wire.timeline import Headers
 
 RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_tokens=400_000)
-"""The limits in most recordings of 2026. Headers state them if the scenario sets no limits; nothing is refused then."""
+"""The limits in most recordings of 2026. If the scenario sets no limits, headers state these and nothing is refused."""
 EPOCH = datetime(2026, 9, 1, tzinfo=UTC)
-"""The date at the start of the simulator's clock; dates in headers are counted from it."""
+"""The date when the simulator's clock starts. The dates in headers are counted from it."""
 _ROUNDED = 1_000
 _KINDS = ("requests", "input_tokens", "output_tokens")
 _MINUTE = 60.0
@@ -29,19 +29,19 @@ class _Bucket:
     filled: float
 
     def refill(self, now: float) -> "_Bucket":
-        """Refill the bucket for the time since the last call, and return it."""
+        """Add the amount that has become available since the last refill, and return the bucket."""
         self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _MINUTE)
         self.filled = now
         return self
 
     def seconds_until(self, wanted: float) -> float:
-        """Return the seconds until the bucket holds `wanted`, or is full."""
+        """Return the seconds until `wanted` is available, or until the bucket is full if `wanted` is more."""
         return max(0.0, (min(wanted, self.size) - self.left) * _MINUTE / self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
-    """A limit that a request would exceed, and the seconds until it can be sent again."""
+    """A rate limit that a request would exceed, and the seconds to wait before it can be sent again."""
 
     budget: str
     limit: int
@@ -49,9 +49,9 @@ class ExceededLimit:
 
 
 class RateLimiter:
-    """The remaining requests and tokens of each model. Not thread-safe; its owner holds a lock.
+    """The remaining requests and tokens of each model. It is not thread-safe; its owner holds a lock.
 
-    Without limits, each request finds full buckets, so that its answer does not depend on other requests.
+    If no limits are set, every request finds full buckets, so that its answer does not depend on other requests.
     """
 
     def __init__(self, limits: RateLimits | None, start: float) -> None:
@@ -59,7 +59,10 @@ class RateLimiter:
         self._buckets: dict[str, dict[str, _Bucket]] = {}
 
     def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
-        """Charge a request and its input tokens, or return the limit that it exceeds and charge nothing."""
+        """Count a request and its input tokens, and return None.
+
+        If that exceeds a limit, count nothing and return the limit.
+        """
         if self._limits is None:
             self._buckets.pop(model, None)
         buckets, needs = (
@@ -75,11 +78,11 @@ class RateLimiter:
         return None
 
     def charge_output(self, model: str, output_tokens: int, now: float) -> None:
-        """Charge the output tokens of an answer."""
+        """Count the output tokens of an answer."""
         self._model_buckets(model, now)["output_tokens"].left -= output_tokens
 
     def headers(self, model: str, now: float) -> Headers:
-        """Return the twelve rate-limit headers in the recorded order."""
+        """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
         tokens = [buckets[kind] for kind in _KINDS[1:]]
         both = _Bucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
@@ -87,7 +90,7 @@ class RateLimiter:
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
     def date(self, now: float) -> datetime:
-        """Return the date for a time of the clock."""
+        """Return the date that belongs to a time of the simulator's clock."""
         return EPOCH + timedelta(seconds=now - self._start)
 
     def _limit_headers(self, name: str, bucket: _Bucket, now: float) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""Estimates the number of tokens of requests and answers; the model's own tokenizer is not public.
+"""Estimates of the number of tokens of requests and answers. The model's own tokenizer is not public.
 
 Text is split into words, numbers, punctuation and white space, and each piece counts by its length. The constants were
-fitted to 1,180 recorded `input_tokens` of 2024 to 2026; the median error is 10 %, the 95th percentile 40 %. Every
-figure that uses this estimate is simulated.
+fitted to 1,180 recorded `input_tokens` of 2024 to 2026; the median error is 10 %, the 95th percentile 40 %. Figures
+that come from this estimate are marked as simulated.
 """
 
 import re
@@ -19,9 +19,9 @@ _LETTERS_PER_TOKEN = 8
 _LONG_WORD = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
 _SLICE_CHARACTERS = 1_000_000
-"""A longer text is counted in slices, so that other threads run in between."""
+"""Longer texts are counted in slices of this length, so that other threads can run in between."""
 _COUNTED_CHARACTERS = 8_000_000
-"""The beginning of a text that is counted; it is beyond every context window, and the rest is taken to be like it."""
+"""Only this many characters of a text are counted, more than any context window; the rest is extrapolated."""
 _MESSAGE_TOKENS = 4
 _REQUEST_TOKENS = 3
 _TOOL_PROMPT_TOKENS = 346
@@ -41,17 +41,20 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
     "web_fetch": 500,
     "web_search": 1_750,
 }
-"""The tokens of each of the API's own tools, by type without the date, besides the prompt for tool use."""
+"""The tokens of each tool that the API defines, by tool type without its date. The prompt for tool use comes on top."""
 
 
 def text_tokens(text: str) -> int:
-    """Return the estimate for a text."""
+    """Return the estimated number of tokens of a text."""
     return _cached_text_tokens(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _count_pieces(text)
 
 
 @lru_cache(maxsize=512)
 def _cached_text_tokens(text: str) -> int:
-    """Return the estimate from a cache, because a conversation repeats its history with every turn."""
+    """Return the estimate for a short text, from a cache if it was counted before.
+
+    Each turn of a conversation repeats all earlier texts.
+    """
     return _count_pieces(text)
 
 
@@ -82,12 +85,12 @@ def truncate_text(text: str, count: int) -> str:
 
 
 def call_tokens(name: str, written: str) -> int:
-    """Return the estimate for a tool call; `written` is its input as text."""
+    """Return the estimated number of tokens of a tool call. `written` is the tool's input as text."""
     return _TOOL_TOKENS + text_tokens(name) + text_tokens(written)
 
 
 def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
-    """Return the estimate for everything that the model reads of a request, cached or not."""
+    """Return the estimated number of input tokens of a request, cached or not."""
     parts = [*tool_tokens(body), *(block_tokens(block) for block in content_blocks(body.get("system")))]
     for message in body["messages"]:
         parts.append(_MESSAGE_TOKENS)
@@ -96,19 +99,25 @@ def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
 
 
 def message_tokens() -> int:
-    """Return the tokens of a message besides its blocks."""
+    """Return the tokens of a message in addition to those of its blocks."""
     return _MESSAGE_TOKENS
 
 
 def request_tokens(body: Mapping[str, Any]) -> int:
-    """Return the tokens of a request besides tools, system and messages: its frame, thinking and output format."""
+    """Return the tokens of a request in addition to those of its tools, system prompt and messages.
+
+    They are for its frame, thinking and output format.
+    """
     thinking = _THINKING_TOKENS if is_thinking_requested(body) else 0
     schema = body.get("output_format") or (body.get("output_config") or {}).get("format")
     return _REQUEST_TOKENS + thinking + (_FORMAT_TOKENS + text_tokens(canonical_json(schema)) if schema else 0)
 
 
 def tool_tokens(body: Mapping[str, Any]) -> list[int]:
-    """Return the estimates for the tools; the first one includes the prompt for tool use."""
+    """Return the estimated number of tokens of each tool.
+
+    The first number includes the prompt that the API adds for tool use.
+    """
     tools = [_single_tool_tokens(tool) for tool in body.get("tools") or ()]
     choice = (body.get("tool_choice") or {}).get("type", "auto")
     if tools:
@@ -117,7 +126,7 @@ def tool_tokens(body: Mapping[str, Any]) -> list[int]:
 
 
 def block_tokens(block: Mapping[str, Any]) -> int:
-    """Return the estimate for one content block."""
+    """Return the estimated number of tokens of one content block."""
     kind = block["type"]
     if kind in ("text", "thinking"):
         return text_tokens(block[kind])
@@ -133,7 +142,7 @@ def block_tokens(block: Mapping[str, Any]) -> int:
 
 
 def answer_tokens(blocks: Iterable[Mapping[str, Any]]) -> int:
-    """Return the estimate for an answer."""
+    """Return the estimated number of tokens of the content blocks of an answer."""
     return sum(block_tokens(block) for block in blocks) + _REQUEST_TOKENS
 
 

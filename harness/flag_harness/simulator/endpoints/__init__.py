@@ -1,1 +1,1 @@
-"""What the simulated API answers besides messages: models, batches, files, threads, and the paths of other clouds."""
+"""Endpoints of the simulated API other than messages: models, batches, files, threads, and paths of other clouds."""

@@ -1,7 +1,8 @@
 """Message Batches: many requests at once, whose answers are fetched later.
 
-A batch is in progress until its status is retrieved for the second time, whatever the clock says: then its requests are
-answered, in order, by the scenario. So code that polls sees both states, and none waits for ever.
+A batch is in progress when its status is retrieved for the first time, and has ended at the second time, whatever the
+clock says. Its requests are then answered in order by the scenario. So code that polls sees both states, and never
+waits forever.
 """
 
 from collections import Counter
@@ -28,10 +29,12 @@ _LIFETIME = timedelta(hours=24)
 _RETRIEVALS_IN_PROGRESS = 1
 
 AnswerFunction = Callable[[Request], Response]
-"""Answers one request to `/v1/messages`."""
+"""A function that answers one request to `/v1/messages`."""
 
 
 class BatchEntry(ClosedModel):
+    """One request of a batch."""
+
     custom_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     params: dict[str, Any]
 
@@ -44,7 +47,7 @@ class BatchBody(ClosedModel):
 
 @dataclass(slots=True)
 class Batch:
-    """One batch: its requests, and their results once it has ended."""
+    """One batch: its requests and, once it has ended, their results."""
 
     id: str
     request: Request
@@ -56,7 +59,7 @@ class Batch:
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
-        """Return the batch as the API shows it."""
+        """Return the status of the batch as the API reports it."""
         counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _OUTCOMES}
         waiting = 0 if self.ended else len(self.entries)
         state = "ended" if self.ended else "canceling" if self.canceled else "in_progress"
@@ -77,14 +80,17 @@ class Batch:
 
 
 class BatchStore:
-    """The batches of one simulator."""
+    """All batches of one simulator."""
 
     def __init__(self, answer_one: AnswerFunction) -> None:
         self._answer_one = answer_one
         self._batches: dict[str, Batch] = {}
 
     def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
-        """Return content type and body of the answer. `new_id` is the id of a batch that the request creates."""
+        """Answer a request about batches: return content type and body, or the error.
+
+        If the request creates a batch, its id is `new_id`.
+        """
         name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
         if not name:
             value = self._create(incoming, now, new_id) if incoming.request.method == "POST" else self._list(incoming)

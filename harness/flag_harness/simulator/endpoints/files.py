@@ -1,4 +1,4 @@
-"""The Files API: files that are uploaded once and named in messages. Their content is not read."""
+"""The Files API: files are uploaded once and then named in messages. The simulator ignores their content."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _DEFAULT_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is known of an uploaded file."""
+    """The metadata of an uploaded file."""
 
     id: str
     filename: str
@@ -32,7 +32,7 @@ class StoredFile:
     expires: datetime | None = None
 
     def metadata(self) -> dict[str, Any]:
-        """Return the file as the API shows it."""
+        """Return the metadata of the file as the API reports it."""
         return {
             "type": "file",
             "id": self.id,
@@ -46,13 +46,16 @@ class StoredFile:
 
 
 class FileStore:
-    """The files of one simulator."""
+    """All files of one simulator."""
 
     def __init__(self) -> None:
         self._files: dict[str, StoredFile] = {}
 
     def answer(self, incoming: IncomingRequest, now: datetime, new_id: str) -> tuple[str, bytes] | RefusedRequest:
-        """Return content type and body of the answer. `new_id` is the id of a file that the request uploads."""
+        """Answer a request about files: return content type and body, or the error.
+
+        If the request uploads a file, its id is `new_id`.
+        """
         name, _, action = incoming.path.removeprefix(PATH).removeprefix("/").partition("/")
         if not name:
             return (
@@ -100,7 +103,7 @@ class FileStore:
 
 
 def _form_parts(request: Request) -> dict[str, Message]:
-    """Return the parts of a multipart form by their names; none if the body is no form."""
+    """Return the parts of a multipart form by their names. Empty if the body is not such a form."""
     head = f"content-type: {header_value(request.headers, 'content-type')}\r\n\r\n".encode()
     form = BytesParser().parsebytes(head + request.body)
     parts = form.get_payload() if form.is_multipart() else []

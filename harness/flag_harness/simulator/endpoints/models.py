@@ -1,4 +1,4 @@
-"""Answers for count_tokens and for the list of models."""
+"""Answers of the endpoints `count_tokens` and `models`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 
 
 def answer(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
-    """Return the body that answers a legal request to one of these endpoints."""
+    """Return the JSON body of the answer: a token count, a model, or a page of models."""
     if isinstance(request, ParsedRequest):
         return {"input_tokens": request.input_tokens}
     found = catalogue.find_served_model(request.model)
@@ -31,7 +31,10 @@ def _model_page(request: ModelListRequest) -> dict[str, Any]:
 
 
 def _model_entry(model: Model) -> dict[str, Any]:
-    """Return a model as the API lists it. `created_at` is the epoch, as documented for an unknown release date."""
+    """Return a model as the API lists it.
+
+    Its `created_at` is 1970-01-01, as documented for an unknown release date.
+    """
     name = catalogue.full_id(model)
     return {
         "type": "model",
@@ -45,7 +48,7 @@ def _model_entry(model: Model) -> dict[str, Any]:
 
 
 def _display_name(name: str) -> str:
-    """Return a model's display name: `Claude Opus 4.8` for `claude-opus-4-8`."""
+    """Return the display name of a model, such as `Claude Opus 4.8` for `claude-opus-4-8`."""
     words = [part for part in name.split("-") if len(part) < 8]
     numbers = ".".join(word for word in words if word.isdigit())
     return " ".join([*(word.capitalize() for word in words if not word.isdigit()), numbers]).strip()

@@ -1,10 +1,10 @@
-"""Pages of the lists that the API answers."""
+"""Pages of lists, as the API returns them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 DEFAULT_PAGE_SIZE = 20
-"""The documented default."""
+"""The number of items on a page if the request does not say (documented)."""
 Item = TypeVar("Item")
 
 
@@ -17,7 +17,11 @@ def page_of(
     after: str = "",
     before: str = "",
 ) -> dict[str, Any]:
-    """Return at most `limit` items: those after the one called `after`, or the last ones before `before`."""
+    """Return a page with at most `limit` items.
+
+    They are the first items after the one named `after`, or the last items before the one named `before`. `entry`
+    returns an item in the API's form, and `names` all its names.
+    """
     indices = {name: index for index, item in enumerate(items) for name in names(item)}
     if before:
         end = indices.get(before, 0)

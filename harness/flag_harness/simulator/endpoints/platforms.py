@@ -1,7 +1,7 @@
-"""Bedrock and Vertex AI: their paths and bodies as requests of the Messages API, and its answers in their form.
+"""Requests to Bedrock and Vertex AI. They are converted to requests of the Messages API, and the answers back.
 
-Both name the model in the path. Bedrock streams in AWS frames and has errors of its own; Vertex AI streams and refuses
-as the Messages API does.
+Both platforms name the model in the path. Bedrock streams in AWS frames and has its own errors; streams and errors of
+Vertex AI are those of the Messages API.
 """
 
 import re
@@ -35,13 +35,19 @@ _BEDROCK_ERRORS: Mapping[int, tuple[int, str]] = {
     504: (408, "ModelTimeoutException"),
     529: (503, "ServiceUnavailableException"),
 }
-"""Status and exception of Bedrock for each status of the API; other errors are an `InternalServerException`."""
+"""The status and exception of Bedrock for each status of the API. For others it is `InternalServerException`."""
 _OWN_HEADERS = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformRequest:
-    """A request to Bedrock (`bedrock`) or Vertex AI (`vertex`), with its model and kind of answer."""
+    """A request to Bedrock (`platform` is `bedrock`) or Vertex AI (`vertex`).
+
+    Attributes:
+        model: the model named in the path.
+        is_streamed: True if the answer is a stream.
+        is_counting: True if the request only counts tokens.
+    """
 
     platform: str
     request: Request
@@ -51,7 +57,7 @@ class PlatformRequest:
 
     @property
     def problem(self) -> str | None:
-        """Return why the platform refuses the body, as an error message, or None."""
+        """Return the error message with which the platform refuses the body, or None."""
         body = decode_json(self.request.body)
         if not isinstance(body, dict):
             return None
@@ -61,7 +67,10 @@ class PlatformRequest:
         return None if "anthropic_version" in body else "anthropic_version: Field required"
 
     def own_request(self) -> Request:
-        """Return the same request to the Messages API. A body that is no JSON object stays as it is."""
+        """Convert this request to one of the Messages API.
+
+        A body that is not a JSON object is kept, to be refused later.
+        """
         path = "/v1/messages/count_tokens" if self.is_counting else "/v1/messages"
         body = decode_json(self.request.body)
         headers = [pair for pair in self.request.headers if pair[0].lower() not in _OWN_HEADERS]
@@ -83,7 +92,7 @@ class PlatformRequest:
         return replace(self.request, url=path, headers=tuple(headers), body=msgspec.json.encode(whole))
 
     def convert(self, response: Response) -> Response:
-        """Return the API's answer in the form of the platform."""
+        """Convert an answer of the Messages API to the format of the platform."""
         head = response[0]
         if not isinstance(head, Head) or self.platform != "bedrock":
             return response
@@ -98,13 +107,13 @@ class PlatformRequest:
         return self.is_counting or (field == "stream" and self.platform == "vertex")
 
     def _api_key_header(self) -> Headers:
-        """Return the credential as the header with the API key."""
+        """Return the credential of the request as an `x-api-key` header, or an empty tuple."""
         key = api_key(self.request.headers)
         return (("x-api-key", key),) if key else ()
 
 
 def find_platform(request: Request) -> PlatformRequest | None:
-    """Return the request as one to Bedrock or Vertex AI, or None if its path is not one of theirs."""
+    """Return the request as a `PlatformRequest`, or None if its path is not one of Bedrock or Vertex AI."""
     path = request.path.partition("?")[0]
     if found := _BEDROCK.fullmatch(path):
         return PlatformRequest("bedrock", request, _bedrock_model(unquote(found["model"])), bool(found["stream"]))
@@ -117,13 +126,16 @@ def find_platform(request: Request) -> PlatformRequest | None:
 
 
 def _bedrock_model(name: str) -> str:
-    """Return the API's name for `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and similar."""
+    """Return the API's id of a Bedrock model.
+
+    An example of a Bedrock id is `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
+    """
     found = _BEDROCK_MODEL.fullmatch(name)
     return found["name"] if found else name
 
 
 def _vertex_model(name: str) -> str:
-    """Return the API's name for `claude-sonnet-4-5@20250929`."""
+    """Return the API's id of a Vertex AI model, such as `claude-sonnet-4-5@20250929`."""
     plain, _, date = name.partition("@")
     plain = re.sub(r"-v\d+$", "", plain)
     return f"{plain}-{date}" if date and date != "default" else plain
@@ -146,7 +158,10 @@ def _bedrock_error(head: Head, response: Response) -> Response:
 
 
 def _stream_as_frames(response: Response) -> Response:
-    """Return the chunks of a stream as frames. Bedrock sends no pings, and its metrics with `message_stop`."""
+    """Return the chunks of a stream as AWS frames.
+
+    Bedrock sends no pings, and adds its metrics to `message_stop`.
+    """
     usage = parse_response(response).usage or {}
     pieces: list[Any] = []
     for piece in response[1:]:

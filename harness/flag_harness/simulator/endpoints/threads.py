@@ -1,4 +1,4 @@
-"""Message threads: conversations that the API keeps, so that a request sends only what is new.
+"""Message threads: conversations that the API stores, so that a request sends only its new messages.
 
 The SDK's `tool_runner` uses them by default (anthropic 2.14, beta `message-threads-2026-08-12`).
 """
@@ -15,19 +15,22 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Request
 
 _MAX_THREADS = 1024
-"""The number of threads that are kept; the oldest one is forgotten first."""
+"""The number of threads that are kept. The oldest one is forgotten first."""
 _CREATE_ONLY = ("system", "tools")
-"""The fields that a thread keeps from its first request (`CREATE_ONLY_FIELDS` of the SDK)."""
+"""The fields that only the first request of a thread may set (`CREATE_ONLY_FIELDS` of the SDK)."""
 
 
 class MessageThreads:
-    """The threads of one simulator, by API key and the id of their last answer."""
+    """The threads of one simulator, by API key and the id of the last answer."""
 
     def __init__(self) -> None:
         self._threads: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def complete(self, request: Request) -> Request | RefusedRequest:
-        """Return the request with all messages of the thread that it continues; any other request as it is."""
+        """Add the earlier messages of its thread to a request that continues one; return others unchanged.
+
+        Return an error if the thread is unknown, or if the request sets a field that it may not change.
+        """
         body = decode_json_object(request.body) if b'"thread"' in request.body else {}
         thread = body.get("thread")
         previous = thread.get("previous_message_id") if isinstance(thread, dict) else None
@@ -45,7 +48,7 @@ class MessageThreads:
         return replace(request, body=msgspec.json.encode(whole))
 
     def keep(self, key: str, body: Mapping[str, Any], message_id: str, content: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the conversation after an answer, if the request creates or continues a thread."""
+        """Store the conversation with its new answer, if the request creates or continues a thread."""
         if not body.get("thread"):
             return
         answer = [{"role": "assistant", "content": list(content)}] if content else []

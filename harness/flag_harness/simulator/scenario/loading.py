@@ -1,4 +1,4 @@
-"""Reads scenario files. Errors name the file, line, key and the nearest existing key."""
+"""Loading of scenario files. Errors name the file, the line, the key and the nearest valid key."""
 
 import difflib
 import re
@@ -14,19 +14,19 @@ from flag_harness.simulator.scenario.scenario import TABLE_TYPES, Scenario
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 MAX_SCENARIO_BYTES = 16 << 20
-"""The largest scenario that is read, in bytes: one with an image and a document of the size that the API takes."""
+"""The largest size of a scenario file in bytes. It allows one image and one document of the largest size of the API."""
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _LONG_STRING = re.compile(r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL)
-"""Strings and comments. Only multi-line strings can contain what looks like a table."""
+"""Matches strings and comments. Only multi-line strings could contain lines that look like a table."""
 _EXAMPLE = '[[turn]] when = { user_contains = "hello" } text = "Hello!"'
 
 
 def load_scenario(path: Path | str) -> Scenario:
-    """Read a scenario from a TOML file; `flag_harness.simulator.scenario.scenario` documents the format.
+    """Load a scenario from a TOML file. `flag_harness.simulator.scenario.scenario` documents the format.
 
-    Raises `ScenarioError` with file, line and key if the file is missing, is not TOML, or is not a valid scenario.
+    Raise `ScenarioError` with file, line and key if the file is missing, is not TOML, or is not a valid scenario.
     """
     path = Path(path)
     try:
@@ -41,7 +41,7 @@ def load_scenario(path: Path | str) -> Scenario:
 
 
 def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
-    """Read a scenario from TOML text; errors name `source`. Raises `ScenarioError`."""
+    """Parse a scenario from TOML text. Raise `ScenarioError`, which names `source`, if it is invalid."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -74,7 +74,7 @@ def _raise_missing_file(path: Path) -> NoReturn:
 
 
 def _error_message(error: str, text: str, source: Path | str) -> str:
-    """Return msgspec's message with the line, and the nearest key if the key is unknown."""
+    """Return msgspec's error with the line added, and the nearest valid key if the key is unknown."""
     at = _PATH.search(error)
     path = at["path"] if at else ""
     message = _PATH.sub("", error)
@@ -91,12 +91,15 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
 
 
 def _blank_multiline_string(found: re.Match[str]) -> str:
-    """Return only the line ends of a multi-line string; other strings and comments unchanged."""
+    """Replace a multi-line string by its line ends. Other strings and comments stay as they are."""
     return "\n" * found[0].count("\n") or found[0]
 
 
 def _line_suffix(text: str, path: str, key: str) -> str:
-    """Return `:LINE` of `key` in the turn named by `path`, or that of the turn itself, or an empty string."""
+    """Return `:LINE` for the line of a key in the turn that `path` names.
+
+    If the key is not found, the line is that of the turn. The result is empty if the turn is not found either.
+    """
     lines = _LONG_STRING.sub(_blank_multiline_string, text).split("\n")
     first, last = 0, len(lines)
     turn = re.match(r"turn\[(\d+)\]", path)

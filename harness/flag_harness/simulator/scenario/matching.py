@@ -1,4 +1,4 @@
-"""Decides whether a turn's conditions match a request."""
+"""Decides whether the conditions of a turn match a request."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario.scenario import TurnConditions
 
 @dataclass(frozen=True, slots=True)
 class ToolResultView:
-    """A tool_result of the last user message; `tool` is the name of the tool that was called."""
+    """The content of a tool_result in the last user message. `tool` is the name of the called tool."""
 
     text: str
     is_error: bool
@@ -20,7 +20,7 @@ class ToolResultView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """The parts of a request that conditions refer to."""
+    """The parts of a request that the conditions of turns check."""
 
     user: str
     last_user_text: str
@@ -35,7 +35,7 @@ class RequestView:
 
 
 def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
-    """Return the view of a legal request."""
+    """Return the parts of a valid request that conditions check."""
     users = [message for message in body["messages"] if message["role"] == "user"]
     names = _tool_names(body["messages"])
     texts = [text_content(message.get("content")) for message in users]
@@ -60,34 +60,34 @@ def request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> Reques
 
 
 def is_thinking_requested(body: Mapping[str, Any]) -> bool:
-    """Return whether the body requests thinking, with a budget or adaptive."""
+    """Return whether the request asks for thinking, either adaptive or with a budget."""
     return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
 def is_thinking(body: Mapping[str, Any], model: Model) -> bool:
-    """Return whether the model thinks before it answers, on request or by default."""
+    """Return whether the model thinks before it answers this request, because it asks for that or by default."""
     return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
 
 def content_blocks(content: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the content of a message, tool result or system prompt as blocks; a string becomes one text block."""
+    """Return a content as a list of blocks. A string becomes one text block."""
     if content is None:
         return ()
     return ({"type": "text", "text": content},) if isinstance(content, str) else content
 
 
 def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return a message's blocks; a system message that only changes settings has none."""
+    """Return the blocks of a message. System messages that only change settings have none."""
     return content_blocks(message.get("content"))
 
 
 def text_content(content: Any) -> str:
-    """Return the text blocks of a content, joined by newlines."""
+    """Return the texts in a content, joined by newlines."""
     return "\n".join(block["text"] for block in content_blocks(content) if block.get("type") == "text")
 
 
 def is_match(when: TurnConditions, view: RequestView) -> bool:
-    """Return whether the request fulfils all conditions except `nth`."""
+    """Return whether the request meets all conditions except `nth`."""
     return all(
         condition(expected, view)
         for name, condition in _CONDITIONS.items()

@@ -113,22 +113,22 @@ STOP_REASONS = (
     "model_context_window_exceeded",
     "compaction",
 )
-"""The stop reasons that the SDK knows (types of anthropic 2.14). A scenario may have others, as the API may."""
+"""The stop reasons that the SDK knows (types of anthropic 2.14). Scenarios may use others, as the API may."""
 
 
 class _FrozenStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A frozen value that is read from a file."""
+    """The base of all frozen values that are read from a scenario file. Unknown keys are refused."""
 
 
 class Timing(_FrozenStruct, frozen=True):
-    """The timing of answers, in seconds."""
+    """The times of an answer in seconds: until its first token, and between its events."""
 
     first_token: float = 0.6
     per_event: float = 0.02
 
 
 class RateLimits(_FrozenStruct, frozen=True):
-    """Limits per minute for each model; 0 means the recorded limit."""
+    """Rate limits per minute for each model. 0 stands for the limit that was recorded."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -136,7 +136,7 @@ class RateLimits(_FrozenStruct, frozen=True):
 
 
 class Call(_FrozenStruct, frozen=True):
-    """A tool call, with its `input`, or with raw `partial_json` if it is cut off."""
+    """A tool call with its `input`, or with the text `partial_json` of an input that is cut off."""
 
     name: str
     input: dict[str, Any] | None = None
@@ -144,7 +144,7 @@ class Call(_FrozenStruct, frozen=True):
 
 
 class Block(_FrozenStruct, frozen=True):
-    """One content block of an answer; exactly one field is set."""
+    """One content block of an answer. Exactly one of the fields is set."""
 
     thinking: str | None = None
     redacted_thinking: str | None = None
@@ -154,7 +154,7 @@ class Block(_FrozenStruct, frozen=True):
 
 
 class Error(_FrozenStruct, frozen=True):
-    """An error response. `headers` are added to the API's own."""
+    """An error response. `headers` are added to the usual ones."""
 
     status: int
     type: str
@@ -163,7 +163,10 @@ class Error(_FrozenStruct, frozen=True):
 
 
 class TurnConditions(_FrozenStruct, frozen=True):
-    """Conditions on a request; a condition that is None is not checked. The module's docstring has the table."""
+    """The conditions of a turn on a request. Conditions that are not set are not checked.
+
+    The docstring of this module explains each of them.
+    """
 
     user: str | None = None
     user_contains: str | None = None
@@ -187,7 +190,7 @@ class TurnConditions(_FrozenStruct, frozen=True):
 
 
 class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks": "block"}):
-    """The answer to the requests that `when` describes."""
+    """One answer of a scenario. It is given to the requests that meet the conditions in `when`."""
 
     name: str = ""
     when: TurnConditions = TurnConditions()
@@ -203,7 +206,7 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
 
     @property
     def content(self) -> tuple[Block, ...]:
-        """Return the answer's blocks in the order in which they are sent."""
+        """Return the blocks of the answer in the order in which they are sent."""
         if self.blocks is not None:
             return self.blocks
         thinking = () if self.thinking is None else (Block(thinking=self.thinking),)
@@ -212,14 +215,14 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
 
     @property
     def final_stop_reason(self) -> str:
-        """Return the stop reason: the turn's own, or the one that its blocks imply."""
+        """Return the stop reason of the turn. If it has none, the blocks decide: `tool_use` or `end_turn`."""
         if self.stop_reason is not None:
             return self.stop_reason
         return "tool_use" if any(block.call is not None for block in self.content) else "end_turn"
 
 
 class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
-    """What one simulated API answers and refuses. `title` is shown in error messages."""
+    """Everything that a simulated API answers and refuses. `title` is shown in error messages."""
 
     turns: tuple[ScenarioTurn, ...] = ()
     title: str = ""
@@ -241,4 +244,4 @@ TABLE_TYPES: Mapping[str, type[msgspec.Struct]] = {
     "timing": Timing,
     "limits": RateLimits,
 }
-"""The type of each table in a scenario file."""
+"""The type of each kind of table in a scenario file, by its name."""

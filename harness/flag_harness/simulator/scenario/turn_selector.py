@@ -1,4 +1,4 @@
-"""Selects the turn that answers a request, and describes a request that no turn matches."""
+"""Selects the turn that answers a request, and writes the error message if no turn matches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,14 +10,17 @@ _MAX_LENGTH = 120
 
 
 class TurnSelector:
-    """Selects turns and counts how often each matched. Not thread-safe; its owner holds a lock."""
+    """Selects turns, and counts how often each turn matched. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self, turns: Sequence[ScenarioTurn]) -> None:
         self._turns = tuple(turns)
         self._match_counts = [0] * len(self._turns)
 
     def choose(self, view: RequestView) -> ScenarioTurn | None:
-        """Return the first matching turn. A turn with `nth` counts each match of its other conditions."""
+        """Return the first turn that matches a request, or None.
+
+        For a turn with `nth`, all requests that meet its other conditions are counted.
+        """
         chosen: ScenarioTurn | None = None
         for index, turn in enumerate(self._turns):
             if not is_match(turn.when, view):
@@ -32,13 +35,19 @@ class TurnSelector:
 
 
 def echo_turn(view: RequestView) -> ScenarioTurn:
-    """Return the turn that answers without a scenario: it repeats the tool results, or else what the user said."""
+    """Return the turn that is used without a scenario.
+
+    It repeats the tool results of the request or, if there are none, what the user said.
+    """
     text = "\n".join(result.text for result in view.results) or view.user or view.last_user_text
     return ScenarioTurn(text=text or "(empty message)", thinking="I repeat it.")
 
 
 def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
-    """Return the error message for a request that no turn matches: the request, the turns, and a turn to add."""
+    """Return the error message for a request that no turn matches.
+
+    It describes the request, lists the turns, and suggests a turn to add.
+    """
     if view.results:
         texts = " | ".join(result.text for result in view.results)
         request, hint = f"tool results {_quote(texts)}", f"when = {{ result_contains = {_quote(texts, 30)} }}"
@@ -59,7 +68,7 @@ def unmatched_message(view: RequestView, scenario: Scenario, body: Mapping[str, 
 
 
 def format_conditions(when: TurnConditions) -> str:
-    """Return the conditions of a turn as its file would state them."""
+    """Return the conditions of a turn as they would be written in a scenario file."""
     default = TurnConditions()
     parts = [
         f"{name} = {_toml_value(value)}"

@@ -1,4 +1,4 @@
-"""Finds mistakes in scenarios beyond unknown keys and wrong types."""
+"""Finds mistakes in scenarios that are neither unknown keys nor wrong types."""
 
 import math
 import re
@@ -27,18 +27,18 @@ _REQUIRED_KEYS: Mapping[str, Mapping[str, type]] = {
     "thinking": {"thinking": str, "signature": str},
     **{key: {"id": str, "name": str, "input": dict} for key in ("tool_use", "server_tool_use", "mcp_tool_use")},
 }
-"""The keys that a raw block of each type needs to be sent and counted."""
+"""The keys that a raw block of each type must have, and their types. Without them it cannot be sent and counted."""
 
 
 class ScenarioProblem(NamedTuple):
-    """The key with the mistake, and a message that says what to write instead."""
+    """A mistake in a scenario: the key that contains it, and a message that says what to write instead."""
 
     key: str
     message: str
 
 
 def settings_problem(scenario: Scenario) -> ScenarioProblem | None:
-    """Return the first mistake in a scenario outside its turns, or None."""
+    """Return the first mistake in the settings of a scenario (all but its turns), or None."""
     if not _PROFILE.fullmatch(scenario.profile):
         return ScenarioProblem(
             "profile", f'profile = {scenario.profile!r} is not a month or day such as "2025-11" or "2026-02-06"'
@@ -146,7 +146,10 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 
 def _comparable_name(name: str) -> str:
-    """Return a name without what writers of other languages change: `endTurn` and `end-turn` are `end_turn`."""
+    """Return a name without capitals and separators.
+
+    So `endTurn` and `end-turn`, as other languages write them, equal `end_turn`.
+    """
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
