@@ -73,16 +73,18 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         ),
         (
             "[tool.flag-harness.flags]\na = 1",
-            '[tool.flag-harness.flags] a = 1 must be a variable\'s name, or { env = "NAME", requires = [...] }',
+            '[tool.flag-harness.flags] a = 1 must be a variable\'s name, or a table with env = "NAME", '
+            'openfeature = "key" or set = "module:function"',
         ),
         (
             '[tool.flag-harness.flags]\na = { requires = ["b"] }',
-            "[tool.flag-harness.flags] a lacks env, which must be a string",
+            '[tool.flag-harness.flags] a lacks a source, which must be one of env = "NAME", openfeature = "key" or '
+            'set = "module:function"',
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", require = ["b"] }',
             "[tool.flag-harness.flags] a has no key 'require'; the nearest is 'requires' "
-            "(all: env, requires, excludes, on, off, default, values)",
+            "(all: env, openfeature, set, requires, excludes, on, off, default, values)",
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", requires = "b" }',

@@ -18,6 +18,7 @@ FLOORS = (
     {"config"},
     {"cassette", "simulator", "faults"},
     {"analysis", "transports"},
+    {"sources"},
     {"report", "gate", "sweep", "vcr"},
     {"reference"},
     {"plugin", "cli", "demo"},

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import RequestRecord, RunHeader, RunRecord, RunRow, load_record, merge_records
     from flag_harness.simulator import simulate
+    from flag_harness.sources import flags
     from flag_harness.transports import async_http_client, http_client, intercept_clients
     from flag_harness.transports.serve.server import LoopbackServer
     from flag_harness.wire.layers import faulty
@@ -59,6 +60,7 @@ __all__ = [
     "async_http_client",
     "faults",
     "faulty",
+    "flags",
     "http_client",
     "intercept_clients",
     "load_record",
@@ -91,6 +93,7 @@ _HOMES = {
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
     "faulty": "flag_harness.wire.layers",
+    "flags": "flag_harness.sources",
     "http_client": "flag_harness.transports",
     "intercept_clients": "flag_harness.transports",
     "load_record": "flag_harness.record",

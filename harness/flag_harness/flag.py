@@ -1,4 +1,4 @@
-"""Feature flags: named switches and choices. The agent reads them from environment variables when it needs them."""
+"""Feature flags: named switches and choices. The agent reads each from its source when it needs it."""
 
 import json
 import re
@@ -26,6 +26,16 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE = re.compile(r"[^\s=\0]+")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+SET_FLAGS = "harness_set_flags"
+"""The fixture that sets the flags that are declared with its name: `set = "harness_set_flags"`."""
+
+SOURCES = ("env", "openfeature", "set")
+"""Where an agent can read a flag; each flag has one of them."""
+
+SOURCE_EXAMPLES = 'env = "NAME", openfeature = "key" or set = "module:function"'
+"""How the source of a flag is declared, for messages."""
 
 
 def value_text(value: object) -> str:
@@ -59,11 +69,13 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A switch, or a choice between values, that the agent reads from an environment variable.
+    """A switch, or a choice between values, that the agent reads from one source: `env`, `openfeature` or `set`.
 
     Attributes:
         name: the name in marks, ids and reports.
-        env: the environment variable.
+        env: the environment variable; empty if the flag has another source.
+        openfeature: the key that the agent evaluates with a client of OpenFeature.
+        set: what sets the flag: `module:function` of the project, or the fixture `harness_set_flags`.
         requires: conditions that must hold if this flag is on: names of flags that are on, or `name=value`.
         on: the text of the variable that turns a boolean flag on; None if the variable is then unset.
         off: the text of the variable that turns a boolean flag off; None if the variable is then unset.
@@ -75,7 +87,7 @@ class Flag:
     """
 
     name: str
-    env: str
+    env: str = ""
     requires: tuple[str, ...] = ()
     on: str | None = "true"
     off: str | None = None
@@ -84,13 +96,25 @@ class Flag:
     values: tuple[Any, ...] = (False, True)
     labels: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    openfeature: str = ""
+    set: str = ""
 
     def __post_init__(self) -> None:
         if not self.labels:
             object.__setattr__(self, "labels", tuple(map(value_label, self.values)))
 
     def __hash__(self) -> int:
-        return hash((self.name, self.env, self.labels))  # a value may be a list or a table
+        return hash((self.name, self.source, self.labels))  # a value may be a list or a table
+
+    @property
+    def source(self) -> str:
+        """The variable, key or target that the flag is read from; unique to the flag, except `harness_set_flags`."""
+        return self.env or self.openfeature or self.set
+
+    @property
+    def source_kind(self) -> str:
+        """What the source is: `env`, `openfeature` or `set`."""
+        return next((kind for kind in SOURCES if getattr(self, kind)), "env")
 
     @property
     def is_boolean(self) -> bool:
@@ -116,9 +140,9 @@ class Flag:
     def read_value(self, environ: Mapping[str, str]) -> Any:
         """Return the flag's value in this environment, or its default if the variable is unset or empty.
 
-        Raise `FlagError` if the variable holds no value of the flag.
+        A flag with another source is at its default. Raise `FlagError` if the variable holds no value of the flag.
         """
-        text = environ.get(self.env, "").strip()
+        text = environ.get(self.env, "").strip() if self.env else ""
         if not text:
             return self.default
         if self.is_boolean:
@@ -149,7 +173,7 @@ def combination_id(names: Iterable[str]) -> str:
 def check_flags(flags: Sequence[Flag]) -> None:
     """Raise `FlagError` if the ids of combinations of these flags would be ambiguous.
 
-    A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a variable.
+    A name consists of letters, digits, `_` and `-`, and is not `off`. No two flags share a name or a source.
     """
     names = [flag.name for flag in flags]
     for index, flag in enumerate(flags):
@@ -158,15 +182,12 @@ def check_flags(flags: Sequence[Flag]) -> None:
                 f"no flag can be called {flag.name!r}: ids of combinations consist of names; "
                 f"use letters, digits, _ and -, and a word other than {OFF!r}"
             )
-        if not _VARIABLE.fullmatch(flag.env):
-            raise FlagError(
-                f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
-                "use a name without spaces and without ="
-            )
+        _check_source(flag)
         if flag.name in names[:index]:
             raise FlagError(f"two flags are called {flag.name!r}; give one of them another name")
-        if other := next((earlier.name for earlier in flags[:index] if earlier.env == flag.env), None):
-            raise FlagError(f"flags {other!r} and {flag.name!r} share the variable {flag.env}; give each its own")
+        if other := next((one.name for one in flags[:index] if _have_same_source(one, flag)), None):
+            noun = {"env": "variable", "openfeature": "OpenFeature key", "set": "target"}[flag.source_kind]
+            raise FlagError(f"flags {other!r} and {flag.name!r} share the {noun} {flag.source}; give each its own")
         if f"{NO_PREFIX}{flag.name}" in names:
             raise FlagError(
                 f"a flag cannot be called {NO_PREFIX + flag.name!r} beside {flag.name!r}: that is how ids say that "
@@ -175,13 +196,40 @@ def check_flags(flags: Sequence[Flag]) -> None:
         _check_values(flag)
 
 
+def _have_same_source(one: Flag, other: Flag) -> bool:
+    return (one.source_kind, one.source) == (other.source_kind, other.source) and one.set != SET_FLAGS
+
+
+def _check_source(flag: Flag) -> None:
+    """Raise `FlagError` if a flag has no valid source, several, or values that its source cannot have."""
+    kinds = [kind for kind in SOURCES if getattr(flag, kind)]
+    if len(kinds) > 1:
+        raise FlagError(f"flag {flag.name!r} has several sources, {' and '.join(kinds)}; keep one of them")
+    if flag.source_kind == "env" and not _VARIABLE.fullmatch(flag.env):
+        raise FlagError(
+            f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
+            "use a name without spaces and without ="
+        )
+    if flag.set and flag.set != SET_FLAGS and not _TARGET.fullmatch(flag.set):
+        raise FlagError(
+            f"flag {flag.name!r} is set by {flag.set!r}, which is neither module:function, such as "
+            f"myapp.settings:override, nor the fixture {SET_FLAGS}; write one of them"
+        )
+    for value in flag.values if flag.openfeature else ():
+        if not isinstance(value, (bool, str, int, float, list, tuple, dict)):
+            raise FlagError(
+                f"flag {flag.name!r} has the value {value!r}, which OpenFeature cannot hold; "
+                "use booleans, strings, numbers, lists or tables"
+            )
+
+
 def _check_values(flag: Flag) -> None:
     """Raise `FlagError` if a label is invalid, or if two values of the flag have the same text or label."""
     if len(flag.values) < 2:
         raise FlagError(f"flag {flag.name!r} has fewer than two values; list at least two, its default among them")
     if len(flag.labels) != len(flag.values):
         raise FlagError(f"flag {flag.name!r} has {len(flag.values)} values and {len(flag.labels)} labels")
-    if flag.is_boolean and flag.on == flag.off:
+    if flag.env and flag.is_boolean and flag.on == flag.off:
         raise FlagError(f"flag {flag.name!r} is on and off with the same value, {flag.on!r}; give it two values")
     labels: dict[str, Any] = {}
     texts: dict[str | None, Any] = {}
@@ -196,7 +244,7 @@ def _check_values(flag: Flag) -> None:
                 f"flag {flag.name!r} has the values {labels[label.casefold()]!r} and {value!r}, which ids would both "
                 f"call {label!r}; name them: values = {{ one = {labels[label.casefold()]!r}, two = {value!r} }}"
             )
-        if (text := flag.variable_text(value)) in texts:
+        if (text := flag.variable_text(value)) in texts and flag.env:
             raise FlagError(
                 f"flag {flag.name!r} has the values {texts[text]!r} and {value!r}, and {flag.env} would be {text!r} "
                 "for both; drop one of them"

@@ -1,7 +1,8 @@
 """The owner of the running code: the test or fixture that started it.
 
-Use `current_owner()` to find out whose code is running. The owner is a context variable, so a task inherits it when it
-is created. Threads and pool jobs get it from `transports.interception.submitted_work` when they are submitted.
+Use `current_owner()` to find out whose code is running, and `current_scope()` for the flags that it runs under. Both are
+context variables, so a task inherits them when it is created. Threads and pool jobs get them from
+`transports.interception.submitted_work` when they are submitted.
 """
 
 import threading
@@ -39,6 +40,8 @@ class Owner:
     def __init__(self, name: str, *, is_shared: bool = False) -> None:
         self.name, self.is_shared = name, is_shared
         self.is_active, self.has_ended = True, False
+        self.scope: object | None = None
+        """The flags that the owner's code runs under, as a `flag_harness.sources.FlagScope`."""
         self.jobs = Owner(name) if is_shared else self
         """The owner of pool jobs and timers. For a shared fixture it is a separate owner, even while a test runs."""
         self._work: dict[object, SubmittedWork] = {}
@@ -88,3 +91,24 @@ def run_as(owner: Owner | None) -> Iterator[None]:
 def set_owner(owner: Owner | None) -> None:
     """Make `owner` the owner of all code that this thread runs from now on."""
     _OWNER.set(owner)
+
+
+_SCOPE: ContextVar[object | None] = ContextVar("flag_harness_scope", default=None)
+
+
+def current_scope() -> object | None:
+    """Return the flags that the running code was started under, or None if it is unknown."""
+    return _SCOPE.get()
+
+
+@contextmanager
+def run_in_scope(scope: object | None) -> Iterator[None]:
+    """Let the code in the context, and the tasks that it creates, run under the flags of `scope`."""
+    token = _SCOPE.set(scope)
+    try:
+        yield
+    finally:
+        try:
+            _SCOPE.reset(token)
+        except ValueError:  # an async generator may end in another context than it began in
+            _SCOPE.set(None)

@@ -19,7 +19,7 @@ from flag_harness.config.settings import (
     DetectorSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
-from flag_harness.flag import SHIPPED, Flag, nearest_name, value_label
+from flag_harness.flag import SET_FLAGS, SHIPPED, SOURCE_EXAMPLES, SOURCES, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
 from flag_harness.toml_tables import Text, TextList, convert_table, require_known
 
@@ -42,7 +42,9 @@ _Time: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(descriptio
 
 
 class _FlagTable(msgspec.Struct):
-    env: Text
+    env: Text = ""
+    openfeature: Text = ""
+    set: Text = ""
     requires: _FlagNames = ()
     excludes: _FlagNames = ()
     on: Text | None = None
@@ -136,10 +138,9 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
     if isinstance(value, str):
         return Flag(name, value)
     if not isinstance(value, Mapping):
-        raise ConfigError(
-            f'{where} {name} = {value!r} must be a variable\'s name, or {{ env = "NAME", requires = [...] }}'
-        )
+        raise ConfigError(f"{where} {name} = {value!r} must be a variable's name, or a table with {SOURCE_EXAMPLES}")
     flag = convert_table(value, _FlagTable, f"{where} {name}")
+    _require_source(flag, value, f"{where} {name}")
     if flag.values is not None:
         return _parse_variants(name, flag, f"{where} {name}")
     default = False if flag.default is None else flag.default
@@ -147,7 +148,27 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
         raise ConfigError(f"{where} {name} default = {default!r} must be true or false, or one of values = [...]")
     on = flag.on if flag.on is not None or default else "true"
     off = flag.off if flag.off is not None or not default else "false"
-    return Flag(name, flag.env, flag.requires, on, off, default, flag.excludes)
+    return Flag(
+        name, flag.env, flag.requires, on, off, default, flag.excludes, openfeature=flag.openfeature, set=flag.set
+    )
+
+
+def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:
+    """Raise `ConfigError` if a flag does not have exactly one source, or texts for a variable that it does not have."""
+    kinds = [kind for kind in SOURCES if kind in table]
+    if not kinds:
+        raise ConfigError(f"{where} lacks a source, which must be one of {SOURCE_EXAMPLES}")
+    if len(kinds) > 1:
+        raise ConfigError(f"{where} has {' and '.join(kinds)}; keep one of them: each flag has one source")
+    if not table[kinds[0]]:
+        raise ConfigError(f'{where} {kinds[0]} = "" must not be empty')
+    if flag.set and ":" not in flag.set and flag.set != SET_FLAGS:
+        raise ConfigError(
+            f"{where} set = {flag.set!r} must be module:function, such as 'myapp.settings:override'; "
+            f"the nearest fixture is {SET_FLAGS!r}"
+        )
+    if not flag.env and (texts := [key for key in ("on", "off") if key in table]):
+        raise ConfigError(f"{where} {texts[0]} is the text of a variable, and the flag has {kinds[0]}; remove it")
 
 
 def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
@@ -167,7 +188,19 @@ def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
     if known is None:
         raise ConfigError(f"{where} default = {default!r} is none of its values; {nearest_name(str(default), labels)}")
     on, off = flag.on if flag.on is not None else "true", flag.off
-    return Flag(name, flag.env, flag.requires, on, off, known, flag.excludes, values, labels)
+    return Flag(
+        name,
+        flag.env,
+        flag.requires,
+        on,
+        off,
+        known,
+        flag.excludes,
+        values,
+        labels,
+        openfeature=flag.openfeature,
+        set=flag.set,
+    )
 
 
 def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:

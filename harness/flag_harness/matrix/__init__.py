@@ -9,6 +9,7 @@ from flag_harness.matrix.combination import (
     parse_combination,
     pin_flags,
     read_combination,
+    with_defaults,
 )
 from flag_harness.matrix.covering import (
     covering_array,
@@ -42,4 +43,5 @@ __all__ = [
     "select_combinations",
     "single_changes",
     "uncovered_tuples",
+    "with_defaults",
 ]

@@ -33,9 +33,11 @@ class Combination:
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """The environment variables of the flags: the text of each flag's value, `None` if it is to be unset."""
+        """The variables of the flags that are read from them: the text of the value, `None` if it is to be unset."""
         return {
-            flag.env: flag.variable_text(flag.values[value]) for flag, value in zip(self.flags, self.row, strict=True)
+            flag.env: flag.variable_text(flag.values[value])
+            for flag, value in zip(self.flags, self.row, strict=True)
+            if flag.env
         }
 
     @property
@@ -120,6 +122,13 @@ def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combi
     """Return the combination that an environment selects. Raise `FlagError` if a variable has an unknown value."""
     declared = tuple(flags)
     return Combination(declared, tuple(value_index(flag, flag.read_value(environ)) for flag in declared))
+
+
+def with_defaults(combination: Combination, flags: Sequence[Flag]) -> Combination:
+    """Return the combination with those of `flags` added whose names and sources it lacks, at their defaults."""
+    taken = {word for flag in combination.flags for word in (flag.name, flag.source)}
+    added = tuple(flag for flag in flags if not {flag.name, flag.source} & taken)
+    return Combination((*combination.flags, *added), (*combination.row, *default_row(added)))
 
 
 def name_of_test(case: str, combination: str) -> str:

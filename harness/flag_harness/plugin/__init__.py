@@ -18,6 +18,7 @@ from flag_harness.plugin.test.fixtures import (
     harness_cassette_path,
     harness_combination,
     harness_scenarios,
+    harness_set_flags,
 )
 from flag_harness.plugin.test.respx_routes import harness_respx
 from flag_harness.plugin.test.server import cassette_server, harness_cassette_server
@@ -34,6 +35,7 @@ __all__ = [
     "harness_normalisers",
     "harness_respx",
     "harness_scenarios",
+    "harness_set_flags",
     "pytest_addoption",
     "pytest_configure",
     "pytest_fixture_setup",

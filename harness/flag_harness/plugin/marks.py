@@ -40,6 +40,6 @@ def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
 
 
 def merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:
-    """Return `flags`, and those of `others` whose names and variables are still free."""
-    taken = {word for flag in flags for word in (flag.name, flag.env)}
-    return (*flags, *(flag for flag in others if not {flag.name, flag.env} & taken))
+    """Return `flags`, and those of `others` whose names and sources are still free."""
+    taken = {word for flag in flags for word in (flag.name, flag.source)}
+    return (*flags, *(flag for flag in others if not {flag.name, flag.source} & taken))

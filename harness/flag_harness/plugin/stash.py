@@ -13,8 +13,10 @@ from flag_harness.matrix import Combination
 if TYPE_CHECKING:
     from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.sources import FlagScope
     from flag_harness.vcr import VcrCassette
 
+    FlagScopeKey: TypeAlias = pytest.StashKey[FlagScope]
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
@@ -49,6 +51,9 @@ class AnswerSource:
     case: str = ""
     refuses_misses: bool = False
 
+
+FLAG_SCOPE: "FlagScopeKey" = pytest.StashKey()
+"""The flags that a test item runs under, and what it has read of them through OpenFeature."""
 
 EXTRA_ROW = pytest.StashKey[AnswerSource]()
 """Who answers a test item that is not part of its test's matrix."""

@@ -18,7 +18,8 @@ from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
-from flag_harness.plugin.stash import REFUSALS, TRAFFIC
+from flag_harness.plugin.stash import FLAG_SCOPE, REFUSALS, TRAFFIC
+from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _REPORTED_MISSES = pytest.StashKey[int]()
 _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
     TRAFFIC,
     REFUSALS,
+    FLAG_SCOPE,
     _FIXTURE_FINALIZERS,
     _CALL_IS_RUNNING,
     _SUBTEST_FAILED,
@@ -176,8 +178,11 @@ def _leaf_exceptions(error: BaseException) -> list[BaseException]:
 
 
 def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
-    """Return the refusals of the item so far, or an empty list if a failed phase has already reported them."""
-    return [] if REFUSALS not in item.stash or _has_failed(item) else [*item.stash[REFUSALS]()]
+    """Return what was refused or hidden so far, or an empty list if a failed phase has already reported it."""
+    if _has_failed(item):
+        return []
+    refused = item.stash[REFUSALS]() if REFUSALS in item.stash else []
+    return [*refused, *hidden_errors(item)]
 
 
 def _has_failed(item: pytest.Item) -> bool:
@@ -190,8 +195,6 @@ def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
 
 def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
     """Fail the test if something was refused to it, or if `traffic` has problems."""
-    if traffic is None and REFUSALS not in item.stash:
-        return
     problems = list(map(str, _unreported_refusals(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]

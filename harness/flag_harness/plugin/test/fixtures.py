@@ -17,15 +17,26 @@ from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.log_counts import count_logs
 from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
+from flag_harness.plugin.test.flag_sources import set_other_sources
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.sources import SetFlags
 
 
 @pytest.fixture
-def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Combination:
-    """Set the variables of this test's flags, unset those of flags that are off, and return the combination.
+def harness_set_flags() -> "SetFlags | None":
+    """Return a function that sets the flags declared with `set = "harness_set_flags"`; None unless you override it.
+
+    The function gets a `Combination` of these flags, and may return a context manager, which is left after the test.
+    """
+    return None
+
+
+@pytest.fixture
+def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Combination]:
+    """Set this test's flags at their sources, and the other declared flags to their defaults; return the combination.
 
     The combination is the parameter of `flag_matrix`, or else the one that the `flags` marks pin.
     """
@@ -33,13 +44,14 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     parameter = getattr(request, "param", None)
     combination = parameter if isinstance(parameter, Combination) else pinned_combination(request.node, declared)
     request.node.stash[COMBINATION] = combination
-    unset = dict.fromkeys(flag.env for flag in declared)
+    unset = dict.fromkeys(flag.env for flag in declared if flag.env)
     for variable, value in {**unset, **combination.environ}.items():
         if value is None:
             monkeypatch.delenv(variable, raising=False)
         else:
             monkeypatch.setenv(variable, value)
-    return combination
+    with set_other_sources(request, combination, declared):
+        yield combination
 
 
 @pytest.fixture

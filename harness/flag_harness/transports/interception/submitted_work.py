@@ -1,4 +1,4 @@
-"""Gives threads and pool jobs the owner of the code that submitted them."""
+"""Gives threads and pool jobs the owner of the code that submitted them, and the flags that it runs under."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from flag_harness.errors import LateRequest
-from flag_harness.owner import Owner, SubmittedWork, current_owner, run_as
+from flag_harness.owner import Owner, SubmittedWork, current_owner, current_scope, run_as, run_in_scope
 from flag_harness.transports.patch import replace_attribute
 
 
@@ -16,7 +16,8 @@ from flag_harness.transports.patch import replace_attribute
 def follow_submitted_work() -> Iterator[None]:
     """Let each thread and each job of a thread pool belong to the owner whose code started or submitted it.
 
-    Threads that pools keep for their jobs have no owner; their jobs do. Nothing changes for code without an owner.
+    Threads that pools keep for their jobs have no owner; their jobs do. They run under the same flags as that code.
+    Nothing changes for code without an owner and without flags.
     """
     with ExitStack() as patches:
         patches.enter_context(replace_attribute(threading.Thread, "start", _make_start(threading.Thread.start)))
@@ -46,23 +47,26 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
 
 def _make_start(original: Any) -> Any:
     def start(thread: threading.Thread) -> Any:
-        owner = current_owner()
-        if owner is None or thread.ident is not None or _is_pool_thread(thread):
+        owner, scope = current_owner(), current_scope()
+        if (owner is None and scope is None) or thread.ident is not None or _is_pool_thread(thread):
             return original(thread)
-        owner = owner.jobs if isinstance(thread, threading.Timer) else owner
+        owner = owner.jobs if owner is not None and isinstance(thread, threading.Timer) else owner
         run = thread.run
 
         def run_owned() -> None:
             try:
-                with run_as(owner):
+                with run_as(owner), run_in_scope(scope):
                     run()
             except LateRequest:
                 pass  # reported against the owner; here it would be a warning about the test that runs now
             finally:
-                owner.remove_work(thread)
+                if owner is not None:
+                    owner.remove_work(thread)
                 vars(thread).pop("run", None)
 
         thread.run = run_owned  # type: ignore[method-assign]
+        if owner is None:
+            return original(thread)
         owner.add_work(thread, SubmittedWork(f"the thread {thread.name!r}", thread.is_alive, not thread.daemon))
         try:
             return original(thread)
@@ -75,23 +79,23 @@ def _make_start(original: Any) -> Any:
 
 def _make_submit(original: Any) -> Any:
     def submit(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
-        owner = current_owner()
-        if owner is None or _runs_in_interpreters(pool):
+        owner, scope = current_owner(), current_scope()
+        if (owner is None and scope is None) or _runs_in_interpreters(pool):
             return original(pool, function, *arguments, **options)
-        owner = owner.jobs
+        owner = owner.jobs if owner is not None else None
 
         def job(*job_arguments: Any, **job_options: Any) -> Any:
             try:
-                with run_as(owner):
+                with run_as(owner), run_in_scope(scope):
                     return function(*job_arguments, **job_options)
             except LateRequest as error:
                 if isinstance(pool, ThreadPoolExecutor):
                     raise
                 raise RuntimeError(str(error)) from None  # anything else would end the thread of such a pool
 
-        with run_as(None):  # the pool's threads serve others too
+        with run_as(None), run_in_scope(None):  # the pool's threads serve others too
             future = original(pool, job, *arguments, **options)
-        if isinstance(future, Future):
+        if owner is not None and isinstance(future, Future):
             _add_job(owner, future, function)
         return future
 

@@ -1,0 +1,86 @@
+"""Environment variables that several blocks set at the same time: they belong to the whole process."""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flag_harness.errors import FlagError
+from flag_harness.sources.scope import FlagScope
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What a scope has set a variable to; `before` is what it was before any scope set it."""
+
+    scope: FlagScope
+    text: str | None
+    before: str | None
+
+
+class Environment:
+    """Sets variables for scopes. Two scopes can set one differently only if one was entered inside the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._settings: dict[str, list[_Setting]] = {}
+
+    @contextmanager
+    def set(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
+        """Set the variables inside the context, and unset those whose value is None.
+
+        Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
+        """
+        with self._lock:
+            for name, text in variables.items():
+                self._check(name, text, scope)
+            for name, text in variables.items():
+                self._begin(name, text, scope)
+        try:
+            yield
+        finally:
+            with self._lock:
+                for name in variables:
+                    self._end(name, scope)
+
+    def _check(self, name: str, text: str | None, scope: FlagScope) -> None:
+        for setting in self._settings.get(name, ()):
+            if setting.text != text and not scope.is_inside(setting.scope):
+                state = f"{name}={setting.text}" if setting.text is not None else f"{name} unset"
+                raise FlagError(
+                    f"another block with the flags {setting.scope.combination.id!r} still runs, and needs {state}: an "
+                    "environment variable belongs to the whole process. Run the blocks one after the other, or "
+                    'declare the flag with openfeature = "key", which each thread and task reads for itself'
+                )
+
+    def _begin(self, name: str, text: str | None, scope: FlagScope) -> None:
+        settings = self._settings.setdefault(name, [])
+        before = settings[0].before if settings else os.environ.get(name)
+        settings.append(_Setting(scope, text, before))
+        _set_variable(name, text)
+
+    def _end(self, name: str, scope: FlagScope) -> None:
+        settings = self._settings[name]
+        [setting] = [one for one in settings if one.scope is scope]
+        settings.remove(setting)
+        _set_variable(name, settings[-1].text if settings else setting.before)
+        if not settings:
+            del self._settings[name]
+
+
+_ENVIRONMENT = Environment()
+
+
+@contextmanager
+def set_environment(scope: FlagScope) -> Iterator[None]:
+    """Set the variables of the scope's flags inside the context. Raise `FlagError` if others need them otherwise."""
+    with _ENVIRONMENT.set(scope.combination.environ, scope):
+        yield
+
+
+def _set_variable(name: str, text: str | None) -> None:
+    if text is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = text

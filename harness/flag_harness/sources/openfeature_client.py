@@ -1,0 +1,47 @@
+"""Lets the clients of OpenFeature read declared flags from the running scope, whichever provider the project sets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from flag_harness.errors import require_extra
+from flag_harness.sources.scope import ACTIVE_SCOPES, running_scope
+from flag_harness.transports.patch import replace_attribute
+
+with require_extra("openfeature"):
+    from openfeature.client import OpenFeatureClient
+    from openfeature.provider import FeatureProvider, ProviderStatus
+
+    from flag_harness.sources.openfeature_provider import CombinationProvider
+
+
+@contextmanager
+def patch_clients() -> Iterator[None]:
+    """Put a `CombinationProvider` before the provider of every client, for code that runs in a scope.
+
+    The provider that the project has set is neither replaced nor shut down: it still answers other code, and the keys
+    that no flag has.
+    """
+    own_provider: Any = OpenFeatureClient.provider
+    own_status: Any = OpenFeatureClient.get_provider_status
+
+    def provider(client: OpenFeatureClient) -> FeatureProvider:
+        beneath: FeatureProvider = own_provider.fget(client)
+        if isinstance(beneath, CombinationProvider) or not _has_scope():
+            return beneath
+        is_ready = own_status(SimpleNamespace(provider=beneath)) not in (ProviderStatus.NOT_READY, ProviderStatus.FATAL)
+        return CombinationProvider(beneath, is_ready=is_ready)
+
+    def get_provider_status(client: OpenFeatureClient) -> Any:
+        return ProviderStatus.READY if _has_scope() else own_status(client)
+
+    with (
+        replace_attribute(OpenFeatureClient, "provider", property(provider)),
+        replace_attribute(OpenFeatureClient, "get_provider_status", get_provider_status),
+    ):
+        yield
+
+
+def _has_scope() -> bool:
+    return running_scope() is not None or bool(ACTIVE_SCOPES)

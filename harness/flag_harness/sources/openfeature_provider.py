@@ -1,0 +1,167 @@
+"""A provider of OpenFeature that answers from the running scope, and a hook that records what is read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagResolutionDetails, Reason
+from openfeature.hook import Hook, HookContext
+from openfeature.provider import AbstractProvider, FeatureProvider
+from openfeature.provider.metadata import Metadata
+from openfeature.track import TrackingEventDetails
+
+from flag_harness.flag import Flag, nearest_name
+from flag_harness.sources.scope import ACTIVE_SCOPES, FlagRead, FlagScope, running_scope
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "boolean": bool,
+    "string": str,
+    "integer": int,
+    "float": (int, float),
+    "object": (dict, list, tuple),
+}
+_UNDECLARED = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
+"""What a provider says of keys that it does not have: no error if the project has not declared the flag."""
+
+
+def _resolver(kind: str) -> Any:
+    def resolve(
+        self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
+    ) -> FlagResolutionDetails[Any]:
+        details = self.resolve(kind, flag_key, default_value)
+        if details is not None:
+            return details
+        beneath = getattr(self.beneath, f"resolve_{kind}_details")
+        result: FlagResolutionDetails[Any] = beneath(flag_key, default_value, evaluation_context)
+        return result
+
+    return resolve
+
+
+def _async_resolver(kind: str) -> Any:
+    async def resolve(
+        self: "CombinationProvider", flag_key: str, default_value: Any, evaluation_context: Any = None
+    ) -> FlagResolutionDetails[Any]:
+        details = self.resolve(kind, flag_key, default_value)
+        if details is not None:
+            return details
+        beneath = getattr(self.beneath, f"resolve_{kind}_details_async")
+        result: FlagResolutionDetails[Any] = await beneath(flag_key, default_value, evaluation_context)
+        return result
+
+    return resolve
+
+
+class CombinationProvider(AbstractProvider):
+    """Answers declared flags from the running scope; the provider `beneath` answers all other keys."""
+
+    def __init__(self, beneath: FeatureProvider, *, is_ready: bool = True) -> None:
+        super().__init__()
+        self.beneath, self._is_ready = beneath, is_ready
+
+    def get_metadata(self) -> Metadata:
+        """Return the name of the provider."""
+        return Metadata("flag-harness")
+
+    def get_provider_hooks(self) -> list[Hook]:
+        """Return the hook that records reads, and those of the provider beneath."""
+        return [_ReadRecorder(), *self.beneath.get_provider_hooks()]
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Pass an event on to the provider beneath."""
+        self.beneath.track(tracking_event_name, evaluation_context, tracking_event_details)
+
+    def resolve(self, kind: str, key: str, default: Any) -> FlagResolutionDetails[Any] | None:
+        """Return the details of a declared flag, or None if the provider beneath must answer."""
+        scope = running_scope()
+        found = scope.find_flag(key) if scope is not None else None
+        if scope is not None and found is not None:
+            return _details(scope, *found, kind, default)
+        if self._is_ready:
+            return None
+        message = f"no flag is declared for {key!r}, and the provider of the project is not ready"
+        return _error(default, ErrorCode.PROVIDER_NOT_READY, message)
+
+    resolve_boolean_details = _resolver("boolean")
+    resolve_string_details = _resolver("string")
+    resolve_integer_details = _resolver("integer")
+    resolve_float_details = _resolver("float")
+    resolve_object_details = _resolver("object")
+    resolve_boolean_details_async = _async_resolver("boolean")
+    resolve_string_details_async = _async_resolver("string")
+    resolve_integer_details_async = _async_resolver("integer")
+    resolve_float_details_async = _async_resolver("float")
+    resolve_object_details_async = _async_resolver("object")
+
+
+class _ReadRecorder(Hook):
+    """Records every read in the running scope, with the error that the client hides from the code that reads."""
+
+    def finally_after(
+        self, hook_context: HookContext, details: FlagEvaluationDetails[Any], hints: Mapping[str, Any]
+    ) -> None:
+        key, kind = hook_context.flag_key, hook_context.flag_type.value.lower()
+        scope = running_scope()
+        if scope is None:
+            message = _unknown_code_message(key)
+            for active in list(ACTIVE_SCOPES):
+                if active.find_flag(key) is not None:
+                    active.add_read(FlagRead(key, kind, details.value, True, message))
+            return
+        is_declared = scope.find_flag(key) is not None
+        hidden = details.error_code is not None and (is_declared or details.error_code not in _UNDECLARED)
+        error = _error_message(scope, key, kind, details) if hidden else ""
+        scope.add_read(FlagRead(key, kind, details.value, is_declared, error))
+
+
+def _details(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
+    """Return the value of a flag, or an error and the caller's default if the value is not of that kind."""
+    value: Any = flag.values[index]
+    if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        method = f"get_{value_kind(value)}_value"
+        message = f"flag {flag.name!r} has the value {value!r}, which is no {kind}; read it with {method}"
+        return _error(default, ErrorCode.TYPE_MISMATCH, message)
+    if kind == "float" and isinstance(value, int):
+        value = float(value)
+    metadata: dict[str, bool | int | float | str] = {"flag": flag.name, "combination": scope.combination.id}
+    return FlagResolutionDetails(
+        list(value) if isinstance(value, tuple) else value,
+        reason=Reason.STATIC,
+        variant=flag.labels[index],
+        flag_metadata=metadata,
+    )
+
+
+def value_kind(value: object) -> str:
+    """Return as what OpenFeature reads a value.
+
+    >>> value_kind(True), value_kind(0.5), value_kind("haiku"), value_kind([1])
+    ('boolean', 'float', 'string', 'object')
+    """
+    kinds = {bool: "boolean", str: "string", int: "integer", float: "float"}
+    return kinds.get(type(value), "object")
+
+
+def _error(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
+    return FlagResolutionDetails(default, error_code=code, error_message=message, reason=Reason.ERROR)
+
+
+def _error_message(scope: FlagScope, key: str, kind: str, details: FlagEvaluationDetails[Any]) -> str:
+    return (
+        f"OpenFeature: reading {key!r} as {kind} failed, and the agent got its default {details.value!r}: "
+        f"{details.error_code}: {details.error_message or 'no message'}"
+        + ("" if scope.find_flag(key) else f"; no flag is declared for {key!r}: {nearest_name(key, scope.keys)}")
+    )
+
+
+def _unknown_code_message(key: str) -> str:
+    return (
+        f"OpenFeature: {key!r} was read by code that no running block has started, and several run, so the provider of "
+        "the project answered; start that thread or task inside the block"
+    )

@@ -1,0 +1,124 @@
+"""The flags that the code of one test or `with` block runs under, and what that code reads through OpenFeature."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from flag_harness.flag import Flag
+from flag_harness.matrix import Combination
+from flag_harness.owner import current_owner, current_scope, run_in_scope
+
+ACTIVE_SCOPES: "list[FlagScope]" = []
+"""The scopes whose code runs now. They belong to the process, as its environment does."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRead:
+    """One read of a flag through OpenFeature.
+
+    Attributes:
+        key: the key that was evaluated.
+        kind: what the code asked for: `boolean`, `string`, `integer`, `float` or `object`.
+        is_declared: True if a flag of the project has this key.
+        error: what OpenFeature hid from the code that read the flag; empty if the read succeeded.
+    """
+
+    key: str
+    kind: str
+    value: object
+    is_declared: bool
+    error: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class FlagScope:
+    """A combination of all declared flags, for the code of one test or `with` block, and what that code has read.
+
+    Attributes:
+        parent: the scope in which this one was entered.
+        is_ambient: True for the scope of a test: code that nothing known has started belongs to it.
+        reads: what was read through OpenFeature, in order.
+    """
+
+    combination: Combination
+    parent: "FlagScope | None" = None
+    is_ambient: bool = False
+    reads: list[FlagRead] = field(default_factory=list)
+
+    def find_flag(self, key: str) -> tuple[Flag, int] | None:
+        """Return the flag that OpenFeature reads by this key and the index of its value, or None."""
+        rows = zip(self.combination.flags, self.combination.row, strict=True)
+        return next(((flag, index) for flag, index in rows if flag.openfeature == key), None)
+
+    @property
+    def keys(self) -> list[str]:
+        """The OpenFeature keys of the declared flags."""
+        return [flag.openfeature for flag in self.combination.flags if flag.openfeature]
+
+    @property
+    def errors(self) -> list[str]:
+        """What OpenFeature hid from the code that read flags, each once."""
+        return list(dict.fromkeys(read.error for read in self.reads if read.error))
+
+    @property
+    def undeclared_keys(self) -> list[str]:
+        """The keys that were read and that no flag has, each once."""
+        return list(dict.fromkeys(read.key for read in self.reads if not read.is_declared))
+
+    @property
+    def unread_flags(self) -> list[str]:
+        """The names of the flags with an OpenFeature key that was not read."""
+        read = {one.key for one in self.reads}
+        return [flag.name for flag in self.combination.flags if flag.openfeature and flag.openfeature not in read]
+
+    def add_read(self, read: FlagRead) -> None:
+        """Record a read here and in the scopes around this one."""
+        self.reads.append(read)
+        if self.parent is not None:
+            self.parent.add_read(read)
+
+    def is_inside(self, other: "FlagScope") -> bool:
+        """Return whether this scope is `other`, or was entered in it."""
+        return self is other or (self.parent is not None and self.parent.is_inside(other))
+
+
+def running_scope() -> FlagScope | None:
+    """Return the scope of the running code: the enclosing one, else the only one that is active, else None."""
+    if (scope := enclosing_scope()) is not None:
+        return scope
+    active = list(ACTIVE_SCOPES)
+    return active[0] if len(active) == 1 else None
+
+
+def enclosing_scope() -> FlagScope | None:
+    """Return the scope that the running code was started in, else that of its owner or of the test, else None."""
+    owner = current_owner()
+    for scope in (current_scope(), owner.scope if owner is not None else None):
+        if isinstance(scope, FlagScope):
+            return scope
+    return next((scope for scope in list(ACTIVE_SCOPES) if scope.is_ambient), None)
+
+
+@contextmanager
+def activate(scope: FlagScope) -> Iterator[None]:
+    """Let the code in the context, and the threads and tasks that it starts, run in `scope`."""
+    ACTIVE_SCOPES.append(scope)
+    try:
+        with run_in_scope(scope):
+            yield
+    finally:
+        ACTIVE_SCOPES.remove(scope)
+
+
+@contextmanager
+def own_scope(scope: FlagScope) -> Iterator[None]:
+    """Let all code of the current owner run in `scope`, also that of tasks which existed before. Needs an owner."""
+    owner = current_owner()
+    if owner is None or owner.is_shared:
+        yield
+        return
+    before, owner.scope = owner.scope, scope
+    try:
+        yield
+    finally:
+        owner.scope = before

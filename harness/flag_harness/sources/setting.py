@@ -1,0 +1,113 @@
+"""Gives the flags of a combination their values at sources other than environment variables."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from flag_harness.errors import ConfigError
+from flag_harness.flag import SET_FLAGS, Flag, nearest_name
+from flag_harness.imports import import_attribute
+from flag_harness.matrix import Combination
+from flag_harness.sources.scope import FlagScope, activate, own_scope
+from flag_harness.sources.shared_patch import SharedPatch
+
+SetFlags: TypeAlias = Callable[[Combination], object]
+"""Sets the flags that are declared with `set = "harness_set_flags"`; it may return a context manager."""
+
+
+def _follow_work() -> AbstractContextManager[None]:
+    from flag_harness.transports.interception.submitted_work import follow_submitted_work
+
+    return follow_submitted_work()
+
+
+def _patch_openfeature() -> AbstractContextManager[None]:
+    from flag_harness.sources.openfeature_client import patch_clients
+
+    return patch_clients()
+
+
+_FOLLOWED_WORK = SharedPatch(_follow_work)
+_PATCHED_CLIENTS = SharedPatch(_patch_openfeature)
+
+
+@contextmanager
+def enter_scope(
+    scope: FlagScope, set_flags: SetFlags | None = None, *, folder: Path | None = None, follows_work: bool = True
+) -> Iterator[None]:
+    """Run the code in the context under the flags of `scope`. Environment variables are left alone.
+
+    OpenFeature flags are read from the scope by the code of this context and by the threads and tasks that it starts.
+    The functions that flags name in `set` are imported, also from `folder`, and called. `set_flags` sets the others.
+    Raise `ConfigError` if a function cannot be found, or a flag needs a `set_flags` that is not given.
+    """
+    with ExitStack() as stack:
+        if reads_openfeature := (any(flag.openfeature for flag in scope.combination.flags) or _has_openfeature()):
+            stack.enter_context(_PATCHED_CLIENTS.use())
+        if follows_work or reads_openfeature:
+            stack.enter_context(_FOLLOWED_WORK.use())
+        stack.enter_context(own_scope(scope))
+        stack.enter_context(activate(scope))
+        for flag, value in zip(scope.combination.flags, scope.combination.values.values(), strict=True):
+            if flag.set and flag.set != SET_FLAGS:
+                stack.enter_context(_override(flag, value, folder))
+        if rest := part_of_set_flags(scope.combination):
+            stack.enter_context(_entered(_require_set_flags(rest, set_flags)(rest)))
+        yield
+
+
+def _has_openfeature() -> bool:
+    """Return whether the code under test may read flags through OpenFeature, declared or not."""
+    return "openfeature.client" in sys.modules
+
+
+def part_of_set_flags(combination: Combination) -> Combination | None:
+    """Return the part of a combination that `harness_set_flags` sets, or None if no flag is declared with it."""
+    rows = zip(combination.flags, combination.row, strict=True)
+    if not (part := [(flag, index) for flag, index in rows if flag.set == SET_FLAGS]):
+        return None
+    return Combination(tuple(flag for flag, _ in part), tuple(index for _, index in part))
+
+
+def _require_set_flags(combination: Combination, set_flags: SetFlags | None) -> SetFlags:
+    if set_flags is None:
+        raise ConfigError(
+            f"flag {combination.flags[0].name!r} is set by the fixture {SET_FLAGS}, and there is none here: write one "
+            f"in a conftest.py, def {SET_FLAGS}(): return lambda combination: ...; outside tests, declare "
+            "set = 'module:function' instead"
+        )
+    return set_flags
+
+
+@contextmanager
+def _override(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
+    """Set a flag by the function that it names; one that returns no context manager is called again at the end."""
+    override = import_attribute(flag.set, f"flag {flag.name!r}: set =", "myapp.settings:override", folder)
+    if not callable(override):
+        raise ConfigError(
+            f"flag {flag.name!r}: set = {flag.set!r} is not callable, but {type(override).__name__}; "
+            f"name a function or context manager that takes the value; {_nearest_callable(flag)}"
+        )
+    result = override(value)
+    with _entered(result):
+        try:
+            yield
+        finally:
+            if not _is_context_manager(result):
+                override(flag.default)
+
+
+def _nearest_callable(flag: Flag) -> str:
+    module, _, attribute = flag.set.partition(":")
+    members = vars(sys.modules[module])
+    return nearest_name(attribute, [name for name, one in members.items() if callable(one) and name != attribute])
+
+
+def _entered(result: object) -> AbstractContextManager[Any]:
+    return result if _is_context_manager(result) else nullcontext()  # type: ignore[return-value]
+
+
+def _is_context_manager(result: object) -> bool:
+    return hasattr(result, "__enter__") and hasattr(result, "__exit__")

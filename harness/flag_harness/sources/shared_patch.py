@@ -1,0 +1,30 @@
+"""A patch that many blocks share: the first one puts it in place, the last one removes it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+
+class SharedPatch:
+    """Keeps what `make_patch()` returns entered while at least one `use()` block runs, in whichever thread."""
+
+    def __init__(self, make_patch: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make_patch = make_patch
+        self._lock = threading.Lock()
+        self._users = 0
+        self._patch = ExitStack()
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Keep the patch in place inside the context."""
+        with self._lock:
+            if not self._users:
+                self._patch.enter_context(self._make_patch())
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._patch.close()
