@@ -1,7 +1,7 @@
 """The owner of the running code: the test or fixture that started it.
 
-Use `current_owner()` to find out whose code is running, and `current_scope()` for the flags that it runs under. Both are
-context variables, so a task inherits them when it is created. Threads and pool jobs get them from
+Use `current_owner()` to find out whose code is running, and `current_scope()` for the flags that it runs under. Both
+are context variables, so a task inherits them when it is created. Threads and pool jobs get them from
 `transports.interception.submitted_work` when they are submitted.
 """
 
