@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -173,6 +174,18 @@ def node(session: nox.Session) -> None:
     session.run("npm", "install", "--prefix", folder, "@anthropic-ai/sdk", external=True)
     modules = str(Path(folder, "node_modules").resolve())
     session.run("pytest", "tests/cli/test_serve.py", "-k", "node", *session.posargs, env={"NODE_PATH": modules})
+
+
+@nox.session(venv_backend="virtualenv")
+def browser(session: nox.Session) -> None:
+    """The report in Chromium, which must be installed: no error, no request, and what axe-core finds."""
+    if not shutil.which("chromium") and not shutil.which("google-chrome"):
+        session.error("there is no Chromium on the PATH: apt install chromium")
+    session.install("-e", ".[dev]", "playwright")
+    folder = session.create_tmp()
+    session.run("npm", "install", "--prefix", folder, "axe-core@4", external=True)
+    modules = str(Path(folder, "node_modules").resolve())
+    session.run("pytest", "tests/report/test_browser.py", "-n", "0", *session.posargs, env={"NODE_PATH": modules})
 
 
 @nox.session

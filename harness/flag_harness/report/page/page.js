@@ -2,7 +2,7 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const matrix = byId("matrix");
-  const lines = [...matrix.tBodies[0].rows];
+  const lines = [...matrix.tBodies].flatMap((body) => [...body.rows]);
   const heads = [...matrix.tHead.rows[0].cells];
   const dialog = byId("details");
 
@@ -12,6 +12,12 @@
     if (className) made.className = className;
     return made;
   };
+
+  // The first lines are shown at once, all others when the browser has nothing else to do.
+  const showRest = () => {
+    for (const body of matrix.tBodies) body.hidden = false;
+  };
+  addEventListener("load", () => setTimeout(showRest, 200));
 
   // Details: unpacked when the first cell is opened.
   let details = null;
@@ -150,6 +156,7 @@
   const hasFlag = (combination, flag) =>
     combination.split("+").some((change) => change === flag || change === `no-${flag}` || change.startsWith(`${flag}=`));
   const filter = () => {
+    showRest();
     const words = byId("filter-test").value.toLowerCase().split(/\s+/).filter(Boolean);
     const outcome = byId("filter-outcome").value;
     const flag = byId("filter-flag").value;

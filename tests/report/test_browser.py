@@ -1,0 +1,127 @@
+"""The report in a real browser: `nox -s browser`. Without Playwright and a Chromium, these tests are skipped."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.record import RunRecord
+from flag_harness.report.output import write_report
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+AXE = Path(os.environ.get("NODE_PATH", "node_modules"), "axe-core", "axe.min.js")
+MOST_SECONDS_TO_OPEN = 1.0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_report(
+    browser: Any, make_record: Callable[[int], RunRecord], tmp_path: Path
+) -> Iterator[Callable[..., tuple[Any, list[str]]]]:
+    """Return a function that opens the report of so many tests, and returns the page and what it must not do.
+
+    That list grows by messages on the console, by errors, and by requests other than the one for the file.
+    """
+    contexts = []
+
+    def open_page(tests: int, **options: Any) -> tuple[Any, list[str]]:
+        path = tmp_path / "report.html"
+        write_report(path, make_record(tests), datetime.now(UTC))
+        contexts.append(browser.new_context(**options))
+        page, troubles = contexts[-1].new_page(), []
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: None if request.url == path.as_uri() else troubles.append(request.url))
+        page.goto(path.as_uri())
+        return page, troubles
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def _violations(page: Any) -> list[tuple[str, str, list[str]]]:
+    found = page.evaluate("axe.run()")["violations"]
+    return [(one["id"], one["impact"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+def _open_first_cell(page: Any) -> Any:
+    page.locator("#matrix button").first.click()
+    dialog = page.locator("#details")
+    dialog.locator("dl").first.wait_for()
+    return dialog
+
+
+def test_a_cell_opens_its_requests_and_closes_again(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """By mouse and by keyboard; the console stays empty, and nothing is requested."""
+    page, troubles = open_report(8)
+    dialog = _open_first_cell(page)
+    assert "test_agent_answers_question_0[off]" in dialog.inner_text()
+    assert 3 == dialog.locator("tbody tr").count()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    dialog.get_by_text("AssertionError: assert 'refund 0' in answer").wait_for()
+    assert "test_agent_answers_question_0[streaming]" in dialog.inner_text()
+    assert [] == troubles
+
+
+def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """The number of tests that are left is said."""
+    page, troubles = open_report(8)
+    lines = page.locator("#matrix tbody tr:visible")
+    page.fill("#filter-test", "question_4")
+    assert (1, "1 of 8 tests") == (lines.count(), page.locator("#filter-count").inner_text())
+    page.fill("#filter-test", "")
+    page.select_option("#filter-outcome", "failed")
+    assert 2 == lines.count()
+    page.select_option("#filter-flag", "-streaming")
+    assert 0 == lines.count()
+    page.select_option("#filter-outcome", "")
+    assert (8, 5) == (lines.count(), page.locator("#matrix thead th:visible").count())
+    assert [] == troubles
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], scheme: str) -> None:
+    """In the page and in the details of a cell; contrast is part of it."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed")
+    page, _ = open_report(4, color_scheme=scheme, bypass_csp=True)  # axe is a script of its own
+    page.add_script_tag(path=str(AXE))
+    assert [] == _violations(page)
+    _open_first_cell(page)
+    assert [] == _violations(page)
+
+
+def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """Only tables scroll sideways."""
+    page, _ = open_report(4, viewport={"width": 360, "height": 740}, is_mobile=True)
+    assert 360 == page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
+    """And a cell of them as well; all are there soon after."""
+    page, troubles = open_report(1000)
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    assert timing < MOST_SECONDS_TO_OPEN
+    _open_first_cell(page)
+    page.keyboard.press("Escape")
+    page.locator("#matrix tbody tr:visible").nth(999).wait_for()
+    assert [] == troubles
