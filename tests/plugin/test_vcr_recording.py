@@ -205,3 +205,27 @@ def test_extra_cassettes_are_played_and_stay_as_they_are(
     project.runpytest_subprocess(*OURS, "--record-mode=new_episodes").assert_outcomes(passed=1)
     assert ["new"] == _uris(project)
     assert ["/one", "/two", "/new"] == loopback_server.received
+
+
+def test_five_recorded_files_are_named(project: pytest.Pytester, loopback_server: LoopbackServer) -> None:
+    """The others are counted; `-v` names them, and `-q` names none."""
+    project.makepyfile(
+        test_it=f"""
+        import httpx2
+        import pytest
+
+        @pytest.mark.vcr
+        @pytest.mark.parametrize("n", range(7))
+        def test_get(n):
+            assert 200 == httpx2.get("{loopback_server.url}/one").status_code
+        """
+    )
+    options, ours = (*OURS, "--record-mode=rewrite"), ("vcr_marks: recorded", "vcr_marks: and")
+    lines = {
+        option: [line for line in project.runpytest_subprocess(*options, *option).outlines if line.startswith(ours)]
+        for option in ((), ("-v",), ("-q",))
+    }
+    named = [f"vcr_marks: recorded 1 answer in cassettes/test_it/test_get[{n}].yaml" for n in range(7)]
+    assert [*named[:5], "vcr_marks: and 2 more (-v names them)"] == lines[()]
+    assert named == lines["-v",]
+    assert [] == lines["-q",]

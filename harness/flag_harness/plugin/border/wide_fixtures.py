@@ -17,6 +17,7 @@ from flag_harness.plugin.redact.secrets import mask_logs, mask_report
 from flag_harness.plugin.run.cassette_paths import fixture_case, fixture_cassette_path, wide_fixtures
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
+from flag_harness.plugin.run.recorded_files import attach_file
 from flag_harness.plugin.test.refusals import FixtureFailure, own_refusals
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class WideFixtures:
                 continue
             if (misses := encode_misses(item, traffic, failure, 0)) and not getattr(report, "flag_harness_misses", ""):
                 report.flag_harness_misses = misses  # type: ignore[attr-defined]
+            attach_file(report, item.config, traffic)
             mask_report(report, traffic.mask)
         self._fixtures_of_phase.clear()
         return report

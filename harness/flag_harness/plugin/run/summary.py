@@ -7,6 +7,7 @@ import pytest
 
 from flag_harness.plugin.limits.age import MaxAge, age_lines
 from flag_harness.plugin.run.flag_effects import LOG_ERROR
+from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import attached_row
 from flag_harness.report.table import has_log_error, log_lines, summary_lines
 
@@ -25,9 +26,14 @@ class RunSummary:
     def __init__(self, limit: MaxAge | None = None, *, has_detectors: bool = True) -> None:
         self._limit, self._has_detectors = limit, has_detectors
         self.rows: list[RunRow] = []
+        self._files = RecordedFiles()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row of a report. The row of a teardown that failed replaces the one of the test's call."""
+        """Collect the row and the recorded files of a report.
+
+        The row of a teardown that failed replaces the one of the test's call.
+        """
+        self._files.note_report(report)
         if (row := attached_row(report)) is None:
             return
         if row.phase == "teardown":
@@ -44,15 +50,14 @@ class RunSummary:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the table."""
-        if not self.rows:
+        verbosity = terminalreporter.config.get_verbosity()
+        files = [*self._files.lines(verbosity)]
+        if not self.rows and not files:
             return
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
         rows = sorted(self.rows, key=lambda row: row.case)
-        is_quiet = terminalreporter.config.get_verbosity() < 0
-        for line in summary_lines(rows, now, is_quiet):
-            terminalreporter.write_line(line)
-        for line in log_lines(rows):
+        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *files):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

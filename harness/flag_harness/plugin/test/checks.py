@@ -18,6 +18,7 @@ from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
+from flag_harness.plugin.run.recorded_files import attach_file
 from flag_harness.plugin.stash import FLAG_SCOPE, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
@@ -124,6 +125,8 @@ def pytest_runtest_makereport(
             report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
+        if report.when == "teardown":
+            attach_file(report, item.config, traffic)
         explain_row(item, report, traffic.mask)
         mask_report(report, traffic.mask)
     return report
@@ -230,10 +233,10 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
     from flag_harness.plugin.test.saving import recording_warning
 
     try:
-        replaced_broken_file = traffic.save()
+        traffic.save()
     except CassetteError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     tracker = item.config.stash[CLAIM_TRACKER]
-    tracker.note_recording(item, traffic.plan.path if replaced_broken_file else None)
+    tracker.note_recording(item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None)
     if warning := recording_warning(traffic.plan, traffic.recording):
         item.warn(pytest.PytestWarning(warning))

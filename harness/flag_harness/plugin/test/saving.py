@@ -1,7 +1,7 @@
 """Writes the recording of a test, and keeps what other tests have written to the same file in the meantime."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
@@ -12,6 +12,19 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRecording:
+    """What saving a recording did.
+
+    Attributes:
+        is_written: False if the file was the same but for times, and was left as it is.
+        replaced_broken_file: True if the file that was there could not be read.
+    """
+
+    is_written: bool
+    replaced_broken_file: bool
 
 
 def new_envelope(plan: TrafficPlan) -> Envelope:
@@ -36,8 +49,8 @@ def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> st
     return personal_data_warning(plan.path, recording, plan.filters.detectors)
 
 
-def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
-    """Write the recording. Return True if it replaced a file that could not be read.
+def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRecording:
+    """Write the recording, unless it differs from the file only in times.
 
     Raise `CassetteError` if it may not or cannot be written; the old file stays.
     """
@@ -51,7 +64,7 @@ def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
         ) from None
 
 
-def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
+def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRecording:
     with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
         new = Cassette(new_envelope(plan), tuple(recording))
@@ -63,8 +76,8 @@ def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> bool:
             is_gone=plan.is_gone,
             is_recorded_now=plan.is_recorded_now,
         )
-        both.save(plan.path, plan.blobs, replaces=existing, max_age=plan.max_age_limit)
-    return is_broken
+        is_written = both.save(plan.path, plan.blobs, replaces=existing, max_age=plan.max_age_limit)
+    return SavedRecording(is_written, is_broken)
 
 
 def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:

@@ -16,7 +16,7 @@ from flag_harness.plugin.test.faults import make_requeueing_layer
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.problems import recording_problems, unplayed_problems
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure, own_refusals
-from flag_harness.plugin.test.saving import save_recording
+from flag_harness.plugin.test.saving import SavedRecording, save_recording
 from flag_harness.plugin.test.scenarios import make_simulator
 from flag_harness.transports import (
     REPLAYING,
@@ -90,6 +90,7 @@ class CassetteTraffic:
         self._cost_layers = plan.make_cost_layers(self._unsent_refusals)
         self._recorded_by_test: int | None = None
         self.excluded_from_effects = ""
+        self.saved: SavedRecording | None = None
 
     def _make_replay(self) -> Replay:
         empty = Cassette(Envelope("live", ""), (), self.plan.path)
@@ -296,7 +297,7 @@ class CassetteTraffic:
         """Mark the end of the test function: later requests come from the teardown of fixtures."""
         self._recorded_by_test = len(self._recorder.exchanges)
 
-    def save(self) -> bool:
-        """Write the recording, if there is one. Return True if it replaced a file that could not be read."""
-        recording = self.recording
-        return bool(recording) and save_recording(self.plan, recording)
+    def save(self) -> None:
+        """Write the recording, if there is one."""
+        if recording := self.recording:
+            self.saved = save_recording(self.plan, recording)

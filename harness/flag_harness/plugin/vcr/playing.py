@@ -13,6 +13,7 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.run.recorded_files import shorten_list
 from flag_harness.plugin.stash import REFUSALS, VCR_CASSETTE
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.rows import is_subtest_report
@@ -88,8 +89,13 @@ class VcrSummary:
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the lines."""
-        for path, count in sorted(self._recorded.items()):
-            terminalreporter.write_line(f"vcr_marks: recorded {count} answer{'s' if count != 1 else ''} in {path}")
+        verbosity = terminalreporter.config.get_verbosity()
+        recorded = [
+            f"recorded {count} answer{'s' if count != 1 else ''} in {path}"
+            for path, count in sorted(self._recorded.items())
+        ]
+        for line in shorten_list(recorded, verbosity) if verbosity >= 0 else ():
+            terminalreporter.write_line(f"vcr_marks: {line}")
         if tests := len(self._play_counts):
             answers = sum(self._play_counts)
             terminalreporter.write_line(

@@ -1,0 +1,63 @@
+"""A recording run says which cassettes it wrote, and which it left as they were."""
+
+import pytest
+
+TEST = """
+import anthropic, pytest
+
+def ask():
+    call = dict(model="claude-haiku-4-5", max_tokens=5, messages=[{"role": "user", "content": "Hello."}])
+    return anthropic.Anthropic(max_retries=0).messages.create(**call)
+
+@pytest.fixture(scope="session")
+def greeting():
+    return ask()
+
+@pytest.mark.parametrize("n", range(6))
+def test_ask(cassette, greeting, n):
+    ask()
+"""
+RECORD = ("--record-mode=rewrite", "--harness-upstream=simulator")
+FOLDER = "recordings/test_it"
+FIVE = ", ".join([f"{FOLDER}/fixture-greeting.json", *(f"{FOLDER}/test_ask[[]n={n}[]].json" for n in range(4))])
+
+
+def test_a_recording_run_names_up_to_five_cassettes(pytester: pytest.Pytester) -> None:
+    """Those of fixtures too; the others are counted. What did not change is counted apart."""
+    pytester.makepyfile(test_it=TEST)
+    run = pytester.runpytest_subprocess(*RECORD)
+    run.stdout.fnmatch_lines([f"recorded: wrote 7 cassettes: {FIVE}, and 2 more (-v names them)"])
+    (pytester.path / FOLDER / "test_ask[n=3].json").unlink()
+    again = pytester.runpytest_subprocess(*RECORD)
+    again.stdout.fnmatch_lines(
+        [
+            f"recorded: wrote 1 cassette: {FOLDER}/test_ask[[]n=3[]].json",
+            "recorded: 6 cassettes did not change but for times, and were not written",
+        ]
+    )
+    pytester.runpytest_subprocess().stdout.no_fnmatch_line("recorded: *")
+
+
+def test_workers_report_their_cassettes_and_v_names_all(pytester: pytest.Pytester) -> None:
+    """One list for the whole run."""
+    pytester.makepyfile(test_it=TEST)
+    run = pytester.runpytest_subprocess(*RECORD, "-n", "2", "-v")
+    run.stdout.fnmatch_lines([f"recorded: wrote 7 cassettes: {FIVE}, {FOLDER}/test_ask[[]n=4[]].json, *n=5[]].json"])
+
+
+def test_a_quiet_run_names_no_cassettes(pytester: pytest.Pytester) -> None:
+    """`-q` asks for less; the cassettes are written all the same."""
+    pytester.makepyfile(test_it=TEST)
+    run = pytester.runpytest_subprocess(*RECORD, "-q")
+    assert (pytester.path / FOLDER / "test_ask[n=0].json").exists()
+    run.stdout.no_fnmatch_line("recorded: *")
+
+
+def test_a_test_that_failed_names_no_cassette(pytester: pytest.Pytester) -> None:
+    """Nothing was written for it."""
+    pytester.makepyfile(test_it=TEST.replace("    ask()\n", "    ask()\n    assert n == 1\n"))
+    run = pytester.runpytest_subprocess(*RECORD)
+    run.assert_outcomes(passed=1, failed=5)
+    run.stdout.fnmatch_lines(
+        [f"recorded: wrote 2 cassettes: {FOLDER}/fixture-greeting.json, {FOLDER}/test_ask[[]n=1[]].json"]
+    )
