@@ -3,13 +3,13 @@
 These names are public; every module below this package is private and may change without notice.
 
 - `Cassette`: the recorded interactions of a test, with `load` and `save`.
-- `Envelope`: describes a recording: when, by which upstream, SDK and test it was made.
+- `Envelope`: describes a recording: its date, its upstream (live or simulated), its SDK and its test.
 - `Interaction`: one request and its response.
-- `Recorder`: a layer that records what passes.
-- `replay`: makes an upstream of a cassette; `Replay` is its class.
+- `Recorder`: records the requests and responses that pass through it.
+- `replay`: returns a `Replay`, which answers requests from a cassette.
 - `Miss`: a request without a recorded answer, with the nearest interaction and the differences.
-- `Filters`: what a cassette must not keep; `NO_FILTERS` keeps everything; `REDACTED` replaces what was removed.
-- `Normalisers`: what matching ignores; `NO_NORMALISERS` ignores nothing.
+- `Filters`: the secrets to remove from a cassette; `NO_FILTERS` removes none; `REDACTED` replaces a removed value.
+- `Normalisers`: the parts of requests that matching ignores; `NO_NORMALISERS` ignores none.
 """
 
 from flag_harness.cassette.cassette import Cassette

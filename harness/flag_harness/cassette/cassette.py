@@ -14,7 +14,7 @@ from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
-"""The largest cassette file that is written and read, in bytes: a hundred times the largest known recording."""
+"""The largest cassette file that is written or read, in bytes: a hundred times the largest known one."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Cassette:
     interactions: tuple[Interaction, ...]
     path: Path | None = None
     blobs: Path | None = field(default=None, compare=False)
-    """The folder from which its blobs were loaded, or None if it has none."""
+    """The folder from which the cassette's blobs (separate files) were loaded, or None if it has none."""
 
     @classmethod
     def load(cls, path: str | Path) -> "Cassette":
-        """Load a cassette. Raise `CassetteError` naming the file and the invalid part if it cannot be read."""
+        """Load a cassette. Raise `CassetteError` naming the file and its invalid part if it is unreadable."""
         path = Path(path)
         reader = BlobFolderReader(path)
         try:
@@ -46,13 +46,14 @@ class Cassette:
         replaces: "Cassette | None" = None,
         max_age: timedelta | None = None,
     ) -> bool:
-        """Write the cassette atomically, unless the file differs from it only in times; return whether it was written.
+        """Write the cassette atomically unless the file is up to date; return whether it was written.
 
-        If the existing file is older than `max_age`, only its recording date is updated. `replaces` is the content of
-        the file, if the caller has loaded it already. Blobs are written first, to the folder `blobs`; by default to
-        that from which the cassette was loaded, else to `blobs` beside the file. Raise `CassetteError` if something in
-        the cassette looks like a key, or if it is too large to be read again; `OSError` if the disk is full, say.
-        The old file then stays.
+        A file that differs only in times counts as up to date. If it is older than `max_age`, its recording date alone
+        is updated. `replaces` is the file's present content, if the caller has loaded it. Blobs are written first: to
+        the folder `blobs`, else to the folder from which they were loaded, else to `blobs` beside the file.
+
+        Raise `CassetteError` if the cassette contains what looks like an API key, or is too large to be read again.
+        Raise `OSError` if writing fails. The old file then stays.
         """
         path = Path(path)
         refuse_keys(path, self.envelope, self.interactions)
@@ -68,7 +69,7 @@ class Cassette:
 
     @cached_property
     def index(self) -> RequestIndex:
-        """The index of the requests, built on first use."""
+        """The index that finds interactions by their request, built on first use."""
         return RequestIndex(self.interactions, self.envelope.match_on)
 
     def _write(self, path: Path, folder: Path) -> None:
@@ -101,7 +102,7 @@ def _load_if_readable(path: Path) -> Cassette | None:
 
 
 def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
-    """Return whether a recording is older than `max_age`; False if its date is unknown."""
+    """Return whether a recording is older than `max_age`, or False if its date is unknown."""
     try:
         return datetime.fromisoformat(now) - datetime.fromisoformat(recorded_at) > max_age
     except (TypeError, ValueError):
@@ -109,6 +110,6 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
 
 
 def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
-    """Return the fields of the envelope that distinguish recordings: neither the date nor the SDK's release."""
+    """Return the envelope's fields that matter when recordings are compared: all but date and SDK release."""
     marks = (*envelope.fidelity, *envelope.match_on, "rebased" if envelope.rebased else "")
     return envelope.upstream, envelope.case, envelope.combination, *marks

@@ -1,4 +1,4 @@
-"""The values in a cassette: its envelope and its interactions."""
+"""The two values in a cassette: the envelope, which describes the recording, and the interactions."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,16 +12,16 @@ from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, bo
 UpstreamName = Literal["live", "simulator", "imported"]
 
 _TIME_HEADER_ENDINGS = ("-reset",)
-"""Endings of the names of headers that hold times, which differ from run to run."""
+"""Headers whose names end like this hold times, which differ from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Describes a recording: when it was made (`recorded_at`, ISO 8601 in UTC), by which upstream, SDK and test.
+    """Describes a recording: date (`recorded_at`, ISO 8601 in UTC), upstream, SDK, test and combination.
 
-    For an imported one, `fidelity` lists what in it is not the API's own (words of `importers/fidelity.py`), and
-    `match_on` the parts of a request that its recorder compared; empty means all that this harness compares.
-    `rebased`: requests were rewritten after recording, so nobody has verified that the API would still answer this way.
+    In an imported recording, `fidelity` lists what did not come from the API (words of `importers/fidelity.py`), and
+    `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `rebased` is True if
+    requests were rewritten after recording, so it is not known whether the API would still answer this way.
     """
 
     upstream: UpstreamName
@@ -38,8 +38,8 @@ class Envelope:
 class Interaction:
     """One request as a cassette keeps it (path instead of URL, allow-listed headers) and its response.
 
-    `case` is the test that recorded it, or empty if it is the one that the envelope names. `late`: it was sent after
-    the test's own code had ended, while its fixtures were torn down.
+    `case` is the test that recorded the interaction; it is empty if the envelope names this test already. `late` is
+    True if the request was sent during the teardown of the test's fixtures.
     """
 
     request: Request
@@ -54,11 +54,11 @@ class Interaction:
 
     @cached_property
     def key(self) -> bytes:
-        """The match key of the request."""
+        """The match key of the request: a hash of the parts by which requests are compared."""
         return hash_content(self.content_for(()))
 
     def content_for(self, match_on: tuple[MatchPart, ...]) -> bytes:
-        """Return the content by which the request matches: that of the parts in `match_on`, or all if it is empty."""
+        """Return the bytes by which this request is compared: the parts in `match_on`, or all if it is empty."""
         if match_on:
             return selected_content(self.request, self.value, match_on)
         value = body_value(self.request.body)  # not cached: an index needs each body only once
@@ -68,12 +68,12 @@ class Interaction:
 
 
 def storable_request(request: Request) -> Request:
-    """Return the request as a cassette keeps it: without its host and headers that are not on the allow-list."""
+    """Return the request as a cassette keeps it: without host, and with allow-listed headers only."""
     return Request(request.method, request.path, select_request_headers(request.headers), request.body)
 
 
 def is_same_recording(old: Interaction, new: Interaction) -> bool:
-    """Return whether two interactions differ at most in times and in how the network split the body into chunks."""
+    """Return whether two interactions are equal apart from times and the response's split into chunks."""
     same_sender = (old.case, old.late) == (new.case, new.late)
     same_request = same_sender and normalise_boundary(old.request) == normalise_boundary(new.request)
     return same_request and _response_content(old.response) == _response_content(new.response)

@@ -1,8 +1,8 @@
-"""Merge a test's recording into a cassette that other tests have recorded into, too.
+"""Merge a test's recording into a cassette that several tests share.
 
-Each interaction belongs to the test that recorded it: its own `case`, or the one that the envelope names. A test
-replaces, or adds to, its own interactions and leaves those of other tests. Interactions are sorted by the names of
-their tests, so that the file does not depend on which test was saved last.
+Each interaction belongs to the test that recorded it, which is its `case`, or the envelope's if that is empty. A test
+replaces its own interactions, or adds to them, and leaves those of other tests. Interactions are sorted by test name,
+so that the file does not depend on which test was saved last.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ from flag_harness.errors import CassetteError
 
 
 def owner(cassette: Cassette, interaction: Interaction) -> str:
-    """Return the test that recorded the interaction."""
+    """Return the name of the test that recorded the interaction, or an empty string if it is unknown."""
     return interaction.case or cassette.envelope.case
 
 
 def own_indices(cassette: Cassette, case: str) -> tuple[int, ...]:
-    """Return the indices of the interactions that `case` recorded; all if the cassette has a single owner or none.
+    """Return the indices of the interactions that the test `case` recorded.
 
-    Another test may play the cassette of a single test; in a shared cassette each test has its own part.
+    If a single test recorded the whole cassette, return all indices, because other tests may play it too.
     """
     owners = [owner(cassette, one) for one in cassette.interactions]
     if len(set(owners)) < 2:
@@ -30,14 +30,14 @@ def own_indices(cassette: Cassette, case: str) -> tuple[int, ...]:
 
 
 def has_recording_of(cassette: Cassette, case: str) -> bool:
-    """Return whether the cassette has an interaction that `case` recorded, or one without a known owner."""
+    """Return whether the cassette has an interaction recorded by the test `case` or by an unknown test."""
     return any(owner(cassette, one) in ("", case) for one in cassette.interactions)
 
 
 def can_add(old: Cassette, upstream: str) -> bool:
-    """Return whether an upstream's answers can be added to `old`, since one envelope describes all of them.
+    """Return whether answers of an upstream can be added to `old`, whose envelope names only one upstream.
 
-    An imported cassette stays "imported" whatever is added, which claims the least.
+    Any answers can be added to an imported cassette, which stays "imported": that claims the least.
     """
     return not old.interactions or old.envelope.upstream in (upstream, "imported")
 
@@ -52,13 +52,13 @@ def merge_recordings(
 ) -> Cassette:
     """Merge `new`, which one test recorded, into `old`.
 
-    The test's earlier interactions are replaced, or with `keep_own` kept before the new ones; interactions without a
-    known owner count as its own. Those of other tests are kept. Unless `keep_own` is set, interactions of tests for
-    which `is_gone` is true and of another upstream are dropped. Raise `CassetteError` if answers of two upstreams would
-    have to be kept.
+    The test's earlier interactions are replaced, or with `keep_own` kept before the new ones. Interactions of an
+    unknown test count as the test's own. Interactions of other tests are kept, except (without `keep_own`) those from
+    another upstream, and those of tests for which `is_gone` returns True. With `keep_own`, raise `CassetteError` if the
+    upstreams differ.
 
-    The recording date is that of the oldest part: it stays that of `old` if anything is kept, unless `is_recorded_now`
-    is true for all the tests whose interactions are kept.
+    The recording date is the oldest of all parts. Kept interactions count as new if `is_recorded_now` returns True for
+    their test.
     """
     if old is None or not old.interactions:
         return new
@@ -83,7 +83,7 @@ def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
 
 
 def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interaction], keeps_old_part: bool) -> Envelope:
-    """Merge the envelopes. The result names the first test, and the combination of that test if it is known."""
+    """Merge two envelopes into one that names the first test and, if it is known, that test's combination."""
     first = interactions[0].case
     known = {old.case: old.combination, new.case: new.combination}
     return replace(
@@ -99,5 +99,5 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
 
 
 def _omit_envelope_case(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
-    """Yield the interactions; leave `case` empty in those of the test that the envelope names already."""
+    """Yield the interactions with an empty `case` if the envelope already names their test."""
     return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)

@@ -1,4 +1,4 @@
-"""Orphans: cassettes that no test uses any more, and blobs that no cassette refers to."""
+"""Find orphans: cassettes that no test uses any more, and blobs that no cassette refers to."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CASSETTE_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The cassettes that the tests of a run use, and the files of which it collected tests.
+    """The cassettes that a run's tests use (`claimed`), and the test files that it collected (`files`).
 
     Paths are relative to the project's root, with `/`.
     """
@@ -32,7 +32,7 @@ class _EnvelopeFields(Struct):
 
 
 class _CassetteFileHead(Struct):
-    """The part of a cassette file that is decoded here."""
+    """The envelope of a cassette file; the rest of the file is not decoded."""
 
     envelope: _EnvelopeFields
 
@@ -41,9 +41,10 @@ _DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
 def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[Path]:
-    """Yield the cassettes below `recordings` that no test uses, in order; skip files that are not cassettes.
+    """Yield the cassettes below `recordings` that no test of the run uses, sorted by path.
 
-    A cassette is skipped if the run collected nothing from the file of its test, since its test may still use it.
+    A cassette is skipped if its test's file exists but was not collected, because the test may still use it. Files that
+    are not cassettes are skipped too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
         if posix_relative_path(root, path) in claims.claimed or (envelope := _read_envelope(path)) is None:
@@ -54,9 +55,9 @@ def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[P
 
 
 def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
-    """Return the blobs below `recordings` that no cassette refers to, not counting those in `removed`.
+    """Return the blobs below `recordings` to which no cassette refers, ignoring cassettes in `removed`.
 
-    Raise `ValueError` naming a cassette that cannot be read, since it may refer to any blob.
+    Raise `ValueError` naming any cassette that cannot be read, because it may refer to any blob.
     """
     blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME.fullmatch(path.name)]
     if not blobs:
@@ -72,7 +73,7 @@ def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> li
 
 
 def posix_relative_path(root: Path, path: Path) -> str:
-    """Return a path relative to the root, with `/`, even if it is outside."""
+    """Return the path relative to `root`, with `/` as separator, even if it lies outside `root`."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 

@@ -1,6 +1,6 @@
-"""Rebase a cassette: keep its answers and rewrite its requests to what is sent now.
+"""Rebase a cassette: keep its recorded answers, and rewrite its requests to what the tests send now.
 
-Only reviewed changes are made: those in which missed requests differed from recorded ones. Changes that invalidate any
+The changes are the differences between requests that were missed and the recorded ones. Changes that invalidate the
 answer, such as another model, other tools or other thinking settings, are refused.
 """
 
@@ -21,12 +21,15 @@ FIXED_MEMBERS = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
 )
-"""Members of a request that determine the answer: if one changes, a recorded answer proves nothing."""
+"""Members of a request body that must not change, because the recorded answer depends on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestChange:
-    """A value of a request that changed since it was recorded: see `Difference`. `ABSENT` means no value."""
+    """One change of a request since it was recorded, with old and new value; `ABSENT` means no value.
+
+    `path`, `at` and `to` are those of the `Difference`.
+    """
 
     path: str
     at: Steps
@@ -42,35 +45,35 @@ class RequestChange:
         return f"{self.path} changed, and with it what the model can answer" if self.at[0] in FIXED_MEMBERS else ""
 
     def to_row(self) -> dict[str, Any]:
-        """Return the change as plain values."""
+        """Return the change as a dictionary that JSON can hold."""
         sides = {"old": self.old, "new": self.new}
         known = {name: value for name, value in sides.items() if value is not ABSENT and not isinstance(value, bytes)}
         return {"path": self.path, "at": list(self.at), "to": list(self.to), **known}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "RequestChange":
-        """Return the change that `to_row` encoded. Raise `KeyError` or `TypeError` if the row is invalid."""
+        """Decode a dictionary made by `to_row`. Raise `KeyError` or `TypeError` if it is invalid."""
         return cls(row["path"], tuple(row["at"]), tuple(row["to"]), row.get("old", ABSENT), row.get("new", ABSENT))
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRewrite:
-    """The changes to the request of one interaction. `index` is its index in the cassette."""
+    """The changes to the request of the interaction at `index` in the cassette."""
 
     index: int
     changes: tuple[RequestChange, ...]
 
 
 def miss_changes(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
-    """Return the changes that a miss reports, with the values before they were normalised."""
+    """Return the changes that turn a recorded request into the missed one, with values as they were sent."""
     return tuple(_request_change(difference, recorded, miss.sent) for difference in miss.differences)
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
-    """Return the cassette with its requests rewritten and its answers kept, marked as `rebase_cassette`.
+    """Return the cassette with requests rewritten and answers kept, marked as `rebased` in its envelope.
 
-    A request that was neither missed nor `played` gets the changes of a rewrite, too, if it has the same old values:
-    the later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, or if the
+    A rewrite is also applied to requests that were neither missed nor `played` if they hold the same old values, since
+    later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, or if the
     cassette has changed since the request was missed.
     """
     interactions = list(cassette.interactions)
@@ -97,7 +100,7 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
 
 
 def rewritten_indices(old: Cassette, new: Cassette) -> tuple[int, ...]:
-    """Return the indices of the requests that differ."""
+    """Return the indices of the interactions whose requests differ between two cassettes."""
     pairs = zip(old.interactions, new.interactions, strict=True)
     return tuple(index for index, (one, other) in enumerate(pairs) if one.request != other.request)
 
@@ -118,7 +121,7 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
 def _rewrite_repetition(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
-    """Apply the first rewrite that fits completely to an interaction that was not played."""
+    """Apply the first rewrite whose old values the interaction holds, if there is one."""
     for rewrite in rewrites:
         value, model = interaction.value, cassette.interactions[rewrite.index].value
         for change in reversed(rewrite.changes):
@@ -135,9 +138,10 @@ def _replace_body(interaction: Interaction, value: Any) -> Interaction:
 
 
 def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
-    """Return whether a value has the old value of a change.
+    """Return whether a JSON value holds the change's old value at the place of the change.
 
-    If an element is inserted into a list or removed from it, all elements before it must equal those in the `model`.
+    If the change inserts or removes a list element, all elements before it must equal those in `model`, the request for
+    which the change was found.
     """
     *parents, last = change.at
     try:
@@ -154,7 +158,7 @@ def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
 
 
 def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) -> Any:
-    """Return the value with the change made; unchanged parts are shared, not copied."""
+    """Return a copy of a JSON value with the change made; unchanged parts are shared, not copied."""
     step, rest = at[0], at[1:]
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:

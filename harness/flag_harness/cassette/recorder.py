@@ -1,4 +1,4 @@
-"""The recorder: logs the traffic from which cassettes are made."""
+"""The recorder, which logs requests and responses to make cassettes from."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -10,13 +10,14 @@ from flag_harness.wire.timeline import Head, Piece
 from flag_harness.wire.traffic_log import TrafficLog
 
 OFFSET_DECIMALS = 6
-"""Decimals of the offsets in a cassette: whole microseconds."""
+"""The number of decimals of times in a cassette, which are seconds: whole microseconds."""
 
 
 class Recorder(TrafficLog):
-    """A layer that records requests, in the order in which they start, and responses; always the innermost layer.
+    """Records requests, in the order in which they start, and their responses.
 
-    The filters are applied to its interactions. `keep` names response headers to keep beyond the allow-list.
+    It is the innermost layer around an upstream. The filters are applied to all that is recorded. `keep` names response
+    headers to keep in addition to the allow-list.
     """
 
     def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:
@@ -25,7 +26,7 @@ class Recorder(TrafficLog):
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
-        """The recorded interactions as a cassette keeps them, in the order in which their requests were sent."""
+        """The recorded interactions, filtered, in the order in which their requests were sent."""
         return tuple(
             self._filters.filter_interaction(
                 Interaction(

@@ -1,4 +1,4 @@
-"""Replay: a cassette as an upstream."""
+"""Answer requests from a cassette."""
 
 import threading
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from flag_harness.wire.timeline import End, Request, Response
 
 
 class Replay:
-    """Answers each request with the response to the matching recorded request; equal ones in recorded order, each once.
+    """Answers each request with the recorded response to the matching request, each response once.
 
-    With `repeat` interactions are played any number of times: the last of several equal ones is followed by the first.
-    Filters and normalisers are applied to both requests before they are compared, and no miss shows filtered values or
-    keys. Ids in recorded answers are matched by their source: see `match/id_bindings.py`.
+    Equal requests are answered in recorded order. With `repeat`, the last of equal ones is followed by the first again.
+    Filters and normalisers are applied to sent and recorded requests before they are compared, and no message shows
+    filtered values or API keys. Ids from earlier answers may differ: see `match/id_bindings.py`.
 
-    A request without a match raises `CassetteMiss`, and so does reading past the end of an answer that the recorded
-    client abandoned; each miss is kept in `misses`, with its parts in `reports`. `refusal` builds the exception from
-    the message. In a shared cassette, `own` are the indices that the test `case` recorded: they are played first.
+    A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
+    stopped. Each exception is kept in `misses` and its details in `reports`. `refusal` builds the exception from the
+    message. `own` holds the indices of the interactions that the test `case` recorded, which are played first.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Replay:
         return response
 
     def find(self, request: Request) -> Response | None:
-        """Return the recorded answer to a request and mark it as played; None if none is left."""
+        """Return the recorded answer to a request and mark it as played, or None if no answer is left."""
         sent = self._as_interaction(request)
         key = self._index.match_key(sent)
         with self._lock:
@@ -70,19 +70,19 @@ class Replay:
         return None if index is None else self._response(index, sent)
 
     def track_answer(self, request: Request) -> None:
-        """Remember which answer this request gets, so that `requeue_answer` can find it."""
+        """Remember which answer this request gets, so that `requeue_answer` can make it available again."""
         with self._lock:
             self._tracked_answers[id(request)] = request, -1
 
     def requeue_answer(self, request: Request) -> None:
-        """Allow the answer to this request to be played once more, because a fault broke it on its way."""
+        """Make the answer to this request available again, after an injected fault broke its delivery."""
         with self._lock:
             if (index := self._tracked_answers[id(request)][1]) >= 0:
                 self._queues.requeue(index)
 
     @property
     def unplayed_indices(self) -> tuple[int, ...]:
-        """The indices of the interactions that were not played."""
+        """The indices of the interactions that have not been played."""
         with self._lock:
             played = self._queues.played_indices
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
@@ -99,7 +99,10 @@ class Replay:
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
-        """Report a miss. Different requests get different nearest interactions as long as there are enough."""
+        """Build and keep the exception for a miss.
+
+        Different missed requests are compared with different interactions, as long as there are enough.
+        """
         key, own = self._index.match_key(sent), frozenset(self.own)
         unplayed = tuple(sorted(self.unplayed_indices, key=lambda index: index not in own))
         with self._lock:
@@ -126,19 +129,26 @@ def replay(
     filters: Filters = NO_FILTERS,
     normalisers: Normalisers = NO_NORMALISERS,
 ) -> Replay:
-    """Return the cassette as an upstream. `explain` names the flag that changes a path; `record` is a command."""
+    """Return a `Replay`, which answers requests from the cassette.
+
+    For messages about misses, `explain` returns the flag that changes a JSON path, or None; `record` is the command
+    that records the cassette.
+    """
     return Replay(cassette, explain=explain, record=record, filters=filters, normalisers=normalisers)
 
 
 def _filter_cassette(cassette: Cassette, filters: Filters) -> Cassette:
-    """Filter the cassette, which may have been recorded before the filters were declared."""
+    """Apply the filters to a cassette that may have been recorded before they were declared."""
     if not filters:
         return cassette
     return replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
 
 
 def _build_index(recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own: frozenset[int]) -> RequestIndex:
-    """Index the filtered requests and also the recorded ones: a pattern may match what a filter has left."""
+    """Build an index of the filtered requests that also finds them by their unfiltered content.
+
+    A request that was filtered when it was recorded may change if it is filtered again, so both forms are indexed.
+    """
     preferred = own if len(own) < len(recorded.interactions) else frozenset()
     if recorded is filtered and not normalisers and not preferred:
         return recorded.index

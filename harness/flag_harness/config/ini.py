@@ -1,4 +1,4 @@
-"""Read the settings in pytest's own file: lines of TOML under `flag_harness` in pytest.ini, tox.ini or setup.cfg."""
+"""Read settings from pytest.ini, tox.ini or setup.cfg: lines of TOML under the key `flag_harness`."""
 
 import configparser
 import tomllib
@@ -9,13 +9,14 @@ from flag_harness.errors import ConfigError
 
 INI_KEY = "flag_harness"
 _SECTIONS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
-"""The files that pytest reads besides pyproject.toml, in its order, and their sections."""
+"""The files in which pytest looks for settings, in its order, and their sections."""
 
 
 def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
-    """Return the settings and their file, or None if no file in the folder has them.
+    """Return the settings and the path of their file, or None if no file in the folder has settings.
 
-    Raise `ConfigError` that names the file if they are not TOML. A file that cannot be read is pytest's to report.
+    Raise `ConfigError` naming the file if the settings are not TOML. A file that cannot be read is skipped, because
+    pytest itself reports it.
     """
     for name, section in _SECTIONS:
         path = folder / name

@@ -1,4 +1,4 @@
-"""The settings of a project, and how they are read from its `pyproject.toml`."""
+"""The settings of a project, read from its `pyproject.toml` or pytest.ini."""
 
 import tomllib
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from flag_harness.flag import SHIPPED, Flag
 
 SHIPPED_AGENT = "flag_harness.reference.sweep_agent:ReferenceAgent"
 FILTERS = ("headers", "query", "json", "patterns")
-"""The kinds of filters: names of headers, names of query parameters, JSON paths, regular expressions."""
+"""The kinds of filters for secrets: header names, query parameters, JSON paths, regular expressions."""
 BUDGETS = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
-"""What can be limited: US dollars at list price, requests, tokens, and seconds until the answers have ended."""
+"""What a budget limits: US dollars at list price, requests, tokens, seconds until the last answer."""
 NORMALISERS = ("patterns", "json")
-"""The kinds of normalisers: regular expressions, JSON paths."""
+"""The kinds of normalisers, which make matching ignore parts: regular expressions, JSON paths."""
 Action = Literal["mask", "refuse", "warn"]
-"""What happens to personal data that is found: it is replaced, not written at all, or written with a warning."""
+"""What to do with personal data in a recording: replace the data, refuse to write, or write and warn."""
 ACTIONS: tuple[Action, ...] = get_args(Action)
 CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
-"""Headers that no setting keeps."""
+"""Headers that carry credentials: no setting can make a cassette keep them."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """How personal data of one kind is found, by a pattern or a function `module:function`, and what happens to it."""
+    """How to find one kind of personal data (by a pattern or `module:function`), and what to do with it."""
 
     pattern: str = ""
     function: str = ""
@@ -37,10 +37,11 @@ class DetectorSettings:
 class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
-    `hosts` are further hosts of the API. A test that plays recordings may reach `allowed_hosts`, and does not fail if
-    it is refused one of `ignore_hosts`. `vcr_marks` is the plugin whose `vcr` marks are played, or empty. `time`
-    is that of the code under test while nothing is live. `budget` holds the limits of each test, by the names in
-    `BUDGETS`. `privacy` holds the detectors of personal data, or None if the project has no such table.
+    `hosts` are hosts of the API besides the known ones. A test that plays recordings may connect to `allowed_hosts`. A
+    connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
+    whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
+    `real`, while nothing is live. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds
+    the detectors of personal data, or None if the project has no such table.
     """
 
     agent: str = SHIPPED_AGENT
@@ -62,9 +63,10 @@ class Config:
 
 
 def read_config(pyproject: Path) -> Config:
-    """Read `[tool.flag-harness]`, or `flag_harness` in the pytest.ini beside it; the defaults if there is neither.
+    """Read a project's settings from `[tool.flag-harness]`, or from `flag_harness` in pytest.ini.
 
-    Raise `ConfigError` naming the file, the key, and the nearest key that exists.
+    Return the defaults if neither exists. If a setting is invalid, raise `ConfigError` naming the file, the key, and
+    the nearest known key.
     """
     table = _read_pyproject_table(pyproject)
     own = read_ini_table(pyproject.parent)
@@ -87,7 +89,7 @@ def read_config(pyproject: Path) -> Config:
 
 
 def _read_pyproject_table(pyproject: Path) -> Any:
-    """Return the table, which may be invalid, or None if the file does not have it."""
+    """Return the `[tool.flag-harness]` table unchecked, or None if the file has no such table."""
     if not pyproject.exists():
         return None
     if not pyproject.is_file():

@@ -1,4 +1,7 @@
-"""Convert the `[tool.flag-harness]` table. Loaded only if a project has one: it needs msgspec."""
+"""Convert the `[tool.flag-harness]` table to settings.
+
+This module is imported only if a project has the table, because it needs msgspec.
+"""
 
 import re
 from collections.abc import Mapping
@@ -85,7 +88,7 @@ class _ConfigTable(msgspec.Struct):
 
 
 def parse_config(table: Any, source: Path) -> Config:
-    """Convert the `[tool.flag-harness]` table to a `Config`; `source` is named in errors."""
+    """Convert the `[tool.flag-harness]` table to a `Config`. Errors name the file `source`."""
     where = f"{source}: [tool.flag-harness"
     values = msgspec.structs.asdict(convert_table(table, _ConfigTable, f"{where}]"))
     if isinstance(values["vcr_marks"], bool):
@@ -107,7 +110,7 @@ def _parse_budget(table: Any, where: str) -> dict[str, float]:
 
 
 def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ...]]:
-    """Return the members of the group of each flag that is in one."""
+    """Return, for each flag that belongs to a group, the names of all flags in that group."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists of flags, of which exactly one is on: search = ["a", "b"]')
     groups: dict[str, tuple[str, ...]] = {}
@@ -172,7 +175,7 @@ def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> N
 
 
 def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
-    """Convert a flag with `values`: a list, or a table that gives each value a short name."""
+    """Convert a flag whose `values` are a list, or a table from short names to values."""
     if not isinstance(flag.values, (list, dict)) or len(flag.values) < 2:
         raise ConfigError(f'{where} values = {flag.values!r} must be a list or table of at least two: ["a", "b"]')
     if isinstance(flag.values, dict):
@@ -204,7 +207,7 @@ def _parse_variants(name: str, flag: _FlagTable, where: str) -> Flag:
 
 
 def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:
-    """Convert a table of lists; compile the patterns, so that the error for an invalid one names the file."""
+    """Convert a table of lists. Raise `ConfigError` naming the file if one of its patterns is invalid."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
     lists = msgspec.structs.asdict(convert_table(table, kind, where))
@@ -214,7 +217,7 @@ def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str
 
 
 def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
-    """Convert the table of response headers to keep beyond the allow-list."""
+    """Convert the table that names the response headers to keep in addition to the allow-list."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: keep = ["x-ratelimit-*"]')
     keep = convert_table(table, _HeaderTable, where).keep
@@ -225,7 +228,10 @@ def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
 
 
 def _parse_privacy(table: Any, where: str) -> dict[str, DetectorSettings]:
-    """Convert the table of detectors of personal data: each is a pattern, or a table with a pattern or a function."""
+    """Convert the table of detectors of personal data.
+
+    Each detector is a pattern, or a table with a pattern or a function.
+    """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table of detectors: phone = '\\+[0-9 ]{{8,}}'")
     return {name: _parse_detector(value, f"{where} {name}") for name, value in table.items()}

@@ -1,4 +1,4 @@
-"""The combinations of flags that a test runs under."""
+"""Choose the combinations of feature-flag values under which a test runs."""
 
 from flag_harness.matrix.combination import (
     Combination,

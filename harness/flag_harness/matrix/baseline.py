@@ -1,4 +1,4 @@
-"""The state of production as a baseline: read from an export of flags, and what may change from it."""
+"""Read production's flag values from an export, and build the combinations that change one flag of it."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ _PRODUCTION_ENVIRONMENT = "production"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The state of production.
+    """The flag values of production, read from an export of a flag service.
 
     Attributes:
         values: the value of each declared flag that the export names.
-        notes: what the export says that a baseline cannot hold: rules, rollouts, keys that no flag is declared for.
+        notes: what was simplified or ignored: targeting rules, rollouts, keys for which no flag is declared.
     """
 
     values: Mapping[str, object]
@@ -31,10 +31,10 @@ class Baseline:
 
 
 def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
-    """Read the state of production: `{flag: value}`, or an export of flagd or LaunchDarkly.
+    """Read the flag values of production from `{flag: value}`, or an export of flagd or LaunchDarkly.
 
-    A key matches a flag if only case, `-` and `_` differ. Raise `FlagError` if the file cannot be read, names none of
-    the flags, or gives one an unknown value.
+    A key of the file belongs to the flag of the same name; case, `-` and `_` are ignored. Raise `FlagError` if the file
+    cannot be read, names none of the flags, or gives a flag an unknown value.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -53,9 +53,10 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> Baseline:
 def baseline_combinations(
     flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], change: Mapping[str, object]
 ) -> tuple[Combination, ...]:
-    """Return the state of production, each single change of a flag in `names` from it, and the requested change.
+    """Return the production combination, and the combinations that change one flag of it.
 
-    Raise `FlagError` if a constraint forbids the state or the requested change.
+    Only flags in `names` are changed. If `change` is not empty, the combination with all its values is added. Raise
+    `FlagError` if a constraint forbids the production combination or the requested change.
     """
     declared = tuple(flags)
     space = FlagSpace(declared)
@@ -105,14 +106,14 @@ def _normalise_key(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _FlagState:
-    """What production serves for a key; None if the agent's own default counts."""
+    """The value that production serves for one flag, or None if the agent's own default applies."""
 
     value: object
     notes: tuple[str, ...] = ()
 
 
 def _exported_states(document: dict[str, Any]) -> Iterator[tuple[str, _FlagState]]:
-    """Yield the state of each key of an export."""
+    """Yield each key of an export with the value that production serves for it."""
     if isinstance(document.get("items"), list):
         yield from ((str(item.get("key")), _launchdarkly_item(item)) for item in document["items"])
         return
@@ -160,7 +161,7 @@ def _launchdarkly_state(key: str, flag: Mapping[str, Any]) -> _FlagState:
 
 
 def _launchdarkly_item(item: Mapping[str, Any]) -> _FlagState:
-    """Return the state of a flag of LaunchDarkly's REST API, which has a state for each environment."""
+    """Return the production value of a flag from LaunchDarkly's REST API, which lists all environments."""
     key, environments = item.get("key"), item.get("environments") or {}
     name = _PRODUCTION_ENVIRONMENT if _PRODUCTION_ENVIRONMENT in environments else next(iter(environments), "")
     if not name or (name != _PRODUCTION_ENVIRONMENT and len(environments) > 1):

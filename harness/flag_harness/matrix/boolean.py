@@ -1,10 +1,10 @@
-"""Covering arrays of boolean flags without constraints, in the best known sizes for up to 20 flags."""
+"""Build covering arrays of the best known sizes, for up to 20 boolean flags without constraints."""
 
 from itertools import combinations, product
 from math import comb
 
 BitRows = tuple[tuple[int, ...], ...]
-"""The rows of an array of 0 and 1. The first row is all 0."""
+"""The rows of a covering array, each a tuple of 0 and 1. The first row is all 0."""
 
 _PALEY_ROW = "11011100010"
 """The generator of the Plackett-Burman design of 12 rows (1946). Its rotations cover all triples of 11 columns."""
@@ -14,7 +14,10 @@ _FIVE_COLUMNS = ("00001", "01111")
 
 
 def boolean_array(columns: int, strength: int) -> BitRows | None:
-    """Return a covering array whose first row is all 0, or None if no construction is known for this size."""
+    """Return a covering array, or None if no construction is known for this size.
+
+    The first row of the array is all 0.
+    """
     if columns <= strength:
         return tuple(product((0, 1), repeat=columns))
     if columns == strength + 1:
@@ -25,9 +28,10 @@ def boolean_array(columns: int, strength: int) -> BitRows | None:
 
 
 def _strength_two_array(columns: int) -> BitRows:
-    """Strength 2, smallest possible (Kleitman and Spencer 1973, Katona 1973).
+    """Build the smallest array of strength 2 (Kleitman and Spencer 1973, Katona 1973).
 
-    A column is a set of rows; sets of more than half of all rows but the first meet, and none contains another.
+    Each column stands for the set of rows in which it is 1. All sets are of one size, and hold more
+    than half of the rows other than the first, so two sets overlap and neither contains the other.
     """
     size = next(size for size in range(4, columns + 4) if comb(size - 1, (size + 1) // 2) >= columns)
     subsets = combinations(range(1, size), (size + 1) // 2)
@@ -50,7 +54,8 @@ def _strength_three_array(columns: int) -> BitRows:
 def _double_columns(columns: int) -> BitRows:
     """Build an array of strength 3 from one with half the columns (Roux 1987).
 
-    Its rows are those of the half array written twice, then those of a strength 2 array beside their complements.
+    First come the rows of the half array, each written twice side by side. Then come the rows of an array of strength
+    2, each beside its complement.
     """
     half = (columns + 1) // 2
     pairs = boolean_array(half, 2) or ()
@@ -60,5 +65,5 @@ def _double_columns(columns: int) -> BitRows:
 
 
 def _make_first_row_zero(rows: list[list[int]]) -> BitRows:
-    """Swap 0 and 1 in the columns in which the first row has 1; the array covers the same."""
+    """Swap 0 and 1 in each column whose first row is 1; the array still covers all tuples."""
     return tuple(tuple(bit ^ first for bit, first in zip(row, rows[0], strict=True)) for row in rows)

@@ -1,4 +1,4 @@
-"""The combinations of a set of flags."""
+"""Combinations: one value for each declared flag."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from flag_harness.matrix.space import Constraint, FlagSpace, Row
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """A value for every flag: `row` holds the index of each flag's value.
+    """One value for each flag; `row` holds the index of each value in the flag's `values`.
 
     Attributes:
-        id: `off`, `streaming`, `streaming+no-concise+model=haiku`: the flags that are not at their default, in order.
+        id: the changes from the defaults, in declared order: `off`, `streaming`, `streaming+no-concise+model=haiku`.
     """
 
     flags: tuple[Flag, ...]
@@ -33,7 +33,7 @@ class Combination:
 
     @property
     def environ(self) -> dict[str, str | None]:
-        """The variables of the flags that are read from them: the text of the value, `None` if it is to be unset."""
+        """The variable of each flag that is read from one, with its text, or None if it must be unset."""
         return {
             flag.env: flag.variable_text(flag.values[value])
             for flag, value in zip(self.flags, self.row, strict=True)
@@ -42,19 +42,19 @@ class Combination:
 
     @property
     def values(self) -> dict[str, object]:
-        """The value of each flag by its name."""
+        """The value of each flag, by the flag's name."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, self.row, strict=True)}
 
     @property
     def on(self) -> frozenset[str]:
-        """The flags that are on: boolean ones that are True, and others that are not at their default."""
+        """The names of the flags that are on: True, or not at the default for a flag that is not boolean."""
         rows = zip(self.flags, self.row, default_row(self.flags), strict=True)
         return frozenset(
             flag.name for flag, value, default in rows if (flag.values[value] if flag.is_boolean else value != default)
         )
 
     def __contains__(self, condition: str) -> bool:
-        """Return whether a flag is on (`"streaming" in flags`), or has a value (`"model=haiku" in flags`)."""
+        """Return whether a flag is on (`"streaming"`) or has a certain value (`"model=haiku"`)."""
         name, has_value, value = condition.partition("=")
         if not has_value:
             return name in self.on
@@ -64,7 +64,7 @@ class Combination:
         return False
 
     def __getitem__(self, name: str) -> object:
-        """Return the value of a flag: `flags["model"]`. Raise `FlagError` if no flag is called that."""
+        """Return the value of the flag `name`. Raise `FlagError` if no flag has this name."""
         values = self.values
         if name not in values:
             raise FlagError(f"no flag is called {name!r}; {nearest_name(name, values)}")
@@ -73,19 +73,22 @@ class Combination:
 
 @lru_cache
 def flag_space(flags: tuple[Flag, ...]) -> FlagSpace:
-    """Return the space of these flags. Raise `FlagError` if their ids are ambiguous, or a constraint is impossible."""
+    """Return the space of combinations of these flags.
+
+    Raise `FlagError` if two combinations would have the same id, or a constraint cannot be met.
+    """
     check_flags(flags)
     return FlagSpace(flags)
 
 
 @lru_cache
 def default_row(flags: tuple[Flag, ...]) -> Row:
-    """Return the row in which every flag is at its default."""
+    """Return the index of each flag's default value."""
     return tuple(value_index(flag, flag.default) for flag in flags)
 
 
 def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
-    """Return every combination that the flags' constraints allow, the fewest changes from the defaults first.
+    """Return every combination that the constraints allow, those nearest to the defaults first.
 
     Raise `FlagError` if the flags are invalid; see `flag_space`.
     """
@@ -94,7 +97,7 @@ def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
-    """Return the combination of these flags that an id names, or None if it names none of theirs."""
+    """Return the combination with this id, or None if these flags have no such combination."""
     declared = tuple(flags)
     row = list(default_row(declared))
     changes = named_changes(declared)
@@ -109,7 +112,10 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 @lru_cache
 def named_changes(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return what an id can consist of: `streaming`, `no-concise`, `model=haiku`, each with its indices in a row."""
+    """Return every part that an id can have, with the index of its flag and the index of its value.
+
+    Parts are `streaming`, `no-concise`, `model=haiku`.
+    """
     return {
         _change_name(flag, value): (index, value)
         for index, (flag, default) in enumerate(zip(flags, default_row(flags), strict=True))
@@ -119,20 +125,23 @@ def named_changes(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
 
 
 def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combination:
-    """Return the combination that an environment selects. Raise `FlagError` if a variable has an unknown value."""
+    """Return the combination that environment variables select.
+
+    Raise `FlagError` if a variable has an unknown value.
+    """
     declared = tuple(flags)
     return Combination(declared, tuple(value_index(flag, flag.read_value(environ)) for flag in declared))
 
 
 def with_defaults(combination: Combination, flags: Sequence[Flag]) -> Combination:
-    """Return the combination with those of `flags` added whose names and sources it lacks, at their defaults."""
+    """Return the combination, extended by those `flags` whose names and sources are new, at their defaults."""
     taken = {word for flag in combination.flags for word in (flag.name, flag.source)}
     added = tuple(flag for flag in flags if not {flag.name, flag.source} & taken)
     return Combination((*combination.flags, *added), (*combination.row, *default_row(added)))
 
 
 def name_of_test(case: str, combination: str) -> str:
-    """Return the name that the runs of a test share: its node id without the combination.
+    """Return a test's node id with `*` in place of the combination, so that all its runs share one name.
 
     >>> name_of_test("test_a.py::test_x[streaming-b]", "streaming")
     'test_a.py::test_x[*-b]'
@@ -142,9 +151,9 @@ def name_of_test(case: str, combination: str) -> str:
 
 
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
-    """Return the combination in which the flags have the values of `pins`, and the others their defaults.
+    """Return the combination with the values in `pins`, and the defaults for all other flags.
 
-    A value may be given by its label. Raise `FlagError` if a name or value is unknown, or a constraint is broken.
+    A pin may be a value or its label. Raise `FlagError` if a name or value is unknown, or a constraint is broken.
     """
     declared = tuple(flags)
     space = flag_space(declared)
@@ -163,14 +172,14 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
 
 
 def _change_name(flag: Flag, value: int) -> str:
-    """Return how an id says that a flag has a value other than its default."""
+    """Return the part of an id for one changed flag: `streaming`, `no-concise`, `model=haiku`."""
     if not flag.is_boolean:
         return f"{flag.name}={flag.labels[value]}"
     return flag.name if flag.values[value] else f"{NO_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
-    """Return what a broken constraint says, and what to pin."""
+    """Return a message that states the broken constraint and what to pin."""
     if not broken.flag:
         return f"{broken}; pin that one True and the others False"
     [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]

@@ -1,4 +1,4 @@
-"""What the rows of a matrix cover: pairs, triples or quadruples of values."""
+"""Measure which pairs, triples or quadruples of flag values the combinations of a matrix contain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
 Settings = tuple[str, ...]
-"""Values of different flags: `("streaming=true", "model=haiku")`."""
+"""One value each of several flags: `("streaming=true", "model=haiku")`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What rows cover.
+    """The pairs, triples or quadruples of values that a selection of combinations contains.
 
     Attributes:
         strength: 2 for pairs of values, 3 for triples, 4 for quadruples.
-        first_covered: for each row, what it covers and no earlier row does.
-        missing: what some combination has, but none of the rows.
+        first_covered: for each combination, those that no earlier combination contains.
+        missing: those that an allowed combination has, but none of the selected combinations.
     """
 
     strength: int
@@ -27,17 +27,17 @@ class Coverage:
 
     @property
     def covered(self) -> int:
-        """The number of pairs, triples or quadruples that occur in a row."""
+        """The number of different pairs, triples or quadruples that the combinations contain."""
         return sum(map(len, self.first_covered))
 
     @property
     def noun(self) -> str:
-        """What is counted: `pairs`."""
+        """The word for what is counted, such as `pairs`."""
         return {1: "values", 2: "pairs", 3: "triples"}.get(self.strength, "quadruples")
 
 
 def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Coverage:
-    """Return what the rows cover; values that no combination has together are not counted."""
+    """Return what these combinations cover; values that constraints keep apart are not counted."""
     strength = min(strength, len(space.flags))
     seen: set[tuple[tuple[int, int], ...]] = set()
     first_covered = []
@@ -50,7 +50,7 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Co
 
 
 def impossible_values(space: FlagSpace) -> tuple[str, ...]:
-    """Return the values that no combination has, because of the constraints: `model=opus`."""
+    """Return the values that the constraints exclude from every combination, such as `model=opus`."""
     return tuple(
         _format_settings(space, ((index, value),))[0]
         for index, size in enumerate(space.sizes)

@@ -1,4 +1,7 @@
-"""Matrices of flags: covering arrays, one flag at a time, random samples, all rows. Row 0 has every default."""
+"""Choose rows (combinations) for a matrix: covering arrays, single changes, random samples, or all.
+
+The first row holds every default.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
@@ -13,7 +16,7 @@ STRENGTHS = (2, 3, 4)
 
 
 def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
-    """Return rows in which every possible choice of values for any `strength` flags occurs.
+    """Return rows that contain every possible choice of values for any `strength` flags.
 
     Up to 20 boolean flags without constraints, strengths 2 and 3 have the best known sizes. Raises `FlagError` for a
     strength other than 2, 3 and 4.
@@ -28,7 +31,7 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
 
 
 def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
-    """Return an array of the best known size for boolean flags without constraints, or None if there is none."""
+    """Return an array of the best known size, or None unless all flags are boolean without constraints."""
     free = [index for index in range(len(space.flags)) if index not in space.pins]
     array = boolean_array(len(free), min(strength, len(free))) if space.is_boolean else None
     if array is None:
@@ -43,7 +46,7 @@ def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
 
 
 def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> Iterator[dict[int, int]]:
-    """Yield every possible choice of values (index of a flag: index of a value) that occurs in no row."""
+    """Yield every possible choice of values that occurs in no row, as {index of flag: index of value}."""
     for chosen in combinations(range(len(space.flags)), strength):
         seen = {tuple([row[index] for index in chosen]) for row in rows}
         if len(seen) == _choice_count(space, chosen):
@@ -55,10 +58,10 @@ def uncovered_tuples(space: FlagSpace, rows: Sequence[Row], strength: int) -> It
 
 
 def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]:
-    """Return the base row, by default that of the defaults, and a row for each other value of each flag.
+    """Return the row `base`, and one row for each other value of each flag.
 
-    If a constraint forbids changing one flag alone, the flags that it forces change too. A value that no row can have
-    is left out.
+    `base` is the row of all defaults unless given. If a constraint forbids changing one flag alone, other flags change
+    with it. A value that no row can have is left out.
     """
     base = space.default_row if base is None else base
     values = [(index, value) for index, size in enumerate(space.sizes) for value in range(size) if value != base[index]]
@@ -67,9 +70,9 @@ def single_changes(space: FlagSpace, base: Row | None = None) -> tuple[Row, ...]
 
 
 def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
-    """Return `size` different rows, the defaults among them, or all rows if there are no more. Equal seeds, equal rows.
+    """Return `size` different random rows, one of them all defaults; all rows if there are fewer.
 
-    Without constraints every row is as likely as any other.
+    The same seed gives the same rows. Without constraints every row is equally likely.
     """
     if size < 1:
         raise FlagError(f"a random sample of {size} rows is empty; ask for at least 1")
@@ -86,7 +89,7 @@ def random_sample(space: FlagSpace, size: int, seed: int) -> tuple[Row, ...]:
 
 
 def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
-    """Return every allowed row, those with the fewest changes from the defaults first."""
+    """Return every allowed row, those nearest to the defaults first."""
     changes = {
         row: [index for index, value in enumerate(row) if value != space.default_row[index]] for row in space.rows()
     }

@@ -1,6 +1,7 @@
-"""Covering arrays for flags with any values and constraints, one flag after another (Lei and Tai's IPO).
+"""Build covering arrays for flags with any values and constraints, by Lei and Tai's algorithm IPO.
 
-A row under construction holds the index of a value for each flag, or `FREE`. Every row can be completed at any time.
+Flags are added one at a time. A row under construction holds, for each flag, the index of a value, or `FREE` if none
+has been chosen yet. The chosen values can always be completed to an allowed combination.
 """
 
 from collections import Counter, defaultdict
@@ -14,14 +15,14 @@ from flag_harness.matrix.space import FlagSpace, Row
 FREE = -1
 MAX_ATTEMPTS = 6
 MAX_TUPLES = 50_000
-"""How many orders of the flags are tried at most, and the tuples that all attempts have to cover together."""
+"""Limits: how many orders of flags are tried, and how many tuples all attempts together may cover."""
 PartialRow = list[int]
 
 
 def greedy_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
-    """Return rows that cover every possible tuple of `strength` flags. The first row is the row of the defaults.
+    """Return rows that contain every possible choice of values for any `strength` flags.
 
-    Several orders of the flags are tried, fewer if there are many tuples; the smallest array is returned.
+    The first row holds every default. Several orders of the flags are tried, and the smallest array is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.sizes, default=1) ** strength
     attempts = max(1, min(MAX_ATTEMPTS, MAX_TUPLES // tuples))
@@ -48,7 +49,7 @@ def _build_array(space: FlagSpace, strength: int, random: Random) -> tuple[Row, 
 
 
 def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
-    """Return the rows without those whose tuples all occur in others, the last ones first; row 0 is kept."""
+    """Drop rows whose tuples all occur in other rows, beginning with the last row; keep the first row."""
     tuples = [list(combinations(enumerate(row), strength)) for row in rows]
     times = Counter(chosen for row in tuples for chosen in row)
     kept = list(range(len(rows)))
@@ -60,7 +61,7 @@ def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
 
 
 class _UncoveredTuples:
-    """The tuples that hold a flag and earlier ones and that no row covers yet."""
+    """The tuples of values of the new flag and earlier flags that no row contains yet."""
 
     def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
         self.index = index
@@ -71,12 +72,12 @@ class _UncoveredTuples:
         ]
 
     def count_gain(self, row: PartialRow, value: int) -> int:
-        """Return how many missing tuples the row would cover with this value."""
+        """Return how many uncovered tuples the row would cover if the new flag had this value."""
         missing = self.values[value]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.sets)
 
     def cover(self, row: PartialRow) -> None:
-        """Remove the tuples that the row covers."""
+        """Remove the tuples that this row covers."""
         missing = self.values[row[self.index]]
         for chosen in self.sets:
             missing[chosen].discard(tuple([row[flag] for flag in chosen]))
@@ -89,7 +90,7 @@ class _UncoveredTuples:
 
 
 def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
-    """Give the flag a value in every row: the possible one that covers most."""
+    """Give the new flag a value in every row: the allowed value that covers the most uncovered tuples."""
     missing.cover(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
@@ -103,7 +104,7 @@ def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: 
 
 
 def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:
-    """Cover the tuples that are left: in the free flags of a row, else in a new row, unless they are impossible."""
+    """Cover each remaining possible tuple, with the free flags of an existing row or else in a new row."""
     added = [row for row in rows if FREE in row]
     for fixed in missing:
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
@@ -122,7 +123,7 @@ def _add_rows(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuple
 
 
 def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
-    """Return whether the row can be completed with these values too."""
+    """Return whether an allowed row has the row's values and these as well."""
     if not any(space.is_constrained(index) for index in fixed):
         return True
     return space.is_possible({index: value for index, value in enumerate(row) if value != FREE} | fixed)

@@ -1,4 +1,4 @@
-"""What a matrix needs of a flag, and its values by name."""
+"""The properties of a flag that a matrix needs, and the look-up of a flag's values."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,7 +8,7 @@ from flag_harness.flag import nearest_name, value_label, value_text
 
 
 class HasValues(Protocol):
-    """What a flag must offer to be part of a matrix."""
+    """The attributes that a flag must have to be part of a matrix."""
 
     @property
     def name(self) -> str: ...
@@ -28,11 +28,11 @@ class HasValues(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MatrixFlag:
-    """A flag without a source: what a matrix needs of a `Flag`.
+    """A flag for a matrix alone, without the source from which a `Flag` is read.
 
-    A boolean flag is on if it is True; any other flag is on if its value is not its default. If it is on, every flag
-    in `requires` is on and every flag in `excludes` is off. Both also take `name=value`. Of the flags in `group`
-    exactly one is on.
+    A boolean flag is on if it is True; any other flag is on if its value is not its default. While the flag is on,
+    every flag in `requires` is on and every flag in `excludes` is off. An entry of either may also be `name=value`.
+    Exactly one of the flags in `group` is on.
     """
 
     name: str
@@ -44,12 +44,15 @@ class MatrixFlag:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A short text for each value."""
+        """A short name for each value."""
         return tuple(map(value_label, self.values))
 
 
 def value_index(flag: HasValues, value: object) -> int:
-    """Return the index of a value, which may be given as its label or text. Raises `FlagError` for an unknown one."""
+    """Return the index of a value, which may be given as its label or text.
+
+    Raise `FlagError` if the flag has no such value.
+    """
     for index, known in enumerate(flag.values):
         if type(known) is type(value) and known == value:
             return index

@@ -1,4 +1,4 @@
-"""Values that a command line gives to flags: `streaming,-prompt_cache,model=haiku`."""
+"""Pins: flag values fixed on the command line, such as `streaming,-prompt_cache,model=haiku`."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from flag_harness.matrix.space import FlagSpace
 
 
 def parse_pins(flags: Sequence[Flag], text: str) -> dict[str, object]:
-    """Return the value of each flag that a list names: `streaming,-prompt_cache,model=haiku`, or an id.
+    """Parse a list such as `streaming,-prompt_cache,model=haiku`, or a combination's id, into flag values.
 
     Raise `FlagError` if a flag or value is unknown, or a flag is named twice.
     """
@@ -43,7 +43,10 @@ def _parse_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
 
 
 def fix_unnamed(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
-    """Return the pins, and for each flag that is not in `names` the value nearest to its default that they allow."""
+    """Return the pins, and fix every flag that is not in `names`.
+
+    Such a flag keeps its default, unless the pins and constraints force another value.
+    """
     row = FlagSpace(flags, pins=pins).default_row
     unnamed = {
         flag.name: flag.values[value] for flag, value in _flags_with_indices(flags, row) if flag.name not in names

@@ -1,4 +1,4 @@
-"""Which combinations a matrix test runs under: all, a covering array, single changes, or a random sample."""
+"""Select a matrix test's combinations: all, a covering array, single changes, or a random sample."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace, Row
 
 MAX_COMBINATIONS = 64
-"""The most combinations that a test runs under unless it, or the command line, says which."""
+"""The most combinations that a test runs under if neither the test nor the command line selects any."""
 
 MOST_FLAGS_COUNTED = 20
-"""The most flags for which an error says how many combinations cover every triple."""
+"""The most flags for which the error counts the combinations that cover every triple, which is slow."""
 
 _SELECTION = re.compile(r"full|single|[234]|random:(?P<size>[1-9][0-9]{0,5})(?:,(?P<seed>[0-9]{1,9}))?")
 SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, or random:N,SEED"
@@ -24,11 +24,11 @@ SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, o
 def select_combinations(
     flags: Sequence[Flag], selection: str = "", pins: Mapping[str, object] | None = None
 ) -> tuple[Combination, ...]:
-    """Return the combinations of a matrix; the one with every flag at its default is always among them.
+    """Return the combinations for a matrix, always including the one nearest to the defaults.
 
     `selection` is `full`, the strength of a covering array (`2`, `3`, `4`), `single` (one flag at a time), or
-    `random:N,SEED`. Without one, all combinations are returned. The flags in `pins` have those values in each of them.
-    Raise `FlagError` if there are more than 64 without a selection, or if the selection is none of these.
+    `random:N,SEED`; an empty selection means all combinations. Flags in `pins` keep those values in every combination.
+    Raise `FlagError` if the selection is invalid, or is empty while there are more than 64 combinations.
     """
     declared = tuple(flags)
     fixed = {flag.name: value_index(flag, pins[flag.name]) for flag in declared if flag.name in pins} if pins else {}
@@ -39,7 +39,7 @@ def select_combinations(
 def _cached_selection(
     flags: tuple[Flag, ...], selection: str, pins: tuple[tuple[str, int], ...]
 ) -> tuple[Combination, ...]:
-    """Return the combinations. A suite asks for the same ones once per test function."""
+    """Return the selected combinations, cached because every test function of a suite selects the same."""
     space = flag_space(flags)
     if pins:
         values = {flag.name: flag.values for flag in flags}

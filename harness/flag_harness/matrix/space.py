@@ -1,4 +1,4 @@
-"""The combinations that flags and their constraints allow."""
+"""The space of combinations that flags and their constraints allow, as rows of indices."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ Row = tuple[int, ...]
 """A combination: for each flag, in declared order, the index of its value in `values`."""
 
 Clause = tuple[tuple[int, int], ...]
-"""A constraint: a row must satisfy one of these (index of a flag, bit mask over the indices of its values)."""
+"""Alternatives, of which a row must meet one: (index of a flag, bit mask of the values it may have)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What every row must satisfy: that `flag`, if it is on, `verb` (requires, excludes) `other`; or a group.
+    """A rule for combinations: a flag requires or excludes another, or exactly one of a group is on.
 
     Attributes:
         flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
-        clauses: each of them holds in every allowed row.
+        clauses: the rule as clauses, all of which an allowed row satisfies.
     """
 
     flag: str
@@ -36,9 +36,10 @@ class Constraint:
 
 
 class FlagSpace:
-    """The rows that `flags` allow. In each of `groups`, exactly one flag is on; the flags in `pins` have those values.
+    """The rows (combinations) that the constraints of `flags` allow.
 
-    Raises `FlagError` if a constraint names an unknown flag or value, or if the defaults or pins break a constraint.
+    In each of `groups` exactly one flag is on, and flags in `pins` have those values. Raise `FlagError` if a constraint
+    names an unknown flag or value, or if the defaults or the pins break a constraint.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class FlagSpace:
             yield self._flag_index(name, "the pinned flags name"), value
 
     def _index_clauses(self) -> None:
-        """Collect the clauses of all constraints, and by flag."""
+        """Collect the clauses of all constraints and pins, and index them by flag."""
         clauses = [clause for one in self.constraints for clause in one.clauses]
         clauses += [((index, 1 << value),) for index, value in self.pins.items()]
         self.clauses: tuple[Clause, ...] = tuple(clauses)
@@ -76,7 +77,7 @@ class FlagSpace:
                 self._clauses_by_flag[index].append(clause)
 
     def _pinned_row(self) -> Row:
-        """Return the row nearest to the defaults that has the pinned values."""
+        """Return the row that has the pinned values and is nearest to the defaults."""
         if (row := self.nearest_row(self.default_row, self.pins)) is not None:
             return row
         pinned = list(self.default_row)
@@ -89,7 +90,7 @@ class FlagSpace:
 
     @property
     def is_boolean(self) -> bool:
-        """Return whether every flag that is not pinned has two values, and no constraint exists."""
+        """Whether there are no constraints, and every flag that is not pinned has two values."""
         return not self.constraints and all(size == 2 or index in self.pins for index, size in enumerate(self.sizes))
 
     @cached_property
@@ -99,7 +100,10 @@ class FlagSpace:
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
-        """Count the rows within the domains: flags that no open constraint connects are counted apart."""
+        """Count the allowed rows whose values lie in `domains`, bit masks of each flag's possible values.
+
+        Flags that no undecided constraint connects are counted separately, and the counts multiplied.
+        """
         count = 1
         for part in self._connected_parts(domains, indices):
             if len(part) == 1:
@@ -116,7 +120,7 @@ class FlagSpace:
         return count
 
     def _connected_parts(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
-        """Yield groups of undecided flags such that no constraint that may still break connects two groups."""
+        """Yield groups of undecided flags; no constraint that could still break involves two groups."""
         left = {index: None for index in indices if domains[index] & (domains[index] - 1)}
         while left:
             part = [next(iter(left))]
@@ -135,11 +139,11 @@ class FlagSpace:
         return self.count <= limit
 
     def is_constrained(self, index: int) -> bool:
-        """Return whether a constraint names the flag."""
+        """Return whether any constraint involves the flag at this index."""
         return bool(self._clauses_by_flag[index])
 
     def broken_constraint(self, row: Row) -> Constraint | None:
-        """Return the first constraint that a row does not satisfy, or None if it is allowed."""
+        """Return the first constraint that a row breaks, or None if the row is allowed."""
         for constraint in self.constraints:
             if not all(_is_satisfied(clause, row) for clause in constraint.clauses):
                 return constraint
@@ -150,25 +154,30 @@ class FlagSpace:
         return all(_is_satisfied(clause, row) for clause in self.clauses)
 
     def rows(self) -> Iterator[Row]:
-        """Yield every allowed row once, the row of the defaults first."""
+        """Yield every allowed row once, the row of all defaults first."""
         for domains in self._completions(self._propagated_domains({}), range(len(self.flags)), self.default_row):
             yield tuple(domain.bit_length() - 1 for domain in domains)
 
     def completion(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
-        """Return an allowed row with these values (index of a flag: index of a value), or None if there is none.
+        """Return an allowed row that has the `fixed` values, or None if there is no such row.
 
-        The other flags have their defaults as far as possible, or values drawn by `random`.
+        `fixed` maps the index of a flag to the index of its value. The other flags keep their defaults as far as
+        possible, or get random values if `random` is given.
         """
         return self.completion_within({index: 1 << value for index, value in fixed.items()}, self.default_row, random)
 
     def nearest_row(self, base: Row, fixed: Mapping[int, int]) -> Row | None:
-        """Return an allowed row with these values and else, as far as possible, those of `base`; None if impossible."""
+        """Return an allowed row that has the `fixed` values, or None if there is no such row.
+
+        Otherwise the row stays as close to `base` as possible.
+        """
         return self.completion_within({index: 1 << value for index, value in fixed.items()}, base)
 
     def completion_within(self, allowed: Mapping[int, int], preferred: Row, random: Random | None = None) -> Row | None:
-        """Return an allowed row whose values lie in these bit masks (by index of a flag), or None if there is none.
+        """Return an allowed row whose values lie within `allowed`, or None if there is no such row.
 
-        The preferred values are tried first, or those that `random` draws.
+        `allowed` maps the index of a flag to a bit mask of its values. Values of the row `preferred` are tried first,
+        or random values if `random` is given.
         """
         order = list(range(len(self.flags)))
         if random is not None:
@@ -178,19 +187,19 @@ class FlagSpace:
         return None
 
     def is_possible(self, fixed: Mapping[int, int]) -> bool:
-        """Return whether some allowed row has these values (index of a flag: index of a value)."""
+        """Return whether an allowed row has the `fixed` values, given as {index of flag: index of value}."""
         if not any(self._clauses_by_flag[index] for index in fixed):
             return True
         return self.completion(fixed) is not None
 
     def assignment(self, row: Row) -> dict[str, object]:
-        """Return the value of each flag by its name."""
+        """Return a row as the value of each flag, by the flag's name."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
     def row(self, assignment: Mapping[str, object]) -> Row:
-        """Return the row of an assignment; flags that it does not name have their defaults.
+        """Convert values by flag name to a row; flags without a value get their default.
 
-        Raises `FlagError` for an unknown flag or value.
+        Raise `FlagError` if a flag or a value is unknown.
         """
         values = list(self.default_row)
         for name, value in assignment.items():
@@ -199,7 +208,10 @@ class FlagSpace:
         return tuple(values)
 
     def _propagated_domains(self, allowed: Mapping[int, int]) -> list[int] | None:
-        """The values left to each flag after propagation, as bit masks; None if a constraint breaks."""
+        """Return a bit mask of the values still possible for each flag, or None if a constraint breaks.
+
+        `allowed` restricts flags, by index, to the values of a bit mask.
+        """
         if self._possible_values is None:
             return None
         domains, clauses = self._possible_values.copy(), list[Clause]()
@@ -211,12 +223,12 @@ class FlagSpace:
 
     @cached_property
     def _possible_values(self) -> list[int] | None:
-        """The values that the constraints leave to each flag, as bit masks; None if they leave none to some flag."""
+        """A bit mask of the values that the constraints allow each flag, or None if a flag has none left."""
         domains = [(1 << size) - 1 for size in self.sizes]
         return domains if self._propagate(domains, self.clauses) else None
 
     def _propagate(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
-        """Remove values that a constraint forbids; return False if a flag is left without a value."""
+        """Remove values that the clauses forbid from `domains`; return False if a clause cannot be met."""
         queue = list(clauses)
         while queue:
             clause = queue.pop()
@@ -233,7 +245,10 @@ class FlagSpace:
     def _completions(
         self, domains: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
     ) -> Iterator[list[int]]:
-        """Yield the ways to give each flag in `order` one value, preferred ones first, or in random order."""
+        """Yield every allowed row within `domains`, as bit masks with one value for each flag.
+
+        Values of the row `preferred` are tried first, or values in random order if `random` is given.
+        """
         if domains is None:
             return
         branch = next((index for index in order if domains[index] & (domains[index] - 1)), None)

@@ -1,4 +1,4 @@
-"""Differences between two JSON values, by path, and between two texts, by words."""
+"""Find the differences between two JSON values, by path, and between two texts, by words."""
 
 import re
 from collections import Counter
@@ -12,28 +12,29 @@ import msgspec
 from flag_harness.cassette.redact.scan import redact_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
-"""The value of a side that has none."""
+"""Stands for a missing value: only the other of two compared sides has one."""
 
 CONTEXT_LENGTH = 24
-"""Characters of a text shown before its first change."""
+"""The number of characters of a text that are shown before its first change."""
 MAX_EXCERPT_LENGTH = 80
-"""The most characters of a value that are shown."""
+"""The most characters of a value that a message shows."""
 _MAX_COMPARED_PAIRS = 250_000
-"""With more pairs of elements or words than this, the longest common parts are not searched for."""
+"""If two lists form more pairs of elements than this, they are not aligned, to save time."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"\S+")
 
 Steps: TypeAlias = tuple[str | int, ...]
-"""The keys and indices that lead to a value."""
+"""The keys and indices that lead to a value within a JSON document."""
 EqualityTest: TypeAlias = Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference: `path` is `messages[0].content[1].text` or so, empty for the whole value.
+    """One difference between a recorded and a sent value, with a path such as `messages[0].content`.
 
-    `at` leads to it in the recorded value, `to` in the sent one. If only one side has an element of a list, the other
-    side's steps lead to the index at which it would be inserted, and `path` is that of the side that has it.
+    `path` is empty if the whole values differ. `at` leads to the place in the recorded value, `to` in the sent value.
+    If only one side has a list element, the other side's steps lead to the index at which it would be inserted, and
+    `path` is the path in the side that has it.
     """
 
     path: str
@@ -44,7 +45,7 @@ class Difference:
 
     @property
     def is_reordered(self) -> bool:
-        """Whether the same elements of a list were sent in another order."""
+        """Whether two lists hold the same elements in a different order."""
         return (
             isinstance(self.recorded, list) and isinstance(self.sent, list) and _same_elements(self.recorded, self.sent)
         )
@@ -60,7 +61,7 @@ class Difference:
 
 
 class ChangedWords(NamedTuple):
-    """The words that only one of two texts has."""
+    """The words that differ between two texts: those only in the recorded text, and only in the sent one."""
 
     recorded: tuple[str, ...]
     sent: tuple[str, ...]
@@ -71,16 +72,16 @@ class ChangedWords(NamedTuple):
 
 
 def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
-    """Yield the smallest differences between two values, in the order of the recorded one.
+    """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
-    Lists are aligned: an inserted element is one difference, whatever follows it. `equal` may treat two scalar values
-    as equal although they are not identical.
+    Lists are aligned, so an inserted element is a single difference. `equal` may declare two scalar values equal
+    although they are not identical.
     """
     return _differences(recorded, sent, (), (), equal)
 
 
 def format_steps(steps: Steps) -> str:
-    """Format steps as a path: `messages[0].content`. Keys that are not plain names are put in brackets."""
+    """Format steps as a path such as `messages[0].content`; unusual keys are put in brackets."""
     path = ""
     for step in steps:
         if isinstance(step, str) and _PLAIN_KEY.fullmatch(step):
@@ -91,7 +92,7 @@ def format_steps(steps: Steps) -> str:
 
 
 def changed_words(recorded: str, sent: str) -> ChangedWords:
-    """Return the words that only one of two texts has, in order."""
+    """Return the words that occur in only one of two texts, in order."""
     ours, theirs = _WORD.findall(recorded), _WORD.findall(sent)
     blocks = list(_differing_blocks(ours, theirs))
     return ChangedWords(
@@ -101,7 +102,7 @@ def changed_words(recorded: str, sent: str) -> ChangedWords:
 
 
 def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
-    """Return short excerpts of both values without API keys; of two texts, the part around the first change."""
+    """Return a short excerpt of each value without API keys; of texts, the part around the first change."""
     if isinstance(recorded, str) and isinstance(sent, str):
         recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
         start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
@@ -143,14 +144,14 @@ def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
 
 
 def _element_names(values: list[Any]) -> str:
-    """Return the elements of a list by their names, if they have names."""
+    """List the elements by their `name` members, or in full if they have none."""
     return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
 def _block_differences(
     recorded: list[Any], sent: list[Any], block: "_DifferingBlock", steps: tuple[Steps, Steps], equal: EqualityTest
 ) -> Iterator[Difference]:
-    """Yield the differences of two runs of elements, aligned at their start or end, whichever gives fewer."""
+    """Yield the differences between two slices, aligned at their start or end, whichever gives fewer."""
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
     def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
@@ -175,7 +176,7 @@ def _block_differences(
 
 
 class _DifferingBlock(NamedTuple):
-    """Elements `start` to `stop` of one list correspond to `sent_start` to `sent_stop` of the other."""
+    """A pair of differing slices: `start` to `stop` of one list, `sent_start` to `sent_stop` of the other."""
 
     start: int
     stop: int
@@ -184,7 +185,7 @@ class _DifferingBlock(NamedTuple):
 
 
 def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_DifferingBlock]:
-    """Yield the blocks in which two lists differ, between their longest common parts."""
+    """Yield the pairs of slices in which two lists differ; the parts between them are equal."""
     start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if start is None:
         start = min(len(ours), len(theirs))

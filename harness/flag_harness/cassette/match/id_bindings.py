@@ -1,9 +1,9 @@
-"""Ids that the API returned and that a later request sends back.
+"""Match requests that send back ids, such as `toolu_...`, which the API returned in earlier answers.
 
-Two sub-agents that send equal requests get different ids, and a replay may give one the other's answer. So requests are
-matched not by the id itself but by its source: the nth id of its kind in the answer to a certain request. Ids from the
-answers to equal requests are therefore equal, ids from the answers to different requests are not, and within one
-request different ids stay different. Ids that no recorded answer contains are compared as they are.
+Two sub-agents that send equal requests get different ids, and a replay may give one the other's answer. So an id is not
+compared itself, but by its source: the nth id of its kind in the answer to a certain request. Ids from the answers to
+equal requests therefore count as equal, ids from the answers to different requests do not, and within one request
+different ids stay different. Ids that no recorded answer contains are compared unchanged.
 """
 
 import re
@@ -14,25 +14,25 @@ from typing import TypeAlias
 from flag_harness.wire.timeline import Head, Response, body
 
 _ID_MEMBER_END = b'id":'
-"""The end of the names `id`, `request_id`, `file_id` and `tool_use_id` in a JSON object, with the colon."""
+"""The end of JSON members such as `id`, `request_id`, `file_id` and `tool_use_id`, with the colon."""
 _ID_VALUE = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
 _ID_WORD = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
 _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _ESCAPES = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MAX_SEARCHED_KINDS = 16
-"""With more kinds of ids than this, a text is read word by word; otherwise it is searched for each kind in turn."""
+"""With more kinds of ids than this, a text is searched word by word; otherwise for each kind in turn."""
 _PREFIX_LENGTH = 4
-"""Leading bytes by which ids are grouped for the search: `msg_`, `tool`."""
+"""The number of leading bytes by which ids are grouped for the search: `msg_`, `tool`."""
 
 
 IdSource: TypeAlias = tuple[int, bytes, int]
-"""The source of an id: the index of the interaction, the kind of id, and its number among ids of that kind."""
+"""Where an id came from: the index of the interaction, the kind of id, and its number within the kind."""
 IdSpan: TypeAlias = tuple[int, bytes]
-"""The offset of an id, and the id."""
+"""An id found in a request: its offset in bytes, and the id."""
 
 
 class IdBindings:
-    """The ids of recorded answers that requests may send back, each with the name that replaces it in comparisons."""
+    """The ids that requests may send back, each with the name that replaces it when requests are compared."""
 
     def __init__(self, names: Mapping[bytes, bytes]) -> None:
         self._names = names
@@ -42,11 +42,11 @@ class IdBindings:
         return bool(self._names)
 
     def replace_ids(self, content: bytes) -> bytes:
-        """Return a request's content with each id replaced by its name; different ids of one name are numbered."""
+        """Replace each id in a request's content by its name; number different ids that have the same name."""
         return _replace_with_numbers(content, self._search(content), self._names) if self._names else content
 
     def replace_ids_in_text(self, text: str) -> str:
-        """Return a text with each id replaced by its name: equal for texts that differ only in ids of equal sources."""
+        """Replace each id in a text by its name, so that texts become equal if only such ids differ."""
         content = text.encode("utf-8", "surrogatepass")
         if not (self._names and (found := self._search(content))):
             return text
@@ -56,9 +56,9 @@ class IdBindings:
 def bind_ids(
     contents: Iterable[bytes], responses: Sequence[Response], hash_content: Callable[[bytes], bytes]
 ) -> tuple[list[bytes], IdBindings]:
-    """Return the keys of the recorded requests, hashes of their content, and the ids to replace in new requests.
+    """Return the match keys (hashes) of the recorded requests, and the ids to replace in new requests.
 
-    An id that a request contains before any answer did does not come from an answer, and is not replaced.
+    An id is not replaced if a request contained it before any answer did.
     """
     sources = _id_sources(responses)
     search, names, keys = _IdSearch(sources), dict[bytes, bytes](), list[bytes]()
@@ -76,7 +76,7 @@ def bind_ids(
 
 
 def response_ids(response: Response) -> Iterator[bytes]:
-    """Yield the ids in an answer: its `request-id`, then the values of all members whose names end in `id`."""
+    """Yield the ids in an answer: its `request-id` header, then each JSON member whose name ends in `id`."""
     head = response[0] if response else None
     for name, value in head.headers if isinstance(head, Head) else ():
         if name == "request-id" and _ID_WORD.fullmatch(one := value.encode("latin-1", "replace")):
@@ -90,7 +90,7 @@ def response_ids(response: Response) -> Iterator[bytes]:
 
 
 class _IdSearch:
-    """Finds ids as whole words: fast for many ids of few kinds."""
+    """Finds known ids that are whole words of a text; fast for many ids of few kinds."""
 
     def __init__(self, ids: Collection[bytes]) -> None:
         self._ids = ids
@@ -115,7 +115,7 @@ class _IdSearch:
 
 
 def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
-    """Return the first source of each id."""
+    """Return each id of the responses with the place where it first occurred."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
         counts: dict[bytes, int] = {}
@@ -130,7 +130,7 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
 def _names_sent_back(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
-    """Return the names of the ids that requests send back, and of those that may replace them in a replay."""
+    """Return names for the ids that requests send back, and for ids that may take their place in a replay."""
     if not names:
         return {}
     kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
@@ -139,14 +139,14 @@ def _names_sent_back(
 
 
 def _common_prefix(members: Sequence[bytes]) -> bytes:
-    """Return the common prefix of sorted members: that of the first and the last."""
+    """Return the common prefix of sorted byte strings, which the first and the last share."""
     first, last = members[0], members[-1]
     different = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return first[: next(different, len(first))]
 
 
 def _source_name(source: IdSource, keys: Sequence[bytes]) -> bytes:
-    """Return a name that cannot occur in JSON: its first byte is not allowed there."""
+    """Return a name for ids of this source; its first byte is invalid in JSON, so no request contains it."""
     index, kind, number = source
     return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)
 
@@ -165,7 +165,7 @@ def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mappin
 
 
 def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
-    """Return whether the span is a whole word; an escape in a JSON string before it is not part of the word."""
+    """Return whether these bytes are a whole word; a JSON escape such as `\\n` before them may precede it."""
     before = start > 0 and content[start - 1] in _WORD_BYTES and content[max(start - 2, 0) : start] not in _ESCAPES
     return not before and (stop == len(content) or content[stop] not in _WORD_BYTES)
 

@@ -1,4 +1,4 @@
-"""The request index of a cassette: finds the interaction that answers a request in constant time."""
+"""Find the recorded interaction that answers a request, in constant time."""
 
 from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
@@ -12,10 +12,11 @@ from flag_harness.wire.timeline import Request
 
 
 class RequestIndex:
-    """Finds interactions by the normalised content of their requests, with returned ids replaced by their source.
+    """Finds interactions by normalised request content, with each returned id replaced by its source.
 
-    `aliases` are the same interactions before filtering: each is found by its alias's request too. Of interactions with
-    equal requests, those with an index in `first` come first.
+    The source of an id is the earlier answer that contained it. `aliases` are the interactions before filtering; an
+    interaction is also found by the request of its alias. Of interactions with equal requests, those whose indices are
+    in `first` come first.
     """
 
     def __init__(
@@ -40,24 +41,24 @@ class RequestIndex:
             indices.sort(key=lambda index: (index not in first, index))
 
     def match_key(self, sent: Interaction) -> bytes:
-        """Return the match key of a request. A request that is identical to a recorded one gets its key."""
+        """Return the hash by which a request is looked up; identical requests have the same hash."""
         return self._keys_by_request.get(_request_tuple(sent.request)) or hash_content(
             self.bindings.replace_ids(self._content(sent))
         )
 
     def group_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
-        """Return the indices of the interactions with this match key, grouped by their `exact_key`."""
+        """Return the indices of the interactions with this match key, grouped by the request's `exact_key`."""
         exact: dict[bytes, list[int]] = {}
         for index in self.indices[key]:
             exact.setdefault(self.exact_key(self._interactions[index]), []).append(index)
         return exact
 
     def exact_key(self, sent: Interaction) -> bytes:
-        """Return the hash of a request's content; unlike `key`, it does not replace ids by their source."""
+        """Return a hash of a request's content; unlike in `match_key`, ids are not replaced by their source."""
         return hash_content(self._content(sent))
 
     def normalise(self, sent: Interaction) -> Interaction:
-        """Return the interaction with a normalised request."""
+        """Return the interaction with its request normalised."""
         if not self._normalisers:
             return sent
         return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
@@ -72,9 +73,9 @@ def _request_tuple(request: Request) -> tuple[object, ...]:
 
 
 class InteractionQueues:
-    """The interactions that are left to play; those with equal requests in recorded order. Not thread-safe.
+    """The interactions that can still be played, in recorded order for equal requests. Not thread-safe.
 
-    With `repeat` they never run out: the last of several equal ones is followed by the first.
+    With `repeat` they never run out: after the last interaction with an equal request, the first is played again.
     """
 
     def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:
@@ -89,14 +90,14 @@ class InteractionQueues:
 
     @property
     def played_indices(self) -> frozenset[int]:
-        """Return the indices of the interactions that were played."""
+        """The indices of the interactions that have been played."""
         return frozenset(self._played)
 
     def take(self, key: bytes, sent: Interaction) -> int | None:
-        """Return the index of the interaction that answers a request and mark it as played; None if none is left.
+        """Mark the interaction that answers a request as played and return its index, or None if none is left.
 
-        First choice is one with identical ids, then any with an equal key, then a requeued one: last, because a
-        cassette that was recorded under the same fault contains the answer to the retry too.
+        An interaction with identical ids is preferred, then any with an equal match key, then a requeued one. Requeued
+        ones come last, because a cassette that was recorded under the same fault also holds the answer to the retry.
         """
         if key not in self._unplayed:
             return None
@@ -115,13 +116,13 @@ class InteractionQueues:
         return requeued.pop(0) if requeued else None
 
     def requeue(self, index: int) -> None:
-        """Allow the same interaction to answer its request once more."""
+        """Make a played interaction available once more."""
         requeued = self._requeued.setdefault(self._played[index], [])
         if index not in requeued:
             requeued.append(index)
 
     def _cycle_of(self, key: bytes, sent: Interaction) -> Iterator[int]:
-        """Cycle through the interactions with identical ids, or with an equal key if there are none."""
+        """Return an endless cycle of the interactions with identical ids, or else with an equal match key."""
         exact = self._index.exact_key(sent) if self._index.bindings else b""
         if (key, exact) not in self._cycles:
             same = self._index.group_by_exact_key(key).get(exact) if exact else None

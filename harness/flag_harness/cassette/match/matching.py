@@ -1,4 +1,4 @@
-"""The content by which requests match: method, path, `anthropic-beta` set and canonical JSON body, as a hash."""
+"""Compute what requests are matched by: method, path, `anthropic-beta` set and canonical JSON body."""
 
 import hashlib
 from typing import Any, Literal, TypeAlias
@@ -14,16 +14,16 @@ BETA_HEADER = "anthropic-beta"
 _BETA_NAMESPACE = ("beta", "true")
 
 MatchPart: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
-"""vcrpy's names for the parts of a request, without `scheme`, `host` and `port`: no host is stored."""
+"""vcrpy's names for the parts of a request that can be compared. Scheme, host and port are not stored."""
 
 
 def betas(headers: Headers) -> tuple[str, ...]:
-    """Return the betas that the request asks for, sorted and without duplicates."""
+    """Return the beta features named in the request headers, sorted and without duplicates."""
     return tuple(sorted({beta.strip() for beta in header_value(headers, BETA_HEADER).split(",") if beta.strip()}))
 
 
 def canonical_path(path: str) -> str:
-    """Return the path with its query sorted and without `beta=true`, which older SDKs add to the header.
+    """Return the path with its query sorted, without `beta=true`, which older SDKs send beside the header.
 
     >>> canonical_path("/v1/models?limit=2&after_id=x&beta=true")
     '/v1/models?after_id=x&limit=2'
@@ -41,32 +41,32 @@ def body_value(body: bytes) -> Any:
 
 
 def sorted_json(value: Any) -> bytes:
-    """Encode a JSON value with sorted keys."""
+    """Encode a value as JSON with sorted keys."""
     return msgspec.json.encode(value, order="sorted")
 
 
 def match_content(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the content by which a request matches. `value` is the result of `body_value`."""
+    """Return the bytes by which requests are compared; `value` is the body decoded by `body_value`."""
     content = value if isinstance(value, bytes) else sorted_json(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(betas(headers)).encode(), content)
     return b"\0".join(parts)
 
 
 def selected_content(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
-    """Return the content of the named parts, as vcrpy compares them; `headers` are those that a cassette keeps.
+    """Return the bytes of the parts in `match_on`, which are compared as vcrpy compares them.
 
-    `request` is the request as a cassette keeps it, `value` the result of `body_value` for its body.
+    `request` must be in the form that a cassette keeps. `value` is its body decoded by `body_value`.
     """
     return b"\0".join(_request_part_content(request, value, word) for word in match_on)
 
 
 def hash_content(content: bytes) -> bytes:
-    """Return the match key of some content: 16 bytes of SHA-256, which takes half the time of BLAKE2 on many CPUs."""
+    """Return a match key: 16 bytes of the content's SHA-256, which is faster than BLAKE2 on many CPUs."""
     return hashlib.sha256(content).digest()[:16]
 
 
 def match_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the match key of a request. `value` is the result of `body_value`."""
+    """Return the match key (hash) of a request; `value` is the body decoded by `body_value`."""
     return hash_content(match_content(method, path, headers, value))
 
 

@@ -1,4 +1,4 @@
-"""Report a miss: the nearest recorded request, what differs, which flag changes it, and the command to type."""
+"""Report a miss: the nearest recorded request, the differences, the flag behind each, and a command."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,16 @@ from flag_harness.cassette.match.nearest import nearest_requests
 from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
 
 MAX_SHOWN_DIFFERENCES = 8
-"""Differences that a report lists; the rest are counted."""
+"""The most differences that a report lists; the rest are counted."""
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
-"""Recorded requests among which the nearest is searched: the first that have not been played, the test's own first.
-500 conversations of 200 turns, 50 MB, are ranked in half a second."""
+"""The most unplayed requests among which the nearest is sought, beginning with the test's own.
+
+Ranking 500 conversations of 200 turns (50 MB) takes half a second."""
 MAX_COMPARED_LENGTH = 400_000
-"""The length of two texts together above which only their lengths are compared: all words take seconds."""
+"""Texts that are together longer than this are compared by length only: by words takes seconds."""
 MAX_COMPARED_REQUESTS = 8
-"""Of the ranked requests, the number that is compared in full."""
+"""The number of nearest requests that are compared in full."""
 
 _MATCH_PARTS_BY_PATH: dict[str, frozenset[MatchPart]] = {
     "method": frozenset({"method"}),
@@ -34,11 +35,11 @@ _BODY_PARTS: frozenset[MatchPart] = frozenset({"body", "raw_body"})
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """A request without a recorded answer: `nearest` is the index of the nearest interaction, or None.
+    """A request without a recorded answer; `nearest` is the index of the nearest interaction, or None.
 
-    `message` is the whole report: a line or two of summary and one for each difference. `reason` says what is wrong if
-    it is not a difference. `normalise` are the lines of `pyproject.toml` that take out of matching what looks like an
-    id, a date, a path, a number or an order; empty if nothing does.
+    `message` is the whole report, with a line for each difference. `reason` explains a miss that is not due to a
+    difference. `normalise` holds lines for `pyproject.toml` that make matching ignore the differing ids, dates, paths,
+    numbers or orders; it is empty if there are none.
     """
 
     sent: Interaction
@@ -51,7 +52,10 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class MissReporter:
-    """Reports misses. `explain` names the flag that changes a path; `record` is the command to record."""
+    """Builds reports of misses.
+
+    `explain` returns the flag that changes a JSON path, or None. `record` is the command that records the cassette.
+    """
 
     cassette: Cassette
     request_index: RequestIndex
@@ -59,7 +63,7 @@ class MissReporter:
     record: str
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
-        """Report a request that no unplayed interaction matches, with the nearest of those in `unplayed`."""
+        """Report a request that matches no unplayed interaction, and compare it with the nearest of them."""
         if indices := self.request_index.indices.get(self.request_index.match_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
@@ -76,7 +80,7 @@ class MissReporter:
         return self._build_miss(sent, index, found[index], self._nearest_lines(index, found[index]))
 
     def report_read_past_end(self, sent: Interaction, index: int) -> Miss:
-        """Report a client that reads on where the recorded client stopped reading."""
+        """Report that the client reads on where the recorded client stopped reading."""
         location = (
             f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._cassette_name}"
         )
@@ -133,7 +137,7 @@ class MissReporter:
         return [one for one in found if _affects_matching(one, match_on)]
 
     def _differ_only_in_ids(self, recorded: Any, sent: Any) -> bool:
-        """Return whether two values differ only in ids from the answers to equal requests."""
+        """Return whether two texts differ only in ids that came from the answers to equal requests."""
         replace_ids = self.request_index.bindings.replace_ids_in_text
         return isinstance(recorded, str) and isinstance(sent, str) and replace_ids(recorded) == replace_ids(sent)
 
@@ -141,7 +145,7 @@ class MissReporter:
 def request_differences(
     recorded: Interaction, sent: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
 ) -> list[Difference]:
-    """Return the differences between two requests: method, path, betas and body."""
+    """Return the differences between two requests, in method, path, beta features and body."""
     pairs = [
         ("method", recorded.request.method, sent.request.method),
         ("path", canonical_path(recorded.request.path), canonical_path(sent.request.path)),
@@ -152,7 +156,7 @@ def request_differences(
 
 
 def _changed_length(found: Sequence[Difference]) -> int:
-    """Return how many characters differ: those of changed words, or of other changed values."""
+    """Return the number of characters in all words that differ."""
     return sum(_changed_text_length(_as_text(one.recorded), _as_text(one.sent)) for one in found)
 
 
@@ -168,6 +172,6 @@ def _as_text(value: Any) -> str:
 
 
 def _affects_matching(difference: Difference, match_on: tuple[MatchPart, ...]) -> bool:
-    """Return whether a difference prevents a match if only the parts in `match_on` are compared."""
+    """Return whether a difference lies in one of the parts in `match_on`; if it is empty, return True."""
     words = _BODY_PARTS if difference.at else _MATCH_PARTS_BY_PATH.get(difference.path, _BODY_PARTS)
     return not match_on or not words.isdisjoint(match_on)

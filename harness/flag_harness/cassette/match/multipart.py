@@ -1,4 +1,4 @@
-"""Multipart bodies (`multipart/form-data`, as in file uploads), whose boundary is random in each request."""
+"""Make multipart bodies (as in file uploads) comparable, although each has a random boundary."""
 
 import re
 from dataclasses import replace
@@ -7,11 +7,11 @@ from flag_harness.wire.timeline import Request, header_value
 
 _BOUNDARY = re.compile(r'^multipart/.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 FIXED_BOUNDARY = "boundary"
-"""Replaces the boundary while requests are compared."""
+"""The boundary that replaces the random ones while requests are compared."""
 
 
 def normalise_boundary(request: Request) -> Request:
-    """Replace the boundary in the header and the body of a multipart request; return any other unchanged."""
+    """Replace the random boundary of a multipart request; return any other request unchanged."""
     found = _BOUNDARY.search(header_value(request.headers, "content-type"))
     if found is None:
         return request

@@ -1,4 +1,4 @@
-"""Find the nearest recorded requests cheaply: the few that are worth comparing in full."""
+"""Find the recorded requests that are most like a sent one, cheaply, before they are compared in full."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], count: int) -> list[int]:
     """Return the indices of the `count` recorded requests that are most like the sent one, the nearest first.
 
-    Requests are compared by parts: method, path, betas, and each member and each message of a JSON body. Ties are
+    Requests are compared by parts: method, path, beta features, and each member and message of a JSON body. Ties are
     decided by how much of the body's start and end is equal, then by its length, then by order.
     """
     parts, body = _request_parts(sent), sent.body
@@ -34,7 +34,7 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
 
 
 def _common_prefix_length(one: bytes, other: bytes) -> int:
-    """Return how many leading bytes two texts share."""
+    """Return how many leading bytes are equal."""
     longest = min(len(one), len(other))
     return bisect_left(range(1, longest + 1), True, key=lambda length: one[:length] != other[:length])
 

@@ -1,6 +1,7 @@
-"""Normalisers: mask what differs from run to run on both sides before requests are compared.
+"""Normalisers mask values that differ from run to run, so that requests with such values still match.
 
-They change neither what is sent nor what is stored; filters remove what must not be stored.
+They apply to sent and recorded requests while these are compared, and change neither. Filters, in contrast, remove
+what must not be stored.
 """
 
 import re
@@ -17,16 +18,16 @@ from flag_harness.wire.json_paths import JsonStep, parse_json_path, replace_at_j
 from flag_harness.wire.timeline import Request
 
 NORMALISED = "NORMALISED"
-"""Replaces what normalisers mask while requests are compared."""
+"""The text that replaces masked values while requests are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisers:
-    """What matching ignores.
+    """Rules for values that matching ignores.
 
-    `json` masks values of the body by path (`metadata.user_id`, `messages[*].content`, `**.created_at`), with all below
-    them; `patterns` masks what a regular expression finds in the URL's path and in each text of the body. Raises
-    `ConfigError` if a path or a pattern is invalid.
+    `json` masks values of the body by path (`metadata.user_id`, `messages[*].content`, `**.created_at`), including
+    everything nested in them. `patterns` masks the matches of regular expressions in the URL's path and in each text of
+    the body. Raise `ConfigError` if a path or a pattern is invalid.
     """
 
     patterns: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class Normalisers:
         return bool(self.patterns or self.json)
 
     def normalise_request(self, request: Request) -> Request:
-        """Return the request as it is compared. Requests that differ only in masked values become equal."""
+        """Return the request with masked values, so that requests that differ only in these are equal."""
         if not self:
             return request
         value = body_value(request.body)
@@ -59,7 +60,7 @@ class Normalisers:
         return replace(request, url=url, headers=headers, body=body)
 
     def normalise_value(self, value: Any) -> Any:
-        """Return a JSON value as it is compared."""
+        """Return a JSON value with everything masked that the rules name."""
         for steps in self._json_path_steps:
             value = replace_at_json_path(value, steps, NORMALISED)
         return self._normalise_texts(value) if self._combined_pattern else value
@@ -76,7 +77,7 @@ class Normalisers:
 
 
 def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    """Combine the patterns into one, so that each text is searched only once."""
+    """Combine the patterns into one, so that a text is searched once; return None if there are none."""
     for pattern in patterns:
         try:
             re.compile(pattern)
@@ -101,4 +102,4 @@ def _parse_path(path: str) -> tuple[JsonStep, ...]:
 
 
 NO_NORMALISERS = Normalisers()
-"""Ignores nothing."""
+"""Normalisers that mask nothing."""

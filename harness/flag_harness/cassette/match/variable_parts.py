@@ -1,4 +1,4 @@
-"""Find the pattern of a difference that is an id, a date, a temporary path or a number, which differ at every run."""
+"""Recognise differences that vary from run to run, such as ids and dates, and find patterns for them."""
 
 import json
 import re
@@ -34,7 +34,7 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
-"""The patterns of each kind, the most specific first. The last of a date is a Unix timestamp."""
+"""The regular expressions of each kind, the most specific first. The last pattern is a Unix timestamp."""
 _TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
@@ -42,14 +42,17 @@ _SHORTEST_ID = 6
 _CHOSEN_MEMBERS = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
 )
-"""Members of a body that are chosen, so that another value is a change."""
+"""Members of a body that the program chooses: if one differs, the program has changed."""
 _NAME_MEMBERS = frozenset({"model", "name", "role", "type"})
-"""Members whose texts are names."""
+"""Members of a body that hold names, which do not vary from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class VariablePart:
-    """What differs: `kind` names it, and the normalisers take it out of matching."""
+    """A part of requests that varies from run to run, with normaliser rules that make matching ignore it.
+
+    `kind` is a description such as `an id`.
+    """
 
     kind: str
     patterns: tuple[str, ...] = ()
@@ -57,7 +60,10 @@ class VariablePart:
 
 
 def variable_part(difference: Difference) -> VariablePart | None:
-    """Return what differs if it is an id, a date, a temporary path, a number or an order, or None."""
+    """Return the part that varies, or None if the difference does not look like chance.
+
+    Ids, dates, temporary paths, long numbers and the order of lists are recognised.
+    """
     recorded, sent, at = difference.recorded, difference.sent, difference.at
     if (at and (at[0] in _CHOSEN_MEMBERS or at[-1] in _NAME_MEMBERS)) or difference.path in (
         "method",
@@ -78,7 +84,7 @@ def variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return the part at a path of the body, whatever the indices in it, or None if the path cannot be declared."""
+    """Return a part for a body path with any list indices, or None if no normaliser can name the path."""
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
         Normalisers(json=(path,))
@@ -88,12 +94,12 @@ def _part_at_path(kind: str, path: str) -> VariablePart | None:
 
 
 def _is_long_number(value: Any) -> bool:
-    """Return whether a value is a number as long as an id: a short one is chosen, not made up."""
+    """Return whether a value is a number with as many digits as an id; shorter ones are not random."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _SHORTEST_ID
 
 
 def normalise_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
-    """Return the lines of `pyproject.toml` that take the parts out of matching; empty if there are none."""
+    """Return lines for `pyproject.toml` that make matching ignore the parts; empty if there are no parts."""
     parts = list(parts)
     lists = {
         "patterns": dict.fromkeys(one for part in parts for one in part.patterns),
@@ -108,7 +114,7 @@ def _toml_string(text: str) -> str:
 
 
 def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
-    """Return kinds and patterns that make the two texts equal; empty if there are no such patterns."""
+    """Return kinds and patterns whose masking makes two texts equal, or an empty tuple if none do."""
     found: list[tuple[str, str]] = []
     ours, theirs = recorded, sent
     for kind, patterns in _PATTERNS_BY_KIND:
@@ -123,7 +129,7 @@ def _text_patterns(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
 
 
 def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
-    """Return kinds and patterns of the words that differ, if both texts have as many words."""
+    """Return kinds and patterns for the words that differ; empty if the numbers of words differ."""
     if len(recorded) != len(sent):
         return []
     found = []
@@ -134,7 +140,7 @@ def _token_patterns(recorded: list[str], sent: list[str]) -> list[tuple[str, str
 
 
 def _token_pattern(one: str, other: str, before: str) -> tuple[str, str] | None:
-    """Return the kind and the pattern of two words, or None if they do not look like ids or numbers."""
+    """Return a kind and a pattern for two words, or None if they do not look like ids or numbers."""
     if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
         if len(one) >= _SHORTEST_ID and len(one) == len(other):
             return "an id or a random number", rf"\b[0-9]{{{len(one)}}}\b"

@@ -1,1 +1,1 @@
-"""Private: keep secrets out of cassettes, logs and messages, by filters, an allow-list of headers and a scan."""
+"""Private: keep secrets out of cassettes and logs with filters, a header allow-list and a key scan."""

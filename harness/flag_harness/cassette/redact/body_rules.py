@@ -1,4 +1,4 @@
-"""Compiled filters, and the edits that they make in bodies and texts."""
+"""Compiled filters for bodies, and the edits (replacements of text) with which they redact."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from flag_harness.wire.json_paths import json_path_pattern
 
 @dataclass(frozen=True, slots=True)
 class BodyRules:
-    """Compiled filters of bodies: JSON paths, patterns, and detectors of personal data."""
+    """Compiled filters for bodies: JSON paths, regular expressions, and detectors of personal data."""
 
     paths: tuple[re.Pattern[str], ...]
     patterns: tuple[re.Pattern[str], ...]
@@ -25,21 +25,21 @@ class BodyRules:
         return bool(self.paths or self.patterns or self.detectors)
 
     def is_redacted(self, paths: Iterable[str]) -> bool:
-        """Return whether a filter matches any of the JSON paths of a text."""
+        """Return whether a filter names one of these JSON paths."""
         return any(rule.match(path) for rule in self.paths for path in paths)
 
     def find_patterns(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Yield the start, stop and pattern of each match."""
+        """Yield the start, stop and pattern of each match of a pattern in a text."""
         return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
 
     def text_edits(self, text: str) -> list[TextEdit]:
-        """Return the edits of a text, also of what it hides behind escapes, in base64 or in gzip."""
+        """Return the edits that redact a text, including secrets behind escapes, in base64 or in gzip."""
         edits = finding_edits(text, self.find_patterns) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.edits(text)]
         return merge_edits([*edits, *found]) if found else edits
 
     def body_edits(self, body: str) -> list[TextEdit]:
-        """Return the edits that redact a body, sorted by position."""
+        """Return the edits that redact a whole body, sorted by position."""
         return sorted(self._document_edits(body, body_texts(body)))
 
     def removed_values(self, document: str) -> Iterator[str]:
@@ -49,7 +49,10 @@ class BodyRules:
                 yield text.value[start:stop]
 
     def _document_edits(self, document: str, texts: Iterable[BodyText], all_texts: bool = False) -> Iterator[TextEdit]:
-        """Yield the edits of a document: those of each text, and of whole texts that a pattern with quotes spans."""
+        """Yield the edits that redact a document, text by text.
+
+        A text is redacted whole if `all_texts` is set, or if a pattern that contains quotes matches across it.
+        """
         spanned = [
             match.span()
             for pattern in self.patterns
@@ -67,7 +70,7 @@ class BodyRules:
                     yield from document_edits(part, edits, document)
 
     def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
-        """Return the edits of one text. JSON inside JSON stays JSON."""
+        """Return the edits that redact one text of a body. JSON inside JSON stays valid JSON."""
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
             return sorted(self._document_edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
@@ -78,7 +81,7 @@ class BodyRules:
 
 @lru_cache(maxsize=64)
 def body_rules(paths: tuple[str, ...], patterns: tuple[str, ...], detectors: tuple[Detector, ...]) -> BodyRules:
-    """Compile filters. Raise `ConfigError` if a path or a pattern is invalid."""
+    """Compile filters into rules. Raise `ConfigError` if a path or a pattern is invalid."""
     compiled = []
     for pattern in patterns:
         try:

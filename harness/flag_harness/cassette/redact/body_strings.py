@@ -1,4 +1,4 @@
-"""The strings of a body without their positions: enough to see whether it holds anything at all, and quick."""
+"""List the strings of a body quickly, without their positions, to see whether any may hold a key."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,9 +8,10 @@ from flag_harness.wire.json import decode_json
 
 
 def body_strings(document: str) -> list[str]:
-    """Return the strings of a body, each after its name; the deltas of a block are joined.
+    """Return the strings of a body, each after the name of its JSON member, such as `token: abc`.
 
-    A body that is neither JSON nor a stream of whole JSON events is read the slow way, which follows broken JSON.
+    The deltas of a content block are joined. A body that is neither JSON nor a stream of complete JSON events is read
+    by a slower parser, which copes with broken JSON.
     """
     if document.startswith(("{", "[")) and (value := decode_json(document)) is not None:
         return list(_json_strings(value))
@@ -20,7 +21,7 @@ def body_strings(document: str) -> list[str]:
 
 
 def text_with_name(text: BodyText) -> tuple[int, str]:
-    """Return a text after the name of its JSON value, and the length of what stands before it."""
+    """Return the length of a prefix with the JSON member's name, and the text with this prefix."""
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.kind == "string" and not text.deltas else ""
     prefix = f"{name}: " if name else ""
@@ -28,7 +29,7 @@ def text_with_name(text: BodyText) -> tuple[int, str]:
 
 
 def _json_strings(value: Any, name: str = "") -> Iterator[str]:
-    """Yield the strings of a JSON value, those of objects with their names, and the names."""
+    """Yield the strings of a JSON value (after their member's name) and the names of all other members."""
     if isinstance(value, str):
         yield f"{name}: {value}" if name else value
     elif isinstance(value, dict):
@@ -42,7 +43,7 @@ def _json_strings(value: Any, name: str = "") -> Iterator[str]:
 
 
 def _stream_strings(document: str) -> list[str] | None:
-    """Return the strings of a stream, or None if it is no stream or one of its events is not whole."""
+    """Return the strings of an event stream, or None if it is not a stream or an event is incomplete."""
     if not document.startswith("data:") and "\ndata:" not in document:
         return None
     strings: dict[str, None] = {}

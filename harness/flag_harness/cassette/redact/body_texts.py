@@ -1,7 +1,7 @@
-"""The texts of a body, with the deltas of one content block joined to one text.
+"""Split a body into its texts, each of which knows where in the body it was found.
 
-A JSON body has a text for each string and number; a stream has those of its events, and one for the deltas of each
-block; any other body is one text. Each part of a text knows its span in the body.
+A JSON body has a text for each string, key and number. A stream has the texts of its events, and one joined text for
+the deltas (fragments) of each content block. Any other body is one text.
 """
 
 import json
@@ -15,10 +15,10 @@ from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.json_paths import join_json_paths
 
 UTF8 = ("utf-8", "surrogateescape")
-"""Encoding and error handler that decode any bytes and encode them back unchanged."""
+"""An encoding and error handler that decode any bytes, and encode them back unchanged."""
 
 SHORTEST_BASE64 = 28
-"""The shortest text that is tried as base64, in characters: no key fits into fewer, and few words are as long."""
+"""The shortest text that is decoded as base64, in characters: no key fits into less."""
 
 _API_WORD_LIST = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
@@ -34,7 +34,7 @@ thinking_tokens tool_result tool_search_tool_result tool_use tool_use_id tools t
 web_search_requests web_search_tool_result
 """
 _API_WORDS = frozenset(_API_WORD_LIST.split())
-"""The words of the API's own format: they are public, and a response without them is invalid."""
+"""Words of the API's own format, never redacted, because a response would be invalid without them."""
 _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
 _JSON_TOKEN = re.compile(
@@ -51,9 +51,9 @@ PartKind = Literal["plain", "key", "string", "number"]
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """The characters of a body from `start` to `stop`, their value, and how it is encoded.
+    """The characters of a body from `start` to `stop`, with their decoded value and its encoding (`kind`).
 
-    `path` is that of the JSON value. A `fixed` part belongs to the API's own format and is never edited.
+    `path` is the JSON path of the value. A `fixed` part belongs to the API's own format and is never edited.
     """
 
     start: int
@@ -64,24 +64,25 @@ class BodyPart:
     fixed: bool = False
 
     def encode_value(self, value: str) -> str:
-        """Encode another value as this one is. A number becomes 0, so that it stays a number."""
+        """Encode a new value for this part. A number becomes 0, so that it stays a number."""
         if self.kind in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
             return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
         return "0" if self.kind == "number" else value
 
     def to_text(self, *prefixes: str) -> "BodyText":
-        """Return the part as a text of its own, for JSON that is found at any of the prefixes."""
+        """Return the part as a text; its JSON document may itself lie at any of the paths `prefixes`."""
         paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
         return BodyText((self,), () if self.kind == "key" else paths, self.path or "body")
 
 
 @dataclass(frozen=True, slots=True)
 class BodyText:
-    """One text of a body. `paths` are the JSON paths that name it, that within the assembled message first.
+    """One text of a body, and where it is.
 
-    `location` is its path or event, for people. `is_json`: it is JSON inside JSON (a tool's input, in parts). `deltas`
-    are the indices of its parts among the deltas of the content block `block`; empty if it has none.
+    `paths` are its JSON paths, the one within the assembled message first. `location` describes the place to people.
+    `is_json` is True for JSON inside JSON, such as the input of a tool. If the text is joined from deltas (fragments)
+    of the content block `block`, `deltas` holds their indices.
     """
 
     parts: tuple[BodyPart, ...]
@@ -93,11 +94,11 @@ class BodyText:
 
     @property
     def value(self) -> str:
-        """The whole text."""
+        """The text, joined from its parts."""
         return "".join(part.value for part in self.parts)
 
     def locate(self, start: int, stop: int) -> str:
-        """Return the location of some characters of `value`, for people: `delta 3-4 of block 0`."""
+        """Describe where the characters from `start` to `stop` of `value` are: `delta 3-4 of block 0`."""
         if not self.deltas:
             return self.location
         touched, position = [], 0
@@ -109,7 +110,7 @@ class BodyText:
 
 
 def body_texts(body: str) -> list[BodyText]:
-    """Return every text of a body, in the order in which they begin."""
+    """Return every text of a body: JSON, an event stream, or anything else."""
     if (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
     if any(_event_parts(body, line) is not None for line in _STREAM_LINE.finditer(body)):
@@ -126,7 +127,7 @@ def decode_base64(text: str) -> str | None:
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
     """Return the strings, keys and numbers of a JSON document, which may be truncated.
 
-    Return None if it is not JSON, or is nested deeper than `DEPTH_LIMIT`.
+    Return None if the text is not JSON, or is nested deeper than `DEPTH_LIMIT`.
     """
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
@@ -144,7 +145,7 @@ def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list
 
 
 class _PathTracker:
-    """Tracks the path of the next token in a JSON document."""
+    """Tracks the JSON path while the tokens of a document are read one by one."""
 
     def __init__(self) -> None:
         self._steps: list[str | int] = []  # the key or the index in each open container
@@ -153,7 +154,7 @@ class _PathTracker:
 
     @property
     def depth(self) -> int:
-        """The number of open containers."""
+        """The number of objects and lists that are open."""
         return len(self._steps)
 
     def body_part(self, token: re.Match[str]) -> BodyPart | None:
@@ -200,14 +201,14 @@ def _format_step(step: str | int) -> str:
 
 
 def _event_parts(body: str, line: re.Match[str]) -> list[BodyPart] | None:
-    """Return the parts of a stream's line `data: {...}`, or None for any other line."""
+    """Return the JSON parts of a stream's line `data: {...}`, or None for any other line."""
     if not line[0].startswith("data:"):
         return None
     return parse_json_parts(body, line.start() + len("data:"), line.end())
 
 
 def _stream_texts(body: str) -> Iterator[BodyText]:
-    """Yield the texts of each event, then the joined deltas of each block."""
+    """Yield the texts of each event of a stream, then the joined deltas of each content block."""
     assembled: dict[tuple[int, str], list[tuple[BodyPart, int]]] = {}
     counts: dict[int, int] = {}
     number = -1
@@ -241,7 +242,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
 
 
 def _line_texts(line: re.Match[str]) -> Iterator[BodyText]:
-    """Yield the text of a line without JSON: a comment, an id, or anything unexpected."""
+    """Yield the text of a stream's line that holds no JSON: a comment, an id, or anything unexpected."""
     field = _STREAM_FIELD.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]
@@ -250,7 +251,7 @@ def _line_texts(line: re.Match[str]) -> Iterator[BodyText]:
 
 
 def _message_path(path: str, event: str, block: int) -> str:
-    """Return the path that a value of an event has in the assembled message."""
+    """Convert the path of a value in a stream event to its path in the assembled message."""
     first, _, rest = path.partition(".")
     if first == "content_block" or (first == "delta" and event == "content_block_delta"):
         return f"content[{block}].{rest}"

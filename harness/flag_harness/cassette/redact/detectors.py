@@ -1,4 +1,4 @@
-"""Detectors of personal data that a project declares: a regular expression, or a function of its own."""
+"""Detectors of personal data, which a project declares as regular expressions or functions."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +14,15 @@ from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
 
 DetectorFunction = Callable[[str], Iterable[tuple[int, int] | str]]
-"""Returns what is personal in a text: (start, end) spans, or the matched strings."""
+"""Returns the personal data in a text, as (start, end) spans or as the strings themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """Finds personal data in texts, and says what happens to it: `mask`, `refuse` or `warn`.
+    """Finds personal data in texts; `action` is what to do with it: `mask`, `refuse` or `warn`.
 
-    `find` must return the same for equal texts, or replays no longer match. Raise `ConfigError` if the action is
-    unknown.
+    `find` must return the same result for equal texts, or replayed requests no longer match. Raise `ConfigError` if the
+    action is unknown.
     """
 
     name: str
@@ -34,7 +34,10 @@ class Detector:
             raise ConfigError(f"detector {self.name!r}: action = {self.action!r} must be one of {', '.join(ACTIONS)}")
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Yield the start, stop and detector of each finding. Raise `ConfigError` if the function fails."""
+        """Yield the start and stop of each finding, with this detector's name.
+
+        Raise `ConfigError` if the project's function fails.
+        """
         try:
             found = list(self.find(text))
         except Exception as error:  # whatever a function of the project raises; its message may quote the text
@@ -50,7 +53,7 @@ class Detector:
                 yield (*self._checked_span(one, len(text)), self.name)
 
     def edits(self, text: str) -> tuple[TextEdit, ...]:
-        """Return the edits that redact what is found in a text, also behind escapes and in base64."""
+        """Return the edits that redact the findings in a text, including those behind escapes or in base64."""
         return _cached_edits(self, text) if len(text) <= _LONGEST_CACHED else _cached_edits.__wrapped__(self, text)
 
     def _checked_span(self, found: Any, length: int) -> tuple[int, int]:
@@ -68,7 +71,7 @@ class Detector:
 
 
 _LONGEST_CACHED = 100_000
-"""The longest text whose findings are kept, in characters: conversations send most texts again and again."""
+"""The longest text whose findings are cached, in characters: conversations send most texts repeatedly."""
 
 
 @lru_cache(maxsize=1024)
@@ -77,7 +80,7 @@ def _cached_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:
-    """Build a detector from its settings; `folder` is that of `pyproject.toml`, from which functions are imported."""
+    """Build a detector from its settings. A function is imported from `folder`, where `pyproject.toml` is."""
     if settings.pattern:
         return Detector(name, PatternFinder(settings.pattern), settings.action)
     try:
@@ -103,7 +106,7 @@ class PatternFinder:
 
 
 def _error_location(error: Exception) -> str:
-    """Return where a function of the project raised an error: ` in privacy.py, line 7`."""
+    """Describe where an error was raised: ` in privacy.py, line 7`."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Edits: replacements of spans in a text or in bytes, also if those come in several parts."""
+"""Edits: replacements of spans in a text or in bytes, which may be split into several parts."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from flag_harness.cassette.redact.body_texts import UTF8, BodyPart
 
 REDACTED = "REDACTED"
-"""Replaces what was filtered out."""
+"""The text that replaces a removed secret."""
 
 
 class TextEdit(NamedTuple):
-    """Replaces the characters or bytes from `start` to `stop` by `new`."""
+    """The replacement of the characters or bytes from `start` to `stop` by `new`."""
 
     start: int
     stop: int
@@ -19,7 +19,7 @@ class TextEdit(NamedTuple):
 
 
 def redaction_edits(spans: Iterable[tuple[int, int]]) -> list[TextEdit]:
-    """Return edits that redact the spans; spans that overlap or touch become one edit."""
+    """Return edits that redact these (start, stop) spans; overlapping or adjacent spans become one edit."""
     edits: list[TextEdit] = []
     for start, stop in sorted(span for span in spans if span[0] < span[1]):
         if edits and start <= edits[-1].stop:
@@ -30,7 +30,10 @@ def redaction_edits(spans: Iterable[tuple[int, int]]) -> list[TextEdit]:
 
 
 def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
-    """Turn edits of a part's value into edits of the document: one each if the value is written literally."""
+    """Turn edits of a part's decoded value into edits of the document that contains the part.
+
+    If the document holds the value literally, each edit stays one edit; else the whole part is replaced.
+    """
     if part.kind != "number" and document[part.start : part.stop] == part.value:
         for start, stop, new in edits:
             yield TextEdit(part.start + start, part.start + stop, part.encode_value(new))
@@ -39,14 +42,17 @@ def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iter
 
 
 def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
-    """Apply edits, whose positions count from the start of the first part, to the parts of a text or of bytes."""
+    """Apply edits to a text, or bytes, that is split into parts; positions count from the first part."""
     return [
         edit_text(part, part_edits) for part, part_edits in zip(parts, split_edits(map(len, parts), edits), strict=True)
     ]
 
 
 def split_edits(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[TextEdit]]:
-    """Split edits by part, counted from its start. The new text goes to the part in which its span begins."""
+    """Return the edits of each part, given the parts' lengths; positions count from the part's start.
+
+    If an edit spans several parts, the new text goes to the first of them.
+    """
     left, result, start = deque(edits), [], 0
     for length in lengths:
         stop, part_edits = start + length, []
@@ -62,7 +68,7 @@ def split_edits(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[
 
 
 def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
-    """Apply edits to text or bytes."""
+    """Apply edits to a text or to bytes."""
     result, position = part[:0], 0
     for start, stop, new in edits:
         result += part[position:start] + new
@@ -71,7 +77,7 @@ def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
 
 
 def byte_edits(text: str, edits: Iterable[TextEdit]) -> list[TextEdit]:
-    """Turn edits of a text into edits of its encoded bytes."""
+    """Convert edits of a text to edits of its bytes in UTF-8."""
     position = size = 0
     result = []
     for start, stop, new in edits:

@@ -1,6 +1,6 @@
-"""Encodings in which a text hides another one: escapes, base64, UTF-16 and gzip, at any depth.
+"""Find secrets in encoded texts: behind escapes, in base64, UTF-16 and gzip, and in nestings of these.
 
-A search sees through all of them; an edit of what is inside becomes an edit of the text itself.
+An edit of the decoded text is turned into an edit of the original text.
 """
 
 import binascii
@@ -20,49 +20,49 @@ from flag_harness.cassette.redact.hints import letter_runs, letter_table
 from flag_harness.wire.decompression import codecs
 
 MAX_ENCODING_DEPTH = 4
-"""How many encodings may be nested. Percent-encoded base64 of gzip of JSON has three."""
+"""The most encodings that are seen through. Percent-encoded base64 of gzip of JSON has three."""
 EXPANDED_BYTES, EXPANDED_RATIO = 64 << 10, 32
-"""The most of a gzip part that is searched: so many bytes, and this many times what may be its compressed size."""
+"""How much gzip data is searched: so many bytes, plus this many times its compressed size."""
 
 Finder = Callable[[str], Iterable[tuple[int, int, str]]]
-"""Yields the start, the stop and the kind of everything in a text that must not be stored."""
+"""A function that yields the start, stop and kind of every secret in a text."""
 SEPARATOR = " \x02 "
-"""Stands between texts that are searched together, so that none runs into the next."""
+"""The text between texts that are joined to be searched together, so that no match spans two of them."""
 
 _ESCAPE = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|%[0-9A-Fa-f]{2}|\0|=\r?\n|=[0-9A-F]{2}"
     r"|\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|[0-7]{3}|[^0-9\0])"
     r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
-"""One character as something else writes it: a terminal, a URL, a programming language, HTML, UTF-16, MIME."""
+"""One escaped character, as in a URL, a program, HTML, UTF-16 or MIME, or a terminal's colour code."""
 _ESCAPE_MARKS = ("\\", "%", "&", "\x1b", "\0", "=")
 _CONTROL_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b", "\n": ""}
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATORS = re.compile(r"[\s=]+")
 _SHORTEST_EDITED, _SHORTEST_SEARCHED = 12, 24
-"""The shortest base64 that is decoded, in characters: a pattern may match little, a key has 18 bytes."""
+"""The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
 _BASE64_TABLE = letter_table(_BASE64_LETTERS + "-_")
 _ASCII_TRIPLE = "".join(
     f"[{''.join(letter for place, letter in enumerate(_BASE64_LETTERS) if not place & bit)}]" for bit in (32, 8, 2)
 )
-"""Base64 of three ASCII bytes begins like this: the first bit of each is 0."""
+"""The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
 _BASE64_OF_TEXT = re.compile(rf"(?:{_ASCII_TRIPLE}.){{4}}|H4sI|\+LC|fiw[g-j]")
-"""Base64 of twelve ASCII bytes, or of the first bytes of gzip, at any of three positions."""
+"""Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
 _PRINTABLE = re.compile(r"[\t\r\n -~]{12,}")
-"""A part of binary data that is text: by chance, one of a hundred thousand random strings of 12 bytes is."""
+"""Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
 _GZIP_MAGICS = (("\x1f\udc8b\x08", UTF8), ("\x1f\x8b\x08", ("latin-1", "strict")))
 
 
 @dataclass(frozen=True, slots=True)
 class EscapeLevel:
-    """A text and what it reads as without its escapes. `below` is the level from which it was decoded."""
+    """A text after some rounds of removing escapes; `below` is the text before the last round, if any."""
 
     text: str
     below: "EscapeLevel | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
     def span(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the span in the original text of a span in this one."""
+        """Convert a span of this text to the span of the original text, from which it was decoded."""
         if self.below is None or start >= stop:
             return start, stop
         if not self.offsets:
@@ -73,7 +73,7 @@ class EscapeLevel:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRun:
-    """Some characters of a text that encode another text; `encode` encodes a changed one."""
+    """A stretch of base64 or gzip in a text, with its decoded text; `encode` encodes a changed text again."""
 
     start: int
     stop: int
@@ -83,7 +83,7 @@ class EncodedRun:
 
 
 def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
-    """Yield the text, then what it reads as after each round of removing escapes; of binary data, the text only."""
+    """Yield the text, then the text after each round of removing escapes; of binary data, only the text."""
     level = EscapeLevel(text)
     for _ in range(MAX_ENCODING_DEPTH + 1):
         yield level
@@ -97,7 +97,7 @@ def escape_levels(text: str, is_text: bool = True) -> Iterator[EscapeLevel]:
 
 @lru_cache(maxsize=4)
 def _base64_pattern(shortest: int) -> re.Pattern[str]:
-    """Return a pattern for base64, also for lines of it, which only spaces may indent."""
+    """Return a pattern for base64 of at least `shortest` characters, also if it is broken into lines."""
     letters = "[A-Za-z0-9+/_-]"
     line_end = r"\r?\n[ \t]*"
     lines = rf"(?:{letters}{{40,}}+{line_end}(?!--))++{letters}*+"
@@ -105,7 +105,10 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
 
 
 def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedRun]:
-    """Yield the parts of a text that are base64 or gzip, decoded; a search leaves out base64 that holds no word."""
+    """Yield the parts of a text that are base64 or gzip, decoded.
+
+    With `is_search`, skip base64 that contains neither a word nor gzip.
+    """
     for magic, codec in _GZIP_MAGICS:
         yield from _gzip_runs(text, magic, codec)
     pattern, last = _base64_pattern(shortest), 0
@@ -118,10 +121,10 @@ def encoded_runs(text: str, shortest: int, is_search: bool = False) -> Iterator[
 def finding_edits(
     text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True, *, in_binary: bool = True
 ) -> list[TextEdit]:
-    """Return the edits that redact what `find` finds in a text, however the text encodes it.
+    """Return the edits that redact everything that `find` finds in a text, however it is encoded.
 
-    Without `in_binary`, `find` sees only the printable parts of decoded base64 that is no text: words decode to such
-    bytes, too.
+    Without `in_binary`, only the printable parts of base64 are searched if it decodes to binary data, since ordinary
+    words can be decoded as base64, too.
     """
     edits: list[TextEdit] = []
     for level in escape_levels(text, is_text):
@@ -135,7 +138,7 @@ def finding_edits(
 
 
 def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]]:
-    """Yield what `find` finds in the printable parts of binary data."""
+    """Yield the findings of `find` in the printable parts of binary data."""
     for part in _PRINTABLE.finditer(text):
         yield from ((part.start() + start, part.start() + stop, kind) for start, stop, kind in find(part[0]))
 
@@ -143,7 +146,7 @@ def _find_in_printable(text: str, find: Finder) -> Iterator[tuple[int, int, str]
 def first_finding(
     text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
-    """Return the start, stop, kind and value of the first thing that `find` finds however encoded, or None."""
+    """Return the start, stop, kind and value of the first finding of `find`, however encoded, or None."""
     for level in escape_levels(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.span(start, stop), kind, level.text[start:stop]
@@ -154,7 +157,7 @@ def first_finding(
 
 
 def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
-    """Return whether `find` finds anything in a text, however encoded. Takes one pass for each depth."""
+    """Return whether `find` finds anything in a text, however encoded; parts are searched together."""
     for level in escape_levels(text, is_text):
         if any(True for _ in find(level.text)):
             return True
@@ -167,7 +170,7 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
 
 
 def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
-    """Return the edits in order; those that overlap become one."""
+    """Return the edits sorted by position; edits that overlap become one."""
     merged: list[TextEdit] = []
     for edit in sorted(edits):
         if edit.start == edit.stop:
@@ -185,13 +188,13 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:
-    """Return the edit that redacts a span, in UTF-16 if that is what the span is written in."""
+    """Return the edit that redacts a span; if the span is in UTF-16, so is the replacement."""
     wide = text.count("\0", start, stop) * 2 >= stop - start - 1 > 0
     return TextEdit(start, stop, "\0".join(REDACTED) if wide else REDACTED)
 
 
 def _decode_escape(unit: re.Match[str]) -> str:
-    """Return the character that an escape stands for; a colour stands for a space if it begins a word."""
+    """Return the character that an escape stands for, or an empty string for a terminal's colour code."""
     text = unit[0]
     match text[0]:
         case "\x1b":
@@ -211,7 +214,7 @@ def _decode_escape(unit: re.Match[str]) -> str:
 
 
 def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:
-    """Return where each character of the decoded text starts and stops in `text`."""
+    """Return where each character of the decoded text starts, and where it stops, in the escaped `text`."""
     starts, stops, position = array("Q"), array("Q"), 0
     for unit in _ESCAPE.finditer(text):
         starts.extend(range(position, unit.start()))
@@ -226,7 +229,7 @@ def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:
 
 
 def _base64_runs(match: re.Match[str], is_search: bool) -> Iterator[EncodedRun]:
-    """Yield what the characters decode to, from each of four positions: words before it may run into it."""
+    """Yield the match decoded from each of its first four characters, as a preceding word may run into it."""
     packed = _BASE64_SEPARATORS.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
@@ -274,7 +277,10 @@ def _gzip_runs(text: str, magic: str, codec: tuple[str, str]) -> Iterator[Encode
 
 
 def _gzip_member(data: bytes, start: int, limit: int) -> tuple[bytes, int]:
-    """Decompress the gzip member at `start`, up to a limit; return where it stops, past its mark if it is invalid."""
+    """Decompress the gzip data at `start`, up to `limit` bytes; return the bytes and where the data ends.
+
+    Invalid data gives no bytes, and ends after the three bytes by which gzip is recognised.
+    """
     member, plain = codecs("gzip")[0](), bytearray()
     for position in range(start, len(data), _GZIP_STEP):
         try:
@@ -289,7 +295,7 @@ def _gzip_member(data: bytes, start: int, limit: int) -> tuple[bytes, int]:
 
 
 _GZIP_STEP = 1024
-"""Bytes that are decompressed at once: what follows a member is copied each time."""
+"""The number of bytes that are decompressed at once; what follows the gzip data is copied each time."""
 
 
 def _encode_gzip(text: str, codec: tuple[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Filters: remove what must not be stored from requests and responses, before matching, showing and writing."""
+"""Filters remove secrets from requests and responses, before these are matched, shown or written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,19 +19,19 @@ from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
 SHORTEST_SECRET = 6
-"""The shortest secret that reports mask wherever it appears, in characters."""
+"""The shortest removed value that reports also mask wherever else it appears, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a cassette must not keep. Filters can be added, in any order, but not removed.
+    """Rules for removing secrets from a cassette. Filters can be added to each other in any order.
 
-    `headers` drops headers; `query` redacts the values of query parameters, in redirects too; `json` redacts JSON
-    values by path (`metadata.user_id`, `messages[*].content`, `**.password`), with everything below them; `patterns`
-    redacts what a regular expression finds in the URL, a header or a text of a body, base64 included. A body keeps its
-    form: strings stay strings, numbers become 0, a stream keeps its events and chunks. `detectors` find personal data;
-    what a detector with the action `mask` finds is redacted like a pattern. Raises `ConfigError` if a path or a pattern
-    is invalid.
+    `headers` drops headers. `query` redacts the values of query parameters, also in redirects. `json` redacts JSON
+    values by path (`metadata.user_id`, `messages[*].content`, `**.password`), including everything nested in them.
+    `patterns` redacts the matches of regular expressions in the URL, the headers and the texts of a body, base64
+    included. `detectors` find personal data; what those with the action `mask` find is redacted, too. A body keeps its
+    form: strings stay strings, numbers become 0, and a stream keeps its events and chunks. Raise `ConfigError` if a
+    path or a pattern is invalid.
     """
 
     headers: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Filters:
         return any(getattr(self, one.name) for one in fields(self))
 
     def filter_request(self, request: Request) -> Request:
-        """Return the filtered request. Requests that differ only in filtered values become equal."""
+        """Return the request without secrets; requests that differ only in secrets become equal."""
         if not self:
             return request
         (body,) = self._filter_chunks([request.body])
@@ -64,7 +64,7 @@ class Filters:
         )
 
     def filter_response(self, response: Response) -> Response:
-        """Return the filtered response with the same number of chunks; decompress it if its body must change."""
+        """Return the response without secrets, in as many chunks; it is decompressed if its body changes."""
         if not self:
             return response
         plain = decompress_response(response)
@@ -82,7 +82,7 @@ class Filters:
         )
 
     def filter_interaction(self, interaction: Interaction) -> Interaction:
-        """Return the interaction with its request and response filtered."""
+        """Return the interaction with the secrets removed from its request and response."""
         if not self:
             return interaction
         return replace(
@@ -92,7 +92,7 @@ class Filters:
         )
 
     def filter_text(self, text: str) -> str:
-        """Redact free text, such as a log line: the matches of patterns and the values beside filtered names."""
+        """Redact free text, such as a log line: matches of patterns, and values that follow a filtered name."""
         named = (
             *map(query_value_pattern, self.query),
             *map(header_value_pattern, self.headers),
@@ -103,7 +103,7 @@ class Filters:
         return str(edit_text(text, self._display_rules.text_edits(text)))
 
     def secrets(self, request: Request, response: Response) -> frozenset[str]:
-        """Return the values that filtering removes from the two; only those of six characters or more."""
+        """Return the values of six characters or more that filtering removes from a request and response."""
         found: set[str] = set()
         if self.query:
             wanted = {name.lower() for name in self.query}
@@ -118,12 +118,12 @@ class Filters:
 
     @property
     def _storage_rules(self) -> BodyRules:
-        """The rules for what is stored."""
+        """The rules for requests and responses that are stored."""
         return body_rules(self.json, self.patterns, self._detectors_with_actions("mask"))
 
     @property
     def _display_rules(self) -> BodyRules:
-        """The rules for what is shown: it hides what a detector refuses to store, too."""
+        """The rules for texts that are shown; they also hide what a detector refuses to store."""
         return body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
 
     def _detectors_with_actions(self, *actions: Action) -> tuple[Detector, ...]:
@@ -139,7 +139,7 @@ class Filters:
         )
 
     def _filter_header_value(self, name: str, value: str) -> str:
-        """Return the filtered value of a header; an invalid URL is filtered as text."""
+        """Redact the value of a header; a redirect is filtered as a URL if it is a valid one."""
         with suppress(ValueError):
             return self._filter_url(value) if name.lower() == LOCATION_HEADER else self._redact_text(value)
         return self._redact_text(value)
@@ -161,12 +161,12 @@ class Filters:
         )
 
     def _redact_url_part(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
-        """Redact the decoded part of a URL, or return the part unchanged if no pattern matches."""
+        """Redact a part of a URL in decoded form; return it unchanged if there is nothing to redact."""
         value = unquote(quoted)
         return quoted if (left := self._redact_text(value)) == value else quote(left)
 
     def _filter_chunks(self, chunks: Sequence[bytes]) -> list[bytes]:
-        """Filter the chunks of one body; a value that spans several chunks is replaced in the first."""
+        """Redact the chunks of one body; a secret that spans several chunks is replaced in the first."""
         if not self._storage_rules:
             return list(chunks)
         body = b"".join(chunks).decode(*UTF8)

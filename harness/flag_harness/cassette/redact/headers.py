@@ -1,4 +1,4 @@
-"""The headers that a cassette keeps: an allow-list, so that a key in an unknown header is never stored."""
+"""The allow-list of headers that a cassette keeps, so that a key in an unknown header is never stored."""
 
 import re
 from collections.abc import Collection
@@ -29,10 +29,10 @@ RESPONSE_HEADERS = frozenset(
         "x-should-retry",
     }
 )
-"""Response headers that are kept, as are all rate limits: those that a client acts on."""
+"""Response headers that are kept because a client acts on them. Rate limits are kept as well."""
 
 _RATE_LIMIT = re.compile(r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)")
-"""The API's limits of every tier: `anthropic-ratelimit-*`, `anthropic-priority-input-tokens-remaining`, ..."""
+"""Matches the API's rate-limit headers, such as `anthropic-priority-input-tokens-remaining`."""
 
 
 def select_request_headers(headers: Headers) -> Headers:
@@ -41,10 +41,10 @@ def select_request_headers(headers: Headers) -> Headers:
 
 
 def select_response_headers(headers: Headers, url: str, keep: Collection[str] = ()) -> Headers:
-    """Return the response headers that a cassette keeps, with names in lower case, in their original order.
+    """Return the response headers that a cassette keeps, in their original order, with lower-case names.
 
-    `url` is the request's: a redirect to the same host is stored as a path, since no host is stored. `keep` names more
-    headers; `*` stands for any characters.
+    `url` is the URL of the request; a redirect to its host is stored as a path, because no host is stored. `keep` names
+    additional headers, in which `*` stands for any characters.
     """
     lowered = ((name.lower(), value) for name, value in headers)
     kept = ((name, value) for name, value in lowered if _is_kept_response_header(name, keep))

@@ -1,6 +1,6 @@
-"""Quick hints of where a text may contain a key, so that the slow patterns read only those parts.
+"""Find quickly where a text may contain a key, so that the slow patterns read only those parts.
 
-Almost every key is one long word. The rest stand beside a name that says what they are.
+Almost every key is one long word. All others follow a name that says that they are keys, such as `password`.
 """
 
 import re
@@ -9,27 +9,27 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 SHORTEST_WORD = 16
-"""The length of the shortest key that is recognised without a name beside it, in characters."""
+"""The length of the shortest key that is recognised without a name before it, in characters."""
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_.~+/%$!@#^*=-:"
 _KEY_NAME_STEMS = tuple(
     stem.encode()
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
-"""The names beside which keys stand contain one of these."""
+"""Every name that announces a key contains one of these."""
 _VALUE_AFTER_NAME = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s]*(?:=>|[:=])[\s\\\"\x27b]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
-"""What follows such a name if it has a value: an assignment, or a long word."""
+"""Matches the value after a name that announces a key: an assignment, or a long word."""
 _BEFORE_ESCAPED = ("\\", "[", ";")
-"""What stands before a word that begins with the end of an escape sequence: `\\n`, `ESC[m` and `ESC[1;31m`."""
+"""The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
 _KEY_LITERALS = ("-----BEGIN",)
 _PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/:@]+@")
 
 
 def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield the (start, stop) spans of at least `shortest` letters of a table made by `letter_table`."""
+    """Yield the (start, stop) spans of `shortest` or more letters in sequence; see `letter_table`."""
     classes = ascii_bytes(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
@@ -43,13 +43,13 @@ def letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, i
 
 
 def letter_table(letters: str) -> bytes:
-    """Return a table for `bytes.translate` that turns these letters into `x`, and all others into spaces."""
+    """Return a table for `bytes.translate` that turns these letters into `x` and all others into spaces."""
     return bytes(ord("x") if chr(code) in letters else ord(" ") for code in range(256))
 
 
 @lru_cache(maxsize=1)  # each text is asked for several times in a row
 def ascii_bytes(text: str) -> bytes:
-    """Return one byte for each character, `?` for those that are not ASCII."""
+    """Return one byte for each character: `?` if it is not ASCII."""
     return text.encode("ascii", "replace")
 
 
@@ -57,7 +57,10 @@ _WORD_TABLE = letter_table(_WORD_LETTERS)
 
 
 class KeyHints:
-    """Finds where a key may be: `words` matches keys that are one word; they begin after `start` in coloured text."""
+    """Finds where a key may be in a text.
+
+    `words` is a pattern for keys that are one word. `start` is a pattern for the beginning of a word in coloured text.
+    """
 
     def __init__(self, words: str, start: str) -> None:
         self._words, self._escaped_words = (
@@ -66,7 +69,10 @@ class KeyHints:
         )
 
     def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int]]:
-        """Yield the spans of a text in which a key may begin, without overlaps."""
+        """Yield the spans of a text in which a key may begin, without overlaps.
+
+        Each hint gives a span from `before` characters before it to `behind` characters after it.
+        """
         first, last = 0, 0
         for position in sorted(self._hint_positions(text)):
             if position - before > last:
@@ -93,7 +99,7 @@ class KeyHints:
 
 
 def _find_all(text: "str | bytes", wanted: "str | bytes") -> Iterable[int]:
-    """Yield the position of each occurrence of a text in another one."""
+    """Yield the position of each occurrence of `wanted` in a text."""
     position = text.find(wanted)  # type: ignore[arg-type]
     while position >= 0:
         yield position

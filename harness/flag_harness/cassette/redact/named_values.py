@@ -1,4 +1,4 @@
-"""Patterns for named values in free text: a message, a log line, a dump of headers or of a body."""
+"""Patterns for values that follow a given name in free text, such as a log line or dumped headers."""
 
 import re
 from functools import lru_cache
@@ -25,7 +25,8 @@ def header_value_pattern(name: str) -> re.Pattern[str]:
 def json_value_pattern(path: str) -> re.Pattern[str] | None:
     """Return a pattern for `"name": value` in JSON or the repr of a dict, or None if the path has no name.
 
-    The name is the last one of the JSON path. A list is matched up to its first closing bracket.
+    The name is the last name in the JSON path. Its first group is everything before the value. A list is matched up to
+    its first closing bracket.
     """
     names = re.findall(r"[^.\[\]*]+(?![^.\[]*\])", path)
     if not names:

@@ -1,4 +1,4 @@
-"""Searches recordings for personal data, and refuses to write those that hold it."""
+"""Search recordings for personal data, and refuse to write those that contain it."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +17,10 @@ from flag_harness.wire.timeline import Head, body
 def find_personal_data(
     interactions: Iterable[Interaction], detectors: Iterable[Detector], action: Action
 ) -> list[KeyFinding]:
-    """Return what the detectors with this action find, with its location but without the data."""
+    """Return a finding for each piece of personal data, with its location but without the data itself.
+
+    Only detectors whose action is `action` are used.
+    """
     wanted = [detector for detector in detectors if detector.action == action]
     return [
         KeyFinding(side + text.locate(edit.start, edit.stop), f"found by the detector {detector.name!r}", "", number)
@@ -29,7 +32,7 @@ def find_personal_data(
 
 
 def refuse_personal_data(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> None:
-    """Raise `CassetteError` if a detector whose action is `refuse` finds anything."""
+    """Raise `CassetteError` if a detector whose action is `refuse` finds personal data."""
     if found := find_personal_data(interactions, detectors, "refuse"):
         names = dict.fromkeys(one.kind.rpartition(" ")[2].strip("'") for one in found)
         raise CassetteError(
@@ -46,13 +49,13 @@ def refuse_personal_data(path: Path, interactions: Iterable[Interaction], detect
 
 
 def personal_data_warning(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> str:
-    """Return what the detectors whose action is `warn` find in a recording, or an empty string."""
+    """Return a warning that lists the findings of detectors whose action is `warn`, or an empty string."""
     found = find_personal_data(interactions, detectors, "warn")
     return "\n".join([f"{path} holds personal data:", *finding_lines(found)]) if found else ""
 
 
 def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText]]:
-    """Yield every text of an interaction, with the side it is on."""
+    """Yield every text of an interaction, preceded by its side: `request ` or `response `."""
     request, response = interaction.request, decompress_response(interaction.response)
     yield "request ", _single_body_text("url", unquote_plus(request.url))
     heads = (("request ", request.headers), *(("response ", one.headers) for one in response if isinstance(one, Head)))

@@ -1,4 +1,4 @@
-"""Scan for what looks like a key, before it is written or in files that exist."""
+"""Scan cassettes and files for text that looks like an API key."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,9 +18,9 @@ from flag_harness.wire.compression import decompress_response, unreadable_encodi
 from flag_harness.wire.timeline import Head, Headers, Response, body
 
 EXCERPT_LENGTH = 6
-"""Characters of a key that are shown: of most keys, the prefix of the provider."""
+"""The number of characters of a key that are shown: usually the prefix that names the provider."""
 MAX_LISTED_FINDINGS = 8
-"""Findings that an error lists; the rest are counted."""
+"""The most findings that an error lists; the rest are counted."""
 
 UNSEARCHABLE = "compressed so that it cannot be searched for keys"
 """The kind of finding for a body that cannot be searched."""
@@ -28,9 +28,10 @@ UNSEARCHABLE = "compressed so that it cannot be searched for keys"
 
 @dataclass(frozen=True, slots=True)
 class KeyFinding:
-    """Something that looks like a key: its kind, its location and its first characters, unless those are personal.
+    """Text that looks like a key, or personal data: its kind, its location and an excerpt.
 
-    `interaction` is the index of the interaction, or None outside of interactions.
+    `excerpt` is the first characters of a key; it is empty for personal data. `interaction` is the index of the
+    interaction, or None if the text is outside of interactions.
     """
 
     location: str
@@ -44,7 +45,7 @@ class KeyFinding:
 
 
 def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[KeyFinding]:
-    """Return what looks like a key in a cassette, and the bodies that cannot be searched."""
+    """Return a finding for each text in a cassette that looks like a key, and each unsearchable body."""
     found = [KeyFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_key_excerpts(envelope.case)]
     for number, interaction in enumerate(interactions):
         found += [
@@ -56,7 +57,10 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
 
 
 def scan_file(data: bytes) -> list[KeyFinding]:
-    """Return what looks like a key in another file, located by line, or by path if the file is JSON."""
+    """Return a finding for each text that looks like a key in a file that is not a cassette.
+
+    Its location is a JSON path if the file is JSON, else a line.
+    """
     text = data.decode(*UTF8)
     if parse_json_parts(text) is not None:
         return [KeyFinding(*key) for key in _body_text_keys(body_texts(text))]
@@ -67,12 +71,12 @@ def scan_file(data: bytes) -> list[KeyFinding]:
 
 
 def redact_keys(text: str) -> str:
-    """Redact everything in a text that looks like a key, also behind escapes and in base64."""
+    """Redact everything in a text that looks like a key, including keys behind escapes and in base64."""
     return str(edit_text(text, finding_edits(text, find_keys)))
 
 
 def refuse_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
-    """Raise `CassetteError` if a cassette contains what looks like a key, or a body that cannot be searched."""
+    """Raise `CassetteError` if a cassette contains text that looks like a key, or an unsearchable body."""
     found = scan_cassette(envelope, interactions)
     if keys := [one for one in found if one.kind != UNSEARCHABLE]:
         raise CassetteError("\n".join(_key_error_lines(path, keys)))
@@ -97,14 +101,17 @@ def _unsearchable_error_lines(path: Path, found: list[KeyFinding]) -> Iterator[s
 
 
 def finding_lines(found: list[KeyFinding]) -> Iterator[str]:
-    """Yield a line for each of the first findings, and one that counts the others."""
+    """Yield a line for each of the first findings, and a last line that counts the others."""
     yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
     if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
 
 
 def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
-    """Yield the keys of an interaction. Its texts are searched together first: most interactions hold no key."""
+    """Yield location, kind and excerpt of each key in an interaction.
+
+    All texts are searched together first, which is fast, because most interactions hold no key.
+    """
     response = decompress_response(interaction.response)
     if not has_finding(SEPARATOR.join(_interaction_texts(interaction, response)), find_keys):
         return
@@ -121,7 +128,7 @@ def _interaction_keys(interaction: Interaction) -> Iterator[tuple[str, str, str]
 
 
 def _interaction_texts(interaction: Interaction, response: Response) -> Iterator[str]:
-    """Yield every text of an interaction whose response was decompressed."""
+    """Yield every text of an interaction; `response` is its response after decompression."""
     yield from (interaction.case, unquote_plus(interaction.request.url))
     heads = (response[0].headers,) if response and isinstance(response[0], Head) else ()
     for headers in (interaction.request.headers, *heads):
@@ -154,7 +161,7 @@ def _value_keys(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[
 
 
 def _body_text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield the keys in texts, in JSON inside a text, which may be escaped, and in base64."""
+    """Yield location, kind and excerpt of each key in the texts of a body."""
     for text in found:
         size, value = text_with_name(text)
         for start, stop, kind, excerpt in _find_key_excerpts(value):
@@ -162,7 +169,7 @@ def _body_text_keys(found: Iterable[BodyText], side: str = "") -> Iterator[tuple
 
 
 def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Yield the start, stop, kind and first characters of what looks like a key; of hidden keys, only the first."""
+    """Yield the start, stop, kind and excerpt of each key in a text: plain, or else the first encoded key."""
     is_plain = False
     for start, stop, kind in find_keys(text):
         is_plain = True
@@ -173,6 +180,6 @@ def _find_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _excerpt(kind: str, key: str) -> str:
-    """Return the first characters of a key, or of the name beside it."""
+    """Return the first characters of a key, or of the name before it."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in NAMED_KINDS else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

@@ -1,4 +1,4 @@
-"""The shapes of keys, as their providers document them, and quick hints that a text may contain one."""
+"""Recognise API keys in texts by the shapes that their providers document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _ASSIGNMENT = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
 _HAS_LETTER_AND_DIGIT = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
 _PPRINT_BREAK = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
-"""What `pprint` puts between two words that it breaks apart, as in assertion diffs and shown locals."""
+"""The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
 
 KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -143,10 +143,10 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         rf"{_HAS_LETTER_AND_DIGIT}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
 )
-"""The shapes of keys. Each is also a pattern for a filter."""
+"""The regular expression of each kind of key. Each can also be used as a pattern in a filter."""
 
 NAMED_KINDS = frozenset({"a credential, by its name", "a token, by its name", "a password, by its name"})
-"""The kinds whose name, not their form, says that they are secret."""
+"""The kinds of keys that are recognised by the name before them, not by their form."""
 
 _MULTI_WORD_KINDS = NAMED_KINDS | {
     "a private key",
@@ -158,7 +158,7 @@ _MULTI_WORD_KINDS = NAMED_KINDS | {
     "an AWS session token",
     "an Okta token",
 }
-"""The kinds that are not one word: a name, a space or a quote stands before or in them."""
+"""The kinds of keys that are not a single word: they contain a name, a space or a quote."""
 _AFTER_COLOUR = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
 _KEY_START = rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_AFTER_COLOUR}))"
 """A key starts a word, or follows an escape sequence in raw JSON or in a terminal."""
@@ -166,7 +166,7 @@ _KEY_KINDS = tuple(KEY_SHAPES)
 _ANY_KEY = re.compile(_KEY_START + "(?:" + "|".join(f"({shape})" for shape in KEY_SHAPES.values()) + ")")
 _HINTS = KeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS), _KEY_START)
 _BEFORE, _BEHIND = 64, 300
-"""How far before and behind its hint a key is looked for, in characters; it may be longer."""
+"""How far before and after a hint a key may begin, in characters."""
 _PLACEHOLDER = re.compile(r"[xX*.0]{8,}=*$")
 _EXAMPLE_WORDS = re.compile(
     r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
@@ -189,5 +189,5 @@ def find_keys(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def is_placeholder(kind: str, key: str) -> bool:
-    """Return whether what looks like a key is an example of one."""
+    """Return whether text that looks like a key is only an example or a placeholder."""
     return bool(_PLACEHOLDER.search(key)) or (kind in NAMED_KINDS and _EXAMPLE_WORDS.search(key) is not None)
