@@ -1,4 +1,4 @@
-"""The combinations of flags that a test runs under: those of its marks, and those that the command line selects."""
+"""Choose the combinations of flags that a test runs under, from its marks and the command line."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from flag_harness.plugin.requested_rows import requested_combinations
 
 @dataclass(frozen=True, slots=True)
 class CommandLineFlags:
-    """What the command line says of flags: which combinations, which values, and the state of production.
+    """The options about flags: which combinations to run, which flags are pinned, and the state of production.
 
-    `selected_by_mark` holds the flags and combinations of each mark that was met before.
+    `selected_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
     """
 
     selection: str = ""
@@ -29,9 +29,9 @@ class CommandLineFlags:
     def chosen_flags(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
-        """Return the flags that the combinations of a test have: those that it names, or more if others are not off.
+        """Return those of `flags` that get a value in a test's combinations: the flags in `names`, which vary.
 
-        If the command line pins flags or starts from production, all declared flags have a value.
+        If the command line pins flags or starts from production, the declared and the pinned flags are added.
         """
         more = {*declared, *self.pins} if self.pins or self.baseline else set()
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
@@ -66,7 +66,7 @@ def add_flag_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_flags(config: pytest.Config) -> None:
-    """Read the options. Raise `FlagError` if one of them names an unknown flag, or two of them contradict."""
+    """Read the options about flags. Raise `FlagError` for an unknown flag, or for options that contradict."""
     selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
     flags = all_flags(config)
     if path and selection:
@@ -85,19 +85,19 @@ def configure_flags(config: pytest.Config) -> None:
 
 
 class _BaselineHeader:
-    """Says at the start of a run which state of production it begins with."""
+    """Prints the state of production that a run starts from, in pytest's header."""
 
     def __init__(self, path: str, baseline: Baseline) -> None:
         self._path, self._baseline = path, baseline
 
     def pytest_report_header(self) -> list[str]:
-        """Return the values of the baseline, and what of the export it leaves out."""
+        """Return lines with the baseline's flag values, and with the parts of the export that it leaves out."""
         values = ", ".join(f"{name}={value}" for name, value in self._baseline.values.items())
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
 
 def item_combinations(node: pytest.Item) -> tuple[Combination, ...]:
-    """Return the combinations of all items of the item's test function."""
+    """Return all combinations that the test function of `node` runs under."""
     flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
     return (pinned_combination(node, flags),) if mark is None else _mark_combinations(node.config, mark, node.nodeid)
 
@@ -114,7 +114,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Set the flags of a test with a mark for them, even if it uses no fixture of the harness."""
+    """Make every test with the mark `flags` or `flag_matrix` run under its flags, even if it uses no fixture."""
     if "=" in item.name:
         item.extra_keyword_matches.add(item.name.replace("=", ":"))
     if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
@@ -129,9 +129,9 @@ def _add_combination_fixture(fixtures: list[str]) -> None:
 
 
 def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
-    """Return the combination that the test's `flags` marks pin, the nearest mark first, then the command line.
+    """Return the combination of a test without a matrix: the flags that its `flags` marks pin, the others at defaults.
 
-    Other flags are at their defaults.
+    Marks win over the command line, and nearer marks over others.
     """
     command_line = node.config.stash[COMMAND_LINE_FLAGS]
     pins = {} if command_line.baseline else dict(command_line.pins)
@@ -156,7 +156,7 @@ def _pins_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
 
 
 def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
-    """Return the combinations of a test: those that its mark or the command line selects, and those of node ids."""
+    """Return the combinations that the mark, the command line and its node ids select for a test."""
     selected = config.stash[COMMAND_LINE_FLAGS].selected_by_mark
     mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
     if mark_arguments not in selected:
@@ -172,10 +172,10 @@ def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) ->
 def _flags_and_combinations_of_mark(
     config: pytest.Config, mark: pytest.Mark
 ) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
-    """Return the flags of a mark, and their combinations.
+    """Return the flags that a `flag_matrix` mark varies, and their combinations.
 
-    The flags are the named ones in declared order, or all declared flags if none is named. Shipped flags can be named
-    even if the project does not declare them. The command line comes before the mark.
+    A mark without names varies all declared flags. Shipped flags can be named even if the project does not declare
+    them. The command line wins over the mark.
     """
     known = [flag.name for flag in all_flags(config)]
     if unknown := [name for name in mark.args if name not in known]:
@@ -197,7 +197,7 @@ def run_combinations(config: pytest.Config) -> tuple[Combination, ...]:
 def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
-    """Return the flags that the combinations have, and the combinations in which those of `names` vary."""
+    """Return the flags that have a value, and the combinations in which the flags in `names` vary."""
     command_line = config.stash[COMMAND_LINE_FLAGS]
     declared = [flag.name for flag in declared_flags(config)]
     flags = command_line.chosen_flags(all_flags(config), names, declared)

@@ -1,4 +1,7 @@
-"""`--feature`: selects the cases of a feature. Conftest files load it, since other plugins use that option name too."""
+"""The option `--feature`, which runs only the cases of a feature. Conftest files load this module.
+
+It is not always loaded, because other plugins have an option of the same name.
+"""
 
 import os
 from collections import Counter
@@ -25,10 +28,10 @@ CASE_COUNTS = {
 """The number of cases that each name selects. A run of the whole suite stops if it finds other numbers."""
 
 _PARTIAL_RUN_OPTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
-"""Options that leave out some of the cases."""
+"""Options of pytest that leave out some of the cases."""
 
 SHORT_NAMES = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
-"""Short names."""
+"""The short names that `--feature` takes too, and the full names."""
 
 MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
 
@@ -47,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Raise `UsageError` if a name is unknown."""
+    """Register the mark. Raise `UsageError` if `--feature` names an unknown feature."""
     config.addinivalue_line("markers", MARK)
     requested = _requested_names(config)
     if unknown := [name for name in requested if SHORT_NAMES.get(name, name) not in CASE_COUNTS]:
@@ -58,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect only the cases if a feature is requested."""
+    """Under `--feature`, ignore every path outside the suite of cases."""
     if not _requested_names(config):
         return None
     for cases in _suite_folders(config):
@@ -68,7 +71,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the cases of the requested features; check the numbers if the whole suite runs."""
+    """Deselect cases of other features. If the whole suite runs, check the number of cases first."""
     if not (requested := _requested_names(config)):
         return
     if not _is_partial_run(config) and not session.testsfailed:
@@ -80,19 +83,19 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _requested_names(config: pytest.Config) -> list[str]:
-    """Return the requested names, whichever plugin parsed them."""
+    """Return the names given with `--feature`, which may be the option of another plugin."""
     return config.getoption("--feature", default=None) or []
 
 
 def case_features(item: pytest.Item) -> frozenset[str]:
-    """Return the features of a case: those of its marks, and the flags of its combination."""
+    """Return the features of a case: the names in its `features` marks, and the flags that are on."""
     named = {name for mark in item.iter_markers("features") for name in mark.args}
     flags = {name for mark in item.iter_markers("flags") for name, on in mark.kwargs.items() if on}
     return frozenset(named | flags).union(_parameter_flags(item))
 
 
 def _parameter_flags(item: pytest.Item) -> Iterator[str]:
-    """Yield the flags of the item's combination, and `integration` if all are on."""
+    """Yield the flags that are on in the item's combination, and `integration` if all flags are on."""
     callspec = getattr(item, "callspec", None)
     for value in callspec.params.values() if callspec else ():
         if isinstance(value, Combination):
@@ -102,7 +105,7 @@ def _parameter_flags(item: pytest.Item) -> Iterator[str]:
 
 
 def _suite_folders(config: pytest.Config) -> Iterator[Path]:
-    """Yield the folders of the cases: that of this checkout and the installed ones."""
+    """Yield the folders of the cases: in this checkout, and in the installed package."""
     yield config.rootpath / "cases"
     installed = find_spec("flag_harness.conformance")
     for location in (installed.submodule_search_locations or []) if installed else []:
@@ -117,7 +120,7 @@ def _is_partial_run(config: pytest.Config) -> bool:
 
 
 def _covers_suite(config: pytest.Config, argument: str) -> bool:
-    """Return True if the argument collects a whole suite."""
+    """Return True if pytest collects the whole suite for this command-line argument."""
     if argument == SUITE:
         return True
     path = os.path.abspath(config.invocation_params.dir / argument)

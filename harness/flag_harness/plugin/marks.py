@@ -1,4 +1,4 @@
-"""The marks of the harness, and the flags that they can name."""
+"""The pytest marks of the harness, and the flags that a mark can name."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from flag_harness.config import Config
 from flag_harness.flag import SHIPPED, Flag
 
 CONFIG = pytest.StashKey[Config]()
-"""The project's `[tool.flag-harness]`."""
+"""The stash key of the project's configuration, `[tool.flag-harness]`."""
 
 MARKS = (
     "flag_matrix(*names, strength=None): run the test once under every combination of these flags, or of all declared "
@@ -40,6 +40,6 @@ def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
 
 
 def merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:
-    """Return `flags`, and those of `others` whose names and sources are still free."""
+    """Return `flags`, followed by each of `others` that shares no name or source with them."""
     taken = {word for flag in flags for word in (flag.name, flag.source)}
     return (*flags, *(flag for flag in others if not {flag.name, flag.source} & taken))

@@ -1,4 +1,4 @@
-"""Reads the options that other plugins may register instead: the record mode, and whether recording is disabled."""
+"""Read the options that the harness shares with other recorders, such as `--record-mode`."""
 
 import shlex
 from importlib.metadata import entry_points
@@ -19,7 +19,7 @@ _OTHER_PLUGINS_BY_OPTION = {
     "--feature": ("pytest-bdd",),
     "--record-mode": ("recording", "cassetter"),
 }
-"""Plugins (entry points of the group `pytest11`) that register these options. Theirs are read if they are loaded."""
+"""For each shared option, the plugins that may register it instead (names of `pytest11` entry points)."""
 
 
 def selected_record_mode(config: pytest.Config) -> RecordMode:
@@ -29,12 +29,12 @@ def selected_record_mode(config: pytest.Config) -> RecordMode:
 
 
 def is_recording_disabled(config: pytest.Config) -> bool:
-    """Return True under `--disable-recording`."""
+    """Return True if the command line has `--disable-recording`."""
     return bool(config.getoption("--disable-recording", default=False))
 
 
 def reproduce_command(config: pytest.Config, nodeid: str) -> str:
-    """Return the command that runs a test again, with the options of this run that say who answers it."""
+    """Return the pytest command that runs a test again with the same record mode and upstream."""
     options = []
     if is_recording_disabled(config):
         options.append("--disable-recording")
@@ -46,6 +46,6 @@ def reproduce_command(config: pytest.Config, nodeid: str) -> str:
 
 
 def is_registered_elsewhere(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Return True if another installed plugin, which is not blocked, registers the option."""
+    """Return True if another plugin registers the option: it is installed, and not blocked with `-p no:`."""
     installed = {entry.name for entry in entry_points(group="pytest11")}
     return any(name in installed and not pluginmanager.is_blocked(name) for name in _OTHER_PLUGINS_BY_OPTION[option])

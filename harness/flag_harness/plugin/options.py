@@ -1,4 +1,4 @@
-"""The command-line options and the set-up of the plugin. Options that another installed recorder adds are shared."""
+"""Add the command-line options, and set up the plugin. An option that another plugin adds is shared with it."""
 
 import pytest
 
@@ -66,9 +66,9 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Add `--feature` if the installed cases are run: `pytest --pyargs flag_harness.conformance --feature=all`.
+    """Load `--feature` if the command line names the installed cases (`--pyargs flag_harness.conformance`).
 
-    Settle whose mark `vcr` is, if the project says so.
+    If the project has its `vcr` marks played by the harness, unregister the plugin that would play them too.
     """
     unregister_other_plugin(early_config.pluginmanager)
     if any(argument.startswith(SUITE) for argument in args):

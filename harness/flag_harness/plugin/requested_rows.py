@@ -1,4 +1,4 @@
-"""The combinations that node ids on the command line name, even if the matrix of their test leaves them out."""
+"""Find the combinations that node ids on the command line name, even outside the matrix of their test."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ from flag_harness.matrix import Combination, flag_space, parse_combination
 
 
 def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[Flag]) -> Iterator[Combination]:
-    """Yield the allowed combinations that the command line names for a test function: `test_a.py::test_x[streaming]`.
+    """Yield the combinations in node ids such as `test_a.py::test_x[streaming]` that name this test function.
 
-    So any combination of a large matrix can be run by its id, such as one that `--harness-locate` found.
+    Any allowed combination can be run by its id, also one that the test's matrix leaves out.
     """
     named = [argument for argument in config.args if "[" in argument]
     if not named:
@@ -28,7 +28,7 @@ def requested_combinations(config: pytest.Config, nodeid: str, flags: Sequence[F
 
 
 def _named_combinations(parameters: str, flags: Sequence[Flag]) -> Iterator[Combination]:
-    """Yield the combinations that could be part of a parametrized id. Other parameters stand before or after it."""
+    """Yield every combination whose id is a part of `parameters`, the text in the brackets of a node id."""
     parts = parameters.split("-")
     for first in range(len(parts)):
         for end in range(len(parts), first, -1):

@@ -1,4 +1,4 @@
-"""The keys of what the plugin stores in the stash of a test item."""
+"""The keys under which the plugin stores objects in the stash of a test item."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
 
 TRAFFIC: "TrafficKey" = pytest.StashKey()
-"""The traffic of a test item that uses the `cassette` fixture."""
+"""The `CassetteTraffic` of a test item that uses the `cassette` fixture."""
 
 VCR_CASSETTE: "VcrCassetteKey" = pytest.StashKey()
 """The cassette of vcrpy that a test item plays or records."""
@@ -31,20 +31,20 @@ COMBINATION = pytest.StashKey[Combination]()
 """The combination of flags that a test item runs under."""
 
 LOG_COUNTER: "LogCounterKey" = pytest.StashKey()
-"""Counts the warnings and errors that a test item logs."""
+"""The counter of the warnings and errors that a test item logs."""
 
 REFUSALS = pytest.StashKey[Callable[[], list[Refusal]]]()
-"""Returns what was refused to the test item so far, unless its marks allow it."""
+"""A function that returns the requests refused to the test item so far, except those that its marks allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSource:
-    """Who answers a row that `--harness-locate` adds to a matrix: the upstream, or the recording of another row.
+    """Who answers the requests of an extra combination that `--harness-locate` runs for a test.
 
     Attributes:
-        recording: the cassette of another row, or None if the upstream of the run answers.
-        case: the node id of the row that recorded it.
-        refuses_misses: True if a refused request means that the row cannot be run, not that it fails.
+        recording: the cassette of another combination, or None if the upstream of the run answers.
+        case: the node id of the test that recorded the cassette.
+        refuses_misses: True if a refused request means that the combination cannot be run, not that it fails.
     """
 
     recording: Path | None = None
@@ -56,4 +56,4 @@ FLAG_SCOPE: "FlagScopeKey" = pytest.StashKey()
 """The flags that a test item runs under, and what it has read of them through OpenFeature."""
 
 EXTRA_ROW = pytest.StashKey[AnswerSource]()
-"""Who answers a test item that is not part of its test's matrix."""
+"""The `AnswerSource` of a test item that `--harness-locate` has added."""

@@ -1,4 +1,4 @@
-"""Transports for HTTP clients, interception, the guarded network, and real and virtual time.
+"""Answer HTTP clients, intercept the clients of the code under test, refuse the network, and control time.
 
 This is the only package that knows HTTP clients, sockets and real clocks.
 """

@@ -12,8 +12,8 @@ from unittest.mock import patch
 def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
     """Raise `RuntimeError` at every attempt to connect to a host that no regular expression in `allowed` matches.
 
-    An expression must match the whole host, as the socket gets it: the address after a lookup, or the path of a Unix
-    socket.
+    An expression must match the whole host that is passed to the socket: the address after a name lookup, or the path
+    of a Unix socket.
     """
     patterns = [re.compile(pattern) for pattern in allowed]
 
@@ -27,7 +27,7 @@ def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
 
 @contextmanager
 def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
-    """Call `refuse`, which may raise, before a socket connects to a host or to the path of a Unix socket."""
+    """Call `refuse(host)` before a socket connects to a host or a Unix socket's path. It may raise an error."""
 
     def guard(original: Any) -> Any:
         def connect(self: socket.socket, address: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The types of the clients that `http_client` and `async_http_client` return, for annotations only.
+"""The types that `http_client` and `async_http_client` return, for annotations only.
 
 They are the types of httpx2, which the SDK uses since anthropic 1.0. If only httpx is installed, type checkers treat
 them as `Any`.

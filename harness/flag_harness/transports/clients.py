@@ -1,4 +1,4 @@
-"""HTTP clients whose requests an upstream answers: pass one to `anthropic.Anthropic(http_client=...)`."""
+"""Make HTTP clients whose requests an upstream answers. Pass one to `anthropic.Anthropic(http_client=...)`."""
 
 import importlib
 import math
@@ -14,7 +14,7 @@ from flag_harness.transports.transport import transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
 TIMEOUT_SECONDS = 600.0
-"""The SDK's default (`anthropic/_constants.py`, 2.12): with another timeout, it skips its check for long requests."""
+"""The SDK's own default (`anthropic/_constants.py`, 2.12). It checks for long requests only with this timeout."""
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
@@ -25,7 +25,7 @@ def sdk_version() -> str:
 
 @cache
 def _installed_sdk() -> str:
-    """Return the SDK's version. Python would read it from a file at every call: a third of a replayed test."""
+    """Return the SDK's version. It is cached, since reading it takes a third of the time of a replayed test."""
     return version("anthropic")
 
 
@@ -36,9 +36,10 @@ def sdk_http_library() -> ModuleType:
 
 
 def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
-    """Return a sync client of the SDK's HTTP library, answered by `upstream` through `layers` (outermost first).
+    """Return a sync client of the SDK's HTTP library whose requests `upstream` answers.
 
-    `pace` is 0 to answer at once, or 1 to keep the recorded times; `clock` overrides it.
+    Requests and answers pass through `layers`, outermost first. `pace` is 0 to answer at once, or 1 to keep the
+    recorded times; a `clock` overrides it.
     """
     http = sdk_http_library()
     transport = transport_class(http)(upstream, *layers, clock=clock or clock_for(pace))
@@ -65,7 +66,7 @@ def live_async_http_client() -> Any:
 
 
 def clock_for(pace: float, *, moves_loop: bool = True) -> Clock:
-    """Return the clock for a pace: virtual for 0, else real. Raise `HarnessError` if the pace is invalid.
+    """Return a virtual clock if `pace` is 0, else a real one. Raise `HarnessError` if the pace is invalid.
 
     A virtual clock moves the running event loop too, unless `moves_loop` is False.
     """

@@ -5,9 +5,9 @@ import time
 
 
 class SystemClock:
-    """Real time, on which a wait takes `pace` times as long: 1 is the original time, 0.1 ten times as fast, 0 at once.
+    """A real clock whose waits take `pace` times as long: 1 is the original time, 0.1 is ten times as fast.
 
-    Time that was not waited for still passes on this clock, so latencies measured on it are those of the data.
+    The clock always advances by the full wait, so latencies that are measured on it do not depend on the pace.
     """
 
     def __init__(self, pace: float = 1.0) -> None:
@@ -16,16 +16,16 @@ class SystemClock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """Return the seconds on this clock."""
+        """Return the current time on this clock, in seconds."""
         return time.perf_counter() + self._skipped
 
     def sleep(self, seconds: float) -> None:
-        """Wait, at the clock's pace."""
+        """Wait for `seconds` times the clock's pace."""
         time.sleep(max(seconds, 0.0) * self.pace)
         self._skip_seconds(seconds)
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait, at the clock's pace, while other tasks run."""
+        """Wait for `seconds` times the clock's pace, while other tasks run."""
         import anyio  # the SDK brings it; only imported if somebody waits
 
         await anyio.sleep(max(seconds, 0.0) * self.pace)

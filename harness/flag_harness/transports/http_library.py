@@ -1,4 +1,4 @@
-"""What the transport needs from an HTTP library, `httpx2` or `httpx`: its base classes, errors and responses."""
+"""The base classes, errors and responses of the HTTP library in use, `httpx2` or `httpx`."""
 
 import math
 from collections.abc import AsyncIterator, Iterator
@@ -9,11 +9,11 @@ from typing import Any
 from flag_harness.wire.timeline import CutKind, Head, Headers, Request
 
 _LATIN_1 = "latin-1"
-"""Decodes the bytes of any header to text, and encodes that text to the same bytes."""
+"""The encoding of headers: it turns any bytes into text, and that text back into the same bytes."""
 
 
 class HttpLibrary:
-    """One HTTP library. Its classes are `Any`, because either library may be missing."""
+    """One of the two HTTP libraries. Its classes have the type `Any`, because the library may be missing."""
 
     def __init__(self, http: ModuleType) -> None:
         self.sync_transport: Any = http.BaseTransport
@@ -31,17 +31,17 @@ class HttpLibrary:
         self._body = _body_class(http)
 
     def response(self, head: Head, content: Any, http_request: Any) -> Any:
-        """Return the library's response, whose body is the bytes that `content` yields."""
+        """Return a response of the library. Its body is the bytes that `content` yields."""
         headers = [(name.encode(_LATIN_1), value.encode(_LATIN_1)) for name, value in head.headers]
         return self._response(head.status, headers=headers, stream=self._body(content), request=http_request)
 
     def cut_error(self, kind: CutKind, http_request: Any) -> Exception:
-        """Return the error that the library raises if a connection breaks in this way."""
+        """Return the library's error for a connection that breaks in the way `kind`."""
         error: Exception = self._cut_errors[kind](f"the connection was cut: {kind}", request=http_request)
         return error
 
     def cut_kind(self, error: Exception) -> CutKind:
-        """Return how the connection broke, from the error that the library raised."""
+        """Return the way in which a connection broke, given the library's error."""
         if isinstance(error, self._connect_timeout):
             return "refused"
         return next((kind for kind, raised in self._cut_errors.items() if isinstance(error, raised)), "reset")
@@ -55,7 +55,7 @@ class HttpLibrary:
 @cache
 def _body_class(http: ModuleType) -> type[Any]:
     class Body(http.SyncByteStream, http.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """The rest of a response, as bytes."""
+        """The body of a response, as an iterator of bytes."""
 
         def __init__(self, content: Any) -> None:
             self._content = content
@@ -76,16 +76,16 @@ def _body_class(http: ModuleType) -> type[Any]:
 
 
 def read_request(http_request: Any, body: bytes) -> Request:
-    """Return the library's request as a `Request`."""
+    """Convert the library's request to a `Request`."""
     return Request(http_request.method, str(http_request.url), read_headers(http_request), body)
 
 
 def read_headers(message: Any) -> Headers:
-    """Return the headers as they are sent, with names in lower case; twice as fast as the library's own methods."""
+    """Return a message's headers with lower-case names. It is twice as fast as the library's own method."""
     return tuple([(name.decode(_LATIN_1).lower(), value.decode(_LATIN_1)) for name, value in message.headers.raw])
 
 
 def client_read_timeout(http_request: Any) -> float:
-    """Return the client's read timeout in seconds: how long it waits for the next bytes; infinite if it has none."""
+    """Return the seconds that the client waits for the next bytes, or infinity if it has no read timeout."""
     seconds = http_request.extensions.get("timeout", {}).get("read")
     return math.inf if seconds is None else float(seconds)

@@ -1,4 +1,4 @@
-"""Refuse the network: while a test plays recordings, it can reach only this machine."""
+"""Refuse the network to a test that plays recordings, so that it can reach only this machine."""
 
 import ipaddress
 import socket
@@ -16,7 +16,7 @@ from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
 REPLAYING = "plays recordings", "record that traffic with --record-mode=once"
-"""What a test does that needs no network, and what to do if it needs the network after all."""
+"""Two parts of the error's message: what the test does, and what to do if it needs the network."""
 SIMULATING = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
@@ -30,11 +30,11 @@ def refuse_network(
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
     is_open: Callable[[str], bool] = lambda host: False,
 ) -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` at every attempt to look up or reach another host; yield a list of these errors.
+    """Raise `NetworkRefused` at every attempt to look up or reach another machine. Yield a list of these errors.
 
-    `refusal` makes the error from its message, which says what the test is `doing` instead. The hosts that `scope`
-    allows can be reached; those that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open`
-    says at each attempt whether a further host can be reached.
+    `refusal` makes the error from its message, and `doing` holds two parts of that message. Hosts that `scope` allows
+    can be reached. Hosts that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open` is called
+    at each attempt, and returns True if a further host can be reached.
     """
     guard = _NetworkGuard(doing, refusal, scope, is_open)
     with guard.open():
@@ -42,7 +42,7 @@ def refuse_network(
 
 
 class _NetworkGuard:
-    """Decides about every host while its context is open, in every thread and child of this process."""
+    """While its context is open, allows or refuses connections to each host, in all threads and child processes."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class _NetworkGuard:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Guard the network inside the context."""
+        """Check every connection and name lookup inside the context."""
         sockets = socket_handlers(self._check, self._check_lookup)
         with ExitStack() as stack:
 
@@ -79,7 +79,7 @@ class _NetworkGuard:
             yield
 
     def _check(self, host: Any, port: Any = None, how: str = "") -> None:
-        """Raise if the host may not be reached. `how` says by which route, as the end of a sentence."""
+        """Raise an error if the host may not be reached. `how` names the route for the message, such as a proxy."""
         name = str(_name(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
@@ -93,7 +93,7 @@ class _NetworkGuard:
             raise self.refused[-1]
 
     def _check_lookup(self, host: Any, port: Any = None) -> None:
-        """Raise if the host may not be looked up; note the addresses of one that may."""
+        """Raise an error if a host name may not be looked up. Note the addresses of an allowed host."""
         self._check(host, port)
         name = str(_name(host))
         if name not in self._resolved and self._is_allowed(name, port):
@@ -108,7 +108,7 @@ class _NetworkGuard:
         return matches_host(self._scope.allowed, name, port) or self._is_open(name)
 
     def _note_addresses(self, original: Any) -> Any:
-        """Return a lookup that notes the addresses of allowed hosts: each lookup may find others."""
+        """Wrap a function that looks up names, so that the addresses of allowed hosts are noted at each lookup."""
 
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             found = original(host, *arguments, **options)
@@ -137,13 +137,13 @@ def _addresses(found: Any) -> Iterator[str]:
 
 
 def is_loopback(host: Any) -> bool:
-    """Return whether a socket's host is this machine: a loopback address, its own name, or an address of its own."""
+    """Return whether a host is this machine: a loopback address, the machine's name, or one of its addresses."""
     name = _name(host)
     return name in (None, "") or _is_own(str(name).lower().rstrip("."))
 
 
 def _name(host: Any) -> Any:
-    """Return a host as text, or None if it is None."""
+    """Decode a host from bytes to text. Return text and None unchanged."""
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 
@@ -165,9 +165,9 @@ def _own_names() -> tuple[str, ...]:
 
 
 def _is_own_address(address: str, version: int) -> bool:
-    """Return whether an interface of this machine has the address: it is then the source of packets to itself.
+    """Return whether the address belongs to this machine.
 
-    Connecting a datagram socket sends nothing.
+    The system uses such an address as the source of packets to itself. Connecting a datagram socket sends nothing.
     """
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     try:

@@ -1,4 +1,4 @@
-"""One request on its way through the layers."""
+"""A request that is being answered, with the layers that can answer it or edit its response."""
 
 from collections.abc import AsyncGenerator, Generator
 
@@ -8,9 +8,10 @@ from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request, Re
 
 
 class OpenExchange:
-    """A request that is being answered: the layers' answer, if one has answered, and their edits of each piece.
+    """A request that is being answered.
 
-    `error` is the exception with which a live connection broke.
+    `answer` is the response of a layer, or None if no layer answered. `edits` are the functions with which layers
+    change each piece of the response. `error` is the exception that broke a live connection, or None.
     """
 
     __slots__ = ("answer", "clock", "edits", "error", "start")
@@ -23,11 +24,11 @@ class OpenExchange:
         self.error: Exception | None = None
 
     def edit(self, source: Generator[Piece]) -> Generator[Piece]:
-        """Return the pieces of `source` as the layers edit them; closing the result closes `source`."""
+        """Yield the pieces of `source` after all layers have edited them. Closing the result closes `source`."""
         return self._edit_pieces(source) if self.edits else source
 
     def async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
-        """Return what `edit` returns, for an async source."""
+        """Yield the pieces of an async `source` after all layers have edited them; see `edit`."""
         return self._async_edit(source) if self.edits else source
 
     def elapsed(self) -> float:

@@ -1,4 +1,4 @@
-"""Replacing an attribute for a while: what `unittest.mock.patch.object` does, at a tenth of its cost per test."""
+"""Replace an attribute for a while, like `unittest.mock.patch.object`, but ten times as fast."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from typing import Any
 
 @contextmanager
 def replace_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set the attribute inside the context. Afterwards it is as before; an inherited one is inherited again.
+    """Set an attribute inside the context, and restore it afterwards. An inherited attribute is inherited again.
 
-    If other code has replaced it in the meantime and not put it back, that replacement stays.
+    If other code has replaced the attribute in the meantime, its replacement stays.
     """
     is_own = name in vars(owner)
     before = getattr(owner, name)

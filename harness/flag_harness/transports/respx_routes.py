@@ -1,17 +1,18 @@
-"""Support for httpx2 in respx: a user's own routes also answer clients of `anthropic` 1.0 and later."""
+"""Add httpx2 to respx, so that respx routes also answer clients of `anthropic` 1.0 and later."""
 
 from functools import cache
 from typing import Any
 
 NAME = "httpcore2"
-"""The name of the mocker in respx: `respx.mock(using="httpcore2")`."""
+"""The name of the added mocker in respx: `respx.mock(using="httpcore2")`."""
 
 
 @cache
 def register_httpcore2_mocker() -> type[Any]:
-    """Register a mocker of httpx2's transport with respx, once, and return it.
+    """Register a respx mocker for httpx2, unless there is one, and return it.
 
-    Routes still return httpx responses. An error that a route raises reaches the client unchanged, so raise httpx2's.
+    Routes still return httpx responses. An error that a route raises reaches the client as it is, so raise httpx2
+    errors.
     Raise `ImportError` if respx, httpcore or httpcore2 is not installed.
     """
     import httpcore2

@@ -1,4 +1,4 @@
-"""Which requests are ones to the API, and which other hosts a test may reach."""
+"""Decide which requests go to the API, and which other hosts a test may reach."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _API_HOSTS = (
     "bedrock-runtime.*.amazonaws.com",
     "bedrock-runtime-fips.*.amazonaws.com",
 )
-"""The API's own host, and those of Vertex AI and Bedrock."""
+"""The API's own host, and the hosts of Vertex AI and Bedrock."""
 _API_ONLY_PATH = re.compile(r"/v1/messages(?:/|$)")
 _API_ONLY_HEADER = "anthropic-version"
 _PORTS = {"http": 80, "https": 443}
@@ -26,10 +26,10 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ApiScope:
-    """The hosts of the API, and of other services. All are names, in which `*` stands for any characters.
+    """The hosts of the API, and the other hosts that a test may reach. In a name, `*` stands for any characters.
 
     Attributes:
-        hosts: further hosts of the API, such as a gateway; with a port, only that port.
+        hosts: further hosts of the API, such as a gateway. `host:port` means that port only.
         allowed: hosts that a test may reach while the network is refused to it.
         ignored: hosts that are refused to a test without failing it.
         base_url: the API's address when the test began, or an empty string.
@@ -41,7 +41,7 @@ class ApiScope:
     base_url: str = ""
 
     def has_host(self, url: str) -> bool:
-        """Return whether a URL has a host of the API: a known one, or that of `ANTHROPIC_BASE_URL`."""
+        """Return whether a URL's host belongs to the API: a known host, or the host in `ANTHROPIC_BASE_URL`."""
         address = _address(url)
         if address is None:
             return False
@@ -50,7 +50,7 @@ class ApiScope:
         return address in self._base_addresses() or any(matches_host((name,), host, port) for name in known)
 
     def has_request(self, http_request: Any) -> bool:
-        """Return whether a request of a client goes to the API: by its host, or as only the API's clients send it."""
+        """Return whether a request goes to the API: its host, its path or its headers show it."""
         url = str(http_request.url)
         if self.has_host(url) or _API_ONLY_HEADER in http_request.headers:
             return True
@@ -63,13 +63,13 @@ class ApiScope:
 
 
 def matches_host(patterns: tuple[str, ...], host: str, port: int | None = None) -> bool:
-    """Return whether one of the patterns matches a host, or the host with its port."""
+    """Return whether one of the patterns matches `host` or `host:port`."""
     names = [host.lower().rstrip("."), f"{host.lower().rstrip('.')}:{port}"]
     return any(fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
 
 
 def _address(url: str) -> tuple[str, int] | None:
-    """Return the host and port of a URL, or None if it has none."""
+    """Return the host and port of a URL, or None if the URL has no host."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)

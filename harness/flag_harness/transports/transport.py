@@ -1,4 +1,4 @@
-"""The transport for httpx2 and httpx, sync and async: plays an upstream's answers, or passes on live ones."""
+"""The transport for clients of httpx2 and httpx: it plays an upstream's answers, or passes on live answers."""
 
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing
@@ -14,7 +14,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Layer, Piece, Requ
 
 @cache
 def transport_class(http: ModuleType) -> type[Any]:
-    """Return the transport's class for one HTTP library (`httpx2` or `httpx`), for sync and async clients.
+    """Return the transport class for `httpx2` or `httpx`. It serves both sync and async clients.
 
     `Transport(upstream, *layers, clock)` takes an `Upstream`, or a live transport of the same library.
     """
@@ -23,9 +23,9 @@ def transport_class(http: ModuleType) -> type[Any]:
 
 
 class _UpstreamTransport:
-    """Plays an upstream, or passes the answers of a live transport, through layers, on a clock.
+    """Answers requests from an upstream or a live transport, through layers, at the times of a clock.
 
-    If nothing arrives for longer than the client's read timeout, the client gets that error, on the same clock.
+    If nothing arrives for longer than the client's read timeout, the client gets the timeout error of its library.
     """
 
     _library: ClassVar[HttpLibrary]
@@ -49,17 +49,17 @@ class _UpstreamTransport:
         return self._library.response(await anext(content), content, http_request)
 
     def close(self) -> None:
-        """Close the live transport."""
+        """Close the live transport, if there is one."""
         if isinstance(self._upstream, self._library.sync_transport):
             self._upstream.close()
 
     async def aclose(self) -> None:
-        """Close the live async transport."""
+        """Close the live async transport, if there is one."""
         if isinstance(self._upstream, self._library.async_transport):
             await self._upstream.aclose()
 
     def _play(self, exchange: OpenExchange, pieces: Iterable[Piece], http_request: Any) -> Iterator[Head | bytes]:
-        """Yield the head, then the bytes, each at its time."""
+        """Yield the response's head and then its bytes, each at its time on the clock."""
         clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
         try:
@@ -82,7 +82,7 @@ class _UpstreamTransport:
                 pieces.close()
 
     async def _async_play(self, exchange: OpenExchange, source: AsyncGenerator[Piece], http_request: Any) -> Any:
-        """Do what `_play` does, for an async client."""
+        """Yield the response's head and then its bytes, each at its time, for an async client."""
         clock, start, patience = exchange.clock, exchange.start, client_read_timeout(http_request)
         limit = patience
         async with aclosing(exchange.async_edit(source)) as pieces:
@@ -103,7 +103,7 @@ class _UpstreamTransport:
                     return
 
     def _finish(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
-        """Raise the error with which a response ends, unless it is complete."""
+        """Raise the error that ends a response. Do nothing if the response is complete."""
         if isinstance(last, Cut):
             raise exchange.error or self._library.cut_error(last.how, http_request)
         if last.make_refusal is not None:
@@ -150,7 +150,7 @@ class _UpstreamTransport:
 
 
 def _ask_for_identity(http_request: Any) -> None:
-    """Ask for no compression: layers read and edit what the API writes, and cassettes should be readable."""
+    """Ask the API not to compress the response, so that layers can edit it and cassettes are readable."""
     http_request.headers["accept-encoding"] = "identity"
 
 

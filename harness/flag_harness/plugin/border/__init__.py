@@ -1,1 +1,1 @@
-"""Private: to which test or fixture a request belongs, and what is refused once that has ended."""
+"""Private: finds the test or fixture that a request belongs to, and refuses its requests after its end."""

@@ -1,4 +1,7 @@
-"""Runs coroutines of tests and fixtures as their owner: plugins may run them in a task that an earlier test created."""
+"""Run the coroutines of tests and fixtures so that their requests belong to the right test or fixture.
+
+Async plugins may run them in a task that an earlier test created.
+"""
 
 import asyncio
 import functools
@@ -16,7 +19,7 @@ from flag_harness.owner import Owner, SubmittedWork, run_as
 
 @contextmanager
 def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
-    """Run the coroutine of a test as `owner`, and register the tasks that it leaves behind; leave other tests alone."""
+    """Make `owner` the owner of an async test's requests, and of tasks that it leaves behind. Skip other tests."""
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
         return
@@ -44,7 +47,7 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def run_fixture_as(owner: Owner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
-    """Run the coroutines of an async fixture as `owner`; leave other fixtures alone."""
+    """Make `owner` the owner of the requests of an async fixture. Other fixtures are left alone."""
     original: Any = fixturedef.func
     function = getattr(original, "__func__", original)
     if inspect.isasyncgenfunction(function):
@@ -86,7 +89,7 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
 
 
 def _tasks() -> set[Any]:
-    """Return the unfinished tasks of the running loop; empty under trio."""
+    """Return the unfinished tasks of the running asyncio loop, or an empty set under trio."""
     try:
         return set(asyncio.all_tasks())
     except RuntimeError:

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from flag_harness.transports.interception.intercept import Route
 
 EXIT_PATIENCE_SECONDS = 5.0
-"""How long the end of the run waits for threads for which the interpreter would wait anyway."""
+"""Seconds that the end of the run waits for non-daemon threads, which Python would wait for anyway."""
 _CHECK_SECONDS = 0.01
 _OWNER = pytest.StashKey[Owner]()
-"""The owner of what a test item sends."""
+"""The `Owner` of the requests that a test item sends."""
 _ENVIRONMENT = pytest.StashKey[AbstractContextManager[None]]()
-"""Puts back the key and the address of the API after a test."""
+"""The context that restores the API's key and address in the environment after a test."""
 
 
 def uses_harness(item: pytest.Item | None) -> bool:
@@ -42,15 +42,15 @@ def uses_harness(item: pytest.Item | None) -> bool:
 
 
 class Border:
-    """Answers or refuses each request by its owner."""
+    """Finds the owner of each request, a test or a fixture, and answers or refuses the request."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.late_work = LateWork()
         self.is_test_running = False
-        """True between the beginning of the setup and the end of the teardown of any test."""
+        """True from the start of a test's setup to the end of its teardown."""
         self.fixtures: dict[Owner, WideFixture] = {}
-        """The fixtures of wide scope that are set up."""
+        """The fixtures of module, class, package or session scope that are set up now."""
         self._items_by_owner: dict[Owner, pytest.Item] = {}
         self._active_owners: list[Owner] = []
         self._owners_with_running_work: list[Owner] = []
@@ -59,7 +59,7 @@ class Border:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Make the test the owner of what is sent until its teardown has ended."""
+        """Make the test the owner of the requests until its teardown has ended."""
         self.is_test_running = True
         if uses_harness(item):
             self.begin_test(item)
@@ -67,7 +67,7 @@ class Border:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Make the test the owner of what its coroutine sends, whichever task of a plugin runs it."""
+        """Make an async test the owner of its requests, in whichever task its plugin runs it."""
         owner = item.stash.get(_OWNER, None)
         if owner is None:
             yield
@@ -77,7 +77,7 @@ class Border:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
-        """End the test; refuse what it sends from now on."""
+        """End the test, and refuse every later request of its threads and tasks."""
         try:
             yield
         finally:
@@ -91,13 +91,13 @@ class Border:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach what was late so far to the report, on whichever worker it is made."""
+        """Attach the late requests so far, and the work left running, to the report."""
         report = yield
         self.late_work.attach(report)
         return report
 
     def wait_for_work_that_delays_exit(self) -> None:
-        """Wait for the work for which the interpreter would wait anyway, to learn what it sends."""
+        """Wait for threads and jobs that would delay Python's exit anyway, so that their late requests are reported."""
         deadline = time.monotonic() + EXIT_PATIENCE_SECONDS
         while time.monotonic() < deadline and any(
             work.delays_exit for owner in self._owners_with_running_work for work in owner.running_work
@@ -106,7 +106,7 @@ class Border:
         self.remove_idle_patches()
 
     def begin_test(self, item: pytest.Item) -> None:
-        """Make a test the owner of what is sent from now on, unless it is that already."""
+        """Make a test the owner of all requests from now on. A second call does nothing."""
         if _OWNER in item.stash:
             return
         self.patch()
@@ -127,18 +127,18 @@ class Border:
         self.end_owner(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
     def begin_fixture(self, owner: Owner) -> None:
-        """Begin the setup or the teardown of a fixture: what is sent by code of unknown owner belongs to it."""
+        """Begin the setup or teardown of a fixture: it owns the requests of code whose owner is unknown."""
         self.patch()
         owner.is_active = True
         self._active_owners.append(owner)
 
     def pause_fixture(self, owner: Owner) -> None:
-        """End what `begin_fixture` began."""
+        """End the setup or teardown that `begin_fixture` began."""
         owner.is_active = False
         self._active_owners.remove(owner)
 
     def end_owner(self, owner: Owner, *, is_recording: bool) -> None:
-        """Refuse what the owner sends from now on. If it was recorded, note what it left running."""
+        """Refuse all later requests of an owner. If it was recorded, note the work that it left running."""
         owner.end()
         if left := owner.running_work:
             self._owners_with_running_work.append(owner)
@@ -146,7 +146,7 @@ class Border:
                 self.late_work.left_running.append((owner.name, left_running_message(owner.name, left)))
 
     def patch(self) -> None:
-        """Patch threads, pools and clients, unless that is done for all libraries that are loaded now."""
+        """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
         from flag_harness.transports.interception.intercept import loaded_libraries, route_clients
         from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
@@ -174,9 +174,9 @@ class Border:
             self._patches = None
 
     def responsible_owner(self) -> Owner | None:
-        """Return the owner of what the running code sends, or None if it is unknown.
+        """Return the owner of requests that the running code sends, or None if it is unknown.
 
-        The threads and tasks that a fixture of a wide scope keeps work for the test that runs.
+        Threads and tasks that a fixture of a wide scope keeps running work for the current test.
         """
         owner = current_owner()
         if owner is not None and owner.is_shared and not owner.is_active and self._active_owners:
@@ -192,7 +192,7 @@ class Border:
         return owner
 
     def make_network_failure(self, message: str) -> NetworkFailure:
-        """Return the error for an attempt to reach the network, reported against the owner if that has ended."""
+        """Return the error for an attempt to reach the network. If the owner has ended, report it as late work."""
         owner = self.responsible_owner()
         if owner is None or not owner.has_ended:
             return NetworkFailure(message)
@@ -204,20 +204,20 @@ class Border:
         return message
 
     def refuse_late_requests(self, request: Any) -> None:
-        """Raise `LateRequest` if the owner of a request has ended. A layer, for clients that the traffic has made."""
+        """Raise `LateRequest` if the owner of a request has ended. Used as a layer of clients that a fixture makes."""
         self.check_owner(request)
 
     def request_belongs_to(self, owner: Owner, request: Any) -> bool:
-        """Return whether `owner` must answer a request: it is its own, or nobody else's."""
+        """Return whether `owner` must answer a request: the request is its own, or its owner is unknown."""
         return self.check_owner(request) in (None, owner, owner.jobs)
 
     def owner_of_test(self, item: pytest.Item) -> Owner:
-        """Return the owner of what a test sends."""
+        """Return the owner of a test's requests. Make one if the test has none yet."""
         self.begin_test(item)
         return item.stash[_OWNER]
 
     def _choose_route(self, http_request: Any) -> "Route | None":
-        """Return who answers what the traffic of no open fixture has answered."""
+        """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
         from flag_harness.transports.interception.intercept import is_routed
 
         owner = None if is_routed() else self.check_owner(http_request)
@@ -240,7 +240,7 @@ class Border:
 
 
 def _name_sender() -> str:
-    """Return what a message calls the thread or task that runs now."""
+    """Return the name of the running thread or task for a message, such as "the thread 'poller'"."""
     try:
         task = asyncio.current_task()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""What tests left running, and what that sent after they had ended: from workers, too, to an error of the test."""
+"""Report the threads and tasks that tests left running, and the requests that these sent too late."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from flag_harness.plugin.border.border import Border
 
 _REFUSED, _LEFT = "flag_harness_late_requests", "flag_harness_left_running"
-"""The attributes of a report, and the keys of a worker's output, for pairs of a test and a message."""
+"""The attributes of a report that hold pairs of a test and a message; in a worker's output, the keys."""
 
 
 def late_request_message(owner: str, what: str, sender: str) -> str:
-    """Return the message of a request that was refused because its owner has ended."""
+    """Return the message for a request that was refused because its test or fixture had ended."""
     return (
         f"{what} was refused: {sender} sent it after {owner}, which started it, had ended.\n"
         "Let the test wait for it: join the thread, await the task, or shut the pool down. If it works for many tests, "
@@ -25,19 +25,19 @@ def late_request_message(owner: str, what: str, sender: str) -> str:
 
 
 def left_running_message(owner: str, left: Sequence[SubmittedWork]) -> str:
-    """Return the line that says what an owner left running."""
+    """Return the line that names the threads, tasks and jobs that a test or fixture left running."""
     return f"{owner} was recorded, and left running: {', '.join(work.description for work in left)}"
 
 
 class LateWork:
-    """Collects what was refused and what was left running in this process, until a report takes it."""
+    """Collects messages about refused late requests and work left running, until a report takes them."""
 
     def __init__(self) -> None:
         self.refused: list[tuple[str, str]] = []
         self.left_running: list[tuple[str, str]] = []
 
     def attach(self, report: Any) -> None:
-        """Move everything to a report."""
+        """Move all collected messages to a report."""
         for name, found in ((_REFUSED, self.refused), (_LEFT, self.left_running)):
             if found:
                 setattr(report, name, [list(pair) for pair in found])
@@ -45,18 +45,18 @@ class LateWork:
 
 
 class LateWorkReporter:
-    """Makes an error of each test whose threads or tasks sent something late, and prints what was left running."""
+    """Reports an error for each test whose threads or tasks sent a late request, and prints work left running."""
 
     def __init__(self, config: pytest.Config, border: "Border") -> None:
         self._config, self._border, self._late_work = config, border, border.late_work
         self._left_running_messages: list[str] = []
         self._reported: set[tuple[str, str]] = set()
         self._row_reports: dict[str, pytest.TestReport] = {}
-        """The reports with the rows of tests, by node id."""
+        """By node id, each test's report that holds its row of the run record."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect what a report tells; reports of workers arrive in the main process."""
+        """Collect the late-work messages of a report. Reports of workers arrive in the main process."""
         if not hasattr(self._config, "workerinput"):
             if has_row(report):
                 self._row_reports[report.nodeid] = report
@@ -64,13 +64,13 @@ class LateWorkReporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect what came after the last report of a worker."""
+        """Collect the messages that a worker added after its last report."""
         output = getattr(node, "workeroutput", {})
         self._collect_messages(output.get(_REFUSED, ()), output.get(_LEFT, ()))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Send what came after the last report to the main process; there, let it count in the exit status."""
+        """Report the messages that came after the last report. A worker sends them to the main process."""
         self._border.wait_for_work_that_delays_exit()
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
@@ -99,7 +99,7 @@ class LateWorkReporter:
             self._config.hook.pytest_runtest_logreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print what recorded tests left running."""
+        """Print the threads, tasks and jobs that recorded tests left running."""
         if not self._left_running_messages:
             return
         terminalreporter.section("left running")

@@ -1,4 +1,4 @@
-"""Explains the failure of a test that is to reach the live API without a key."""
+"""Explain the failure of a test that should reach the live API but has no API key."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 
 def missing_key_message(item: pytest.Item) -> str:
-    """Return that a test has sent nothing for want of a key, and what to do; empty if it has a key or needs none."""
+    """Return a message if a test sent no request because it has no API key, or an empty string."""
     if any(os.environ.get(key) for key in KEYS) or not _is_unsent(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
@@ -26,7 +26,7 @@ def missing_key_message(item: pytest.Item) -> str:
 
 
 def is_about_missing_key(error: BaseException) -> bool:
-    """Return True if an error, or one that led to it, says that there is no key."""
+    """Return True if an error, or one of its causes, says that there is no API key."""
     return any(_names_key(one) for one in _chain(error, set()))
 
 
@@ -58,7 +58,7 @@ def _names_key(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
-    """Yield an error, its causes, and the members of groups."""
+    """Yield an error, its causes, and the errors inside exception groups."""
     if error is None or id(error) in seen:
         return
     seen.add(id(error))

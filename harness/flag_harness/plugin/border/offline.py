@@ -1,4 +1,4 @@
-"""The environment of code whose requests are answered without the API."""
+"""The environment variables of tests that are answered without the API."""
 
 import os
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ def is_offline(config: pytest.Config) -> bool:
 
 @contextmanager
 def offline_environment(applies: bool) -> Iterator[None]:
-    """Take the API's key and address out of the environment, if `applies`; afterwards put back what was there.
+    """If `applies`, hide the API's key and address in the environment inside the context, and restore them after it.
 
-    A variable that the code inside sets to a value of its own keeps that value.
+    A variable that the code inside the context has changed keeps its new value.
     """
     before = {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT if applies}
     for name in before:

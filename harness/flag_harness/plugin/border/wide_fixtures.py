@@ -1,4 +1,4 @@
-"""Fixtures of a wider scope than one test: what their setup and teardown send has a cassette of its own."""
+"""Give each fixture of a wider scope than one test a cassette for the requests of its setup and teardown."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 _LIBRARIES = ("_pytest.", "anyio.", "flag_harness.", "hypothesis.", "pytest_asyncio.", "xdist.")
-"""The packages whose fixtures send nothing to the API."""
+"""The packages whose fixtures send no requests to the API."""
 
 
 class WideFixtures:
-    """Guards the setup and teardown of the fixtures of wide scope that tests with a cassette use."""
+    """Answers the requests of wide-scope fixtures, in setup and teardown, if tests with a cassette use them."""
 
     def __init__(self, border: Border) -> None:
         self._border = border
@@ -40,7 +40,7 @@ class WideFixtures:
     def pytest_fixture_setup(
         self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Set up a fixture as its owner: the test, or itself if many tests use it."""
+        """Let the requests of a fixture's setup belong to the test, or to the fixture itself if its scope is wider."""
         if fixturedef.scope == "function" or not self._is_guarded(fixturedef, request):
             owner = current_owner() if fixturedef.scope == "function" else None
             if owner is current_owner() is None:
@@ -74,7 +74,7 @@ class WideFixtures:
         return report
 
     def _is_guarded(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
-        """Return True if the code of a fixture is the project's, and a test that uses the harness uses it."""
+        """Return True if a fixture belongs to the project, and a test that uses the harness needs it."""
         if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(_LIBRARIES):
             return False
         if uses_harness(getattr(request, "_pyfuncitem", None)):
@@ -86,7 +86,7 @@ class WideFixtures:
 
 
 class WideFixture:
-    """One setup of a fixture, until its teardown. Its traffic is made for the first request, since most send none."""
+    """A wide-scope fixture from its setup to its teardown, with its traffic once it has sent a request."""
 
     def __init__(self, border: Border, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
         parameter: Any = request
@@ -105,7 +105,7 @@ class WideFixture:
         request.config.stash[CLAIM_TRACKER].claim(request.node, self.path)
 
     def find_traffic(self) -> "CassetteTraffic":
-        """Return the traffic of the fixture; make it for the first request."""
+        """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
         with self._lock:
             if self.traffic is None:
                 self.traffic = self._make_traffic()
@@ -121,14 +121,14 @@ class WideFixture:
         return traffic
 
     def _make_plan(self) -> "TrafficPlan":
-        """Return the plan. It takes the filters of the test that is being set up, so it cannot be made later."""
+        """Return the traffic plan. Call it during a test's setup, since it takes the filters of that test."""
         from flag_harness.plugin.test.plan import make_fixture_plan
 
         return make_fixture_plan(self._request, self.path, self._case)
 
     @contextmanager
     def set_up(self) -> Iterator[None]:
-        """Answer what the setup sends. Fail if something was refused, even if the setup has swallowed that."""
+        """Answer the requests of the setup. Fail if one was refused, even if the setup swallowed the error."""
         self.begin_setup_or_teardown()
         try:
             yield
@@ -142,7 +142,7 @@ class WideFixture:
             self.traffic.mark_test_end()
 
     def begin_setup_or_teardown(self) -> None:
-        """Answer what the code of the fixture sends from now on, and refuse the network to it."""
+        """Answer the fixture's requests from now on, and refuse it the network."""
         config, owner = self._request.config, self.owner
         self._border.begin_fixture(owner)
         self._phase_contexts.callback(self._border.pause_fixture, owner)
@@ -160,7 +160,7 @@ class WideFixture:
         return refuse_network(doing, self._border.make_network_failure, make_api_scope(config))
 
     def finish(self) -> None:
-        """Save what the fixture has recorded, after its last finalizer. Fail if its traffic has problems."""
+        """Save the fixture's recording after its last finalizer. Fail if its traffic has problems."""
         self._phase_contexts.close()
         if self._plan is not None and self._plan.cassette is not None and self.traffic is None:
             self.traffic = self._make_traffic()

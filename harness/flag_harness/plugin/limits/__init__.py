@@ -1,1 +1,1 @@
-"""Limits of a run or a test: the age of recordings, what requests use, and what they cost."""
+"""Limits of a run or a test: the age of recordings, and the tokens, time and cost of requests."""

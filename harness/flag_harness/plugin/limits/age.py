@@ -1,4 +1,4 @@
-"""`--harness-max-age`: names tests that play recordings older than a limit, or fails them. It records nothing."""
+"""`--harness-max-age`: name or fail tests that play recordings older than a limit."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OPTION = "--harness-max-age"
 MAX_NAMES_SHOWN = 5
-"""The number of tests that the summary names; it only counts the others."""
+"""The most tests that the summary line names. It only counts the others."""
 _UNITS = {"w": "weeks", "d": "days", "h": "hours"}
 _AGE = re.compile(r"([1-9][0-9]{0,5})([wdh])(?::(fail|error))?")
 
@@ -27,7 +27,7 @@ class MaxAge(NamedTuple):
     fails: bool
 
     def excess_age(self, recorded_at: str | None, now: datetime) -> timedelta | None:
-        """Return the age of a recording that is too old, or None if it is not or if its age is unknown."""
+        """Return the age of a recording if it is over the limit, or None if it is younger or of unknown age."""
         try:
             age = now - datetime.fromisoformat(recorded_at or "").astimezone(UTC)
         except ValueError:
@@ -46,13 +46,13 @@ def add_age_option(group: pytest.OptionGroup) -> None:
 
 
 def max_age(config: pytest.Config) -> MaxAge | None:
-    """Return the limit of the command line, or None if it sets none."""
+    """Return the limit that `--harness-max-age` sets, or None."""
     text: str | None = config.getoption(OPTION, default=None)
     return _parse_age(text) if text else None
 
 
 def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
-    """Yield a message if the test plays a recording that is too old and must fail for it."""
+    """Yield a message if the test must fail because it plays a recording that is too old."""
     limit, cassette = max_age(config), traffic.cassette
     if limit is None or not limit.fails or not traffic.plan.is_playing or cassette is None:
         return
@@ -64,7 +64,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
 
 
 def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
-    """Yield the line of the summary about tests that played recordings that are too old."""
+    """Yield the summary line that names the tests with recordings that are too old."""
     ages = {row.case: age for row in rows if (age := limit.excess_age(row.recorded_at, now))}
     if not ages:
         return
@@ -76,7 +76,7 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
 
 
 def _age_text(text: str) -> str:
-    """Return the text if it is a valid age: options must be plain values, so that workers can receive them."""
+    """Check that the option's text is an age, and return it unparsed, since workers receive only plain values."""
     if _parse_age(text) is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "

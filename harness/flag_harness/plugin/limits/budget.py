@@ -1,4 +1,4 @@
-"""`@pytest.mark.budget` and `[tool.flag-harness.budget]`: what the requests of one test may use."""
+"""`@pytest.mark.budget` and `[tool.flag-harness.budget]`: limit the cost, tokens and time of a test's requests."""
 
 from collections.abc import Iterator, Mapping
 from math import isfinite
@@ -20,7 +20,7 @@ _CASSETTE_FIXTURES = ("harness_cassette", "harness_cassette_server")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Check the marks. Raise `pytest.UsageError` if one is invalid, or stands on a test whose requests are not seen."""
+    """Check the `budget` marks. Raise `pytest.UsageError` for an invalid one, or on a test without `cassette`."""
     for item in items:
         for mark in item.iter_markers(MARK):
             _check_mark(item.nodeid, mark)
@@ -43,7 +43,7 @@ def _check_mark(nodeid: str, mark: pytest.Mark) -> None:
 
 
 def budget_of(item: pytest.Item) -> Mapping[str, float]:
-    """Return the limits of a test by name: those of its marks, the nearest first, and those of the configuration."""
+    """Return a test's limits by name. Nearer marks win over others, and marks over the configuration."""
     limits: dict[str, Any] = dict(item.config.stash[CONFIG].budget)
     for mark in reversed([*item.iter_markers(MARK)]):
         limits |= mark.kwargs
@@ -90,7 +90,7 @@ def _used_amounts(metrics: "Metrics") -> dict[str, float | None]:
 
 
 def _amounts_per_request(name: str, traffic: "CassetteTraffic") -> Iterator[str]:
-    """Yield the amount of each request."""
+    """Yield the amount that each request used of the limit `name`, as text."""
     for one in traffic.request_metrics if name != "requests" else ():
         if name == "seconds":
             yield _format_amount(name, one.seconds)

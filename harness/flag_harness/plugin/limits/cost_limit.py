@@ -12,7 +12,7 @@ from flag_harness.plugin.test.refusals import CostFailure
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
 
 COST_LIMIT = pytest.StashKey["CostLimit | None"]()
-"""The limit of the run, or None if there is none."""
+"""The stash key of the run's `CostLimit`, which is None without `--harness-max-cost`."""
 
 
 def add_cost_option(group: pytest.OptionGroup) -> None:
@@ -28,7 +28,7 @@ def add_cost_option(group: pytest.OptionGroup) -> None:
 
 
 def configure_cost_limit(config: pytest.Config) -> None:
-    """Read the option. Raise `pytest.UsageError` if it is not an amount."""
+    """Read `--harness-max-cost`. Raise `pytest.UsageError` if it is not an amount."""
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
@@ -37,7 +37,7 @@ def configure_cost_limit(config: pytest.Config) -> None:
 
 
 class CostLimit:
-    """The budget of a run, shared by its tests and threads."""
+    """The dollars that a run may spend at the live API. All tests and threads share them."""
 
     def __init__(self, dollars: float) -> None:
         from flag_harness.analysis.spending import Budget  # imported here: most runs do not need it
@@ -45,7 +45,7 @@ class CostLimit:
         self._budget, self._lock = Budget(dollars), Lock()
 
     def add_spent(self, dollars: float) -> None:
-        """Count what another process has spent."""
+        """Add dollars that another process has spent."""
         with self._lock:
             self._budget.add_cost(None, dollars)
 
@@ -70,7 +70,7 @@ class CostLimit:
         return check
 
     def _make_edit(self, request: Request, expected: float) -> Edit:
-        """Return an edit that replaces the expected cost by the actual cost, and leaves the response as it is."""
+        """Return a function that reads a response unchanged, and corrects the expected cost to the actual one."""
         from flag_harness.analysis.spending import actual_cost
 
         pieces: list[Piece] = []

@@ -1,4 +1,4 @@
-"""`TrafficMask`: masks secrets of a test's traffic in any text."""
+"""Mask the secrets of a test's requests and responses in any text."""
 
 import threading
 
@@ -9,7 +9,7 @@ from flag_harness.wire.traffic_log import TrafficLog
 
 
 class TrafficMask:
-    """Masks what the filters name, what they removed from a test's traffic, and keys. Thread-safe."""
+    """Masks API keys, and every value that the filters removed from a test's traffic. Thread-safe."""
 
     def __init__(self, filters: Filters, traffic_log: TrafficLog) -> None:
         self._filters, self._traffic_log = filters, traffic_log
@@ -25,7 +25,7 @@ class TrafficMask:
         return redact_keys(text)
 
     def _secrets_in_traffic(self) -> tuple[str, ...]:
-        """Return what the filters removed so far, longest first. Open exchanges are read again when they have grown."""
+        """Return the values that the filters have removed so far, longest first, also from unfinished responses."""
         with self._lock:
             new = self._traffic_log.entries(self._read_entries)
             self._read_entries += len(new)

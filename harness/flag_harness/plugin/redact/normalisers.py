@@ -1,4 +1,4 @@
-"""Collects the normalisers of a test: those of the configuration and those of the fixture."""
+"""Collect the normalisers of a test from the configuration and the fixture `harness_normalisers`."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ FIXTURE_NAME = "harness_normalisers"
 
 @pytest.fixture(scope="session")
 def harness_normalisers() -> "Normalisers":
-    """Return more normalisers, in addition to `[tool.flag-harness.normalise]`. Override it to add some."""
+    """Return normalisers to use besides `[tool.flag-harness.normalise]`. Override this fixture to add some."""
     from flag_harness.cassette import Normalisers  # imported here: a run that uses no cassette does not need it
 
     return Normalisers()
@@ -28,7 +28,7 @@ def configured_normalisers(config: pytest.Config) -> "Normalisers":
 
 
 def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
-    """Return all normalisers of a test, added up."""
+    """Return the normalisers of a test: configured ones and those of the fixture."""
     from flag_harness.cassette import Normalisers
 
     fixture = request.getfixturevalue(FIXTURE_NAME)

@@ -1,4 +1,4 @@
-"""Keeps secrets out of recordings, reports and logs: collects a test's filters, and masks what pytest prints."""
+"""Keep secrets out of recordings, reports and logs: collect a test's filters, and mask what pytest prints."""
 
 import difflib
 import logging
@@ -24,7 +24,7 @@ _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message
 
 @pytest.fixture(scope="session")
 def harness_filters() -> "Filters":
-    """Return more filters, in addition to `[tool.flag-harness.filters]`. Override it for what needs code."""
+    """Return filters to use besides `[tool.flag-harness.filters]`. Override this fixture for filters that need code."""
     from flag_harness.cassette import Filters  # imported here: a run that uses no cassette does not need it
 
     return Filters()
@@ -41,7 +41,7 @@ def configured_filters(config: pytest.Config) -> "Filters":
 
 
 def collect_filters(request: pytest.FixtureRequest) -> "Filters":
-    """Return all filters of a test, added up: of the configuration, the fixture and the marks."""
+    """Return all filters of a test: of the configuration, the fixture and the marks."""
     from flag_harness.cassette import Filters
 
     node: pytest.Item = request.node
@@ -65,7 +65,7 @@ def collect_filters(request: pytest.FixtureRequest) -> "Filters":
 
 
 class ReportMask:
-    """Masks secrets in what pytest prints about the current test outside of its reports."""
+    """Masks secrets of the current test in warnings and in the reports of subtests."""
 
     def __init__(self) -> None:
         self._nodeid = ""
@@ -84,13 +84,13 @@ class ReportMask:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Mask the report of a subtest, to which its output was added after it was made."""
+        """Mask the report of a subtest here, because pytest adds captured output after it has made the report."""
         if is_subtest_report(report) and report.nodeid == self._nodeid:
             mask_report(report, self._mask)
 
 
 REPORT_MASK = pytest.StashKey[ReportMask]()
-"""The mask of the run."""
+"""The stash key of the run's `ReportMask`."""
 
 
 def mask_report(report: pytest.TestReport, mask: Callable[[str], str]) -> None:

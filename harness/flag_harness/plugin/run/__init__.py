@@ -1,1 +1,1 @@
-"""What concerns a whole run: names and claims of cassettes, misses, conflicting fixtures, the summary."""
+"""The plugin's work for a whole run: names and claims of cassettes, misses, conflicting fixtures, the summary."""

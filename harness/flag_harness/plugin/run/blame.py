@@ -1,4 +1,4 @@
-"""The lines at the end of a run that say which flags broke its tests."""
+"""Write the lines at the end of a run that say which flags broke its tests."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from flag_harness.matrix.space import Row
 
 MAX_NAMES_PER_LINE = 3
-"""The number of tests, suspects or rows that a line names; it only counts the others."""
+"""The most tests, suspects or combinations that a line names. It only counts the others."""
 _MAX_FLAGS_PER_SUSPECT = 3
 ADVICE = "To find out which: add --harness-locate"
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedTest:
-    """What `--harness-locate` found out about a test.
+    """The flags that `--harness-locate` found to break a test.
 
     Attributes:
         test: the test with its ordinary runs.
-        location: what its rows show.
-        extra_runs: the number of rows that were run in addition.
+        location: the flags that the failing and passing combinations point to.
+        extra_runs: the number of combinations that were run in addition.
         command: the command that reproduces the smallest failing combination.
-        notes: what else the user should know, such as which answers were those of another row.
+        notes: further lines to print, such as which combinations were answered by another one's recording.
     """
 
     test: "FailingTest"
@@ -49,9 +49,9 @@ def blame_lines(
     flags: "Sequence[Flag]",
     advice: str = ADVICE,
 ) -> Iterator[str]:
-    """Yield what explains the failures of the tests; `located` are those that were run further.
+    """Yield lines that name the flags behind the failures. `located` holds the tests that ran further combinations.
 
-    `advice` is what to do if a test did not run under all combinations.
+    `advice` is printed if a test did not run under all combinations.
     """
     from flag_harness.analysis.blame import explain_tests
 
@@ -71,7 +71,7 @@ def blame_lines(
 
 
 def located_lines(one: LocatedTest) -> Iterator[str]:
-    """Yield what further rows of a test have shown. The last line reproduces the smallest failing combination."""
+    """Yield the lines about a test that ran further combinations. The last one is a command that reproduces it."""
     location = one.location
     rows = "1 further combination" if one.extra_runs == 1 else f"{one.extra_runs} further combinations"
     yield f"{location}: {one.test.name} ({rows} ran)"

@@ -1,4 +1,4 @@
-"""Where the cassettes of tests and of fixtures of wide scope are."""
+"""Compute the paths of the cassettes of tests, and of fixtures with a wider scope than one test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +10,14 @@ from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
 
 FIXTURE_PREFIX = "fixture-"
-"""The first part of the name of a fixture's cassette; no name of a test begins with it."""
+"""The prefix of the name of a fixture's cassette. No test's name begins with it."""
 
 
 def default_cassette_path(item: pytest.Item) -> Path:
     """Return the default path of a test's cassette: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
 
-    If only a file with the name that pytest-recording would choose exists, which `flag-harness cassette import` keeps,
-    return the path of that file.
+    `flag-harness cassette import` keeps the names of pytest-recording. If only a file with such a name exists, return
+    its path.
     """
     config = item.config
     module = item.path.with_suffix("")
@@ -32,9 +32,10 @@ def default_cassette_path(item: pytest.Item) -> Path:
 
 
 def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value: Any = None, index: int = 0) -> Path:
-    """Return the path of the cassette of a fixture of wide scope: `<recordings>/<where>/fixture-<name>[<value>].json`.
+    """Return the path of a wide-scope fixture's cassette: `<recordings>/<folder>/fixture-<name>[<value>].json`.
 
-    `node` is the scope of one setup: a class, module or package; that of the session has the place of the definition.
+    `node` is the class, module, package or session that the fixture is set up for. For a session, the folder is that
+    of the file that defines the fixture.
     """
     config: pytest.Config = node.config
     classes: list[str] = []
@@ -54,7 +55,7 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
 
 
 def fixture_case(fixturedef: "pytest.FixtureDef[Any]", node: Any, path: Path) -> str:
-    """Return the name of a fixture in its cassette, like the node id of a test: `tests/conftest.py::fixture-wide`."""
+    """Return the name of a fixture in its cassette, in the form of a node id: `tests/conftest.py::fixture-wide`."""
     file = (fixturedef.baseid if isinstance(node, pytest.Session) else node.nodeid).partition("::")[0]
     return f"{file if file.endswith('.py') else Path(file, 'conftest.py').as_posix()}::{path.stem}"
 
@@ -77,7 +78,7 @@ def fixture_cassette_paths(item: pytest.Item) -> Iterator[Path]:
 
 
 def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
-    """Yield the nodes that a fixture of this scope may be set up for; several only if packages are nested."""
+    """Yield the class, module, packages or session of an item that a fixture of `scope` may be set up for."""
     if scope == "class":
         yield item.getparent(pytest.Class) or item
         return

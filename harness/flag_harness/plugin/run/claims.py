@@ -1,4 +1,4 @@
-"""Tracks which tests of a run claim which cassettes, and finds the cassettes that no test claims.
+"""Track which tests claim (use) which cassettes, and find the cassettes that no test claims.
 
 The process that the user started collects the claims of all workers and stores them in pytest's cache, for
 `flag-harness cassette prune`.
@@ -20,7 +20,7 @@ from flag_harness.plugin.run.names import duplicate_names
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
 MAX_NAMES_SHOWN = 5
-"""The number of files that the summary names; it only counts the others."""
+"""The most files that the summary names. It only counts the others."""
 _PARTIAL_RUN_OPTIONS = {
     "features": "--feature",
     "lf": "--lf",
@@ -29,7 +29,7 @@ _PARTIAL_RUN_OPTIONS = {
     "collectonly": "--collect-only",
     "stepwise": "--stepwise",
 }
-"""Options that run only some of the tests, apart from those that deselect."""
+"""Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
 
 
 class ClaimTracker:
@@ -54,9 +54,9 @@ class ClaimTracker:
         self._claimed.add(self._relative_path(path))
 
     def is_gone(self, case: str) -> bool:
-        """Return True if a test no longer exists: its file is gone, or was collected in full without it.
+        """Return True if the test with node id `case` no longer exists: its file is gone, or no longer contains it.
 
-        A function whose name is still in the file is not gone: it may be defined, or collected, on other conditions.
+        A function whose name is still in the file is not gone, since it may be defined under a condition.
         """
         file, _, name = case.partition("::")
         path, function = self._config.rootpath / file, name.rpartition("::")[2].partition("[")[0]
@@ -81,7 +81,7 @@ class ClaimTracker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Claim the cassettes of all collected tests; report an error if two tests would write the same file."""
+        """Register the cassettes of all collected tests. Report an error if two tests would write the same file."""
         paths: list[tuple[str, str]] = []
         self._collected = frozenset(item.nodeid for item in items)
         self._files = {nodeid.partition("::")[0] for nodeid in self._collected}
@@ -104,18 +104,18 @@ class ClaimTracker:
             self._config.hook.pytest_collectreport(report=report)  # reaches the user from a worker, too
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Register that this run leaves out tests."""
+        """Note that the run is partial, because tests were deselected."""
         if items:
             self._partial_reason = self._partial_reason or "tests were deselected"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Register that pytest could not collect every test."""
+        """Note that the run is partial, because a file could not be collected."""
         if report.failed:
             self._partial_reason = self._partial_reason or f"{report.nodeid or 'something'} could not be collected"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Merge the claims of a worker."""
+        """Merge the claims that a worker of pytest-xdist has collected."""
         found: Mapping[str, Any] | None = getattr(node, "workeroutput", {}).get("flag_harness_claims")
         if found is None:
             self._partial_reason = self._partial_reason or "a worker died"
@@ -130,7 +130,7 @@ class ClaimTracker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Send the claims of a worker to the main process; there, store all claims and find the orphans."""
+        """In a worker, send the claims to the main process. In the main process, store them and find orphans."""
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or session.shouldfail:
             self._partial_reason = self._partial_reason or "it was stopped before its end"
         output = getattr(self._config, "workeroutput", None)
@@ -160,7 +160,7 @@ class ClaimTracker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Name the unreadable cassettes that were overwritten, and the cassettes that no test claims."""
+        """Print the unreadable cassettes that were overwritten, and the cassettes that no test claims."""
         for path in sorted(self._replaced):
             terminalreporter.write_line(
                 f"{path} could not be read and was recorded anew; what other tests had recorded in it is lost"
@@ -205,13 +205,13 @@ class ClaimTracker:
 
 
 CLAIM_TRACKER = pytest.StashKey[ClaimTracker]()
-"""The tracker of the run."""
+"""The stash key of the run's `ClaimTracker`."""
 
 
 def _partial_run_reason(config: pytest.Config) -> str:
     """Return why the command line selects only some of the tests, or an empty string.
 
-    Workers do not judge: they get the arguments of the main process as if they had been typed.
+    Only the main process decides: workers get its arguments as if they had been typed for them.
     """
     if hasattr(config, "workerinput"):
         return ""
@@ -231,7 +231,7 @@ def _file_mentions(path: Path, name: str) -> bool:
 
 
 def _overrides_path(item: pytest.Item) -> bool:
-    """Return True if the test overrides `harness_cassette_path`, so that its path is unknown until it runs."""
+    """Return True if the test overrides `harness_cassette_path`. Its cassette is unknown until it runs."""
     fixtures = getattr(item, "_fixtureinfo", None)
     definitions = list(fixtures.name2fixturedefs.get("harness_cassette_path", [])) if fixtures else []
     return bool(definitions) and definitions[-1].func.__module__ != "flag_harness.plugin.test.fixtures"

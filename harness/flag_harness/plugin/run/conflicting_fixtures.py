@@ -1,4 +1,4 @@
-"""Reports fixtures of other plugins or conftest files that have the name of a fixture of the harness.
+"""Report fixtures of other plugins or conftest files that have the name of a fixture of the harness.
 
 Which of two plugins wins depends on the order in which they are loaded. A test that gets the wrong `cassette` would
 send its requests to the live API, with the real key.
@@ -17,7 +17,7 @@ REPLACEMENTS = {
     "cassette_server": "harness_cassette_server",
     "flags": "harness_combination",
 }
-"""The short names, each with a second name of the same fixture, which no other plugin uses."""
+"""Fixtures with common names, each with a second name for the same fixture that no other plugin uses."""
 _OUR_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
 _PACKAGE = "flag_harness."
 
@@ -60,14 +60,14 @@ class FixtureConflicts:
             self._config.hook.pytest_collectreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Name the conflicting fixtures in tests without a mark of the harness."""
+        """Print the conflicting fixtures that are not errors."""
         for fixture, nodeid in self._summary_conflicts.items():
             if fixture not in self._errors:
                 terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
 
 
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
-    """Yield the fixtures of an item that have the name of a harness fixture and do not use that fixture themselves."""
+    """Yield the item's fixtures that have the name of a harness fixture and do not request that fixture."""
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs if info else {}
     for name, replacement in REPLACEMENTS.items():
@@ -84,7 +84,7 @@ def _is_ours(definition: Any) -> bool:
 
 
 def _definition_place(definition: Any) -> str:
-    """Return the module, file and line that define a fixture."""
+    """Return where a fixture is defined: module, file and line."""
     code = getattr(definition.func, "__code__", None)
     line = f", {code.co_filename}:{code.co_firstlineno}" if code else ""
     return f"{definition.func.__module__}{line}"

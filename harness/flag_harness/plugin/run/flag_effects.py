@@ -1,4 +1,4 @@
-"""Says at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
+"""Print at the end of a run what each flag changed, which flags changed nothing, and which flags broke a test."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INERT_FLAG = "inert-flag"
 LOG_ERROR = "log-error"
 FAIL_ON = (INERT_FLAG, LOG_ERROR)
-"""What `--harness-fail-on` takes."""
+"""The values that `--harness-fail-on` takes."""
 
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
@@ -50,7 +50,7 @@ class FlagEffects:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """Attach what a matrix test sent, and its outcome, to the report of its call, unless it was skipped."""
+        """Attach the requests and the outcome of a matrix test to its report, unless it was skipped."""
         report = yield
         is_skipped = report.skipped and not hasattr(report, "wasxfail")
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
@@ -59,7 +59,7 @@ class FlagEffects:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect a run. A test whose setup or teardown fails has failed."""
+        """Collect the run of a matrix test from its report. A test also fails if its teardown fails."""
         if (run := getattr(report, _ATTRIBUTE, None)) is not None:
             self._runs.setdefault(report.nodeid, []).append(run)
         elif report.when == "teardown" and report.failed and report.nodeid in self._runs:
@@ -67,7 +67,7 @@ class FlagEffects:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the effects of the flags (not under `-q`), the flags without one, and what explains the failures."""
+        """Print what each flag changed (not under `-q`), the flags that changed nothing, and those that broke tests."""
         if not self._runs:
             return
         from flag_harness.analysis.effects.flag_runs import effect_lines, inert_lines
@@ -90,7 +90,7 @@ class FlagEffects:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run if it was asked to fail on a flag without effect."""
+        """Under `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing."""
         is_worker = hasattr(self._config, "workerinput")
         if is_worker or INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
             return
@@ -98,7 +98,7 @@ class FlagEffects:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def attribution(self) -> "Attribution":
-        """Return what the flags changed in this run."""
+        """Return which changes in requests each flag caused in this run."""
         if self._attribution is None:
             from flag_harness.analysis.effects.attribution import attribute_effects
             from flag_harness.analysis.effects.paired_runs import ObservedRun

@@ -21,13 +21,13 @@ class LogCounter(logging.Handler):
         self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a record; of many different messages, the first hundred are kept."""
+        """Count a log record. After a hundred different messages, new ones are ignored."""
         key = record.levelname, record.name, str(record.msg).partition("\n")[0][:_MOST_CHARACTERS]
         if key in self._counts or len(self._counts) < _MOST_MESSAGES:
             self._counts[key] += 1
 
     def counts(self) -> "tuple[LogCount, ...]":
-        """Return the counts, the most frequent first."""
+        """Return how often each message was logged, the most frequent first."""
         from flag_harness.record import LogCount
 
         ordered = sorted(self._counts.items(), key=lambda entry: (-entry[1], entry[0]))
@@ -36,7 +36,7 @@ class LogCounter(logging.Handler):
 
 @contextmanager
 def count_logs() -> Iterator[LogCounter]:
-    """Count what is logged inside the context, from any logger that passes its records on to the root."""
+    """Count warnings and errors that are logged inside the context, by any logger that propagates to the root."""
     counter = LogCounter()
     logging.getLogger().addHandler(counter)
     try:

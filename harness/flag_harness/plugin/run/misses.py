@@ -1,4 +1,4 @@
-"""Groups the misses of a run, from all workers, by their cause.
+"""Group the misses of a run (requests that a cassette does not hold) by their cause.
 
 If one changed word in a shared prompt makes many tests miss, the first failure is shown in full and the others in one
 line each; the summary names the cause once, with the tests that it affects.
@@ -23,13 +23,13 @@ CHANGES_SHOWN = 3
 MAX_QUOTE_LENGTH = 40
 
 MissRow = dict[str, Any]
-"""One miss as plain values, which workers send as JSON."""
+"""One miss as plain values, which a worker can send as JSON."""
 
 
 def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, reported: int) -> str:
-    """Return the misses of a test as JSON, without the first `reported` ones; an empty string if there are none.
+    """Return the misses of a test as JSON, or an empty string if there are no new ones.
 
-    `failure` is the message with which the test failed.
+    The first `reported` misses are left out. `failure` is the message with which the test failed.
     """
     if not (misses := traffic.misses[reported:]):
         return ""
@@ -75,7 +75,7 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
 
 
 def describe_difference(difference: Any) -> str:
-    """Describe a difference briefly, and equally for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
+    """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
     from flag_harness.cassette.match.difference import changed_words
 
     path = difference.path or "body"
@@ -96,7 +96,7 @@ def _shorten(text: str) -> str:
 
 
 def _recording_cost(traffic: "CassetteTraffic") -> float | None:
-    """Return the list price of recording the cassette anew, if it uses the same tokens; None if it is unknown."""
+    """Return the estimated list price of recording a cassette again, or None if it is unknown."""
     from flag_harness.analysis.metrics import measure_traffic
 
     if traffic.cassette is None:
@@ -114,7 +114,7 @@ class MissCollector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the misses of a report, and shorten its failure if their causes are already known."""
+        """Collect the misses in a report. Shorten its failure if another test has shown the same cause."""
         text = getattr(report, "flag_harness_misses", "")
         self._is_harness_used |= has_row(report) or bool(text)
         if not text:
@@ -132,7 +132,7 @@ class MissCollector:
             self._causes.setdefault(miss_cause(row), []).append(row)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the causes, those that affect most tests first."""
+        """Print each cause of misses. Causes that affect many tests come first."""
         if not self._causes:
             return
         terminalreporter.section("missed requests")
@@ -147,7 +147,7 @@ class MissCollector:
             terminalreporter.write_line(self._advice())
 
     def pytest_sessionfinish(self) -> None:
-        """Store the misses, possibly none, for `flag-harness cassette rebase`."""
+        """Store the misses in pytest's cache, for `flag-harness cassette rebase`."""
         cache = self._config.cache if hasattr(self._config, "cache") else None
         if cache is None or hasattr(self._config, "workerinput") or not self._is_harness_used:
             return
@@ -165,12 +165,12 @@ class MissCollector:
 
 
 def miss_cause(row: MissRow) -> tuple[str, ...]:
-    """Return what misses with the same cause have in common."""
+    """Return the key of a miss's cause: its sorted differences. Misses with equal keys have the same cause."""
     return tuple(sorted(row["differences"]))
 
 
 def describe_changes(row: MissRow) -> str:
-    """Return the first differences, and the number of the others."""
+    """Return the first differences of a miss as text, and the number of the others."""
     differences = row["differences"]
     more = f" and {len(differences) - CHANGES_SHOWN} more" if len(differences) > CHANGES_SHOWN else ""
     return "; ".join(differences[:CHANGES_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""Builds the names of cassettes: readable, stable, legal on every file system, and different for different tests.
+"""Build the names of cassettes: readable, stable, legal on every file system, and different for different tests.
 
 A name consists of the test's name and the values of its parameters, sorted by parameter. It does not use pytest's own
 ids, which differ between its versions. No two names differ only in upper and lower case.
@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def slug(text: str) -> str:
-    """Return a file name for the text: the text itself if it is plain and short, else a shortened one with a hash.
+    """Return a file name for a text: the text itself, or a shortened form with a hash if it is long or illegal.
 
     >>> slug("test_matrix[streaming+prompt_cache]")
     'test_matrix[streaming+prompt_cache]'
@@ -70,7 +70,7 @@ def vcr_name(cls: type | None, name: str) -> str:
 
 
 def shorten_vcr_name(name: str, suffix: str) -> str:
-    """Return the name, shortened as pytest-recording does if it is too long for a file with that suffix."""
+    """Shorten a cassette name as pytest-recording does, if it is too long for a file name with `suffix`."""
     if len(name) + len(suffix) <= VCR_MAX_LENGTH:
         return name
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
@@ -78,7 +78,7 @@ def shorten_vcr_name(name: str, suffix: str) -> str:
 
 
 def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield names with two owners as (first owner, second owner, name). Upper and lower case count as equal."""
+    """Yield (first owner, second owner, name) for each name that two owners share, ignoring case."""
     owners: dict[str, str] = {}
     for owner, name in names:
         if (first := owners.setdefault(name.casefold(), owner)) != owner:

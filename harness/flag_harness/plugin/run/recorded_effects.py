@@ -1,4 +1,4 @@
-"""Names the flag that explains a difference, learnt from the recordings beside the test's own."""
+"""Find the flag that explains a changed request, from the recordings in the same folder."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
 
 _RECORDED_EFFECTS = pytest.StashKey[dict[Path, "RecordedEffects"]]()
-"""What was read in this run, by folder."""
+"""The effects that were read in this run, by folder."""
 _MOST_CASSETTES = 256
-"""How many recordings are read to explain a miss: as many as a test of eight flags has."""
+"""The most recordings to read for explaining a miss: as many as a test of eight flags has."""
 
 
 def recorded_effects(config: pytest.Config, folder: Path) -> "RecordedEffects":
-    """Return the effects in a folder. They are read once in a run, however many tests miss."""
+    """Return the effects of flags in a folder's recordings, which are read once in a run."""
     known = config.stash.setdefault(_RECORDED_EFFECTS, {})
     if folder not in known:
         known[folder] = RecordedEffects(folder, declared_flags(config))
@@ -30,7 +30,7 @@ def recorded_effects(config: pytest.Config, folder: Path) -> "RecordedEffects":
 
 
 class RecordedEffects:
-    """What each flag changes in the recordings of a folder. They are read when the first difference is explained."""
+    """What each flag changes in a folder's recordings. They are read when the first difference is explained."""
 
     def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:
         self._folder, self._flags = folder, flags

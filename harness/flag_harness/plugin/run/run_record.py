@@ -1,4 +1,4 @@
-"""`--harness-record` and `--harness-report`: write the record of a run and its report; the cache keeps the last run."""
+"""`--harness-record` and `--harness-report`: write a run's record and report. pytest's cache keeps the last record."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ LAST_RUN = "last-run.jsonl"
 """Where the record of the last run is: `.pytest_cache/d/flag-harness/last-run.jsonl`."""
 
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
-"""The options that go into the header."""
+"""The prefixes of the command-line options that the record's header lists."""
 _GIT_TIMEOUT_SECONDS = 10
 _INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
@@ -52,7 +52,7 @@ def add_record_option(group: pytest.OptionGroup) -> None:
 
 
 class RunRecorder:
-    """Writes rows as tests end, and the whole record when the run has ended; workers leave that to their controller."""
+    """Writes a row of the record when a test ends, and the whole record at the end, in the main process only."""
 
     def __init__(self, config: pytest.Config, summary: RunSummary) -> None:
         self._config, self._summary = config, summary
@@ -63,7 +63,7 @@ class RunRecorder:
         self._files: dict[str, str] = {}
 
     def pytest_sessionstart(self) -> None:
-        """Begin the record. Raise `pytest.UsageError` if the file cannot be written."""
+        """Begin the record's file. Raise `pytest.UsageError` if it cannot be written."""
         if self._is_worker:
             return
         if (report := self._config.getoption("--harness-report")) is not None:
@@ -80,7 +80,7 @@ class RunRecorder:
         self._path = path.absolute()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Append the row of a report."""
+        """Append the row in a report to the record."""
         if self._path is not None and (row := attached_row(report)) is not None:
             from flag_harness.record import append_row
 
@@ -88,7 +88,7 @@ class RunRecorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take the hashes of the files that a worker imported."""
+        """Merge the hashes of the files that a worker imported."""
         self._files.update(getattr(node, "workeroutput", {}).get("flag_harness_files", {}))
 
     @pytest.hookimpl(trylast=True)
@@ -127,7 +127,7 @@ class RunRecorder:
             warnings.warn(pytest.PytestWarning(f"--harness-report: {error}"), stacklevel=1)
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":
-        """Return the header. Only evidence has the state of git and the hashes of files, which take time."""
+        """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
         from flag_harness.record import RunHeader
 
         commit, is_dirty = _git_state(self._config.rootpath) if is_evidence else ("", False)
@@ -158,7 +158,7 @@ class RunRecorder:
 
 
 def _check_report(path: Path) -> None:
-    """Raise `pytest.UsageError` if a report cannot be written to the path, before the tests run."""
+    """Before the tests run, raise `pytest.UsageError` if the report cannot be written to its path."""
     from flag_harness.errors import HarnessError
     from flag_harness.report.output import check_report_path
 
@@ -169,7 +169,7 @@ def _check_report(path: Path) -> None:
 
 
 def _is_own_file(path: Path, root: Path) -> bool:
-    """Return whether a file belongs to the project: it is below the root, and not in an environment or a cache."""
+    """Return whether a file belongs to the project: below its root, but in no virtual environment or cache."""
     if not path.is_relative_to(root) or not path.is_file():
         return False
     parts = path.relative_to(root).parts
@@ -189,7 +189,7 @@ def _options_for_header(config: pytest.Config) -> Iterator[str]:
 
 
 def _describe_flag(flag: Any) -> dict[str, Any]:
-    """Return the declaration of a flag as plain values, without its name and without what it leaves open."""
+    """Return a flag's declaration as plain values, without its name and without empty fields."""
     import msgspec
 
     values = {field.name: getattr(flag, field.name) for field in fields(flag) if field.name != "name"}
@@ -200,7 +200,7 @@ def _describe_flag(flag: Any) -> dict[str, Any]:
 
 
 def _git_state(root: Path) -> tuple[str, bool]:
-    """Return the commit and whether tracked files differ from it; an empty string and False without git."""
+    """Return the git commit, and whether tracked files differ from it. Without git: an empty string and False."""
     commit = _git(root, "rev-parse", "HEAD")
     return (commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
 

@@ -1,4 +1,4 @@
-"""Prints the closing table from the rows of the run record, of this process or of its workers."""
+"""Print the table at the end of a run from the rows of the run record, including those of workers."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,9 +29,9 @@ class RunSummary:
         self._files = RecordedFiles()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row and the recorded files of a report.
+        """Collect the row and the recorded files in a report.
 
-        The row of a teardown that failed replaces the one of the test's call.
+        If the teardown failed, its row replaces the earlier row of the test.
         """
         self._files.note_report(report)
         if (row := attached_row(report)) is None:
@@ -42,14 +42,14 @@ class RunSummary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run if it was asked to fail on an error in the logs."""
+        """Under `--harness-fail-on=log-error`, fail the run if the code under test logged an error."""
         if hasattr(session.config, "workerinput") or LOG_ERROR not in session.config.getoption("--harness-fail-on"):
             return
         if session.exitstatus == pytest.ExitCode.OK and any(has_log_error(row) for row in self.rows):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the table."""
+        """Print the table, and lines about recorded files, logged errors and old recordings."""
         verbosity = terminalreporter.config.get_verbosity()
         files = [*self._files.lines(verbosity)]
         if not self.rows and not files:

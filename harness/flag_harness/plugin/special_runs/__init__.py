@@ -1,1 +1,1 @@
-"""Runs of something else than the tests: the sweep of faults, and the verification of recordings."""
+"""Run something besides or instead of the tests: `--harness-sweep`, `--harness-verify` and `--harness-locate`."""

@@ -1,4 +1,4 @@
-"""Runs a matrix test under further combinations, which its matrix leaves out, after the ordinary tests of a run."""
+"""After the ordinary tests, run a matrix test under combinations that its matrix leaves out."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RowRunner:
-    """Runs single rows of tests. No other plugin counts or prints them."""
+    """Runs a test under one extra combination, without letting other plugins count or print the result."""
 
     def __init__(self) -> None:
         self._item: pytest.Item | None = None
@@ -22,7 +22,7 @@ class RowRunner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run an extra row without reporting it."""
+        """Run an extra combination without reporting it."""
         if item is not self._item:
             return None
         self._reports = runtestprotocol(item, log=False, nextitem=nextitem)
@@ -31,9 +31,9 @@ class RowRunner:
     def run_combination(
         self, template: pytest.Function, combination: "Combination", source: AnswerSource
     ) -> bool | None:
-        """Return whether the test passes under this combination, or None if the row cannot be run.
+        """Run the test of `template` under a combination. Return whether it passes, or None if it cannot be run.
 
-        Fixtures of a wider scope than the function are kept for the next row.
+        Fixtures of a wider scope than the function stay set up for the next run.
         """
         item = make_item(template, combination)
         item.stash[EXTRA_ROW] = source
@@ -46,7 +46,7 @@ class RowRunner:
 
 
 def collect_items(session: pytest.Session, nodeids: Sequence[str]) -> dict[str, pytest.Function]:
-    """Return the items of these node ids; collect them first if this process only distributes tests to workers."""
+    """Return the items with these node ids. With pytest-xdist, collect them in this process first."""
     items: Sequence[pytest.Item] = session.items
     if not items:
         items = _collect_quietly(session, nodeids)
@@ -75,7 +75,7 @@ def make_item(template: pytest.Function, combination: "Combination") -> pytest.F
 
 
 def finish_fixtures(session: pytest.Session) -> None:
-    """Tear down the fixtures that the last row has left for the next one; drop what they print."""
+    """Tear down the fixtures that the last extra run left set up, and drop their output."""
     session._setupstate.teardown_exact(None)
     if (capture := session.config.pluginmanager.getplugin("capturemanager")) is not None:
         capture.suspend_global_capture()

@@ -1,7 +1,7 @@
-"""`--harness-locate`: after the tests, run further rows of those that failed, until it is known which flags broke them.
+"""`--harness-locate`: run failing tests under further combinations, until it is known which flags broke them.
 
-Rows cannot be added to a run that is under way, least of all to workers of pytest-xdist. So this is a second pass, in
-the process that the user started.
+A row is one combination of a matrix test. Rows cannot be added to a run that is under way, least of all to workers of
+pytest-xdist, so this is a second pass, in the process that the user started.
 """
 
 import argparse
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 45
 MOST_RECORDINGS = 12
-"""How many recordings of other rows are tried for a row, those that differ in fewest flags first."""
+"""The most recordings of other combinations to try for a row. The nearest combinations come first."""
 
 
 def add_locate_option(group: pytest.OptionGroup) -> None:
@@ -60,14 +60,14 @@ def _parse_budget(text: str) -> int:
 
 
 def configure_locate(config: pytest.Config, effects: "FlagEffects") -> None:
-    """Register the second pass if the command line asks for it."""
+    """Register the second pass if the command line has `--harness-locate`."""
     budget = config.getoption("--harness-locate")
     if budget is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(LocatePass(config, effects, budget), "flag-harness-locate")
 
 
 class LocatePass:
-    """Locates the failures of a run, test by test, when its ordinary tests have ended."""
+    """Finds the flags that broke each failing test, after the ordinary tests of a run."""
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:
         self._config, self._effects, self._budget = config, effects, budget
@@ -96,13 +96,13 @@ class LocatePass:
         return result
 
     def _charge_workers(self, session: pytest.Session) -> None:
-        """Count what the workers of pytest-xdist have spent; they had a share of the limit each."""
+        """Add what the workers of pytest-xdist have spent to the cost limit; each had a share of it."""
         limit, summary = self._config.stash[COST_LIMIT], self._config.pluginmanager.getplugin("flag-harness-summary")
         if limit is not None and not session.items:
             limit.add_spent(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
 
     def _refusal_reason(self) -> str:
-        """Return why no further row can be answered, with what to type; empty if one can."""
+        """Return why further rows cannot run, and what to type instead; an empty string if they can."""
         if self._upstream() != "live" or self._config.stash[COST_LIMIT] is not None:
             return ""
         return (
@@ -111,7 +111,7 @@ class LocatePass:
         )
 
     def _upstream(self) -> str:
-        """Return who answers further rows: `simulator`, `live`, or `recordings`, those of the rows that were run."""
+        """Return who answers further rows: `simulator`, `live`, or `recordings` (cassettes of other rows)."""
         if self._config.getoption("--harness-upstream") == "simulator":
             return "simulator"
         can_send = is_recording_disabled(self._config) or selected_record_mode(self._config) != "none"
@@ -129,7 +129,7 @@ class LocatePass:
                 self._effects.located.append(search.locate_flags())
 
     def _show_progress(self, text: str, is_first: bool) -> None:
-        """Show what is being run: on a terminal in one changing line, elsewhere once for each test."""
+        """Print which test is being located: one changing line on a terminal, else one line for each test."""
         terminal: pytest.TerminalReporter | None = self._config.pluginmanager.getplugin("terminalreporter")
         if terminal is None or self._config.get_verbosity() < 0:
             return
@@ -184,7 +184,7 @@ class RowSearch:
         )
 
     def _unconfirmed_row(self) -> "tuple[Row, ...]":
-        """Return the smallest row of a named conjunction if it has not been run; it is the one to reproduce."""
+        """Return the smallest row that has the flags named as the cause, if that row has not been run yet."""
         if self._run_count >= self._budget:
             return ()
         for conjunction in self._locator.result().named:
@@ -194,7 +194,7 @@ class RowSearch:
         return ()
 
     def _smallest_row(self, conjunction: "Conjunction") -> "Row":
-        """Return the row in which a conjunction holds and as many flags as possible are at their defaults."""
+        """Return the row with the conjunction's flag values, and as many other flags as possible at their defaults."""
         names = [flag.name for flag in self._space.flags]
         allowed = {
             (index := names.index(literal.flag)): sum(
@@ -205,7 +205,7 @@ class RowSearch:
         return self._space.completion_within(allowed, self._space.default_row) or self._space.default_row
 
     def _run_row(self, row: "Row") -> bool | None:
-        """Return whether the test passes under a row, or None if it cannot be run."""
+        """Run the test under a row. Return whether it passes, or None if the row cannot be run."""
         combination = self._combination(row)
         self._progress(
             f"locating {self._test.name}: run {self._run_count + 1} of at most {self._budget}", self._run_count == 0
@@ -222,7 +222,7 @@ class RowSearch:
         return outcome
 
     def _answer_sources(self, row: "Row") -> Iterator[AnswerSource]:
-        """Yield who may answer a row; of recordings, those of the rows that differ in the fewest flags first."""
+        """Yield the sources that may answer a row. Recordings of the most similar rows come first."""
         if self._upstream != "recordings":
             yield AnswerSource(refuses_misses=self._upstream == "live")
             return
@@ -245,9 +245,9 @@ class RowSearch:
         return make_item(self._template, self._combination(row)).nodeid
 
     def _reproduce_command(self) -> str:
-        """Return the command that reproduces the smallest combination that failed, and never passed.
+        """Return the command that reproduces the smallest combination that always failed.
 
-        If recordings answer, it is one of those that were recorded.
+        If recordings answer, it is one of the ordinary combinations of the test.
         """
         ran = {matrix_row(run, self._test.flags) for run in self._test.runs}
         failing = [row for row, outcomes in self._outcomes.items() if outcomes == {False}]

@@ -1,6 +1,6 @@
 """`--harness-sweep=faults`: instead of the tests, run the agent under each fault and combination.
 
-Each fault is one test item. `--harness-fault` selects faults; without it, all are tried, at every point of a stream.
+Each fault is one test item. `--harness-fault` selects faults. Without it, every fault runs at every point of a stream.
 """
 
 import sys
@@ -41,9 +41,9 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_sweep(config: pytest.Config) -> None:
-    """Register the sweep if the command line asks for it.
+    """Register the sweep if the command line has `--harness-sweep`.
 
-    Raises `HarnessError` if the agent cannot be found, fails without any fault, or if tests are named as well.
+    Raise `HarnessError` if the agent cannot be found, if it fails without any fault, or if tests are named as well.
     """
     if config.getoption("--harness-sweep") is None:
         return
@@ -75,7 +75,7 @@ def _refuse_test_arguments(arguments: Sequence[str]) -> None:
 
 
 def _refuse_fault_as_keyword(expression: str) -> None:
-    """Raise `HarnessError` if `-k` holds the id of an item of the sweep, which pytest cannot parse."""
+    """Raise `HarnessError` if the value of `-k` is a fault such as `reset:on=1`, which pytest cannot parse."""
     if "=" in expression and ":" in expression:
         fault = expression.strip().removeprefix("sweep::")
         raise HarnessError(
@@ -111,12 +111,12 @@ class SweepItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Return what pytest prints for a failure: the root folder, no line, and the fault as text."""
+        """Return the location that pytest prints for a failure: the root folder, no line, and the fault's name."""
         return self.config.rootpath, None, self._trial.name
 
 
 class SweepRun:
-    """Replaces the collected tests by the items of the sweep, and prints its table."""
+    """Replaces the collected tests by one item for each fault, and prints the table of results."""
 
     def __init__(self, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
         self._sweep, self._faults = sweep, faults
@@ -145,7 +145,7 @@ class SweepRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the result to the report as plain values, which workers can send."""
+        """Attach the sweep's result for a fault to the report, as plain values that a worker can send."""
         from flag_harness.sweep import result_to_json
 
         report = yield
@@ -161,7 +161,7 @@ class SweepRun:
             self._results.append(result_from_json(value))
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the table."""
+        """Print the table of survived faults."""
         from flag_harness.sweep.table import terminal_lines
 
         if self._results:

@@ -1,6 +1,6 @@
 """`--harness-verify`: instead of running the tests, send their recorded requests again and compare the answers.
 
-It writes nothing. A test is `inconclusive` if its recording could not be verified; that is not a pass.
+No file is written. A test whose recording could not be verified is `inconclusive`, which is not a pass.
 """
 
 import os
@@ -38,7 +38,7 @@ _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the verification of one test needs, and the exchanges that it made."""
+    """What is needed to verify one test's recording, and the requests that were sent, with their answers."""
 
     path: Path
     scenario: Path | None
@@ -73,7 +73,7 @@ def add_verify_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_verify(config: pytest.Config) -> None:
-    """Register the verifier if the command line asks for it. Raises `HarnessError` if the budget is invalid."""
+    """Register the verifier if the command line has `--harness-verify`. Raise `HarnessError` for a bad budget."""
     if not config.getoption("--harness-verify"):
         return
     budget = config.getoption("--harness-verify-budget")
@@ -93,7 +93,7 @@ class Verifier:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the tests that use a cassette. Run none of their code, and only those fixtures that locate it."""
+        """Keep only tests that use a cassette, and verify it instead of running the test and its fixtures."""
         verified = [item for item in items if _uses_cassette(item)]
         kept = {id(item) for item in verified}
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
@@ -110,7 +110,7 @@ class Verifier:
         harness_cassette_path: Path,
         harness_scenarios: Path,
     ) -> None:
-        """Collect what the verification of the test needs."""
+        """Store the test's `Verification`: its cassette path, scenario, combination and filters."""
         node: pytest.Item = request.node
         request.config.stash[CLAIM_TRACKER].claim(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
@@ -132,13 +132,13 @@ class Verifier:
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
-        """Count inconclusive tests on their own, as neither passed nor failed."""
+        """Count inconclusive tests separately from passed and failed ones."""
         if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE:
             return None
         return INCONCLUSIVE, "?", (INCONCLUSIVE.upper(), {"yellow": True})
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print how many requests were sent if no answer has changed, and why tests were inconclusive."""
+        """Print how many requests the passed tests sent, and why other tests were inconclusive."""
         passed = [one for one in terminalreporter.stats.get("passed", []) if hasattr(one, "flag_harness_sent")]
         if passed:
             sent, tests = sum(one.flag_harness_sent for one in passed), len(passed)
@@ -195,7 +195,7 @@ class Verifier:
         return (INCONCLUSIVE, lines) if lines or not verdicts else ("passed", [])
 
     def _verify_interactions(self, cassette: "Cassette", one: Verification) -> "Mapping[int, DriftResult]":
-        """Return the verdict on each interaction, up to the first that makes the others pointless."""
+        """Return a verdict for each interaction. Stop if the others cannot be verified either, as without a key."""
         from flag_harness.analysis.drift import DriftResult
 
         upstream, verdicts = _VerificationClient(self._upstream, one.scenario), dict[int, DriftResult]()
@@ -238,7 +238,7 @@ class _VerificationClient:
         self.missing_key = "" if has_key else f"there is no key for the live API: set {KEYS[0]}"
 
     def send(self, interaction: "Interaction") -> "tuple[Request, Response]":
-        """Send a recorded request with the headers that the installed SDK would add; return it and its answer."""
+        """Send a recorded request with the installed SDK's headers. Return the request as sent, and its answer."""
         import anthropic
 
         from flag_harness.transports.sending import send_request

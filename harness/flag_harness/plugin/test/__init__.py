@@ -1,1 +1,1 @@
-"""What concerns one test: its fixtures, traffic, checks, faults and row of the run record."""
+"""The plugin's work for a single test: fixtures, traffic, checks, faults and its row of the run record."""

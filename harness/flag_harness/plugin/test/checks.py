@@ -1,4 +1,4 @@
-"""Checks at the end of each phase of a test, and saves its recording.
+"""Check a test at the end of each phase, and save its recording.
 
 A test fails if it caught a miss or a refused connection, sent nothing, or left interactions unplayed. The failure names
 the phase in which it happened: setup, call or teardown. A recording is saved after the teardown of the fixtures, since
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 _ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
 """The fixtures that answer the requests of a test."""
 _OUTCOMES = pytest.StashKey["dict[str, Outcome]"]()
-"""The outcome of each phase that the item has been through."""
+"""The outcome of each finished phase of the item."""
 _FIXTURE_FINALIZERS = pytest.StashKey[ExitStack]()
-"""Finishes the item's fixtures, even if pytest does not."""
+"""The stack that finishes the item's fixtures, even if pytest does not."""
 _CALL_IS_RUNNING = pytest.StashKey[bool]()
-"""True while the test's own code runs: a report that is made in that time is a subtest's."""
+"""True while the test function runs. A report made during that time belongs to a subtest."""
 _SUBTEST_FAILED = pytest.StashKey[bool]()
 """True if a subtest of the item has failed."""
 _REPORTED_MISSES = pytest.StashKey[int]()
@@ -52,7 +52,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Forget what an earlier run of the same item left; add swallowed refusals to a failure of the setup."""
+    """Clear the state of an earlier run of the item. Add swallowed refusals to a failure of the setup."""
     for key in _STASH_KEYS:
         if key in item.stash:
             del item.stash[key]
@@ -76,7 +76,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test whose traffic has problems when its own code has ended."""
+    """After the test function, fail the test if its traffic has problems."""
     item.stash[_CALL_IS_RUNNING] = True
     try:
         with _report_refusals(item):
@@ -134,7 +134,7 @@ def pytest_runtest_makereport(
 
 @contextmanager
 def _report_refusals(item: pytest.Item) -> Iterator[None]:
-    """Turn a refusal that escapes into a failure; add the refusals that the test swallowed to any other failure."""
+    """Turn a raised refusal into a test failure. Add refusals that the test swallowed to any other failure."""
     try:
         yield
     except Refusal as refusal:
@@ -197,7 +197,7 @@ def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
 
 
 def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
-    """Fail the test if something was refused to it, or if `traffic` has problems."""
+    """Fail the test if one of its requests was refused, or if `traffic` has problems."""
     problems = list(map(str, _unreported_refusals(item)))
     if traffic is not None:
         problems += [*traffic.problems(), *age_problems(item.config, traffic), *budget_problems(item, traffic)]
@@ -208,7 +208,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
 
 
 def _fail_excused_refusal(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Turn a skip or an expected failure that came after a refusal into a failure."""
+    """Turn a skip or an expected failure into a failure if a request was refused before it."""
     if not report.skipped or not (refused := _unreported_refusals(item)):
         return
     excuse = "an expected failure" if hasattr(report, "wasxfail") else "a skip"
@@ -219,7 +219,7 @@ def _fail_excused_refusal(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _report_outcome(report: pytest.TestReport) -> "Outcome":
-    """Return the outcome as pytest counts it."""
+    """Return the outcome of a report as pytest counts it, with `xfailed` and `xpassed`."""
     if not hasattr(report, "wasxfail"):
         return report.outcome
     return "xpassed" if report.passed else "xfailed"

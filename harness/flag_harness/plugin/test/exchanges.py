@@ -1,4 +1,4 @@
-"""What the clients of one test sent and received. Bodies and figures are computed once, not at each access."""
+"""The requests and responses of one test. Decoded bodies and figures are computed once, not at each access."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ExchangeLog:
-    """The exchanges that a `TrafficLog` has noted, with their decoded bodies and their figures."""
+    """The exchanges (request and response) in a `TrafficLog`, with their decoded bodies and figures."""
 
     def __init__(self, traffic_log: TrafficLog) -> None:
         self._traffic_log = traffic_log
@@ -42,7 +42,7 @@ class ExchangeLog:
 
     @property
     def request_metrics(self) -> tuple[RequestMetrics, ...]:
-        """The figures of each exchange."""
+        """The tokens, cost and times of each exchange."""
         return self._measure()[0]
 
     def _measure(self) -> tuple[tuple[RequestMetrics, ...], Metrics]:

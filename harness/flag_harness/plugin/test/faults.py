@@ -1,4 +1,4 @@
-"""Faults in tests: of the `faults` mark for one test, of `--harness-fault` for all. A fault that never fires fails."""
+"""Inject faults: of the `faults` mark into one test, of `--harness-fault` into all. A fault must fire."""
 
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
 ARMED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
-"""The command line's faults, armed for one test item: they count its requests alone."""
+"""Copies of the command line's faults for one test item, which count its requests alone."""
 MARKED_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
-"""The faults of the item's marks, armed for it."""
+"""Copies of the faults in the item's marks, which count its requests alone."""
 _MARK = "@pytest.mark.faults"
 
 
@@ -42,7 +42,7 @@ def add_fault_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_faults(config: pytest.Config) -> None:
-    """Read `--harness-fault`. Raises `FaultError` that names the option, the fault and the argument."""
+    """Read `--harness-fault`. Raise a `FaultError` that names the wrong option, fault and argument."""
     texts = config.getoption("harness_faults")
     config.stash[COMMAND_LINE_FAULTS] = ()
     config.pluginmanager.register(FaultMarkChecker(), "flag-harness-fault-marks")
@@ -74,13 +74,13 @@ def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
 
 
 def arm_command_line_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
-    """Return the command line's faults, armed for one test."""
+    """Return copies of the command line's faults that count the requests of this test alone."""
     item.stash[ARMED_FAULTS] = tuple(fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS])
     return item.stash[ARMED_FAULTS]
 
 
 def arm_marked_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
-    """Return the faults of a test's marks, armed for it. Fails the test if a mark is wrong."""
+    """Return copies of the faults in a test's marks that count its requests. Fail the test if a mark is wrong."""
     try:
         item.stash[MARKED_FAULTS] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
     except HarnessError as error:
@@ -89,7 +89,7 @@ def arm_marked_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]
 
 
 def _faults_of_marks(node: pytest.Item) -> "Iterator[Fault]":
-    """Return the faults of the marks, nearest mark first. Raises `HarnessError` that begins with test and mark."""
+    """Yield the faults of a test's marks, nearest mark first. Raise a `HarnessError` that names test and mark."""
     for mark in node.iter_markers("faults"):
         try:
             yield from [_read_fault(node, given) for given in _mark_arguments(mark)]
@@ -104,7 +104,7 @@ def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
 
 
 def _read_fault(node: pytest.Item, given: object) -> "Fault":
-    """Return the fault of one argument of a mark: a `Fault`, or its spelling on the command line."""
+    """Return the fault in one argument of a mark: a `Fault`, or a text such as `overloaded:on=2`."""
     from flag_harness.faults import Fault, FaultError, parse_fault
 
     fault = parse_fault(given) if isinstance(given, str) else given
@@ -118,10 +118,10 @@ def _read_fault(node: pytest.Item, given: object) -> "Fault":
 
 
 class FaultMarkChecker:
-    """Checks that the `faults` marks of each test are right, and that the test has traffic for them."""
+    """Checks that the `faults` marks of each test are valid, and that the test uses the `cassette` fixture."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Report a wrong mark at collection."""
+        """Report a wrong `faults` mark as a collection error."""
         try:
             for _ in _faults_of_marks(metafunc.definition):
                 pass
@@ -130,7 +130,7 @@ class FaultMarkChecker:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Fail a test that passed but has no traffic for its faults."""
+        """Fail a test with faults that does not use the `cassette` fixture, since no fault can fire there."""
         yield
         if item.stash.get(TRAFFIC, None) is None and (mark := item.get_closest_marker("faults")):
             named = ", ".join(map(str, mark.args))
@@ -158,7 +158,7 @@ class FaultMarkChecker:
 
 
 class FaultTotals:
-    """Adds up the counts of the command line's faults over all tests and workers."""
+    """Adds up how often each fault of the command line fired, over all tests and workers."""
 
     def __init__(self, faults: "tuple[Fault, ...]") -> None:
         self._faults = [fault.arm(min(fault.condition.combination or (), default=None)) for fault in faults]
@@ -166,7 +166,7 @@ class FaultTotals:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the counts of one test to its report."""
+        """Attach to a report how often each fault fired in the test."""
         report = yield
         if report.when == "call" and (met := item.stash.get(ARMED_FAULTS, ())):
             report.flag_harness_faults = [  # type: ignore[attr-defined]
@@ -177,7 +177,7 @@ class FaultTotals:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the counts of one test."""
+        """Add the counts in a report to the totals."""
         counts = () if is_subtest_report(report) else getattr(report, "flag_harness_faults", ())
         for number, (awaited, seen, due, fired, reasons) in enumerate(counts):
             fault = self._faults[number]
@@ -195,7 +195,7 @@ class FaultTotals:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
-        """Say which faults never fired, and why."""
+        """Print which faults never fired, and why."""
         if problems := self._unfired_messages(config):
             terminalreporter.section("faults", red=True)
             for line in problems:

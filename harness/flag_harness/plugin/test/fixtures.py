@@ -1,4 +1,4 @@
-"""The fixtures: `flags` sets the environment, `cassette` answers what the test sends."""
+"""The fixtures `flags`, which sets environment variables, and `cassette`, which answers a test's requests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def harness_set_flags() -> "SetFlags | None":
-    """Return a function that sets the flags declared with `set = "harness_set_flags"`; None unless you override it.
+    """Return a function that sets flags declared with `set = "harness_set_flags"`, or None. Override it.
 
     The function gets a `Combination` of these flags, and may return a context manager, which is left after the test.
     """
@@ -36,9 +36,9 @@ def harness_set_flags() -> "SetFlags | None":
 
 @pytest.fixture
 def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Combination]:
-    """Set this test's flags at their sources, and the other declared flags to their defaults; return the combination.
+    """Set the test's flags at their sources, and other declared flags to their defaults. Return the combination.
 
-    The combination is the parameter of `flag_matrix`, or else the one that the `flags` marks pin.
+    The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
     declared = declared_flags(request.config)
     parameter = getattr(request, "param", None)

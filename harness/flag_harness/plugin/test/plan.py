@@ -1,4 +1,4 @@
-"""`TrafficPlan`: how the requests of one test are answered, according to options, marks and configuration."""
+"""Decide from options, marks and configuration how the requests of one test are answered."""
 
 import os
 import shlex
@@ -35,9 +35,9 @@ from flag_harness.wire.timeline import Layer
 UpstreamChoice = Literal["live", "simulator"]
 
 _OPTIONAL_CHECKS = ("no_request", "unplayed", "misses", "network")
-"""The checks that a mark `harness_<name>` switches off."""
+"""The checks that the marks `harness_<name>` switch off."""
 _PROJECT_NAMES = pytest.StashKey[ProjectNames]()
-"""What the modules of the project have imported from `time`."""
+"""The names that the project's modules have imported from `time`, such as `sleep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +48,24 @@ class TrafficPlan:
         path: the cassette file, which need not exist.
         mode: the record mode.
         disabled: True under `--disable-recording`.
-        upstream: who answers what is not played.
-        scenario: the simulator's scenario, or None for an echo.
-        case: the node id of the test.
+        upstream: who answers requests that are not played from a cassette.
+        scenario: the file of the simulator's scenario, or None if the simulator echoes the prompt.
+        case: the node id of the test, or the name of the fixture.
         combination: the id of the flags that the test runs under.
         command: the pytest command that records the cassette, without `--harness-upstream`.
-        filters: what must not be recorded or shown.
-        normalisers: what takes no part in matching.
+        filters: what to remove from recordings and reports.
+        normalisers: the parts of a request to ignore when it is matched with a recorded one.
         kept_headers: response headers to record beyond the allow-list.
         allowed: the checks that the test's marks switch off, such as `unplayed`.
         cassette: the existing recording that is played or added to, or None.
         blobs: the folder for large bodies, or None to keep them in the cassette.
-        is_gone: returns True if the test of this node id no longer exists.
-        is_recorded_now: returns True if the test of this node id has been recorded in this run.
-        scope: the hosts of the API, and what else the test may reach.
+        is_gone: a function that returns True if the test with a node id no longer exists.
+        is_recorded_now: a function that returns True if the test with a node id was recorded in this run.
+        scope: the hosts of the API, and the other hosts that the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
-        explain: returns the flag that changes a path of a request body, or None.
-        project_names: the names of the project that become virtual with the test's time, or None to keep time real.
+        explain: a function that returns the flag that changes a JSON path of a request body, or None.
+        project_names: the functions imported from `time` to make virtual, or None to keep time real.
     """
 
     path: Path
@@ -92,14 +92,14 @@ class TrafficPlan:
 
     @property
     def is_recording(self) -> bool:
-        """True if requests that are not played will be recorded. `once` records if the test has no recording yet."""
+        """True if requests that no cassette answers are recorded. `once` records if the test has no recording yet."""
         if self.disabled or self.mode == "none":
             return False
         return self.mode != "once" or self.cassette is None or not has_recording_of(self.cassette, self.case)
 
     @property
     def is_playing(self) -> bool:
-        """True if recorded answers are played."""
+        """True if requests are answered from the cassette."""
         return not self.disabled and (not self.is_recording or self.mode == "new_episodes")
 
     @property
@@ -120,7 +120,7 @@ class TrafficPlan:
 
     @property
     def recording_upstream(self) -> UpstreamChoice:
-        """The upstream to name in commands that record the cassette: the one that it was recorded from, if known.
+        """The upstream to name in a command that records the cassette again: the original upstream, if known.
 
         If nothing is recorded yet, a test that names a scenario is recorded from the simulator.
         """
@@ -129,22 +129,22 @@ class TrafficPlan:
         return "simulator" if self.scenario and not self.can_reach_upstream else self.upstream
 
     def make_cost_layers(self, refusals: list[Refusal]) -> "tuple[Layer, ...]":
-        """Return the layer that holds the cost limit and adds to `refusals`; empty if there is nothing to limit."""
+        """Return the layer that enforces the cost limit, or an empty tuple. It appends its errors to `refusals`."""
         if self.cost_limit is None or not self.can_reach_upstream or self.upstream != "live":
             return ()
         return (self.cost_limit.layer(refusals),)
 
     def clock(self) -> Clock:
-        """Return a virtual clock for recorded and simulated answers, and the system's for the live API."""
+        """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
         if self.can_reach_upstream and self.upstream == "live":
             return SystemClock()
         return SharedClock() if self.project_names else VirtualClock()
 
 
 def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
-    """Return the recording that a test plays or adds to, or None. Raises `CassetteError` if it cannot be read.
+    """Return the recording that a test plays or adds to, or None. Raise `CassetteError` if it cannot be read.
 
-    The mode `rewrite` neither plays nor adds, so it does not read the file.
+    The mode `rewrite` replaces the recording, so it does not read the file.
     """
     if disabled or mode == "rewrite" or not path.exists():
         return None
@@ -152,9 +152,9 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
 
 
 def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
-    """Return the plan of a row that is run only to locate a failure: nothing is written.
+    """Return the plan of an extra combination that runs only to locate a failure, so that nothing is written.
 
-    The upstream answers, or the recording of another row; that row may have sent more.
+    If the recording of another combination answers, parts of it may stay unplayed.
     """
     if source.recording is None:
         return replace(plan, mode="none", disabled=True, cassette=None)
@@ -169,14 +169,14 @@ def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
 
 
 def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
-    """Return the plan of a test, from the options, its marks and the configuration."""
+    """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     return replace(plan, project_names=_project_names(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
-    """Return the plan of a fixture of wide scope, from the options, the marks of its scope and the configuration."""
+    """Return the traffic plan of a wide-scope fixture, from options, the marks of its scope and configuration."""
     test: pytest.FixtureRequest = request._pyfuncitem._request
     scope: pytest.Item = request.node
     scenarios = test.getfixturevalue("harness_scenarios") if scope.get_closest_marker("scenario") else Path()
@@ -187,7 +187,7 @@ def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> 
 def _make_plan(
     request: pytest.FixtureRequest, scope: pytest.Item, path: Path, scenarios: Path, *, case: str, combination: str
 ) -> TrafficPlan:
-    """Return the plan of the test of `request`, or of a fixture with the marks of `scope` that is set up for it."""
+    """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
     config, node = request.config, request.node
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
     mode, disabled = selected_record_mode(config), is_recording_disabled(config)
@@ -229,13 +229,13 @@ def _load_cassette_or_fail(
 
 
 def make_api_scope(config: pytest.Config) -> ApiScope:
-    """Return the hosts of the API, and what else tests may reach."""
+    """Return the configured hosts of the API, and the other hosts that tests may reach."""
     settings = config.stash[CONFIG]
     return ApiScope(settings.hosts, settings.allowed_hosts, settings.ignore_hosts, os.environ.get(BASE_URL, ""))
 
 
 def _project_names(node: pytest.Item) -> ProjectNames | None:
-    """Return the names to make virtual, or None if time is real for the code under test."""
+    """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
     if node.config.stash[CONFIG].time == "real" or node.get_closest_marker("harness_real_time"):
         return None
     return node.config.stash.setdefault(_PROJECT_NAMES, ProjectNames(node.config.rootpath))

@@ -1,4 +1,4 @@
-"""What is wrong with the traffic of a test that has otherwise passed."""
+"""Find reasons in a test's traffic to fail a test that has otherwise passed."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Refusals that pytest treats as failures of the test.
+"""Errors for refused requests, which pytest reports as failures of the test.
 
-After a failure or an `Exception`, pytest tears down the fixtures; after any other `BaseException` it leaves them open
-for all tests that follow. These classes are failures, but not `Exception`s, so that agents cannot swallow them.
+They derive from pytest's failure and not from `Exception`, so that agents cannot swallow them. After any other
+`BaseException`, pytest would leave the fixtures open for all tests that follow.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class CostFailure(Refusal, _Failure):
 
 
 class FixtureFailure(Refusal, _Failure):
-    """The requests of a fixture of wide scope have problems, which its teardown reports."""
+    """The requests of a wide-scope fixture have problems, which its setup or teardown reports."""
 
 
 class LateNetworkFailure(NetworkFailure, LateRequest):

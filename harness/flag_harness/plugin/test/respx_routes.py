@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def harness_respx(request: pytest.FixtureRequest) -> "Iterator[MockRouter]":
-    """Return a respx router whose routes answer the installed SDK: on httpx2 since anthropic 1.0, on httpx before.
+    """Return a respx router that answers the installed SDK, whether that uses httpx2 (since 1.0) or httpx.
 
     Use it instead of `respx_mock`, which does not know httpx2.
     `@pytest.mark.respx(base_url="https://api.anthropic.com")` sets the options of the router, as it does for

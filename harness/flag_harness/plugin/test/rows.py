@@ -1,4 +1,4 @@
-"""Builds the rows of the run record, attaches them to reports, and reads them back."""
+"""Build the rows of the run record (one for each test and combination), and attach them to reports."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _MOST_REASON_CHARACTERS = 500
 _ATTRIBUTE = "flag_harness"
-"""The attribute of a report that holds a row. Workers send it as plain values."""
+"""The attribute of a report that holds its row as plain values, so that workers can send it."""
 
 
 def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
-    """Return the row of a test that uses the harness, or None for any other test."""
+    """Return a test's row of the run record, or None if the test does not use the harness."""
     traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
     if traffic is None or combination is None:
         return None
@@ -49,7 +49,7 @@ def traffic_row(
     requests: "tuple[RequestRecord, ...]",
     **origin: Any,
 ) -> "RunRow":
-    """Return a row with the figures of `metrics`; `origin` says who answered."""
+    """Return a row of the run record with the figures of `metrics`. `origin` holds further fields."""
     from flag_harness.record import RunRow  # imported here: a run without a cassette does not need it
 
     return RunRow(
@@ -70,7 +70,7 @@ def traffic_row(
 def request_records(
     exchanges: "Sequence[tuple[Request, Response]]", metrics: "Sequence[RequestMetrics]", filters: "Filters"
 ) -> "tuple[RequestRecord, ...]":
-    """Return a row for each request, without what the filters remove."""
+    """Return a record of each request, without the secrets that the filters remove."""
     pairs = zip(exchanges, metrics, strict=True)
     return tuple(_request_record(request, measured, filters) for (request, _), measured in pairs)
 
@@ -100,7 +100,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
 
 
 def _answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
-    """Return who answered: the upstream of the played recording, or the one that answered in this run."""
+    """Return the row's fields that say who answered: the recording that was played, or the upstream of this run."""
     plan = traffic.plan
     if not traffic.exchanges:
         return {}
@@ -117,12 +117,12 @@ def _answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
 
 
 def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
-    """Attach the row to the report, in place of the one that it may have."""
+    """Attach a row to the report. It replaces an earlier row."""
     setattr(report, _ATTRIBUTE, row.to_builtins())
 
 
 def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
-    """Add to the row what the test logged and, without secrets, why it failed or was skipped."""
+    """Add the test's log counts, and the reason for a failure or skip without secrets, to the report's row."""
     if (row := attached_row(report)) is None:
         return
     import msgspec
@@ -158,7 +158,7 @@ def has_row(report: pytest.TestReport) -> bool:
 
 
 def attached_row(report: pytest.TestReport) -> "RunRow | None":
-    """Return the row of a report, on whichever worker it was made, or None."""
+    """Return the row attached to a report, or None if it has none."""
     if not has_row(report):
         return None
     from flag_harness.record import row_from_builtins
@@ -167,5 +167,5 @@ def attached_row(report: pytest.TestReport) -> "RunRow | None":
 
 
 def is_subtest_report(report: pytest.TestReport) -> bool:
-    """Return True if the report is that of a subtest, which has no row of its own."""
+    """Return True if the report belongs to a subtest. Subtests have no rows."""
     return hasattr(report, "context")

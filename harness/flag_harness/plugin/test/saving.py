@@ -1,4 +1,4 @@
-"""Writes the recording of a test, and keeps what other tests have written to the same file in the meantime."""
+"""Write the recording of a test, and keep the recordings of other tests in the same file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class SavedRecording:
 
 
 def new_envelope(plan: TrafficPlan) -> Envelope:
-    """Return the envelope of a recording that is made now."""
+    """Return the envelope (the metadata) of a recording that is made now."""
     return Envelope(
         upstream=plan.upstream,
         recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -45,14 +45,14 @@ def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> Non
 
 
 def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> str:
-    """Return what personal data a recording holds of which a detector warns, or an empty string."""
+    """Return a warning if a detector finds personal data in a recording, or an empty string."""
     return personal_data_warning(plan.path, recording, plan.filters.detectors)
 
 
 def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRecording:
     """Write the recording, unless it differs from the file only in times.
 
-    Raise `CassetteError` if it may not or cannot be written; the old file stays.
+    Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
     """
     refuse_recording(plan, recording)
     try:
@@ -81,7 +81,7 @@ def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRe
 
 
 def _load_existing(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
-    """Return the cassette on disk, and whether the file is broken. Only a rewrite may replace a broken file."""
+    """Return the cassette on disk (or None), and whether the file is broken. Only a rewrite replaces that."""
     if not plan.path.exists():
         return None, False
     try:

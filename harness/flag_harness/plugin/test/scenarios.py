@@ -1,4 +1,4 @@
-"""The scenario of the simulator that a test names in its mark."""
+"""Load the simulator's scenario that a test names in its `scenario` mark."""
 
 import difflib
 from pathlib import Path
@@ -29,7 +29,7 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
 
 
 def make_simulator(scenario: Path | None, clock: Clock) -> "Simulator":
-    """Return a simulator that follows a scenario, or that echoes. Fail the test if the scenario cannot be read."""
+    """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read."""
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
     try:
@@ -39,7 +39,7 @@ def make_simulator(scenario: Path | None, clock: Clock) -> "Simulator":
 
 
 def _explain(scenario: Path | None, error: ScenarioError) -> str:
-    """Return why a scenario cannot be simulated, the nearest existing scenario, and what to type next."""
+    """Return a message with the reason why a scenario cannot be used, the nearest name, and what to type next."""
     if scenario is None or scenario.exists():
         return f"The scenario cannot be simulated: {error}. Mend that file, and run the test again."
     names = _names(scenario.parent, scenario.stem)
@@ -52,6 +52,6 @@ def _explain(scenario: Path | None, error: ScenarioError) -> str:
 
 
 def _names(folder: Path, near: str) -> list[str]:
-    """Return the names of the scenarios in a folder, nearest first."""
+    """Return the names of the scenarios in a folder, the most similar name first."""
     names = sorted(path.stem for path in folder.glob("*.toml"))
     return difflib.get_close_matches(near, names, n=len(names) or 1, cutoff=0.0)

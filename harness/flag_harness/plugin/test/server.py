@@ -1,4 +1,4 @@
-"""The fixture `cassette_server`: the test's cassette over HTTP, for code under test that runs in another process."""
+"""The fixture `cassette_server`, which serves a test's cassette over HTTP to code in other processes."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 API = "https://api.anthropic.com"
 BASE_URL = "ANTHROPIC_BASE_URL"
-"""The variable from which every SDK of the API, in any language, reads its address."""
+"""The environment variable from which the API's SDKs, in any language, read the API's address."""
 
 _CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
 """Headers about the connection to this server, which must not be forwarded."""

@@ -1,4 +1,4 @@
-"""`CassetteTraffic`, the object behind the fixture `cassette`: answers, records and checks a test's requests."""
+"""The object that the fixture `cassette` returns: it answers, records and checks a test's requests."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -134,12 +134,12 @@ class CassetteTraffic:
 
     @property
     def route(self) -> Route:
-        """Who answers the clients that the code under test makes itself."""
+        """The upstream, layers and clock for requests of clients that the code under test makes itself."""
         return Route(self._local_upstream, self._all_layers, self.clock)
 
     @property
     def upstream_and_layers(self) -> "tuple[Upstream | None, tuple[Layer, ...]]":
-        """The upstream in this process, or None if requests go to the network; and the layers before it."""
+        """The upstream in this process (None if requests go to the network), and the layers in front of it."""
         return self._local_upstream, self._all_layers
 
     @property
@@ -151,12 +151,12 @@ class CassetteTraffic:
         return (*self._common_layers, *playing, *refusing, *self._cost_layers, self._recorder)
 
     def _answer_from_cassette(self, request: Request) -> Response | None:
-        """Answer what the cassette holds (record mode `new_episodes`)."""
+        """Return the recorded answer to a request, or None. Used as a layer in record mode `new_episodes`."""
         assert self._replay is not None
         return self._replay.find(request)
 
     def _refuse_mixing(self, request: Request) -> Response | None:
-        """Refuse to add the answers of another upstream to the cassette."""
+        """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
         plan = self.plan
         assert plan.cassette is not None
         refusal = MissFailure(
@@ -168,9 +168,9 @@ class CassetteTraffic:
         raise refusal
 
     def exclude_from_effects(self, reason: str) -> None:
-        """Leave this run out when the effects of flags are worked out: the test itself does something else here.
+        """Leave this run of the test out of the comparison that shows what each flag changes.
 
-        Call it in a matrix test that asks other things, or sets other variables, under one of its combinations.
+        Call it in a matrix test that does something else under one of its combinations, such as send another prompt.
         """
         self.excluded_from_effects = reason
 
@@ -208,7 +208,7 @@ class CassetteTraffic:
 
     @property
     def request_metrics(self) -> "tuple[RequestMetrics, ...]":
-        """The figures of each exchange."""
+        """The tokens, cost and times of each exchange."""
         return self._exchange_log.request_metrics
 
     @property
@@ -251,7 +251,7 @@ class CassetteTraffic:
 
     @property
     def miss_messages(self) -> frozenset[str]:
-        """Every message with which the test can fail because of its misses alone."""
+        """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
         messages = [miss.message for miss in self.misses]
         unplayed = self._unplayed_problems(False), self._unplayed_problems(True)
         joined = {"\n\n".join(dict.fromkeys([*messages, *more])) for more in ([], *unplayed)}
@@ -265,9 +265,9 @@ class CassetteTraffic:
         return [*misses, *missing, *self._unsent_refusals, *own_refusals(self._network_refusals)]
 
     def problems(self) -> list[str]:
-        """Return why a test that passed must fail nevertheless, apart from its refusals.
+        """Return messages that make a passed test fail, such as unplayed interactions. Refusals are not among them.
 
-        Called when the test's own code has ended, and again when its fixtures have been torn down.
+        Called after the test function, and again after the teardown of the fixtures.
         """
         found = explain_unfired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.allowed:
@@ -286,7 +286,7 @@ class CassetteTraffic:
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":
-        """What this test recorded; interactions of fixture teardown are marked as late."""
+        """The interactions that this test recorded. Those of fixture teardown are marked as late."""
         if not self.plan.is_recording:
             return ()
         recorded = self._recorder.interactions

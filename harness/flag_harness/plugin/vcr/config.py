@@ -1,4 +1,4 @@
-"""Reads what a suite of pytest-recording configures: marks, `vcr_config` and the hook, and where its cassettes are."""
+"""Read the configuration of a suite written for pytest-recording: its marks, `vcr_config`, hook and cassette paths."""
 
 import copy
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Vcr:
-    """The argument of `pytest_recording_configure`, and pytest-vcr's fixture `vcr`, in place of vcrpy's `VCR`.
+    """Stands in for vcrpy's `VCR` object, in the hook of pytest-recording and in the fixture `vcr` of pytest-vcr.
 
-    Settings that are set as attributes apply to every cassette, unless `vcr_config` or the mark overrides them.
+    An attribute that is set on it applies to every cassette, unless `vcr_config` or the mark overrides it.
     """
 
     def __init__(self) -> None:
@@ -35,15 +35,15 @@ class Vcr:
     settings: dict[str, Any]
 
     def register_matcher(self, name: str, matcher: Matcher) -> None:
-        """Register a matcher for `match_on`."""
+        """Register a function that compares two requests, under a name to use in `match_on`."""
         self.matchers[name] = matcher
 
     def register_serializer(self, name: str, serializer: Serializer) -> None:
-        """Register a serializer, in place of another of that name if there is one."""
+        """Register a serializer of cassettes. It replaces another of the same name."""
         self.serializers[name] = serializer
 
     def register_persister(self, persister: object) -> None:
-        """Have all cassettes loaded and saved by a persister."""
+        """Use a persister to load and save all cassettes."""
         self.settings["persister"] = persister
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -60,7 +60,7 @@ class Vcr:
 
 
 def adopt_vcr(vcr: Any) -> Vcr:
-    """Return the settings of vcrpy's own `VCR`, which a suite may have made in place of ours; ours unchanged."""
+    """Convert vcrpy's own `VCR` object, which a suite may have made, to a `Vcr`. Return a `Vcr` unchanged."""
     if isinstance(vcr, Vcr):
         return vcr
     found = Vcr()
@@ -76,13 +76,13 @@ def adopt_vcr(vcr: Any) -> Vcr:
 
 
 def refuse_cassette_fixture(request: pytest.FixtureRequest) -> None:
-    """Raise `UsageError` if the test has the fixture `cassette` too: both would answer it."""
+    """Raise `UsageError` if a test with the mark `vcr` uses the fixture `cassette` too: both would answer."""
     if "harness_cassette" in request.fixturenames:
         raise pytest.UsageError(f"{request.node.nodeid}: use either @pytest.mark.vcr or the cassette fixture, not both")
 
 
 def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
-    """Return `vcr_config` updated with the arguments of the `vcr` marks, the nearest mark last."""
+    """Return `vcr_config` updated with the arguments of the `vcr` marks. The nearest mark wins."""
     options = dict(copy.deepcopy(config))
     for mark in reversed(marks):
         options.update(mark.kwargs)
@@ -90,14 +90,14 @@ def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> d
 
 
 def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
-    """Return the settings of a test's cassette. Raises `UsageError` that names an unsupported one."""
+    """Return the settings of a test's cassette. Raise a `UsageError` that names an unsupported setting."""
     vcr = Vcr()
     node.config.hook.pytest_recording_configure(config=node.config, vcr=vcr)
     return configured_settings(node, vcr, options, record_mode)
 
 
 def configured_settings(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any], record_mode: str) -> VcrSettings:
-    """Return the settings of `vcr`, updated with the options. Raises `UsageError` that names an unsupported one."""
+    """Return the settings of `vcr`, updated with `options`. Raise a `UsageError` that names an unsupported one."""
     try:
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)
     except ConfigError as error:
@@ -105,7 +105,7 @@ def configured_settings(node: pytest.Item, vcr: Vcr, options: Mapping[str, Any],
 
 
 def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSettings:
-    """Return the settings with the project's own filters, which come after the suite's."""
+    """Return the settings with the filters of `[tool.flag-harness]` added after the suite's own."""
     if not filters:
         return settings
     from flag_harness.vcr.secrets import personal_data_refusal_hook, project_request_filter, project_response_filter
@@ -119,7 +119,7 @@ def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSetting
 
 
 def vcr_cassette_path(name: str, folder: str, options: Mapping[str, Any]) -> Path:
-    """Return the path of the cassette with that name, shortened as pytest-recording does if it is too long."""
+    """Return the path of the cassette `name`. Names that are too long are shortened as in pytest-recording."""
     name = shorten_vcr_name(name, options.get("serializer", ".yaml"))
     if transform := options.get("path_transformer"):
         name = transform(name)

@@ -1,4 +1,4 @@
-"""The fixtures of pytest-recording that suites override. If it is installed, its own are used instead."""
+"""The fixtures of pytest-recording that suites override. If that plugin is installed, its own are used."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ def record_mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def disable_recording(request: pytest.FixtureRequest) -> bool:
-    """Return True under `--disable-recording`."""
+    """Return True if the command line has `--disable-recording`."""
     return bool(request.config.getoption("--disable-recording"))
 
 
 @pytest.fixture
 def vcr_config() -> dict[str, Any]:
-    """Return settings of vcrpy for all tests in scope. Override it."""
+    """Return settings for vcrpy's cassettes. Override this fixture to set some."""
     return {}
 
 
@@ -45,7 +45,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str] | None:
-    """Return the hosts that stay reachable: of the mark, the command line or `vcr_config`; None if unset."""
+    """Return the hosts that may be reached, from the mark, the command line or `vcr_config`; None if unset."""
     mark = request.node.get_closest_marker("block_network")
     hosts = (
         (mark.kwargs.get("allowed_hosts") if mark else None)

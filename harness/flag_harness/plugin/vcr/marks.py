@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def block_network_if_marked(
     request: pytest.FixtureRequest, record_mode: str, vcr_markers: list[pytest.Mark]
 ) -> Iterator[None]:
-    """Block the network if the mark or the command line says so, unless the test records."""
+    """Block the network under `@pytest.mark.block_network` or `--block-network`, unless the test records."""
     if not _is_network_blocked(request, record_mode, vcr_markers):
         yield
         return
@@ -50,7 +50,7 @@ def vcr(
 
 @pytest.fixture(autouse=True)
 def _vcr_marker() -> None:
-    """Do nothing, in place of the fixture with which pytest-vcr plays the mark, if it is installed too."""
+    """Replace the fixture of pytest-vcr that would play the mark `vcr` too. Do nothing."""
 
 
 def _is_network_blocked(request: pytest.FixtureRequest, record_mode: str, marks: list[pytest.Mark]) -> bool:

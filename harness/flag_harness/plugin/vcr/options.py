@@ -1,4 +1,4 @@
-"""What `[tool.flag-harness] vcr_marks` adds to a run. Without it, nothing here is registered."""
+"""Register the options, marks and fixtures that `[tool.flag-harness] vcr_marks` turns on."""
 
 from importlib.metadata import entry_points
 
@@ -15,16 +15,16 @@ MARKS = (
     "block_network(allowed_hosts=[]): refuse connections except to these hosts (regular expressions of whole names)",
     "allowed_hosts: registered because pytest-recording does so; it has no effect there either",
 )
-"""The marks of pytest-recording. pytest-vcr has the first."""
+"""The marks of pytest-recording. pytest-vcr has only the first."""
 
 VCR_PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
-"""The plugins whose marks these are, by their names in pytest."""
+"""The packages that define the mark `vcr`, by the names under which pytest registers them."""
 
 
 def emulated_plugin(pluginmanager: pytest.PytestPluginManager) -> str:
-    """Return the plugin whose marks the project has played, or an empty string.
+    """Return the plugin that `vcr_marks` tells the harness to stand in for, or an empty string.
 
-    A mistake in the configuration is reported later.
+    An invalid configuration is reported later.
     """
     config = pluginmanager.get_plugin("pytestconfig")
     try:
@@ -34,7 +34,7 @@ def emulated_plugin(pluginmanager: pytest.PytestPluginManager) -> str:
 
 
 def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the options, the hook and the fixtures of the plugin whose marks are played."""
+    """Add the options, the hook and the fixtures of the plugin that the harness stands in for."""
     owner = emulated_plugin(pluginmanager)
     if owner == "pytest-recording" and not is_registered_elsewhere("--block-network", pluginmanager):
         _add_recording_options(parser, pluginmanager)
@@ -43,7 +43,7 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
 
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Unregister the plugin that claims the mark `vcr` as well: pytest-recording refuses to run beside pytest-vcr."""
+    """Unregister the other plugin with a mark `vcr`: pytest-recording and pytest-vcr cannot run together."""
     owner = emulated_plugin(pluginmanager)
     for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):
@@ -51,9 +51,9 @@ def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def configure_vcr(config: pytest.Config) -> None:
-    """Register the marks, and the fixtures that play. They come last, so they replace those of the same name.
+    """Register the marks, and the fixtures that play cassettes. These replace fixtures of the same name.
 
-    Raises `pytest.UsageError` if the library that reads the cassettes is not installed.
+    Raise `pytest.UsageError` if the library that reads the cassettes is not installed.
     """
     try:
         with require_extra("vcr"):
@@ -72,10 +72,10 @@ def configure_vcr(config: pytest.Config) -> None:
 
 
 class VcrHeader:
-    """Says who plays the mark `vcr` if another installed plugin claims it too."""
+    """Prints in pytest's header that the harness plays the mark `vcr`, if another plugin would do so too."""
 
     def pytest_report_header(self, config: pytest.Config) -> str | None:
-        """Return the line, or None if there is no other plugin."""
+        """Return the header line, or None if no other plugin has the mark `vcr`."""
         installed = {entry.name for entry in entry_points(group="pytest11")}
         others = [
             distribution

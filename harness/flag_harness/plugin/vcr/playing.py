@@ -1,4 +1,4 @@
-"""Plays and records the cassette of a test, for the fixtures of either plugin, and reports it."""
+"""Play and record vcrpy cassettes, for the fixtures of pytest-recording and pytest-vcr, and report the numbers."""
 
 import os
 import shlex
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
 
 _HAS_PASSED = pytest.StashKey[bool]()
-"""Whether the test's own code has passed."""
+"""True if the test function has passed."""
 _PLAYING = (
     "plays a cassette of vcrpy",
     "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
 )
-"""What a test does that needs no network, and what to do if it needs the network after all."""
+"""Two parts of a network error's message: what the test does, and what to do if it needs the network."""
 
 
 def load_vcr_cassette(
     node: pytest.Item, path: Path, settings: "VcrSettings", extra: Sequence[Path], fixed_mode: str
 ) -> "VcrCassette":
-    """Load the cassette of a test. `fixed_mode` is a record mode that the command line cannot change, or empty.
+    """Load a test's vcrpy cassette. Raise `UsageError` if it cannot be read.
 
-    Raises `UsageError` if it cannot be read.
+    `fixed_mode` is a record mode that the command line cannot change, or an empty string.
     """
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
@@ -47,7 +47,7 @@ def load_vcr_cassette(
 
 @contextmanager
 def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool = True) -> Iterator[None]:
-    """Answer the test from the cassette; afterwards, save what was recorded if the test has passed."""
+    """Answer the test's requests from a cassette inside the context. Save new recordings if the test passed."""
     node.stash[VCR_CASSETTE], node.stash[_HAS_PASSED] = cassette, False
     with _answer_clients(node, cassette, refuses_network and not cassette.can_record):
         yield
@@ -60,7 +60,7 @@ def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: b
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach to the reports how many answers were played, and what was recorded."""
+    """Attach to the reports how many answers were played, and the file that was recorded."""
     report = yield
     if (cassette := item.stash.get(VCR_CASSETTE, None)) is None or is_subtest_report(report):
         return report
@@ -81,14 +81,14 @@ class VcrSummary:
         self._recorded: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a test, on whichever worker it ran."""
+        """Count the played and recorded answers in a report."""
         if (recorded := getattr(report, "flag_harness_vcr_file", None)) is not None:
             self._recorded[recorded[0]] += recorded[1]
         if (count := getattr(report, "flag_harness_vcr", None)) is not None and not is_subtest_report(report):
             self._play_counts.append(count)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the lines."""
+        """Print the recorded files, and the number of tests and played answers."""
         verbosity = terminalreporter.config.get_verbosity()
         recorded = [
             f"recorded {count} answer{'s' if count != 1 else ''} in {path}"
@@ -119,7 +119,7 @@ def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
 
 @contextmanager
 def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool) -> Iterator[None]:
-    """Answer clients of httpx2 and httpx; if `refuses_network`, refuse the network to all others."""
+    """Answer clients of httpx2 and httpx. If `refuses_network`, refuse the network to other clients."""
     from flag_harness.transports import ApiScope, SystemClock, intercept_clients, load_http_libraries, refuse_network
 
     load_http_libraries()

@@ -1,4 +1,4 @@
-"""The mark and the acting fixtures of pytest-vcr: `vcr` configures, `vcr_cassette` plays and records a cassette."""
+"""The mark `vcr` of pytest-vcr, and the fixtures that configure (`vcr`) and play (`vcr_cassette`) a cassette."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: st
 
 
 def _overrides(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return the settings of the nearest mark and of the command line, which wins."""
+    """Return the settings in the nearest `vcr` mark and on the command line. The command line wins."""
     mark = request.node.get_closest_marker("vcr")
     options = dict(mark.kwargs) if mark else {}
     if mode := request.config.getoption("--vcr-record") or request.config.getoption("--vcr-record-mode"):
@@ -67,4 +67,4 @@ def _overrides(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _discard(response: Any) -> None:
-    """Leave every response out, whether it is loaded or recorded."""
+    """Return None for every response, so that it is neither loaded nor recorded."""

@@ -1,4 +1,4 @@
-"""The fixtures of pytest-vcr that suites override. If it is installed, its own are used instead."""
+"""The fixtures of pytest-vcr that suites override. If that plugin is installed, its own are used."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(name="vcr_config", scope="module")
 def module_vcr_config() -> dict[str, Any]:
-    """Return settings of vcrpy for a module's tests. Override it."""
+    """Return settings for the vcrpy cassettes of a module's tests. Override this fixture to set some."""
     return {}
 
 
@@ -19,5 +19,5 @@ def folder_beside_module(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def vcr_cassette_name(request: pytest.FixtureRequest) -> str:
-    """Return the name of the test's cassette, `TestClass.test_name[id]`. Override it."""
+    """Return the name of the test's cassette, `TestClass.test_name[id]`. Override this fixture for other names."""
     return f"{request.cls.__name__}.{request.node.name}" if request.cls else str(request.node.name)

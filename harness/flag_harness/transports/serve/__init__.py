@@ -1,1 +1,1 @@
-"""The loopback server: an upstream over real HTTP."""
+"""The loopback server, which serves an upstream over real HTTP on this machine."""

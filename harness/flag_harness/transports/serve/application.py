@@ -1,4 +1,4 @@
-"""An upstream as a raw ASGI application: pieces are chunks, cuts break the connection, refusals are numbered 404s."""
+"""Serve an upstream as a raw ASGI application: cuts break the connection, and refusals are numbered 404s."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Re
 
 
 class KeyFilter(logging.Filter):
-    """Redacts what looks like a key in log records: URLs, refusals and tracebacks may quote one."""
+    """Redacts everything that looks like an API key in log records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message and the traceback of a record, and keep the record."""
@@ -32,20 +32,20 @@ logger = logging.getLogger(__name__)
 logger.addFilter(KeyFilter())
 
 _CONNECTION_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
-"""Headers of one connection, which the server writes itself: every body is chunked, with one HTTP chunk per piece."""
+"""Headers about a connection, which the server writes itself."""
 _REFUSED_STATUS, _BROKEN_STATUS = 404, 500
 _CACHED_HEADS = 1024
-"""The number of converted heads that are cached: a recorded head is played many times."""
+"""The number of converted response heads to cache, since a recorded head is played many times."""
 LEAVING_SECONDS = 0.5
-"""How long a client may take to hang up at the point at which the recorded client did."""
+"""Seconds that a client may take to hang up, at the point where the recorded client hung up."""
 
 
 class UpstreamApplication:
-    """An upstream as a raw ASGI application; with `joined`, each body is sent as one chunk.
+    """An ASGI application that answers requests from an upstream.
 
-    With `threaded`, the upstream answers in a thread for each request, so that a slow answer holds up no other.
-    `refusals` are the errors that the upstream refused with; `connections_of` maps a client's address to its open
-    connection.
+    With `joined`, each body is sent as one chunk. With `threaded`, each request has a thread of its own, so that a slow
+    answer delays no other. `refusals` are the errors with which the upstream refused requests. `connections_of` maps
+    the address of each client to its open connection.
     """
 
     def __init__(self, upstream: Upstream, clock: Clock, limits: ServerLimits, *, joined: bool, threaded: bool) -> None:
@@ -89,7 +89,7 @@ class UpstreamApplication:
     async def _wait_for_leave(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
     ) -> None:
-        """Wait for the client to leave as the recorded one did; a client that stays gets a refusal and a cut."""
+        """Wait for the client to hang up as the recorded one did. If it stays, refuse it and close the connection."""
         try:
             await asyncio.wait_for(receive(), LEAVING_SECONDS)
         except TimeoutError:
@@ -97,9 +97,9 @@ class UpstreamApplication:
             await self._break_connection(Cut(0.0, "eof"), scope, receive)
 
     async def _read_request(self, scope: Mapping[str, Any], receive: Any) -> Request | Rejection | None:
-        """Read the whole request; return None if the client leaves before it is complete.
+        """Read the whole request. Return None if the client leaves before the request is complete.
 
-        Return a rejection, without reading on, if the request is beyond the limits.
+        If the request exceeds a limit, stop reading and return a rejection.
         """
         by_name = dict(scope["headers"])
         rejection = self._limits.host_rejection(by_name) or self._limits.body_rejection(body_length(by_name))
@@ -131,7 +131,7 @@ class UpstreamApplication:
         return await future
 
     def _upstream_answer(self, request: Request) -> Response:
-        """Return the upstream's answer, or a plain error if it refuses, fails, or cannot be sent over HTTP."""
+        """Return the upstream's answer, or a plain error if the upstream fails or HTTP cannot carry its answer."""
         try:
             response = self._upstream(request)
             if isinstance(response[0], Head):
@@ -144,7 +144,7 @@ class UpstreamApplication:
         return response
 
     def _keep_refusal(self, refusal: Any) -> str:
-        """Keep and log a refusal, and return its name in the log."""
+        """Store and log a refusal. Return its name in the log, such as `miss-1`."""
         with self._lock:
             self.refusals.append(refusal)
             miss = f"miss-{len(self.refusals)}"
@@ -170,7 +170,7 @@ def _make_request(scope: Mapping[str, Any], body: bytes) -> Request:
 
 
 def _head_message(head: Head) -> dict[str, Any]:
-    """Return the ASGI message for a head. Raise `ValueError` if HTTP cannot carry it."""
+    """Return the ASGI message for a response's head. Raise `ValueError` if HTTP cannot carry it."""
     if reason := head_problem(head.status, head.headers):
         raise ValueError(reason)
     headers = [
@@ -182,19 +182,19 @@ def _head_message(head: Head) -> dict[str, Any]:
 
 
 def _body_message(piece: Piece) -> dict[str, Any]:
-    """Return the ASGI message for a chunk, or for the end."""
+    """Return the ASGI message for a chunk of a body, or for its end."""
     data = piece.data if isinstance(piece, Chunk) else b""
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}
 
 
 def _plain_answer(status: int, text: str) -> Response:
-    """Return an answer in plain text, which no client takes for the API's, and which tells the SDK not to retry."""
+    """Return a plain-text error that clients cannot mistake for the API's. It tells the SDK not to retry."""
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)
 
 
 def _rejection_answer(rejection: Rejection) -> Response:
-    """Return the answer for a request beyond the limits."""
+    """Return the answer to a request that exceeds a limit."""
     status, content_type, text = rejection
     headers = (("content-type", content_type), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)

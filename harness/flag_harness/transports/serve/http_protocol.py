@@ -1,4 +1,4 @@
-"""The connections of the loopback server: uvicorn's httptools protocol, with buffered writes and connection resets."""
+"""The connections of the loopback server: uvicorn's protocol, with buffered writes and connection resets."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ with require_extra("serve"):
 logger = logging.getLogger(__name__)
 
 READING_SECONDS = 0.5
-"""How long a rejected client may still send: closing at once would reset the connection, and lose the answer."""
+"""Seconds before a rejected client's connection is closed. Closing it at once could lose the answer."""
 _ABORT_WITH_RESET = struct.pack("ii", 1, 0)
 
 
 class BufferedConnection:
-    """An asyncio transport that sends all writes of one turn of the event loop together: head and body in one packet.
+    """An asyncio transport that sends all writes of one event-loop cycle together.
 
-    asyncio would send each write at once, and each would wake the client.
+    asyncio would send the head and the body in two packets, and wake the client twice.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -33,7 +33,7 @@ class BufferedConnection:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send the data at the end of this turn of the event loop."""
+        """Send the data at the end of this event-loop cycle."""
         if not self._buffer:
             asyncio.get_running_loop().call_soon(self._flush)
         self._buffer += data
@@ -56,14 +56,14 @@ class BufferedConnection:
 
 
 class ConnectionProtocol(HttpToolsProtocol):
-    """Keeps each connection in `connections_of` by its client's address, so that a cut can find it."""
+    """Stores each connection in `connections_of` by its client's address, and rejects requests over the limits."""
 
     connections_of: dict[Any, BufferedConnection]
     limits: ServerLimits
     url = b""
     _is_rejected = False
     _head_length = 0
-    """The bytes of a head that is not complete."""
+    """The number of bytes received so far of an incomplete head."""
     _is_reading_head = True
     _timer: asyncio.TimerHandle | None = None
 
@@ -107,11 +107,11 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._is_reading_head = True
 
     def send_400_response(self, msg: str) -> None:
-        """Reject what is not HTTP, unless it has been rejected already."""
+        """Reject a request that is not valid HTTP, unless it has been rejected already."""
         self._reject((400, TEXT, msg))
 
     def _reject(self, rejection: Rejection | None) -> None:
-        """Answer in words, and close the connection once the client has had time to read that."""
+        """Send the client an error message, and close the connection after the client had time to read it."""
         if rejection is None or self._is_rejected or self.transport.is_closing():
             return
         self._is_rejected = True

@@ -1,4 +1,4 @@
-"""What a server takes from programs that it does not know: sizes, times, and names in the Host header."""
+"""Limits of a server for requests of unknown programs: sizes, times, and names in the Host header."""
 
 import ipaddress
 import json
@@ -10,27 +10,26 @@ from typing import Any, TypeAlias
 from flag_harness.transports.network import is_loopback
 
 Rejection: TypeAlias = tuple[int, str, str]
-"""A status, a content type and a text."""
+"""An error answer: its status, content type and text."""
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 KIB, MIB = 1024, 1024 * 1024
 
 _PRIVATE_DOMAINS = (".localhost", ".internal")
-"""Domains that nobody can register, so that no web page can point one of their names at this server."""
+"""Domains that nobody can register, so no web page can make such a name resolve to this server."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The limits of a server. `rejection` methods return what to answer, or None if the request is within them.
+    """The limits of a server. Each `..._rejection` method returns an error answer, or None if a request is allowed.
 
     Attributes:
-        hosts: further names that the Host header may have, in which `*` stands for any characters; with None, it may
-            have any.
-        line_bytes: the length of the request's URL.
-        head_bytes: the length of the request line and all headers.
-        body_bytes: the length of the body; the default is the API's for messages.
-        containers: the objects and lists in a body, roughly: decoded, each takes many times its bytes.
-        commas: the commas in a body, which bound its other values.
-        head_seconds: how long a client may take for the first head of a connection.
+        hosts: further names to accept in the Host header (`*` stands for any characters), or None to accept all.
+        line_bytes: the largest length of the request's URL.
+        head_bytes: the largest length of the request line and all headers.
+        body_bytes: the largest length of the body. The default is the API's limit for messages.
+        containers: the most objects and lists in a body, counted roughly. They take much memory once decoded.
+        commas: the most commas in a body, which limits the number of its other values.
+        head_seconds: the seconds that a client may take to send the first head of a connection.
     """
 
     hosts: tuple[str, ...] | None = None
@@ -42,7 +41,7 @@ class ServerLimits:
     head_seconds: float = 60.0
 
     def head_rejection(self, url_length: int, head_length: int) -> Rejection | None:
-        """Reject a request line or a head that is too long."""
+        """Return a rejection if the URL or the head of a request is too long."""
         if url_length > self.line_bytes:
             return (
                 414,
@@ -54,13 +53,13 @@ class ServerLimits:
         return None
 
     def body_rejection(self, length: int) -> Rejection | None:
-        """Reject a body that is too long, in the API's own form."""
+        """Return a rejection, in the API's own form, if a body is too long."""
         if length <= self.body_bytes:
             return None
         return _too_large(f"is longer than {self.body_bytes // MIB} MiB")
 
     def content_rejection(self, body: bytes | bytearray) -> Rejection | None:
-        """Reject a body that would take too much memory once it is decoded."""
+        """Return a rejection if a body would take too much memory once it is decoded."""
         if (containers := body.count(b"{") + body.count(b"[")) > self.containers:
             return _too_large(f"has {containers:,} objects and lists, more than {self.containers:,}")
         if (commas := body.count(b",")) > self.commas:
@@ -68,7 +67,7 @@ class ServerLimits:
         return None
 
     def host_rejection(self, headers: Mapping[bytes, bytes]) -> Rejection | None:
-        """Reject a Host header that names another machine: a web page may have pointed its own name at this server."""
+        """Return a rejection if the Host header names another machine, as in an attack by DNS rebinding."""
         host = _host_name(headers.get(b"host", b"").decode("latin-1"))
         if self.hosts is None or not host or _is_private(host):
             return None
@@ -83,7 +82,7 @@ class ServerLimits:
         )
 
     def time_rejection(self) -> Rejection:
-        """Reject a client that has not sent a whole head in time."""
+        """Return the rejection for a client that has not sent a complete head in time."""
         return 408, TEXT, f"The head of the request was not complete within {self.head_seconds:g} s."
 
 
@@ -99,7 +98,7 @@ def _host_name(header: str) -> str:
 
 
 def _is_private(host: str) -> bool:
-    """Return whether no public name server answers for the host: an address, one label, or a private domain."""
+    """Return whether a host is not a public name: an address, a single label, or a name in a private domain."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -108,6 +107,6 @@ def _is_private(host: str) -> bool:
 
 
 def body_length(headers: Mapping[bytes, Any]) -> int:
-    """Return the length that a request says its body has, or 0."""
+    """Return the number in a request's `content-length` header, or 0."""
     value = bytes(headers.get(b"content-length", b""))
     return int(value) if value.isdigit() else 0

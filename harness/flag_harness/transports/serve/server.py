@@ -21,11 +21,11 @@ with require_extra("serve"):
     import uvicorn
 
 START_SECONDS = 10.0
-"""How long to wait for the server's thread; it takes milliseconds."""
+"""Seconds to wait for the server to start. It usually takes milliseconds."""
 CLOSING_SECONDS = 0.2
-"""How long a stopped server lets connections close by themselves."""
+"""Seconds in which connections of a stopped server may close by themselves."""
 STOP_SECONDS = 1.0
-"""How long a threaded server may take to end; its threads are then left behind."""
+"""Seconds that a threaded server may take to end. After that, its threads are abandoned."""
 
 
 class LoopbackServer:
@@ -40,8 +40,8 @@ class LoopbackServer:
     another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback only: raise
     `HarnessError` for another host, unless `allow_any_host` is true.
 
-    A request beyond the `limits` is answered in words. With `threaded`, a slow answer of the upstream holds up neither
-    other requests nor the end.
+    A request that exceeds the `limits` is answered with an error message. With `threaded`, a slow answer of the
+    upstream delays neither other requests nor the end of the `with` block.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`, for `base_url=` and `ANTHROPIC_BASE_URL`."""
+        """The server's address, `http://127.0.0.1:PORT`, for `base_url=` and `ANTHROPIC_BASE_URL`."""
         host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
         return f"http://{host}:{self.port}"
 
@@ -104,7 +104,7 @@ class LoopbackServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a thread of its own: without signals or a log, stopped from another thread."""
+    """A uvicorn server that runs in a thread of its own, without signal handlers or logs."""
 
     def __init__(self, application: UpstreamApplication, listener: socket.socket, limits: ServerLimits) -> None:
         attributes = {"connections_of": application.connections_of, "limits": limits}
@@ -126,7 +126,7 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
 
     def run_until_stopped(self) -> None:
-        """Serve until `stop`, then close every socket and cancel what still runs."""
+        """Serve until `stop` is called. Then close every socket, and cancel unfinished tasks."""
         with contextlib.closing(self._listener):
             asyncio.run(self.serve(sockets=[self._listener]))
 
@@ -136,7 +136,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and close all connections: a client may be in the middle of a request, or not read."""
+        """Stop listening, and close all connections, even of clients in the middle of a request."""
         asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._abort_connections)
         await super().shutdown(sockets)
         self._abort_connections()
@@ -153,7 +153,7 @@ class _Server(uvicorn.Server):
 
 
 def listens_on_loopback(host: str) -> bool:
-    """Return whether a server at this address can be reached by this machine only."""
+    """Return whether only this machine can reach a server at this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
