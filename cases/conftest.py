@@ -39,12 +39,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Stop the run if a library that the cases need is missing or too old, or if `--feature` meets a bad setting."""
-    _check_libraries()
-    if config.getoption("--feature", default=None):
-        try:
+    try:
+        _check_libraries()
+        if config.getoption("--feature", default=None):
             read_settings(os.environ)
-        except FlagError as error:
+    except (FlagError, pytest.UsageError) as error:
+        if config.stash.get(CONFIG, None) is None:
             raise pytest.UsageError(str(error)) from None
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def _check_libraries() -> None:

@@ -260,3 +260,9 @@ def test_of_a_group_exactly_one_flag_is_on_in_every_combination() -> None:
     assert ["off", "no-bm25+vector", "no-bm25+hybrid"] == [one.id for one in all_combinations(flags)]
     with pytest.raises(FlagError, match=r"^exactly one of bm25, vector, hybrid is on; pin that one"):
         pin_flags(flags, {"vector": True})
+
+
+def test_a_combination_is_shown_by_its_id() -> None:
+    """Failures of pytest print it beside the test's other values."""
+    flags = [Flag("streaming", "STREAMING"), Flag("planner", "PLANNER")]
+    assert "<Combination streaming+planner>" == repr(pin_flags(flags, {"streaming": True, "planner": True}))

@@ -137,7 +137,7 @@ def test_what_is_no_record_is_one_clear_error(text: str, words: str, tmp_path: P
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     """So is a folder."""
     for path in (tmp_path / "absent.jsonl", tmp_path):
-        with pytest.raises(RecordError, match="cannot be read"):
+        with pytest.raises(RecordError, match=r"cannot be read: .*; to write a record: pytest --harness-record=FILE"):
             load_record(path)
 
 

@@ -168,3 +168,18 @@ def test_what_a_filter_names_by_now_is_reported(repository: Path, capsys: pytest
     assert 1 == main(["cassette", "check", "a.json"])
     place = "a.json: interaction 0, request or answer: holds what [tool.flag-harness.filters] names (record it again)"
     assert place in capsys.readouterr().out
+
+
+def test_what_a_detector_finds_is_not_counted_as_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """The advice is to record again; there is no key to withdraw."""
+    Path("pyproject.toml").write_text("[tool.flag-harness.privacy]\nname = 'Ada'\n", encoding="utf-8")
+    _write("recordings/a.json", "I am Ada.")
+    assert (
+        1,
+        [
+            "recordings/a.json: interaction 0, request or answer: holds what [tool.flag-harness.privacy] masks "
+            "(record it again)",
+            "1 files checked: 0 look like a key, 1 hold what filters or detectors name, 0 cannot be read",
+            "What filters or detectors name is left out when those tests are recorded again: --record-mode=rewrite",
+        ],
+    ) == _run(capsys)

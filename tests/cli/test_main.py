@@ -29,9 +29,16 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
     assert (0, b"") == (process.returncode, said)
 
 
-def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """argparse's own exit code for wrong usage."""
-    with pytest.raises(SystemExit) as stopped:
-        main([])
-    assert 2 == stopped.value.code
-    assert "the following arguments are required: COMMAND" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [([], "matrix"), (["report"], "metrics"), (["cassette"], "show")],
+    ids=["flag-harness", "report", "cassette"],
+)
+def test_without_a_command_the_commands_are_shown(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], command: str
+) -> None:
+    """On standard error, with the exit code of wrong usage."""
+    assert 2 == main(arguments)
+    output = capsys.readouterr()
+    assert "" == output.out
+    assert [command] == [line.split()[0] for line in output.err.splitlines() if line.startswith(f"    {command} ")]

@@ -1,5 +1,7 @@
 """`@pytest.mark.budget`: what the requests of one test may use."""
 
+from collections.abc import Sequence
+
 import pytest
 
 CONFIGURATION = """
@@ -17,10 +19,10 @@ def ask(text="hello"):
 """
 
 
-def _run(pytester: pytest.Pytester, test: str, settings: str = "") -> pytest.RunResult:
+def _run(pytester: pytest.Pytester, test: str, settings: str = "", arguments: Sequence[str] = ()) -> pytest.RunResult:
     pytester.makepyprojecttoml(CONFIGURATION + settings)
     pytester.makepyfile(test_it=TEST + test)
-    return pytester.runpytest()
+    return pytester.runpytest(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +103,12 @@ def test_a_wrong_setting_is_named(pytester: pytest.Pytester) -> None:
     run.stderr.fnmatch_lines(["*[[]tool.flag-harness.budget[]] cost = -1 must be a number from 0"])
     run = _run(pytester, "", "budget = { costs = 1 }")
     run.stderr.fnmatch_lines(["*[[]tool.flag-harness.budget[]] has no key 'costs'; the nearest is 'cost'*"])
+
+
+def test_a_budget_does_not_stop_a_verification(pytester: pytest.Pytester) -> None:
+    """Its items use no fixture of the test, so the mark cannot be checked."""
+    run = _run(
+        pytester, "@pytest.mark.budget(requests=1)\ndef test_one(cassette): ask()", arguments=["--harness-verify"]
+    )
+    run.assert_outcomes()
+    run.stdout.fnmatch_lines(["*1 inconclusive*"])

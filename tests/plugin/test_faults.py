@@ -240,6 +240,7 @@ def test_a_sweep_runs_in_place_of_the_tests(repository: pytest.Pytester) -> None
             "empty_response         16                 8  *",
             "all                    16                 8  *",
             "3 faults under 8 combinations: 24 pairs, of which 0 do not apply *",
+            "The agent: *, the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)",
         ]
     )
 

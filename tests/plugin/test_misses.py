@@ -172,3 +172,15 @@ def test_a_key_in_what_differs_is_masked(pytester: pytest.Pytester, monkeypatch:
     kept = (pytester.path / ".pytest_cache/v/flag-harness/misses").read_text()
     assert key not in run.stdout.str() + kept
     assert "system[0].text" in kept
+
+
+def test_what_was_never_recorded_can_be_recorded_with_one_command(pytester: pytest.Pytester) -> None:
+    """It is named once for all tests; a price is only known of what was recorded before."""
+    _asking(pytester, SYSTEM, tests=3)
+    run = pytester.runpytest_inprocess("-q")
+    run.assert_outcomes(failed=3)
+    assert [
+        "3 tests: nothing is recorded",
+        "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
+        "  To record them: pytest --record-mode=once --harness-upstream=live",
+    ] == _summary(run)

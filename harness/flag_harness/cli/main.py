@@ -11,6 +11,7 @@ from flag_harness.cli.demo import add_demo_command
 from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
 from flag_harness.cli.serve import add_serve_command
+from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import HarnessError
 
 COMMANDS = (
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="flag-harness", description="Work with flag combinations, cassettes and contexts of agents."
     )
     parser.add_argument("--version", action="version", version=f"flag-harness {version('flag-harness')}")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = add_commands(parser)
     for add_command in COMMANDS:
         add_command(subparsers)
     parsed = parser.parse_args(arguments)

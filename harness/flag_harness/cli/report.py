@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flag_harness.analysis.effects.figures import figure_effects
+from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import RunRecord, encode_record, load_record, merge_records
@@ -33,7 +34,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = add_commands(parser)
     merge = subparsers.add_parser(
         "merge",
         help="write the record that one run of all shards would have written",

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from flag_harness.cli.files import one_line
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
 
 COLUMNS_WITHOUT_TERMINAL = 110
 """The number of columns if the output is not a terminal."""
+
+
+def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    """Return the group for the commands of a parser, which prints its help if none of them is named."""
+
+    def print_help(arguments: argparse.Namespace) -> int:
+        parser.print_help(sys.stderr)
+        return 2
+
+    parser.set_defaults(run=print_help)
+    return parser.add_subparsers(title="commands", metavar="COMMAND")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,10 @@ class Combination:
         )
         object.__setattr__(self, "id", combination_id(changed))
 
+    def __repr__(self) -> str:
+        """Return the name that tests and reports use: `<Combination streaming+model=haiku>`."""
+        return f"<{type(self).__name__} {self.id}>"
+
     @property
     def environ(self) -> dict[str, str | None]:
         """The variable of each flag that is read from one, with its text, or None if it must be unset."""

@@ -146,7 +146,7 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
             pins = fix_unnamed(declared, (), {**pins, **marked})
         return pin_flags(declared, {**pins, **marked})
     except HarnessError as error:
-        pytest.fail(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False) from None
 
 
 def _pins_of_mark(mark: pytest.Mark) -> Mapping[str, object]:

@@ -59,7 +59,8 @@ def load_record(path: Path) -> RunRecord:
     try:
         data = read_regular_file(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise RecordError(f"{path}: cannot be read: {why}; to write a record: pytest --harness-record=FILE") from None
     first, *lines = data.split(b"\n")
     header = _decode_header(path, first)
     torn, lines = lines[-1] if lines else first, lines[:-1]

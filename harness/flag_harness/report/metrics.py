@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flag_harness.analysis.effects.figures import CONFIDENCE, FigureEffect, figure_effects
+from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
 
 PAGES = {
@@ -17,7 +18,7 @@ PAGES = {
 
 def metric_lines(record: RunRecord) -> Iterator[str]:
     """Yield the report of metrics, line by line."""
-    effects = figure_effects(record.rows, flag_defaults(record))
+    effects = figure_effects(record.rows, flag_defaults(record), value_labels(record))
     alone = [effect for effect in effects if len(effect.settings) == 1]
     together = [effect for effect in effects if len(effect.settings) == 2 and effect.can_be_told]
     if not alone:
@@ -46,6 +47,15 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 def flag_defaults(record: RunRecord) -> dict[str, Any]:
     """Return the default value of each flag that the record's header lists."""
     return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
+
+
+def value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
+    """Return the name that each value has in ids, by the flag and the text of the value."""
+    return {
+        (name, value_text(value)): label
+        for name, flag in record.header.flags.items()
+        for value, label in zip(flag.get("values", ()), flag.get("labels", ()), strict=False)
+    }
 
 
 def pass_counts(record: RunRecord) -> list[tuple[str, int, int]]:

@@ -9,7 +9,7 @@ from flag_harness.analysis.effects.figures import FigureEffect, figure_effects
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.report.causes import FailureCause, failure_causes
-from flag_harness.report.metrics import flag_defaults
+from flag_harness.report.metrics import flag_defaults, value_labels
 from flag_harness.report.table import group_by_combination, recordings_line
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -149,7 +149,7 @@ def build_report(record: RunRecord, now: datetime) -> RunReport:
         rows=tuple(rows),
         causes=failure_causes(record),
         failures=_group_failures(rows),
-        effects=figure_effects(rows, flag_defaults(record)),
+        effects=figure_effects(rows, flag_defaults(record), value_labels(record)),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),
     )

@@ -80,6 +80,12 @@ def test_values_of_a_flag_are_each_compared_to_its_default() -> None:
     assert {"model=sonnet": 10.0, "model=opus": 30.0} == found
 
 
+def test_a_value_is_called_as_in_ids() -> None:
+    """If it has a name of its own."""
+    rows = [_row("test", 10, model=model) for model in ("haiku", "sonnet")]
+    assert {"model=large"} == {one.name for one in figure_effects(rows, DEFAULTS, {("model", "sonnet"): "large"})}
+
+
 def test_runs_that_failed_are_left_out() -> None:
     """They may have ended early."""
     rows = [_row("test", 10), _row("test", 1, a=True, outcome="failed")]

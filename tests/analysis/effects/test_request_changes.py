@@ -35,7 +35,7 @@ ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hel
         ({"role": "assistant", "content": ANSWER}, {"role": "assistant", "content": ["<the answer>"]}),
         (
             {"role": "assistant", "content": "Hello."},
-            {"role": "assistant", "content": ["<the answer>", "without thinking"]},
+            {"role": "assistant", "content": ["<the answer without thinking>"]},
         ),
         *[
             (turn, turn)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from flag_harness.analysis.effects.student import mean_interval
@@ -45,6 +46,8 @@ FIGURES = (
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 """Flags with the values that are compared to their defaults."""
+ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
+"""The names of values in ids, by the flag and the text of the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class FigureEffect:
         low, high: the bounds of its 95 % confidence interval by Student's t, or None if there is only one pair.
         pairs: the number of pairs, or of groups of four runs for two flags. They are taken as independent.
         is_simulated: True if the simulator gave some of the answers.
+        name: the flag, with its value unless it is on or off: `streaming`, `model=haiku`, `streaming and concise`.
     """
 
     settings: Settings
@@ -67,11 +71,7 @@ class FigureEffect:
     high: float | None
     pairs: int
     is_simulated: bool
-
-    @property
-    def name(self) -> str:
-        """The flag, with its value unless it is on or off: `streaming`, `model=haiku`, `streaming and concise`."""
-        return " and ".join(_setting_name(*setting) for setting in self.settings)
+    name: str
 
     @property
     def is_unchanged(self) -> bool:
@@ -101,12 +101,14 @@ class FigureEffect:
         return f"{100 * (value - 1):+.1f} %" if self.figure.is_ratio else f"{value:+,.6g}"
 
 
-def figure_effects(rows: Iterable[RunRow], defaults: Mapping[str, Any]) -> tuple[FigureEffect, ...]:
+def figure_effects(
+    rows: Iterable[RunRow], defaults: Mapping[str, Any], labels: ValueLabels = MappingProxyType({})
+) -> tuple[FigureEffect, ...]:
     """Return the effects of each flag, and of each pair of flags, on each figure.
 
     Runs are compared that passed and that no test excluded: two of the same test and repetition that differ in that
-    flag alone, or four that differ in the two flags. `defaults` has the default value of each flag. A ratio needs
-    figures above 0.
+    flag alone, or four that differ in the two flags. `defaults` has the default value of each flag, and
+    `labels` the names of values. A ratio needs figures above 0.
     """
     groups: dict[tuple[str, int], dict[Settings, RunRow]] = {}
     for row in rows:
@@ -120,7 +122,9 @@ def figure_effects(rows: Iterable[RunRow], defaults: Mapping[str, Any]) -> tuple
         for settings, members in _comparable_runs(runs, defaults):
             contrasts.setdefault(settings, []).append(members)
     effects = (
-        _estimate_effect(settings, figure, members) for settings, members in contrasts.items() for figure in FIGURES
+        _estimate_effect(settings, figure, members, labels)
+        for settings, members in contrasts.items()
+        for figure in FIGURES
     )
     return tuple(effect for effect in effects if effect is not None)
 
@@ -150,7 +154,7 @@ def _reset_to_defaults(values: Settings, defaults: Mapping[str, Any], *settings:
 
 
 def _estimate_effect(
-    settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]]
+    settings: Settings, figure: Figure, contrasts: Sequence[tuple[RunRow, ...]], labels: ValueLabels
 ) -> FigureEffect | None:
     differences = [found for rows in contrasts if (found := _figure_difference(figure, rows)) is not None]
     if not differences:
@@ -159,7 +163,8 @@ def _estimate_effect(
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
     simulated = any("simulator" in (row.recorded_from, row.answered_by) for rows in contrasts for row in rows)
-    return FigureEffect(settings, figure, mean, low, high, len(differences), simulated)
+    name = " and ".join(_setting_name(*setting, labels) for setting in settings)
+    return FigureEffect(settings, figure, mean, low, high, len(differences), simulated, name)
 
 
 def _figure_difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
@@ -180,10 +185,10 @@ def _hashable(value: Any) -> Any:
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 
 
-def _setting_name(name: str, value: Any) -> str:
+def _setting_name(name: str, value: Any, labels: ValueLabels) -> str:
     if isinstance(value, bool):
         return name if value else f"no-{name}"
-    return f"{name}={value_label(value)}"
+    return f"{name}={labels.get((name, value_text(value))) or value_label(value)}"
 
 
 def _pair_count_text(count: int) -> str:

@@ -187,7 +187,8 @@ def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> 
         if own == keys or (own and own == [key for key in keys if key in own]):
             left_out = sorted({key[0] for key in keys if key not in own})
             marks = [{"cache_control": block["cache_control"]} for block in blocks if "cache_control" in block]
-            return {"role": "assistant", "content": ["<the answer>", *(f"without {kind}" for kind in left_out), *marks]}
+            echo = f"<the answer without {', '.join(left_out)}>" if left_out else "<the answer>"
+            return {"role": "assistant", "content": [echo, *marks]}
     return message
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -50,11 +50,20 @@ class _FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class _CheckResult:
-    """The findings in one version, and why it cannot be read if it should be a cassette."""
+    """What a version holds, and why it cannot be read if it should be a cassette.
+
+    `keys` are what looks like a key; `declared` is what the project's filters or detectors name.
+    """
 
     version: _FileVersion
-    findings: list[KeyFinding]
+    keys: list[KeyFinding]
+    declared: list[KeyFinding] = field(default_factory=list)
     error: str = ""
+
+    @property
+    def findings(self) -> list[KeyFinding]:
+        """All that was found."""
+        return [*self.keys, *self.declared]
 
 
 def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -105,13 +114,12 @@ def _check_version(version: _FileVersion, filters: Filters) -> _CheckResult:
     """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
     try:
         envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
-        return _CheckResult(
-            version, [*scan_cassette(envelope, interactions), *_find_unfiltered_values(interactions, filters)]
-        )
+        declared = [*_find_unfiltered_values(interactions, filters)]
+        return _CheckResult(version, scan_cassette(envelope, interactions), declared)
     except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
         is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
-        return _CheckResult(version, scan_file(version.data), wrong if is_cassette else "")
+        return _CheckResult(version, scan_file(version.data), error=wrong if is_cassette else "")
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
@@ -157,8 +165,8 @@ def _parse_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield commit, blob and path of the files in the output of `git log --raw -z`; each blob and path once."""
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))
-    for field in fields:
-        if not (change := field.strip()).startswith(b":"):
+    for text in fields:
+        if not (change := text.strip()).startswith(b":"):
             commit = change or commit
             continue
         blob, status = change.split()[3:5]
@@ -193,15 +201,18 @@ def _report_lines(results: Sequence[_CheckResult]) -> Iterator[str]:
         if one.error:
             yield one.error
         yield from (f"{one.version}: {finding}" for finding in one.findings)
-    findings = sum(len(one.findings) for one in results)
+    keys, declared = (sum(map(len, found)) for found in ([r.keys for r in results], [r.declared for r in results]))
     unreadable = sum(bool(one.error) for one in results)
     commits = sum(bool(one.version.commit) for one in results)
     read = f"{len(results) - commits} files" + (f" and {commits} versions of the history" if commits else "")
-    yield f"{read} checked: {findings} look like a key, {unreadable} cannot be read"
-    if any(one.findings for one in results if one.version.commit):
+    data = f"{declared} hold what filters or detectors name, " if declared else ""
+    yield f"{read} checked: {keys} look like a key, {data}{unreadable} cannot be read"
+    if any(one.keys for one in results if one.version.commit):
         yield "What a commit holds stays there when the file is mended: withdraw those keys."
-    elif findings:
+    elif keys:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
+    if declared:
+        yield "What filters or detectors name is left out when those tests are recorded again: --record-mode=rewrite"
 
 
 def _json_report(results: Sequence[_CheckResult]) -> dict[str, object]:

@@ -69,7 +69,8 @@ def _miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") -> Mi
         "normalise": list(miss.normalise),
         "played": list(traffic.played),
         "is_masked": False,
-        "recorded_from": cassette.envelope.upstream if cassette else None,
+        "upstream": traffic.plan.recording_upstream,
+        "is_recorded": cassette is not None,
         "cost": _recording_cost(traffic),
     }
 
@@ -183,7 +184,10 @@ def cause_lines(rows: list[MissRow]) -> Iterator[str]:
     yield f"{len(tests)} test{'s' if len(tests) != 1 else ''}: {describe_changes(rows[0])}"
     more = f" and {len(tests) - TESTS_SHOWN} more" if len(tests) > TESTS_SHOWN else ""
     yield f"  {', '.join(tests[:TESTS_SHOWN])}{more}"
-    yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
+    if any(row["is_recorded"] for row in rows):
+        yield f"  recording anew: {_describe_price(list(cassettes.values()))}"
+    else:
+        yield f"  To record them: pytest --record-mode=once --harness-upstream={rows[0]['upstream']}"
     if normalise := next((row["normalise"] for row in rows if row["normalise"]), ()):
         yield f"  if it differs at every run, in pyproject.toml: {' '.join(normalise)}"
     if reason := next((row["refusal"] for row in rows if row["refusal"]), ""):
@@ -192,7 +196,7 @@ def cause_lines(rows: list[MissRow]) -> Iterator[str]:
 
 def _describe_price(rows: list[MissRow]) -> str:
     count = f"{len(rows)} cassette{'s' if len(rows) != 1 else ''}"
-    paid = [row for row in rows if row["recorded_from"] != "simulator"]
+    paid = [row for row in rows if row["upstream"] != "simulator"]
     if not paid:
         return f"{count}, free of charge (simulated)"
     costs = [row["cost"] for row in paid if row["cost"] is not None]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.config import SHIPPED_AGENT
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import run_combinations
 from flag_harness.plugin.marks import CONFIG
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from flag_harness.sweep import Sweep, Trial, TrialResult
 
 SWEEPS = ("faults",)
+_HOW_TO_NAME = ", the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)"
 
 
 def add_sweep_options(group: pytest.OptionGroup) -> None:
@@ -57,13 +59,14 @@ def configure_sweep(config: pytest.Config) -> None:
     root = str(config.rootpath)
     if root not in sys.path:
         sys.path.insert(0, root)
-    agent = load_agent(config.getoption("--harness-agent") or config.stash[CONFIG].agent)
+    name = config.getoption("--harness-agent") or config.stash[CONFIG].agent
+    agent = load_agent(name)
     directory = tempfile.TemporaryDirectory(prefix="flag-harness-sweep-")
     config.add_cleanup(directory.cleanup)
     sweep = Sweep(agent, run_combinations(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check()
-    config.pluginmanager.register(SweepRun(sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
+    config.pluginmanager.register(SweepRun(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
 
 
 def _refuse_test_arguments(arguments: Sequence[str]) -> None:
@@ -118,8 +121,8 @@ class SweepItem(pytest.Item):
 class SweepRun:
     """Replaces the collected tests by one item for each fault, and prints the table of results."""
 
-    def __init__(self, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
-        self._sweep, self._faults = sweep, faults
+    def __init__(self, agent: str, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
+        self._agent, self._sweep, self._faults = agent, sweep, faults
         self._results: list[TrialResult] = []
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -168,3 +171,6 @@ class SweepRun:
             terminalreporter.section("survival of faults")
             for line in terminal_lines(sorted(self._results, key=lambda result: result.kind)):
                 terminalreporter.write_line(line)
+            terminalreporter.write_line(
+                f"The agent: {self._agent}{_HOW_TO_NAME if self._agent == SHIPPED_AGENT else ''}"
+            )
