@@ -10,6 +10,7 @@ from flag_harness.cli.context import add_context_command
 from flag_harness.cli.demo import add_demo_command
 from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
+from flag_harness.cli.scenario import add_scenario_command
 from flag_harness.cli.serve import add_serve_command
 from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import HarnessError
@@ -20,6 +21,7 @@ COMMANDS = (
     add_context_command,
     add_matrix_command,
     add_report_command,
+    add_scenario_command,
     add_serve_command,
 )
 """The functions that add the parsers of the commands.

@@ -94,6 +94,9 @@ of a batch when it ends.
 
 Several text blocks are joined by newlines. Patterns are Python regular expressions, searched anywhere in the text
 (`re.search`).
+
+`flag-harness scenario from CASSETTE -o fixtures/scenarios/NAME.toml` writes the scenario that gives the answers of a
+recording.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,65 @@
+"""Writes scenarios as TOML."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from flag_harness.simulator import Scenario
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_DELETE, _LINE_END = "\x7f", "\n"
+
+
+def format_scenario(scenario: Scenario) -> str:
+    """Return the text of a scenario file, without what has its default. A key whose value is null is left out."""
+    document = _changed_values(scenario)
+    turns = document.pop("turn", [])
+    tables = [_key_lines(document), *(["[[turn]]", *_key_lines(turn)] for turn in turns)]
+    return "\n".join("".join(f"{line}\n" for line in lines) for lines in tables if lines)
+
+
+def _key_lines(table: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{_key(key)} = {_long_string(value) if isinstance(value, str) and _LINE_END in value else _toml_value(value)}"
+        for key, value in table.items()
+    ]
+
+
+def _changed_values(value: Any) -> Any:
+    """Return the fields of a struct that differ from their defaults, with the structs in them."""
+    if isinstance(value, msgspec.Struct):
+        return {
+            field.encode_name: _changed_values(own)
+            for field in msgspec.structs.fields(value)
+            if (own := getattr(value, field.name)) != field.default
+            and not (field.default_factory is not msgspec.NODEFAULT and own == field.default_factory())
+        }
+    return [_changed_values(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        parts = [f"{_key(key)} = {_toml_value(one)}" for key, one in value.items() if one is not None]
+        return f"{{ {', '.join(parts)} }}" if parts else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml_value(one) for one in value if one is not None)}]"
+    return _escape(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _escape(key)
+
+
+def _long_string(text: str) -> str:
+    """Return a string in three quotes, whose lines stand below each other."""
+    lines = [_escape(line)[1:-1] for line in text.split("\n")]
+    return '"""\n' + "\n".join(lines) + '"""'
+
+
+def _escape(text: str) -> str:
+    """Return a TOML string. Halves of surrogate pairs, which TOML cannot hold, become the replacement character."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.dumps(whole, ensure_ascii=False).replace(_DELETE, "\\u007f")
