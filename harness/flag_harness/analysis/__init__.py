@@ -1,5 +1,5 @@
-"""Analysis of recorded traffic and run records. Pure functions: no files, no network, no clock.
+"""Analysis of recorded traffic and run records. All functions are pure: they use no files, no network and no clock.
 
-A new figure about requests and answers goes to `metrics.py`; it takes values and returns a value, so that the plugin,
-the commands and the reports can all use it.
+To add a figure about requests and answers, add a function to `metrics.py` that takes and returns values, so that the
+plugin, the commands and the reports can all use it.
 """

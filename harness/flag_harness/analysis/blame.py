@@ -1,4 +1,8 @@
-"""Which flags broke it: the smallest conjunctions of flag values that explain the failing rows of a test."""
+"""Explains the failures of a test: finds the flag values that hold in all failing runs and in no passing run.
+
+A row is one value for each flag. A literal says that one flag has certain values, such as `not streaming`. A
+conjunction joins literals, such as `streaming and model=haiku`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +14,19 @@ from flag_harness.analysis.conjunctions import Conjunction, Encoding, minimal_hi
 from flag_harness.matrix.space import FlagSpace, Row
 
 Run = tuple[Row, bool]
-"""A row and whether the test passed. The same row may occur several times."""
+"""A row, and whether the test passed under it. The same row may be run several times."""
 
 MOST_IMPLICANTS = 2_000
 MOST_STEPS = 20_000
-"""Limits of the search. An explanation beyond them is correct, but perhaps not the smallest."""
+"""The limits of the search. If they are reached, the explanation is correct but may not be the smallest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Conjunctions that hold in every failing row between them, and in no passing row.
+    """The flag values that make a test fail, as conjunctions.
 
-    `flaky` are the rows that both passed and failed; they take no part. `is_smallest` is False if the search for a
-    smaller explanation was cut short.
+    At least one conjunction holds in every failing row, and none in a passing row. `flaky` lists rows that both passed
+    and failed; they are not explained. `is_smallest` is False if the search for a smaller explanation was cut short.
     """
 
     conjunctions: tuple[Conjunction, ...]
@@ -39,7 +43,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An explanation and the tests that share it."""
+    """An explanation, and the names of the tests whose failures it explains."""
 
     explanation: Explanation
     tests: tuple[str, ...]
@@ -50,24 +54,25 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A conjunction that holds in no passing row, and the number of failing rows in which it holds."""
+    """A conjunction that holds in no passing row, and the number of failing rows that it would explain."""
 
     conjunction: Conjunction
     failing_rows: int
 
 
 def explain_failures(space: FlagSpace, runs: Iterable[Run]) -> Explanation:
-    """Return the fewest and shortest conjunctions that hold in every failing row, and in no passing one.
+    """Return the smallest explanation of a test's failures: as few and as short conjunctions as possible.
 
-    A row that was not run may go either way. With all allowed rows run, this is the minimal disjunctive normal form.
+    Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
+    form.
     """
     return _Explainer(space).explain(runs)
 
 
 def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple[Finding, ...]:
-    """Return what explains the failures of each test, tests with the same explanation together, most tests first.
+    """Explain the failures of several tests, and group the tests that have the same explanation.
 
-    Tests that never fail are left out.
+    The largest group comes first. Tests that never fail are left out.
     """
     explainer = _Explainer(space)
     groups: dict[tuple[Conjunction, ...], list[tuple[str, Explanation]]] = {}
@@ -83,9 +88,9 @@ def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple
 
 
 def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Suspect, ...]:
-    """Return every conjunction of at most `size` literals that holds in a failing row and in no passing one.
+    """Return all conjunctions of at most `size` literals that hold in a failing row and in no passing row.
 
-    Those that explain most failing rows come first, then the shortest.
+    Those that explain the most failing rows come first, and the shortest among these.
     """
     encoding = Encoding(space)
     failing, passing, _ = split_runs(runs)
@@ -101,7 +106,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Sus
 
 
 def split_runs(runs: Iterable[Run]) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return the rows that always failed, those that always passed, and the flaky ones that did both."""
+    """Return the rows that always failed, the rows that always passed, and the flaky rows, which did both."""
     outcomes: dict[Row, int] = {}
     for row, passed in runs:
         outcomes[row] = outcomes.get(row, 0) | (2 if passed else 1)
@@ -112,7 +117,7 @@ def split_runs(runs: Iterable[Run]) -> tuple[list[Row], list[Row], list[Row]]:
 
 
 class _Explainer:
-    """Explains many tests; equal outcomes on equal rows are explained once."""
+    """Explains the failures of many tests. Tests with equal outcomes are explained once."""
 
     def __init__(self, space: FlagSpace) -> None:
         self._encoding = Encoding(space)
@@ -143,7 +148,10 @@ class _Explainer:
         return minimal_hitting_sets((allowed & row for row in passing), MOST_IMPLICANTS)
 
     def _smallest_cover(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return the fewest prime implicants that cover the failing rows, then those with the fewest literals."""
+        """Return the fewest conjunctions that together hold in all failing rows, but in no passing row.
+
+        Of several such choices, return the one with the fewest literals. Also return whether the search was complete.
+        """
         left, essential, primes, complete = list(failing), [], set[int](), True
         for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
             if row not in left:
@@ -165,7 +173,10 @@ class _Explainer:
 def smallest_cover(
     covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
 ) -> tuple[list[int], bool]:
-    """Return the fewest keys whose masks cover everything, the cheapest such choice, and whether that is certain."""
+    """Return the fewest keys whose bit masks together contain all bits of `everything`.
+
+    Of several such choices, return the cheapest. Also return whether the search was complete.
+    """
     best = _greedy_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
@@ -187,7 +198,10 @@ def smallest_cover(
 
 
 def _unrefuted_conjunctions(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
-    """Yield the conjunctions of at most `size` literals, on different flags, that hold in no passing row."""
+    """Yield the conjunctions of at most `size` literals that hold in no passing row.
+
+    All literals of a conjunction are about different flags.
+    """
     everything = (1 << len(passing)) - 1
     refuted = {excluded: _bit_mask(bool(row & excluded) for row in passing) for _, excluded in literals}
     for count in range(size + 1):

@@ -1,7 +1,7 @@
-"""Compares two cassettes, interaction by interaction: which parts of their requests and answers differ.
+"""Compares two cassettes, interaction by interaction: which parts of the requests and answers differ.
 
-Values that the API generates for each answer are ignored: ids, signatures and times. Ids in later requests are equal
-if both come from the same part of earlier answers.
+Values that the API generates for each answer are ignored: ids, signatures and times. Two ids in later requests count as
+equal if both come from the same part of earlier answers.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,15 +18,16 @@ from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 
 _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "expires_at"})
-"""Keys whose values differ from answer to answer."""
+"""Keys whose values the API generates anew for each answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionPair:
-    """Two matching interactions and their differences; an index is None if a cassette has no counterpart.
+    """Two matching interactions of two cassettes, and how they differ.
 
-    `before` and `after` are the indices in the two cassettes. In each difference, `recorded` is the value of the first
-    cassette and `sent` that of the second.
+    `before` and `after` are their indices in the first and the second cassette. An index is None if that cassette has
+    no matching interaction. In each difference, `recorded` is the value in the first cassette and `sent` that in the
+    second.
     """
 
     before: int | None
@@ -38,12 +39,12 @@ class InteractionPair:
 
     @property
     def is_different(self) -> bool:
-        """Return whether there is any difference."""
+        """Return whether the interactions differ, or one of them is missing."""
         return None in (self.before, self.after) or bool(self.request or self.answer)
 
 
 def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[InteractionPair]:
-    """Yield the pairs of interactions, in the order of the first cassette."""
+    """Yield pairs of matching interactions in the order of the first cassette."""
     same_ids: set[tuple[str, str]] = set()
     for before, after in _pair_interactions(first.interactions, second.interactions):
         ours = None if before is None else first.interactions[before]
@@ -66,7 +67,10 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
 def _pair_interactions(
     ours: Sequence[Interaction], theirs: Sequence[Interaction]
 ) -> Iterator[tuple[int | None, int | None]]:
-    """Yield pairs of indices: equal requests together, and the others between them in their order."""
+    """Yield pairs of indices of matching interactions.
+
+    Interactions with equal requests are paired first, and those between them in order.
+    """
     matcher = SequenceMatcher(None, [one.key for one in ours], [one.key for one in theirs], autojunk=False)
     for _, start, stop, other_start, other_stop in matcher.get_opcodes():
         for shift in range(max(stop - start, other_stop - other_start)):
@@ -75,7 +79,10 @@ def _pair_interactions(
 
 
 def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
-    """Return an answer as one value. A stream and a plain answer with the same content differ only in `streamed`."""
+    """Return an answer as one JSON value that can be compared.
+
+    A stream and a plain answer with the same content differ only in `streamed`.
+    """
     ended = answer_ending(interaction.response[-1])
     how = {"status": answer.status, "streamed": answer.streamed, "ended": ended}
     error = {"error": answer.error} if answer.streamed and answer.error is not None else {}
@@ -94,7 +101,7 @@ def _without_generated_values(value: Any) -> Any:
 
 
 def _corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of generated values at the same path of two answers."""
+    """Yield pairs of generated values that are at the same path in two answers."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in ours.keys() & theirs.keys():
             one, other = ours[key], theirs[key]
@@ -108,12 +115,12 @@ def _corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
 
 
 def json_value(value: Any) -> Any:
-    """Return one side of a difference as JSON; a missing value is None."""
+    """Return the old or new value of a difference for JSON output. A missing value becomes None."""
     return None if value is ABSENT else list(value) if isinstance(value, tuple) else value
 
 
 def difference_to_json(difference: Difference) -> Mapping[str, Any]:
-    """Return a difference as JSON for scripts."""
+    """Return a difference as a dictionary for JSON output."""
     values = {"before": difference.recorded, "after": difference.sent}
     absent = [side for side, value in values.items() if value is ABSENT]
     return {"path": difference.path, **{side: json_value(value) for side, value in values.items()}, "absent": absent}

@@ -1,4 +1,7 @@
-"""The search for the conjunction (values of some flags) that makes one row (values of all flags) fail."""
+"""The search for the conjunction (values of some flags) that makes one row (values of all flags) fail.
+
+Candidates are the conjunctions that hold in the row and in no passing row. Each has a weight, its likelihood.
+"""
 
 from collections.abc import Iterator, Sequence
 from math import comb
@@ -10,23 +13,26 @@ from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, Evidence, candid
 SIZES = range(4)
 LARGEST_SIZE = 4
 MAX_LARGE_CANDIDATES = 300_000
-"""Conjunctions of four literals are tried if no shorter one fits, unless there are more than this."""
+"""If no candidate of up to three literals fits, those of four are tried, unless there are more than this."""
 
 PROVABLE_SHARE = 0.5
-"""A conjunction that holds this share of all likelihood is put to the proof; else a row splits the likelihood."""
+"""The search tries to prove the likeliest candidate if it has this share of the total weight. Below that, it runs rows
+that halve the weight.
+"""
 
 OTHER_CAUSE_PROBABILITY = 0.1
-"""How likely a row is to fail for another reason than the conjunction in question."""
+"""The assumed probability that a row fails for another reason than the candidate."""
 
 SPLITTING_DRAWS = 16
 ROW_DRAWS = 6
-"""Rows drawn to choose the next one from."""
+"""The number of random rows of which the best is run next."""
 
 
 class ConjunctionSearch:
-    """Finds which conjunction makes `row` fail.
+    """Finds the conjunction that makes one row fail.
 
-    The candidates hold in the row and in no passing row. `proven` is the one that is left, when it is proven.
+    `proven` is that conjunction once it has been proven, else None. `unproven` lists likely candidates that no further
+    row could prove.
     """
 
     def __init__(
@@ -44,7 +50,7 @@ class ConjunctionSearch:
         self._weigh_candidates(sizes)
 
     def update(self, row: int, passed: bool) -> None:
-        """Update the search with the first outcome of a row: whether its run passed."""
+        """Update the weights with the outcome of the first run of a row."""
         if passed:
             self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
         elif all(row & excluded for excluded in self._named):
@@ -53,12 +59,15 @@ class ConjunctionSearch:
                     self._weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
     def likeliest(self, count: int) -> list[int]:
-        """Return the likeliest conjunctions."""
+        """Return the likeliest candidates, at most `count`."""
         order = sorted(self._weights, key=lambda excluded: -self._weights[excluded])
         return [*self.unproven, *order][:count]
 
     def next_row(self) -> int | None:
-        """Return the row to run next, or None if the search is over: `proven`, or without result."""
+        """Return the row to run next, or None if the search is over.
+
+        It is over if a conjunction is `proven`, or if no candidates are left.
+        """
         while self._weights or self._add_larger_candidates():
             best = max(self._weights, key=lambda excluded: self._weights[excluded])
             if self._weights[best] < PROVABLE_SHARE * sum(self._weights.values()) and (row := self._splitting_row()):
@@ -92,10 +101,11 @@ class ConjunctionSearch:
         return bool(self._weights)
 
     def _proving_row(self, excluded: int) -> tuple[int | None, bool]:
-        """Return a row that the proof of a conjunction still needs, or None and whether the proof is complete.
+        """Return a row whose outcome the proof of a conjunction still needs, or None.
 
-        Failing rows in which it holds must cover all pairs of other values: else two other conjunctions could explain
-        them. And passing rows must lack each of its literals, and nothing else.
+        Also return whether the proof is complete. It needs failing rows in which the conjunction holds and which
+        together have all pairs of other values; otherwise two other conjunctions could explain them. And for each
+        literal it needs passing rows that violate only this literal.
         """
         rows = [row for row in self._evidence.unexplained_failures(self._named) if not row & excluded]
         row, is_complete = self.pair_row(excluded, rows)
@@ -108,9 +118,10 @@ class ConjunctionSearch:
         return None, True
 
     def pair_row(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
-        """Return a fresh row that adds most pairs of values to those of `rows`, or None and whether none is missing.
+        """Return an untried row with the most pairs of values that none of `rows` has, or None.
 
-        No excluded value and no named conjunction is part of it. Pairs that no allowed row has are not missing.
+        Also return whether all possible pairs occur in `rows`. The row has no excluded value, and no named conjunction
+        holds in it.
         """
         gaps = pairs_not_covered(self._encoding, rows, excluded)
         best, best_gain = None, 0
@@ -130,9 +141,10 @@ class ConjunctionSearch:
         return None, is_complete
 
     def _row_violating_only(self, excluded: int, bit: int) -> tuple[int | None, bool]:
-        """Return a row that has this value and else fits the conjunction: one to repeat, or a fresh one.
+        """Return a row that has this excluded value and otherwise fulfils the conjunction, or None.
 
-        If no row is left, return None and whether those that ran are proof enough.
+        It is one to run again, or an untried one. If there is none, also return whether those that ran are enough for a
+        proof.
         """
         passing, failing = self._evidence.rows_violating_only(
             excluded, bit, self._evidence.unexplained_failures(self._named)
@@ -151,7 +163,7 @@ class ConjunctionSearch:
         return next((row for row in passing if self._evidence.run_count(row) < 2), None), bool(passing)
 
     def _random_rows_with(self, excluded: int, required: int) -> Iterator[int]:
-        """Yield some allowed rows with the required values: first by chance, so that one may come twice."""
+        """Yield a few random allowed rows that have the required values. A row may come twice."""
         limits = self._evidence.limits(excluded, required)
         for _ in range(ROW_DRAWS):
             row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
@@ -160,7 +172,7 @@ class ConjunctionSearch:
             yield row
 
     def _covering_row(self, gaps: dict[int, int], excluded: int) -> int:
-        """Return a row that has many of the missing pairs."""
+        """Return a row that has many of the missing pairs of values."""
         masks = list(self._encoding.flag_masks)
         self._random.shuffle(masks)
         row = 0
@@ -171,7 +183,7 @@ class ConjunctionSearch:
         return row
 
     def _mixed_row(self, share: float) -> int:
-        """Return a row that keeps this share of the failing row's values and changes the others."""
+        """Return a row that keeps about this share of the failing row's values and changes the others."""
         row = 0
         for mask in self._encoding.flag_masks:
             others = list(single_bits(mask & ~self.row))
@@ -179,7 +191,7 @@ class ConjunctionSearch:
         return row
 
     def _splitting_row(self) -> int | None:
-        """Return a new row in which conjunctions with about half of the likelihood hold, or None if none is found."""
+        """Return an untried row in which candidates with about half of the total weight hold, or None."""
         total = sum(self._weights.values())
         best, best_distance = None, 0.5
         for turn in range(SPLITTING_DRAWS):
@@ -192,7 +204,10 @@ class ConjunctionSearch:
         return best
 
     def _nearest_row(self, target: int, excluded: int, required: int = 0) -> int | None:
-        """Return the allowed row nearest to a target that keeps to the limits and in which nothing named holds."""
+        """Return the allowed row that is most similar to `target`, or None.
+
+        It has no excluded value and all required ones, and no named conjunction holds in it.
+        """
         limits = self._evidence.limits(excluded, required)
         preferred = list(self._encoding.decode(target))
         for index, mask in limits.items():
@@ -203,7 +218,7 @@ class ConjunctionSearch:
         return self._evidence.row_within(limits, tuple(preferred), self._named)
 
     def _break_conjunction(self, named: int, preferred: list[int], limits: dict[int, int]) -> None:
-        """Change a value, drawn by chance, so that a named conjunction does not hold."""
+        """Change one random value of a row so that a named conjunction does not hold in it."""
         offsets = self._encoding.offsets
         if named & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
             return

@@ -1,7 +1,7 @@
-"""Conjunctions of literals over the flags of a matrix: `extended_output and not streaming`.
+"""Conjunctions of literals, such as `extended_output and not streaming`. A literal says which values a flag may have.
 
-Inside, a value of a flag is one bit. A row is the bits of its values; a conjunction is the bits of the values that it
-excludes, so it holds in a row if they share no bit.
+Internally each value of each flag is one bit. A row (one value for each flag) is the mask of its values. A conjunction
+is the mask of the values that it excludes, so it holds in a row if the two masks share no bit.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,10 @@ from flag_harness.matrix.space import FlagSpace, Row
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """That a flag has one of `values`, which are not all that it has: True or False, or the labels of its values."""
+    """The statement that a flag has one of `values`, such as `not streaming`.
+
+    `others` are the flag's remaining values. Values are True and False, or labels.
+    """
 
     flag: str
     values: tuple[object, ...]
@@ -30,7 +33,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Conjunction:
-    """Literals that hold together; without any, it always holds."""
+    """Literals that hold together, such as `streaming and model=haiku`. Without literals it always holds."""
 
     literals: tuple[Literal, ...]
 
@@ -39,7 +42,7 @@ class Conjunction:
 
 
 class Encoding:
-    """The bits of the values of a space's flags."""
+    """Converts rows and conjunctions of a flag space to bit masks and back."""
 
     def __init__(self, space: FlagSpace) -> None:
         self.space = space
@@ -51,7 +54,7 @@ class Encoding:
         self._rows: dict[Row, int] = {}
 
     def encode(self, row: Row) -> int:
-        """Return the bits of a row."""
+        """Return the bit mask of a row."""
         bits = self._rows.get(row)
         if bits is None:
             bits = sum(1 << offset + value for offset, value in zip(self.offsets, row, strict=False))
@@ -59,18 +62,21 @@ class Encoding:
         return bits
 
     def decode(self, bits: int) -> Row:
-        """Return the row of some bits."""
+        """Return the row of a bit mask."""
         return tuple(
             ((bits & mask) >> offset).bit_length() - 1
             for mask, offset in zip(self.flag_masks, self.offsets, strict=False)
         )
 
     def flag_index(self, bit: int) -> int:
-        """Return the index of the flag that a bit is a value of."""
+        """Return the index of the flag to which the value of this bit belongs."""
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
     def allowed_values(self, excluded: int) -> dict[int, int]:
-        """Return the values that a conjunction leaves to each of its flags, as bit masks by index of the flag."""
+        """Return the values that a conjunction allows for each of its flags.
+
+        The keys are flag indices, the values are bit masks of value indices.
+        """
         return {
             index: (mask & ~excluded) >> self.offsets[index]
             for index, mask in enumerate(self.flag_masks)
@@ -78,11 +84,11 @@ class Encoding:
         }
 
     def literal_count(self, excluded: int) -> int:
-        """Return the number of literals of a conjunction."""
+        """Return the number of literals in the conjunction that excludes these values."""
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
     def conjunction(self, excluded: int) -> Conjunction:
-        """Return the conjunction that excludes these bits."""
+        """Return the `Conjunction` that excludes the values in a bit mask."""
         literals = []
         for index, allowed in self.allowed_values(excluded).items():
             flag = self.space.flags[index]
@@ -94,7 +100,11 @@ class Encoding:
         return Conjunction(tuple(literals))
 
     def literals(self, row_bits: int) -> Iterator[tuple[int, int]]:
-        """Yield (index of a flag, excluded bits) for the literals that hold in a row: one value, or all but one."""
+        """Yield the literals that hold in a row, each as its flag's index and the mask of excluded values.
+
+        For each flag there is a literal that allows only the row's value and, for each other value, one that excludes
+        it.
+        """
         for index, mask in enumerate(self.flag_masks):
             others = mask & ~row_bits
             yield index, others
@@ -104,7 +114,7 @@ class Encoding:
 
 
 def single_bits(bits: int) -> Iterator[int]:
-    """Yield each set bit of a mask as a mask of its own, lowest first: 1 and 4 for 5."""
+    """Yield each bit of a mask as a mask of its own, lowest bit first: 1 and 4 for 5."""
     while bits:
         low = bits & -bits
         yield low
@@ -112,9 +122,9 @@ def single_bits(bits: int) -> Iterator[int]:
 
 
 def minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bool]:
-    """Return the minimal masks that share a bit with every set, smallest first, and whether these are all.
+    """Return the minimal masks that share a bit with every given set, and whether the list is complete.
 
-    No more than `limit` are kept at a time, the smallest ones (Berge's algorithm).
+    The smallest masks come first. The search keeps at most `limit` masks at a time (Berge's algorithm).
     """
     found, complete = [0], True
     for bits in _without_supersets(sets):

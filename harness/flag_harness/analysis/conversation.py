@@ -1,6 +1,6 @@
-"""A cassette as a conversation: for each interaction, what is new in its request, and its answer.
+"""A cassette as a conversation: for each interaction, the new part of its request, and its answer.
 
-Each request of a tool loop repeats the earlier ones. To find the new part, a request is compared with the earlier
+In a tool loop each request repeats the earlier messages. To find the new part, a request is compared with the earlier
 request whose messages it continues.
 """
 
@@ -22,9 +22,9 @@ from flag_harness.wire.timeline import Cut, End
 from flag_harness.wire.usage import Usage
 
 _CONTENT_KEYS = ("messages", "system", "tools")
-"""Keys of a request that are shown as content, not as parameters."""
+"""Keys of a request that are shown as content. All others are shown as parameters."""
 _CACHE_MARK = "cache_control"
-"""Ignored in comparisons, because marks move as a conversation grows."""
+"""This key is ignored in comparisons, because cache marks move as a conversation grows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class ConversationStep:
     """One interaction, prepared for display.
 
     Attributes:
-        number: index in the cassette.
-        method, path: of the request.
-        follows: index of the interaction whose messages it continues, or None.
+        number: the index of the interaction in the cassette.
+        method, path: the method and path of the request.
+        follows: the index of the interaction whose messages the request continues, or None.
         model: the requested model, or an empty string.
-        parameters: parameters and betas that are new or changed since `follows`; None if one was removed.
-        new_content: `(role, content block)` for all new content; the roles include `system` and `tools`.
-        answer: the answer.
+        parameters: parameters and betas that are new or changed since `follows`; None for one that was removed.
+        new_content: a pair of role and content block for each new block; roles include `system` and `tools`.
+        answer: the parsed answer.
         ending: `end`, `abandoned`, or how the connection was cut.
-        usage: reported tokens, or None.
+        usage: the tokens that the answer reports, or None.
         cost: US dollars at list price, or None if the usage or price is not known.
-        first_token: seconds to the first content of a stream.
+        first_token: seconds to the first content of a stream, or None.
         seconds: seconds to the end of the answer.
     """
 
@@ -88,7 +88,7 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
 
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
-    """Return the US dollars for one answer, or None if its usage or price is not known."""
+    """Return the cost of an answer in US dollars, or None if its usage or price is not known."""
     return None if usage is None else models.shipped_models().find(model).cost(usage)
 
 
@@ -100,7 +100,7 @@ def answer_ending(last: object) -> str:
 
 
 def days_since(recorded_at: str, now: datetime) -> int | None:
-    """Return the whole days since an ISO 8601 time, or None if it is not one."""
+    """Return the number of whole days since an ISO 8601 time, or None if the text is not such a time."""
     try:
         moment = datetime.fromisoformat(recorded_at)
     except ValueError:
@@ -140,7 +140,10 @@ def _messages(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
-    """Return the length and a hash of each beginning of a conversation, the longest last."""
+    """Return the length and the hash of each beginning of a conversation.
+
+    The beginnings are: the first message, the first two messages, and so on.
+    """
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
         parts = _fingerprint(parts, message)
@@ -153,7 +156,7 @@ def _fingerprint(before: bytes, message: Any) -> bytes:
 
 
 def _normalize_message(value: Any) -> Any:
-    """Return a message without cache marks, and with text in a single form."""
+    """Return a message without cache marks, and with texts in the form of content blocks."""
     if isinstance(value, dict):
         members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK}
         if isinstance(members.get("content"), str):
@@ -163,7 +166,10 @@ def _normalize_message(value: Any) -> Any:
 
 
 def _repeats_answer(message: Any, answer: ParsedResponse) -> bool:
-    """Return whether a message is the answer sent back, with the same blocks and text; other keys may be missing."""
+    """Return whether a message repeats an earlier answer with the same blocks and texts.
+
+    Other keys of the blocks do not matter.
+    """
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
     sent = [_compared_values(block) for _, block in _blocks_with_roles([message])]
@@ -175,7 +181,7 @@ def _compared_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the role and block of each content block; other values become text blocks."""
+    """Yield each content block of the messages with its role. A string becomes a text block."""
     for message in messages:
         role = message.get("role") if isinstance(message, dict) else None
         content = message.get("content") if isinstance(message, dict) else message
@@ -203,7 +209,7 @@ def _changed_parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]
 
 
 def _body_as_text(interaction: Interaction, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the body as text if it is not a Messages request."""
+    """Yield the body as a text block if it is not a JSON object."""
     if not body and interaction.request.body:
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}
 

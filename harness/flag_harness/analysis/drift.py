@@ -1,8 +1,8 @@
-"""Drift: whether an upstream still answers a recorded request in the same way. Pure; it sends nothing.
+"""Drift: a change in how an upstream answers a recorded request. This module only compares; it sends nothing.
 
-Compared are the parts that should not vary: the status, the shape (the keys of each object and their JSON types, event
-by event for streams), the types of content blocks, and the values in `COMPARED_VALUES`. Text, token counts, ids and
-tool inputs vary by nature and are ignored.
+It compares what should not vary: the status, the shape (the keys of each object and their JSON types, for streams event
+by event), the types of content blocks, and the values of the keys in `COMPARED_VALUES`. Texts, token counts, ids and
+tool inputs may vary and are ignored.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,23 +18,23 @@ from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Response
 
 COMPARED_VALUES = ("type", "role", "model", "stop_reason")
-"""Keys of a message whose values must not change."""
+"""The keys of a message whose values should not change."""
 TEMPORARY_STATUSES = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
-"""Statuses caused by the key, the account or the current load, not by the request."""
+"""Statuses that are caused by the API key, the account or the current load, not by the request."""
 TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
-"""Errors inside a stream with the same causes."""
+"""Types of errors inside a stream that have the same causes as `TEMPORARY_STATUSES`."""
 NO_TURN = "scenario_has_no_turn"
 """The simulator's error type for a request that no turn of its scenario matches."""
 
 _MODEL_CHOSEN_KEYS = frozenset({"input"})
-"""Keys whose contents the model chooses."""
+"""Keys whose contents the model chooses, so their shape is not compared."""
 _SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
-"""Blocks that only the upstream that made them accepts, each with the key that holds its signature."""
+"""For each block type that only the issuing upstream accepts: the key that holds its signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A part of the answer that has changed; `path` is like `usage.cache_creation`."""
+    """One part of an answer that has changed. `path` says which, such as `usage.cache_creation`."""
 
     path: str
     recorded: Any
@@ -46,9 +46,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """The result for one interaction. `inconclusive` is the reason if nothing could be compared.
+    """The result of comparing one interaction with a new answer.
 
-    `is_final` means that the requests after it would have the same result.
+    `inconclusive` is the reason if they could not be compared. If `is_final` is true, later requests would have the
+    same result, so they need not be sent.
     """
 
     drifts: tuple[Drift, ...] = ()
@@ -57,7 +58,7 @@ class DriftResult:
 
 
 def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream: str) -> str:
-    """Return why a recorded request cannot be verified with an upstream, or an empty string."""
+    """Return why a recorded request cannot be verified with this upstream, or an empty string."""
     request, answer = interaction.request, parse_response(decompress_response(interaction.response))
     path = request.path.partition("?")[0]
     if request.method != "GET" and path not in ("/v1/messages", "/v1/messages/count_tokens"):
@@ -78,7 +79,10 @@ def unverifiable_reason(interaction: Interaction, recording: Envelope, upstream:
 
 
 def _missing_information(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
-    """Return what the source of an imported interaction left out, if it is needed, or an empty string."""
+    """Return which needed information is missing from an imported interaction, or an empty string.
+
+    The tool that recorded it may not have stored everything.
+    """
     if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
         return "did not keep the request body"
     if REQUEST_HEADERS_DROPPED in fidelity and not interaction.request.headers:
@@ -89,7 +93,7 @@ def _missing_information(interaction: Interaction, answer: ParsedResponse, fidel
 
 
 def compare_answers(recorded: Response, now: Response) -> DriftResult:
-    """Return the drift between a recorded answer and a new one, or why they cannot be compared."""
+    """Compare a recorded answer with a new one. The result lists the drift, or says why none can be found."""
     before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
         return DriftResult(inconclusive=f"there was no answer ({answer_ending(now[-1])})", is_final=True)
@@ -113,7 +117,7 @@ def _describe_status(answer: ParsedResponse) -> str:
 
 
 def _signed_block_types(value: Any) -> Iterator[str]:
-    """Yield the types of the signed blocks in a request."""
+    """Yield the type of each signed block in a request."""
     for member in _nested_values(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
@@ -137,7 +141,10 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drif
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Drift]:
-    """Yield changed values and block types. An incomplete recording is compared as far as it goes."""
+    """Yield a drift for each changed value and for changed block types.
+
+    If the recording is incomplete, only the part that it contains is compared.
+    """
     for name in COMPARED_VALUES:
         ours, theirs = before.message.get(name, ABSENT), after.message.get(name, ABSENT)
         if ours != theirs and (before.complete or ours not in (ABSENT, None)):
@@ -150,7 +157,7 @@ def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Dri
 
 
 def _block_types(answer: ParsedResponse) -> list[str]:
-    """Return the block types, with the names of called tools."""
+    """Return the type of each block, followed by the name of the tool if it is a call."""
     return [":".join(str(block[key]) for key in ("type", "name") if key in block) for block in answer.blocks]
 
 
@@ -164,14 +171,19 @@ def _answer_kind(answer: ParsedResponse) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _AnswerShape:
-    """The objects of an answer, and for each path its object and the JSON types found there."""
+    """The shape of an answer.
+
+    Attributes:
+        objects: the paths of all objects.
+        types_by_path: for the path of each key, the path of its object and the JSON types of its values.
+    """
 
     objects: set[str]
     types_by_path: dict[str, tuple[str, set[str]]]
 
 
 def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
-    """Return the shape of an answer. Objects with a `type` are kept apart by it."""
+    """Return the shape of an answer. Objects with different `type` values have different paths."""
     shape = _AnswerShape(set(), {})
     for event in answer.events:
         if event.get("type") != "ping":
@@ -199,7 +211,10 @@ def _nested_objects(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], 
 
 
 def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[Drift]:
-    """Yield missing keys, changed types and, if the recording is `whole`, added keys. Null fits any type."""
+    """Yield a drift for each missing key, each changed type and each added key.
+
+    Added keys count only if the recording is complete (`whole`). Null may stand for any type.
+    """
     for path, (node, kinds) in before.types_by_path.items():
         if node not in after.objects:
             continue

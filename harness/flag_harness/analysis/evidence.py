@@ -1,4 +1,8 @@
-"""What the rows run so far prove about the conjunctions that make a test fail."""
+"""What the runs so far prove about the flag values that make a test fail.
+
+A row is one value for each flag. A conjunction is a set of flag values, represented by the bit mask of the values that
+it excludes (`excluded`): it holds in a row that has none of these. See `conjunctions.py`.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
@@ -9,14 +13,16 @@ from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
 MIN_SUPPORTING_ROWS = 3
-"""Passing rows that lack a literal and nothing else, before that literal is believed to be necessary."""
+"""A part (literal) of a conjunction is believed to be necessary once this many rows passed that fulfil all other parts
+but not this one.
+"""
 
 MOST_CONTRADICTIONS = 6
-"""Failing rows of the same kind after which passing ones must be at least half as many."""
+"""If more rows than this fail although they break one part of a conjunction, at least half as many must pass."""
 
 
 class Evidence:
-    """Outcomes of rows. A row that both passed and failed is flaky and proves nothing."""
+    """The outcomes of all rows that were run. A row that passed and failed is flaky and proves nothing."""
 
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:
         self.space = space
@@ -28,7 +34,7 @@ class Evidence:
         self._run_counts: dict[int, int] = {}
 
     def add(self, bits: int, passed: bool) -> None:
-        """Count a run of a row."""
+        """Count one run of a row, and whether the test passed."""
         self.runs += 1
         self._run_counts[bits] = self._run_counts.get(bits, 0) + 1
         self._outcomes[bits] = self._outcomes.get(bits, 0) | (2 if passed else 1)
@@ -49,7 +55,7 @@ class Evidence:
 
     @property
     def flaky(self) -> tuple[Row, ...]:
-        """The rows that did both."""
+        """The rows that both passed and failed."""
         return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
     def unexplained_failures(self, named: Sequence[int]) -> list[int]:
@@ -57,18 +63,18 @@ class Evidence:
         return [row for row in self.failing if all(row & excluded for excluded in named)]
 
     def run_count(self, bits: int) -> int:
-        """Return how often a row was run."""
+        """Return how many times a row was run."""
         return self._run_counts.get(bits, 0)
 
     def is_untried(self, bits: int) -> bool:
-        """Return whether a row was not run and may be."""
+        """Return whether a row was never run, and can be run."""
         return bits not in self._outcomes and bits not in self.blocked
 
     def doubtful_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
-        """Yield the values, as bits, that a conjunction excludes without proof.
+        """Yield the values, as bits, of which it is not proven that the conjunction must exclude them.
 
-        It is proven if enough rows pass that have the value and else fit the conjunction. Two unexplained failing
-        rows of this kind demand one more.
+        Proof is that enough rows pass which have the value and otherwise fulfil the conjunction. For each two such rows
+        that fail unexplained, one more must pass.
         """
         for bit in single_bits(excluded):
             passing, failing = self.rows_violating_only(excluded, bit, unexplained)
@@ -78,7 +84,10 @@ class Evidence:
                 yield bit
 
     def without_implied(self, excluded: int) -> int:
-        """Return a conjunction without the literals that its others and the constraints of the flags imply."""
+        """Return the conjunction without its redundant literals.
+
+        Those follow from its other literals and the constraints of the flags.
+        """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
             if self.space.clauses and shorter != excluded and not self._can_occur(shorter, excluded & mask):
@@ -89,21 +98,30 @@ class Evidence:
         return self.row_within(self.limits(excluded, required), self.space.default_row) is not None
 
     def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Return the passing and the unexplained failing rows that have an excluded value and else fit."""
+        """Return passing rows, and unexplained failing rows, that violate only one part of a conjunction.
+
+        They have the excluded value `bit`, but no other excluded value.
+        """
         passing = [row for row in self.passing if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
     def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
-        """Return whether a row that passed should run again: other rows contradict it, or rows may be flaky."""
+        """Return whether a row that passed once should be run again.
+
+        That is so if failing rows contradict it, if some row is flaky, or if `repeat` is set.
+        """
         return self.run_count(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
 
     @property
     def has_flaky_rows(self) -> bool:
-        """Return whether any row was flaky."""
+        """Return whether any row both passed and failed."""
         return 3 in self._outcomes.values()
 
     def limits(self, excluded: int, required: int = 0) -> dict[int, int]:
-        """Return the values left to each restricted flag, as bit masks by index of the flag."""
+        """Return the values that each restricted flag may have, as bit masks by index of the flag.
+
+        A row within these limits has no excluded value, and all required ones.
+        """
         limits = self.encoding.allowed_values(excluded)
         for index, (mask, offset) in enumerate(zip(self.encoding.flag_masks, self.encoding.offsets, strict=False)):
             if mask & required:
@@ -113,9 +131,9 @@ class Evidence:
     def row_within(
         self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
     ) -> int | None:
-        """Return the allowed row within the limits in which no avoided conjunction holds, near to the preferred one.
+        """Return an allowed row within the limits in which no conjunction of `avoided` holds, or None.
 
-        Return None if there is none. With `random`, the values are drawn instead.
+        The row is as similar to `preferred` as possible. With `random`, its values are random instead.
         """
         row = self.space.completion_within(limits, preferred, random)
         if row is None:
@@ -134,9 +152,9 @@ class Evidence:
         return None
 
     def excluded_size(self, named: Sequence[int]) -> int:
-        """Return the size up to which no other conjunction can make the test fail, at most 3.
+        """Return up to which size, at most 3, all other conjunctions are ruled out as causes.
 
-        Each choice of that many values passed in some row, cannot occur, or contains a named conjunction.
+        Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """
         rows = [self.encoding.decode(bits) for bits in self.passing]
         for size in range(1, min(3, len(self.space.flags)) + 1):
@@ -147,12 +165,15 @@ class Evidence:
         return min(3, len(self.space.flags))
 
     def _satisfies(self, bits: int, excluded: int) -> bool:
-        """Return whether some values alone make a conjunction hold."""
+        """Return whether these values alone make a conjunction hold."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 
 def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
-    """Return, for each value that is not excluded, the values of other flags that no row has together with it."""
+    """Return the pairs of values of two flags that occur together in none of the rows.
+
+    They are returned as a dictionary: for each value that is not excluded, the mask of its missing partners.
+    """
     allowed = encoding.all_bits & ~excluded
     beside: dict[int, int] = dict.fromkeys(single_bits(allowed), 0)
     for row in rows:
@@ -169,7 +190,10 @@ def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) ->
 def candidate_conjunctions(
     encoding: Encoding, row: int, passing: Iterable[int], sizes: range
 ) -> Iterator[tuple[int, int]]:
-    """Yield (excluded bits, number of literals) of the conjunctions that hold in a row and in no passing one."""
+    """Yield the conjunctions that hold in a row and in no passing row, each with its number of literals.
+
+    A conjunction is represented by the mask of the values that it excludes.
+    """
     rows = list(passing)
     everything = (1 << len(rows)) - 1
     literals = [

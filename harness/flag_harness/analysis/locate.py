@@ -1,4 +1,7 @@
-"""Which interaction makes a test fail, found by running further rows, few of them."""
+"""Finds the flag values that make a test fail, by running the test under a few more rows.
+
+A row is one value for each flag. A conjunction is a set of flag values, such as `streaming and not concise`.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,23 +14,31 @@ from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
 BUDGET = 45
+"""The most runs of the test."""
 THOROUGH_UNTIL = 20
-"""Runs up to which rows are added to rule out other pairs, after all that failed is explained."""
+"""If all failures are explained earlier, rows are still run up to this number, to rule out other conjunctions."""
 
 DRAWS = 40
+"""The number of random rows of which the one with the most new triples of values is run."""
 MOST_SUSPECTS = 5
+"""The most suspects that a result lists."""
 
 Oracle = Callable[[Row], bool | None]
-"""Runs a row and returns whether the test passed, or None if the row cannot be run."""
+"""A function that runs a row. It returns whether the test passed, or None if the row cannot be run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """What further rows showed.
+    """The result of the search for the flag values that make a test fail.
 
-    `named` are exact: each holds in failing rows only, and none of its literals can be left out; proven if at most two
-    conjunctions make the test fail. No other conjunction of up to `excluded_size` literals does; larger ones may.
-    `reason` says why failing rows are left unexplained, and is empty if none are. `suspects` could explain them.
+    Attributes:
+        named: the conjunctions that make the test fail. Each holds only in failing rows, and needs all its literals.
+            This is proven if at most two conjunctions make the test fail.
+        excluded_size: no other conjunction of up to this many literals makes the test fail; larger ones may.
+        suspects: conjunctions that could explain the failing rows which no named conjunction explains.
+        reason: why some failing rows are not explained, or an empty string if all are.
+        runs: the number of runs, earlier ones included.
+        flaky: the rows that both passed and failed.
     """
 
     named: tuple[Conjunction, ...]
@@ -39,12 +50,12 @@ class Location:
 
     @property
     def is_decided(self) -> bool:
-        """Return whether the named conjunctions explain every failing row."""
+        """Return whether the named conjunctions explain all failing rows."""
         return not self.reason
 
     @property
     def caveat(self) -> str:
-        """What was not looked at, to be shown with the result."""
+        """What the search has not ruled out. It is shown with the result."""
         return f"other conjunctions of {self.excluded_size + 1} or more literals are not ruled out"
 
     def __str__(self) -> str:
@@ -58,10 +69,11 @@ class Location:
 
 
 class Locator:
-    """Finds the conjunctions that make a test fail, step by step: run `next_rows()`, `add` what came out, repeat.
+    """Searches for the conjunctions that make a test fail, step by step.
 
-    `runs` are the rows already run; they count towards the `budget`. Equal seeds ask for equal rows. With `repeat`,
-    the passing rows of a proof run twice even if no row was seen to be flaky.
+    Run the rows from `next_rows()`, pass their outcomes to `add`, and repeat. `runs` are runs so far; they count
+    towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof always run
+    twice; otherwise only if some row was flaky or contradicts them.
     """
 
     def __init__(
@@ -87,7 +99,7 @@ class Locator:
         self.add(runs)
 
     def add(self, results: Iterable[tuple[Row, bool | None]]) -> None:
-        """Update the search with the outcomes of rows: whether the test passed, or None if the row could not be run."""
+        """Add the outcomes of rows: whether the test passed, or None if the row could not be run."""
         for row, passed in results:
             bits = self._encoding.encode(row)
             if passed is None:
@@ -101,7 +113,7 @@ class Locator:
                 self._search.update(bits, passed)
 
     def next_rows(self) -> tuple[Row, ...]:
-        """Return the rows to run next; empty if the search is over."""
+        """Return the rows to run next. Empty if the search is over."""
         self._reason = ""
         bits = self._next_row()
         if bits is None:
@@ -115,7 +127,7 @@ class Locator:
         return (self._encoding.decode(bits),)
 
     def result(self) -> Location:
-        """Return what is known now."""
+        """Return what the search has found so far."""
         suspects = [excluded for found in self._given_up.values() for excluded in found]
         if self._reason and self._search is not None:
             suspects = [*self._search.likeliest(MOST_SUSPECTS), *suspects]
@@ -151,7 +163,7 @@ class Locator:
         return self._row_for_pairs()
 
     def _next_search_row(self, row: int) -> int | None:
-        """Return the next row of the search for what makes `row` fail, or None if that search is over."""
+        """Return the next row of the search for the cause of one row's failure, or None if it is over."""
         if self._search is None or self._search.row != row:
             self._search = ConjunctionSearch(self._evidence, row, self._named, self._random)
         step = self._search.next_row()
@@ -167,14 +179,17 @@ class Locator:
         return None
 
     def _row_for_pairs(self) -> int | None:
-        """Return a row that rules out further pairs, while the runs are few."""
+        """Return a row that rules out more pairs of values as causes, or None after `thorough_until` runs."""
         if self._evidence.runs >= self._thorough_until:
             return None
         search = ConjunctionSearch(self._evidence, self._evidence.failing[0], self._named, self._random, sizes=range(0))
         return search.pair_row(0, self._evidence.passing)[0]
 
     def _row_for_triples(self) -> int | None:
-        """Return the row, of some drawn ones, with most triples of values that no row has; None if none is left."""
+        """Return the random row with the most triples of values that no passing row has.
+
+        Return None if there is no such triple, or no untried row.
+        """
         rows = [self._encoding.decode(bits) for bits in self._evidence.passing]
         gap = next(uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
@@ -186,7 +201,7 @@ class Locator:
         return max(candidates, key=lambda bits: _new_triples(bits, beside), default=None)
 
     def _pairs_with_others(self) -> dict[int, int]:
-        """The values that stand in a passing row together with a pair of values."""
+        """Return for each pair of values the mask of all values that occur with it in a passing row."""
         beside: dict[int, int] = {}
         for row in self._evidence.passing:
             for pair in _value_pairs(row):
@@ -204,7 +219,7 @@ def locate(
     repeat: bool = False,
     seed: int = 0,
 ) -> Location:
-    """Run rows until the conjunctions that make a test fail are named, or the budget is spent."""
+    """Run a test under more rows until the causes of its failures are found or the budget is spent."""
     locator = Locator(space, runs, budget=budget, thorough_until=thorough_until, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
         locator.add([(row, oracle(row)) for row in rows])

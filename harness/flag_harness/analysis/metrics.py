@@ -1,4 +1,4 @@
-"""Metrics of recorded traffic: requests, tokens, cost and time to the first token."""
+"""Metrics of recorded traffic, such as requests, tokens, cost and the time to the first token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ _DELTA = b"content_block_delta"
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The metrics of some requests. `None` means that a figure could not be measured.
+    """The metrics of several requests together. A value is None if it could not be measured.
 
     Attributes:
-        requests: number of requests, retries included.
-        errors: number of requests without a complete 200 answer.
-        usage: tokens, added up over all answers that report them.
+        requests: the number of requests, retries included.
+        errors: the number of requests that did not get a complete answer with status 200.
+        usage: the sum of the tokens of all answers that report them.
         cost: US dollars at list price.
-        first_token: seconds from the first request to the first content delta, for streams only.
-        seconds: from each request to the end of its answer, added up.
+        first_token: seconds from the first request to the first content delta of a stream.
+        seconds: the sum of the seconds from each request to the end of its answer.
     """
 
     requests: int
@@ -65,7 +65,7 @@ class RequestMetrics:
 
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
-    """Return the metrics of requests and answers as a client saw them."""
+    """Return the metrics of all requests and answers together."""
     return combine_metrics([measure_request(request, response) for request, response in exchanges])
 
 
@@ -89,7 +89,7 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
 
 
 def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
-    """Return the metrics of all requests together."""
+    """Combine the metrics of single requests into metrics of all of them."""
     whole = [one for one in requests if one.is_successful]
     usages = [(one.usage, one.cost) for one in whole if one.usage is not None]
     costs = [cost for _, cost in usages]
@@ -105,7 +105,7 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
 
 
 def first_token(response: Response) -> float | None:
-    """Return the seconds until the first content delta of a stream, or None for an answer without one."""
+    """Return the seconds until the first content delta of a stream, or None if there is none."""
     before = b""
     for piece in response:
         if isinstance(piece, Chunk):
@@ -122,7 +122,7 @@ def requested_model(request: Request) -> str:
 
 
 def reported_usage(answer: ParsedResponse) -> Usage | None:
-    """Return the usage that an answer reports so far, or None if there is none or it is invalid."""
+    """Return the usage that an answer has reported so far, or None if there is none or it is invalid."""
     if answer.usage is None:
         return None
     try:
@@ -132,5 +132,5 @@ def reported_usage(answer: ParsedResponse) -> Usage | None:
 
 
 def is_successful(answer: ParsedResponse) -> bool:
-    """Return whether an answer is a complete 200 without an error in its stream."""
+    """Return whether an answer is complete, has status 200, and has no error in its stream."""
     return answer.status == 200 and answer.complete and answer.error is None

@@ -1,4 +1,4 @@
-"""Costs of sending recorded requests again, and a budget for them."""
+"""The cost of sending recorded requests again, and a budget for it."""
 
 from dataclasses import replace
 
@@ -11,15 +11,15 @@ from flag_harness.wire.timeline import Request, Response
 from flag_harness.wire.usage import Usage
 
 BYTES_PER_TOKEN = 2
-"""Assumed for requests without a reported usage. English has four or more, so the estimate is rarely too low."""
+"""Assumed for requests whose tokens are unknown. English has four or more, so the estimate is rarely too low."""
 
 
 def expected_cost(interaction: Interaction) -> float | None:
-    """Return the expected US dollars at list price for sending a request again, or None if no price is known.
+    """Return the expected cost in US dollars of sending a request again, or None if its price is unknown.
 
-    Only Messages requests cost anything. The recorded usage counts. If there is none, or the request was refused, the
-    input is estimated from the size of the request and the output as `max_tokens`; an incomplete answer counts as
-    `max_tokens` too. The cost of documents behind a URL and of server tools is not known.
+    Only requests to `/v1/messages` cost anything. The recorded usage is used if there is one. Otherwise the input is
+    estimated from the size of the request, and the output is taken to be `max_tokens`; so it is for an incomplete
+    answer. The tokens of documents behind a URL and of server tools are not known.
     """
     if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
@@ -32,9 +32,9 @@ def expected_cost(interaction: Interaction) -> float | None:
 
 
 def input_cost(request: Request) -> float | None:
-    """Return the expected US dollars at list price for the input of a request, or None if no price is known.
+    """Return the expected cost in US dollars of a request's input, or None if its price is unknown.
 
-    Only Messages requests cost anything; the prices of batches are not known.
+    Only requests to `/v1/messages` cost anything. The prices of batches are unknown.
     """
     path = request.path.partition("?")[0]
     if request.method == "POST" and path.endswith("/v1/messages/batches"):
@@ -45,7 +45,7 @@ def input_cost(request: Request) -> float | None:
 
 
 def actual_cost(request: Request, response: Response) -> float | None:
-    """Return the US dollars at list price for an answer's usage, or None if it reports no usage with a known price.
+    """Return the cost of an answer in US dollars, or None if its usage or the price is unknown.
 
     A refused request costs nothing.
     """
@@ -61,13 +61,16 @@ def _max_tokens(interaction: Interaction) -> int:
 
 
 class Budget:
-    """A limit in US dollars. The amount spent is what answers reported, or else what was expected."""
+    """A limit in US dollars. The cost of an answer counts, or its expected cost if that is unknown."""
 
     def __init__(self, limit: float) -> None:
         self.limit, self.spent = limit, 0.0
 
     def refusal_reason(self, expected: float | None) -> str:
-        """Return why a request with this expected cost must not be sent, or an empty string."""
+        """Return why a request must not be sent, or an empty string.
+
+        Its expected cost may be unknown (None), or more than what is left of the budget.
+        """
         if expected is None:
             return "no list price is known for its model, so its cost cannot be estimated"
         if self.spent >= self.limit or self.spent + expected > self.limit:
@@ -75,5 +78,5 @@ class Budget:
         return ""
 
     def add_cost(self, expected: float | None, actual: float | None) -> None:
-        """Add the cost of a request that was sent: the actual cost, or the expected cost if that is None."""
+        """Add the cost of a sent request: the actual cost, or the expected cost if `actual` is None."""
         self.spent += actual if actual is not None else expected or 0.0

@@ -1,1 +1,1 @@
-"""What flags change: requests of runs that differ in one flag, compared pair by pair."""
+"""What flags change: runs of a test that differ in one flag are compared, pair by pair."""

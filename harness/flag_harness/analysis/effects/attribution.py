@@ -1,4 +1,4 @@
-"""What each flag changes, learnt from pairs of runs of one test that differ in that flag alone."""
+"""What each flag changes in requests. It is learnt from pairs of runs of one test that differ only in that flag."""
 
 import re
 from collections import Counter
@@ -11,18 +11,19 @@ from flag_harness.matrix.space import FlagSpace
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a flag changes in the requests of the tests.
+    """A change that a flag makes to the requests of tests.
 
     Attributes:
         flag: the name of the flag.
-        value: the value it was set to; it had its default before.
-        setting: the flag and, unless it is a boolean one, that value: `streaming`, `model=haiku`.
+        value: the value of the flag that is compared with its default.
+        setting: the flag with that value, or only the flag if it is boolean: `model=haiku`, `streaming`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
         before, after: the values at the path, `<absent>` or `text`; `various` if they differ between pairs.
-        changed_pairs, pairs: in how many of how many pairs of runs the path changed.
-        condition: what must also hold, such as `streaming and not concise`; empty if nothing else must.
-        tests: the tests in which it was seen.
-        paths: the paths that `path` stands for: several for `*.cache_control`.
+        changed_pairs: the number of pairs of runs in which the path changed.
+        pairs: the number of pairs of runs that were compared.
+        condition: the other flag values that the effect needs, such as `streaming and not concise`, or empty.
+        tests: the tests in which the effect was seen.
+        paths: all paths that `path` stands for, which are several if it is like `*.cache_control`.
     """
 
     flag: str
@@ -45,10 +46,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The effects of all flags, the flags that changed nothing, and the paths whose values differ by themselves.
+    """What is known about the effects of all flags.
 
-    `inert` maps a flag to the number of pairs that show it changes nothing. `unpaired` are flags of which no two runs
-    differ in that flag alone: nothing is known of them.
+    Attributes:
+        effects: the effects of all flags.
+        inert: the flags that changed nothing, each with the number of pairs of runs that show this.
+        unpaired: the flags for which no two runs differ only in that flag, so nothing is known about them.
+        volatile: the paths whose values vary without any flag.
     """
 
     effects: tuple[Effect, ...]
@@ -61,7 +65,10 @@ class Attribution:
         return tuple(effect for effect in self.effects if effect.flag == flag)
 
     def flag_that_changes(self, path: str) -> str | None:
-        """Return the flag that changes a path of a request body, the most certain one first; None if no flag does."""
+        """Return the flag that changes this path of a request body, or None if no flag does.
+
+        If several do, return the one that changes it in the largest share of pairs.
+        """
         wanted = generalize_path(path)
         fitting = [effect for effect in self.effects if is_same_path(effect.path, wanted)]
         best = max(fitting, key=lambda effect: effect.changed_pairs / effect.pairs, default=None)
@@ -69,10 +76,11 @@ class Attribution:
 
 
 def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun]]) -> Attribution:
-    """Return what each flag changes over all tests.
+    """Find out what each flag changes, from the runs of all tests.
 
-    Pairs that differ in one flag alone are compared, request by request. A value that differs between repetitions of
-    the same row, or that looks like an id, date or random number and never recurs, is volatile and no effect.
+    Pairs of runs that differ only in one flag are compared, request by request. A value is volatile, and not an effect,
+    if it differs between repetitions of the same run, or if it looks like an id, date or random number and never
+    recurs.
     """
     found: dict[tuple[int, int, str, str], list[RunEffect]] = {}
     pairs: Counter[int] = Counter()
@@ -100,7 +108,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
 
 
 def generalize_path(path: str) -> str:
-    """Return a path with `[*]` in place of each index.
+    """Return a path with `[*]` in place of each list index.
 
     >>> generalize_path("messages[0].content[12].text")
     'messages[*].content[*].text'
@@ -109,7 +117,10 @@ def generalize_path(path: str) -> str:
 
 
 def is_same_path(general: str, path: str) -> bool:
-    """Return whether a path is that of an effect, or lies below it; `*.key` stands for `key` anywhere."""
+    """Return whether a path equals the path of an effect (`general`), or lies below it.
+
+    An effect's path `*.key` stands for `key` anywhere.
+    """
     if general.startswith("*."):
         return general[2:] in re.split(r"[.\[\]*]+", path)
     return path == general or path.startswith((f"{general}.", f"{general}["))

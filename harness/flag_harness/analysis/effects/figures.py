@@ -1,4 +1,4 @@
-"""What flags change in figures: latency, tokens, cost, requests and errors, on pairs of runs of the same test."""
+"""What flags change in figures such as latency, tokens and cost, measured on pairs of runs of the same test."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,13 +17,13 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a run.
+    """A number that is measured for each run.
 
     Attributes:
-        name: `first token`.
+        name: the name, such as `first token`.
         unit: `s`, `$`, or empty.
-        is_ratio: True if runs are compared by their ratio, as times and costs are; else by their difference.
-        read: returns the figure of a row, or None if it was not measured.
+        is_ratio: True if runs are compared by the ratio of the figure (times and costs), False if by the difference.
+        read: a function that returns the figure of a row, or None if it was not measured.
     """
 
     name: str
@@ -45,23 +45,23 @@ FIGURES = (
 )
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
-"""Flags with the values that are compared to their defaults."""
+"""Flags with values. The runs with these values are compared to runs with the default values."""
 ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
-"""The names of values in ids, by the flag and the text of the value."""
+"""The labels of flag values in ids. The keys are pairs of a flag's name and the text of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureEffect:
-    """The effect of one flag's value, or of two together, on a figure.
+    """The effect on a figure of a flag's value, or of two flags' values together.
 
     Attributes:
-        settings: the flag and its value; of two flags, what both together change beyond the sum of each one's effect.
-        figure: what is compared.
+        settings: the flags with their values. For two flags, the effect is what both change beyond the sum of each.
+        figure: the figure that is compared.
         mean: the mean difference, or the mean ratio.
-        low, high: the bounds of its 95 % confidence interval by Student's t, or None if there is only one pair.
-        pairs: the number of pairs, or of groups of four runs for two flags. They are taken as independent.
+        low, high: the bounds of the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
+        pairs: the number of pairs of runs; with two flags, of groups of four runs. They are assumed to be independent.
         is_simulated: True if the simulator gave some of the answers.
-        name: the flag, with its value unless it is on or off: `streaming`, `model=haiku`, `streaming and concise`.
+        name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
     """
 
     settings: Settings
@@ -75,12 +75,12 @@ class FigureEffect:
 
     @property
     def is_unchanged(self) -> bool:
-        """Return whether the figure was equal in all pairs."""
+        """Return whether the figure is equal in the two runs of every pair."""
         return (self.mean, self.low, self.high) == (neutral := 1.0 if self.figure.is_ratio else 0.0, neutral, neutral)
 
     @property
     def can_be_told(self) -> bool:
-        """Return whether the interval leaves out "no effect"."""
+        """Return whether the confidence interval excludes "no effect"."""
         if self.low is None or self.high is None:
             return False
         return not self.low <= (1.0 if self.figure.is_ratio else 0.0) <= self.high
@@ -104,11 +104,12 @@ class FigureEffect:
 def figure_effects(
     rows: Iterable[RunRow], defaults: Mapping[str, Any], labels: ValueLabels = MappingProxyType({})
 ) -> tuple[FigureEffect, ...]:
-    """Return the effects of each flag, and of each pair of flags, on each figure.
+    """Return the effect of each flag, and of each pair of flags, on each figure.
 
-    Runs are compared that passed and that no test excluded: two of the same test and repetition that differ in that
-    flag alone, or four that differ in the two flags. `defaults` has the default value of each flag, and
-    `labels` the names of values. A ratio needs figures above 0.
+    For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
+    four runs that differ only in these two. Only passed runs count, and only those that no test has excluded.
+    `defaults` has the default value of each flag, and `labels` the labels of values. Ratios are computed only for
+    figures above 0.
     """
     groups: dict[tuple[str, int], dict[Settings, RunRow]] = {}
     for row in rows:
@@ -132,7 +133,11 @@ def figure_effects(
 def _comparable_runs(
     runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any]
 ) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
-    """Yield the runs to compare: with a value and without it; or with both, the first, the second, and neither."""
+    """Yield groups of runs to compare, each with the settings that make the difference.
+
+    For one setting: the run with it and the run without it. For two: the runs with both, only the first, only the
+    second, and neither.
+    """
     for values, row in runs.items():
         changed = [(name, value) for name, value in values if name in defaults and value != defaults[name]]
         for setting in changed:
@@ -168,7 +173,10 @@ def _estimate_effect(
 
 
 def _figure_difference(figure: Figure, rows: tuple[RunRow, ...]) -> float | None:
-    """Return the difference of two runs, or of the differences of four; of logarithms if ratios are compared."""
+    """Return by how much a figure differs between runs, or None if a run lacks it.
+
+    For four runs it is the difference of two differences. Ratios are compared by their logarithms.
+    """
     values = [figure.read(row) for row in rows]
     numbers = [value for value in values if value is not None and (value > 0 or not figure.is_ratio)]
     if len(numbers) < len(values):

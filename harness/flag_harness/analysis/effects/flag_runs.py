@@ -1,4 +1,4 @@
-"""Runs of tests under their combinations, as attribution and blame compare them: from traffic, or from cassettes."""
+"""Runs of tests under their flag combinations, from traffic or cassettes, and what each flag changed in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,10 @@ _COMPARED_HEADER_PREFIX = "anthropic-"
 
 
 def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
-    """Return the requests of a test as attribution compares them: without hosts, and without the API's own words."""
+    """Return the requests of a test in the form that `attribute_effects` compares.
+
+    Hosts are removed, and so are texts that the API wrote.
+    """
     requests: list[SentRequest] = []
     answers: list[Sequence[Any]] = []
     for request, response in exchanges:
@@ -29,10 +32,10 @@ def sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRe
 
 
 def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> Attribution:
-    """Return what each flag changes, learnt from recordings alone.
+    """Find out what each flag changes, from recordings alone.
 
-    Recordings of one test under several combinations are compared. A cassette that does not say under which
-    combination of these flags it was recorded is left out.
+    The recordings of one test under several combinations are compared. Cassettes are skipped if they do not say under
+    which combination of these flags they were recorded.
     """
     space = flag_space(tuple(flags))
     tests: dict[str, list[ObservedRun]] = {}
@@ -49,7 +52,7 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
 
 
 def effect_lines(attribution: Attribution) -> list[str]:
-    """Return one line for each effect, flag by flag, then the flags that changed nothing."""
+    """Return one line for each effect, grouped by flag, then one for each flag that changed nothing."""
     settings: dict[str, list[Effect]] = {}
     for effect in attribution.effects:
         settings.setdefault(effect.setting, []).append(effect)
@@ -63,5 +66,5 @@ def effect_lines(attribution: Attribution) -> list[str]:
 
 
 def inert_lines(inert: Mapping[str, int]) -> list[str]:
-    """Return a line for each flag that changed no request."""
+    """Return one line for each flag that changed no request. `inert` has the number of compared pairs."""
     return [f"{name}: changed no request in {pairs} of {pairs} pairs" for name, pairs in inert.items()]

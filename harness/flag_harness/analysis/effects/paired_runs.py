@@ -1,4 +1,4 @@
-"""Pairs of runs of one test that differ in one flag alone, and what changes between them."""
+"""Pairs of runs of one test that differ only in one flag, and what changes between the two runs."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ from flag_harness.analysis.effects.request_changes import (
 from flag_harness.matrix.space import FlagSpace, Row
 
 REQUESTS = "requests"
-"""The path of an effect that adds or removes requests."""
+"""The `path` of an effect that adds or removes whole requests."""
 
 _VOLATILE_TOKEN = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
@@ -34,7 +34,7 @@ _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])
 
 @dataclass(frozen=True, slots=True)
 class ObservedRun:
-    """One run of a test: its row, and the requests that it sent, simplified by `simplify_requests`."""
+    """One run of a test: its row (the values of all flags) and its requests, from `simplify_requests`."""
 
     row: Row
     requests: tuple[SentRequest, ...]
@@ -42,11 +42,17 @@ class ObservedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEffect:
-    """An effect of one value of a flag on the requests of one test.
+    """An effect of one flag's value on the requests of one test.
 
-    `flag` and `value` are indices in the `FlagSpace`. `before` and `after` summarize what is sent at `path`: a JSON
-    path, or a name for all of `paths`. `changed_pairs` of `pairs` of runs show the effect. `condition` says which other
-    flag values it needs, and is empty if every pair shows it.
+    Attributes:
+        flag, value: the index of the flag in the `FlagSpace`, and the index of its value.
+        path: a JSON path, or a name for all of `paths`.
+        before, after: summaries of the values at the path with the flag's default and with the value.
+        changed_pairs: the number of pairs of runs that show the effect.
+        pairs: the number of pairs of runs that were compared.
+        condition: the other flag values that the effect needs; empty if all pairs show it.
+        test: the name of the test.
+        paths: the JSON paths that changed.
     """
 
     flag: int
@@ -63,9 +69,10 @@ class RunEffect:
 
 @dataclass(frozen=True, slots=True)
 class _RunPair:
-    """Two runs that differ in one flag.
+    """Two runs of a test that differ only in one flag.
 
-    `base` is the row (the values of all flags) of the run with the flag's default; `changes` are by JSON path.
+    `base` is the row (the values of all flags) of the run in which this flag has its default. `changes` holds the
+    differences between the requests, by JSON path.
     """
 
     flag: int
@@ -75,7 +82,7 @@ class _RunPair:
 
 
 class PairedRuns:
-    """The runs of one test, compared pair by pair."""
+    """Compares the runs of one test, pair by pair."""
 
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
@@ -96,7 +103,7 @@ class PairedRuns:
         self._all_pairs = [self._without_volatile_changes(pair, pairs) for pair in pairs]
 
     def effects(self) -> Iterator[RunEffect]:
-        """Return the effects that this test shows, similar paths of one flag together."""
+        """Yield the effects that this test shows. Paths that always change together are one effect."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
             groups.setdefault((pair.flag, pair.value), []).append(pair)
@@ -122,7 +129,10 @@ class PairedRuns:
                 )
 
     def _required_flag_values(self, pairs: Sequence[_RunPair], members: set[str]) -> str:
-        """Return what must hold beside the flag itself, or an empty string if the flag always has the effect."""
+        """Return the other flag values that an effect needs, such as `streaming and not concise`.
+
+        The text is empty if all pairs show the effect.
+        """
         runs = [(pair.base, members.isdisjoint(pair.changes)) for pair in pairs]
         if not any(unchanged for _, unchanged in runs):
             return ""
@@ -152,7 +162,10 @@ class PairedRuns:
         return self._cache[before, after]
 
     def _paths_that_differ(self, repetitions: Iterable[Sequence[int]]) -> Mapping[str, bool]:
-        """Return the paths that differ between repetitions, and whether they still do with volatile words masked."""
+        """Return the paths whose values differ between repetitions of the same run.
+
+        The value of each is True if it differs even when ids, dates and random numbers are masked.
+        """
         paths: dict[str, bool] = {}
         for first, *others in repetitions:
             for other in others:
@@ -183,7 +196,7 @@ class PairedRuns:
         return self._random_paths[change.path]
 
     def _looks_random(self, path: str, pairs: Sequence[_RunPair]) -> bool:
-        """Return whether a path changes with every flag and never takes a value twice, as a random value does."""
+        """Return whether a path changes with every flag and hardly ever has the same value twice."""
         values: dict[Row, str] = {}
         flags: set[int] = set()
         for pair in pairs:
@@ -228,7 +241,10 @@ def _has_date(change: Change) -> bool:
 
 
 def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -> Iterator[tuple[str, set[str]]]:
-    """Yield the name of each effect and its paths: `*.key` for a key that is added in several places together."""
+    """Yield the name of each effect and its paths.
+
+    A key that is added in several places together is one effect with the name `*.key`.
+    """
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
         is_added = all(ABSENT in (one.before, one.after) for one in _changes_at({path}, pairs))

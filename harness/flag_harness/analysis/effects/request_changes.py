@@ -1,4 +1,6 @@
-"""What differs between two requests, by path; echoes of answers and ids that the API made up are no difference."""
+"""Differences between two requests, by path. Texts that repeat earlier answers, and ids that the API generated, do not
+count as differences.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,10 +9,10 @@ from difflib import SequenceMatcher
 from typing import Any
 
 ABSENT = "<absent>"
-"""Stands for the value of a path that one of two requests does not have."""
+"""Stands for the missing value if only one of two requests has a path."""
 
 TEXT = "text"
-"""How a long text is called in a summary."""
+"""Stands for a long text in a summary."""
 
 _LONGEST_SHOWN_VALUE = 60
 _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
@@ -19,7 +21,7 @@ _ALIGNMENT_KEYS = ("type", "name", "role", "id")
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """One request of a test as attribution compares it: method, path, compared headers, and the JSON body."""
+    """A request in the form that is compared: method, path, selected headers, and the JSON body."""
 
     method: str
     path: str
@@ -29,7 +31,7 @@ class SentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference between two requests: `path` has `[*]` for each list index; a missing value is `ABSENT`."""
+    """One difference between two requests. List indices in `path` are `[*]`; a missing value is `ABSENT`."""
 
     path: str
     before: Any
@@ -37,10 +39,11 @@ class Change:
 
 
 def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
-    """Return the requests with the API's own words taken out, so that only what the agent decides is compared.
+    """Return the requests without what the API wrote, so that only the agent's own content is compared.
 
-    `answers[i]` are the content blocks that answered `requests[i]`, or empty if they are unknown. An assistant turn
-    that repeats an answer becomes a short mark, and ids that the API made up are numbered in their order.
+    `answers[i]` has the content blocks of the answer to `requests[i]`; it is empty if they are unknown. An assistant
+    message that repeats an answer is replaced by a short mark. Ids that the API generated become numbers in their
+    order.
     """
     numbers: dict[str, str] = {}
     return [
@@ -55,7 +58,7 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
 
 
 def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
-    """Return every difference between two requests, headers first."""
+    """Return all differences between two requests: endpoint, headers, then body."""
     changes = [
         *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
     ]
@@ -71,9 +74,9 @@ def list_changes(before: SentRequest, after: SentRequest) -> list[Change]:
 def align_requests(
     before: Sequence[SentRequest], after: Sequence[SentRequest]
 ) -> list[tuple[SentRequest | None, SentRequest | None]]:
-    """Pair up the requests of two runs of a test, in order. A request without a partner is paired with None.
+    """Pair the requests of two runs of a test in order. A request without a partner is paired with None.
 
-    Runs of equal length are paired by index. Otherwise the pairing with the fewest differences is taken.
+    Runs with equally many requests are paired by index, others so that the pairs have the fewest differences.
     """
     if len(before) == len(after):
         return list(zip(before, after, strict=True))
@@ -85,7 +88,7 @@ def align_requests(
 
 
 def display_value(value: Any) -> str:
-    """Return a value as a summary shows it: short values as they are, long ones as `text`."""
+    """Return a value as text for a summary. Long values become `text`."""
     if isinstance(value, str) and value == ABSENT:
         return ABSENT
     shown = value if isinstance(value, str) else repr(value)
@@ -93,7 +96,10 @@ def display_value(value: Any) -> str:
 
 
 def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list[tuple[int | None, int | None]]:
-    """Align two sequences in order; the shorter one is paired completely."""
+    """Pair the indices of two sequences in order, with the lowest sum of costs.
+
+    Every item of the shorter sequence gets a partner.
+    """
     skip = max((max(line) for line in costs if line), default=0) + 1
     best: dict[tuple[int, int], tuple[int, tuple[int | None, int | None] | None]] = {(0, 0): (0, None)}
     for i in range(rows + 1):
@@ -131,7 +137,7 @@ def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]
 
 
 def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Pair up the items of two lists; what was added or removed is paired with `ABSENT`."""
+    """Yield pairs of items of two lists. An item that was added or removed is paired with `ABSENT`."""
     if len(before) == len(after):
         yield from zip(before, after, strict=True)
         return
@@ -144,14 +150,17 @@ def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any
 
 
 def _alignment_key(item: Any) -> str:
-    """Return what identifies an item of a list, whatever else of it changes."""
+    """Return a key by which an item of one list is recognised in the other, even if parts of it changed."""
     if isinstance(item, Mapping):
         return repr([item.get(key) for key in _ALIGNMENT_KEYS])
     return repr(item)
 
 
 def _expand_texts_to_blocks(body: Any) -> Any:
-    """Write each text that stands for a content block as that block: the API takes both, and a mark needs a block."""
+    """Replace each content that is a string by an equal text block.
+
+    The API takes both forms, but only a block can have a cache mark.
+    """
     if not isinstance(body, Mapping):
         return body
     blocks = dict(body)
@@ -175,7 +184,10 @@ def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> An
 
 
 def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
-    """Replace an assistant turn that repeats an answer; cache marks on it stay, and so does a block left out."""
+    """Replace an assistant message that repeats an earlier answer by a short mark.
+
+    Its cache marks are kept, and block types that it left out are named.
+    """
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return message
     blocks = message.get("content")

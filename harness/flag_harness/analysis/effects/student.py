@@ -11,7 +11,7 @@ _MOST_HALVINGS = 200
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of at least two values, and the bounds of its confidence interval by Student's t."""
+    """Return the mean of at least two values, and the lower and upper bound of its confidence interval."""
     count = len(values)
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
@@ -21,10 +21,10 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
 
 @lru_cache
 def t_quantile(probability: float, degrees: int) -> float:
-    """Return the quantile of Student's t with this many degrees of freedom; `probability` is from 0.5 to below 1.
+    """Return the quantile of Student's t distribution for a probability from 0.5 to below 1.
 
-    It is found by bisection on the tail, which is the regularized incomplete beta function of x = df / (df + t^2)
-    (Abramowitz and Stegun 26.7.1) with a continued fraction (26.5.8).
+    It is found by bisection on the tail, which is the regularized incomplete beta function of x = df / (df + t^2),
+    where `degrees` is df (Abramowitz and Stegun 26.7.1), with a continued fraction (26.5.8).
     """
     tail = 2 * (1 - probability)
     low, high = 0.0, 1.0
@@ -49,7 +49,7 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
 
 
 def _continued_fraction(x: float, a: float, b: float) -> float:
-    """Return the continued fraction of the incomplete beta function by the method of Lentz."""
+    """Return the continued fraction of the incomplete beta function, by Lentz's method."""
     c, d = 1.0, 1 / _replace_zero(1 - (a + b) * x / (a + 1))
     fraction = d
     for m in range(1, _MOST_TERMS):

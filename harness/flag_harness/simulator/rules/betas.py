@@ -1,6 +1,6 @@
-"""The values of the `anthropic-beta` header that the API knows, and the tools and fields that they enable.
+"""The values of the `anthropic-beta` header that the API knows, and the tools and fields that each of them enables.
 
-They come from the SDK's types, from headers of recorded requests and from the source code of clients.
+They are from the SDK's types, from headers of recorded requests and from the source code of clients.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ _SDK_BETAS = """
     token-efficient-tools-2025-02-19 user-profiles-2026-03-24 user-profiles-2026-08-18 user-profiles-2026-09-04
     user-profiles-billing-2026-10-01 webhooks-2026-10-07
 """
-"""Listed in `anthropic/types/anthropic_beta_param.py` (2.14)."""
+"""The betas listed in `anthropic/types/anthropic_beta_param.py` (2.14)."""
 _RECORDED_BETAS = """
     advanced-tool-use-2025-11-20 code-execution-2025-08-25 fine-grained-tool-streaming-2025-05-14
     structured-outputs-2025-12-15 tool-search-tool-2025-10-19 web-fetch-2025-09-10
 """
-"""Found in recorded requests (2024 to 2026) and in earlier types (2.12)."""
+"""Betas found in recorded requests (2024 to 2026) and in earlier types of the SDK (2.12)."""
 _CLIENT_BETAS = """
     afk-mode-2026-01-31 claude-code-20250219 context-hint-2026-04-09 dangerous-tool-use-2026-09-03 effort-2025-11-24
     max-tokens-3-5-sonnet-2024-07-15 messages-2023-12-15 mid-conversation-system-2026-04-07 oauth-2025-04-20
@@ -37,7 +37,7 @@ _CLIENT_BETAS = """
     redact-thinking-2026-02-12 thinking-resumption-2026-07-17 timing-2026-09-09 token-efficient-tools-2026-03-28
     tool-examples-2025-10-29 tools-2024-04-04 tools-2024-05-16 web-search-2025-03-05
 """
-"""Sent by clients (found in their source code and in captured requests, read 2026-11)."""
+"""Betas that clients send (found in their source code and in captured requests, read 2026-11)."""
 KNOWN_BETAS = frozenset(f"{_SDK_BETAS} {_RECORDED_BETAS} {_CLIENT_BETAS}".split())
 
 GENERAL_TOOLS = frozenset(
@@ -49,7 +49,7 @@ GENERAL_TOOLS = frozenset(
     web_search_20250305 web_search_20260209 web_search_20260318
     """.split()  # noqa: SIM905 - one column of names reads better than 60 strings
 )
-"""Tool types that need no beta."""
+"""The tool types that need no beta."""
 
 BETA_TOOLS: Mapping[str, frozenset[str]] = {
     "advisor_20260301": frozenset({"advisor-tool-2026-03-01"}),
@@ -60,7 +60,7 @@ BETA_TOOLS: Mapping[str, frozenset[str]] = {
     "mcp_toolset": frozenset({"mcp-client-2025-11-20", "mcp-client-2026-09-15"}),
     "text_editor_20241022": frozenset({"computer-use-2024-10-22"}),
 }
-"""Tool types that need a beta, each with the betas that enable it; any one of them is enough."""
+"""The tool types that need a beta, each with the betas that enable it. One of them is enough."""
 
 BETA_FIELDS: Mapping[str, frozenset[str]] = {
     "billing_policy": frozenset({"user-profiles-billing-2026-10-01"}),
@@ -72,8 +72,9 @@ BETA_FIELDS: Mapping[str, frozenset[str]] = {
     "output_format": frozenset({"structured-outputs-2025-11-13", "structured-outputs-2025-12-15"}),
     "thread": frozenset({"message-threads-2026-08-12"}),
 }
-"""Body fields that need a beta, each with the betas that enable it; any one is enough.
+"""The body fields that need a beta, each with the betas that enable it. One of them is enough.
 
-Sources: requests of 2025 and 2026, and the types of anthropic 2.14."""
+Sources: requests of 2025 and 2026, and the types of anthropic 2.14.
+"""
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
-"""Enables `thinking.block_binding` (quoted by users, 2026-08)."""
+"""The beta that enables `thinking.block_binding` (quoted by users, 2026-08)."""

@@ -1,4 +1,4 @@
-"""Rules for the body as a whole: JSON, nesting, shape and model."""
+"""Rules for the body as a whole: valid JSON, nesting, shape and model."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
 
 MAX_DEPTH = 200
-"""The deepest nesting accepted. Our own limit: deeper than any real request, and safe for everything that reads it."""
+"""The deepest nesting that is accepted. This limit is ours: deeper than any real request, and safe for all code that
+reads it.
+"""
 
 _FITS = {"type": "text", "text": "A raw block of the scenario stands here."}
 
@@ -30,7 +32,7 @@ def check_nesting(incoming: IncomingRequest) -> str | None:
 
 
 def _is_deep(value: Any) -> bool:
-    """Return whether a value exceeds `MAX_DEPTH`. Not recursive, so that any depth is safe."""
+    """Return whether a value is nested deeper than `MAX_DEPTH`. It does not recurse, so any depth is safe."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, (dict, list))]
@@ -46,19 +48,22 @@ def check_object(incoming: IncomingRequest) -> str | None:
 
 
 def check_scenario_parameters(incoming: IncomingRequest) -> str | None:
-    """Refuse parameters that the scenario refuses."""
+    """Refuse parameters that the scenario lists in `refused_parameters`."""
     refused = (name for name in incoming.scenario.refused_parameters if name in incoming.decoded_body.value)
     return next((f"{name}: Extra inputs are not permitted" for name in refused), None)
 
 
 def check_shape(incoming: IncomingRequest) -> str | None:
-    """Refuse a body with missing fields, extra fields or fields of a wrong type."""
+    """Refuse a body with missing fields, unknown fields or fields of a wrong type."""
     assert incoming.body_model is not None
     return shape_problem(_without_raw_blocks(incoming.decoded_body.value, incoming.scenario), incoming.body_model)
 
 
 def _without_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
-    """Return a body with other blocks in place of the scenario's raw ones, which may have any shape."""
+    """Return a body in which the scenario's raw blocks are replaced.
+
+    Raw blocks may have any shape, so they are not checked.
+    """
     raw = [block.raw for turn in scenario.turns for block in turn.content if block.raw is not None]
     messages = value.get("messages")
     if not raw or not isinstance(messages, list):

@@ -1,4 +1,4 @@
-"""Rules for `context_management`, the edits that the API makes to a conversation before the model reads it."""
+"""Rules for `context_management`: edits of a conversation that the API makes before the model reads it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ _EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
     ),
     _COMPACT: (frozenset({"type", "instructions", "pause_after_compaction", "trigger"}), "compact-2026-01-12"),
 }
-"""The keys of each edit and the beta that it needs (types of anthropic 2.14)."""
+"""For each type of edit: its allowed keys and the beta that it needs (types of anthropic 2.14)."""
 
 
 def check_context_edits(request: ParsedRequest) -> str | None:
-    """Refuse unknown edits, unknown keys, and edits that exclude each other or lack their beta."""
+    """Refuse edits that are unknown, have unknown keys, lack their beta, or exclude each other."""
     management = request.body.get("context_management")
     if not management:
         return None

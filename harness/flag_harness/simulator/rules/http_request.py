@@ -1,4 +1,4 @@
-"""Rules for the HTTP request before its body is read: path, method, size, headers and query."""
+"""Rules for the parts of an HTTP request other than its body: path, method, size, headers and query."""
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.betas import KNOWN_BETAS
@@ -6,31 +6,31 @@ from flag_harness.simulator.rules.request import IncomingRequest
 from flag_harness.wire.timeline import header_value
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""The documented limit for /v1/messages; the API's edge servers refuse larger bodies."""
+"""The documented size limit of /v1/messages. The API's edge servers refuse larger bodies."""
 _LARGER_BODIES = (("/v1/messages/batches", 256 * 1024 * 1024), ("/v1/files", 500 * 1024 * 1024))
-"""The documented limits of the other endpoints that take bodies."""
+"""The documented size limits of other endpoints."""
 MAX_MODELS_PER_PAGE = 1000
-"""The documented limit."""
+"""The documented limit of the number of models on a page."""
 
 
 def check_path(incoming: IncomingRequest) -> str | None:
-    """Refuse any path but those of messages, count_tokens, batches, files and models."""
+    """Refuse all paths except those of messages, count_tokens, batches, files and models."""
     return None if incoming.allowed_methods else "Not found"
 
 
 def check_method(incoming: IncomingRequest) -> str | None:
-    """Refuse a method that the path does not take."""
+    """Refuse a method that is not allowed for the path."""
     return None if incoming.request.method in incoming.allowed_methods else "Method Not Allowed"
 
 
 def check_size(incoming: IncomingRequest) -> str | None:
-    """Refuse a body over 32 MB; batches and files may be larger."""
+    """Refuse a body over 32 MB. Batches and files may be larger."""
     limit = next((most for path, most in _LARGER_BODIES if incoming.path == path), MAX_BODY_BYTES)
     return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"
 
 
 def check_key(incoming: IncomingRequest) -> str | None:
-    """Refuse an API key that the scenario does not list, if it lists any."""
+    """Refuse an API key that the scenario does not list, if the scenario lists keys."""
     wrong = incoming.scenario.keys and incoming.key and incoming.key not in incoming.scenario.keys
     return "invalid x-api-key" if wrong else None
 
@@ -41,14 +41,14 @@ def check_key_present(incoming: IncomingRequest) -> str | None:
 
 
 def check_version(incoming: IncomingRequest) -> str | None:
-    """Refuse a request without an `anthropic-version` header; any value will do."""
+    """Refuse a request without an `anthropic-version` header. Its value is not checked."""
     return (
         None if header_value(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"
     )
 
 
 def check_content_type(incoming: IncomingRequest) -> str | None:
-    """Refuse a body whose content type is not JSON, except for uploaded files."""
+    """Refuse a body whose content type is not JSON, unless it is an uploaded file."""
     if incoming.path == "/v1/files":
         return None
     kind = header_value(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
@@ -56,7 +56,7 @@ def check_content_type(incoming: IncomingRequest) -> str | None:
 
 
 def check_betas(incoming: IncomingRequest) -> str | None:
-    """Refuse unknown beta values, and those that the scenario refuses."""
+    """Refuse beta values that are unknown, or that the scenario refuses."""
     refused = incoming.scenario.refused_betas
     unknown = [beta for beta in incoming.betas if beta not in KNOWN_BETAS or beta in refused]
     if not unknown:
@@ -85,6 +85,6 @@ def check_page_size(incoming: IncomingRequest) -> str | None:
 
 
 def check_listed_models(incoming: IncomingRequest) -> str | None:
-    """Refuse a request for an unknown model, or for a page before or after one."""
+    """Refuse a request that names an unknown model, also as the start or end of a page."""
     names = (incoming.model_name, incoming.query("after_id"), incoming.query("before_id"))
     return next((f"model: {name}" for name in names if name and not catalogue.find_served_model(name)), None)

@@ -1,4 +1,4 @@
-"""Rules for parameters: betas, sampling, thinking, effort and lengths."""
+"""Rules for parameters of the body: betas, sampling, thinking, effort and lengths."""
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.betas import BETA_FIELDS, BINDING_BETA
@@ -8,7 +8,9 @@ _LONG_OUTPUT_BETAS = {"output-128k-2025-02-19": 128_000, "output-300k-2026-03-24
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
 _LONG_CONTEXT = 1_000_000
 _WINDOW_BETA = "model-context-window-exceeded-2025-08-26"
-"""Cuts an answer at the end of the context window instead of refusing it (documented; default since Claude 4.5)."""
+"""With this beta, an answer is cut off at the end of the context window, not refused (documented; default since Claude
+4.5).
+"""
 _THINKING_DOCUMENTATION = (
     "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
 )
@@ -31,7 +33,10 @@ def check_beta_fields(request: ParsedRequest) -> str | None:
 
 
 def check_sampling_supported(request: ParsedRequest) -> str | None:
-    """Refuse sampling parameters, except for their defaults, on models without a thinking budget (4.7 and later)."""
+    """Refuse sampling parameters other than their defaults on models without a thinking budget.
+
+    These are the models from 4.7 on.
+    """
     for name in ("temperature", "top_p", "top_k") if request.model.is_adaptive_only else ():
         if request.body.get(name) not in (None, _DEFAULTS.get(name)):
             return f"`{name}` is deprecated for this model."
@@ -59,7 +64,7 @@ def check_single_sampling(request: ParsedRequest) -> str | None:
 
 
 def check_max_tokens(request: ParsedRequest) -> str | None:
-    """Refuse a max_tokens above the model's limit."""
+    """Refuse a `max_tokens` above the limit of the model."""
     limit = max([request.model.max_output_tokens, *(_LONG_OUTPUT_BETAS.get(beta, 0) for beta in request.betas)])
     wanted = request.body.get("max_tokens", 0)
     if wanted <= limit:
@@ -69,7 +74,10 @@ def check_max_tokens(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_budget(request: ParsedRequest) -> str | None:
-    """Refuse a thinking budget that is not below max_tokens, unless thinking is interleaved with tool calls."""
+    """Refuse a thinking budget that is not smaller than `max_tokens`.
+
+    It is allowed if thinking is interleaved with tool calls.
+    """
     if request.thinking != "enabled" or request.counting or _has_interleaved_thinking(request):
         return None
     if request.body["max_tokens"] > request.body["thinking"]["budget_tokens"]:
@@ -127,7 +135,10 @@ def check_stop_sequences(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_tool_choice(request: ParsedRequest) -> str | None:
-    """Refuse a forced tool with a thinking budget; adaptive thinking allows it (recorded, 2026-02)."""
+    """Refuse a tool choice that forces a call, if there is a thinking budget.
+
+    Adaptive thinking allows it (recorded, 2026-02).
+    """
     forced = (request.body.get("tool_choice") or {}).get("type") in ("any", "tool")
     if not forced or request.thinking != "enabled":
         return None
@@ -154,7 +165,10 @@ def check_prompt_length(request: ParsedRequest) -> str | None:
 
 
 def check_context_window(request: ParsedRequest) -> str | None:
-    """Refuse a prompt that does not fit the context window together with max_tokens, on models that check this."""
+    """Refuse a prompt that exceeds the context window together with `max_tokens`.
+
+    Only some models check this; see `is_overflow_refused`.
+    """
     wanted, window = request.body.get("max_tokens", 0), _context_window(request)
     if not catalogue.is_overflow_refused(request.model) or _WINDOW_BETA in request.betas:
         return None

@@ -1,4 +1,4 @@
-"""The values that rules check, and the types of a rule and its result."""
+"""The requests that rules check, and the types of a rule and its result."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Headers, Request, header_value
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
-"""The source of an error message. `ours`: the API or a scenario refuses such requests, but the wording is our own."""
+"""The source of an error message. `ours`: the refusal is real, or made by a scenario, but the wording is our own."""
 _MODELS = "/v1/models"
 _SERVICE_METHODS = (
     (re.compile("/v1/messages/batches|/v1/files"), frozenset({"GET", "POST"})),
@@ -25,7 +25,7 @@ _SERVICE_METHODS = (
     (re.compile("/v1/messages/batches/[^/]+/cancel"), frozenset({"POST"})),
     (re.compile("/v1/messages/batches/[^/]+/results|/v1/files/[^/]+/content"), frozenset({"GET"})),
 )
-"""The paths of batches and files, each with its methods."""
+"""The paths of batches and files, each with its allowed methods."""
 _AWS_CREDENTIAL = re.compile(r"^AWS4-\S+\s.*?Credential=([^/,\s]+)")
 _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
     "/v1/messages": MessagesBody,
@@ -34,34 +34,34 @@ _BODY_MODELS: Mapping[str, type[CountTokensBody]] = {
 
 
 class Signatures(Protocol):
-    """Verifies the signatures of thinking blocks."""
+    """What rules need to know about thinking signatures. `SeededSignatures` implements it."""
 
     def is_valid(self, signature: str, thinking: str) -> bool:
         """Return whether `signature` was issued for this thinking text."""
         ...
 
     def is_issued(self, signature: str) -> bool:
-        """Return whether `signature` was issued at all, for any thinking text."""
+        """Return whether `signature` was issued, for any thinking text."""
         ...
 
     def is_issued_redaction(self, data: str) -> bool:
-        """Return whether `data` belongs to a redacted thinking block that was issued."""
+        """Return whether `data` is from a redacted thinking block that was issued."""
         ...
 
     def position(self, block: Mapping[str, Any]) -> str | None:
-        """Return the position at which a thinking block was issued, or None if that is unknown."""
+        """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         ...
 
     def is_issued_last(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a thinking block was the last one of the answer that it is from."""
+        """Return whether a thinking block was the last block of its answer."""
         ...
 
     def is_call_without_thinking(self, identifier: str) -> bool:
-        """Return whether the call with this id was issued in an answer that does not start with thinking."""
+        """Return whether the call with this id was issued in an answer that does not begin with thinking."""
         ...
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
-        """Return whether the message is an answer that was issued as paused, so that it may be continued."""
+        """Return whether the message is an answer that was issued as paused. It may be continued."""
         ...
 
 
@@ -69,7 +69,7 @@ class Signatures(Protocol):
 class DecodedBody:
     """A decoded JSON body, or the reason why it cannot be decoded.
 
-    `too_deep` is true if the JSON is nested too deeply for the decoder.
+    `too_deep` is True if the JSON is nested too deeply to be decoded.
     """
 
     value: Any = None
@@ -79,31 +79,34 @@ class DecodedBody:
 
 @dataclass(frozen=True)
 class IncomingRequest:
-    """A request that has not been checked yet, with the scenario that applies to it."""
+    """A request before its body is parsed, with the scenario that applies to it."""
 
     request: Request
     scenario: Scenario
 
     @cached_property
     def path(self) -> str:
-        """Return the endpoint without the query."""
+        """Return the path of the request without its query."""
         return self.request.path.partition("?")[0]
 
     @property
     def body_model(self) -> type[CountTokensBody] | None:
-        """Return the Pydantic model for bodies posted to this path, or None if the path takes no body."""
+        """Return the Pydantic model of the body for this path, or None if the path has no body to check."""
         return _BODY_MODELS.get(self.path)
 
     @cached_property
     def model_name(self) -> str | None:
-        """Return the id in a path `/v1/models/ID`, an empty string for `/v1/models`, or None for any other path."""
+        """Return the model id in a path `/v1/models/ID`, or an empty string for the path `/v1/models`.
+
+        Return None for all other paths.
+        """
         if self.path != _MODELS and not self.path.startswith(f"{_MODELS}/"):
             return None
         return self.path.removeprefix(_MODELS).removeprefix("/")
 
     @cached_property
     def allowed_methods(self) -> frozenset[str]:
-        """Return the HTTP methods that the path takes; none if the path does not exist."""
+        """Return the HTTP methods that the path allows. Empty if the path does not exist."""
         if self.body_model is not None:
             return frozenset({"POST"})
         if self.model_name is not None:
@@ -126,7 +129,7 @@ class IncomingRequest:
 
     @cached_property
     def decoded_body(self) -> DecodedBody:
-        """Return the decoded body."""
+        """Return the body decoded from JSON."""
         try:
             return DecodedBody(msgspec.json.decode(self.request.body))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -137,7 +140,7 @@ class IncomingRequest:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """A request whose body has a valid shape. `counting` is true for count_tokens."""
+    """A request whose body has a valid shape. `counting` is True for the path `count_tokens`."""
 
     headers: Headers
     body: Mapping[str, Any]
@@ -157,19 +160,19 @@ class ParsedRequest:
 
     @property
     def thinking(self) -> str | None:
-        """Return the requested type of thinking, or None."""
+        """Return the type of thinking that the request asks for, or None."""
         kind: str | None = (self.body.get("thinking") or {}).get("type")
         return kind
 
     @cached_property
     def marked_blocks(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Return the blocks that have `cache_control`, each with its path, in the API's order."""
+        """Return the blocks that have `cache_control`, each with its path, in order."""
         return tuple((path, block) for path, block in self.blocks() if block.get("cache_control"))
 
     def blocks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield every block of tools, system and messages with its path, in the API's order.
+        """Yield every block of tools, system prompt and messages with its path, in the order of the API.
 
-        The blocks inside a tool_result come before the tool_result itself.
+        The blocks inside a tool_result come before the tool_result.
         """
         for index, tool in enumerate(self.body.get("tools") or ()):
             yield f"tools.{index}", tool
@@ -185,14 +188,14 @@ class ParsedRequest:
 
 
 def beta_values(headers: Headers) -> tuple[str, ...]:
-    """Return the values of the `anthropic-beta` header in their order."""
+    """Return the values of the `anthropic-beta` header in order."""
     return tuple(value.strip() for value in header_value(headers, "anthropic-beta").split(",") if value.strip())
 
 
 def api_key(headers: Headers) -> str:
-    """Return the API key from either header that may hold it, or an empty string.
+    """Return the API key from one of the two headers that may hold it, or an empty string.
 
-    An AWS signature differs with each request, so its access key stands for it.
+    For requests signed for AWS it is the access key, because the signature differs each time.
     """
     sent = header_value(headers, "authorization")
     signed = _AWS_CREDENTIAL.search(sent)
@@ -204,9 +207,10 @@ Checked = TypeVar("Checked")
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[Checked]):
-    """One rule of the API. `check` returns the error message, or None if the request keeps the rule.
+    """One rule of the API.
 
-    `since` is the date at which the message was recorded, documented or quoted.
+    `check` returns the error message for a request that breaks the rule, else None. `since` is the date on which the
+    message was recorded, documented or quoted.
     """
 
     name: str
@@ -219,7 +223,7 @@ class Rule(Generic[Checked]):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """A request that a rule refuses, and the API's error for it. `details` are for programs."""
+    """A refused request: the rule, and the status, type and message of the API's error."""
 
     rule: str
     status: int

@@ -1,4 +1,4 @@
-"""All rules, in the order in which the API checks them, each with the source of its message."""
+"""All rules in the order in which the API checks them, each with the source of its message."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ HTTP_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the page size is from 1 to 1000", http_request.check_page_size, "documented", "2026-11"),
     Rule("the requested models exist", http_request.check_listed_models, "recorded", "2025-12", 404, _NOT_FOUND),
 )
-"""Checked before the body is read."""
+"""The rules that are checked before the body is read."""
 BODY_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the body is JSON", body.check_json, "quoted by users", "2025-06"),
     Rule("the body is not nested too deeply", body.check_nesting, "ours", "2026-11"),
@@ -30,7 +30,7 @@ BODY_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the body has a valid shape", body.check_shape, "recorded", "2026-01"),
     Rule("the model exists", body.check_model, "recorded", "2025-12", 404, _NOT_FOUND),
 )
-"""Checked on the decoded body, before its fields are compared with each other."""
+"""The rules that are checked on the decoded body, before its shape is known to be valid."""
 PARSED_RULES: tuple[Rule[ParsedRequest], ...] = (
     Rule("there is a message", messages.check_messages_present, "quoted by users", "2024-03"),
     Rule("no message is empty", messages.check_content, "recorded", "2024-06"),
@@ -97,13 +97,13 @@ PARSED_RULES: tuple[Rule[ParsedRequest], ...] = (
     Rule("the prompt fits the context window", parameters.check_prompt_length, "recorded", "2024-07"),
     Rule("prompt and max_tokens fit the context window", parameters.check_context_window, "quoted by users", "2025-02"),
 )
-"""Checked on a body with a valid shape."""
+"""The rules that are checked on a body of a valid shape."""
 RULES: tuple[Rule[Any], ...] = (*HTTP_RULES, *BODY_RULES, *PARSED_RULES)
 Checked = TypeVar("Checked")
 
 
 def find_refusal(request: Checked, rules: Iterable[Rule[Checked]]) -> RefusedRequest | None:
-    """Return the error of the first rule that the request breaks, or None."""
+    """Return the error for the first rule that the request breaks, or None if it breaks none."""
     for rule in rules:
         words = rule.check(request)
         if words is not None:

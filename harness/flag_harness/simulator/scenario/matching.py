@@ -65,7 +65,7 @@ def is_thinking_requested(body: Mapping[str, Any]) -> bool:
 
 
 def is_thinking(body: Mapping[str, Any], model: Model) -> bool:
-    """Return whether the model thinks before it answers this request, because it asks for that or by default."""
+    """Return whether the model thinks before it answers this request, by default or on request."""
     return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
 

@@ -66,17 +66,17 @@ The conditions of `when` (the "last message" is the last user message of the req
 
 | key | holds if |
 |---|---|
-| `user`, `user_contains`, `user_matches` | the text of the last message is it, contains it, or matches this pattern |
-| `prompt_contains` | the newest user text contains it, even if only tool results follow that text |
-| `result`, `result_contains`, `result_matches` | the same for the text of one tool_result in the last message |
+| `user`, `user_contains`, `user_matches` | the text of the last message equals, contains or matches this value |
+| `prompt_contains` | the newest user text contains this value, even if only tool results follow that text |
+| `result`, `result_contains`, `result_matches` | the same for the text of a tool_result in the last message |
 | `result_is_error` | true: a tool_result of the last message has `is_error`; false: there are some, and none has it |
 | `result_of` | the last message has a tool_result for a call of the tool with this name |
 | `results` | the last message has this number of tool_results |
-| `system_contains` | the text of the system prompt contains it |
+| `system_contains` | the text of the system prompt contains this value |
 | `streaming` | the body asks for a stream (true) or does not (false) |
 | `thinking` | the body asks for thinking, enabled or adaptive (true), or does not (false) |
 | `tool` | the request offers a tool with this name |
-| `beta` | the anthropic-beta header contains it |
+| `beta` | the anthropic-beta header contains this value |
 | `model` | the body names this model |
 | `has`, `lacks` | the body has all / none of these top-level keys |
 | `nth` | the turn's other conditions hold for the n-th time, counted from 1; a number or a list of numbers |

@@ -10,7 +10,7 @@ _MAX_LENGTH = 120
 
 
 class TurnSelector:
-    """Selects turns, and counts how often each turn matched. It is not thread-safe; its owner holds a lock."""
+    """Selects turns and counts how often each matched. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self, turns: Sequence[ScenarioTurn]) -> None:
         self._turns = tuple(turns)

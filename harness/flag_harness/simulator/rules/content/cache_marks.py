@@ -6,7 +6,7 @@ MAX_MARKS = 4
 
 
 def check_mark_count(request: ParsedRequest) -> str | None:
-    """Refuse more than four cache marks, the automatic one included."""
+    """Refuse more than four cache marks. The automatic one counts too."""
     found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
     if found <= MAX_MARKS:
         return None
@@ -14,7 +14,7 @@ def check_mark_count(request: ParsedRequest) -> str | None:
 
 
 def check_marks_on_empty_text(request: ParsedRequest) -> str | None:
-    """Refuse a cache mark on an empty text."""
+    """Refuse a cache mark on an empty text block."""
     for path, block in request.marked_blocks:
         if block.get("type") == "text" and not block["text"]:
             return f"{path}.text: cache_control cannot be set for empty text blocks"
@@ -22,7 +22,7 @@ def check_marks_on_empty_text(request: ParsedRequest) -> str | None:
 
 
 def check_mark_lifetimes(request: ParsedRequest) -> str | None:
-    """Refuse a one-hour mark after a five-minute one; the automatic mark comes last."""
+    """Refuse a one-hour cache mark after a five-minute one. The automatic mark counts as the last."""
     short_seen = False
     for path, block in (*request.marked_blocks, ("", request.body)):
         mark = block.get("cache_control")

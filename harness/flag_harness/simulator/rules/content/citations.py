@@ -1,4 +1,4 @@
-"""Rules for citations and output formats, and for the settings that exclude them."""
+"""Rules for citations and output formats, and for settings that cannot be used with them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def check_formats_without_citations(request: ParsedRequest) -> str | None:
 
 
 def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
-    """Refuse citations that are enabled for some documents only; the same for search results."""
+    """Refuse citations that only some of the documents, or some of the search results, enable."""
     for kind in _CITABLE:
         blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
         enabled = [_is_cited(block) for _, block in blocks]
@@ -28,7 +28,7 @@ def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
 
 
 def check_single_format(request: ParsedRequest) -> str | None:
-    """Refuse an output format that is given twice, in the newer and in the older field."""
+    """Refuse a request that gives the output format in both the newer and the older field."""
     both = request.body.get("output_format") and (request.body.get("output_config") or {}).get("format")
     return "output_format: Cannot be specified together with `output_config.format`." if both else None
 
@@ -43,7 +43,7 @@ def check_formats_without_prefill(request: ParsedRequest) -> str | None:
 
 
 def _format_field(request: ParsedRequest) -> str:
-    """Return the field that has the output format, or an empty string."""
+    """Return the name of the field with the output format, or an empty string if there is none."""
     if request.body.get("output_format"):
         return "output_format"
     return "output_config.format" if (request.body.get("output_config") or {}).get("format") else ""

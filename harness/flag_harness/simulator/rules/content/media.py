@@ -1,7 +1,7 @@
-"""Rules for images and documents, also for those inside tool results.
+"""Rules for images and documents, including those inside tool results.
 
-The sizes are those that error messages name. The limit of 5 MB applies to the base64 text, not to the bytes that it
-stands for (quoted by users, 2026-05).
+The size limits are those in the API's error messages. The limit of 5 MB applies to the base64 text, not to the decoded
+bytes (quoted by users, 2026-05).
 """
 
 import base64
@@ -18,19 +18,19 @@ MAX_IMAGE_CHARACTERS = 5 * 1024 * 1024
 MAX_PIXELS = 8000
 MAX_PIXELS_AMONG_MANY = 2000
 MANY_IMAGES = 20
-"""More images than this make the request a "many-image request"."""
+"""A request with more images than this is a "many-image request", for which other limits hold."""
 MAX_MEDIA, MAX_MEDIA_IN_LONG_CONTEXT = 100, 600
-"""The most images and PDF pages of a request: the first number for context windows under a million tokens."""
+"""The most images and PDF pages of a request. The second number is for context windows of a million tokens or more."""
 _LONG_CONTEXT = 1_000_000
 _FIRST_STRICT_TYPES = (3, 7)
-"""The first models that refuse a wrong `media_type`; Claude 3.5 took a JPEG called a PNG (recorded, 2024)."""
+"""The first model version that refuses a wrong `media_type`. Claude 3.5 took a JPEG called a PNG (recorded, 2024)."""
 _PDF_HEADER_BYTES = 1024
 _PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _PDF_PAGE_COUNT = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\d+)[^>]*?/Type\s*/Pages\b")
 
 
 def check_media_data(request: ParsedRequest) -> str | None:
-    """Refuse media whose data is empty, not base64, too large or of another type than stated."""
+    """Refuse media whose data is empty, not base64, too large, or not of the stated type."""
     strict_types = catalogue.generation(request.model) >= _FIRST_STRICT_TYPES
     for path, block in _media_in_messages(request):
         source = block["source"]
@@ -45,7 +45,7 @@ def check_media_data(request: ParsedRequest) -> str | None:
 
 
 def check_image_dimensions(request: ParsedRequest) -> str | None:
-    """Refuse an image with a side over 8000 pixels, or over 2000 pixels if the request has more than 20 images."""
+    """Refuse an image that is too large: over 8000 pixels, or over 2000 if there are more than 20 images."""
     images = [(path, block["source"]) for path, block in _media_in_messages(request) if block["type"] == "image"]
     many = len(images) > MANY_IMAGES
     for path, source in images:
@@ -60,7 +60,7 @@ def check_image_dimensions(request: ParsedRequest) -> str | None:
 
 
 def check_media_count(request: ParsedRequest) -> str | None:
-    """Refuse more than 100 images and PDF pages, or 600 on models with a long context window."""
+    """Refuse more than 100 images and PDF pages; models with a long context window allow 600."""
     limit = MAX_MEDIA_IN_LONG_CONTEXT if request.model.context_window >= _LONG_CONTEXT else MAX_MEDIA
     images = pages = 0
     for _, block in _media_in_messages(request):
@@ -72,7 +72,7 @@ def check_media_count(request: ParsedRequest) -> str | None:
 
 
 def _media_in_messages(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield all images and documents of the messages, each with its path."""
+    """Yield all images and documents in the messages, each with its path."""
     for number, message in enumerate(request.body["messages"]):
         yield from _media_in_content(f"messages.{number}.content", message.get("content"))
 
@@ -89,7 +89,7 @@ def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[st
 
 
 def _path_name(block: Mapping[str, Any]) -> str:
-    """Return the name of a block in error paths."""
+    """Return the name that error paths use for a block of this type."""
     return "image" if block["type"] == "image" else "pdf"
 
 
@@ -124,7 +124,7 @@ def _pdf_problem(path: str, source: Mapping[str, Any]) -> str | None:
 
 
 def _page_count(source: Mapping[str, Any]) -> int:
-    """Return the number of pages of a PDF as far as its uncompressed parts show it."""
+    """Return the number of pages of a PDF. Pages in its compressed parts are not counted."""
     if source.get("media_type") != "application/pdf" or source.get("type") != "base64":
         return 0
     data = _decode_base64(source["data"]) or b""
@@ -133,7 +133,7 @@ def _page_count(source: Mapping[str, Any]) -> int:
 
 
 def _decode_base64(text: str) -> bytes | None:
-    """Return the bytes that base64 text stands for, or None if it is no base64. Line breaks are allowed."""
+    """Return the decoded bytes, or None if the text is not base64. Line breaks are allowed."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError:

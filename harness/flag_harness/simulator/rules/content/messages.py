@@ -1,4 +1,4 @@
-"""Rules for messages: their roles, and content that must not be empty."""
+"""Rules for messages: their roles, and contents that must not be empty."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,10 @@ def check_system_messages(request: ParsedRequest) -> str | None:
 
 
 def check_content(request: ParsedRequest) -> str | None:
-    """Refuse a message without content, unless it is a final assistant message or a system message with settings."""
+    """Refuse a message without content.
+
+    A final assistant message, and a system message with settings, may be empty.
+    """
     messages = request.body["messages"]
     for index, message in enumerate(messages):
         final_assistant = index == len(messages) - 1 and message["role"] == "assistant"
@@ -34,7 +37,7 @@ def check_content(request: ParsedRequest) -> str | None:
 
 
 def check_empty_text(request: ParsedRequest) -> str | None:
-    """Refuse empty text blocks; `check_content` covers contents that are strings."""
+    """Refuse empty text blocks. For contents that are strings, see `check_content`."""
     system = request.body.get("system")
     if isinstance(system, list) and any(block["text"] == "" for block in system):
         return "system: text content blocks must be non-empty"
@@ -46,7 +49,7 @@ def check_empty_text(request: ParsedRequest) -> str | None:
 
 
 def check_whitespace_messages(request: ParsedRequest) -> str | None:
-    """Refuse a message that has nothing but white space."""
+    """Refuse a message that contains only white space."""
     for message in request.body["messages"]:
         blocks = message_blocks(message)
         if message.get("content") and not any(block["type"] != "text" or block["text"].strip() for block in blocks):
@@ -75,6 +78,9 @@ def check_prefill_whitespace(request: ParsedRequest) -> str | None:
 
 
 def _has_server_calls(message: Mapping[str, Any]) -> bool:
-    """Return whether a message has server tool calls; a turn paused at such calls is sent back to be continued."""
+    """Return whether a message has calls of server tools.
+
+    A turn that was paused at such calls is sent back by the client, to be continued.
+    """
     blocks = message_blocks(message)
     return any(block["type"] in ("server_tool_use", "mcp_tool_use") for block in blocks)

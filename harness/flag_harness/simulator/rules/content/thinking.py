@@ -1,4 +1,4 @@
-"""Rules for thinking blocks that the client sends back."""
+"""Rules for thinking blocks that the client sends back to the API."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,10 @@ _THINKING = ("thinking", "redacted_thinking")
 
 
 def check_latest_thinking(request: ParsedRequest) -> str | None:
-    """Refuse thinking that was changed or moved, in the latest assistant message and in an unfinished tool loop."""
+    """Refuse thinking that the client changed or moved.
+
+    This applies to the latest assistant message and to an unfinished tool loop.
+    """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
@@ -30,7 +33,10 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
 
 
 def check_last_blocks(request: ParsedRequest) -> str | None:
-    """Refuse an assistant message that ends with thinking, unless it is an answer that ended there itself."""
+    """Refuse an assistant message that ends with thinking.
+
+    It is allowed if the answer itself was issued with thinking at its end.
+    """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
@@ -70,9 +76,9 @@ def check_thinking_signatures(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_before_tools(request: ParsedRequest) -> str | None:
-    """Refuse an unfinished tool loop that does not start with thinking, if there is a thinking budget.
+    """Refuse an unfinished tool loop that does not begin with thinking, if there is a thinking budget.
 
-    Later steps of the loop may lack it: the model thinks once, unless thinking is interleaved.
+    Later steps of the loop need no thinking: the model thinks once, unless thinking is interleaved.
     """
     messages = request.body["messages"]
     if request.thinking != "enabled" or not (_has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"):
@@ -92,19 +98,25 @@ def check_thinking_before_tools(request: ParsedRequest) -> str | None:
 
 
 def _is_issued_without_thinking(request: ParsedRequest, message: Mapping[str, Any]) -> bool:
-    """Return whether an answer without thinking first was issued as it is, so that it must be accepted."""
+    """Return whether the API issued this answer without thinking at its beginning.
+
+    It must accept such an answer when it is sent back.
+    """
     calls = [block["id"] for block in message_blocks(message) if block["type"] == "tool_use"]
     return request.signatures.is_paused(message) or any(map(request.signatures.is_call_without_thinking, calls))
 
 
 def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return the index of the first message whose thinking must be unchanged."""
+    """Return the index of the first message whose thinking must not be changed."""
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
     return min(latest, _loop_start(messages)) if _has_tool_results(messages[-1]) else latest
 
 
 def _position_before(messages: Sequence[Mapping[str, Any]], number: int) -> str:
-    """Return the position after the assistant messages directly before this one: together they are one turn."""
+    """Return the position (see `position_of`) after the assistant messages directly before this one.
+
+    Together with this message they are one turn.
+    """
     start = number
     while start and messages[start - 1]["role"] == "assistant":
         start -= 1
@@ -120,7 +132,7 @@ def _is_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
 def _is_moved(
     request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Return whether other thinking or calls come before a thinking block than in the answer that it is from."""
+    """Return whether the thinking or calls before a thinking block are not those of the original answer."""
     issued = request.signatures.position(block) if block["type"] in _THINKING else None
     if issued is None:
         return False
@@ -130,7 +142,10 @@ def _is_moved(
 
 
 def _loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return the index of the first assistant message after the last user message without tool results."""
+    """Return the index at which the current tool loop begins.
+
+    That is the first assistant message after the last user message without tool results.
+    """
     number = len(messages) - 1
     while number and (messages[number - 1]["role"] == "assistant" or _has_tool_results(messages[number - 1])):
         number -= 1

@@ -1,1 +1,1 @@
-"""Pydantic models of request bodies. Pydantic validates bodies here because the API's error messages are Pydantic's."""
+"""Pydantic models of request bodies. The API's own error messages for wrong shapes are Pydantic's, so we use it too."""

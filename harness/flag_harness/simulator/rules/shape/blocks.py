@@ -1,7 +1,7 @@
 """Pydantic models of messages and content blocks.
 
-Fields and tags are those of recorded requests (2024 to 2026) and of the types of anthropic 2.14. Blocks that only
-servers write (`*_tool_result` and similar) may hold any fields.
+Fields and tags (the values that select a model) are those of recorded requests (2024 to 2026) and of the types of
+anthropic 2.14. Blocks that only servers write, such as `*_tool_result`, may have any fields.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 HIDDEN = "~"
-"""A prefix for tags of our own, which error messages leave out."""
+"""The prefix of tags that only we use. Error messages leave them out."""
 
 
 class ClosedModel(BaseModel):
-    """An object that may have only the declared keys."""
+    """An object that must not have other keys than the declared ones."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class OpenModel(BaseModel):
-    """An object that may have other keys too."""
+    """An object that may have other keys than the declared ones."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -31,7 +31,7 @@ class CacheControl(ClosedModel):
 
 
 class MarkableModel(ClosedModel):
-    """A block that may have a cache mark."""
+    """A block that may have a cache mark (`cache_control`)."""
 
     cache_control: CacheControl | None = None
 
@@ -148,7 +148,7 @@ class ServerCall(OpenModel):
 
 
 class ServerBlock(OpenModel):
-    """A block that a server wrote, or a block type that needs a beta."""
+    """A block that a server has written, or a block type that needs a beta."""
 
     type: str
     cache_control: CacheControl | None = None
@@ -168,11 +168,11 @@ COMMON_BLOCKS = frozenset(
     document image mcp_tool_use redacted_thinking search_result server_tool_use text thinking tool_result tool_use
     """.split()  # noqa: SIM905 - names in columns
 )
-"""The blocks whose keys are checked."""
+"""The block types whose keys are checked."""
 
 
 def type_of(value: Any) -> Any:
-    """Return the `type` of an object, or None if it has none or is not an object."""
+    """Return the `type` of a JSON object, or None if it has none or the value is not an object."""
     return value.get("type") if isinstance(value, Mapping) else None
 
 
@@ -182,7 +182,7 @@ def _block_tag(value: Any) -> str:
 
 
 def content_tag(value: Any) -> str:
-    """Return the tag that tells a list of blocks from a string."""
+    """Return the tag by which a content that is a list of blocks is told from a string."""
     return f"{HIDDEN}blocks" if isinstance(value, list) else f"{HIDDEN}string"
 
 

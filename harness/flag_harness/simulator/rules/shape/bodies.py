@@ -1,6 +1,7 @@
-"""Pydantic models of request bodies; those of messages are in `blocks`.
+"""Pydantic models of request bodies. The models of messages are in `blocks.py`.
 
-Fields and tags are those of recorded requests (2024 to 2026) and of the types of anthropic 2.14.
+Fields and tags (the values that select a model) are those of recorded requests (2024 to 2026) and of the types of
+anthropic 2.14.
 """
 
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from flag_harness.simulator.rules.shape.blocks import (
 
 
 class InputSchema(OpenModel):
-    """A tool's input schema; its `type` is required."""
+    """The input schema of a tool. Its `type` is required."""
 
     type: Literal["object"]
 

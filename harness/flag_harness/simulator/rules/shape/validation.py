@@ -1,4 +1,4 @@
-"""The API's error messages for bodies of the wrong shape."""
+"""The API's error messages for bodies of a wrong shape."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from flag_harness.simulator.rules.shape.blocks import HIDDEN, SERVER_BLOCKS
 
 
 def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
-    """Return the API's message for the first error in the body's shape, or None."""
+    """Return the API's message for the first error in the shape of a body, or None if there is none."""
     try:
         shape.model_validate(body)
     except ValidationError as error:
@@ -19,7 +19,10 @@ def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
 
 
 def _format_error(problem: ErrorDetails) -> str:
-    """Format a Pydantic error as the API does: `tools.0.custom.input_schema.type: Field required`."""
+    """Format a Pydantic error as the API does.
+
+    An example is `tools.0.custom.input_schema.type: Field required`.
+    """
     path = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(HIDDEN))
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]

@@ -1,1 +1,1 @@
-"""Rules for tools: definitions, schemas, options, calls and results."""
+"""Rules for tools: their definitions, schemas, options, calls and results."""

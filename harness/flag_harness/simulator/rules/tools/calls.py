@@ -14,10 +14,10 @@ _ROLES = {
     **dict.fromkeys((_TOOL_USE, "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use"), "assistant"),
 }
 _RESULT_CONTENT = frozenset({"document", "image", "search_result", "text", "tool_reference"})
-"""The types of blocks that a tool_result may have (types of anthropic 2.14)."""
+"""The types of blocks that are allowed in a tool_result (types of anthropic 2.14)."""
 _SERVER_TOOL_USE = "server_tool_use"
 _SEARCH_TOOLS = "tool_search_tool"
-"""The prefix of the names of tool-search tools; all their results have the same type."""
+"""The beginning of the names of tool-search tools. All their results have the same type."""
 
 
 def check_block_roles(request: ParsedRequest) -> str | None:
@@ -31,7 +31,10 @@ def check_block_roles(request: ParsedRequest) -> str | None:
 
 
 def check_result_content(request: ParsedRequest) -> str | None:
-    """Refuse blocks in a tool_result that only a message may have, and an error without content."""
+    """Refuse block types in a tool_result that only a message may have.
+
+    Also refuse a tool_result that is an error without content.
+    """
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             if block["type"] != _TOOL_RESULT:
@@ -50,7 +53,7 @@ def check_result_content(request: ParsedRequest) -> str | None:
 
 
 def check_results_have_calls(request: ParsedRequest) -> str | None:
-    """Refuse a tool_result without a tool_use in the assistant turn before it."""
+    """Refuse a tool_result if the assistant turn before it has no matching tool_use."""
     calls: set[str] = set()
     previous = ""
     for number, message in enumerate(request.body["messages"]):
@@ -69,7 +72,10 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
 
 
 def check_single_results(request: ParsedRequest) -> str | None:
-    """Refuse a second result of the same call; consecutive messages of one role count as one turn."""
+    """Refuse two results for the same call.
+
+    Consecutive messages of the same role count as one turn.
+    """
     messages = enumerate(request.body["messages"])
     for _, turn in groupby(messages, key=lambda numbered: numbered[1]["role"]):
         seen: set[str] = set()
@@ -85,7 +91,7 @@ def check_single_results(request: ParsedRequest) -> str | None:
 
 
 def check_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a tool_use without a tool_result at the start of the next user turn."""
+    """Refuse a tool_use if the next user turn does not begin with a matching tool_result."""
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -114,9 +120,9 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
 
 
 def check_server_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a server tool call without a result, once the user has sent more than tool results.
+    """Refuse a server tool call without a result, if a later user message has more than tool results.
 
-    Some recorders remove ids, so a message with as many server results as server calls is accepted.
+    Some recorders remove ids, so a message with equally many server calls and results is accepted.
     """
     messages = request.body["messages"]
     answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]
@@ -136,12 +142,12 @@ def check_server_calls_have_results(request: ParsedRequest) -> str | None:
 
 
 def _has_other_content(message: Mapping[str, Any]) -> bool:
-    """Return whether a user message has more than tool results."""
+    """Return whether a user message has content other than tool results."""
     return message["role"] == "user" and any(block["type"] != _TOOL_RESULT for block in message_blocks(message))
 
 
 def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of the tool results with which the next user turn starts."""
+    """Return the ids of the tool results at the beginning of the next user turn."""
     answered: set[str] = set()
     for block in _next_user_blocks(following):
         if block["type"] != _TOOL_RESULT:
@@ -151,7 +157,10 @@ def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
 
 
 def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the blocks of the next user turn, which may span several messages. System messages are skipped."""
+    """Yield the blocks of the next user turn.
+
+    It may consist of several messages. System messages in between are skipped.
+    """
     started = False
     for message in following:
         if message["role"] == "assistant" and started:

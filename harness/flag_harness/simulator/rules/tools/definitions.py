@@ -1,4 +1,4 @@
-"""Rules for tools: their types, names, keys and the tool choice."""
+"""Rules for definitions of tools (types, names and keys) and for the tool choice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SCREEN_KEYS = frozenset({"display_width_px", "display_height_px"})
 
 @dataclass(frozen=True, slots=True)
 class _ToolFamily:
-    """Tools that the API defines: their name, their allowed keys and their required keys."""
+    """A group of tools that the API defines: their name, their allowed keys and their required keys."""
 
     name: str | None
     keys: frozenset[str]
@@ -46,11 +46,11 @@ _TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
     "web_fetch_": _ToolFamily("web_fetch", _COMMON_KEYS | _FETCH_KEYS),
     "web_search_": _ToolFamily("web_search", _COMMON_KEYS | _SEARCH_KEYS),
 }
-"""Families by a prefix of the tool type; the first match applies. A family's keys are those of all its types."""
+"""The tool families by the beginning of the tool type. The first match applies, to all types of a family."""
 
 
 def check_tool_types(request: ParsedRequest) -> str | None:
-    """Refuse a tool type that does not exist, or that needs a beta which the request does not name."""
+    """Refuse a tool type that does not exist, or whose beta the request does not name."""
     open_types = GENERAL_TOOLS | {kind for kind, betas in BETA_TOOLS.items() if betas & set(request.betas)}
     for index, tool in enumerate(request.body.get("tools") or ()):
         kind = tool.get("type") or "custom"
@@ -63,7 +63,7 @@ def check_tool_types(request: ParsedRequest) -> str | None:
 
 
 def check_anthropic_tools(request: ParsedRequest) -> str | None:
-    """Refuse a tool of the API's own with a wrong name, a missing key or an unknown key."""
+    """Refuse a tool that the API defines if its name is wrong, or a key is missing or unknown."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         problem = definition_problem(tool)
         if problem is not None:
@@ -72,7 +72,10 @@ def check_anthropic_tools(request: ParsedRequest) -> str | None:
 
 
 def definition_problem(tool: Mapping[str, Any]) -> str | None:
-    """Return the API's error for a tool definition, or None if it is correct or not a tool of the API's own."""
+    """Return the API's error for the definition of a tool, or None.
+
+    Only tools that the API defines are checked.
+    """
     kind = tool.get("type") or "custom"
     defined = next((defined for family, defined in _TOOL_FAMILIES.items() if kind.startswith(family)), None)
     if defined is None:
@@ -92,7 +95,7 @@ def check_unique_tool_names(request: ParsedRequest) -> str | None:
 
 
 def check_choice_has_tools(request: ParsedRequest) -> str | None:
-    """Refuse the tool choice `any` without tools; `auto` and `none` are allowed."""
+    """Refuse the tool choice `any` if there are no tools. The choices `auto` and `none` are allowed."""
     choice = (request.body.get("tool_choice") or {}).get("type")
     if choice != "any" or request.body.get("tools"):
         return None
@@ -100,7 +103,7 @@ def check_choice_has_tools(request: ParsedRequest) -> str | None:
 
 
 def check_forced_tool(request: ParsedRequest) -> str | None:
-    """Refuse a tool choice that names a missing tool."""
+    """Refuse a tool choice that names a tool which the request does not have."""
     choice = request.body.get("tool_choice") or {}
     names = [tool.get("name") for tool in request.body.get("tools") or ()]
     if choice.get("type") == "tool" and choice["name"] not in names:

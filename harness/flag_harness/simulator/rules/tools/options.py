@@ -1,4 +1,4 @@
-"""Rules for tools that depend on the model, and for options of tools that exclude each other."""
+"""Rules for tools that only some models have, and for options of tools that exclude each other."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> 
 
 
 def _has_newer_computer(model: Model) -> bool:
-    """Return whether a model has the newer computer tool: Opus 4.5, and all models from 4.6 on (documented)."""
+    """Return whether a model has the newer computer tool: Opus 4.5 and all models from 4.6 on (documented)."""
     return catalogue.generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
 
@@ -35,11 +35,13 @@ _SUPPORTING_MODELS: Mapping[str, Callable[[Model], bool]] = {
     "text_editor_20250429": _make_generation_check((4, 0), (4, 1)),
     "text_editor_20250728": _make_generation_check((4, 0)),
 }
-"""The models that have each tool (documented; the editor of 2025-04 quoted by users). Any model has the other tools."""
+"""For each tool that not all models have: a function that returns whether a model has it (documented; the editor of
+2025-04 is quoted by users).
+"""
 
 
 def check_tool_versions(request: ParsedRequest) -> str | None:
-    """Refuse a version of a tool that the model does not have."""
+    """Refuse a version of a tool that the model does not support."""
     kinds = [tool.get("type") or "custom" for tool in request.body.get("tools") or ()]
     wrong = sorted(
         {kind for kind in kinds if kind in _SUPPORTING_MODELS and not _SUPPORTING_MODELS[kind](request.model)}
@@ -63,7 +65,10 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
 
 
 def check_domain_lists(request: ParsedRequest) -> str | None:
-    """Refuse a web tool that has both allowed and blocked domains, or whose `max_uses` is not positive."""
+    """Refuse a web tool that has both allowed and blocked domains.
+
+    Also refuse a `max_uses` that is not positive.
+    """
     for path, tool in _tools_with_paths(request):
         if tool.get("allowed_domains") and tool.get("blocked_domains"):
             return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
@@ -74,7 +79,10 @@ def check_domain_lists(request: ParsedRequest) -> str | None:
 
 
 def check_deferred_tools(request: ParsedRequest) -> str | None:
-    """Refuse tools that are all deferred, a deferred tool search, and a cache mark on a deferred tool."""
+    """Refuse tools if all are deferred (loaded later, when a search finds them).
+
+    Also refuse a deferred tool search, and a cache mark on a deferred tool.
+    """
     tools = request.body.get("tools") or ()
     for _, tool in _tools_with_paths(request):
         kind = tool.get("type") or "custom"
@@ -91,7 +99,10 @@ def check_deferred_tools(request: ParsedRequest) -> str | None:
 
 
 def check_tool_callers(request: ParsedRequest) -> str | None:
-    """Refuse tools that code may call together with what such calls exclude: strict tools, no parallel calls."""
+    """Refuse tools that code may call if the request also has something that excludes such calls.
+
+    That is a strict tool, or the option that disables parallel calls.
+    """
     called_by_code = [tool for tool in request.body.get("tools") or () if _is_called_by_code(tool)]
     for tool in called_by_code:
         if tool.get("strict"):
@@ -106,7 +117,7 @@ def check_tool_callers(request: ParsedRequest) -> str | None:
 
 
 def check_tool_references(request: ParsedRequest) -> str | None:
-    """Refuse a reference to a tool that the request does not define."""
+    """Refuse a tool_reference to a tool that the request does not define."""
     names = {tool.get("name") for tool in request.body.get("tools") or ()}
     for message in request.body["messages"]:
         for block in message_blocks(message):
@@ -118,7 +129,7 @@ def check_tool_references(request: ParsedRequest) -> str | None:
 
 
 def _tools_with_paths(request: ParsedRequest) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the tools, each with its path."""
+    """Return the tools of a request, each with its path in error messages."""
     tools = enumerate(request.body.get("tools") or ())
     return [(f"tools.{index}.{tool.get('type') or 'custom'}", tool) for index, tool in tools]
 

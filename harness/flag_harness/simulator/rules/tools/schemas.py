@@ -1,6 +1,6 @@
-"""Rules for JSON schemas, and for those that the API compiles: strict tools and structured outputs.
+"""Rules for JSON schemas, especially those that the API compiles: the schemas of strict tools and structured outputs.
 
-The limits are those that error messages of 2026-07 name; they apply to all schemas of a request together.
+The limits are those in error messages of 2026-07. They apply to all schemas of a request together.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,19 +12,20 @@ MAX_STRICT_TOOLS = 20
 MAX_OPTIONAL_PARAMETERS = 24
 MAX_UNIONS = 16
 TOO_MANY_UNIONS_IN_ONE_SCHEMA = 16
-"""The number of unions at which one schema is refused, although 16 schemas with one union each pass (recorded).
+"""A single schema with this many unions is refused, although 16 schemas with one union each are accepted (recorded).
 
-The exact limit, somewhere from 2 to 16, is not known."""
+The exact limit, somewhere from 2 to 16, is not known.
+"""
 _DEFINITIONS = ("$defs", "definitions")
 _SCHEMA_MAPPINGS = frozenset({"properties", "patternProperties", "dependentSchemas", *_DEFINITIONS})
-"""Keywords that map names to schemas."""
+"""The keywords whose value is a mapping from names to schemas."""
 _SCHEMA_LISTS = frozenset(
     """
     additionalProperties allOf anyOf contains else if items not oneOf prefixItems propertyNames then
     unevaluatedItems unevaluatedProperties
     """.split()  # noqa: SIM905 - names in columns
 )
-"""Keywords that hold a schema or a list of schemas."""
+"""The keywords whose value is a schema or a list of schemas."""
 _UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}),
@@ -32,11 +33,11 @@ _UNSUPPORTED: Mapping[str, frozenset[str]] = {
     "array": frozenset({"maxItems", "uniqueItems", "contains", "minContains", "maxContains"}),
     "object": frozenset({"propertyNames", "patternProperties", "minProperties", "maxProperties"}),
 }
-"""Keywords that cannot be compiled, by the type of the schema (documented: JSON Schema limitations)."""
+"""The keywords that the API cannot compile, by the type of the schema (documented: JSON Schema limitations)."""
 
 
 def check_schemas(request: ParsedRequest) -> str | None:
-    """Refuse an input schema whose keywords hold values of the wrong type."""
+    """Refuse an input schema in which the value of a keyword has a wrong type."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if not all(map(_has_valid_keywords, _subschemas(tool.get("input_schema")))):
             return (
@@ -69,7 +70,7 @@ def check_strict_tool_count(request: ParsedRequest) -> str | None:
 
 
 def check_schemas_compile(request: ParsedRequest) -> str | None:
-    """Refuse schemas with open objects, circular definitions or unsupported keywords."""
+    """Refuse schemas that cannot be compiled: with open objects, circular definitions or unsupported keywords."""
     for path, schema in _compiled_schemas(request):
         circle = _reference_cycle(schema)
         if circle:
@@ -84,7 +85,7 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
 
 
 def check_optional_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse schemas that together have more than 24 optional parameters."""
+    """Refuse schemas that have more than 24 optional parameters in all."""
     found = sum(_optional_count(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_OPTIONAL_PARAMETERS:
         return None
@@ -95,7 +96,7 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse schemas that together have more than 16 parameters with a list of types or `anyOf`."""
+    """Refuse schemas that in all have more than 16 parameters with `anyOf` or a list of types."""
     found = sum(_union_count(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_UNIONS:
         return None
@@ -107,7 +108,7 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
-    """Refuse a schema that alone has 16 parameters with a list of types or `anyOf`, or 24 optional ones."""
+    """Refuse a single schema with 16 parameters that have `anyOf` or a list of types, or 24 optional ones."""
     for _, schema in _compiled_schemas(request):
         if _union_count(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA or _optional_count(schema) >= MAX_OPTIONAL_PARAMETERS:
             return (
@@ -128,7 +129,10 @@ def _compiled_schemas(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str
 
 
 def _subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the schema and every schema inside it, but not the values of `const`, `enum`, `examples` and `default`."""
+    """Yield a schema and all schemas inside it.
+
+    The values of `const`, `enum`, `examples` and `default` are data, not schemas.
+    """
     if not isinstance(schema, dict):
         return
     yield schema
@@ -165,11 +169,13 @@ _KEYWORD_CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "required": _is_string_list,
     "type": lambda value: isinstance(value, str) or _is_string_list(value),
 }
-"""Checks of keyword values. Null counts as a missing keyword, because the SDKs' types allow it."""
+"""For each keyword, a function that checks its value. Null counts as a missing keyword, because the types of the SDKs
+allow it.
+"""
 
 
 def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[bool, Any]]:
-    """Yield every property, preceded by whether it is required."""
+    """Yield each property of a schema as a pair: whether it is required, and its schema."""
     for part in _subschemas(schema):
         properties = part.get("properties")
         required = part.get("required")
@@ -210,7 +216,10 @@ def _is_object(value: Any) -> bool:
 
 
 def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
-    """Return the names of definitions that form a cycle, or an empty tuple. `#` is the schema itself."""
+    """Return the names of definitions that refer to each other in a circle, or an empty tuple.
+
+    `#` stands for the whole schema.
+    """
     if any(part.get("$ref") == "#" for part in _subschemas(schema)):
         return ("#", "#")
     edges = {
@@ -223,7 +232,7 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _path_back(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
-    """Return a path of definitions that leads from `start` back to it, or an empty tuple."""
+    """Return the definitions on a path from `start` back to `start`, or an empty tuple."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
     while ways:
@@ -238,7 +247,7 @@ def _path_back(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
 
 
 def _referenced_definition(part: Mapping[str, Any]) -> str:
-    """Return the name of the definition that `$ref` refers to, or an empty string."""
+    """Return the name of the definition to which `$ref` refers, or an empty string."""
     reference = part.get("$ref")
     parts = reference.split("/") if isinstance(reference, str) else []
     return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS else ""
