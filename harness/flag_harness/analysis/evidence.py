@@ -98,7 +98,7 @@ class Evidence:
         return self.row_within(self.limits(excluded, required), self.space.default_row) is not None
 
     def rows_violating_only(self, excluded: int, bit: int, unexplained: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Return passing rows, and unexplained failing rows, that violate only one part of a conjunction.
+        """Return passing rows, and unexplained failing rows, that violate a conjunction by one value alone.
 
         They have the excluded value `bit`, but no other excluded value.
         """

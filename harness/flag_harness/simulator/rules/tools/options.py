@@ -19,7 +19,7 @@ def _make_generation_check(first: _Generation, last: _Generation = (99, 99)) -> 
 
 
 def _has_newer_computer(model: Model) -> bool:
-    """Return whether a model has the newer computer tool: Opus 4.5 and all models from 4.6 on (documented)."""
+    """Return whether a model has the newer computer tool, as Opus 4.5 and all models from 4.6 on do."""
     return catalogue.generation(model) >= (4, 6) or model.id == "claude-opus-4-5"
 
 

@@ -70,7 +70,7 @@ def check_strict_tool_count(request: ParsedRequest) -> str | None:
 
 
 def check_schemas_compile(request: ParsedRequest) -> str | None:
-    """Refuse schemas that cannot be compiled: with open objects, circular definitions or unsupported keywords."""
+    """Refuse schemas that do not compile: with open objects, circular definitions or unsupported keywords."""
     for path, schema in _compiled_schemas(request):
         circle = _reference_cycle(schema)
         if circle:
