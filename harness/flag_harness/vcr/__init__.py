@@ -1,7 +1,7 @@
-"""Play and record vcrpy's cassettes in place, as vcrpy does, with its settings, filters and matchers.
+"""Play and record cassettes in vcrpy's format, with vcrpy's settings, filters and matchers.
 
-`__all__` lists the public names: `VcrCassette` is what the fixture `vcr` yields, `VcrRequest` what matchers and filters
-of a vcrpy suite receive. The modules of this package are private.
+`__all__` lists the public names. The fixture `vcr` yields a `VcrCassette`; the matchers and filters of a vcrpy test
+suite receive a `VcrRequest`. The modules of this package are private.
 """
 
 from flag_harness.vcr.cassette import VcrCassette

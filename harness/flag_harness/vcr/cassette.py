@@ -1,4 +1,4 @@
-"""A vcrpy cassette that plays its responses, and records those that it does not hold."""
+"""A cassette in vcrpy's format, which plays recorded responses and records new ones."""
 
 import threading
 from collections import Counter
@@ -20,14 +20,14 @@ from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Res
 
 
 class VcrCassette:
-    """A layer that answers each request with the first recorded response that matches; the fixture `vcr` yields it.
+    """Answers each request with the first recorded response that matches; the fixture `vcr` yields it.
 
-    Each response is played once, unless the settings allow repeats; unplayed responses are not an error. What a request
-    without a match does depends on the record mode, as in vcrpy: it passes, and its answer is recorded, or it raises
-    `CassetteMiss`, which is also kept in `misses`. A request that a filter leaves out passes unrecorded.
+    Each response is played once unless the settings allow repeats; unplayed responses are not an error. As in vcrpy,
+    the record mode decides about a request without a match: it is sent and its answer recorded, or it raises
+    `CassetteMiss`, which is also kept in `misses`. A request that a filter drops is sent, and not recorded.
 
-    `advice` ends the message of a miss, and `refusal` builds the exception from it. Raises `CassetteError` naming a
-    cassette that cannot be read.
+    `advice` is the end of the message of a miss, and `refusal` builds the exception from the message. Raise
+    `CassetteError` naming a cassette that cannot be read.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class VcrCassette:
         self.rewound = self._load_files(extra)
 
     def __call__(self, request: Request) -> Response | Edit | None:
-        """Return the recorded answer; an edit that records the answer; or None if a filter leaves the request out."""
+        """Return the recorded answer, an edit that will record the answer, or None if a filter drops it."""
         sent = VcrRequest.from_request(request)
         with self._lock:
             filtered = self.filter_request(sent)
@@ -63,7 +63,10 @@ class VcrCassette:
         return responses.response_from_vcr(answer) if answer is not None else self._make_recording_edit(sent)
 
     def play(self, filtered: VcrRequest) -> VcrResponse | None:
-        """Return the next answer to a filtered request; None if it is to be recorded. Raise a miss if neither."""
+        """Return the next recorded answer to a filtered request, or None if its answer is to be recorded.
+
+        Raise `CassetteMiss` if there is no answer and the record mode forbids recording.
+        """
         with self._lock:
             index = self._next_index(filtered) if self._can_play else None
             if index is not None:
@@ -75,13 +78,13 @@ class VcrCassette:
         return None
 
     def start_recording(self) -> int:
-        """Return the number under which the answer to a request that is sent now will be recorded."""
+        """Return a number for a request that is sent now, which `record` needs to keep the order."""
         with self._lock:
             self._started_count += 1
             return self._started_count
 
     def record(self, number: int, sent: VcrRequest, response: VcrResponse) -> None:
-        """Record an answer, filtered, unless a filter leaves it out; without credential headers."""
+        """Record a filtered answer without credential headers, unless a filter drops it."""
         request = self.filter_request(sent)
         filtered = responses.apply_response_filters(response, self.settings.response_filters)
         if request is None or filtered is None:
@@ -97,9 +100,9 @@ class VcrCassette:
             self.data.append(self._recorded_by_number[number])
 
     def save(self) -> None:
-        """Write what was recorded, if anything was, in the order in which the requests were sent.
+        """Write the new interactions, if there are any, in the order in which their requests were sent.
 
-        Raise `CassetteError` if it cannot be written, or if it would hold a key.
+        Raise `CassetteError` if the cassette cannot be written, or would contain an API key.
         """
         if not self._recorded_by_number:
             return
@@ -115,23 +118,23 @@ class VcrCassette:
 
     @property
     def can_record(self) -> bool:
-        """Whether a request without a match is sent and recorded."""
+        """Whether requests without a match are sent, and their answers recorded."""
         return not self.write_protected
 
     @property
     def write_protected(self) -> bool:
-        """Whether nothing is recorded: in the mode `none`, and in the mode `once` if there was a cassette."""
+        """Whether recording is forbidden: by the mode `none`, or the mode `once` if the cassette existed."""
         mode = self.settings.record_mode
         return mode == "none" or (mode == "once" and self.rewound)
 
     @property
     def recorded_count(self) -> int:
-        """How many answers were recorded."""
+        """The number of answers that have been recorded."""
         return len(self._recorded_by_number)
 
     @property
     def path(self) -> str:
-        """Where the cassette is kept, as text, as in vcrpy."""
+        """The path of the cassette as text, as in vcrpy."""
         return str(self._file)
 
     _path = path  # what vcrpy called it until 9.4, so suites use it
@@ -144,7 +147,7 @@ class VcrCassette:
         return True
 
     def __contains__(self, request: VcrRequest) -> bool:
-        """Return whether an answer to a request is left."""
+        """Return whether the cassette still has an answer to a request."""
         sent = self.filter_request(request)
         return sent is not None and self._next_index(sent) is not None
 
@@ -160,22 +163,22 @@ class VcrCassette:
 
     @property
     def play_count(self) -> int:
-        """How many times an answer was played."""
+        """The number of times that answers have been played."""
         return sum(self.play_counts.values())
 
     @property
     def all_played(self) -> bool:
-        """Whether every answer was played."""
+        """Whether every answer has been played."""
         return len(self.play_counts) == len(self)
 
     @property
     def dirty(self) -> bool:
-        """Whether there is something to write."""
+        """Whether new answers have been recorded, which `save` would write."""
         return bool(self._recorded_by_number)
 
     @property
     def record_mode(self) -> str:
-        """The record mode. `rewrite` is `new_episodes`, as in pytest-recording."""
+        """The record mode; `rewrite` is shown as `new_episodes`, as in pytest-recording."""
         return "new_episodes" if self.settings.record_mode == "rewrite" else self.settings.record_mode
 
     def rewind(self) -> None:
@@ -183,7 +186,7 @@ class VcrCassette:
         self.play_counts.clear()
 
     def filter_request(self, request: VcrRequest) -> VcrRequest | None:
-        """Return a filtered copy of a request, or None if a filter leaves it out."""
+        """Return a filtered copy of a request, or None if a filter drops it."""
         return filters.apply_filters(request, self.settings.request_filters)
 
     @property
@@ -191,7 +194,7 @@ class VcrCassette:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
 
     def _load_files(self, extra: Iterable[Path]) -> bool:
-        """Load the cassette, unless it is to be rewritten, and the others. Return whether there was any."""
+        """Load this cassette (unless the mode is `rewrite`) and the extra ones; return whether any exists."""
         paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
         self.data = [pair for one in stored for pair in self._filter_stored(one)]
@@ -208,7 +211,7 @@ class VcrCassette:
                 yield request, response
 
     def _make_recording_edit(self, sent: VcrRequest) -> Edit:
-        """Return an edit that holds an answer back until it is complete: vcrpy's format has no part of an answer."""
+        """Return an edit that delays an answer until it is complete, because vcrpy stores only complete ones."""
         number, pieces = self.start_recording(), list[Piece]()
 
         def record(piece: Piece) -> Iterable[Piece]:
@@ -220,7 +223,7 @@ class VcrCassette:
         return record
 
     def _merge_with_stored(self, stored: StoredCassette | None, recorded: list[VcrInteraction]) -> StoredCassette:
-        """Return what the file is to hold: what it held, unless it was recorded anew, and the new."""
+        """Return the stored interactions that the record mode keeps, followed by the newly recorded ones."""
         mode = self.settings.record_mode
         kept = [] if stored is None or mode == "rewrite" else list(self._filter_stored(stored))
         if mode == "all":
@@ -232,7 +235,7 @@ class VcrCassette:
         return not failing_matchers(sent, recorded, self.settings.matchers)
 
     def _next_index(self, sent: VcrRequest) -> int | None:
-        """Return the index of the next answer to a request, or None if none is left."""
+        """Return the index of the next answer to a request, or None if no answer is left."""
         for index, (recorded, _) in enumerate(self.data):
             if (self.settings.repeats or not self.play_counts[index]) and self._matches_recorded(sent, recorded):
                 return index

@@ -1,4 +1,4 @@
-"""vcrpy's request filters, applied to sent and recorded requests before they are compared."""
+"""vcrpy's request filters, which are applied to sent and recorded requests before they are compared."""
 
 import copy
 import re
@@ -11,18 +11,20 @@ import msgspec
 from flag_harness.vcr.request import VcrRequest
 
 RequestFilter: TypeAlias = Callable[[VcrRequest], VcrRequest | None]
-"""Changes a request, or returns None to leave it out of the cassette."""
+"""A function that changes a request, or returns None to drop it from the cassette."""
 
 Replacements: TypeAlias = Mapping[str, Any]
-"""Replacements of values by name: text, None to remove the name, or a function of `key`, `value` and `request` that
-returns one of these."""
+"""New values by name: text, None to remove the name, or a function that returns one of these.
+
+The function takes the keyword arguments `key`, `value` and `request`.
+"""
 
 LOCALHOST = frozenset({"localhost", "0.0.0.0", "127.0.0.1", "::1"})
-"""The hosts of vcrpy's `ignore_localhost`."""
+"""The hosts that vcrpy's setting `ignore_localhost` means."""
 
 
 def parse_replacements(names: Iterable[Any]) -> Replacements:
-    """Parse entries such as `"authorization"` or `("x-key", "KEY")`. Raise `ValueError` if one is neither."""
+    """Parse entries such as `"authorization"` or `("x-key", "KEY")`. Raise `ValueError` for any other."""
     found: dict[str, Any] = {}
     for entry in names:
         pair = entry if isinstance(entry, tuple) else (entry, None)
@@ -33,7 +35,7 @@ def parse_replacements(names: Iterable[Any]) -> Replacements:
 
 
 def header_filter(replacements: Replacements) -> RequestFilter:
-    """Build the filter for `filter_headers`."""
+    """Build the request filter for vcrpy's setting `filter_headers`."""
 
     def apply(request: VcrRequest) -> VcrRequest:
         for name in replacements:
@@ -47,7 +49,10 @@ def header_filter(replacements: Replacements) -> RequestFilter:
 
 
 def query_filter(replacements: Replacements) -> RequestFilter:
-    """Build the filter for `filter_query_parameters`. It sorts the remaining parameters, as vcrpy does."""
+    """Build the request filter for vcrpy's setting `filter_query_parameters`.
+
+    Like vcrpy's own, it sorts the remaining parameters.
+    """
 
     def apply(request: VcrRequest) -> VcrRequest:
         kept = [
@@ -62,7 +67,10 @@ def query_filter(replacements: Replacements) -> RequestFilter:
 
 
 def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
-    """Build the filter for `filter_post_data_parameters` of JSON and forms. `nested` includes nested objects."""
+    """Build the request filter for vcrpy's setting `filter_post_data_parameters`, for JSON and forms.
+
+    With `nested`, it also filters nested JSON objects.
+    """
 
     def apply(request: VcrRequest) -> VcrRequest:
         kind = request.headers.get("content-type", "").lower()
@@ -76,7 +84,10 @@ def post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
 
 
 def host_filter(hosts: Iterable[Any]) -> RequestFilter:
-    """Build the filter for `ignore_hosts`: names, or compiled patterns that match whole names."""
+    """Build the request filter for vcrpy's setting `ignore_hosts`, which drops requests to these hosts.
+
+    `hosts` are names, or compiled patterns that must match a whole name.
+    """
     entries = list(hosts)
     names = {host for host in entries if isinstance(host, str)}
     patterns = [host for host in entries if isinstance(host, re.Pattern)]
@@ -89,7 +100,7 @@ def host_filter(hosts: Iterable[Any]) -> RequestFilter:
 
 
 def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrRequest | None:
-    """Apply the filters to a copy of the request. Return None if one of them leaves it out."""
+    """Return a filtered copy of the request, or None if a filter drops it."""
     filtered: VcrRequest | None = copy.deepcopy(request)
     for one in filters:
         if filtered is None:
@@ -125,7 +136,7 @@ def _replace_members(value: Any, replacements: Replacements, request: VcrRequest
 
 
 def _filter_form(request: VcrRequest, replacements: Replacements) -> bytes:
-    """Filter the fields of a form and keep the others byte by byte; return a body that is not text unchanged."""
+    """Filter the fields of a form; return a body that is not text unchanged."""
     try:
         fields = [_filter_field(field, replacements, request) for field in request.body.split(b"&")]
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""vcrpy's hooks for interactions as they are saved and loaded, and `filter_sensitive_data`, which is made of them."""
+"""vcrpy's hooks, which change interactions as they are saved or loaded, and `filter_sensitive_data`."""
 
 import copy
 import inspect
@@ -10,14 +10,13 @@ from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
 
 InteractionHook: TypeAlias = Callable[..., Any]
-"""Takes a request and a response, and the cassette if it has a third parameter. Returns both, or None to leave the
-interaction out."""
+"""A function of a request, a response and optionally the cassette; returns both, or None to drop them."""
 
 
 def apply_hooks(
     hooks: Iterable[InteractionHook], request: VcrRequest, response: VcrResponse, cassette: object
 ) -> tuple[VcrRequest, VcrResponse] | None:
-    """Apply the hooks to copies of a request and its response. Return None if one of them leaves them out."""
+    """Apply the hooks to copies of a request and its response; return None if a hook drops them."""
     pair = copy.deepcopy(request), copy.deepcopy(response)
     for hook in hooks:
         changed = hook(*pair, cassette) if _takes_cassette(hook) else hook(*pair)
@@ -31,9 +30,10 @@ def apply_hooks(
 
 
 def sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
-    """Return the hooks that replace values by placeholders when saving, and placeholders by values when loading.
+    """Return a hook that replaces values by placeholders for saving, and one that undoes it after loading.
 
-    `sensitive` maps placeholders to values, or to functions of the request and the response; pairs are accepted too.
+    `sensitive` maps placeholders to values, or to functions of the request and the response. A list of pairs is
+    accepted, too.
     """
     entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
 
@@ -60,7 +60,7 @@ def _replace_in_both(
 
 
 def _replace_text(value: Any, text: str, new: str) -> Any:
-    """Replace a text everywhere in nested values, in bytes too."""
+    """Replace a text everywhere in nested values, also in bytes."""
     if isinstance(value, str):
         return value.replace(text, new)
     if isinstance(value, bytes):

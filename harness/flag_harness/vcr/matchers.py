@@ -1,4 +1,4 @@
-"""vcrpy's matchers, which compare parts of two requests."""
+"""vcrpy's matchers, each of which compares one part of two requests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -9,8 +9,10 @@ import msgspec
 from flag_harness.vcr.request import VcrRequest
 
 Matcher: TypeAlias = Callable[[VcrRequest, VcrRequest], Any]
-"""Compares a sent request with a recorded one. They match unless it returns a false value other than None, or raises
-`AssertionError`."""
+"""A function that compares a sent request with a recorded one.
+
+They match unless it returns a false value other than None, or raises `AssertionError`.
+"""
 
 DEFAULT_MATCHERS = ("method", "scheme", "host", "port", "path", "query")
 """The matchers that vcrpy uses by default."""
@@ -31,13 +33,13 @@ _DECODERS: Mapping[str, Callable[[bytes], Any]] = {
 
 
 def _decoder_for_body(request: VcrRequest) -> Callable[[bytes], Any]:
-    """Return the decoder for the body's content type; bodies of other types are compared as bytes."""
+    """Return the decoder for the body's content type, or `bytes`, which decodes nothing, for other types."""
     kind = request.headers.get("content-type", "").lower()
     return next((decoder for name, decoder in _DECODERS.items() if name in kind), bytes)
 
 
 def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
-    """Return whether two bodies are equal once decoded. Bodies of different types, or invalid ones, are bytes."""
+    """Return whether two bodies are equal once decoded; they stay bytes if invalid or of different types."""
     decoder = _decoder_for_body(sent)
     if decoder is not _decoder_for_body(recorded):
         decoder = bytes
@@ -48,7 +50,7 @@ def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
 
 
 def _uri_with_path(request: VcrRequest) -> str:
-    """Return the URL, with the root as its path if it has none."""
+    """Return the request's URL, with the path `/` if it has no path."""
     parts = request.parsed_uri
     return request.uri if parts.path else parts._replace(path="/").geturl()
 
@@ -66,11 +68,11 @@ MATCHERS: Mapping[str, Matcher] = {
     "raw_body": lambda sent, recorded: sent.body == recorded.body,
     "body": _has_same_body,
 }
-"""vcrpy's matchers, by their names in `match_on`."""
+"""vcrpy's matchers, by the names that `match_on` uses for them."""
 
 
 def failing_matchers(sent: VcrRequest, recorded: VcrRequest, matchers: Mapping[str, Matcher]) -> list[str]:
-    """Return the names of the matchers by which the two requests differ."""
+    """Return the names of the matchers according to which the two requests differ."""
     return [name for name, matcher in matchers.items() if not _matches(matcher, sent, recorded)]
 
 

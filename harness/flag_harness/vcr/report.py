@@ -1,4 +1,4 @@
-"""The message for a request without an answer in a vcrpy cassette."""
+"""Build the message for a request that has no answer in a cassette in vcrpy's format."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -11,7 +11,7 @@ from flag_harness.vcr.matchers import Matcher, failing_matchers
 from flag_harness.vcr.request import VcrRequest
 
 MAX_SHOWN_BODY_DIFFERENCES = 8
-"""Differences of a body that are listed; the rest are counted."""
+"""The most differences between two bodies that a message lists; the rest are counted."""
 _REQUEST_PART_MATCHERS = ("method", "uri", "url", "scheme", "host", "port", "path", "query")
 
 
@@ -23,7 +23,10 @@ def miss_message(
     matchers: Mapping[str, Matcher],
     advice: str,
 ) -> str:
-    """Describe a miss without API keys: the request, the nearest recorded one, what differs, and what to type."""
+    """Return the message for a miss: the request, the nearest recorded one, the differences, and advice.
+
+    API keys are redacted.
+    """
     count = len(recorded)
     lines = [f"{sent.method} {sent.uri} is not in {path} ({count} interaction{'s' if count != 1 else ''})."]
     lines += _reason_lines(sent, recorded, played, matchers)
@@ -48,7 +51,7 @@ def _reason_lines(
 
 
 def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
-    """Yield what differs for one matcher. Of headers only the names are shown."""
+    """Yield lines with the differences that one matcher finds; of headers, only the names are shown."""
     if name in ("body", "raw_body"):
         found = list(differences(body_value(recorded.body), body_value(sent.body)))
         if not found:

@@ -1,4 +1,4 @@
-"""A request in vcrpy's format, which a suite's matchers and `before_record_request` receive."""
+"""A request in vcrpy's format, which matchers and `before_record_request` of a test suite receive."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -10,9 +10,9 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class HeadersDict(MutableMapping[str, str]):
-    """Headers with case-insensitive names; a name keeps the case in which it was first set.
+    """Headers with case-insensitive names; each name keeps the case in which it was first set.
 
-    Of a list of values, the first is kept, as in vcrpy.
+    If a value is a list, its first element is kept, as in vcrpy.
     """
 
     def __init__(self, headers: "Mapping[str, str] | Headers" = ()) -> None:
@@ -40,7 +40,7 @@ class HeadersDict(MutableMapping[str, str]):
         return isinstance(other, Mapping) and self._values_by_lower_name() == HeadersDict(other)._values_by_lower_name()
 
     def copy(self) -> "HeadersDict":
-        """Return a copy."""
+        """Return a copy of the headers."""
         return HeadersDict(self)
 
     def __repr__(self) -> str:
@@ -51,7 +51,7 @@ class HeadersDict(MutableMapping[str, str]):
 
 
 class VcrRequest:
-    """One request, which filters may change: `method`, `uri`, `body` (bytes), `headers`."""
+    """A request as vcrpy represents it: `method`, `uri`, `body` (bytes) and `headers`, all changeable."""
 
     def __init__(self, method: str, uri: str, body: bytes, headers: "Mapping[str, str] | Headers") -> None:
         self.method, self.uri, self.body = method, uri, body
@@ -59,7 +59,7 @@ class VcrRequest:
 
     @classmethod
     def from_request(cls, request: Request) -> "VcrRequest":
-        """Convert a request, with its whole URL; the values of a repeated header are joined."""
+        """Convert a request of the harness to vcrpy's format; values of a repeated header are joined."""
         joined: dict[str, str] = {}
         for name, value in request.headers:
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
@@ -76,7 +76,7 @@ class VcrRequest:
 
     @property
     def body(self) -> bytes:
-        """The body. Text is encoded as UTF-8 when it is set; None becomes empty."""
+        """The body as bytes. If set to text, it is encoded as UTF-8; if set to None, it becomes empty."""
         return self._body
 
     @body.setter
@@ -121,7 +121,7 @@ class VcrRequest:
         return self.uri
 
     def _to_dict(self) -> dict[str, Any]:
-        """Return the request as it is kept. vcrpy has this method too, and the persisters of suites call it."""
+        """Return the request as a dictionary for storage. Persisters call this, as it is a method of vcrpy."""
         headers = {name: [value] for name, value in self.headers.items()}
         return {"method": self.method, "uri": self.uri, "body": self.body, "headers": headers}
 

@@ -1,4 +1,4 @@
-"""Responses in vcrpy's format, which a suite's `before_record_response` receives."""
+"""Responses in vcrpy's format, which `before_record_response` of a test suite receives."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -13,24 +13,24 @@ VcrResponse: TypeAlias = dict[str, Any]
 """`{"status": {"code", "message"}, "headers": {name: [value, ...]}, "body": {"string": bytes}}`."""
 
 ResponseFilter: TypeAlias = Callable[[VcrResponse], VcrResponse | None]
-"""Changes a response, or returns None to leave the interaction out."""
+"""A function that changes a response, or returns None to drop the interaction."""
 
 
 def vcr_response_from_source(row: SourceInteraction) -> VcrResponse:
-    """Convert the response of an interaction to vcrpy's format; a status without a message gets the standard one."""
+    """Convert an imported response to vcrpy's format, with the standard reason phrase if it has none."""
     message = _standard_reason_phrase(row.status) if row.message is None else row.message
     return _vcr_response(row.status, message, row.response_headers, row.response_body)
 
 
 def vcr_response_from_timeline(response: Response) -> VcrResponse:
-    """Convert a complete response to vcrpy's format, with the standard message of its status."""
+    """Convert a complete response of the harness to vcrpy's format, with the standard reason phrase."""
     head = response[0]
     assert isinstance(head, Head), "a response that vcrpy's format can hold has a head"
     return _vcr_response(head.status, _standard_reason_phrase(head.status), head.headers, body(response))
 
 
 def response_from_vcr(response: VcrResponse) -> Response:
-    """Convert a response from vcrpy's format, with its body as one chunk and without delays."""
+    """Convert a response from vcrpy's format, with the body as one chunk and without delays."""
     data = response["body"]["string"]
     data = data.encode("utf-8") if isinstance(data, str) else bytes(data or b"")
     chunks = (Chunk(0.0, data),) if data else ()
@@ -38,7 +38,7 @@ def response_from_vcr(response: VcrResponse) -> Response:
 
 
 def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilter]) -> VcrResponse | None:
-    """Apply the filters to a response. Return None if one of them leaves it out."""
+    """Return the filtered response, or None if a filter drops it."""
     filtered: VcrResponse | None = response
     for one in filters:
         if filtered is None:
@@ -48,7 +48,7 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
-    """Decompress the body and adjust the headers: the filter for `decode_compressed_response`."""
+    """Decompress the body and adjust the headers, as vcrpy's setting `decode_compressed_response` demands."""
     data, headers, plain = BodyDecoder(Limits().decoded).decode(_header_pairs(response), response["body"]["string"])
     if not plain or (data, headers) == (response["body"]["string"], _header_pairs(response)):
         return response

@@ -1,4 +1,4 @@
-"""Keeps secrets out of cassettes of vcrpy: finds credential headers, and refuses to write what looks like a key."""
+"""Keep secrets out of cassettes in vcrpy's format."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,26 +21,26 @@ from flag_harness.wire.timeline import Request
 
 
 def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrResponse]]) -> None:
-    """Raise `CassetteError` if an interaction contains what looks like a key, or cannot be searched."""
+    """Raise `CassetteError` if an interaction contains text that looks like a key, or cannot be searched."""
     rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
     if found := scan_cassette(Envelope("imported", ""), rows):
         raise CassetteError("\n".join(_refused_secrets_lines(path, found)))
 
 
 def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
-    """Return the names of the credential headers whose values no filter has replaced since they were sent."""
+    """Return the names of the credential headers whose values no filter has replaced."""
     names = [name for name in request.headers if name.lower() in CREDENTIAL_HEADERS]
     return [name for name in names if request.headers[name] == sent.headers.get(name)]
 
 
 def drop_credential_headers(response: VcrResponse) -> VcrResponse:
-    """Return the response without `set-cookie`, which is as good as a credential."""
+    """Return the response without headers that carry credentials, such as `set-cookie`."""
     headers = {name: values for name, values in response["headers"].items() if name.lower() not in CREDENTIAL_HEADERS}
     return {**response, "headers": headers}
 
 
 def project_request_filter(filters: Filters) -> RequestFilter:
-    """Build the filter for `[tool.flag-harness.filters]`, which applies to what is sent and what is recorded."""
+    """Build the request filter that applies `[tool.flag-harness.filters]` to sent and recorded requests."""
 
     def apply(request: VcrRequest) -> VcrRequest:
         filtered = filters.filter_request(_to_plain_request(request))
@@ -50,7 +50,7 @@ def project_request_filter(filters: Filters) -> RequestFilter:
 
 
 def project_response_filter(filters: Filters) -> ResponseFilter:
-    """Build the filter of responses for `[tool.flag-harness.filters]`."""
+    """Build the response filter that applies `[tool.flag-harness.filters]`."""
 
     def apply(response: VcrResponse) -> VcrResponse:
         filtered = vcr_response_from_timeline(filters.filter_response(response_from_vcr(response)))
@@ -60,7 +60,7 @@ def project_response_filter(filters: Filters) -> ResponseFilter:
 
 
 def personal_data_refusal_hook(filters: Filters) -> InteractionHook:
-    """Build the hook that refuses to save what a detector of `[tool.flag-harness.privacy]` refuses."""
+    """Build the hook that refuses to save personal data, as `[tool.flag-harness.privacy]` demands."""
 
     def refuse(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         refuse_personal_data(

@@ -1,4 +1,4 @@
-"""Serializers: how a cassette of vcrpy is written as text. Those of a suite have vcrpy's interface."""
+"""Serializers, which convert a cassette in vcrpy's format to text and back."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from flag_harness.cassette.importers.limits import Limits
 from flag_harness.errors import CassetteError, require_extra
 
 Document = dict[str, Any]
-"""`{"version": 1, "interactions": [{"request": {...}, "response": {...}}, ...]}`, with texts or bytes as bodies."""
+"""A cassette's content, `{"version": 1, "interactions": [...]}`, with texts or bytes as bodies."""
 
 
 class Serializer(Protocol):
-    """Reads and writes the text of a cassette. A module with these two functions is one too."""
+    """Converts cassettes to text and back, with vcrpy's interface. A module with both functions will do."""
 
     def deserialize(self, text: str, /) -> Any: ...
 
@@ -25,11 +25,11 @@ class YamlSerializer:
     """Writes the same YAML as vcrpy, and reads YAML or JSON."""
 
     def deserialize(self, text: str) -> Any:
-        """Parse the text. Raise `ValueError` if it is neither."""
+        """Parse the text. Raise `ValueError` if it is neither YAML nor JSON."""
         return parse_document(text.encode("utf-8"), Limits())
 
     def serialize(self, document: Document) -> str:
-        """Return the YAML."""
+        """Return the cassette as YAML."""
         with require_extra("vcr"):
             import yaml
 
@@ -41,11 +41,11 @@ class JsonSerializer:
     """Writes the same JSON as vcrpy, and reads YAML or JSON."""
 
     def deserialize(self, text: str) -> Any:
-        """Parse the text. Raise `ValueError` if it is neither."""
+        """Parse the text. Raise `ValueError` if it is neither JSON nor YAML."""
         return parse_document(text.encode("utf-8"), Limits())
 
     def serialize(self, document: Document) -> str:
-        """Return the JSON. Raise `CassetteError` if a body is not text."""
+        """Return the cassette as JSON. Raise `CassetteError` if a body is not text."""
         try:
             return json.dumps(document, indent=4) + "\n"
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""The settings of `vcr_config` and `@pytest.mark.vcr`: supported, ignored and unsupported ones."""
+"""Parse vcrpy's settings, from the fixture `vcr_config` and the mark `@pytest.mark.vcr`."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -53,21 +53,21 @@ IGNORED_SETTINGS = (
     "inject_cassette",
     "record_on_exception",
 )
-"""Settings of vcrpy that have no effect: a mark names the cassette, and a test that fails records nothing."""
+"""Settings of vcrpy that are accepted but have no effect here."""
 
 UNSUPPORTED_SETTINGS = {
     "custom_patches": "only clients of httpx2 and httpx are answered",
     "skip_patchers": "all clients of httpx2 and httpx are answered",
 }
-"""Settings of vcrpy that are not supported, and what to do instead."""
+"""Settings of vcrpy that are not supported, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class VcrSettings:
-    """How a cassette is played and recorded.
+    """How a cassette in vcrpy's format is played and recorded.
 
-    Filters are applied to sent requests, and to interactions that are loaded or recorded; hooks to interactions as they
-    are saved and loaded.
+    Filters are applied to sent requests, and to interactions when they are loaded or recorded. Hooks are applied to
+    interactions when they are saved (`save_hooks`) or loaded (`load_hooks`).
     """
 
     matchers: Mapping[str, Matcher]
@@ -86,9 +86,9 @@ def parse_settings(
     record_mode: str,
     serializers: Mapping[str, Serializer] = SERIALIZERS,
 ) -> VcrSettings:
-    """Parse vcrpy's options. Raise `ConfigError` naming an unknown or unsupported key or an invalid value.
+    """Parse vcrpy's settings. Raise `ConfigError` naming any unknown or unsupported key or invalid value.
 
-    `matchers` are known in addition to vcrpy's; `record_mode` applies unless the options set another.
+    `matchers` can be used in addition to vcrpy's own. `record_mode` applies unless the settings name another.
     """
     _refuse_unsupported(options)
     mode = options.get("record_mode") or record_mode
@@ -147,7 +147,7 @@ def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -
 
 
 def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
-    """Yield the request filters, in vcrpy's order."""
+    """Yield the request filters that the settings ask for, in vcrpy's order."""
     for key, make_filter in (("filter_headers", header_filter), ("filter_query_parameters", query_filter)):
         if names := options.get(key):
             yield make_filter(_parse_replacement_option(key, names))
@@ -176,7 +176,7 @@ def _parse_replacement_option(key: str, names: Iterable[Any]) -> Mapping[str, An
 
 
 def _option_functions(options: Mapping[str, Any], key: str) -> list[Callable[..., Any]]:
-    """Return the functions of an option, which may be one function or several."""
+    """Return the functions that a setting holds, which may be one function or several."""
     value = options.get(key) or ()
     found = [value] if callable(value) else list(value)
     if wrong := [one for one in found if not callable(one)]:

@@ -1,4 +1,4 @@
-"""Where cassettes of vcrpy are kept: in files, or wherever a suite's own persister keeps them."""
+"""Load and store cassettes in vcrpy's format: in files, or with a test suite's own persister."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,26 +22,29 @@ VcrInteraction: TypeAlias = tuple[VcrRequest, VcrResponse]
 
 @dataclass(frozen=True, slots=True)
 class StoredCassette:
-    """What is kept: the interactions, and the values that vcrpy stores beside them."""
+    """A cassette's interactions, and the metadata that vcrpy stores with them."""
 
     interactions: list[VcrInteraction]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Storage(Protocol):
-    """Loads and updates cassettes. Both raise `CassetteError` that names the cassette."""
+    """Loads and updates cassettes; on failure, both methods raise `CassetteError` naming the cassette."""
 
     def load(self, path: Path) -> StoredCassette | None:
-        """Return the cassette, or None if there is none."""
+        """Return the cassette, or None if it does not exist."""
         ...
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
-        """Replace what is kept by what `combine` makes of it, completely or not at all."""
+        """Pass the stored cassette (None if it does not exist) to `combine`, and store the result instead.
+
+        The cassette is replaced completely or not at all.
+        """
         ...
 
 
 class Persister(Protocol):
-    """A suite's own storage, with vcrpy's interface."""
+    """A test suite's own storage for cassettes, with vcrpy's interface."""
 
     def load_cassette(self, path: str, /, serializer: Serializer) -> Any: ...
 
@@ -65,7 +68,10 @@ class FileStorage:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
-        """Write the file. Raise `CassetteError` if it would hold a key, or could not be read again."""
+        """Replace the file by the result of `combine`.
+
+        Raise `CassetteError` if it would contain an API key, or could not be read again.
+        """
         with lock_parent_folder(path):
             data = self._serialize(path, combine(self.load(path)))
             try:
@@ -87,7 +93,7 @@ class FileStorage:
         return StoredCassette([_to_vcr_interaction(row) for row in vcrpy.read_vcrpy(rows)], metadata or {})
 
     def _deserialize(self, data: bytes) -> Any:
-        """Parse a file in any Unicode encoding, or have a suite's serializer parse its text, or its bytes."""
+        """Parse a file with the harness's own parser, or with a test suite's serializer if there is one."""
         if self.serializer in SERIALIZERS.values():
             return parse_document(data, Limits())
         return _call_serializer(self.serializer.deserialize, _text_or_bytes(data))
@@ -106,7 +112,7 @@ class FileStorage:
 
 @dataclass(frozen=True, slots=True)
 class PersisterStorage:
-    """Keeps cassettes where a suite's persister keeps them. Writing completely or not at all is the persister's job."""
+    """Keeps cassettes with a test suite's persister, which must itself write completely or not at all."""
 
     persister: Persister
     serializer: Serializer = SERIALIZERS["yaml"]
@@ -123,7 +129,7 @@ class PersisterStorage:
         return StoredCassette(list(pairs), metadata[0] if metadata else {})
 
     def update(self, path: Path, combine: Callable[[StoredCassette | None], StoredCassette]) -> None:
-        """Have the persister save the cassette. Raise `CassetteError` if it would hold a key."""
+        """Have the persister save the result of `combine`. Raise `CassetteError` if it would hold an API key."""
         cassette = combine(self.load(path))
         refuse_secrets(path, cassette.interactions)
         document = {
@@ -143,7 +149,7 @@ def _to_vcr_interaction(row: Any) -> VcrInteraction:
 
 
 def _to_vcr_request(request: Any) -> VcrRequest:
-    """Convert a request of vcrpy, whose body may be a file."""
+    """Convert a request object of vcrpy, whose body may be an open file."""
     body = request.body.read() if hasattr(request.body, "read") else request.body
     return VcrRequest(request.method, request.uri, body, dict(request.headers))
 
@@ -157,7 +163,7 @@ def _to_document_entry(interaction: VcrInteraction) -> dict[str, Any]:
 
 
 def _text_or_bytes(data: Any) -> Any:
-    """Decode UTF-8, or return the value unchanged: YAML writes bytes as `!!binary`."""
+    """Decode bytes as UTF-8, or return the value unchanged; YAML writes bytes as `!!binary`."""
     try:
         return data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeDecodeError:
@@ -165,7 +171,7 @@ def _text_or_bytes(data: Any) -> Any:
 
 
 def _call_serializer(function: Callable[[Any], Any], argument: Any) -> Any:
-    """Call a serializer. Raise `ValueError` that describes whatever its code raises."""
+    """Call a function of a serializer. If it raises an unexpected error, raise `ValueError` describing it."""
     try:
         return function(argument)
     except (ValueError, RecursionError, CassetteError, MissingExtraError):

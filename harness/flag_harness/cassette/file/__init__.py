@@ -1,1 +1,1 @@
-"""Private: the cassette file, its format, blobs, lock and export."""
+"""Private: read, write, lock and export cassette files."""

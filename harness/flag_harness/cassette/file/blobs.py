@@ -1,4 +1,4 @@
-"""Blobs: large base64 strings of JSON bodies, each stored once in a file of its own and shared by all cassettes.
+"""Blobs: large base64 strings of JSON bodies, each stored once in its own file, which cassettes share.
 
 If a cassette's envelope says `"blobs": "../blobs"`, `{"$blob": "<sha256>"}` in a body refers to the file of that name
 in that folder. If a body itself holds an object whose only key is `$blob`, the key is written with an extra `$`. In a
@@ -20,10 +20,10 @@ BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
 
 MAX_BLOB_BYTES = 256 << 20
-"""The largest blob that is written and read, in bytes: half of the largest file that the API takes."""
+"""The largest blob that is written or read, in bytes: half of the largest file that the API accepts."""
 
 MIN_BLOB_CHARACTERS = 4096
-"""The shortest base64 string that becomes a blob, in characters: a file system block; a smaller file saves nothing."""
+"""The shortest base64 string that becomes a blob, in characters: one file system block."""
 
 REFERENCE = "$blob"
 _REFERENCE_KEY = re.compile(r"\$+blob")
@@ -31,11 +31,11 @@ BLOB_NAME = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
-"""Reads a blob, given the folder that the envelope names and the blob's SHA-256. Raises `ValueError`."""
+"""Reads a blob, given the folder named in the envelope and its SHA-256, or raises `ValueError`."""
 
 
 def decode_exact_base64(text: str) -> bytes | None:
-    """Decode base64, or return None unless encoding the bytes again gives the same string."""
+    """Decode base64, or return None if encoding the bytes again would give another string."""
     try:
         block = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -51,7 +51,7 @@ def has_blob(value: Any) -> bool:
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
-    """Return the JSON value with each blob replaced by a reference, and add the bytes to `blocks` by SHA-256."""
+    """Replace each blob in a JSON value by a reference, and add its bytes to `blocks` under its SHA-256."""
     if isinstance(value, str):
         block = decode_exact_base64(value) if len(value) >= MIN_BLOB_CHARACTERS else None
         if block is None:
@@ -66,7 +66,7 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
 
 
 def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
-    """Undo `extract_blobs`: replace each reference by its blob. `read` returns the bytes for a SHA-256."""
+    """Replace each reference in a JSON value by its blob; `read` returns the bytes for a SHA-256."""
     if isinstance(value, dict):
         if not _is_like_reference(value):
             return {key: insert_blobs(member, read) for key, member in value.items()}
@@ -88,7 +88,7 @@ def blob_references(value: Any) -> Iterator[str]:
 
 
 def relative_folder(folder: Path, start: Path) -> str:
-    """Return the folder relative to `start`, with `/`; the absolute path if it is on another drive."""
+    """Return the folder's path relative to `start`, or its absolute path if it is on another drive."""
     try:
         return Path(os.path.relpath(folder, start)).as_posix()
     except ValueError:  # pragma: no cover - only Windows has drives
@@ -96,9 +96,9 @@ def relative_folder(folder: Path, start: Path) -> str:
 
 
 def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
-    """Write the blobs that the folder lacks, each atomically.
+    """Write the blobs that are not in the folder yet, each atomically.
 
-    Raise `OSError` if that fails, `ValueError` if one is too large to be read again.
+    Raise `OSError` if writing fails, or `ValueError` if a blob is too large to be read again.
     """
     for name, block in blocks.items():
         if len(block) > MAX_BLOB_BYTES:
@@ -116,7 +116,7 @@ def _has_content(file: Path, block: bytes) -> bool:
 
 
 class BlobFolderReader:
-    """Reads the blobs of the cassette at `path`. `folder` is the last folder that it read from, or None."""
+    """Reads the blobs of the cassette at `path`; `folder` is where the last blob was read, or None."""
 
     def __init__(self, path: Path) -> None:
         self._parent = path.parent

@@ -1,4 +1,4 @@
-"""Bodies in a cassette file: JSON if encoding it again gives the same bytes, else text, else base64."""
+"""Encode bodies for a cassette file: as JSON if that keeps every byte, else as text, else as base64."""
 
 import base64
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ BodyForm = Literal["json", "text", "base64"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedBody:
-    """The most readable lossless form of some bytes."""
+    """A body in the most readable form that keeps every byte."""
 
     form: BodyForm
     value: Any
 
 
 def encode_body(data: bytes) -> EncodedBody:
-    """Encode a whole body: as JSON if that is lossless, else as text or base64."""
+    """Encode a whole body: as JSON if that keeps every byte, else as text or base64."""
     found, value = _decode_lossless_json(data)
     return EncodedBody("json", value) if found else encode_chunk(data)
 
 
 def encode_chunk(data: bytes) -> EncodedBody:
-    """Encode a part of a body, such as a chunk of a stream: as text, or base64 if it is not UTF-8 or holds a NUL.
+    """Encode a part of a body, such as a chunk of a stream: as text if it is UTF-8, else as base64.
 
-    JSON escapes control characters, so that binary data would take six times its size as text.
+    Data with a NUL byte also becomes base64: as text in JSON, binary data could take six times its size.
     """
     try:
         if b"\0" in data:
@@ -39,7 +39,7 @@ def encode_chunk(data: bytes) -> EncodedBody:
 
 
 def decode_body(form: BodyForm, value: Any) -> bytes:
-    """Return the original bytes. Raise `ValueError` if the value does not fit its form."""
+    """Decode a body to its original bytes. Raise `ValueError` if the value does not fit its form."""
     if form == "json":
         return msgspec.json.encode(value)
     if not isinstance(value, str):

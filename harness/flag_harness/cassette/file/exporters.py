@@ -1,4 +1,4 @@
-"""Export cassettes to foreign formats: vcrpy's YAML."""
+"""Export cassettes to formats of other tools, which so far means vcrpy's YAML."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -10,17 +10,17 @@ from flag_harness.errors import CassetteError, require_extra
 from flag_harness.wire.timeline import End, Head, Headers, body
 
 Exporter = Callable[[Cassette, str], bytes]
-"""Turns a cassette into the bytes of a foreign file; its requests get the given base URL."""
+"""A function that encodes a cassette as another tool's file; the base URL is added to its requests."""
 
 OVERLOADED_STATUS = 529
-"""The API's own status code, for which HTTP has no reason phrase."""
+"""The API's status code for overload, for which HTTP defines no reason phrase."""
 
 
 def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
-    """Return the cassette as YAML for stock vcrpy. Chunks and times are lost; every request gets `base_url`.
+    """Return the cassette as YAML that vcrpy can read, with URLs that begin with `base_url`.
 
-    Raise `CassetteError` if vcrpy cannot represent an interaction: its connection broke, or the client stopped reading
-    the response.
+    Chunks and times are lost. Raise `CassetteError` if vcrpy cannot represent an interaction because its connection
+    broke, or because the client stopped reading the response.
     """
     with require_extra("vcr"):
         import yaml
@@ -33,7 +33,7 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
 
 
 EXPORT_FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}
-"""The export formats, by their name for `--format`."""
+"""The export function of each format, by the format's name for `--format`."""
 
 
 def _vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _header_lists(headers: Headers) -> dict[str, list[str]]:
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:
-    """Decode UTF-8, or return the bytes, which YAML writes as `!!binary`."""
+    """Decode bytes as UTF-8, or return them unchanged if they are not; YAML writes bytes as `!!binary`."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,13 +1,13 @@
-"""The cassette file: indented JSON, so that a changed word is a changed line; each chunk has a line of its own.
+"""Encode and decode cassette files: indented JSON, in which a changed word changes only one line.
 
     {"envelope": {"format": 1, "recorded_at": "...", "upstream": "simulator", ...},
      "interactions": [
        {"request":  {"method": "POST", "path": "/v1/messages", "headers": [["content-type", "..."]], "json": {...}},
         "response": {"head": [0.31, 200], "headers": [...], "chunks": [[0.31, "event: ..."]], "end": [1.2, "end"]}}]}
 
-A request body is stored under `json`, `text` or `base64`. A JSON response body is stored whole under `json`, and its
-chunks hold their lengths in bytes; any other response body is stored in the chunks, as text or `{"base64": "..."}`.
-Large base64 strings may be stored in files of their own: see `blobs.py`.
+A request body is stored under `json`, `text` or `base64`. A JSON response body is stored whole under `json`, and
+`chunks` holds the length of each chunk in bytes. Any other response body is stored in `chunks`, as text or
+`{"base64": "..."}`, with a line for each chunk. Large base64 strings may be stored in their own files: see `blobs.py`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -73,7 +73,7 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class CassetteFile(Struct, forbid_unknown_fields=True):
     envelope: StoredEnvelope
     interactions: list[msgspec.Raw]
-    """Decoded one by one: decoding all bodies at once would keep the garbage collector busy."""
+    """The interactions as raw JSON, decoded one by one to spare the garbage collector."""
 
 
 _FILE_DECODER = msgspec.json.Decoder(CassetteFile)
@@ -82,14 +82,14 @@ _OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
-    """Encode a cassette as one self-contained file, without separate blobs."""
+    """Encode a cassette as one file that contains its blobs."""
     return _encode_document(envelope, _stored_interactions(interactions), "")
 
 
 def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs: str) -> tuple[bytes, dict[str, bytes]]:
-    """Encode a cassette as a file and its blobs by SHA-256, which go to the folder `blobs`.
+    """Encode a cassette; return the bytes of its file, and its blobs by their SHA-256.
 
-    `blobs` is relative to the cassette's folder. The file names it only if there are blobs.
+    `blobs` is the blob folder, relative to the cassette's folder; the file names it only if there are blobs.
     """
     rows = _stored_interactions(interactions)
     bodies = (side for row in rows for side in (row.request, row.response) if side.json is not UNSET)
@@ -103,9 +103,9 @@ def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs:
 
 
 def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
-    """Decode a cassette file. Raise `ValueError` naming the interaction and the reason if it is invalid.
+    """Decode a cassette file. If it is invalid, raise `ValueError` naming the interaction and the reason.
 
-    `read_blob` reads the blobs that the file refers to: see `blobs.BlobFolderReader`.
+    `read_blob` reads the blobs to which the file refers: see `blobs.BlobFolderReader`.
     """
     try:
         return _decode_file(data, read_blob)
@@ -140,7 +140,7 @@ def _encode_document(envelope: Envelope, rows: list[StoredInteraction], blobs: s
 
 
 def _insert_blobs(row: StoredInteraction, folder: str, read_blob: BlobReader | None) -> None:
-    """Replace the blob references in an interaction by the blobs."""
+    """Replace each blob reference in an interaction by the blob."""
 
     def read(name: str) -> bytes:
         if read_blob is None:
@@ -179,7 +179,7 @@ def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
 
 
 def _encode_end(piece: Piece) -> tuple[float, Any]:
-    """Return when and how a response ended, as the file has it: the last piece is an `End` or a `Cut`."""
+    """Return the time and manner in which a response ended, given its last piece, in the file's format."""
     if isinstance(piece, Cut):
         return piece.at, piece.how
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"

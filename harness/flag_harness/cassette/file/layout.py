@@ -1,4 +1,4 @@
-"""Indented JSON for people: a list of plain values takes one line, everything else lines of its own."""
+"""Format JSON for people: indented, with a list of plain values on one line."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def format_json(value: Any) -> str:
-    """Return the JSON text. Keys keep their order; non-ASCII characters are not escaped."""
+    """Return a value as indented JSON. Keys keep their order; non-ASCII characters are not escaped."""
     return "".join(_format_parts(value, "\n"))
 
 

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOCK_FILE = ".harness.lock"
-"""The lock file, used if the file system cannot lock folders."""
+"""The name of the lock file, used if the file system cannot lock folders."""
 STALE_SECONDS = 60.0
-"""An older lock file was left by a killed process: writing a cassette takes milliseconds."""
+"""A lock file older than this was left by a killed process: writing a cassette takes milliseconds."""
 _PAUSE_SECONDS = 0.005
 
 
 @contextlib.contextmanager
 def lock_parent_folder(path: Path) -> Iterator[None]:
-    """Hold a lock on the parent folder of `path` against every other thread and process; create the folder if needed.
+    """Lock the parent folder of `path` against other threads and processes; create it if needed.
 
-    The folder itself is locked (`flock`): no file is left behind, and the lock ends with the process that holds it. If
-    folders cannot be locked (Windows, some network file systems), a file in the folder serves as the lock.
+    The folder itself is locked (`flock`), so no file is left behind, and the lock ends with its process. If folders
+    cannot be locked (Windows, some network file systems), a file in the folder serves as the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -38,7 +38,7 @@ def lock_parent_folders(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def _try_to_lock_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
-    """Lock the folder until the stack closes; return whether that worked."""
+    """Lock the folder until `stack` closes; return False if the folder cannot be locked."""
     try:
         import fcntl  # not on Windows
 

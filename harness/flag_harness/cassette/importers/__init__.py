@@ -1,4 +1,4 @@
-"""Private: import foreign cassettes, those of all versions of vcrpy and of go-vcr."""
+"""Private: import cassettes of other tools, in the formats of all versions of vcrpy and go-vcr."""
 
 from flag_harness.cassette.importers.importing import (
     VCRPY_DEFAULT,

@@ -1,4 +1,4 @@
-"""Assess an imported cassette: whether it can match strictly, and what in it is out of date."""
+"""Assess an imported cassette: can it be matched strictly, and is anything in it out of date?"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from flag_harness.cassette.match.matching import betas
 from flag_harness.wire.timeline import Head, body, header_value
 
 ModelProblem = Callable[[str], str | None]
-"""Returns why a model may no longer answer, or None if nothing is known against it."""
+"""Returns why a model may no longer be available, or None if there is no known reason."""
 
 _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
-"""Betas that have become part of the API: a current client does not send them."""
+"""Beta features that have become part of the API, so that current clients no longer name them."""
 _LOOSE_MATCHING_REASONS = {
     REQUEST_BODY_MISSING: "a request's body is missing",
     REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so betas are not known",
@@ -24,14 +24,14 @@ _LOOSE_MATCHING_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The reasons why a cassette cannot match strictly, and why it is stale; both may be empty."""
+    """The reasons why a cassette cannot be matched strictly (`loose`) and is out of date (`stale`)."""
 
     loose: tuple[str, ...]
     stale: tuple[str, ...]
 
 
 def assess(imported: ImportedCassette, model_problem: ModelProblem) -> Assessment:
-    """Assess an imported cassette."""
+    """Return the reasons why an imported cassette cannot be matched strictly, or is out of date."""
     found = imported.cassette
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _loose_matching_reasons)
@@ -40,7 +40,10 @@ def assess(imported: ImportedCassette, model_problem: ModelProblem) -> Assessmen
 
 
 def make_model_check(today: date, find_retirement: Callable[[str], tuple[bool, date | None]]) -> ModelProblem:
-    """Build a check of model ids. `find_retirement` returns whether an id is known, and its announced end or None."""
+    """Build a check of model ids.
+
+    `find_retirement` returns whether a model is known, and the announced date of its end or None.
+    """
 
     def model_problem(model: str) -> str | None:
         known, end = find_retirement(model)

@@ -1,4 +1,4 @@
-"""Parse a foreign file, JSON or YAML, into plain values."""
+"""Parse another tool's file, in JSON or YAML, into plain values."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from flag_harness.cassette.importers.limits import Limits
 
 
 def parse_document(data: bytes, limits: Limits) -> Any:
-    """Parse JSON, or anything else as YAML. Raise `ValueError` with a message of one line."""
+    """Parse JSON or YAML. Raise `ValueError` with a one-line message if the data is neither."""
     if len(data) > limits.file:
         raise ValueError(f"larger than {limits.file:,} bytes")
     data = _convert_to_utf8(data)
@@ -27,14 +27,14 @@ def parse_document(data: bytes, limits: Limits) -> Any:
 
 
 def _parse_yaml(data: bytes, limits: Limits) -> Any:
-    """Read a YAML document. PyYAML is imported here: only the extra `vcr` brings it."""
+    """Parse YAML. PyYAML is imported only here, because only the extra `vcr` installs it."""
     from flag_harness.cassette.importers.yaml_values import parse_yaml
 
     return parse_yaml(data, limits)
 
 
 def _convert_to_utf8(data: bytes) -> bytes:
-    """Convert text in any Unicode encoding to UTF-8 without a byte order mark."""
+    """Convert text from any Unicode encoding to UTF-8 without a byte order mark."""
     encoding = json.detect_encoding(data)
     if encoding == "utf-8":
         return data

@@ -1,4 +1,4 @@
-"""Decompress bodies that a foreign cassette stores compressed."""
+"""Decompress bodies that another tool's cassette stores compressed."""
 
 import contextlib
 
@@ -6,21 +6,20 @@ from flag_harness.wire.decompression import GZIP_MAGIC, Decompressor, codecs
 from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
-"""The first bytes of gzip data that was mistaken for latin-1 text."""
+"""The first bytes of gzip data that was read as latin-1 text and written as UTF-8."""
 
 
 class BodyDecoder:
-    """Decompresses the bodies of one file; together they may not exceed `budget` bytes."""
+    """Decompresses the bodies of one file, which together may not exceed `budget` bytes."""
 
     def __init__(self, budget: int) -> None:
         self._budget = self._left = budget
 
     def decode(self, headers: Headers, data: bytes) -> tuple[bytes, Headers, bool]:
-        """Return the body, its headers, and whether the body is plain.
+        """Return the decompressed body, its headers and True, or both unchanged and False if unreadable.
 
-        `content-encoding` is removed if the body is decompressed here or was before. Gzip without that header is
-        recognised by its first bytes. A body in an encoding that cannot be read is returned unchanged. Raise
-        `ValueError` if the body is too large.
+        `content-encoding` is removed if the body is decompressed now or was before it was stored. Gzip without this
+        header is recognised by its first bytes. Raise `ValueError` if the body is too large.
         """
         stored = data
         for encoding in _content_encodings(headers, data):
@@ -32,7 +31,7 @@ class BodyDecoder:
         return data, tuple(pair for pair in headers if pair[0].lower() != "content-encoding"), True
 
     def _decompress(self, encoding: str, data: bytes) -> bytes | None:
-        """Return the decompressed data, the data itself if it is plain text, or None if it cannot be read."""
+        """Return the data decompressed, or unchanged if it is plain text, or None if it is neither."""
         if not (available := codecs(encoding)):
             return None
         try:
@@ -49,14 +48,14 @@ class BodyDecoder:
 
 
 def _content_encodings(headers: Headers, data: bytes) -> list[str]:
-    """Return the names of the encodings, the outermost first."""
+    """Return the names of the body's content encodings, the outermost first."""
     names = [name.strip().lower() for name in header_value(headers, "content-encoding").split(",")]
     named = [name for name in reversed(names) if name not in ("", "identity")]
     return named or (["gzip"] if data.startswith((GZIP_MAGIC, _GZIP_AS_TEXT)) else [])
 
 
 def _is_plain_text(data: bytes) -> bool:
-    """Return whether the bytes are plain text, so that they were decompressed before they were stored."""
+    """Return whether the bytes are plain text in UTF-8, and hence not compressed."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -73,7 +72,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _bytes_before_latin_1(data: bytes) -> bytes | None:
-    """Return the bytes that were mistaken for latin-1 text, or None if they were not."""
+    """Undo that bytes were read as latin-1 and stored as UTF-8; return None if they cannot have been."""
     try:
         return data.decode("utf-8").encode("latin-1")
     except UnicodeError:

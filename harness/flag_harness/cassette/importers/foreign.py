@@ -1,4 +1,4 @@
-"""Recognise what is not imported: other formats, by name, and requests to other services."""
+"""Recognise files and requests that are not imported: other tools' formats, and other services."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from flag_harness.wire.timeline import Request
 
 _API_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
 _API_PATH = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
-"""Paths that only this API has, with any prefix of a proxy. Other services have `/v1/models` and `/v1/files`, too."""
+"""Matches paths that only this API has, after any proxy's prefix. Others have `/v1/models`, too."""
 _API_PREFIX = "/v1/"
 """The prefix of all paths of the API."""
 
@@ -23,11 +23,14 @@ _FORMATS_BY_KEY = {
     "urlPattern": "it is a WireMock mapping",
     "urlPathPattern": "it is a WireMock mapping",
 }
-"""Formats by a key of the document, of its first row, or of the request of that row."""
+"""Formats by a key that identifies them, in the document, its first entry, or that entry's request."""
 
 
 def describe_format(document: Any) -> str:
-    """Describe a document in a format that is not imported, or return an empty string if it is unknown."""
+    """Return a description of the document's format if it is recognised but cannot be imported.
+
+    Return an empty string for any other document.
+    """
     if isinstance(document, dict) and isinstance(document.get("interactions"), list):
         return _FORMATS_BY_KEY["envelope"] if "envelope" in document else ""
     first = document[0] if isinstance(document, list) and document else document
@@ -49,7 +52,7 @@ def describe_format(document: Any) -> str:
 
 
 def is_api_url(url: str) -> bool:
-    """Return whether a URL belongs to the Messages API, by its host or, behind a proxy, by its path."""
+    """Return whether a URL belongs to the Messages API, judged by its host or, behind a proxy, its path."""
     path = Request("", url, (), b"").path.partition("?")[0]
     host = urlsplit(url).hostname or ""
     return bool(_API_HOST.fullmatch(host) and path.startswith(_API_PREFIX)) or _API_PATH.fullmatch(path) is not None

@@ -20,7 +20,7 @@ from flag_harness.cassette.importers.source import SourceInteraction
 
 
 def read_go_vcr(rows: list[Any]) -> Iterator[SourceInteraction]:
-    """Yield the interactions of the file. Raise `ValueError` naming an invalid one."""
+    """Yield the interactions of a go-vcr file. Raise `ValueError` naming the first invalid one."""
     for number, row in enumerate(rows):
         try:
             yield _read_interaction(parse_mapping(row, "it"))

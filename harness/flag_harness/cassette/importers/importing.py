@@ -1,4 +1,4 @@
-"""Import a foreign cassette: convert its interactions and note in the envelope what was lost."""
+"""Import another tool's cassette: convert its interactions, and note in the envelope what was lost."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _READERS: Mapping[str, tuple[Any, ReadInteractions]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedCassette:
-    """An imported cassette: its original format, the cassette, and the requests that were left out."""
+    """An imported cassette, with its original format and the requests that were left out."""
 
     format: str
     cassette: Cassette
@@ -49,10 +49,10 @@ def import_cassette(
     keep: Collection[str] = (),
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> ImportedCassette:
-    """Import a foreign cassette from bytes, without executing or writing anything.
+    """Import another tool's cassette from bytes, without executing or writing anything.
 
-    `every_path` keeps requests to other services, too; `keep` names response headers to keep beyond the allow-list.
-    Raise `ValueError` with one line that names the invalid part.
+    `every_path` keeps requests to other services. `keep` names response headers to keep in addition to the allow-list.
+    If the file is invalid, raise `ValueError` with a one-line message that names the part.
     """
     try:
         name, rows = _read_source_interactions(parse_document(data, limits))
@@ -78,7 +78,10 @@ def import_cassette(
 
 
 def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
-    """Return vcrpy's `match_on` without the parts that are not stored. Raise `ValueError` naming an unknown word."""
+    """Return the parts of vcrpy's `match_on` that cassettes store, such as method and path.
+
+    Raise `ValueError` if a part is unknown, or if none is stored.
+    """
     known: tuple[MatchPart, ...] = get_args(MatchPart)
     names = list(dict.fromkeys(names))
     if unknown := [name for name in names if name not in known and name not in _UNSTORED_PARTS]:
@@ -92,7 +95,7 @@ def stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
 
 
 def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteraction]]:
-    """Return the name of the document's format, and its interactions."""
+    """Return the name of the document's format, and the interactions in it."""
     rows = document.get("interactions") if isinstance(document, dict) else document
     if rows == []:
         raise ValueError("it has no interactions")
@@ -108,7 +111,7 @@ def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteractio
 
 
 def _missing_part_message(document: Any) -> str:
-    """Return what a document lacks to be a cassette."""
+    """Return a message that says what a document lacks to be a cassette."""
     if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
         return "it has no list of interactions"
     if not isinstance(document, (dict, list)):
@@ -119,7 +122,7 @@ def _missing_part_message(document: Any) -> str:
 def _select_api_interactions(
     rows: Sequence[SourceInteraction], every_path: bool
 ) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
-    """Split the rows into those that are kept, with their index, and the other requests, as `GET host/path`."""
+    """Split interactions into those with the API, each with its index, and others, as `GET host/path`."""
     kept, left_out = [], []
     for number, row in enumerate(rows):
         try:
@@ -154,14 +157,17 @@ def _convert_interaction(
 
 
 def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
-    """Return a content type for a response that lacks one, or empty: without it the SDK treats JSON as text."""
+    """Return a content type for a response without one, or an empty string if it has one or none fits.
+
+    Without a content type, the SDK treats JSON as text.
+    """
     if header_value(headers, "content-type") or not body:
         return ""
     return "text/event-stream; charset=utf-8" if stream else "application/json" if body[:1] == b"{" else ""
 
 
 def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
-    """Yield the words of `fidelity` that apply to one interaction."""
+    """Yield the words of `fidelity` that apply to one imported interaction."""
     yield fidelity.TIMING_INVENTED
     if chunked:
         yield fidelity.CHUNKS_INVENTED
@@ -182,7 +188,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
 
 
 def _first_response_date(rows: Iterable[SourceInteraction]) -> str:
-    """Return the date of the first response that has one, in ISO 8601, or an empty string."""
+    """Return the first date found in response headers, in ISO 8601, or an empty string if there is none."""
     for row in rows:
         try:
             moment = parsedate_to_datetime(header_value(row.response_headers, "date"))
@@ -194,7 +200,7 @@ def _first_response_date(rows: Iterable[SourceInteraction]) -> str:
 
 
 def _sdk_version(rows: Iterable[SourceInteraction]) -> str:
-    """Return the SDK and its version from the request headers, such as `anthropic 0.73.0`; empty if unknown."""
+    """Return the SDK named in request headers, such as `anthropic 0.73.0`, or an empty string."""
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")

@@ -1,4 +1,4 @@
-"""Limits on the size of foreign files."""
+"""Limits on the size of imported files."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that is read, as a protection against malicious files. The largest known cassette has 3 MiB.
+    """Limits for reading a file, as a protection against malicious ones. Known cassettes have up to 3 MiB.
 
-    `file`: bytes of the file. `depth`: levels of nesting. `expanded`: characters and values of a document, including
-    each repetition through a YAML alias. `decoded`: bytes of all decompressed bodies of a file.
+    `file` limits the bytes of the file, and `depth` the levels of nesting. `expanded` limits the characters and values
+    of a document, counting each use of a YAML alias. `decoded` limits the bytes of all decompressed bodies together.
     """
 
     file: int = 64 * MEBIBYTE

@@ -1,4 +1,4 @@
-"""Parse the various shapes that foreign cassettes use for headers, bodies and statuses."""
+"""Parse the various shapes that other tools' cassettes use for headers, bodies and statuses."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ _STATUS_LINE = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
 def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Return a mapping unchanged. Raise `ValueError` with `name` if it is not one."""
+    """Return the value if it is a mapping, else raise `ValueError` with the given name."""
     if not isinstance(value, dict):
         raise ValueError(f"{name} must be a mapping, not {_short_description(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
 def parse_text(value: Any, name: str) -> str:
-    """Return text, or decode bytes. Raise `ValueError` with `name` if it is neither."""
+    """Return text, or bytes as text. Raise `ValueError` with the given name if the value is neither."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if not isinstance(value, str):
@@ -46,9 +46,10 @@ def parse_status(value: Any) -> int:
 
 
 def parse_headers(value: Any) -> Headers:
-    """Return headers as pairs. Raise `ValueError` if their shape is unknown.
+    """Return headers as pairs of name and value. Raise `ValueError` if their shape is unknown.
 
-    Known are a mapping to a value or a list of values, a list of pairs, of lines or of `{"name", "value"}`, and None.
+    Known shapes are a mapping from names to a value or a list of values; a list of pairs, of `name: value` lines, or of
+    mappings with `name` and `value`; and None.
     """
     if value is None:
         return ()
@@ -59,10 +60,10 @@ def parse_headers(value: Any) -> Headers:
 
 
 def parse_body(value: Any) -> bytes:
-    """Parse a body: text, bytes, a list of such parts, None, or a mapping that holds one of these.
+    """Parse a body: text, bytes, a list of both, None, or a mapping that holds one of these.
 
-    The mapping has the key `string`, `base64_string`, or `encoding` beside `string`, as written by vcrpy, its forks and
-    Ruby's VCR. Raise `ValueError` if the shape is unknown.
+    The mapping has the key `string`, `base64_string`, or both `string` and `encoding`, as written by vcrpy, its forks
+    and Ruby's VCR. Raise `ValueError` if the shape is unknown.
     """
     match value:
         case None:
@@ -85,7 +86,10 @@ def parse_body(value: Any) -> bytes:
 
 
 def encode_parsed_body(value: Any) -> bytes:
-    """Encode a parsed body as compact JSON. Raise `ValueError` if JSON cannot represent it."""
+    """Encode a body that was stored as parsed values as compact JSON.
+
+    Raise `ValueError` if JSON cannot represent the values.
+    """
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     except (TypeError, RecursionError):

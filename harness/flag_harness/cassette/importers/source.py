@@ -1,4 +1,4 @@
-"""An interaction of a foreign cassette: the common result of all readers."""
+"""An interaction as read from another tool's cassette, the same for all formats."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from flag_harness.wire.timeline import Headers
 
 @dataclass(frozen=True, slots=True)
 class SourceInteraction:
-    """One request and its response, with the bodies as the file has them.
+    """One request and its response from another tool's cassette, with bodies as stored there.
 
-    `notes` are words of `fidelity`. `message` is the status's own, or None if the file has none.
+    `notes` are words for the envelope's `fidelity`. `message` is the status's reason phrase, or None if the file has
+    none.
     """
 
     method: str
@@ -26,4 +27,4 @@ class SourceInteraction:
 
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]
-"""Reads interactions from plain values. Raises `ValueError` naming the interaction and the key that is invalid."""
+"""A function that reads interactions from plain values, or raises `ValueError` naming the invalid one."""

@@ -1,4 +1,4 @@
-"""Streams in foreign cassettes, which keep the bytes but not the chunks in which they arrived."""
+"""Recognise and split streams in other tools' cassettes, which store no chunks."""
 
 import re
 
@@ -18,12 +18,12 @@ def is_event_stream(headers: Headers, body: bytes) -> bool:
 
 
 def split_events(body: bytes) -> list[bytes]:
-    """Split a body after each event."""
+    """Split the body of an event stream after each event."""
     return [chunk for chunk in _AFTER_EVENT.split(body) if chunk]
 
 
 def has_lost_padding(body: bytes) -> bool:
-    """Return whether a stream of the API has lost the spaces that the API puts before the last brace of events."""
+    """Return whether a stream lacks the random spaces that the API puts before the last brace of events."""
     if not body.startswith(b"event: message_start"):
         return False
     events = [event for event in split_events(body) if not event.startswith(b"event: ping")]

@@ -25,7 +25,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def read_vcrpy(rows: list[Any]) -> Iterator[SourceInteraction]:
-    """Yield the interactions of the file. Raise `ValueError` naming an invalid one."""
+    """Yield the interactions of a vcrpy file. Raise `ValueError` naming the first invalid one."""
     for number, row in enumerate(rows):
         try:
             yield _read_interaction(parse_mapping(row, "it"))

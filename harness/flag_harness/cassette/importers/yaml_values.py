@@ -1,7 +1,7 @@
-"""Parse YAML into plain values from the parser's events: no tag is ever resolved, let alone executed.
+"""Parse YAML into plain values; a malicious file can neither run code nor exhaust memory.
 
-PyYAML's loaders are not used. Their composer recurses in C and kills the process on 100,000 nested lists, and their
-constructors expand merge keys without bound. Here nothing recurses, and depth and size are counted as events arrive.
+Only PyYAML's parser is used, which yields events, and not its loaders: these crash on 100,000 nested lists, and expand
+merge keys without limit. Here nothing recurses, and depth and size are counted as events arrive.
 """
 
 import base64
@@ -20,7 +20,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
-"""What PyYAML reads as a number, and so quotes if it is text. It does not quote `7e10`, which may be an id."""
+"""Matches what PyYAML reads as a number; not `7e10`, which may be an id that PyYAML did not quote."""
 _PLAIN_SCALARS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -29,13 +29,13 @@ _PLAIN_SCALARS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _TOO_DEEP_PROBLEM = "exceeded maximum nesting depth"
-"""libyaml's message if brackets are nested too deeply: since 0.2.6 it stops at 1,000 levels by itself."""
+"""The message of libyaml (0.2.6 or later) for more than 1,000 levels of nested brackets."""
 _CONTENT_KEYS = ("args", "state")
 """The keys under which a pickled object (`!!python/object/apply:`, `!!python/object/new:`) keeps its content."""
 
 
 class _MergeKey(str):
-    """The unquoted key `<<`: the members of its value are merged into the mapping."""
+    """The unquoted YAML key `<<`, whose value's members are merged into the mapping."""
 
     __slots__ = ()
 
@@ -44,10 +44,11 @@ _MERGE_KEY = _MergeKey("<<")
 
 
 def parse_yaml(data: bytes, limits: Limits) -> Any:
-    """Parse the only document in `data` into dicts, lists, strings, bytes, numbers, booleans and None.
+    """Parse a YAML document into dicts, lists, strings, bytes, numbers, booleans and None.
 
-    `!!binary` gives bytes. A tag of a Python object gives the object's content: `!!python/...:istr [x]` is x. An
-    unquoted scalar is read as JSON would read it, else as text. Raise `ValueError` with a message of one line.
+    `!!binary` gives bytes. The tag of a Python object gives the object's content: `!!python/...:istr [x]` is x. An
+    unquoted scalar is a JSON value if it is a valid one, else text. Raise `ValueError` with a one-line message if the
+    data is invalid, too large, or holds several documents.
     """
     reader = _ValueBuilder(limits)
     try:
@@ -68,7 +69,7 @@ def parse_yaml(data: bytes, limits: Limits) -> Any:
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A list or mapping that has not ended yet, with its values so far."""
+    """A list or mapping whose end has not been read yet, with its values so far."""
 
     tag: str | None
     anchor: str | None
@@ -78,7 +79,10 @@ class _OpenCollection:
 
 
 class _ValueBuilder:
-    """Builds values from events. `_size` counts characters and values, those of an alias each time it is used."""
+    """Builds values from YAML events.
+
+    `_size` counts characters and values; those of an alias count each time the alias is used.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.documents: list[Any] = []
@@ -139,7 +143,7 @@ def _line_suffix(event: Any) -> str:
 
 
 def _build_collection(done: _OpenCollection, event: Any) -> Any:
-    """Return a finished list or mapping, or the content of a pickled object."""
+    """Return the finished list or mapping, or the content of a pickled Python object."""
     value: Any = done.values
     if done.mapping:
         try:
@@ -152,7 +156,10 @@ def _build_collection(done: _OpenCollection, event: Any) -> Any:
 
 
 def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
-    """Build a mapping with the members that it merges. Its own members win, then those of the first merged mapping."""
+    """Build a mapping, including the mappings merged into it by `<<`.
+
+    Its own members take precedence, then those of the first merged mapping.
+    """
     pairs = list(zip(keys, values, strict=True))
     merged: dict[Any, Any] = {}
     for source in (value for key, value in pairs if type(key) is _MergeKey):
@@ -164,7 +171,7 @@ def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, 
 
 
 def _pickled_content(value: Any) -> Any:
-    """Return the content of a pickled object: the first of its arguments or, if it has none, of its state."""
+    """Return the content of a pickled object: its first argument or, if there is none, its state."""
     if isinstance(value, dict):
         value = next((value[name] for name in _CONTENT_KEYS if value.get(name)), value)
     return value[0] if isinstance(value, list) and value else value
@@ -186,7 +193,7 @@ _SCALAR_TYPES = ("null", "bool", "int", "float")
 
 
 def _parse_plain_scalar(text: str) -> Any:
-    """Parse an unquoted scalar: only JSON's words and numbers have a meaning; `yes` and `2024-05-01` are text."""
+    """Parse an unquoted scalar: numbers, booleans and null as in JSON; `yes` and `2024-05-01` are text."""
     if text in _PLAIN_SCALARS:
         return _PLAIN_SCALARS[text]
     if _INT.fullmatch(text):
