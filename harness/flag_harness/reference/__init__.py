@@ -1,5 +1,7 @@
-"""The reference agent: typed events, tools, contexts that survive a crash, and fallbacks, on
-`anthropic.AsyncAnthropic`."""
+"""The reference agent, built on `anthropic.AsyncAnthropic`.
+
+It has typed events, tools, conversations that survive a crash, and fallbacks for features that the API refuses.
+"""
 
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context, LedgerEntry, to_json_value

@@ -1,4 +1,4 @@
-"""The reference agent: it calls the Messages API, runs tools, and loses no turn whatever happens."""
+"""The reference agent: it calls the Messages API, runs tools, and keeps every turn even after errors."""
 
 import asyncio
 import logging
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _CLOSING_PASSES = 100
-"""Passes of the event loop that an abandoned generator gets to close; it needs fewer, and they take no time."""
+"""Cycles of the event loop that an abandoned generator gets to close itself. It needs fewer."""
 
 
 class Agent:
     """A session with a model and its tools.
 
-    `environ` is read for the flags at each `send`. `model` defaults to that of `context`, then to the default model.
+    Each `send` reads the flags from `environ`. `model` defaults to the model of `context`, then to the default model.
     `parameters` are further request parameters. If `context_path` is given, the context is saved there after each step.
     `tool_delay`, `tool_timeout` (both in seconds on `clock`) and `tool_output_limit` (in characters) are those of
     `Toolbox`. The client's own retries are switched off, since the agent waits on `clock`. Only one `send` can run at a
@@ -83,7 +83,7 @@ class Agent:
         return self._session.context
 
     def save(self, path: Path) -> None:
-        """Write the context to `path` atomically. Raise `ContextError`."""
+        """Write the context to `path` atomically. Raise `ContextError` if that fails."""
         store.save_context(self.context, path)
 
     @classmethod
@@ -126,7 +126,7 @@ class Agent:
             self._sending = False
 
     async def _is_sending(self) -> bool:
-        """Return whether another `send` is running; an abandoned one first gets time to close."""
+        """Return whether another `send` is running. An abandoned one first gets some time to close."""
         for _ in range(_CLOSING_PASSES):
             if not self._sending:
                 break
@@ -158,14 +158,14 @@ class Agent:
                 yield event
 
     def _repair_context(self) -> None:
-        """Repair what a cancellation has left in this session; the results of the calls tell the model."""
+        """Repair a conversation that a cancellation interrupted. Error results tell the model about lost calls."""
         sound, notes = heal(self.context)
         if notes:
             log_event(LOG, logging.WARNING, "healed", notes=notes)
             self._session.context = sound.without_answered_calls()
 
     def _read_settings(self, text: str | None) -> Settings:
-        """Read the settings. Raise `TurnError` if they are invalid or break a limit; the user's turn is kept."""
+        """Read the settings. If they are invalid or break a limit, keep the user's turn and raise `TurnError`."""
         try:
             settings = read_settings(self._environ)
             problem = limit_problem(settings, shipped_model(self._session.template.model))
@@ -186,7 +186,7 @@ class Agent:
         self._session.update(messages=with_user_turn(self.context.messages, text, transition), combination=combination)
 
     def _log_failure(self, failure: Failure) -> AgentError:
-        """Log a failure and return its event."""
+        """Log a failure, and return it as an `AgentError` event."""
         log_event(LOG, logging.ERROR, "error", kind=failure.kind, status=failure.status, reason=failure.message)
         return AgentError(self._session.clock.now(), failure.kind, failure.message, failure.status, failure.request_id)
 

@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text of the answer as it arrives; a whole text block if the answer is not streamed."""
+    """A part of the answer's text as it arrives, or a whole text block if the answer is not streamed."""
 
     at: float
     text: str
@@ -19,7 +19,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """Thinking as it arrives; a whole thinking block if the answer is not streamed."""
+    """A part of the model's thinking as it arrives, or a whole block if the answer is not streamed."""
 
     at: float
     text: str
@@ -37,7 +37,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The result of a call, as the model gets it."""
+    """The result of a tool call, as it is sent to the model."""
 
     at: float
     id: str
@@ -47,7 +47,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class RequestUsage:
-    """A request was answered: its tokens, and the session's total.
+    """A request was answered. Holds its tokens, and the total of the session.
 
     `first_token` is the seconds from sending the request to the first delta (or to the answer, without streaming), None
     if the answer was empty; `duration` is the seconds to the end of the answer.
@@ -62,7 +62,7 @@ class RequestUsage:
 
 @dataclass(frozen=True, slots=True)
 class TurnDiscarded:
-    """Everything shown since the last request was sent is void; another attempt may follow.
+    """The answer so far was discarded: ignore all its deltas. Another attempt may follow.
 
     `usage` is the cost of the discarded answer; the session's total includes it.
     """
@@ -74,7 +74,7 @@ class TurnDiscarded:
 
 @dataclass(frozen=True, slots=True)
 class FeatureDropped:
-    """The API refused a beta or a parameter: the rest of the session does without it and the tool that needs it."""
+    """The API refused a beta or parameter. The session continues without it, and without tools that need it."""
 
     at: float
     feature: str
@@ -83,7 +83,7 @@ class FeatureDropped:
 
 @dataclass(frozen=True, slots=True)
 class BlockDropped:
-    """The API refused a block of an earlier answer, of type `block`: it is removed from the conversation."""
+    """The API refused a block of an earlier answer, which is removed. `block` is the block's type."""
 
     at: float
     block: str

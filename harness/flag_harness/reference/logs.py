@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object per line, through Python's logging, without keys."""
+"""Structured logs through Python's logging: one JSON object per line, with secrets hidden."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ _SECRET_VALUES = re.compile(r"sk-[A-Za-z0-9][\w-]{7,}|(?i:bearer)\s+[\w.~+/-]{8,
 
 
 def log_event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
-    """Log the event `name` with its fields, both in the text and, in a JSON Lines file, as JSON."""
+    """Log the event `name` with its fields, as text and, in a JSON Lines file, as JSON."""
     if logger.isEnabledFor(level):
         words = "".join(f" {key}={value!r}" for key, value in fields.items())
         logger.log(level, "%s%s", name, words, extra={"event": name, "fields": fields}, stacklevel=2)
@@ -27,8 +27,8 @@ def log_event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -
 class JsonLinesFormatter(logging.Formatter):
     """Formats a record as one line of JSON: `time` (RFC 3339, UTC), `level`, `logger`, `event`, `fields`.
 
-    A record of another origin has its message as `event`, and no fields; an exception is in `exception`. Values that
-    JSON does not have are written as their `repr`. Whatever looks like a key, by its name or its value, is hidden.
+    The `event` of a record that other code logged is its message. `exception` holds a traceback. Values that JSON does
+    not have are written as their `repr`. Everything that looks like a secret, by its name or value, is hidden.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -48,7 +48,7 @@ class JsonLinesFormatter(logging.Formatter):
 
 
 def json_lines_handler(path: Path) -> logging.FileHandler:
-    """Return a handler that appends to the file `path`; its directory is made now, the file with the first record.
+    """Return a handler that appends to the file `path`. The file is made with the first record.
 
     Raise `OSError` if the directory cannot be made. The caller removes the handler from its logger and closes it.
     """
@@ -60,7 +60,7 @@ def json_lines_handler(path: Path) -> logging.FileHandler:
 
 
 def hide_secrets(value: Any, name: str = "") -> Any:
-    """Return a copy of a JSON value in which everything that looks like a key is hidden, at any depth."""
+    """Return a copy of a JSON value in which everything that looks like a secret is hidden, at any depth."""
     if _SECRET_NAMES.search(name) and value is not None:
         return HIDDEN
     if isinstance(value, Mapping):

@@ -23,9 +23,9 @@ LOG = logging.getLogger("flag_harness.reference")
 
 @dataclass(slots=True)
 class AgentSession:
-    """One agent's session. Each change of the context leads to a valid state, so the session can end at any step.
+    """The session of one agent. Its context is valid after each step, so the session can end at any time.
 
-    If there is a `path`, each state is saved there before the next step.
+    If there is a `path`, the context is saved there after each step.
     """
 
     client: "AsyncAnthropic"
@@ -36,10 +36,10 @@ class AgentSession:
     context: Context
     path: Path | None
     refused: Messages | None = None
-    """The conversation with the turn that the model refused last, until the user says something else."""
+    """The conversation up to the last turn that the model refused, or None once the user sends another text."""
 
     def update(self, **changes: Any) -> None:
-        """Replace fields of the context, and save it."""
+        """Replace fields of the context, and save the new context."""
         self.set_context(replace(self.context, **changes))
 
     def set_context(self, context: Context) -> None:

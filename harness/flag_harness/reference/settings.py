@@ -1,4 +1,4 @@
-"""The reference agent's settings: its three flags, and the variables beside them, read from an environment."""
+"""The reference agent's settings, read from environment variables: three flags, and other values."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ MIN_THINKING_BUDGET = 1024
 equal to 1024` (quoted by users; no recording holds it)."""
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
-"""Stricter than `int`, which also reads 1_000 and non-ASCII digits, and has its own error for thousands of digits."""
+"""A whole number. It is stricter than `int`, which also reads 1_000 and non-ASCII digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class NumberSetting:
         return value
 
     def describe(self, value: int) -> str:
-        """Return `MAX_TOKENS=16384`, with a note if the value is the default."""
+        """Return the setting as text, such as `MAX_TOKENS=16384`, with a note if the value is the default."""
         return f"{self.env}={value}" + (" (its default)" if value == self.default else "")
 
     def is_set(self, environ: Mapping[str, str]) -> bool:
@@ -93,7 +93,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def budget_problem(max_tokens: int, budget: int) -> str | None:
-    """Return one line with the numbers to use if thinking would leave no token for the answer, else None."""
+    """Return a message with better numbers if thinking would leave no token for the answer, or None."""
     if budget < max_tokens:
         return None
     advice = f"set MAX_TOKENS to at least {budget + 1}"

@@ -1,4 +1,4 @@
-"""The reference agent under a sweep, which loads this class by its name."""
+"""The reference agent in the form that a sweep of faults needs. The sweep loads it by name."""
 
 from contextlib import aclosing
 
@@ -9,7 +9,7 @@ from flag_harness.sweep.agents import AgentGaveUp, SweepContext
 
 
 class ReferenceAgent:
-    """Adapts the reference agent to the protocol of a sweep."""
+    """Adapts the reference agent to `SweptAgent`, the protocol of agents in a sweep of faults."""
 
     def __init__(self, context: SweepContext) -> None:
         from anthropic import AsyncAnthropic

@@ -28,11 +28,11 @@ MAX_EMPTY_PAUSES = 3
 
 _PAUSED, _REFUSED = "pause_turn", "refusal"
 _RUNS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
-"""Stop reasons after which complete calls are run; after any other, the model did not mean to call."""
+"""Stop reasons after which complete tool calls are run. After any other, the model did not mean to call."""
 
 
 class AgentTurn:
-    """One turn of a session under `settings`, from an unanswered user message to the end."""
+    """One turn of a session: requests and tool calls from a user message to the final answer."""
 
     def __init__(self, session: AgentSession, settings: Settings, legacy_beta: str = "") -> None:
         self._session, self._settings, self._legacy_beta = session, settings, legacy_beta
@@ -66,7 +66,7 @@ class AgentTurn:
         self._session.update(messages=messages, usage=context.usage + answer.usage)
 
     def _take_back(self, answer: ModelAnswer) -> None:
-        """Take the refused turn out of the conversation: sent again, it would be refused again (documented)."""
+        """Remove the refused turn from the conversation, since the API would refuse it again (documented)."""
         context = self._session.context
         self._session.refused = context.messages
         self._session.update(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
@@ -76,7 +76,7 @@ class AgentTurn:
         return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _RUNS)
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
-        """Raise `TurnError` if the next answer can only repeat the last ones."""
+        """Raise `TurnError` after too many truncated calls or empty pauses in a row."""
         self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call else 0
         self._empty_pauses = self._empty_pauses + 1 if empty else 0
         if self._truncated_calls == MAX_TRUNCATED_CALLS:
@@ -86,7 +86,7 @@ class AgentTurn:
             raise TurnError(Failure("broken_answer", message))
 
     async def _run_calls(self, answer: ModelAnswer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
-        """Run the calls of an answer, one after another, since they may share state."""
+        """Run the tool calls of an answer one after another, since they may share state."""
         outcomes: list[ToolOutcome] = []
         earlier = _call_ids(self._session.context.messages[:-1])
         for block in answer.calls:
@@ -106,7 +106,7 @@ class AgentTurn:
             )
 
     def _refusal(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
-        """Return why a call is not run, as a message for the model, or None if it is run."""
+        """Return the message that tells the model why a call is not run, or None if it may run."""
         if call.id in earlier:
             log_event(LOG, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
             return f"{call.name} was not run: an earlier call has the id {call.id} too. Call it again."
@@ -120,7 +120,7 @@ class AgentTurn:
         return None
 
     async def _run_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
-        """Run a call at most once: the ledger, in memory and in the file, holds its start and its outcome."""
+        """Run a call at most once. The ledger, also in the saved file, holds its start and its outcome."""
         entry = self._session.context.ledger.get(call.id)
         if entry is not None:
             return entry.outcome or ToolOutcome(call.id, INTERRUPTED, is_error=True)

@@ -1,4 +1,4 @@
-"""Sweeps: any agent under every fault, at every point of a stream, under every combination, in virtual time."""
+"""Sweeps: run an agent under every fault and combination of flags, in virtual time, and judge how it copes."""
 
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent, load_agent
 from flag_harness.sweep.outcomes import Observation, TrialOutcome, TrialVerdict, judge_trial

@@ -1,4 +1,4 @@
-"""A worker thread that can be abandoned: its job may swallow every exception, or block where none reaches it."""
+"""A worker thread that can be abandoned, if its job swallows every exception or blocks forever."""
 
 import ctypes
 import threading
@@ -13,7 +13,7 @@ from flag_harness.transports.virtual_time import VirtualTimeout
 T = TypeVar("T")
 
 SAMPLE_SECONDS = 0.1
-"""Real seconds over which a thread's CPU time is measured; it is busy if it uses over a hundredth of them."""
+"""Real seconds over which a thread's CPU time is measured. A busy thread uses more than 1 % of them."""
 GRACE_SECONDS = 0.2
 """Real seconds that a busy job gets to end after `VirtualTimeout` was raised in it."""
 
@@ -30,7 +30,7 @@ class AbandonableThread:
         self.abandoned = False
 
     def run(self, job: Callable[[], T]) -> T:
-        """Return or raise what the job does. Abandon the thread and raise `VirtualTimeout` if that takes too long."""
+        """Run a job, and return its result or raise its error. If it takes too long, raise `VirtualTimeout`."""
         result: Future[T] = Future()
         self._result = result
         self._jobs.put((job, result))
@@ -44,13 +44,13 @@ class AbandonableThread:
         return result.result()
 
     def block_forever(self) -> None:
-        """Abandon the thread from a job that cannot be ended: `run` raises `VirtualTimeout`, the job never goes on."""
+        """Block the calling job forever, and abandon its thread. The waiting `run` raises `VirtualTimeout`."""
         self.abandoned = True
         self._result.set_exception(VirtualTimeout("it swallows that its time is up"))
         threading.Event().wait()
 
     def stop(self) -> None:
-        """Take no more jobs, and wait for the thread unless it was abandoned."""
+        """Accept no more jobs, and wait for the thread to end unless it was abandoned."""
         self._jobs.put(None)
         if not self.abandoned:
             self._thread.join()

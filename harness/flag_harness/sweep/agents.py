@@ -1,4 +1,4 @@
-"""The protocol of an agent under a sweep: it gets a context and prompts, and raises `AgentGaveUp` if it fails."""
+"""The protocol of agents in a sweep: an agent gets a context and prompts, and raises `AgentGaveUp` if it fails."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,12 +11,12 @@ from flag_harness.imports import import_attribute
 
 
 class AgentGaveUp(Exception):  # noqa: N818 - part of the protocol: a clean failure of the agent, no error in the sweep
-    """Raised by an agent that could not finish a prompt, said so to its user, and can go on at the next prompt."""
+    """Raised by an agent that could not finish a prompt, has told its user, and can take the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepTool:
-    """A tool that the agent under test must offer, and run with the call's input when the model calls it."""
+    """A tool that the agent under test must offer to the model, and run when the model calls it."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""The simulated model of a sweep: it calls one tool, and answers once the tool has run."""
+"""The simulated model of a sweep, which calls one tool and answers once the tool has run."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ NEXT = "Thank you. Is there anything left to do?"
 
 
 def answer_request(body: Mapping[str, Any]) -> ScenarioTurn:
-    """Return the model's turn, which depends on the request alone: the model does not know what the agent left out.
+    """Return the model's answer to a request. It depends on the messages in this request alone.
 
-    The model repeats a call that failed.
+    The model repeats a tool call that failed.
     """
     texts = set(_user_texts(body["messages"]))
     if NEXT in texts:

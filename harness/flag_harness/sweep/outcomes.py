@@ -1,4 +1,4 @@
-"""The outcome of a conversation under a fault, judged by requests, side effects and transcripts, not by the agent."""
+"""Judge a conversation under a fault by its requests, side effects and messages, not by what the agent reports."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from flag_harness.sweep.model import ASK, GO_ON
 from flag_harness.sweep.transcript import Line
 
 Ending: TypeAlias = Literal["returned", "gave up", "raised", "hung"]
-"""How the agent's `run` ended: it returned, raised `AgentGaveUp` or an SDK error, raised anything else, or hung."""
+"""The ways in which an agent's `run` can end. `gave up` means that it raised `AgentGaveUp` or an SDK error."""
 
 
 class TrialOutcome(Enum):
@@ -29,7 +29,7 @@ class TrialOutcome(Enum):
 
     @property
     def is_survived(self) -> bool:
-        """Whether the agent lost nothing that it could have kept."""
+        """True if the agent lost nothing that it could have kept."""
         return self in _SURVIVED
 
 
@@ -44,7 +44,7 @@ _SURVIVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the sweep observed of one conversation.
+    """The facts that a sweep observed in one conversation.
 
     `endings` belong to `prompts`, in order; the fault is active during the first prompt only. `messages` are those of
     the exceptions that the agent raised, for people. `fired` counts the responses that the fault changed, `requests`
@@ -67,7 +67,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class TrialVerdict:
-    """An outcome and a short reason (empty if the agent recovered), with the requests and virtual seconds it took."""
+    """The outcome of a trial and a short reason for it, with the number of requests and virtual seconds used."""
 
     outcome: TrialOutcome
     reason: str = ""
@@ -116,7 +116,7 @@ def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVe
 
 
 def _holds_what_came(observed: Observation) -> bool:
-    """Return whether the agent sent back only complete answers, as they arrived, and the last one calls no tool."""
+    """Return whether the agent kept only complete answers, unchanged, and the last of them calls no tool."""
     sent_back = Counter(_model_turns(observed.conversation))
     arrived = Counter(observed.answers)
     last = next(reversed(sent_back), ())
@@ -124,7 +124,7 @@ def _holds_what_came(observed: Observation) -> bool:
 
 
 def _model_turns(conversation: tuple[Line, ...]) -> Iterator[tuple[Line, ...]]:
-    """Yield each run of assistant lines between the user's lines."""
+    """Yield the assistant's lines of a conversation, one group for each turn."""
     for role, group in groupby(conversation, key=lambda line: line[0]):
         if role == "assistant":
             yield tuple(group)

@@ -1,4 +1,4 @@
-"""The sweep: runs each trial under each combination, and compares it with the same agent's run without a fault."""
+"""Run each trial of a sweep under each combination, and compare it with the agent's run without a fault."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from flag_harness.sweep.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The verdicts of one trial, each with the id of its combination. `kind` is the name of the fault's kind."""
+    """The verdicts of one trial, one for each combination, by id. `kind` is the name of the fault's kind."""
 
     trial: str
     kind: str
@@ -23,7 +23,7 @@ class TrialResult:
 
     @property
     def applies(self) -> bool:
-        """Whether the fault fired under any combination."""
+        """True if the fault fired under at least one combination."""
         return any(verdict.outcome is not TrialOutcome.DOES_NOT_APPLY for _, verdict in self.verdicts)
 
     @property
@@ -55,7 +55,10 @@ def result_from_json(value: list[Any]) -> TrialResult:
 
 @dataclass(slots=True)
 class Sweep:
-    """Runs one agent through trials. `directory` gets temporary files; a prompt hangs after `patience` real seconds."""
+    """Runs one agent through trials (one fault each).
+
+    `directory` is for temporary files. A prompt that takes more than `patience` real seconds has hung.
+    """
 
     make_agent: AgentFactory
     combinations: Sequence[Combination]
@@ -83,7 +86,7 @@ class Sweep:
             )
 
     def baseline(self, combination: Combination) -> Observation:
-        """Return what the agent does under a combination without a fault. Raise `HarnessError` if it fails."""
+        """Return the observation of a run without a fault. Raise `HarnessError` if the agent fails without one."""
         self.check()
         return self._run_baseline(combination)
 

@@ -1,4 +1,4 @@
-"""The survival table of a sweep, for a terminal and as Markdown."""
+"""Write the table of a sweep's outcomes, for a terminal and as Markdown."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +17,11 @@ CELLS = {
     TrialOutcome.HUNG: "HUNG",
     TrialOutcome.DOES_NOT_APPLY: "",
 }
-"""An outcome's text in a cell of the long table."""
+"""The text for each outcome in a cell of the long table."""
 
 _COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
 _MAXIMA = ("most requests", "most seconds")
-"""The largest number of requests, and of virtual seconds, of one conversation."""
+"""The headings of the columns with the largest number of requests, and of virtual seconds, in one conversation."""
 
 
 def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
@@ -80,7 +80,7 @@ def _markdown_row(name: str, results: Sequence[TrialResult]) -> str:
 
 
 def _cells(results: Sequence[TrialResult]) -> Iterator[str]:
-    """Yield the count of each outcome (empty if zero), then the maxima."""
+    """Yield the cells of a row: the count of each outcome (empty if 0), and the two maxima."""
     counts = count_outcomes(results)
     yield from (str(counts[outcome] or "") for outcome in _COLUMNS)
     verdicts = [verdict for result in results for _, verdict in result.verdicts]

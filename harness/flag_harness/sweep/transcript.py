@@ -1,4 +1,4 @@
-"""Transcripts of conversations, read from requests and responses, without ids, thinking and message boundaries."""
+"""Reduce requests and responses to comparable lines, without ids, thinking and message boundaries."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import End, Response
 
 Line: TypeAlias = tuple[str, ...]
-"""A content block: the role, the block's type, and its content."""
+"""A content block as texts: the role, the block's type, and its content."""
 
 
 def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Line, ...]:

@@ -1,4 +1,4 @@
-"""One conversation of an agent with the simulated API, with or without a fault, in virtual time."""
+"""Run one conversation of an agent with the simulated API, with or without a fault, in virtual time."""
 
 import asyncio
 import json
@@ -44,9 +44,9 @@ _API_VARIABLES: Mapping[str, str | None] = {
 
 
 class TrialRun:
-    """One conversation. `run` holds it, once; the tool writes its side effects to a file in `directory`.
+    """One conversation of an agent. Call `run` once. The agent's tool writes its side effects to a file in `directory`.
 
-    The agent runs in a thread of its own, which is abandoned if the agent cannot be ended.
+    The agent runs in a thread of its own, which is abandoned if the agent does not end.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TrialRun:
 
     @contextmanager
     def _environment(self) -> Iterator[None]:
-        """Set up the event loop, variables, virtual time and upstream; take all of it down afterwards."""
+        """Inside the context, set up the event loop, environment variables, virtual time and upstream."""
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
@@ -108,7 +108,7 @@ class TrialRun:
         await self._agent.run(prompt)
 
     def _ending_of(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
-        """Run a turn; return how it ended, and the message of the exception that it raised, if any."""
+        """Run a turn. Return how it ended, and the message of its exception or an empty string."""
         from anthropic import AnthropicError
 
         ending: Ending = "returned"
@@ -134,17 +134,17 @@ class TrialRun:
         )
 
     async def _run_note_tool(self, step: str) -> str:
-        """Run the tool: its side effect is a line in a file, so the agent cannot hide it."""
+        """Run the sweep's tool, which writes a line to a file, so that the agent cannot hide the call."""
         with self._effects.open("a", encoding="utf-8") as file:
             file.write(f"{step}\n")
         return NOTED
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
-        """Act as a layer that applies the fault to requests of the first prompt."""
+        """Apply the fault to a request of the first prompt. Used as a layer."""
         return self._fault(request) if self._fault and self._fault_is_active else None
 
     def _limit_requests(self, request: Request) -> Response | None:
-        """Act as a layer that ends a conversation with too many requests and answers none after that."""
+        """End a conversation with too many requests, and leave later requests unanswered. Used as a layer."""
         self._requests += 1
         if self._requests > MAX_REQUESTS + 1 or self._thread.abandoned:
             return (End(math.inf),)
@@ -153,7 +153,7 @@ class TrialRun:
         return None
 
     def _end_agent(self) -> None:
-        """End what the agent has left running, even if that resists."""
+        """End all tasks and threads that the agent has left running."""
         self._restart_deadline()
         self._loop.end_reason = ""
         if not self._thread.abandoned:
@@ -186,7 +186,7 @@ def run_trial(
     directory: Path,
     patience: float = PATIENCE_SECONDS,
 ) -> Observation:
-    """Run one conversation with a new agent and return what was observed; `directory` gets the tool's file.
+    """Run one conversation with a new agent, and return the observed facts. `directory` is for the tool's file.
 
     A prompt that takes more than `patience` real seconds has hung.
     """
@@ -204,7 +204,7 @@ def _describe(error: BaseException) -> str:
 
 @contextmanager
 def _seed_random() -> Iterator[None]:
-    """Seed `random`, so that an agent draws the same numbers (such as its waits) in every sweep."""
+    """Seed `random` inside the context, so that an agent gets the same random numbers in every sweep."""
     before = random.getstate()
     random.seed(0)
     try:

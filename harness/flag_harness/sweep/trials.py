@@ -1,4 +1,4 @@
-"""The trials of a sweep: every kind of fault, at every point of the streams, on every request that matters."""
+"""List the trials of a sweep: every kind of fault, at every point of a stream, on every request that matters."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ _NEEDS_AN_EVENT = frozenset(
     {"clean_end", "malformed_json", "missing_blank_line", "duplicated_event", "reordered_events", "dropped_event"}
     | {"invalid_utf8"}
 )
-"""Kinds that change the event after a point, so they do nothing at the end of a stream."""
+"""Kinds of faults that change the next event of a stream, so they do nothing at its end."""
 _LONG_SILENCE = 900
-"""Seconds of silence: longer than the SDK's read timeout (600)."""
+"""Seconds of silence that exceed the SDK's read timeout (600)."""
 
 _ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "rate_limited": (
@@ -38,7 +38,7 @@ _ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "ping_only": ({},),
     "trickle": ({"size": 16},),
 }
-"""The arguments that a kind is tried with; a kind that is missing here is tried without arguments."""
+"""The arguments with which each kind of fault is tried. Kinds that are missing here are tried without arguments."""
 
 _AT_ONE_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stream_error": ({"kind": "rate_limit_error"}, {"kind": "api_error"}, {"kind": "invalid_request_error"}),
@@ -48,7 +48,7 @@ _AT_ONE_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stall": ({"seconds": 60},),
     "ping_only": ({"then": "resume"}, {"then": "reset"}, {"then": "resume", "count": 4}),
 }
-"""Further arguments, tried at the kind's default point only."""
+"""Further arguments, which are tried only at the default point of each kind of fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """The fault in the command line's spelling."""
+        """The fault as it is written on the command line, such as `overloaded:on=2`."""
         return str(self.fault)
 
     def can_apply(self, streams: bool) -> bool:
-        """Return whether the fault can fire: `inside_body` needs a plain answer, every other point a stream."""
+        """Return whether the fault can fire. The point `inside_body` needs a plain answer, all others a stream."""
         at = dict(self.fault.arguments).get("at") or ("inside_text" if self._needs_stream else None)
         return at is None or streams == (at != INSIDE_BODY)
 
@@ -107,6 +107,6 @@ def _has_effect(kind: FaultKind, point: str) -> bool:
 
 
 def _fault_variables(fault: Fault) -> dict[str, str]:
-    """Return the variable that makes the reference agent send the beta that the fault rejects, if it rejects one."""
+    """Return the environment variable that makes the reference agent send the beta that the fault rejects."""
     beta = dict(fault.arguments).get("beta")
     return {"PROMPT_CACHE_BETA": str(beta)} if beta else {}

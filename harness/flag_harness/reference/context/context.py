@@ -1,4 +1,4 @@
-"""The state of a session, as a value that can be saved, and restored by another process."""
+"""The state of a session, as a value that can be saved and restored."""
 
 import math
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """A call that was started, with its outcome, or None if it has not finished."""
+    """A tool call that was started. `outcome` is None while it has not finished."""
 
     outcome: ToolOutcome | None = None
 
     @property
     def is_finished(self) -> bool:
-        """Whether the tool has finished, so that it must not run again."""
+        """True if the tool has finished, so that it must not run again."""
         return self.outcome is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A session: the messages as the API gets them, the usage so far, and what a successor needs to continue.
+    """The state of a session: its messages, its usage so far, and all that is needed to continue it.
 
     `messages` hold plain JSON values only, and their keys keep their order (see `to_json_value`). `combination` is the
     id of the flags at the last turn, or None if there was no turn. `dropped` are the betas and parameters that the API
@@ -39,15 +39,15 @@ class Context:
     ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
 
     def with_call_start(self, id: str) -> "Context":
-        """Return the context after the call `id` has started."""
+        """Return a copy of the context that records the start of the tool call `id`."""
         return replace(self, ledger={**self.ledger, id: LedgerEntry()})
 
     def with_call_outcome(self, outcome: ToolOutcome) -> "Context":
-        """Return the context after the call of `outcome` has finished."""
+        """Return a copy of the context that records the outcome of a tool call."""
         return replace(self, ledger={**self.ledger, outcome.id: LedgerEntry(outcome)})
 
     def without_answered_calls(self) -> "Context":
-        """Return the context without ledger entries of calls whose results are in the messages."""
+        """Return a copy without the ledger entries of tool calls whose results are in the messages."""
         answered = {
             block["tool_use_id"]
             for message in self.messages
@@ -59,7 +59,7 @@ class Context:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return `value` as plain JSON: SDK objects and other pydantic models, dataclasses, mappings and sequences, nested.
+    """Convert SDK objects, pydantic models, dataclasses, mappings and sequences to plain JSON values, at any depth.
 
     Fields of a model that were never set are left out, and keys keep their order. Raise `TypeError` naming a value that
     JSON does not have, such as NaN or infinity.

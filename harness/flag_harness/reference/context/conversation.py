@@ -1,4 +1,4 @@
-"""How each step of a turn adds to the messages of a conversation. No argument is changed."""
+"""Add each step of a turn to the messages of a conversation. The functions change none of their arguments."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ Messages = tuple[Message, ...]
 
 
 def with_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
-    """Return the messages after the user has said `text`, or with their unanswered last turn if `text` is None.
+    """Return the messages with the user's `text` added. With None, the last turn, still unanswered, is kept.
 
-    The text joins an unanswered turn, unless that already ends with it. `transition` goes before the user's text, but
-    after tool results, which the API wants first.
+    The text joins an unanswered turn, unless that turn already ends with it. The note `transition` goes before the
+    user's text, but after tool results, which the API wants first.
     """
     if messages and messages[-1]["role"] == "user":
         earlier, pending = messages[:-1], _blocks(messages[-1]["content"])
@@ -26,9 +26,9 @@ def with_user_turn(messages: Messages, text: str | None, transition: str | None 
 
 
 def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
-    """Return the messages after the model's answer, without blank texts, which the API sends but does not accept.
+    """Return the messages with the model's answer added, without blank texts, which the API does not accept.
 
-    An empty answer adds nothing; an answer after a pause joins the one before it.
+    An empty answer adds no message. An answer after a pause joins the answer before it.
     """
     kept = [block for block in content if block.get("type") != "text" or block["text"].strip()]
     if not kept:
@@ -39,12 +39,12 @@ def with_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messag
 
 
 def with_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:
-    """Return the messages after all calls of the last answer: one user turn, in the order of the calls."""
+    """Return the messages with the results of tool calls added, as one user turn."""
     return (*messages, {"role": "user", "content": [outcome.block for outcome in outcomes]})
 
 
 def without_last_turn(messages: Messages) -> Messages:
-    """Return the messages without what the user said last and all that followed.
+    """Return the messages without the user's last words and all messages after them.
 
     Tool results before the user's words stay, because their calls need them.
     """

@@ -1,4 +1,4 @@
-"""Repairs a conversation after an interruption: the API refuses all of it because of one call without a result."""
+"""Repair a conversation after an interruption, since the API refuses it if one call has no result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,11 @@ Message = dict[str, Any]
 
 
 def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
-    """Return the context in a form that the API accepts, with one sentence per repair; the same context if it is valid.
+    """Return the context, repaired so that the API accepts it, and one sentence for each repair.
 
-    Afterwards, the first message is the user's and the roles alternate; no message is empty and no text blank. Each
-    call has one result at the start of the next message: that of the ledger if the tool had finished, else an error
-    that says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or
-    last.
+    Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
+    call has one result at the start of the next message: the ledger's if the tool had finished, else an error that
+    says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or comes last.
     """
     notes: list[str] = []
     repair = _Repair(context.ledger, notes)
@@ -33,10 +32,9 @@ def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
 
 
 def transition_prompt(context: Context, combination: str, repairs: Sequence[str]) -> str | None:
-    """Return the note for the model if a session continues with repairs or under other flags than those of
-    `combination`.
+    """Return a note that tells the model what was repaired, and which flags differ from `combination`.
 
-    Return None if nothing was repaired, and the flags are those of the save or the save had none.
+    Return None if nothing was repaired and no flag has changed since the session was saved.
     """
     saved = combination if context.combination is None else context.combination
     before, after = _flag_names(saved), _flag_names(combination)
@@ -53,14 +51,14 @@ def _flag_names(combination: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Repair:
-    """The repair of one context: its ledger, the notes so far, and the ids of calls that were seen."""
+    """The repair of one context. `notes` collects a sentence for each repair, `seen` the ids of calls."""
 
     ledger: Mapping[str, LedgerEntry]
     notes: list[str]
     seen: set[str] = field(default_factory=set)
 
     def repair_once(self, messages: Sequence[Message]) -> list[Message]:
-        """Apply each rule once, in the order in which they build on each other."""
+        """Apply each rule of repair once, in the order in which the rules build on each other."""
         self.seen.clear()
         whole = [
             _with_content(message, self._valid_content(message, f"message {n}")) for n, message in enumerate(messages)
@@ -68,7 +66,7 @@ class _Repair:
         return self._pair_results(self._join_turns(self._drop_empty(whole)))
 
     def _valid_content(self, message: Message, where: str) -> Any:
-        """Return the content without blocks that the API refuses regardless of the other messages."""
+        """Return a message's content without blocks that the API would refuse in any conversation."""
         content = message["content"]
         if isinstance(content, str):
             return content if content.strip() else []
@@ -173,7 +171,7 @@ class _Repair:
         return found
 
     def _make_result(self, call: Block) -> Block:
-        """Return the result of an unanswered call: that of the ledger, or an error that says what is known."""
+        """Return the result of an unanswered call: its outcome in the ledger, or else an error."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)
         if entry is not None and entry.outcome is not None:
@@ -190,7 +188,7 @@ _NO_MESSAGE: Message = {"role": "", "content": []}
 
 
 def _with_content(message: Message, content: Any) -> Message:
-    """Return the message with other content, its keys in the same order."""
+    """Return a copy of the message with other content, and its keys in the same order."""
     return {**message, "content": content}
 
 

@@ -1,4 +1,4 @@
-"""Context files: versioned JSON, written atomically, and refused with a clear message if they are invalid."""
+"""Save contexts to files of versioned JSON, and load them. Invalid files are refused with a clear message."""
 
 import json
 import math
@@ -92,7 +92,7 @@ def save_context(context: Context, path: Path) -> None:
 
 
 def load_context(path: Path) -> Context:
-    """Read a context. Raise `ContextError` naming the file, the line or the field, and what to do next."""
+    """Read a context from a file. Raise a `ContextError` that names the file, the place in it, and what to do."""
     try:
         document = json.loads(
             read_regular_file(path, MAX_CONTEXT_BYTES).decode("utf-8-sig"),
@@ -115,7 +115,7 @@ def verify_context(path: Path) -> list[str]:
 
 
 def check_messages(messages: Any, source: str) -> None:
-    """Raise `ContextError` naming the field if the API could not have been sent these messages."""
+    """Raise a `ContextError` that names the field if messages are not valid for the API."""
     _check(_MESSAGES, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
@@ -156,7 +156,7 @@ def _check_version(document: Any, path: Path) -> None:
 
 
 def _context_from_json(document: dict[str, Any], path: Path) -> Context:
-    """Return the context in a document of this version. Its values are not copied, so keys keep their order."""
+    """Return the context in a JSON document of this version. Values are not copied, so keys keep their order."""
     _check(_WHOLE_FILE, document, str(path))
     check_messages(document["messages"], str(path))
     try:

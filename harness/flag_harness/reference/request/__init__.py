@@ -1,1 +1,1 @@
-"""One request of the agent: what it asks, its attempts, retries and fallbacks."""
+"""One request of the agent: its parameters, attempts, retries and fallbacks."""

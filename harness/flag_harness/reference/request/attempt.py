@@ -1,4 +1,4 @@
-"""One attempt at a request: sends it, and reads its answer."""
+"""One attempt at a request: send it, and read its answer."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST = "content_block_delta"
 _LAST_SECONDS = 1.0
-"""Seconds that the body may take to end after `message_stop`, which is the end of the answer."""
+"""Seconds that the connection may stay open after `message_stop`, which ends the answer."""
 _END = object()
 
 
@@ -44,7 +44,7 @@ class Attempt:
         self.duration = 0.0
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
-        """Send the request and yield the deltas of its answer as they arrive. Raise `AttemptError`."""
+        """Send the request, and yield the deltas of its answer as they arrive. Raise `AttemptError` if it fails."""
         watchdog = Watchdog(self._clock, self._silence)
         sending = self._prepared.send(self._client)
         try:

@@ -1,4 +1,4 @@
-"""Prompt cache marks: the blocks up to which the API caches the prompt."""
+"""Set prompt cache marks (`cache_control`), up to which the API caches the prompt."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _UNMARKABLE = frozenset({"thinking", "redacted_thinking"})
 
 
 def mark_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a copy of system blocks or tools with one mark, on the last block."""
+    """Return a copy of the blocks (of the system prompt or the tools) with one mark, on the last block."""
     copies = [_strip_marks(block) for block in blocks]
     if copies:
         copies[-1][_KEY] = dict(MARK)
@@ -20,9 +20,9 @@ def mark_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def mark_latest_turns(messages: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return a copy of the messages whose latest `most` user turns end with a mark; no other block has one.
+    """Return a copy of the messages with a mark at the end of each of the latest `most` user turns, and no others.
 
-    The turn before the latest needs a mark too, since the last request wrote the cache there.
+    The turn before the latest needs a mark, since the previous request wrote the cache there.
     """
     copies = [{**message, "content": _strip_content_marks(message["content"])} for message in messages]
     for message in [copy for copy in copies if copy["role"] == "user"][::-1][:most]:
@@ -39,7 +39,7 @@ def _with_mark(content: Any) -> Any:
 
 
 def _can_be_marked(block: Mapping[str, Any]) -> bool:
-    """Return whether a block can hold a mark: thinking and empty texts cannot (the API answers 400)."""
+    """Return whether a block can have a mark. Thinking and empty texts cannot, or the API answers 400."""
     return block.get("type") not in _UNMARKABLE and not (block.get("type") == "text" and not block.get("text"))
 
 

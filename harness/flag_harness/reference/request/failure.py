@@ -1,4 +1,4 @@
-"""What went wrong with a request, as a value: exceptions of any SDK version, classified by their status."""
+"""Classify the exceptions of any SDK version as a `Failure`, by their status."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Retry: TypeAlias = Literal["never", "policy", "once"]
-"""`policy`: as the retry policy allows; `once`: a broken answer may break again for the same reason."""
+"""How often to retry: `policy` as the retry policy allows, `once` for broken answers, or `never`."""
 
 STATUS_OF_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -59,7 +59,7 @@ class Failure:
 
     @property
     def is_rejection(self) -> bool:
-        """Whether the API or the SDK refused the request because of its content."""
+        """True if the API or the SDK refused the request because of its content."""
         return self.kind == "request" and self.status in (400, None)
 
 
@@ -80,7 +80,7 @@ class SilentAnswerError(BrokenAnswerError):
 
 
 def failure_of_request(error: Exception) -> Failure:
-    """Classify an exception that was raised before any of the answer could be read."""
+    """Classify an exception that was raised before the answer began."""
     if isinstance(getattr(error, "status_code", None), int):
         return _failure_of_status(error)
     name = type(error).__name__
@@ -124,9 +124,9 @@ def _failure_of_status(error: Any) -> Failure:
 
 
 def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
-    """Return whether the answer is from a gateway or the edge and not from the API, whose errors are JSON.
+    """Return whether a gateway or proxy answered instead of the API, whose errors are JSON.
 
-    A 413 comes from the edge in any case, and a 429 means what it says, whoever sends it.
+    For 413 and 429, it does not matter who answered.
     """
     if error.status_code in (413, 429):
         return False
@@ -167,13 +167,13 @@ def _request_id(error: Any) -> str | None:
 
 
 def _is_connection_error(error: Exception) -> bool:
-    """Return whether the connection failed, by class names: the SDK's HTTP library differs between versions."""
+    """Return whether the connection failed, by the error's class names, since HTTP libraries differ."""
     kinds = type(error).__mro__
     return any(kind.__name__ == "APIConnectionError" or kind.__module__.startswith(_HTTP_LIBRARIES) for kind in kinds)
 
 
 def _is_garbled(error: Exception) -> bool:
-    """Return whether an answer cannot be parsed. JSON, Unicode and pydantic errors are all `ValueError`s."""
+    """Return whether an error means that an answer could not be parsed."""
     if isinstance(error, (BrokenAnswerError, UnicodeError, AssertionError)):
         return True
     return any(kind.__name__ in _GARBLED for kind in type(error).__mro__)
@@ -183,7 +183,7 @@ _GARBLED = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidati
 
 
 def _unknown_keyword(message: str) -> str | None:
-    """Return `beta` for `Messages.create() got an unexpected keyword argument 'beta'`, or None."""
+    """Return the name in `got an unexpected keyword argument '...'`, or None if the message is another."""
     _, found, rest = message.partition("unexpected keyword argument '")
     return rest.partition("'")[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Finds the feature that a rejection names, so that only that one is dropped."""
+"""Find the feature that the API's rejection names, so that only this feature is dropped."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -21,9 +21,9 @@ _INSIDE = re.compile(r"(messages|tools|system)\.\d+")
 
 
 def rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str, ...]:
-    """Return the features that a rejection names, or none if it names nothing that can be left out.
+    """Return the features that a rejection names and that can be left out; an empty tuple if there are none.
 
-    These are all betas in the message, or else the parameter that it names first: what follows is usually the reason.
+    These are all betas in the message or, without betas, the first parameter in it.
     """
     if not failure.is_rejection:
         return ()
@@ -36,7 +36,7 @@ def rejected_features(failure: Failure, prepared: PreparedRequest) -> tuple[str,
 
 
 def _rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
-    """Return the betas named in `words`, also by the type of a tool that needs one."""
+    """Return the betas that `words` names, by their own name or by the type of a tool that needs them."""
     by_type = {prepared.tool_betas.get(tag) for tag in _FOREIGN_TAG.findall(words)}
     return tuple(beta for beta in prepared.betas if beta in by_type or _position(words, beta) is not None)
 

@@ -12,7 +12,7 @@ PLAIN_MAX_TOKENS = 4096
 
 
 def limit_problem(settings: Settings, model: Model) -> str | None:
-    """Return one line with the numbers to use if a request under these settings would break a limit, else None."""
+    """Return a message with better numbers if a request with these settings would break a limit, or None."""
     if not settings.extended_output:
         return None
     most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _budget(settings, model)
@@ -30,7 +30,7 @@ def limit_problem(settings: Settings, model: Model) -> str | None:
 
 
 def _budget(settings: Settings, model: Model) -> int:
-    """Return the thinking tokens of a request, or 0 if the model takes an effort or no thinking at all."""
+    """Return the thinking budget of a request in tokens, or 0 if the model does not take a budget."""
     thinking = thinking_parameters(model, settings.thinking_budget).get("thinking", {})
     return int(thinking.get("budget_tokens", 0))
 

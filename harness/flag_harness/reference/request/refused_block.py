@@ -1,4 +1,4 @@
-"""Drops a block of an earlier answer that the API no longer accepts, since it would end the conversation."""
+"""Drop a block of an earlier answer that the API no longer accepts, so that the conversation can go on."""
 
 import re
 from dataclasses import replace
@@ -10,15 +10,15 @@ from flag_harness.reference.request.failure import Failure
 
 _BLOCK_PATH = re.compile(r"messages\.(\d+)\.content\.(\d+)\b")
 _KEPT = frozenset({"text", "tool_use"})
-"""Block types that hold what the model said and called; these are never dropped."""
+"""Block types that are never dropped, because they hold the model's texts and tool calls."""
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
 def drop_refused_block(context: Context, failure: Failure) -> tuple[Context, str] | None:
-    """Return the context without the block that a rejection names, and the block's type; None if it names none.
+    """Remove the block that a rejection names. Return the new context and the block's type, or None without one.
 
-    Only blocks of the model are dropped, and neither texts nor calls: thinking whose signature no longer fits, since a
-    byte of it was lost, and block types that the API does not know. All thinking of the message is dropped together.
+    Only blocks of the model other than texts and tool calls are dropped, such as thinking whose signature is invalid,
+    or types that the API does not know. Thinking blocks of one message are dropped together.
     """
     found = _BLOCK_PATH.match(failure.words) if failure.is_rejection else None
     if found is None:

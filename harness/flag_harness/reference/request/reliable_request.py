@@ -1,4 +1,4 @@
-"""Gets one answer from the API: retries after failures, and drops features that the API rejects."""
+"""Get one answer from the API: retry after failures, and drop features that the API rejects."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -28,13 +28,13 @@ class ReliableRequest:
 
     @property
     def toolbox(self) -> Toolbox:
-        """The tools that can be offered and run under the current settings."""
+        """The tools that the model may call under the current settings."""
         if not self._settings.tools:
             return Toolbox((), clock=self._session.clock)
         return usable_tools(self._session.toolbox, self._session.context.dropped)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Yield events until the answer is complete. Raise `TurnError` if there will be none."""
+        """Yield events until the answer is complete. Raise `TurnError` if no attempt succeeds."""
         clock = self._session.clock
         attempts = RetryState(self._session.policy, clock.now())
         while True:

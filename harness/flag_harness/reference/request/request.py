@@ -1,4 +1,4 @@
-"""Builds the request for the next answer from the flags, without what the session has dropped."""
+"""Build the agent's next request from the flags, without features that the API has refused before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _LATEST_TURNS = 2
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:
-    """What all requests of an agent share: the model, the system prompt and further parameters.
+    """The parts that all requests of an agent share: model, system prompt and further parameters.
 
     Betas in the parameters' `extra_headers` are handled like all other betas: see `betas`.
     """
@@ -40,14 +40,14 @@ class RequestTemplate:
 
     @property
     def betas(self) -> tuple[str, ...]:
-        """The values of the `anthropic-beta` header, in any case, in the parameters' `extra_headers`."""
+        """The values of the `anthropic-beta` header in the parameters' `extra_headers`."""
         headers = self.parameters.get("extra_headers") or {}
         listed = (value.split(",") for name, value in headers.items() if name.lower() == BETA_HEADER)
         return tuple(beta.strip() for values in listed for beta in values if beta.strip())
 
     @property
     def other_parameters(self) -> dict[str, Any]:
-        """The parameters without betas; without `extra_headers` if it held only betas."""
+        """The parameters without the `anthropic-beta` header."""
         headers = self.parameters.get("extra_headers") or {}
         kept = {name: value for name, value in headers.items() if name.lower() != BETA_HEADER}
         parameters = {name: value for name, value in self.parameters.items() if name != "extra_headers"}
@@ -69,7 +69,7 @@ class PreparedRequest:
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is a stream."""
+        """True if the answer is a stream."""
         return bool(self.arguments.get("stream"))
 
     async def send(self, client: "AsyncAnthropic") -> Any:
@@ -127,7 +127,7 @@ def _thinking_parameters(template: RequestTemplate, settings: Settings) -> dict[
 
 
 def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
-    """Map each tool that needs a beta to it, by the type or name that the API's messages use for the tool."""
+    """Return the beta of each tool that needs one, by the tool's type, or its name if it has no type."""
     return {str(tool.definition.get("type", tool.name)): tool.beta for tool in toolbox.tools if tool.beta}
 
 

@@ -1,4 +1,4 @@
-"""Decides whether and when a request is retried."""
+"""Decide whether and when a request is retried."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ _ADVICE: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class RetryState:
-    """The attempts at one request: when the first `started`, how many failed, and how many of those broke off."""
+    """The attempts at one request: the time of the first, how many `failed`, and how many answers were `broken`."""
 
     policy: RetryPolicy
     started: float
@@ -60,7 +60,7 @@ class RetryState:
         return wait if now + wait - self.started <= self.policy.patience else None
 
     def explain(self, failure: Failure, now: float) -> Failure:
-        """Return the failure with a message for the user: what happened, how many attempts were made, what to do."""
+        """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
         seconds = f"{now - self.started:.1f}".removesuffix(".0")
         attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
         advice = _ADVICE.get(failure.kind, "send again")
@@ -80,7 +80,7 @@ class RetryState:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `retry-after-ms`, or of `retry-after` (a number or a date); None if neither is valid.
+    """Return the seconds in the `retry-after-ms` or `retry-after` header, or None if neither is valid.
 
     A date is compared with the response's own `date` header, so no clock is needed.
     """

@@ -1,4 +1,4 @@
-"""Assembles an answer from the raw events of a stream or from a complete message, exactly as it came."""
+"""Build an answer, unchanged, from the raw events of a stream or from a complete message."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -22,13 +22,13 @@ _DELTAS: Mapping[str, tuple[str, str, str]] = {
     "signature_delta": ("thinking", "signature", "signature"),
     "compaction_delta": ("compaction", "content", "content"),
 }
-"""Deltas that append text: the block type that they belong to, their own key, and the block's key."""
+"""For each delta that appends text: the block's type, the key in the delta, and the key in the block."""
 
 
 _SHOWN = ("text", "thinking")
-"""The keys of the texts that are shown as they arrive."""
+"""The keys of a block whose text is shown as it arrives."""
 _FIRST_HALF, _SECOND_HALF = "\ud800", "\udc00"
-"""The first characters that are the first and second half of a surrogate pair."""
+"""The lowest code points for the first and the second half of a surrogate pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ModelAnswer:
 
     @property
     def truncated_call(self) -> str | None:
-        """The id of the call that was cut off, or None. Its input is not what the model meant."""
+        """The id of the tool call that was cut off by the end of the answer, or None."""
         if self.stop_reason in TRUNCATING_STOP_REASONS and self.content and self.content[-1].get("type") == "tool_use":
             return str(self.content[-1]["id"])
         return None
@@ -61,7 +61,7 @@ def answer_from_message(message: Any) -> ModelAnswer:
 
 
 def answer_deltas(answer: ModelAnswer, at: float) -> Iterator[Delta]:
-    """Yield each text and thinking block of an answer that was not streamed as one delta."""
+    """Yield one delta for each text or thinking block of an answer that was not streamed."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
             yield TextDelta(at, block["text"])
@@ -70,7 +70,7 @@ def answer_deltas(answer: ModelAnswer, at: float) -> Iterator[Delta]:
 
 
 class Assembler:
-    """Assembles an answer from the SDK's raw events, and checks them against the grammar of streams.
+    """Builds an answer from the SDK's raw events, and checks that they come in a valid order.
 
     `usage` is the cost so far. Unknown events, blocks and deltas are accepted. Events that the grammar forbids raise
     `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
@@ -150,7 +150,7 @@ class Assembler:
 
     @staticmethod
     def _delta(kind: str, text: str, at: float) -> Delta:
-        """Return the delta to show; half a surrogate pair is held back until its other half arrives."""
+        """Return a delta event for a text or thinking block."""
         return TextDelta(at, text) if kind == "text" else ThinkingDelta(at, text)
 
     def _block_stop(self, event: Any, at: float) -> Delta | None:

@@ -1,4 +1,4 @@
-"""Ends an attempt that makes no progress: an open connection may send nothing but pings."""
+"""End an attempt without progress, as when an open connection sends nothing but pings."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -15,7 +15,7 @@ class WaitTimeoutError(Exception):
 
 
 async def wait_within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
-    """Return the result of `waiting`. Raise `WaitTimeoutError` if it takes `seconds` or more.
+    """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
     On a virtual clock no real time passes, so the clock is checked at the end too.
     """
@@ -33,7 +33,7 @@ async def wait_within(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
 
 
 class Watchdog:
-    """Adds up the seconds spent waiting for an answer since its last progress, without the reader's own time.
+    """Limits the time spent waiting for an answer since its last progress. The reader's own time does not count.
 
     The HTTP client's read timeout does not help, since it counts bytes, and pings are bytes.
     """
@@ -43,7 +43,7 @@ class Watchdog:
         self._waited = 0.0
 
     async def wait_for(self, waiting: Awaitable[T]) -> T:
-        """Return the result of `waiting`. Raise `SilentAnswerError` if all waits since `reset` take too long."""
+        """Await `waiting` and return its result. Raise `SilentAnswerError` if the waits since `reset` take too long."""
         started = self._clock.now()
         try:
             result = await wait_within(self._clock, self._silence - self._waited, waiting)
@@ -53,5 +53,5 @@ class Watchdog:
         return result
 
     def reset(self) -> None:
-        """Start over, after an event that is not a ping."""
+        """Start counting from 0 again, after an event that is not a ping."""
         self._waited = 0.0

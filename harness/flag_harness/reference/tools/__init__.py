@@ -1,1 +1,1 @@
-"""Tools: input schemas, functions as tools, and bash."""
+"""The agent's tools: input schemas, Python functions as tools, and bash."""

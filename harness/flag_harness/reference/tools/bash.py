@@ -1,4 +1,4 @@
-"""The bash tool: runs commands in processes of their own, with limited time and output, and without secrets."""
+"""The bash tool: it runs commands in separate processes, with limited time and output, and without secrets."""
 
 import asyncio
 import os
@@ -16,13 +16,13 @@ TIMEOUT = 30.0
 """Real seconds that a command can take."""
 
 OUTPUT_LIMIT = 30_000
-"""Bytes that are kept of stdout, and of stderr."""
+"""The most bytes to keep of stdout, and of stderr."""
 
 PASSED_VARIABLES = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 """The only variables of the environment that commands get, so that no key, token or secret reaches them."""
 
 COMMAND_LIMIT = (128 << 10) - 1
-"""Bytes that a command can have: Linux passes no longer argument to a program."""
+"""The most bytes that a command can have, which is the limit of Linux for one argument."""
 
 _SESSION = r"""
 __harness_save() {
@@ -109,7 +109,7 @@ class Bash:
         }
 
     async def aclose(self) -> None:
-        """Close the tool; for callers that await it."""
+        """Close the tool, like `close`, for callers that await it."""
         self.close()
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
@@ -128,7 +128,7 @@ class Bash:
         return await self._run(command)
 
     def _make_directories(self) -> None:
-        """Make the directories, also after a command has removed them: a process cannot start without one."""
+        """Make the working and temporary directories, also again after a command has removed them."""
         if self.close.alive:
             for directory in (self.directory, self._temporary):
                 directory.mkdir(parents=True, exist_ok=True)

@@ -43,9 +43,9 @@ class _PathRule(ctypes.Structure):
 
 
 def call_confined(start: Callable[[], T]) -> T:
-    """Call `start` in a confined thread and return its result: a process that it starts is confined too.
+    """Call `start` in a confined thread, and return its result. A process that it starts is confined too.
 
-    When this returns, the thread is gone: its process would otherwise be allowed to read this one through it.
+    The thread has ended when this returns. Otherwise the new process could read this one through the thread.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -71,7 +71,7 @@ _REAL_SLEEP = time.sleep
 
 
 def _confine_thread() -> None:
-    """Confine the calling thread. Programs that it starts gain no privileges either, as `sudo` would."""
+    """Confine the calling thread. Programs that it starts cannot gain privileges, as with `sudo`."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)

@@ -17,9 +17,9 @@ _GRACE = 1.0
 
 
 class ConfinedProcess:
-    """A process in a group of its own, its exit code and its output. `exited` is done when it has ended.
+    """A process in a process group of its own. The future `exited` is done when the process has ended.
 
-    Its standard input ends as soon as it is confined: a program that waits for that cannot read what it must not.
+    Its standard input closes once the process is confined, so the program must wait for that before it starts work.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", output_limit: int) -> None:
@@ -34,7 +34,7 @@ class ConfinedProcess:
     async def start(
         cls, command: Sequence[str], *, directory: Path, environ: Mapping[str, str], output_limit: int
     ) -> "ConfinedProcess":
-        """Start a command. Raise `OSError` or `ValueError` if that is not possible."""
+        """Start a command in a confined process. Raise `OSError` or `ValueError` if that is not possible."""
 
         def start() -> "subprocess.Popen[bytes]":
             pipe = subprocess.PIPE
@@ -59,12 +59,12 @@ class ConfinedProcess:
         return self._process.returncode or 0
 
     def text(self) -> str:
-        """Return stdout, then stderr on a new line."""
+        """Return the output as text: stdout, then stderr on a new line."""
         stdout, stderr = (buffer.text() for buffer in self._output)
         return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
 
     async def kill(self) -> None:
-        """Kill the process with all that it started, and wait for its pipes to close."""
+        """Kill the process and its process group, and wait for its pipes to close."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await asyncio.wait({self.exited})
@@ -74,7 +74,7 @@ class ConfinedProcess:
             pipe.close()
 
     def _watch_exit(self) -> None:
-        """Set `exited` when the process ends: by a descriptor for it or, if the system has none, in a thread."""
+        """Make `exited` done when the process ends. A thread waits if the system has no process descriptors."""
         loop = asyncio.get_running_loop()
         try:
             descriptor = os.pidfd_open(self._process.pid)
@@ -101,13 +101,13 @@ class ConfinedProcess:
 
 
 class _PipeReader(asyncio.Protocol):
-    """Reads a pipe into a buffer."""
+    """Reads a pipe of the process into a buffer."""
 
     def __init__(self, buffer: "_OutputBuffer", note_end: Callable[[], None]) -> None:
         self._buffer, self._note_end = buffer, note_end
 
     def protocol(self) -> "_PipeReader":
-        """Return itself, as the factory that a loop asks for."""
+        """Return this object. The event loop calls it as a protocol factory."""
         return self
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class _PipeReader(asyncio.Protocol):
 
 
 class _OutputBuffer:
-    """The first and the last half of `limit` bytes of a stream; the middle is counted and dropped."""
+    """Keeps at most `limit` bytes of a stream: its beginning and its end. Bytes in the middle are dropped."""
 
     def __init__(self, limit: int) -> None:
         self._half = limit // 2
@@ -134,7 +134,7 @@ class _OutputBuffer:
             del self._tail[:excess]
 
     def text(self) -> str:
-        """Return the bytes as UTF-8, with U+FFFD for invalid ones, and a note about the bytes left out."""
+        """Return the kept bytes as text, with U+FFFD for invalid bytes, and a note about dropped bytes."""
         if not self._left_out:
             return bytes(self._head + self._tail).decode("utf-8", "replace")
         head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
@@ -143,6 +143,6 @@ class _OutputBuffer:
 
 
 def _character_start(data: bytes | bytearray) -> int:
-    """Return the index of the first whole character, after at most three continuation bytes."""
+    """Return the index at which the first complete UTF-8 character starts."""
     continuing = (index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80)
     return next(continuing, 0)

@@ -1,4 +1,4 @@
-"""JSON schemas of tool inputs: checked strictly by pydantic, with defaults filled in, and errors that name the field.
+"""Check tool inputs strictly against JSON schemas, fill in defaults, and report errors that name the field.
 
 Strict means that nothing is converted: `"5"` is not a number, `true` is not 1, `5.0` is not a whole number.
 """
@@ -38,7 +38,7 @@ class SchemaError(HarnessError):
 
 
 class InvalidToolInputError(ValueError):
-    """An input does not fit its schema. `problems` has a sentence for each field, which starts with its path."""
+    """An input does not fit its schema. `problems` has a sentence for each wrong field, starting with its path."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -66,9 +66,9 @@ class Schema:
             raise SchemaError(f"the schema cannot be used: {reason}; fix it, and build the tool again") from None
 
     def validate(self, value: Json, at: str = "") -> Json:
-        """Return `value` with the declared defaults of missing properties, including required ones.
+        """Check a value against the schema, and return it with defaults for missing properties, even required ones.
 
-        Raise `InvalidToolInputError`, whose paths start with `at`, if the value does not fit.
+        Raise `InvalidToolInputError` if the value does not fit. `at` is the path of the value, for the error's paths.
         """
         try:
             return self._validator.validate_python(value, strict=True)
@@ -118,7 +118,7 @@ def _typed_schema(schema: Mapping[str, Json]) -> CoreSchema:
 
 
 def _union_schema(alternatives: list[Json]) -> CoreSchema:
-    """Return the schema of a union. If its types are distinct, errors are those of the alternative with that type."""
+    """Return the schema of a union. If its alternatives differ in type, errors name the one of the value's type."""
     kinds = [part.get("type") if isinstance(part, Mapping) else None for part in alternatives]
     expected = join_or(describe_schema(part) for part in alternatives)
     distinct = all(isinstance(kind, str) for kind in kinds) and len(set(kinds)) == len(kinds)
@@ -143,7 +143,7 @@ def _tagged_schema(choices: Mapping[str, CoreSchema], expected: str) -> CoreSche
 
 
 def _with_expectation(expected: str, schema: CoreSchema) -> CoreSchema:
-    """Return `schema` with one error message, which says what was expected."""
+    """Return `schema` with `expected` as its only error message."""
     return core_schema.custom_error_schema(
         schema,
         custom_error_type="expected",
@@ -174,7 +174,7 @@ def _number_schema(schema: Mapping[str, Json], kind: str) -> CoreSchema:
 
 
 def _bounds(schema: Mapping[str, Json], *, whole: bool) -> dict[str, Any]:
-    """Return the limits under pydantic's names; fractional limits of whole numbers are rounded inwards."""
+    """Return the limits of a number by pydantic's names. For whole numbers, fractional limits are rounded inwards."""
     names = (
         ("minimum", "ge", math.ceil),
         ("exclusiveMinimum", "gt", math.floor),

@@ -22,17 +22,17 @@ KEYWORDS: Mapping[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties"),
     "array": ("items", "minItems", "maxItems"),
 }
-"""The keywords that apply to one type of value and ignore all others."""
+"""The keywords of a schema that restrict only one type of value, by type."""
 TAG = "\0"
-"""Prefix of path parts that pydantic adds for the chosen alternative, so that they can be removed again."""
+"""The prefix of path parts that pydantic adds for alternatives, by which error paths leave them out."""
 _SHOWN = 80
-"""Characters of an invalid value that an error repeats."""
+"""The most characters of an invalid value that an error shows."""
 
 Json: TypeAlias = Any
 
 
 def describe_schema(schema: Json) -> str:
-    """Return what a schema expects, in words."""
+    """Return the values that a schema accepts, in words, such as `a string (minLength 1)`."""
     if not isinstance(schema, Mapping):
         return "anything"
     if "const" in schema or "enum" in schema:
@@ -57,7 +57,7 @@ def join_or(words: Iterable[str]) -> str:
 
 
 def error_sentence(detail: Mapping[str, Any], at: str) -> str:
-    """Return one of pydantic's errors as a sentence, in words that do not depend on its version."""
+    """Return a pydantic error as a sentence that is the same for all versions of pydantic."""
     path, context = format_path(detail["loc"], at) or "the input", detail.get("ctx", {})
     match detail["type"]:
         case "missing":
@@ -76,7 +76,7 @@ def error_sentence(detail: Mapping[str, Any], at: str) -> str:
 
 
 def format_path(location: Iterable[str | int], at: str = "") -> str:
-    """Return `items[2].name` for `("items", 2, "name")`, after the path `at`."""
+    """Return a location as a path after `at`, such as `items[2].name` for `("items", 2, "name")`."""
     parts = [part for part in location if not str(part).startswith(TAG)]
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join((at, *steps)).removeprefix(".")

@@ -18,7 +18,7 @@ TIMEOUT = 600.0
 stop much earlier."""
 
 OUTPUT_LIMIT = 100_000
-"""Characters of a result that are sent to the model: more than `Bash` returns, and about 25,000 tokens."""
+"""The most characters of a result to send to the model, about 25,000 tokens: more than `Bash` returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The outcome of the call `id`; an error tells the model what it can do."""
+    """The outcome of the tool call `id`. `content` is the result or error message for the model."""
 
     id: str
     content: str
@@ -96,7 +96,7 @@ class Toolbox:
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """The tools' entries in the request, in order; copies, so that marks can be added to them."""
+        """Copies of the tools' entries in a request, in order. Cache marks can be added to them."""
         return [deepcopy(dict(tool.definition)) for tool in self.tools]
 
     @property
@@ -105,7 +105,7 @@ class Toolbox:
         return tuple(dict.fromkeys(tool.beta for tool in self.tools if tool.beta))
 
     def without_beta(self, beta: str) -> "Toolbox":
-        """Return a toolbox without the tools that need `beta`: the API answers 400 to a tool without its beta."""
+        """Return a toolbox without the tools that need `beta`, since the API refuses a tool without its beta."""
         kept = [tool for tool in self.tools if tool.beta != beta]
         return Toolbox(
             kept, clock=self._clock, delay=self._delay, timeout=self._timeout, output_limit=self._output_limit
@@ -114,8 +114,8 @@ class Toolbox:
     async def run(self, call: ToolCall) -> ToolOutcome:
         """Check the call's input, fill in defaults, wait for the delay, and run the tool.
 
-        An `Exception`, an unknown tool and an invalid input become an outcome with `is_error`. What derives from
-        `BaseException` alone is raised: a refused command, a cancellation.
+        An `Exception`, an unknown tool and an invalid input become an outcome with `is_error`. Other exceptions are
+        raised, such as a refused command or a cancellation.
         """
         try:
             return ToolOutcome(call.id, self._make_sendable(await self._result(call)))
@@ -144,7 +144,7 @@ class Toolbox:
             ) from None
 
     def _make_sendable(self, text: str) -> str:
-        """Return `text` within the limit and without lone surrogates, which no request body can hold."""
+        """Return `text` shortened to the limit, and without lone surrogates, which a request cannot hold."""
         if (left_out := len(text) - self._output_limit) > 0:
             head = self._output_limit // 2
             text = f"{text[:head]}\n[{left_out} characters left out]\n{text[head + left_out :]}"

@@ -1,1 +1,1 @@
-"""The parts of the guard in `transports.network`: what it watches, one route to the network per module."""
+"""The parts of the guard in `transports.network`. Each module watches one route to the network."""

@@ -1,4 +1,4 @@
-"""The audit hook of the process: it sees what sockets do below the module `socket`, and what starts other processes."""
+"""The process's audit hook, which Python calls when it uses a socket or starts another process."""
 
 import sys
 import threading
@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any, TypeAlias
 
 Handlers: TypeAlias = Mapping[str, Callable[..., None]]
-"""Functions by the name of the audit event whose arguments they get. They may raise."""
+"""Maps names of audit events to functions, which get the event's arguments and may raise errors."""
 
 
 class AuditHook:
-    """Calls the handlers of the contexts that are open, and nothing outside of them.
+    """Passes audit events to the handlers of all open `handle` contexts.
 
     Python cannot remove an audit hook, so there is one per process: get it with `audit_hook()`.
     """
@@ -53,7 +53,7 @@ class AuditHook:
 
     @property
     def is_paused(self) -> bool:
-        """True inside `pause`, in the same thread."""
+        """True if this thread is inside a `pause` context."""
         return getattr(self._paused, "now", False)
 
 

@@ -1,4 +1,4 @@
-"""Child processes and libraries in C, guarded: through a proxy on loopback, and by asking the parent process."""
+"""Refuse hosts to child processes and C libraries, with a proxy on loopback and by asking the parent process."""
 
 import os
 import subprocess
@@ -16,9 +16,9 @@ from flag_harness.transports.patch import replace_attribute
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 _STARTING = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen")
-"""The audit events before a child is started."""
+"""The audit events that Python raises before it starts a child process."""
 _LIBCURL = ("pycurl", "curl_cffi._wrapper")
-"""Modules that bring libcurl: it reads the proxy variables in C."""
+"""Modules that load libcurl, a C library that reads the proxy variables."""
 _SPAWNING = (
     "multiprocessing.popen_spawn_posix",
     "multiprocessing.popen_spawn_win32",
@@ -29,7 +29,7 @@ _ENV_INDEX = 10
 
 
 class ChildGuard:
-    """Refuses hosts to children and to libcurl, from the moment at which the first child starts or libcurl is loaded.
+    """Refuses hosts to child processes and libcurl, once the first child starts or libcurl is loaded.
 
     The proxy variables are set in the environment that C and children read, but not in `os.environ`: the clients of
     this process do not use them.
@@ -61,15 +61,15 @@ class ChildGuard:
 
     @property
     def is_in_child(self) -> bool:
-        """True in a process that was forked inside the context."""
+        """True if this process is a child that was forked inside the context."""
         return os.getpid() != self._pid
 
     def ask_parent(self, host: Any, *port: Any) -> str:
-        """Return why the parent process refuses a host to this forked child, or an empty string."""
+        """Ask the parent process about a host. Return why it is refused to this forked child, or an empty string."""
         return ask_parent(checking_proxy().port, host, *port) if self._has_started else ""
 
     def start(self) -> None:
-        """Start the proxy, and set the variables that name it."""
+        """Start the proxy, and set the environment variables that name it."""
         if self.is_in_child:
             return
         with self._lock, audit_hook().pause():
@@ -93,7 +93,7 @@ class ChildGuard:
 
     def _guard_popen(self, original: Any) -> Any:
         def start(popen: Any, args: Any, *more: Any, **options: Any) -> None:
-            """Add the variables to the environment that the caller makes, if it makes one."""
+            """Start a child. If the caller passes `env`, add the proxy variables to it."""
             if len(more) > _ENV_INDEX - 1 and more[_ENV_INDEX - 1] is not None:
                 self.start()
                 more = (*more[: _ENV_INDEX - 1], {**more[_ENV_INDEX - 1], **self._variables()}, *more[_ENV_INDEX:])
@@ -105,7 +105,7 @@ class ChildGuard:
         return start
 
     def see_import(self, module: str) -> None:
-        """Guard a module that is about to be imported, or has been."""
+        """Guard libcurl or multiprocessing when its module is imported. Other modules need nothing."""
         if module in _LIBCURL:
             self.start()
         elif module in _SPAWNING and not self._has_patched_spawn and not self.is_in_child:
@@ -124,7 +124,7 @@ class ChildGuard:
 
 
 class ParentGuard:
-    """Travels in the data that multiprocessing gives to a child. The child that loads it asks its parent."""
+    """Sent to a child of multiprocessing. When the child loads it, it starts to ask its parent about hosts."""
 
     def __init__(self, proxy_port: int) -> None:
         self._proxy_port = proxy_port
@@ -134,7 +134,7 @@ class ParentGuard:
 
 
 def join_parent(proxy_port: int) -> None:
-    """Ask the parent process about every host from now on; raise `NetworkRefused` if it refuses one."""
+    """Ask the parent process about every host from now on. Raise `NetworkRefused` if the parent refuses one."""
 
     def check(host: Any, *port: Any) -> None:
         if refusal := ask_parent(proxy_port, host, *port):

@@ -1,4 +1,4 @@
-"""uvloop, watched: its loops reach the network from C, past the sockets of Python and the audit hook."""
+"""Watch uvloop, whose event loops reach the network from C, unseen by Python's sockets and the audit hook."""
 
 import contextlib
 import importlib
@@ -14,10 +14,10 @@ from flag_harness.transports.patch import replace_attribute
 
 @contextmanager
 def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)`, which may raise, before a loop of uvloop looks up or reaches a host.
+    """Call `check(host, port)`, which may raise an error, before uvloop looks up or reaches a host.
 
-    It guards nothing if uvloop is not loaded. Its transports are written in C: the addresses of single datagrams,
-    and what is sent over open connections, are not checked.
+    Do nothing if uvloop is not loaded. Its transports are written in C, so the addresses of single datagrams, and data
+    sent over open connections, are not checked.
     """
 
     def guard(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
@@ -35,7 +35,7 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
 
 def load_uvloop() -> None:
-    """Import uvloop, so that it can be guarded before the code that imports it gets it."""
+    """Import uvloop early, so that it is guarded before the code under test uses it."""
     with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
         importlib.import_module("uvloop")
 
@@ -46,7 +46,7 @@ def _host_and_port(address: Any) -> tuple[Any, ...]:
 
 
 def _peer(sock: Any, *_: Any) -> tuple[Any, ...]:
-    """Return the host and port that a socket is connected to, or `(None,)`."""
+    """Return the host and port that a socket is connected to, or `(None,)` if it is not connected."""
     try:
         return _host_and_port(sock.getpeername())
     except OSError:

@@ -1,4 +1,4 @@
-"""A proxy on loopback that asks the guard of the network about every host: for child processes and libraries in C."""
+"""A proxy on loopback for child processes and C libraries, which refuses the hosts that the test may not reach."""
 
 import _thread
 import contextlib
@@ -17,9 +17,9 @@ from flag_harness.transports.border.sockets import proxied_target
 LOOPBACK = "127.0.0.1"
 _LONGEST_HEAD = 65_536
 _HEAD_SECONDS = 10.0
-"""How long a client may take for the head of its request."""
+"""Seconds that a client may take to send the head of its request."""
 _QUESTION = b"CHECK "
-"""The method with which a child of this package asks about a host, without reaching it."""
+"""The HTTP method with which a child process asks whether it may reach a host."""
 
 
 class CheckingProxy:
@@ -72,9 +72,9 @@ def checking_proxy() -> CheckingProxy:
 
 
 def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
-    """Ask the proxy of the parent process about a host; return why it is refused, or an empty string.
+    """Ask the proxy of the parent process about a host. Return why the host is refused, or an empty string.
 
-    A parent that has ended refuses nothing.
+    If the parent process has ended, no host is refused.
     """
     name = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
     question = b"CHECK %s %s HTTP/1.1\r\n\r\n" % (quote(name).encode() or b"localhost", str(port or "-").encode())
@@ -108,7 +108,7 @@ def _answer(status: str, text: str) -> bytes:
 
 
 def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
-    """Send the request to its host, and pass bytes in both directions until one side has ended."""
+    """Send a request to its host, and pass bytes in both directions until one side closes."""
     with socket.create_connection((host, port), timeout=_HEAD_SECONDS) as server:
         if head.startswith(b"CONNECT "):
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -126,7 +126,7 @@ def _forward(client: socket.socket, head: bytes, host: str, port: int) -> None:
 
 
 def _request_to_the_origin(head: bytes) -> bytes:
-    """Return a request with a path in place of its absolute URL, on a connection for one answer."""
+    """Return a proxied request as the host expects it: a path instead of a URL, and `connection: close`."""
     method, url, rest = head.split(b" ", 2)
     _, _, path = url.partition(b"://")[2].partition(b"/")
     version, _, headers = rest.partition(b"\r\n")

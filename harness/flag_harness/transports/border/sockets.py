@@ -1,4 +1,4 @@
-"""Sockets, watched: addresses, lookups of names, and what is sent over connections that are already open."""
+"""Watch Python's sockets: addresses, name lookups, and data sent over connections that are already open."""
 
 import re
 import socket
@@ -23,7 +23,7 @@ _LONGEST_REQUEST_LINE = 8192
 
 
 def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> Handlers:
-    """Return handlers that call `check(host, port)` before a host is reached, and `look_up(host)` before a lookup."""
+    """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
 
     def reach(sock: Any, address: Any = None) -> None:
         if sock.family in _INTERNET and isinstance(address, tuple):
@@ -42,11 +42,11 @@ def socket_handlers(check: Callable[..., None], look_up: Callable[..., None]) ->
 
 @contextmanager
 def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)` before a socket reaches a host: the audit event comes after the lookup of its name."""
+    """Call `check(host, port)` before a socket reaches a host, since the audit event comes after the name lookup."""
 
     def guard(original: Any) -> Any:
         def reach(self: socket.socket, *arguments: Any) -> Any:
-            """Check the address, which is the last argument; `sendto` has the data, and perhaps flags, before it."""
+            """Check the address, which is the last argument, and call the original method."""
             if self.family in _INTERNET and not audit_hook().is_paused and isinstance(arguments[-1], tuple):
                 check(*arguments[-1][:2])
             return original(self, *arguments)
@@ -61,7 +61,7 @@ def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port, how)` before data is sent to the other end of a socket, or to a host behind a proxy."""
+    """Call `check(host, port, how)` before data is sent over an open connection, or through it to a proxy's target."""
 
     def guard(original: Any, examines_data: bool) -> Any:
         def send(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -82,14 +82,14 @@ def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
 
 
 def _socket_classes() -> tuple[type, ...]:
-    """Return the classes that send: that of `socket`, and those of `ssl` and gevent if they are loaded."""
+    """Return the socket classes of `socket`, `ssl` and gevent, as far as these modules are loaded."""
     modules = (("ssl", "SSLSocket"), ("gevent.socket", "socket"))
     others = [getattr(sys.modules[module], name) for module, name in modules if module in sys.modules]
     return (socket.socket, *others)
 
 
 def _check_peer(sock: Any, check: Callable[..., None]) -> None:
-    """Check the other end of a connection, unless it connected itself, or a debugger speaks to its own window."""
+    """Check the other end of a connection, unless that end opened it, or a debugger uses it."""
     try:
         host, port = sock.getpeername()[:2]
         is_server = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)  # accepted sockets get it from the listener
@@ -113,7 +113,7 @@ def _first_bytes(data: Any) -> bytes:
 
 
 def proxied_target(data: bytes) -> tuple[str, int] | None:
-    """Return the host and port that a request asks a proxy to reach (HTTP or SOCKS 5), or None if it is none."""
+    """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks no proxy."""
     if data[:1] == b"\x05":
         return _socks_target(data)
     if found := _CONNECT.match(data):

@@ -1,1 +1,1 @@
-"""Private: answers the clients that the code under test makes itself."""
+"""Private: answers requests of the HTTP clients that the code under test makes itself."""

@@ -1,4 +1,4 @@
-"""Transports that a project has written itself, for clients of httpx2 and httpx."""
+"""Find the transport classes of httpx2 and httpx that a project has written itself."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 _MAX_DEPTH = 4
 _LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
 _LEFT_ALONE_MODULES = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
-"""Transports that answer in this process: mocks, and applications under test."""
+"""Modules whose transports answer in this process, such as mocks. They are not intercepted."""
 
 
 def find_custom_transports(transport: Any, http: Any, method: str, patched: frozenset[Any]) -> list[Any]:
-    """Return the classes of the innermost custom transports below `transport`, whose `method` sends the request.
+    """Return the innermost custom transport classes in `transport` whose `method` sends the request.
 
-    A transport that wraps others is left as it is, so that it still retries or logs. `patched` are the real transports.
+    Transports that wrap another are skipped, so that their retries and logging still run. `patched` holds the classes
+    of the library's own transports.
     """
     return list(dict.fromkeys(_innermost(transport, http, method, patched, 0)))
 
@@ -35,7 +36,7 @@ def _answers_in_process(transport: Any, http: Any) -> bool:
 
 
 def _wrapped(transport: Any, base: type) -> Iterator[Any]:
-    """Yield the transports that a transport holds: as an attribute, in a list or mapping, or inside a client."""
+    """Yield the transports in a transport's attributes, also in lists, mappings and clients."""
     names = [name for kind in type(transport).__mro__ for name in _slots(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]
     for value in values:

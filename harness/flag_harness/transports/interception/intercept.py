@@ -1,4 +1,4 @@
-"""Interception: answer clients that the code under test creates itself."""
+"""Intercept requests: answer the HTTP clients that the code under test creates itself."""
 
 import importlib
 import sys
@@ -23,12 +23,12 @@ _CHOOSE = "_transport_for_url"
 """The method with which a client chooses its transport, in every release of httpx and httpx2 since 0.23."""
 _NAMES = ("httpx", "httpx2")
 _OVER_AIOHTTP = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
-"""Modules with an `AiohttpTransport`; intercepted if they are imported before interception begins."""
+"""Modules with an `AiohttpTransport`. It is intercepted if its module is imported before interception begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who answers a request: an upstream, or the network if it is `None`, behind layers, on a clock."""
+    """The upstream, layers and clock that answer a request. If the upstream is None, the network answers."""
 
     upstream: Upstream | None
     layers: tuple[Layer, ...]
@@ -36,7 +36,7 @@ class Route:
 
 
 ChooseRoute: TypeAlias = Callable[[Any], Route | None]
-"""Returns the route of a client's request, or None to leave the request alone."""
+"""A function that returns the route of a client's request, or None to leave the request alone."""
 
 
 @contextmanager
@@ -55,9 +55,9 @@ def intercept_clients(
 
 @contextmanager
 def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> Iterator[None]:
-    """Answer requests as `intercept_clients` does, each by the route that `choose_route` returns as it is sent.
+    """Answer each request by the route that `choose_route` returns for it; see `intercept_clients`.
 
-    A request is left alone if that is `None`. An error of `choose_route` is raised to the client.
+    If the route is None, the request is left alone. An error in `choose_route` reaches the client.
     """
     is_open = True
     with ExitStack() as patches:
@@ -83,18 +83,18 @@ def load_http_libraries() -> None:
 
 
 def loaded_libraries() -> frozenset[str]:
-    """Return the names of the modules that interception would patch now."""
+    """Return the names of the loaded modules whose transports interception would patch."""
     return frozenset(name for name in (*_NAMES, *_OVER_AIOHTTP) if name in sys.modules)
 
 
 def _libraries() -> list[ModuleType]:
-    """Return the SDK's HTTP library, and the other one if it is imported."""
+    """Return the SDK's HTTP library, and the other of httpx and httpx2 if it is imported."""
     others = [importlib.import_module(name) for name in _NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
 
 
 def _aiohttp_transports(http: Any) -> list[Any]:
-    """Return the imported transports over aiohttp: the SDK's (`DefaultAioHttpClient`) and those of `httpx_aiohttp`."""
+    """Return the transport classes over aiohttp that are imported: the SDK's own, and those of `httpx_aiohttp`."""
     modules = [sys.modules[name] for name in _OVER_AIOHTTP if name in sys.modules]
     return [
         module.AiohttpTransport for module in modules if issubclass(module.AiohttpTransport, http.AsyncBaseTransport)
@@ -119,7 +119,7 @@ class _Interception:
             self._patch(kind, "handle_async_request", is_ours)
 
     def watch_clients(self) -> None:
-        """Patch the custom transports of clients as they send."""
+        """Patch a client's custom transports when the client sends a request."""
         http = self._http
         pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
         for client, method in pairs:
@@ -176,7 +176,7 @@ _IS_ROUTED: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=Fals
 
 
 def is_routed() -> bool:
-    """Return whether the request that is being sent has passed an interception on its way to the network."""
+    """Return True while an intercepted request is passed on to the network."""
     return _IS_ROUTED.get()
 
 
@@ -196,7 +196,7 @@ def _accept_all(http_request: object) -> bool:
 @cache
 def _real_transport_class(http: Any) -> type[Any]:
     class RealTransport(http.BaseTransport, http.AsyncBaseTransport):  # type: ignore[misc]
-        """Sends a request as the patched transport would have."""
+        """Sends a request over the network, with the original method of a patched transport."""
 
         def __init__(self, send: Any, real: Any) -> None:
             self._send, self._real = send, real

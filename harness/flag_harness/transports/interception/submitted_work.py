@@ -29,7 +29,7 @@ def follow_submitted_work() -> Iterator[None]:
 
 
 _POOL_MODULES = ("anyio.", "multiprocessing.pool", "trio.")
-"""The modules whose threads get an owner with each job, or none."""
+"""The modules of thread pools. Their threads have no owner themselves, but their jobs may have one."""
 
 
 def _pools() -> Iterator[tuple[Any, tuple[str, ...]]]:
@@ -109,6 +109,6 @@ def _add_job(owner: Owner, future: Any, function: Any) -> None:
 
 
 def _runs_in_interpreters(pool: Any) -> bool:
-    """Return whether a pool sends its jobs to other interpreters, which take no closure."""
+    """Return whether a pool runs its jobs in subinterpreters, which cannot run the wrapped function."""
     module = sys.modules.get("concurrent.futures.interpreter")
     return module is not None and isinstance(pool, module.InterpreterPoolExecutor)

@@ -1,4 +1,4 @@
-"""Virtual time for code that uses none of our clocks: in an ordinary test, and in one trial of a sweep."""
+"""Virtual time for code that uses Python's own clocks and sleeps, in a test or in a trial of a sweep."""
 
 from flag_harness.transports.virtual_time.patches import joining_layers, keep_time_real, share_clock
 from flag_harness.transports.virtual_time.project_names import ProjectNames

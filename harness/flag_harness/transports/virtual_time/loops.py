@@ -1,4 +1,4 @@
-"""Event loops of asyncio in the time of a test. Other loops (uvloop, trio, Windows' proactor) keep real time."""
+"""Make asyncio's event loops follow a test's clock. Other loops (uvloop, trio, Windows' proactor) keep real time."""
 
 import asyncio
 import math
@@ -12,13 +12,13 @@ from flag_harness.transports.virtual_time.pending_work import real_time
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait, watches_others
 
 _IDLE_ROUNDS = 1000
-"""The rounds of a loop without a wait after which the time that they take passes on its clock."""
+"""The most rounds of an event loop, without a wait, in which virtual time stands still."""
 _wake_sleeper: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
-"""What `asyncio.sleep` lets its timer call."""
+"""The function that the timer of `asyncio.sleep` calls, by which such timers are recognised."""
 
 
 def adopt_loop(loop: Any, clock: SharedClock) -> None:
-    """Make a loop follow the clock from now on, if it is one of asyncio that has its time from the system."""
+    """Make an asyncio loop follow the clock from now on. Skip loops of other kinds, or with a time of their own."""
     if loop in clock.loops or not isinstance(loop, asyncio.BaseEventLoop):
         return
     selector = getattr(loop, "_selector", None)
@@ -30,7 +30,7 @@ def adopt_loop(loop: Any, clock: SharedClock) -> None:
 
 
 def release_loop(loop: Any, clock: SharedClock) -> None:
-    """Let a loop go on by itself; its time goes on from where it is, so that its timers stay in order."""
+    """Let a loop run in real time again. Its time continues from its current value, so its timers stay in order."""
     if not loop.is_closed():
         moment = loop.time()
         del loop.time, loop._selector.select
@@ -40,7 +40,7 @@ def release_loop(loop: Any, clock: SharedClock) -> None:
 
 @dataclass(eq=False, slots=True)
 class _LoopTime:
-    """The time of a loop that follows a clock, or real time if that is None; it starts at the loop's own time."""
+    """The `time` function of an event loop: `base` plus the time of `clock`, or real time if `clock` is None."""
 
     clock: SharedClock | None
     base: float
@@ -50,7 +50,7 @@ class _LoopTime:
 
 
 class _Select:
-    """Takes the place of a selector's `select`: lets time jump to the next timer if nothing else can happen."""
+    """Replaces a selector's `select`: if nothing else can happen, time jumps to the loop's next timer."""
 
     def __init__(self, loop: Any, clock: SharedClock, select: Callable[..., Any]) -> None:
         self._loop, self._clock, self._select = loop, clock, select
@@ -88,7 +88,7 @@ class _Select:
         return Wait(clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_others(loop))
 
     def _count_round(self, found: bool) -> None:
-        """Note a round without a wait. After too many, the loop runs in circles until some time has passed."""
+        """Count a round of the loop without a wait. After too many, let the real time that they took pass."""
         if found:
             self._clock.pending.restart()
         self._idle_rounds += 1

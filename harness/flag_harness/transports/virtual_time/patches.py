@@ -1,4 +1,4 @@
-"""Make the code under test wait on a shared clock: `time`, `threading`, event loops, and names imported from `time`."""
+"""Make the waits and clocks of the code under test virtual: in `time`, `threading`, `queue` and asyncio."""
 
 import asyncio
 import queue
@@ -23,7 +23,7 @@ _CLOCKS = {"time": 1, "monotonic": 1, "time_ns": 10**9, "monotonic_ns": 10**9}
 """The clocks of `time` that become virtual, each with its units per second. `perf_counter` stays real."""
 _REAL_MONOTONIC = time.monotonic
 _REAL_CALLERS = frozenset({"subprocess"})
-"""Modules that sleep while they poll for something real."""
+"""Modules that sleep between checks of something real, such as a child process."""
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
 
 
 def joining_layers(clock: Clock) -> tuple[Layer, ...]:
-    """Return the layer that makes time virtual for every thread that sends, and for its loop; empty if time is real."""
+    """Return a layer that makes time virtual for each thread that sends a request; empty if time is real."""
     if not isinstance(clock, SharedClock):
         return ()
 
@@ -80,7 +80,7 @@ def keep_time_real(clock: Clock) -> None:
 
 
 def _is_replaced(function: Any) -> bool:
-    """Return whether somebody else has replaced a function of `time`, who will want to see the calls."""
+    """Return whether other code has replaced a function of `time`. Such a replacement is left alone."""
     return getattr(function, "__module__", None) not in (time.__name__, __name__)
 
 
@@ -102,7 +102,7 @@ def _caller() -> str:
 
 
 def _make_clock(clock: SharedClock, really: Callable[[], Any], unit: int) -> Callable[[], Any]:
-    """Return a clock that shows real time plus what was skipped."""
+    """Return a clock function that adds the skipped time to the real time."""
 
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
@@ -122,7 +122,7 @@ def _make_submit(clock: SharedClock, really: Callable[..., Any]) -> Callable[...
 
 
 def _pools() -> list[Any]:
-    """Return the classes of pools. Importing the one for processes takes time, so an unused one is left alone."""
+    """Return the executor classes. The one for processes is slow to import, so it counts only if loaded."""
     processes = sys.modules.get("concurrent.futures.process")
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 

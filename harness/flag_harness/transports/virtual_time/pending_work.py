@@ -1,4 +1,4 @@
-"""What a test waits for in real time: jobs of executors, threads, child processes."""
+"""Track the real work that a test waits for: jobs of executors, threads and child processes."""
 
 import os
 import sys
@@ -13,9 +13,9 @@ from typing import Any
 _PATIENCE_SECONDS = 0.1
 """Real seconds for which other threads must be still before time jumps over a sleep."""
 _DESCRIPTOR_PATIENCE_SECONDS = 0.25
-"""The same for an event loop that watches sockets or pipes."""
+"""The real seconds of stillness if an event loop watches sockets or pipes."""
 _MOST_CPU = 0.2
-"""The part of a moment for which a still thread may use the CPU: a server's looks every few milliseconds."""
+"""The share of CPU time up to which a thread counts as still. A server's thread wakes every few milliseconds."""
 
 _CONDITION_WAIT = threading.Condition.wait.__code__
 _POOL_WORKER = thread_pools._worker.__code__
@@ -28,7 +28,7 @@ real_time = time.perf_counter
 
 
 class PendingWork:
-    """The real work that a test has begun. Time must not jump over it."""
+    """The real work that a test has begun. While it is unfinished, virtual time must not jump."""
 
     def __init__(self) -> None:
         self._earlier_threads = frozenset(threading.enumerate())
@@ -50,21 +50,21 @@ class PendingWork:
         self._children.append(process)
 
     def is_empty(self) -> bool:
-        """Return whether there is nothing but the current thread: no job, no child, no other thread."""
+        """Return whether no job, child process or other thread exists."""
         return not (self._jobs or self._children or threading.active_count() > 1 or self._forks())
 
     def is_certain(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a job, a child or a thread of the test works; `waiting` threads are known to wait."""
+        """Return whether a job, child process or thread of the test is surely working. `waiting` threads are not."""
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
         return jobs > 0 or self._has_children() or any(map(self._must_end, self._busy_threads(waiting)))
 
     def is_possible(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether another thread may be working."""
+        """Return whether a thread outside `waiting` may be working."""
         return bool(self._busy_threads(set(waiting)))
 
     def is_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
-        """Return whether no other thread has been busy, and `restart` was not called, for a moment."""
+        """Return whether no thread outside `waiting` was busy for a short time, counted from the last `restart`."""
         used = {thread: _cpu_seconds(thread) for thread in self._busy_threads(set(waiting))}
         now = real_time()
         limit = _MOST_CPU * (now - self._still_since)
@@ -73,7 +73,7 @@ class PendingWork:
         return now - self._still_since >= (_DESCRIPTOR_PATIENCE_SECONDS if has_descriptors else _PATIENCE_SECONDS)
 
     def restart(self) -> None:
-        """Begin the moment anew in which nothing moves."""
+        """Start the time anew for which all threads must be still."""
         self._used = None
 
     def _busy_threads(self, waiting: set[threading.Thread]) -> dict[threading.Thread, FrameType]:
@@ -91,7 +91,7 @@ class PendingWork:
         }
 
     def _must_end(self, thread: threading.Thread) -> bool:
-        """Return whether the test has started a thread that keeps the process alive."""
+        """Return whether a thread was started by the test and keeps the process alive (it is no daemon)."""
         return not thread.daemon and thread not in self._earlier_threads
 
     def _has_children(self) -> bool:
@@ -115,10 +115,10 @@ def _cpu_seconds(thread: threading.Thread) -> float:
 
 
 def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread]) -> bool:
-    """Return whether a thread waits for others: for a job, on a condition, or for the end of one of `waiting`.
+    """Return whether a thread waits for other threads: for a job, on a condition, or for one of `waiting` to end.
 
-    A thread of the test that waits with a timeout goes on by itself; one that is older, such as an exporter's, does so
-    without the test.
+    A thread of the test that waits with a timeout is not idle, since it will continue by itself. An older thread, such
+    as a metrics exporter's, is idle all the same.
     """
     if frame.f_code is _CONDITION_WAIT:
         names = frame.f_locals
@@ -138,7 +138,7 @@ def _forked_processes() -> list[Any]:
 
 
 def _is_alive(process: Any) -> bool:
-    """Return whether a child runs, without reaping it."""
+    """Return whether a child process is running, without collecting its exit status."""
     if process.returncode is not None:
         return False
     wait: Callable[..., Any] | None = getattr(os, "waitid", None)

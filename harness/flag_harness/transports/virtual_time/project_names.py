@@ -11,10 +11,9 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 class ProjectNames:
-    """Finds names such as `sleep` after `from time import sleep` in the modules below a folder; installed packages do
-    not count.
+    """Finds names such as `sleep`, after `from time import sleep`, in the modules below a project's folder.
 
-    Keep one for all tests of a run: it looks at each module once.
+    Installed packages are left out. Keep one instance for all tests of a run, since it reads each module only once.
     """
 
     def __init__(self, root: Path) -> None:
@@ -24,7 +23,7 @@ class ProjectNames:
         self._functions: frozenset[int] = frozenset()
 
     def bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
-        """Yield module, name and replacement for each name of one of `functions`, given as id and replacement."""
+        """Yield (module, name, replacement) for each imported name. `functions` maps function ids to replacements."""
         if self._functions != functions.keys():  # somebody else has replaced a function of `time`
             self._functions = frozenset(functions)
             self._seen, self._found = {}, []

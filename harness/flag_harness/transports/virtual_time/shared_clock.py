@@ -17,7 +17,7 @@ from flag_harness.transports.virtual_time.pending_work import PendingWork, real_
 
 _sleep_really = time.sleep
 _SLICE_SECONDS = 0.005
-"""Real seconds between looks at whether time may jump."""
+"""Real seconds between checks whether time may jump."""
 
 
 @dataclass(eq=False, slots=True)
@@ -26,9 +26,9 @@ class Wait:
 
     Attributes:
         deadline: seconds on the clock; infinity if only an event ends the wait.
-        is_sleep: True if time itself is waited for, False if it is the deadline for something else.
-        can_run: returns True if the event has come, although the thread has not woken yet.
-        has_descriptors: returns True if the thread watches sockets or pipes as well.
+        is_sleep: True for a sleep, False if the deadline only limits a wait for an event.
+        can_run: a function that returns True if the event has come, although the thread has not woken yet.
+        has_descriptors: a function that returns True if the thread watches sockets or pipes as well.
     """
 
     deadline: float
@@ -39,7 +39,7 @@ class Wait:
 
 
 class SharedClock(VirtualClock):
-    """A virtual clock on which the code under test waits too, while `share_clock` is entered.
+    """A virtual clock that the code under test uses too, inside a `share_clock` context.
 
     Time jumps to the next deadline of the threads that take part, and only if nothing real is pending: a job, a child,
     a thread. Until then they wait in real time, which passes on this clock as well. The thread that enters
@@ -71,14 +71,14 @@ class SharedClock(VirtualClock):
         return self.is_shared and getattr(self._members, "joined", False) and not _is_debugged()
 
     def sleep(self, seconds: float) -> None:
-        """Wait until the clock has moved by `seconds`: at once, if nothing real is pending."""
+        """Wait until the clock has advanced by `seconds`. If nothing real is pending, it advances at once."""
         if not self.is_virtual_here():
             super().sleep(seconds)
         elif seconds > 0:
             self.block(Wait(self._now + seconds, is_sleep=True), _sleep_really)
 
     async def async_sleep(self, seconds: float) -> None:
-        """Wait on the running loop until the clock has moved by `seconds`."""
+        """Wait on the running event loop until the clock has advanced by `seconds`."""
         if not self.is_virtual_here() or asyncio._get_running_loop() not in self.loops:
             await super().async_sleep(seconds)
             return
@@ -106,9 +106,9 @@ class SharedClock(VirtualClock):
         return True
 
     def block(self, wait: Wait, pause: Callable[[float], Any]) -> Any:
-        """Wait until the deadline, or until `pause` returns something true, and return that.
+        """Wait until the deadline, or until `pause` returns a true value. Return that value, or None.
 
-        `pause` waits for the given real seconds at most.
+        `pause` gets the real seconds that it may wait at most.
         """
         self.pending.restart()
         with self.listed(wait):
@@ -132,7 +132,7 @@ class SharedClock(VirtualClock):
 
     @property
     def has_open_answers(self) -> bool:
-        """Whether the harness itself lets a client wait."""
+        """True if a client waits for an answer that the harness delays."""
         return self._open_answers > 0
 
     def _running_loop(self) -> Any:
@@ -141,7 +141,7 @@ class SharedClock(VirtualClock):
 
     @contextmanager
     def listed(self, wait: Wait) -> Iterator[None]:
-        """Let other threads know that this one waits."""
+        """Inside the context, let other threads know that this thread waits."""
         with self._lock:
             self._waits.append(wait)
         try:
@@ -151,7 +151,7 @@ class SharedClock(VirtualClock):
                 self._waits.remove(wait)
 
     def _jump(self, wait: Wait) -> bool:
-        """Jump to the deadline if it is the next one and nothing is pending. Return whether it has passed."""
+        """Let time jump to the deadline if it is the next one and nothing is pending. Return whether it is reached."""
         with self._lock:
             if wait.deadline <= self._now:
                 return True
@@ -165,10 +165,10 @@ class SharedClock(VirtualClock):
             return True
 
     def _can_jump(self, wait: Wait, others: list[Wait]) -> bool:
-        """Return whether nothing real is pending.
+        """Return whether time may jump, because nothing real is pending.
 
-        If something may be pending, such as a server's thread or an open socket, it must have been still for a moment,
-        and somebody must wait for time itself: what has only a deadline may wait for that thread or socket.
+        If a thread or an open socket may still be working, it must have been still for a short time, and some thread
+        must be in a sleep: a wait with a mere deadline may be for that thread or socket.
         """
         waiting = [wait.thread, *(other.thread for other in others)]
         if self.pending.is_certain(waiting):
@@ -182,12 +182,12 @@ class SharedClock(VirtualClock):
 
 
 def watches_others(loop: Any) -> bool:
-    """Return whether the loop watches sockets or pipes beside its own."""
+    """Return whether an event loop watches sockets or pipes other than its own."""
     return len(loop._selector.get_map()) > 1
 
 
 def _is_debugged() -> bool:
-    """Return whether a debugger traces the current thread: it would see waits that end before they begin."""
+    """Return whether a debugger traces the current thread. Time then stays real."""
     trace = sys.gettrace()
     if trace is not None:
         owner = getattr(trace, "__self__", trace)

@@ -1,4 +1,4 @@
-"""Timed waits of `threading` on a shared clock; `queue.Queue` and futures wait on a `Condition` too."""
+"""Make the timed waits of `threading` virtual. `queue.Queue` and futures use them too."""
 
 import threading
 from collections.abc import Callable, Container
@@ -8,7 +8,7 @@ from flag_harness.transports.virtual_time.pending_work import real_time
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, Wait
 
 _MOMENT = 0.02
-"""Real seconds that a wait for an event lasts at least, since threads outside of Python may set it."""
+"""The real seconds that a wait lasts at least, since a thread outside of Python may end it."""
 
 
 def make_wait(clock: SharedClock) -> Callable[..., bool]:
@@ -38,7 +38,7 @@ def make_wait(clock: SharedClock) -> Callable[..., bool]:
 
 
 def _wait_for(waiter: threading.Lock, waiters: Container[threading.Lock], timeout: float, clock: SharedClock) -> None:
-    """Wait until a lock is released, or until the timeout. Who releases it has removed it from `waiters` before."""
+    """Wait until a lock is released or the timeout passes. A lock is removed from `waiters` before its release."""
     started, deadline = real_time(), clock.now() + timeout
     acquired = waiter.acquire(True, _MOMENT)
     clock.count_real_wait(started)

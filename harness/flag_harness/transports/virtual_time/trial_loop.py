@@ -1,4 +1,4 @@
-"""Virtual time for code that uses none of our clocks: an event loop that never waits, and a patch of `time`."""
+"""An event loop that never really waits, and a patch that makes `time` follow that loop."""
 
 import asyncio
 import ctypes
@@ -21,7 +21,7 @@ a few hundred."""
 
 
 class VirtualTimeout(BaseException):
-    """The code on the loop does not end: it waits past the deadline, waits for nothing, or runs in circles.
+    """The code on the loop does not end: it waits past the deadline or forever, or loops without waiting.
 
     It derives from `BaseException` so that no `except Exception` catches it.
     """
@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.deadline = self.patience = math.inf
         self.end_reason = ""
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
-        """Called if code blocks past the deadline although it has had `VirtualTimeout` already."""
+        """Called if code swallowed a `VirtualTimeout` and blocks the loop again."""
         self._threads = _Threads()
         super().__init__(_Selector(self))
 
@@ -79,14 +79,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.advance(seconds)
 
     def make_timeout(self, reason: str) -> VirtualTimeout:
-        """Return the error to raise, and keep its reason: the code may swallow the error."""
+        """Return the error to raise. Keep its reason, since the code may swallow the error."""
         self.end_reason = self.end_reason or reason
         return VirtualTimeout(reason)
 
     def abandon(self) -> None:
-        """Close the loop; if it still runs in an abandoned thread, release its file descriptors.
+        """Close the loop. If it still runs in an abandoned thread, only release its file descriptors.
 
-        Unfinished tasks are never collected: code that swallows every exception would run forever if they were.
+        Unfinished tasks are kept from garbage collection, which would make some code run forever.
         """
         if self.is_running():
             self._close_self_pipe()  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def has_real_waits(self) -> bool:
-        """Whether the loop waits for something in real time: a job in a thread, or the end of a child process."""
+        """True if the loop waits in real time for a job in a thread, or for a child process to end."""
         return self._jobs > 0 or any(thread.name.startswith(_CHILD_WATCHERS) for thread in threading.enumerate())
 
     def count_idle_round(self) -> None:
@@ -175,9 +175,9 @@ class _Selector(selectors.DefaultSelector):
 
 _REAL_MONOTONIC = time.monotonic
 _CHECK_SECONDS = 0.05
-"""Real seconds between checks whether anything real is still waited for: it may end without an event."""
+"""Real seconds between checks for the end of real work, which may come without an event."""
 _CHILD_WATCHERS = "asyncio-waitpid-"
-"""The names of threads in which asyncio waits for child processes if there is no descriptor for that."""
+"""The prefix of the names of threads in which asyncio waits for child processes."""
 
 
 class LoopClock:
@@ -208,7 +208,7 @@ _CLOCKS = ("time", "monotonic", "perf_counter")
 
 @contextmanager
 def patch_time(loop: VirtualLoop) -> Iterator[None]:
-    """Make `time.sleep` and the clocks of `time` follow the loop, for code that waits without it.
+    """Make `time.sleep` and the clocks of `time` follow the loop inside the context.
 
     The clocks are `time`, `monotonic` and `perf_counter`, in seconds and nanoseconds. Names that were imported before
     (`from time import sleep`), `datetime.now`, and waits of `threading` and `queue` keep real time.
