@@ -21,7 +21,8 @@ def heal(context: Context) -> tuple[Context, tuple[str, ...]]:
 
     Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
     call has one result at the start of the next message: the ledger's if the tool had finished, else an error that
-    says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or comes last.
+    says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or comes
+    last.
     """
     notes: list[str] = []
     repair = _Repair(context.ledger, notes)
