@@ -159,6 +159,13 @@ def beside(session: nox.Session, plugin: str) -> None:
 
 
 @nox.session(venv_backend="virtualenv")
+def flag_sources(session: nox.Session) -> None:
+    """The examples of docs/flags.md with the packages of LaunchDarkly, Unleash, GrowthBook and OpenFeature, offline."""
+    session.install("-e", ".[all]", "launchdarkly-server-sdk", "UnleashClient", "growthbook")
+    session.run("pytest", "tests/sources", *session.posargs)
+
+
+@nox.session(venv_backend="virtualenv")
 def moving_in(session: nox.Session) -> None:
     """Suites written for pytest-recording and pytest-vcr, run by them and by `vcr_marks`: the outcomes are the same."""
     session.install("-e", ".[dev]", "pytest-recording==0.14.1", "pytest-vcr==1.0.2", "httpx")

@@ -18,6 +18,7 @@ from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configur
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
+from flag_harness.plugin.run.flag_reads import FlagReads
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder, add_record_option
 from flag_harness.plugin.run.summary import RunSummary
@@ -107,6 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.stash[CONFIG].vcr_marks:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
+    config.pluginmanager.register(FlagReads(), "flag-harness-flag-reads")
     border = config.stash[BORDER] = Border(config)
     config.pluginmanager.register(border, "flag-harness-border")
     config.pluginmanager.register(WideFixtures(border), "flag-harness-wide-fixtures")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from flag_harness.errors import FlagError
 from flag_harness.faults import Fault, patch_refused_keywords
 from flag_harness.matrix import Combination
 from flag_harness.simulator import simulate
+from flag_harness.sources import FlagScope, enter_scope
 from flag_harness.sweep.abandonable_thread import AbandonableThread
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, SweepContext, SweepTool, SweptAgent
 from flag_harness.sweep.model import ASK, GO_ON, NEXT, NOTED, TOOL, answer_request
@@ -53,6 +55,7 @@ class TrialRun:
         self, make_agent: AgentFactory, trial: Trial | None, combination: Combination, directory: Path, patience: float
     ) -> None:
         self._make_agent = make_agent
+        self._scope = FlagScope(combination, is_ambient=True)
         self._environ = {**combination.environ, **(trial.environ if trial else {})}
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"
@@ -73,6 +76,8 @@ class TrialRun:
             if self._turns[-1][1] != "returned":
                 self._send_prompt(GO_ON)
             self._send_prompt(NEXT)
+        if self._scope.errors:
+            raise FlagError("\n".join(self._scope.errors))
         return self._observation()
 
     @contextmanager
@@ -84,6 +89,7 @@ class TrialRun:
             warnings.simplefilter("ignore")  # the SDK's models may warn of a garbled answer: that is no failure
             stack.enter_context(_seed_random())
             stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
+            stack.enter_context(enter_scope(self._scope, follows_work=False))
             stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
             stack.enter_context(patch_time(self._loop))
             stack.callback(self._end_agent)

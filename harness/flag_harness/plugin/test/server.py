@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import MissingExtraError
+from flag_harness.plugin.stash import FLAG_SCOPE
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -24,12 +25,13 @@ _CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-lengt
 
 @pytest.fixture
 def harness_cassette_server(
-    harness_cassette: "CassetteTraffic", monkeypatch: pytest.MonkeyPatch
+    harness_cassette: "CassetteTraffic", request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> "Iterator[LoopbackServer]":
     """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
 
     Use the fixture `cassette_server`, which returns the same server; use this one if another plugin defines that name.
     """
+    from flag_harness.sources.endpoint import FlagEndpoint
     from flag_harness.transports.virtual_time import keep_time_real  # imported here: most tests do not need it
 
     try:
@@ -41,7 +43,8 @@ def harness_cassette_server(
     upstream, layers = harness_cassette.upstream_and_layers
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
         upstream, layers = _forwarding_upstream(os.environ.get(BASE_URL) or API), ()
-    with LoopbackServer(upstream, *layers) as server:
+    flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE, None)) is not None else ()
+    with LoopbackServer(upstream, *flags, *layers) as server:
         monkeypatch.setenv(BASE_URL, server.url)
         yield server
 
@@ -50,7 +53,8 @@ def harness_cassette_server(
 def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServer":
     """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
 
-    Programs in any language that the test starts are answered there, under the same checks as clients of the test. If
+    Programs in any language that the test starts are answered there, under the same checks as clients of the test, and
+    can read OpenFeature flags there (OFREP). If
     the test records, requests are forwarded to the upstream one at a time, and each answer arrives in one piece.
     """
     return harness_cassette_server

@@ -1,0 +1,85 @@
+"""Reports keys that tests read through OpenFeature and no flag has, and declared flags that they do not read."""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from flag_harness.flag import nearest_name
+from flag_harness.matrix import name_of_test
+from flag_harness.plugin.stash import FLAG_SCOPE
+
+TESTS_SHOWN = 3
+_ATTRIBUTE = "flag_harness_reads"
+"""The attribute of a report that holds what a test read, as plain values, which workers send."""
+
+
+class FlagReads:
+    """Collects what each test read, all its combinations together, and prints what does not fit the declarations."""
+
+    def __init__(self) -> None:
+        self._undeclared: dict[str, tuple[str, set[str]]] = {}
+        self._read: dict[str, set[str]] = {}
+        self._tests: dict[str, set[str]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach what the test read to the report of its call."""
+        report = yield
+        scope = item.stash.get(FLAG_SCOPE, None)
+        if scope is None or report.when != "call" or not (scope.keys or scope.reads):
+            return report
+        unread = scope.unread_flags
+        names = [flag.name for flag in scope.combination.flags if flag.openfeature]
+        found = {
+            "test": name_of_test(item.nodeid, _parameter_id(item)),
+            "undeclared": {key: nearest_name(key, scope.keys) for key in scope.undeclared_keys},
+            "flags": names,
+            "read": [name for name in names if name not in unread],
+        }
+        setattr(report, _ATTRIBUTE, found)
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what a report holds."""
+        found: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
+        if found is None:
+            return
+        for key, hint in found["undeclared"].items():
+            self._undeclared.setdefault(key, (hint, set()))[1].add(found["test"])
+        for name in found["flags"]:
+            self._tests.setdefault(name, set()).add(found["test"])
+        for name in found["read"]:
+            self._read.setdefault(name, set()).add(found["test"])
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print the lines, if there are any."""
+        if lines := [*self.lines()]:
+            terminalreporter.section("flags read through OpenFeature")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each key that is not declared, and for each flag that some test did not read."""
+        for key, (hint, tests) in sorted(self._undeclared.items()):
+            yield f"{key!r} was read and is not declared; {hint}: {_name_tests(tests)}"
+        for name, tests in self._tests.items():
+            unread = tests - self._read.get(name, set())
+            if unread == tests:
+                yield f"{name} was never read: {_name_tests(unread)}"
+            elif unread:
+                yield f"{name} was not read in {len(unread)} of {len(tests)} tests: {_name_tests(unread)}"
+
+
+def _parameter_id(item: pytest.Item) -> str:
+    """Return the id of the combination that a matrix test runs under, or an empty string."""
+    scope = item.stash[FLAG_SCOPE]
+    return scope.combination.id if item.get_closest_marker("flag_matrix") is not None else ""
+
+
+def _name_tests(tests: set[str]) -> str:
+    names = sorted(tests)
+    more = f" and {len(names) - TESTS_SHOWN} more" if len(names) > TESTS_SHOWN else ""
+    return ", ".join(names[:TESTS_SHOWN]) + more

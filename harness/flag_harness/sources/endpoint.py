@@ -1,0 +1,46 @@
+"""Serves the flags of a scope to other processes through OFREP, the HTTP protocol of OpenFeature's remote providers."""
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from flag_harness.flag import Flag
+from flag_harness.sources.scope import FlagRead, FlagScope
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+
+PATH = "/ofrep/v1/evaluate/flags"
+
+
+class FlagEndpoint:
+    """A layer that answers OFREP's requests for one flag or all flags. It leaves every other request alone."""
+
+    def __init__(self, scope: FlagScope) -> None:
+        self._scope = scope
+
+    def __call__(self, request: Request) -> Response | None:
+        path = request.url.partition("?")[0]
+        _, found, key = path.partition(PATH)
+        if not found or (key and not key.startswith("/")):
+            return None
+        if key.strip("/"):
+            return self._answer_key(unquote(key.strip("/")))
+        flags = map(self._scope.find_flag, self._scope.keys)
+        return _response(200, {"flags": [self._evaluation(*one) for one in flags if one is not None]})
+
+    def _answer_key(self, key: str) -> Response:
+        found = self._scope.find_flag(key)
+        if found is None:
+            self._scope.add_read(FlagRead(key, "remote", None, is_declared=False))
+            details = f"no flag is declared with openfeature = {key!r}"
+            return _response(404, {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": details})
+        return _response(200, self._evaluation(*found))
+
+    def _evaluation(self, flag: Flag, index: int) -> dict[str, Any]:
+        key, value, variant = flag.openfeature, flag.values[index], flag.labels[index]
+        self._scope.add_read(FlagRead(key, "remote", value, is_declared=True))
+        metadata = {"flag": flag.name, "combination": self._scope.combination.id}
+        return {"key": key, "value": value, "reason": "STATIC", "variant": variant, "metadata": metadata}
+
+
+def _response(status: int, document: object) -> Response:
+    return Head(0, status, (("content-type", "application/json"),)), Chunk(0, json.dumps(document).encode()), End(0)

@@ -1,0 +1,20 @@
+"""The examples of docs/flags.md for packages of vendors, as they are pasted. `nox -s flag_sources` installs these."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = (Path(__file__).parents[2] / "docs" / "flags.md").read_text(encoding="utf-8")
+FLAGS = '[tool.flag-harness.flags]\nnew_planner = { set = "harness_set_flags" }\n'
+
+
+@pytest.mark.parametrize("package", ["ldclient", "UnleashClient", "growthbook"])
+def test_the_example_of_a_vendor_runs_offline(pytester: pytest.Pytester, package: str) -> None:
+    """Each combination is what the vendor's own client answers."""
+    pytest.importorskip(package, reason="nox -s flag_sources installs it")
+    blocks: list[str] = re.findall(r"^```python\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)
+    [example] = [block for block in blocks if re.search(rf"^(import|from) {package}\b", block, re.MULTILINE)]
+    pytester.makepyprojecttoml(FLAGS)
+    pytester.makepyfile(example)
+    pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:cacheprovider").assert_outcomes(passed=2)
