@@ -161,7 +161,7 @@ def beside(session: nox.Session, plugin: str) -> None:
 @nox.session(venv_backend="virtualenv")
 def flag_sources(session: nox.Session) -> None:
     """The examples of docs/flags.md with the packages of LaunchDarkly, Unleash, GrowthBook and OpenFeature, offline."""
-    session.install("-e", ".[all]", "launchdarkly-server-sdk", "UnleashClient", "growthbook")
+    session.install("-e", ".[all]", "pytest-xdist", "launchdarkly-server-sdk", "UnleashClient", "growthbook")
     session.run("pytest", "tests/sources", *session.posargs)
 
 
