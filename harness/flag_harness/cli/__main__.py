@@ -1,4 +1,4 @@
-"""`python -m flag_harness.cli`: the `flag-harness` command, even if its script is not on the path."""
+"""Run the `flag-harness` command as `python -m flag_harness.cli`, if its script is not on the path."""
 
 from flag_harness.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`flag-harness context`: saves, restores and verifies the sessions of an agent."""
+"""The command `flag-harness context`, which saves, restores and verifies sessions of an agent."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ Exit code: 0 all are sound, 1 a restore would repair something, 2 one cannot be 
 
 
 def add_context_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `context save|restore|verify`."""
+    """Add the commands `context save`, `context restore` and `context verify` to the parser."""
     parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
     commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")
     save = _add_subcommand(commands, "save", "write messages as a context file", _SAVE_HELP, _run_save)
@@ -63,7 +63,7 @@ def _add_subcommand(
 
 
 def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command and return its exit code: 2 if it fails, with the error on stderr."""
+    """Run a command and return its exit code. If it fails, print the error on stderr and return 2."""
     try:
         return run(arguments)
     except HarnessError as error:
@@ -94,7 +94,10 @@ def _run_save(arguments: argparse.Namespace) -> int:
 
 
 def _combination_id(stated: str | None) -> str:
-    """Return the stated id, or that of the environment if there is none. Raises `FlagError` for an unknown flag."""
+    """Return the id of the combination that the option states, or else the environment selects.
+
+    Raise `FlagError` if the option names an unknown flag.
+    """
     if stated is None:
         from flag_harness.reference.settings import read_settings
 
@@ -174,7 +177,7 @@ def _content_blocks(message: dict[str, Any]) -> list[Any]:
 
 
 def _block_text(block: dict[str, Any]) -> str:
-    """Return a block for a reader: the text of a text block, JSON for all others."""
+    """Return a content block as readable text: its text if it is a text block, else its JSON."""
     return str(block["text"]) if block["type"] == "text" else json.dumps(block, ensure_ascii=False)
 
 

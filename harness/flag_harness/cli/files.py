@@ -1,4 +1,4 @@
-"""What commands share that read or write many files."""
+"""Helpers for commands that read or write many files."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ from flag_harness.errors import CassetteError
 
 
 class OutputFiles:
-    """The files that a command writes. Each has one source."""
+    """The files that a command writes, each made from exactly one source file."""
 
     def __init__(self) -> None:
         self._sources: dict[Path, Path] = {}
 
     def claim(self, target: Path, source: Path) -> None:
-        """Note what a target is written from. Raises `CassetteError` if another source has claimed it."""
+        """Reserve a target file for a source file. Raise `CassetteError` if another source has reserved it."""
         if (other := self._sources.setdefault(target, source)) is not source:
             raise CassetteError(f"{target} would be written from {other} too; write one of them elsewhere")
 
 
 def one_line(text: str) -> str:
-    """Return a message on one line, with unprintable characters escaped, since it may quote any file."""
+    """Return a message on one line with unprintable characters escaped, because it may quote any file."""
     return "".join(character if character.isprintable() else _escape_character(character) for character in text)
 
 

@@ -1,4 +1,4 @@
-"""The `flag-harness` command. Exit codes: 0 fine, 1 found something, 2 wrong usage."""
+"""The `flag-harness` command. Exit codes: 0 for success, 1 if a problem was found, 2 for wrong usage."""
 
 import argparse
 import sys
@@ -24,14 +24,14 @@ COMMANDS = (
     add_scenario_command,
     add_serve_command,
 )
-"""The functions that add the parsers of the commands.
+"""The functions that add the commands to the parser.
 
-Each parser sets `run`, which takes the parsed arguments and returns the exit code.
+Each sets `run`, a function that takes the parsed arguments and returns the exit code.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name (by default those of the process), and return its exit code."""
+    """Run the command that `arguments` (by default the process's) name, and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="flag-harness", description="Work with flag combinations, cassettes and contexts of agents."
     )

@@ -1,4 +1,4 @@
-"""`flag-harness matrix`: lists the combinations of the declared flags, says what they cover, and checks the flags."""
+"""The command `flag-harness matrix`, which lists combinations of flags and what they cover."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ _PYPROJECT = Path("pyproject.toml")
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `matrix`."""
+    """Add the command `matrix` to the parser."""
     parser = subparsers.add_parser(
         "matrix",
         help="list the combinations of the declared flags",
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _run_check(flags: tuple[Flag, ...]) -> int:
-    """Print one line: how many flags and combinations there are, or what no combination has."""
+    """Check the flags: print how many combinations there are, or the values that no combination can have."""
     space = flag_space(flags)
     if impossible := impossible_values(space):
         print(f"{_PYPROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")

@@ -1,4 +1,4 @@
-"""`flag-harness report`: works with the records of runs."""
+"""The command `flag-harness report`, which merges and evaluates the records of test runs."""
 
 import argparse
 import json
@@ -22,11 +22,11 @@ examples:
   flag-harness report metrics run.jsonl
 """
 LAST_RUN = Path(".pytest_cache/d/flag-harness/last-run.jsonl")
-"""Where pytest keeps the record of the last run, from its root directory."""
+"""The file with the record of pytest's last run, relative to its root directory."""
 
 
 def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `report`."""
+    """Add the command `report` to the parser."""
     parser = commands.add_parser(
         "report",
         help="work with records of runs",

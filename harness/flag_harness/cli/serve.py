@@ -1,4 +1,4 @@
-"""`flag-harness serve`: serves cassettes or the simulated API over HTTP, for programs in any language."""
+"""The command `flag-harness serve`, which serves cassettes or the simulated API over HTTP."""
 
 import argparse
 import json
@@ -48,7 +48,7 @@ _OPEN_HOST_WARNING = (
 
 
 def add_serve_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `serve` with `replay` and `simulator`."""
+    """Add the commands `serve replay` and `serve simulator` to the parser."""
     serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
     kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
     replaying = _add_upstream_parser(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY_HELP)
@@ -95,9 +95,9 @@ def _add_upstream_parser(
 
 
 class ReplaySet:
-    """Several cassettes as one upstream: the first that holds a request answers it. `options` are those of `Replay`.
+    """Answers each request from the first of several cassettes that has an answer to it.
 
-    Raises `CassetteMiss` if none holds the request.
+    `options` are passed to the `Replay` of each cassette. Raise `CassetteMiss` if no cassette has an answer.
     """
 
     def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
@@ -153,7 +153,10 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
 
 
 def _cassette_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the given cassettes, and all of the given folders. Raises `HarnessError` if a folder has none."""
+    """Yield the given cassettes and all cassettes in the given folders.
+
+    Raise `HarnessError` if a folder contains none.
+    """
     for path in paths:
         inside = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         if not inside:
@@ -175,7 +178,7 @@ def _parse_faults(texts: Sequence[str]) -> list[Fault]:
 
 
 def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
-    """Print the faults that never fired, and return True if there are any."""
+    """Print the faults that never took effect, and return whether there are any."""
     problems = explain_unfired(faults)
     for problem in problems:
         print(f"--fault: {problem}", file=sys.stderr)
@@ -183,14 +186,17 @@ def _print_unfired_faults(faults: Sequence[Fault]) -> bool:
 
 
 def _without_delays(upstream: Upstream) -> Upstream:
-    """Return the upstream without delays of its own, so that only faults delay an answer."""
+    """Return the upstream with all its recorded delays removed, so that only faults delay an answer."""
     return lambda request: tuple(replace(piece, at=0.0) for piece in upstream(request))
 
 
 def _serve_until_stopped(
     upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str
 ) -> "LoopbackServer":
-    """Serve until Ctrl-C or SIGTERM. A fault of the family `stall` takes real time at any pace."""
+    """Serve the upstream until Ctrl-C or SIGTERM, and return the server.
+
+    Faults that stall take real time at any pace.
+    """
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):
         upstream, pace = _without_delays(upstream), 1.0
@@ -229,9 +235,9 @@ def _print_address(server: "LoopbackServer", what: str, *, as_json: bool) -> Non
 
 @contextmanager
 def _stop_signals() -> "Iterator[SimpleQueue[int]]":
-    """Provide a queue of the signals Ctrl-C and SIGTERM, and restore their handlers afterwards.
+    """Provide a queue that receives Ctrl-C and SIGTERM, and restore the signal handlers afterwards.
 
-    A signal handler may interrupt any lock of Python's, so it must not use one; this queue has none.
+    A signal handler may interrupt code that holds a lock, so it must not use locks; this queue uses none.
     """
     signals: SimpleQueue[int] = SimpleQueue()
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Prints for people: in colour on a terminal, plain elsewhere."""
+"""Format output for people: in colour on a terminal, and plain elsewhere."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 COLUMNS_WITHOUT_TERMINAL = 110
-"""The number of columns if the output is not a terminal."""
+"""The width of the output, in columns, if it is not a terminal."""
 
 
 def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -28,13 +28,13 @@ def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--json` and `--no-color`."""
+    """Add the options `--json` and `--no-color` to a command's parser."""
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.add_argument("--no-color", action="store_true", help="print without colours, as with NO_COLOR set")
 
 
 def console(*, no_color: bool = False) -> "Console":
-    """Return a console on standard output that never interprets texts as markup."""
+    """Return a rich console on standard output that does not interpret markup in texts."""
     with require_extra("report"):
         from rich.console import Console
 
@@ -46,7 +46,7 @@ def console(*, no_color: bool = False) -> "Console":
 
 
 def styled_text(text: str, style: str = "") -> "Text":
-    """Return the text on one line in a style. Control characters in it are escaped."""
+    """Return the text on one line and in a style, with control characters escaped."""
     with require_extra("report"):
         from rich.text import Text
 
@@ -54,14 +54,17 @@ def styled_text(text: str, style: str = "") -> "Text":
 
 
 def join_texts(*texts: "Text") -> "Text":
-    """Return the texts as one, each in its own style."""
+    """Join several styled texts; each keeps its style."""
     from rich.text import Text
 
     return Text().join(texts)
 
 
 def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, console: "Console") -> list["Text"]:
-    """Wrap a text at `width` columns, in its own lines; or in at most `max_lines`, followed by its length if cut."""
+    """Wrap a text at `width` columns and keep its line breaks.
+
+    With `max_lines`, ignore its line breaks and, if the text does not fit, cut it and append its full length.
+    """
     if max_lines is None:
         parts = text.rstrip("\n").split("\n")
         return [

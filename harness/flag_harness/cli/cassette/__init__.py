@@ -1,4 +1,4 @@
-"""`flag-harness cassette`: the commands for recorded traffic."""
+"""The command `flag-harness cassette`, whose subcommands work on recorded traffic."""
 
 import argparse
 
@@ -24,11 +24,11 @@ COMMANDS = (
     add_show_command,
     add_stat_command,
 )
-"""The functions that add the parsers of the commands."""
+"""The functions that add the subcommands of `cassette` to the parser."""
 
 
 def add_cassette_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `cassette` and its commands."""
+    """Add the command `cassette` and its subcommands to the parser."""
     parser = subparsers.add_parser("cassette", help="read, compare, check, import and export recorded traffic")
     commands = add_commands(parser)
     for add_command in COMMANDS:

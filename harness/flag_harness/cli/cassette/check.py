@@ -1,4 +1,4 @@
-"""`flag-harness cassette check`: searches recorded traffic, also that of old commits, for what looks like a key."""
+"""The command `flag-harness cassette check`, which searches recorded traffic for API keys."""
 
 import argparse
 import json
@@ -33,12 +33,12 @@ hold what it names, are reported too.
 Exit code: 0 all is fine, 1 found a key, something filtered or an unreadable cassette, 2 wrong usage."""
 _CASSETTE_SUFFIX = ".json"
 _SHOWN_COMMIT_DIGITS = 10
-"""The number of digits of a commit that are printed."""
+"""The number of digits of a commit's hash that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """The content of a file now, or in a commit."""
+    """The content of a file in a commit, or at present if `commit` is empty."""
 
     path: str
     data: bytes
@@ -67,7 +67,7 @@ class _CheckResult:
 
 
 def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `check`."""
+    """Add the command `cassette check` to the parser."""
     parser = commands.add_parser(
         "check",
         help="search recorded traffic for keys, and for files that cannot be read",
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
-    """Yield the files under the paths. Raises `HarnessError` if a path does not exist and no history is searched."""
+    """Yield the files under the paths. Raise `HarnessError` for a missing path, unless `deleted_too` is set."""
     for path in paths:
         if not path.exists() and not deleted_too:
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
@@ -111,7 +111,7 @@ def _current_files(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVe
 
 
 def _check_version(version: _FileVersion, filters: Filters) -> _CheckResult:
-    """Search a version for keys and for what is filtered; a file that is not a cassette is searched as plain bytes."""
+    """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
     try:
         envelope, interactions = decode_file(version.data, BlobFolderReader(Path(version.path)))
         declared = [*_find_unfiltered_values(interactions, filters)]
@@ -123,7 +123,7 @@ def _check_version(version: _FileVersion, filters: Filters) -> _CheckResult:
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[KeyFinding]:
-    """Yield a finding for each value that the project's filters would remove, or its detectors find."""
+    """Yield a finding for each interaction that the filters would change, or detectors find data in."""
     tables = (
         ("[tool.flag-harness.filters] names", replace(filters, detectors=())),
         ("[tool.flag-harness.privacy] masks", Filters(detectors=filters.detectors)),
@@ -137,7 +137,7 @@ def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filter
 
 
 def _historic_files(paths: Sequence[Path]) -> Iterator[_FileVersion]:
-    """Yield each version of the files under the paths in the history once, oldest first."""
+    """Yield every version of the files under the paths in git's history, once each, oldest first."""
     listing = (
         "log",
         "--all",
@@ -162,7 +162,7 @@ def _historic_files(paths: Sequence[Path]) -> Iterator[_FileVersion]:
 
 
 def _parse_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield commit, blob and path of the files in the output of `git log --raw -z`; each blob and path once."""
+    """Yield commit, git blob and path of each file version in the output of `git log --raw -z`, once each."""
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))
     for text in fields:
@@ -177,7 +177,7 @@ def _parse_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _read_git_object(output: IO[bytes]) -> bytes | None:
-    """Return the next object of `git cat-file --batch`, or None for the commit of a submodule."""
+    """Return the next file from `git cat-file --batch`, or None if the next object is not a file."""
     _, *described = output.readline().split()
     if len(described) != 2:
         return None

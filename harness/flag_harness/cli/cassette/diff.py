@@ -1,4 +1,4 @@
-"""`flag-harness cassette diff`: compares two cassettes, interaction by interaction."""
+"""The command `flag-harness cassette diff`, which compares two cassettes interaction by interaction."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ Exit code: 0 no difference, 1 they differ, 2 a file cannot be read, or wrong usa
 
 
 def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `diff`."""
+    """Add the command `cassette diff` to the parser."""
     parser = commands.add_parser(
         "diff",
         help="show the differences between two cassettes",

@@ -1,4 +1,4 @@
-"""`flag-harness cassette effects`: says what each flag changes, from recordings alone."""
+"""The command `flag-harness cassette effects`, which lists what each flag changes in recordings."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ Exit code: 0 every flag changes something, 1 a flag changes no request, 2 wrong 
 
 
 def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `effects`."""
+    """Add the command `cassette effects` to the parser."""
     parser = commands.add_parser(
         "effects",
         help="say what each flag changes in the recorded requests",

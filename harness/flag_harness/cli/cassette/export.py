@@ -1,4 +1,4 @@
-"""`flag-harness cassette export`: writes cassettes in the formats of other tools."""
+"""The command `flag-harness cassette export`, which writes cassettes in the formats of other tools."""
 
 import argparse
 import sys
@@ -19,12 +19,12 @@ Chunks and times are lost. A cassette with a broken connection cannot be exporte
 
 Exit code: 0 all were exported, 1 some were not, 2 none was, or wrong usage."""
 DEFAULT_BASE_URL = "https://api.anthropic.com"
-"""The default address in exported requests. Cassettes do not store one."""
+"""The default beginning of URLs in exported requests, because cassettes store no host."""
 _TARGET_SUFFIX = ".yaml"
 
 
 def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `export`."""
+    """Add the command `cassette export` to the parser."""
     parser = commands.add_parser(
         "export",
         help="write cassettes that vcrpy can read",
@@ -61,7 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _sources_with_targets(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
-    """Yield each cassette with the file to write. Raises `CassetteError` if a directory has none."""
+    """Yield each cassette to export with the path of its target file.
+
+    Raise `CassetteError` if a directory contains no cassette.
+    """
     for argument in arguments.sources:
         if not argument.is_dir():
             yield argument, arguments.to / f"{argument.stem}{_TARGET_SUFFIX}"

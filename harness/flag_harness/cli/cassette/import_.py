@@ -1,4 +1,4 @@
-"""`flag-harness cassette import`: reads cassettes of other tools and writes them in the harness's format."""
+"""The command `flag-harness cassette import`, which converts cassettes of other tools."""
 
 import argparse
 import json
@@ -43,7 +43,7 @@ _SOURCE_SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class _ImportSource:
-    """A file to import, and its target."""
+    """A file to import, and the path of the cassette to write."""
 
     path: Path
     target: Path
@@ -51,7 +51,7 @@ class _ImportSource:
 
 @dataclass(frozen=True, slots=True)
 class _ImportSettings:
-    """How files are read, and the targets that are already taken."""
+    """The settings of an import, and the target files that are already reserved."""
 
     match_on: tuple[MatchPart, ...]
     every_path: bool
@@ -60,7 +60,7 @@ class _ImportSettings:
     targets: OutputFiles
 
     def read(self, data: bytes) -> ImportedCassette:
-        """Read a file of another tool, without what the project's filters name."""
+        """Read another tool's cassette, and remove what the project's filters name."""
         found = import_cassette(data, match_on=self.match_on, every_path=self.every_path, keep=self.keep)
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
@@ -68,7 +68,7 @@ class _ImportSettings:
 
 @dataclass(frozen=True, slots=True)
 class _ImportOutcome:
-    """The result of one file: what was read, or why it could not be."""
+    """The result of importing one file: the imported cassette, or an error message."""
 
     source: _ImportSource
     imported: ImportedCassette | None = None
@@ -76,7 +76,7 @@ class _ImportOutcome:
 
 
 def add_import_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `import`."""
+    """Add the command `cassette import` to the parser."""
     parser = commands.add_parser(
         "import",
         help="read cassettes of vcrpy and go-vcr",
@@ -124,7 +124,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
-    """Yield the files that the arguments name, sorted per directory. Raises `CassetteError` if a directory has none."""
+    """Yield the files that the arguments name, sorted within each directory.
+
+    Raise `CassetteError` if a directory contains no file to import.
+    """
     to = arguments.to or Path()
     for argument in arguments.sources:
         if not argument.is_dir():
@@ -147,9 +150,10 @@ def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
 
 
 def _pytest_recording_target(path: Path) -> Path | None:
-    """Return where the test of a cassette `DIR/cassettes/MODULE/TEST.yaml` of pytest-recording looks for it.
+    """Return the target for a cassette of pytest-recording, `DIR/cassettes/MODULE/TEST.yaml`.
 
-    Return None for any other file, and if `DIR/MODULE.py` does not exist or is outside of the current directory.
+    There its test will look for it. Return None for any other file, or if `DIR/MODULE.py` does not exist or is outside
+    of the current directory.
     """
     module = Path(os.path.abspath(path)).parent
     tests = module.parent.parent
@@ -161,7 +165,7 @@ def _pytest_recording_target(path: Path) -> Path | None:
 
 
 def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: argparse.Namespace) -> _ImportOutcome:
-    """Read one file, and write it unless `--check` is given."""
+    """Import one file; with `--check`, read it and write nothing."""
     try:
         settings.targets.claim(source.target, source.path)
         imported = settings.read(read_regular_file(source.path, Limits().file))
@@ -184,7 +188,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
 
 
 def _refuse_keys(cassette: Cassette) -> None:
-    """Raise the `CassetteError` that saving the cassette would raise if it holds an API key."""
+    """Raise `CassetteError` if the cassette contains an API key, as saving it would."""
     if found := scan_cassette(cassette.envelope, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")
@@ -200,7 +204,7 @@ def _write_cassette(imported: ImportedCassette, target: Path, arguments: argpars
 
 
 def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namespace) -> None:
-    """Print what was read and what was left out, and on stderr what could not be read."""
+    """Print the imported files and the requests left out, and print errors on stderr."""
     assessments: list[Assessment] = []
     for outcome in outcomes:
         if outcome.imported is None:

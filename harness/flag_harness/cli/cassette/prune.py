@@ -1,4 +1,4 @@
-"""`flag-harness cassette prune`: removes unclaimed cassettes, unused blobs, and half-written files."""
+"""The command `flag-harness cassette prune`, which removes unused cassettes, blobs and partial files."""
 
 import argparse
 import json
@@ -24,13 +24,16 @@ that are newer than that run are kept.
 
 Exit code: 0 all is removed, 1 --dry-run found something, 2 wrong usage, or no such run."""
 CLAIMS_FILE = Path("v", "flag-harness", "claims")
-"""The file in pytest's cache with the claims of the last run."""
+"""The file in pytest's cache that lists the cassettes that the tests of the last run use."""
 _RUN_SUITE_ADVICE = "run the whole suite first: pytest"
 
 
 @dataclass(frozen=True, slots=True)
 class _LastRun:
-    """The notes of the last run: why it was not complete, or empty; when it finished, in Unix time; its claims."""
+    """What the last pytest run noted: which cassettes its tests use, and when it finished (Unix time).
+
+    `partial_reason` says why the run was not complete; it is empty if the run was.
+    """
 
     partial_reason: str
     finished: float
@@ -39,7 +42,7 @@ class _LastRun:
 
 @dataclass(slots=True)
 class _RemovableFiles:
-    """The files to remove, and notes on those that are kept for a reason."""
+    """The files to remove, and notes that explain why other files are kept."""
 
     cassettes: list[Path] = field(default_factory=list)
     blobs: list[Path] = field(default_factory=list)
@@ -52,7 +55,7 @@ class _RemovableFiles:
 
 
 def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `prune`."""
+    """Add the command `cassette prune` to the parser."""
     parser = commands.add_parser(
         "prune",
         help="remove cassettes that no test claims",

@@ -1,4 +1,4 @@
-"""`flag-harness cassette rebase`: keeps recorded answers, and rewrites the requests that the last run missed."""
+"""The command `flag-harness cassette rebase`, which rewrites recorded requests and keeps the answers."""
 
 import argparse
 import hashlib
@@ -17,9 +17,9 @@ from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
-"""The file with the misses of pytest's last run, unless `cache_dir` says otherwise."""
+"""The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
 REVIEWED_FILE = "rebase-reviewed"
-"""The file beside it with the hash of what the last dry run showed."""
+"""The file, beside `MISSES_FILE`, with the hash of the requests that the last dry run showed."""
 MAX_LISTED_LINES = 10
 
 _EXAMPLES = """examples:
@@ -42,7 +42,7 @@ Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misse
 
 @dataclass(frozen=True, slots=True)
 class RebasePlan:
-    """One cassette before and after the rebase, with the changes."""
+    """One cassette before and after a rebase, with descriptions of the changes."""
 
     path: Path
     name: str
@@ -52,7 +52,7 @@ class RebasePlan:
 
 
 def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `rebase`."""
+    """Add the command `cassette rebase` to the parser."""
     parser = commands.add_parser(
         "rebase",
         help="keep answers, and rewrite the requests that the last run missed",
@@ -111,7 +111,7 @@ def _is_selected(path: Path, paths: Sequence[Path]) -> bool:
 
 
 def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
-    """Return the plans of the cassettes that can be rebased, and messages about those that cannot."""
+    """Return a plan for each cassette that can be rebased, and a message for each that cannot."""
     by_cassette: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_cassette.setdefault(row["cassette"], []).append(row)
@@ -135,7 +135,7 @@ def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> Rebas
 
 
 def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
-    """Write all cassettes. If one cannot be written, raise `CassetteError` that names those that have been."""
+    """Write all cassettes. If one cannot be written, raise `CassetteError` naming those already written."""
     for number, plan in enumerate(plans):
         try:
             plan.new.save(plan.path)
@@ -151,7 +151,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
 
 
 def _requests_digest(plans: Sequence[RebasePlan]) -> str:
-    """Return a hash of the requests after the rebase."""
+    """Return a hash of all requests as they would be after the rebase."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
         digest.update(repr((str(plan.path), [one.request for one in plan.new.interactions])).encode())

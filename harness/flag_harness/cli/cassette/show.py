@@ -1,4 +1,4 @@
-"""`flag-harness cassette show`: prints a cassette as a conversation."""
+"""The command `flag-harness cassette show`, which prints a cassette as a conversation."""
 
 import argparse
 import json
@@ -25,10 +25,10 @@ Each request is reduced to what is new in it; answers are shown as assembled fro
 
 Exit code: 0 shown, 2 the file cannot be read, or wrong usage."""
 _MAX_TEXT_LINES = 2
-"""The number of lines of a text without `--full`."""
+"""The most lines that are shown of a text, unless `--full` is given."""
 _MAX_THINKING_LINES = 1
 _LABEL_WIDTH = 11
-"""The width of the labels before each text."""
+"""The width of the column of labels before the texts."""
 _STYLES = {
     "system": "magenta",
     "tools": "magenta",
@@ -42,11 +42,11 @@ _STYLES = {
 _PART_SEPARATOR = " · "
 _NEWLINE_SIGN = " ⏎ "
 _SHORTEST_RULE = "────"
-"""The shortest rule to the right of a heading."""
+"""The shortest horizontal line to the right of a heading."""
 
 
 def add_show_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `show`."""
+    """Add the command `cassette show` to the parser."""
     parser = commands.add_parser(
         "show",
         help="print a cassette as a conversation",
@@ -93,7 +93,10 @@ def _provenance_text(envelope: Envelope) -> str:
 
 
 def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
-    """Yield the heading of an interaction: number, model and parameters. Long parameters get lines of their own."""
+    """Yield the heading of one step of the conversation: its number, model and parameters.
+
+    Parameters that do not fit on the line follow on separate lines.
+    """
     path = "" if (step.method, step.path) == ("POST", "/v1/messages") else f"{step.method} {step.path}"
     away = step.follows is not None and step.follows != step.number - 1
     follows = f"goes on from {step.follows}" if away else ""
@@ -115,7 +118,7 @@ def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"
 
 
 def _short_value(value: Any) -> str:
-    """Return a parameter in short form: `adaptive` for `{"type": "adaptive"}`."""
+    """Return a parameter's value in short form, such as `adaptive` for `{"type": "adaptive"}`."""
     if value is None:
         return "-"
     if isinstance(value, dict) and all(isinstance(member, (str, int, float)) for member in value.values()):
@@ -124,7 +127,7 @@ def _short_value(value: Any) -> str:
 
 
 def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
-    """Yield the texts of a step beside their labels, and its figures at the end."""
+    """Yield the texts of one step beside their labels, and then its tokens, times and cost."""
     for label, text in (*_request_texts(step), *_answer_texts(step)):
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
@@ -146,7 +149,7 @@ def _content_style(label: str) -> str:
 
 
 def _request_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
-    """Yield label and text of what is new in the request; all tools share one line."""
+    """Yield label and text for each new part of a request; all tools share one text."""
     tools = [_tool_name(block) for role, block in step.new_content if role == "tools"]
     texts = [_block_text(role, block) for role, block in step.new_content if role != "tools"]
     yield from (one for one in texts if one[0] == "system")
@@ -188,7 +191,7 @@ def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _input_text(value: Any) -> str:
-    """Return the input of a tool as text; `name: value` if all members are strings."""
+    """Return the input of a tool call as text: `name: value, ...` if all values are strings, else JSON."""
     if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
         return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
     return value if isinstance(value, str) else _json_text(value)
@@ -234,7 +237,7 @@ def _figure_texts(step: ConversationStep) -> list[str]:
 
 
 def _wrap_parts(parts: Sequence[str], width: int) -> Iterator[str]:
-    """Yield the parts in lines of at most `width` columns, broken only between parts."""
+    """Yield the parts joined to lines of at most `width` columns; no part is split."""
     line = parts[0]
     for part in parts[1:]:
         if len(line) + len(_PART_SEPARATOR) + len(part) > width:
@@ -270,7 +273,7 @@ def _json_report(path: Path, envelope: Envelope, found: Sequence[ConversationSte
 
 
 def _step_to_json(step: ConversationStep) -> dict[str, Any]:
-    """Return a step as JSON: the fields of `ConversationStep`, with those of its answer included."""
+    """Return a step for JSON output: the fields of the `ConversationStep` and of its answer."""
     answer = step.answer
     return {
         "number": step.number,

@@ -1,4 +1,4 @@
-"""`flag-harness cassette stat`: sums up recordings: upstreams, ages, sizes, tokens and costs."""
+"""The command `flag-harness cassette stat`, which sums up sizes, ages, tokens and costs of recordings."""
 
 import argparse
 import json
@@ -44,7 +44,7 @@ _UNKNOWN_MARK = "-"
 
 @dataclass(frozen=True, slots=True)
 class _CassetteSummary:
-    """The sums of one cassette, or of all. `cost` is None if a price is unknown."""
+    """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown."""
 
     path: str
     upstreams: Counter[str]
@@ -59,7 +59,7 @@ class _CassetteSummary:
 
 
 def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `stat`."""
+    """Add the command `cassette stat` to the parser."""
     parser = commands.add_parser(
         "stat",
         help="sum up what is recorded",
@@ -135,7 +135,7 @@ def _sum_summaries(stats: Sequence[_CassetteSummary]) -> _CassetteSummary:
 
 
 def _sum_costs(costs: Iterable[float | None]) -> float | None:
-    """Return the sum of the costs, or None if one of them is unknown."""
+    """Return the sum of the costs, or None if any cost is unknown."""
     known = list(costs)
     return None if None in known else sum(cost for cost in known if cost is not None)
 
