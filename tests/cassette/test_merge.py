@@ -13,6 +13,8 @@ from itertools import permutations
 from pathlib import Path
 from types import ModuleType
 
+from typing import Any
+
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
@@ -187,7 +189,8 @@ OLD, NEW = (
 )
 
 
-def _write_for_ever(path: str) -> None:
+def _write_for_ever(path: str, has_started: Any) -> None:
+    has_started.set()
     for number in range(10**9):
         with lock_parent_folder(Path(path)):
             (NEW, OLD)[number % 2].save(path)
@@ -208,8 +211,10 @@ def test_kill_9_while_recording_leaves_the_old_cassette_or_none(tmp_path: Path, 
     found = set()
     for _ in range(100):
         path.unlink(missing_ok=True) if first is None else first.save(path)
-        writer = FORK.Process(target=_write_for_ever, args=(str(path),))
+        has_started = FORK.Event()
+        writer = FORK.Process(target=_write_for_ever, args=(str(path), has_started))
         writer.start()
+        has_started.wait()
         time.sleep(moments.uniform(0.0, long))
         assert writer.pid
         os.kill(writer.pid, signal.SIGKILL)

@@ -107,12 +107,16 @@ def test_the_flags_that_broke_a_test_are_named_with_a_command(repository: pytest
     )
 
 
-def test_a_run_that_the_test_excludes_is_compared_with_no_other(repository: pytest.Pytester) -> None:
-    """A test that does something else under one combination says so, and the flags are not blamed for it."""
-    excluding = _test().replace(
+def _excluding_test() -> str:
+    """Return the test, which leaves its runs with `idle` out of the comparison."""
+    return _test().replace(
         "    client =", "    if 'idle' in flags: cassette.exclude_from_effects('asks something else')\n    client ="
     )
-    repository.makepyfile(test_ask=excluding)
+
+
+def test_a_run_that_the_test_excludes_is_compared_with_no_other(repository: pytest.Pytester) -> None:
+    """A test that does something else under one combination says so, and the flags are not blamed for it."""
+    repository.makepyfile(test_ask=_excluding_test())
     run = repository.runpytest_subprocess(*SIMULATED)
     run.stdout.fnmatch_lines(["streaming  stream: False → True (2 of 2 pairs)"])
     run.stdout.no_fnmatch_line("idle: changed*")
@@ -162,6 +166,16 @@ def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester) -> N
             "idle: changed no request in 4 of 4 pairs",
         ]
     )
+
+
+def test_recordings_of_excluded_runs_are_not_compared(repository: pytest.Pytester) -> None:
+    """The recording keeps the reason that its test gave."""
+    repository.makepyfile(test_ask=_excluding_test())
+    repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
+    run = repository.run(sys.executable, "-m", "flag_harness.cli", "cassette", "effects")
+    assert "idle: not shown; no two recordings of a test differ in this flag alone" in run.outlines
+    (one,) = repository.path.glob("recordings/test_ask/*[[]idle[]].json")
+    assert '"excluded_from_effects": "asks something else"' in one.read_text()
 
 
 def test_the_run_to_reproduce_is_the_one_nearest_the_defaults(repository: pytest.Pytester) -> None:

@@ -16,6 +16,7 @@ log = logging.getLogger("agent")
 def test_it(cassette, number):
     log.warning("slow")
     log.info("fine")
+    log.critical("%s%s", "gave_up", {"attempts": number})
     for _ in range(number + 1):
         log.error("beta %s was dropped", "context-1m")
 
@@ -32,6 +33,7 @@ def test_errors_are_shown_with_their_number(pytester: pytest.Pytester) -> None:
     run.assert_outcomes(passed=3)
     assert pytest.ExitCode.OK == run.ret
     run.stdout.fnmatch_lines(["logged 3 times in 2 tests: ERROR agent: beta %s was dropped"])
+    run.stdout.fnmatch_lines(["logged 2 times in 2 tests: CRITICAL agent: gave_up"])
     run.stdout.no_fnmatch_line("logged*slow*")
 
 

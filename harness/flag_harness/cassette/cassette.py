@@ -111,5 +111,10 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
 
 def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
     """Return the envelope's fields that matter when recordings are compared: all but date and SDK release."""
-    marks = (*envelope.fidelity, *envelope.match_on, "rebased" if envelope.rebased else "")
+    marks = (
+        *envelope.fidelity,
+        *envelope.match_on,
+        "rebased" if envelope.rebased else "",
+        envelope.excluded_from_effects,
+    )
     return envelope.upstream, envelope.case, envelope.combination, *marks

@@ -22,6 +22,7 @@ class Envelope:
     In an imported recording, `fidelity` lists what did not come from the API (words of `importers/fidelity.py`), and
     `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `rebased` is True if
     requests were rewritten after recording, so it is not known whether the API would still answer this way.
+    `excluded_from_effects` says why the recording is not compared to those of other combinations; empty if it is.
     """
 
     upstream: UpstreamName
@@ -32,6 +33,7 @@ class Envelope:
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchPart, ...] = ()
     rebased: bool = False
+    excluded_from_effects: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def attribute_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) ->
     for cassette in cassettes:
         envelope = cassette.envelope
         combination = parse_combination(flags, envelope.combination)
-        if combination is None:
+        if combination is None or envelope.excluded_from_effects:
             continue
         own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
         requests = sent_requests((one.request, one.response) for one in own)

@@ -39,6 +39,7 @@ class StoredEnvelope(Struct, forbid_unknown_fields=True):
     fidelity: tuple[str, ...] = ()
     match_on: tuple[MatchPart, ...] = ()
     rebased: bool = False
+    excluded_from_effects: str = ""
     blobs: str = ""
 
 
@@ -78,7 +79,7 @@ class CassetteFile(Struct, forbid_unknown_fields=True):
 
 _FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
-_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "blobs"})
+_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
 
 
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:

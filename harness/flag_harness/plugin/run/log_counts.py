@@ -1,6 +1,7 @@
 """Counts the warnings and errors that the code under test logs."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flag_harness.record import LogCount
 
+_PLACEHOLDER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
 _MOST_MESSAGES = 100
 _MOST_CHARACTERS = 200
 
@@ -22,7 +24,7 @@ class LogCounter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a log record. After a hundred different messages, new ones are ignored."""
-        key = record.levelname, record.name, str(record.msg).partition("\n")[0][:_MOST_CHARACTERS]
+        key = record.levelname, record.name, _message(record).partition("\n")[0][:_MOST_CHARACTERS]
         if key in self._counts or len(self._counts) < _MOST_MESSAGES:
             self._counts[key] += 1
 
@@ -32,6 +34,14 @@ class LogCounter(logging.Handler):
 
         ordered = sorted(self._counts.items(), key=lambda entry: (-entry[1], entry[0]))
         return tuple(LogCount(*key, count) for key, count in ordered)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message before its arguments are filled in, or the first argument if the message has no words."""
+    message = str(record.msg)
+    if isinstance(record.args, tuple) and record.args and not re.search(r"[^\W\d_]", _PLACEHOLDER.sub("", message)):
+        return str(record.args[0])
+    return message
 
 
 @contextmanager

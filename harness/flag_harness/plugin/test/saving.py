@@ -49,14 +49,14 @@ def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> st
     return personal_data_warning(plan.path, recording, plan.filters.detectors)
 
 
-def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRecording:
+def save_recording(plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str = "") -> SavedRecording:
     """Write the recording, unless it differs from the file only in times.
 
     Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
     """
     refuse_recording(plan, recording)
     try:
-        return _update_file(plan, recording)
+        return _update_file(plan, recording, excluded_from_effects)
     except OSError as error:
         raise CassetteError(
             f"{plan.path} was not written: {error.strerror}; what was there before is untouched. "
@@ -64,10 +64,11 @@ def save_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> Saved
         ) from None
 
 
-def _update_file(plan: TrafficPlan, recording: Sequence[Interaction]) -> SavedRecording:
+def _update_file(plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str) -> SavedRecording:
     with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
-        new = Cassette(new_envelope(plan), tuple(recording))
+        envelope = replace(new_envelope(plan), excluded_from_effects=excluded_from_effects)
+        new = Cassette(envelope, tuple(recording))
         known = _apply_filters(existing, plan.filters) if existing else None
         both = merge_recordings(
             known,

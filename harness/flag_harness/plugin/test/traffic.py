@@ -300,4 +300,4 @@ class CassetteTraffic:
     def save(self) -> None:
         """Write the recording, if there is one."""
         if recording := self.recording:
-            self.saved = save_recording(self.plan, recording)
+            self.saved = save_recording(self.plan, recording, self.excluded_from_effects)
