@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from types import ModuleType
-
 from typing import Any
 
 import pytest

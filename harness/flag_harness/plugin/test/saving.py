@@ -49,7 +49,9 @@ def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> st
     return personal_data_warning(plan.path, recording, plan.filters.detectors)
 
 
-def save_recording(plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str = "") -> SavedRecording:
+def save_recording(
+    plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str = ""
+) -> SavedRecording:
     """Write the recording, unless it differs from the file only in times.
 
     Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
