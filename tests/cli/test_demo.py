@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD
-from flag_harness.record import load_record
+from flag_harness.cli.demo import BUG, FIX, PROJECT_FILES, RECORD, _api_message, _command, _grid_lines
+from flag_harness.config import read_config
+from flag_harness.record import RunRow, load_record
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = {
@@ -71,8 +72,9 @@ def test_output_in_a_file_has_no_colours_and_is_short(demo: tuple[Path, str]) ->
 
 def test_the_record_of_the_run_stays(demo: tuple[Path, str]) -> None:
     """The last step reads it."""
-    assert f"report metrics {RECORD}`" in demo[1].splitlines()[-1]
     assert 16 == len(load_record(demo[0] / RECORD).rows)
+    assert f"report metrics {RECORD}`" in demo[1].splitlines()[-2]
+    assert f"report build {RECORD} -o report.html`" in demo[1].splitlines()[-1]
 
 
 def test_the_smallest_failing_run_fails_as_the_demo_says(
@@ -170,13 +172,31 @@ def test_a_run_that_ends_otherwise_is_an_error_with_the_output_of_pytest(
     assert f"cd {tmp_path}/new && /bin/echo -m pytest" in error[-1]
 
 
+def test_commands_are_named_as_the_shell_finds_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By their names if they are those of this environment, else through its Python, as under `uvx`."""
+    for folder in ("this", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pytest").write_text("#!/bin/sh\n")
+        (tmp_path / folder / "pytest").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "this" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "this"))
+    assert "pytest" == _command("pytest")
+    monkeypatch.setenv("PATH", str(tmp_path / "other"))
+    assert f"{tmp_path}/this/python -m pytest" == _command("pytest")
+    assert f"{tmp_path}/this/python -m flag_harness.cli" == _command("flag-harness")
+
+
+def test_another_error_is_shown_whole() -> None:
+    """If the SDK words its errors in another way."""
+    assert "KeyError: 'x'" == _api_message(
+        RunRow(case="c", combination="off", outcome="failed", reason="KeyError: 'x'")
+    )
+
+
 def test_a_terminal_has_colours_unless_they_are_declined(
     demo: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Failed cells are red, passed ones green."""
-    from flag_harness.cli.demo import _grid_lines
-    from flag_harness.config import read_config
-
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     flags, rows = read_config(demo[0] / "pyproject.toml").flags, load_record(demo[0] / RECORD).rows

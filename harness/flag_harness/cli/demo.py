@@ -173,6 +173,7 @@ def _explain(flags: Sequence[Flag], rows: Sequence[RunRow]) -> str:
 
 
 def _api_message(row: RunRow) -> str:
+    """Return the API's own words in the error of the SDK, or the whole error if it has another form."""
     message = _API_MESSAGE.search(row.reason)
     return message[1] if message else row.reason
 
@@ -184,8 +185,9 @@ def _next_lines(project: Path) -> Iterator[str]:
     yield _paint("Next", "bold")
     yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_command('pytest')}` again."
     yield '  2. Test your own agent: "In your own repository" in the README, then docs/flags.md.'
-    command = f"{_command('flag-harness')} report metrics {RECORD}"
-    yield f"  3. See what each flag costs: `{command}` reads the record of this run."
+    report = f"{_command('flag-harness')} report"
+    yield f"  3. Look at the record of this run: `{report} metrics {RECORD}` says what each flag costs, and"
+    yield f"     `{report} build {RECORD} -o report.html` writes a page."
 
 
 def _command(name: str) -> str:
