@@ -22,10 +22,10 @@ NO_PREFIX = "no-"
 MAX_LABEL = 40
 """The most characters of a label, the short text for a value in ids."""
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
-_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
-_VARIABLE = re.compile(r"[^\s=\0]+")
+_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
+_VALID_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL}}}")
+_FLAG_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_VARIABLE_NAME = re.compile(r"[^\s=\0]+")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 SET_FLAGS = "harness_set_flags"
@@ -57,7 +57,7 @@ def value_label(value: object) -> str:
     >>> value_label("claude-haiku-4-5"), value_label("a b"), value_label([1, 2])
     ('claude-haiku-4-5', 'a-b', '1-2')
     """
-    return _UNSAFE.sub("-", value_text(value)).strip("-") or "empty"
+    return _UNSAFE_CHARACTERS.sub("-", value_text(value)).strip("-") or "empty"
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
@@ -177,7 +177,7 @@ def check_flags(flags: Sequence[Flag]) -> None:
     """
     names = [flag.name for flag in flags]
     for index, flag in enumerate(flags):
-        if not _NAME.fullmatch(flag.name) or flag.name.lower() == OFF:
+        if not _FLAG_NAME.fullmatch(flag.name) or flag.name.lower() == OFF:
             raise FlagError(
                 f"no flag can be called {flag.name!r}: ids of combinations consist of names; "
                 f"use letters, digits, _ and -, and a word other than {OFF!r}"
@@ -205,7 +205,7 @@ def _check_source(flag: Flag) -> None:
     kinds = [kind for kind in SOURCES if getattr(flag, kind)]
     if len(kinds) > 1:
         raise FlagError(f"flag {flag.name!r} has several sources, {' and '.join(kinds)}; keep one of them")
-    if flag.source_kind == "env" and not _VARIABLE.fullmatch(flag.env):
+    if flag.source_kind == "env" and not _VARIABLE_NAME.fullmatch(flag.env):
         raise FlagError(
             f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
             "use a name without spaces and without ="
@@ -234,7 +234,7 @@ def _check_values(flag: Flag) -> None:
     labels: dict[str, Any] = {}
     texts: dict[str | None, Any] = {}
     for value, label in zip(flag.values, flag.labels, strict=True):
-        if not _LABEL.fullmatch(label):
+        if not _VALID_LABEL.fullmatch(label):
             raise FlagError(
                 f"flag {flag.name!r} cannot call its value {value!r} {label!r}: ids of combinations consist of names; "
                 f"use up to {MAX_LABEL} letters, digits, _, . and -: values = {{ short = {value!r} }}"

@@ -12,13 +12,13 @@ import msgspec
 from flag_harness.errors import ConfigError
 
 T = TypeVar("T", bound=msgspec.Struct)
-_PART = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
-_KEY = rf"\s*(?P<key>{_PART}(?:\s*\.\s*{_PART})*)\s*"
-_HEADER = re.compile(rf"\s*\[\[?{_KEY}\]")
-_ASSIGNMENT = re.compile(rf"{_KEY}=")
-_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
+_KEY_PART = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
+_DOTTED_KEY = rf"\s*(?P<key>{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*)\s*"
+_TABLE_HEADER = re.compile(rf"\s*\[\[?{_DOTTED_KEY}\]")
+_ASSIGNMENT = re.compile(rf"{_DOTTED_KEY}=")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
+_ERROR_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_MISSING_FIELD_ERROR = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 
 Text = Annotated[str, msgspec.Meta(description="a string")]
 TextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of strings")]
@@ -56,7 +56,7 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
+        if header := _TABLE_HEADER.match(line):
             path = table = _split_key(header["key"])
         elif assignment := _ASSIGNMENT.match(line):
             path = (*table, *_split_key(assignment["key"]))
@@ -68,7 +68,7 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _split_key(key: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in re.findall(_PART, key))
+    return tuple(part.strip("\"'") for part in re.findall(_KEY_PART, key))
 
 
 def convert_table(table: Any, kind: type[T], where: str) -> T:
@@ -98,10 +98,10 @@ def require_known(names: Iterable[str], known: Iterable[str], where: str, noun: 
 
 def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
     """Return an error message about a table: the key, its value, and what the value must be."""
-    if missing := _MISSING.match(error):
+    if missing := _MISSING_FIELD_ERROR.match(error):
         return f"lacks {missing['key']}, which must be {_type_description(_type_at(kind, [(missing['key'], '')]))}"
-    found = _PATH.search(error)
-    steps = _STEP.findall(found["path"]) if found else []
+    found = _ERROR_PATH.search(error)
+    steps = _PATH_STEP.findall(found["path"]) if found else []
     while steps and not _type_description(_type_at(kind, steps)):
         steps.pop()
     key = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)[1:]

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from flag_harness.analysis.conjunctions import Encoding, minimal_hitting_sets
+from flag_harness.analysis.conjunctions import FlagEncoding, minimal_hitting_sets
 from flag_harness.errors import FlagError
 from flag_harness.matrix import FlagSpace, MatrixFlag
 from flag_harness.matrix.matrix_flag import value_index
@@ -14,7 +14,7 @@ MODEL = MatrixFlag("model", ("haiku", "sonnet", "opus"), "haiku")
 
 def test_a_row_is_what_its_bits_decode_to() -> None:
     """For flags with two values and with more."""
-    encoding = Encoding(FlagSpace([MatrixFlag("streaming"), MODEL]))
+    encoding = FlagEncoding(FlagSpace([MatrixFlag("streaming"), MODEL]))
     rows = list(product(range(2), range(3)))
     assert rows == [encoding.decode(encoding.encode(row)) for row in rows]
 

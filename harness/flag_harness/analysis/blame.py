@@ -10,10 +10,10 @@ from functools import reduce
 from itertools import combinations
 from operator import or_
 
-from flag_harness.analysis.conjunctions import Conjunction, Encoding, minimal_hitting_sets, single_bits
+from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, minimal_hitting_sets, single_bits
 from flag_harness.matrix.space import FlagSpace, Row
 
-Run = tuple[Row, bool]
+RowOutcome = tuple[Row, bool]
 """A row, and whether the test passed under it. The same row may be run several times."""
 
 MOST_IMPLICANTS = 2_000
@@ -60,7 +60,7 @@ class Suspect:
     failing_rows: int
 
 
-def explain_failures(space: FlagSpace, runs: Iterable[Run]) -> Explanation:
+def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanation:
     """Return the smallest explanation of a test's failures: as few and as short conjunctions as possible.
 
     Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
@@ -69,7 +69,7 @@ def explain_failures(space: FlagSpace, runs: Iterable[Run]) -> Explanation:
     return _Explainer(space).explain(runs)
 
 
-def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple[Finding, ...]:
+def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]) -> tuple[Finding, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
     The largest group comes first. Tests that never fail are left out.
@@ -87,12 +87,12 @@ def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[Run]]) -> tuple
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
 
 
-def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Suspect, ...]:
+def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[Suspect, ...]:
     """Return all conjunctions of at most `size` literals that hold in a failing row and in no passing row.
 
     Those that explain the most failing rows come first, and the shortest among these.
     """
-    encoding = Encoding(space)
+    encoding = FlagEncoding(space)
     failing, passing, _ = split_runs(runs)
     fail_bits = [encoding.encode(row) for row in failing]
     pass_bits = [encoding.encode(row) for row in passing]
@@ -105,7 +105,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[Run], size: int) -> tuple[Sus
     return tuple(Suspect(encoding.conjunction(excluded), found[excluded]) for excluded in order)
 
 
-def split_runs(runs: Iterable[Run]) -> tuple[list[Row], list[Row], list[Row]]:
+def split_runs(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
     """Return the rows that always failed, the rows that always passed, and the flaky rows, which did both."""
     outcomes: dict[Row, int] = {}
     for row, passed in runs:
@@ -120,10 +120,10 @@ class _Explainer:
     """Explains the failures of many tests. Tests with equal outcomes are explained once."""
 
     def __init__(self, space: FlagSpace) -> None:
-        self._encoding = Encoding(space)
+        self._encoding = FlagEncoding(space)
         self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
-    def explain(self, runs: Iterable[Run]) -> Explanation:
+    def explain(self, runs: Iterable[RowOutcome]) -> Explanation:
         failing, passing, flaky = split_runs(runs)
         if not failing:
             return Explanation((), tuple(flaky))

@@ -23,8 +23,8 @@ that halve the weight.
 OTHER_CAUSE_PROBABILITY = 0.1
 """The assumed probability that a row fails for another reason than the candidate."""
 
-SPLITTING_DRAWS = 16
-ROW_DRAWS = 6
+SPLITTING_ROW_COUNT = 16
+RANDOM_ROW_COUNT = 6
 """The number of random rows of which the best is run next."""
 
 
@@ -85,7 +85,7 @@ class ConjunctionSearch:
     def _weigh_candidates(self, sizes: range) -> None:
         flags = len(self._encoding.flag_masks)
         failing = self._evidence.unexplained_failures(self._named)
-        for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing, sizes):
+        for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
             others = sum(1 for row in failing if row & excluded)
             self._weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
@@ -125,7 +125,7 @@ class ConjunctionSearch:
         """
         gaps = pairs_not_covered(self._encoding, rows, excluded)
         best, best_gain = None, 0
-        for _ in range(ROW_DRAWS if gaps else 0):
+        for _ in range(RANDOM_ROW_COUNT if gaps else 0):
             row = self._nearest_row(self._covering_row(gaps, excluded), excluded)
             if row is not None and self._evidence.is_untried(row):
                 gain = sum((gap & row).bit_count() for bit, gap in gaps.items() if bit & row)
@@ -153,7 +153,7 @@ class ConjunctionSearch:
             return None, False
         if (again := next((row for row in passing if self._evidence.is_doubtful(row, failing)), None)) is not None:
             return again, False
-        for _ in range(ROW_DRAWS):
+        for _ in range(RANDOM_ROW_COUNT):
             row = self._nearest_row(self._mixed_row(self._random.random()), excluded & ~bit, bit)
             if row is not None and self._evidence.is_untried(row):
                 return row, False
@@ -165,7 +165,7 @@ class ConjunctionSearch:
     def _random_rows_with(self, excluded: int, required: int) -> Iterator[int]:
         """Yield a few random allowed rows that have the required values. A row may come twice."""
         limits = self._evidence.limits(excluded, required)
-        for _ in range(ROW_DRAWS):
+        for _ in range(RANDOM_ROW_COUNT):
             row = self._evidence.row_within(limits, self._evidence.space.default_row, self._named, self._random)
             if row is None:
                 return
@@ -194,8 +194,8 @@ class ConjunctionSearch:
         """Return an untried row in which candidates with about half of the total weight hold, or None."""
         total = sum(self._weights.values())
         best, best_distance = None, 0.5
-        for turn in range(SPLITTING_DRAWS):
-            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITTING_DRAWS), 0)
+        for turn in range(SPLITTING_ROW_COUNT):
+            row = self._nearest_row(self._mixed_row(0.4 + 0.55 * turn / SPLITTING_ROW_COUNT), 0)
             if row is None or not self._evidence.is_untried(row):
                 continue
             share = sum(weight for excluded, weight in self._weights.items() if not row & excluded) / total

@@ -41,7 +41,7 @@ class Conjunction:
         return " and ".join(str(literal) for literal in self.literals) or "always"
 
 
-class Encoding:
+class FlagEncoding:
     """Converts rows and conjunctions of a flag space to bit masks and back."""
 
     def __init__(self, space: FlagSpace) -> None:

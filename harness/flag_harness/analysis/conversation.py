@@ -146,12 +146,12 @@ def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
     """
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
-        parts = _fingerprint(parts, message)
+        parts = _message_hash(parts, message)
         found.append((count, parts))
     return found
 
 
-def _fingerprint(before: bytes, message: Any) -> bytes:
+def _message_hash(before: bytes, message: Any) -> bytes:
     return blake2b(before + msgspec.json.encode(_normalize_message(message), order="sorted"), digest_size=16).digest()
 
 

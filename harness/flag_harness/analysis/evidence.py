@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from random import Random
 
-from flag_harness.analysis.conjunctions import Encoding, single_bits
+from flag_harness.analysis.conjunctions import FlagEncoding, single_bits
 from flag_harness.matrix.covering import uncovered_tuples
 from flag_harness.matrix.space import FlagSpace, Row
 
@@ -27,7 +27,7 @@ class Evidence:
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:
         self.space = space
         self.repeat = repeat
-        self.encoding = Encoding(space)
+        self.encoding = FlagEncoding(space)
         self.runs = 0
         self.blocked: set[int] = set()
         self._outcomes: dict[int, int] = {}
@@ -44,23 +44,23 @@ class Evidence:
         self.blocked.add(bits)
 
     @property
-    def failing(self) -> list[int]:
+    def failing_rows(self) -> list[int]:
         """The rows that always failed."""
         return [bits for bits, outcome in self._outcomes.items() if outcome == 1]
 
     @property
-    def passing(self) -> list[int]:
+    def passing_rows(self) -> list[int]:
         """The rows that always passed."""
         return [bits for bits, outcome in self._outcomes.items() if outcome == 2]
 
     @property
-    def flaky(self) -> tuple[Row, ...]:
+    def flaky_rows(self) -> tuple[Row, ...]:
         """The rows that both passed and failed."""
         return tuple(self.encoding.decode(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
     def unexplained_failures(self, named: Sequence[int]) -> list[int]:
         """Return the failing rows in which none of the named conjunctions holds."""
-        return [row for row in self.failing if all(row & excluded for excluded in named)]
+        return [row for row in self.failing_rows if all(row & excluded for excluded in named)]
 
     def run_count(self, bits: int) -> int:
         """Return how many times a row was run."""
@@ -102,7 +102,7 @@ class Evidence:
 
         They have the excluded value `bit`, but no other excluded value.
         """
-        passing = [row for row in self.passing if row & excluded == bit]
+        passing = [row for row in self.passing_rows if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
     def is_doubtful(self, row: int, contradictions: Sequence[int] = ()) -> bool:
@@ -156,7 +156,7 @@ class Evidence:
 
         Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
         """
-        rows = [self.encoding.decode(bits) for bits in self.passing]
+        rows = [self.encoding.decode(bits) for bits in self.passing_rows]
         for size in range(1, min(3, len(self.space.flags)) + 1):
             for fixed in uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
@@ -169,7 +169,7 @@ class Evidence:
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 
-def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
+def pairs_not_covered(encoding: FlagEncoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
     """Return the pairs of values of two flags that occur together in none of the rows.
 
     They are returned as a dictionary: for each value that is not excluded, the mask of its missing partners.
@@ -188,7 +188,7 @@ def pairs_not_covered(encoding: Encoding, rows: Iterable[int], excluded: int) ->
 
 
 def candidate_conjunctions(
-    encoding: Encoding, row: int, passing: Iterable[int], sizes: range
+    encoding: FlagEncoding, row: int, passing: Iterable[int], sizes: range
 ) -> Iterator[tuple[int, int]]:
     """Yield the conjunctions that hold in a row and in no passing row, each with its number of literals.
 

@@ -18,7 +18,7 @@ BUDGET = 45
 THOROUGH_UNTIL = 20
 """If all failures are explained earlier, rows are still run up to this number, to rule out other conjunctions."""
 
-DRAWS = 40
+RANDOM_ROW_COUNT = 40
 """The number of random rows of which the one with the most new triples of values is run."""
 MOST_SUSPECTS = 5
 """The most suspects that a result lists."""
@@ -140,11 +140,11 @@ class Locator:
             tuple(self._encoding.conjunction(excluded) for excluded in suspects[:MOST_SUSPECTS]),
             self._reason,
             self._evidence.runs,
-            self._evidence.flaky,
+            self._evidence.flaky_rows,
         )
 
     def _next_row(self) -> int | None:
-        if not self._evidence.failing:
+        if not self._evidence.failing_rows:
             return self._row_for_triples()
         while unexplained := self._evidence.unexplained_failures(self._named):
             left = [row for row in unexplained if row not in self._given_up]
@@ -182,20 +182,22 @@ class Locator:
         """Return a row that rules out more pairs of values as causes, or None after `thorough_until` runs."""
         if self._evidence.runs >= self._thorough_until:
             return None
-        search = ConjunctionSearch(self._evidence, self._evidence.failing[0], self._named, self._random, sizes=range(0))
-        return search.pair_row(0, self._evidence.passing)[0]
+        search = ConjunctionSearch(
+            self._evidence, self._evidence.failing_rows[0], self._named, self._random, sizes=range(0)
+        )
+        return search.pair_row(0, self._evidence.passing_rows)[0]
 
     def _row_for_triples(self) -> int | None:
         """Return the random row with the most triples of values that no passing row has.
 
         Return None if there is no such triple, or no untried row.
         """
-        rows = [self._encoding.decode(bits) for bits in self._evidence.passing]
+        rows = [self._encoding.decode(bits) for bits in self._evidence.passing_rows]
         gap = next(uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
         if gap is None:
             return None
         beside = self._pairs_with_others()
-        drawn = [self._space.completion(fixed, self._random) for fixed in [gap] * 4 + [{}] * DRAWS]
+        drawn = [self._space.completion(fixed, self._random) for fixed in [gap] * 4 + [{}] * RANDOM_ROW_COUNT]
         candidates = [self._encoding.encode(row) for row in drawn if row is not None]
         candidates = [bits for bits in candidates if self._evidence.is_untried(bits)]
         return max(candidates, key=lambda bits: _new_triples(bits, beside), default=None)
@@ -203,7 +205,7 @@ class Locator:
     def _pairs_with_others(self) -> dict[int, int]:
         """Return for each pair of values the mask of all values that occur with it in a passing row."""
         beside: dict[int, int] = {}
-        for row in self._evidence.passing:
+        for row in self._evidence.passing_rows:
             for pair in _value_pairs(row):
                 beside[pair] = beside.get(pair, 0) | row
         return beside

@@ -195,7 +195,7 @@ def fault_kind(
                 condition = FaultCondition.from_arguments(
                     {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS}
                 )
-                _refuse_path_of_call(condition, side)
+                _refuse_path_for_client_fault(condition, side)
                 effect = build(*args, **kwargs)
             except FaultError as error:
                 raise FaultError(f"{build.__name__}: {error}") from None
@@ -209,7 +209,7 @@ def fault_kind(
     return decorate
 
 
-def _refuse_path_of_call(condition: FaultCondition, side: Side) -> None:
+def _refuse_path_for_client_fault(condition: FaultCondition, side: Side) -> None:
     if side == "client" and condition.path is not None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 

@@ -82,7 +82,9 @@ class FaultCondition:
 
     def selects(self, request: Request) -> bool:
         """Return whether `path` and `when` let the request through. Only such requests are numbered."""
-        return (self.path is None or _has_path(request, self.path)) and (self.when is None or bool(self.when(request)))
+        return (self.path is None or _matches_path(request, self.path)) and (
+            self.when is None or bool(self.when(request))
+        )
 
     def is_due(self, number: int) -> bool:
         """Return whether the request with this number meets `on`, `every`, `until` and `probability`."""
@@ -101,7 +103,7 @@ class FaultCondition:
         return Random(f"{self.seed}:{number}:{purpose}")
 
 
-def _has_path(request: Request, paths: Collection[str]) -> bool:
+def _matches_path(request: Request, paths: Collection[str]) -> bool:
     """Return whether the request has one of the paths. A gateway's base path before `/v1/` is ignored."""
     path = request.path.partition("?")[0].rstrip("/")
     endpoint = path[path.rfind("/v1/") :] if "/v1/" in path else path

@@ -5,7 +5,7 @@ from functools import cache
 
 from flag_harness.models import Model, shipped_models
 
-_THINKING = frozenset({"enabled", "disabled"})
+_BUDGET_THINKING = frozenset({"enabled", "disabled"})
 _NO_THINKING: frozenset[str] = frozenset()
 _CONTEXT_WINDOW = 200_000
 
@@ -20,17 +20,17 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
     "claude-3-5-sonnet-20240620": ((), 8_192, _NO_THINKING, 1_024),
     "claude-3-5-sonnet-20241022": (("claude-3-5-sonnet-latest",), 8_192, _NO_THINKING, 1_024),
     "claude-3-5-haiku-20241022": (("claude-3-5-haiku-latest",), 8_192, _NO_THINKING, 2_048),
-    "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _THINKING, 1_024),
-    "claude-sonnet-4-20250514": (("claude-sonnet-4-0", "claude-4-sonnet-20250514"), 64_000, _THINKING, 1_024),
-    "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _THINKING, 1_024),
-    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _THINKING, 1_024),
+    "claude-3-7-sonnet-20250219": (("claude-3-7-sonnet-latest",), 64_000, _BUDGET_THINKING, 1_024),
+    "claude-sonnet-4-20250514": (("claude-sonnet-4-0", "claude-4-sonnet-20250514"), 64_000, _BUDGET_THINKING, 1_024),
+    "claude-opus-4-20250514": (("claude-opus-4-0", "claude-4-opus-20250514"), 32_000, _BUDGET_THINKING, 1_024),
+    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _BUDGET_THINKING, 1_024),
 }
 """For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0 if it
 does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
 """
 
 NEVER_CACHED = 1 << 62
-_NEWEST = (99, 0)
+_NEWEST_VERSION = (99, 0)
 """The version that a model without a number in its name counts as."""
 
 
@@ -59,7 +59,7 @@ def generation(model: Model) -> tuple[int, int]:
     It is `(4, 5)` for `claude-haiku-4-5`, and `(3, 7)` for `claude-3-7-sonnet-20250219`.
     """
     numbers = [int(part) for part in model.id.replace(".", "-").split("-") if part.isdecimal() and len(part) < 8]
-    return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST
+    return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else _NEWEST_VERSION
 
 
 def listed_models() -> tuple[Model, ...]:

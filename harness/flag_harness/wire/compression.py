@@ -51,7 +51,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
     compressed = [number for number, response in enumerate(responses) if _encodings(response)]
     size = sum(len(body(responses[number])) for number in compressed)
     limit = left = decompressed_limit(size)
-    if size * _GZIP_RATIO <= limit and all(_is_gzip_once(responses[number]) for number in compressed):
+    if size * _GZIP_RATIO <= limit and all(_has_single_gzip_encoding(responses[number]) for number in compressed):
         return
     for number in compressed:
         left -= _decompressed_size(responses[number], left)
@@ -62,7 +62,7 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
             )
 
 
-def _is_gzip_once(response: Response) -> bool:
+def _has_single_gzip_encoding(response: Response) -> bool:
     encodings = _encodings(response)
     return len(encodings) == 1 and encodings[0] in _GZIPS
 

@@ -6,8 +6,8 @@ from flag_harness.wire.timeline import Headers
 
 FIRST_FINAL_STATUS, LAST_STATUS = 200, 599
 """The range of statuses of a final answer. Lower ones, such as 101, only announce something."""
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """The valid header values (visible latin-1 characters). For names and values see RFC 9110, 5.1 and 5.5."""
 
 
@@ -21,8 +21,8 @@ def head_problem(status: int, headers: Headers) -> str:
 def headers_problem(headers: Headers) -> str:
     """Return why a server cannot send these headers, or an empty string if it can."""
     for name, value in headers:
-        if not _NAME.fullmatch(name):
+        if not _HEADER_NAME.fullmatch(name):
             return f"{name!r:.40} is not a valid header name"
-        if not _VALUE.fullmatch(value):
+        if not _HEADER_VALUE.fullmatch(value):
             return f"the header {name:.40} has an invalid value: {value!r:.40}"
     return ""

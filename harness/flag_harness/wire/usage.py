@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-_CREATION = "cache_creation_input_tokens"
-_PATHS: Mapping[str, tuple[str, ...]] = {
+_CACHE_CREATION = "cache_creation_input_tokens"
+_JSON_PATHS: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("input_tokens",),
     "output_tokens": ("output_tokens",),
-    _CREATION: (_CREATION,),
+    _CACHE_CREATION: (_CACHE_CREATION,),
     "cache_read_input_tokens": ("cache_read_input_tokens",),
     "cache_creation_5m": ("cache_creation", "ephemeral_5m_input_tokens"),
     "cache_creation_1h": ("cache_creation", "ephemeral_1h_input_tokens"),
@@ -54,9 +54,9 @@ class Usage:
         Its counts are totals, so they replace those of `message_start` and nothing is counted twice. Counts that the
         event lacks are kept (it never has `cache_creation`). Raise `ValueError` as `from_mapping` does.
         """
-        counts = {name: count for name, path in _PATHS.items() if (count := _count(delta, path)) is not None}
-        if _CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
-            counts[_CREATION] = sum(
+        counts = {name: count for name, path in _JSON_PATHS.items() if (count := _count(delta, path)) is not None}
+        if _CACHE_CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
+            counts[_CACHE_CREATION] = sum(
                 counts.get(name, getattr(self, name)) for name in ("cache_creation_5m", "cache_creation_1h")
             )
         return replace(self, **counts)
@@ -70,7 +70,7 @@ class Usage:
     def to_json(self) -> dict[str, Any]:
         """Return the usage as the API's JSON object, with every key. `from_mapping` reads it back."""
         document: dict[str, Any] = {}
-        for name, (*parents, key) in _PATHS.items():
+        for name, (*parents, key) in _JSON_PATHS.items():
             table = document
             for parent in parents:
                 table = table.setdefault(parent, {})

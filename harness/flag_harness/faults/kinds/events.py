@@ -24,10 +24,12 @@ from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, Edit, End, Piece
 
 _DATA = re.compile(rb"data: ?(\{.*\})")
-_AS_USUAL = "answers as usual"
+_ANSWERS_AS_USUAL = "answers as usual"
 _NOT_APPLICABLE = "does not apply"
-_DIFFERENTLY = "answers differently: content"
-_IN_A_BLOCK = tuple(name for name in POINTS if name.startswith(("inside_", "after_block_start", "mid_", "between_th")))
+_ANSWERS_DIFFERENTLY = "answers differently: content"
+_POINTS_IN_BLOCKS = tuple(
+    name for name in POINTS if name.startswith(("inside_", "after_block_start", "mid_", "between_th"))
+)
 
 
 @fault_kind("bytes", stream_result="raises json.JSONDecodeError", create_result=_NOT_APPLICABLE, points=ALL_POINTS)
@@ -51,31 +53,31 @@ def missing_blank_line(*, at: str = "inside_text", occurrence: int = 1, **when: 
     )
 
 
-@fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def duplicated_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point arrives twice."""
     return make_point_effect(at, occurrence, _make_event_replacer(lambda event: event * 2))
 
 
-@fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def reordered_events(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The two events after a point arrive in the wrong order."""
     return make_point_effect(at, occurrence, lambda point: StreamChange((), held=point.event) if point.event else None)
 
 
-@fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def dropped_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """The event after a point is lost."""
     return make_point_effect(at, occurrence, lambda point: StreamChange(()) if point.event else None)
 
 
-@fault_kind("bytes", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
+@fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=STREAM_POINTS)
 def unknown_event(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """An event of an unknown type arrives at a point."""
     return make_point_effect(at, occurrence, _make_event_inserter(lambda gap: {"type": "novelty", "novelty": True}))
 
 
-@fault_kind("bytes", stream_result=_DIFFERENTLY, create_result=_NOT_APPLICABLE)
+@fault_kind("bytes", stream_result=_ANSWERS_DIFFERENTLY, create_result=_NOT_APPLICABLE)
 def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
     """A content block of an unknown type follows the last block."""
 
@@ -93,10 +95,10 @@ def unknown_block(**when: Unpack[ConditionArguments]) -> Effect:
     return make_point_effect("before_message_delta", 1, act)
 
 
-@fault_kind("bytes", stream_result=_AS_USUAL, create_result=_NOT_APPLICABLE, points=_IN_A_BLOCK)
+@fault_kind("bytes", stream_result=_ANSWERS_AS_USUAL, create_result=_NOT_APPLICABLE, points=_POINTS_IN_BLOCKS)
 def unknown_delta(*, at: str = "inside_text", occurrence: int = 1, **when: Unpack[ConditionArguments]) -> Effect:
     """A delta of an unknown type arrives inside an open content block."""
-    checks.require_one_of("at", at, _IN_A_BLOCK)
+    checks.require_one_of("at", at, _POINTS_IN_BLOCKS)
 
     def delta(gap: StreamGap) -> dict[str, Any]:
         change = {"type": "novelty_delta", "novelty": 1}

@@ -26,12 +26,12 @@ def check_json(incoming: IncomingRequest) -> str | None:
 
 def check_nesting(incoming: IncomingRequest) -> str | None:
     """Refuse a body that is nested too deeply."""
-    if not incoming.decoded_body.too_deep and not _is_deep(incoming.decoded_body.value):
+    if not incoming.decoded_body.too_deep and not _is_nested_too_deeply(incoming.decoded_body.value):
         return None
     return f"The request body is not valid JSON: it is nested more than {MAX_DEPTH} deep"
 
 
-def _is_deep(value: Any) -> bool:
+def _is_nested_too_deeply(value: Any) -> bool:
     """Return whether a value is nested deeper than `MAX_DEPTH`. It does not recurse, so any depth is safe."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
