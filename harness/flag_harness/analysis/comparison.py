@@ -101,7 +101,7 @@ def _without_generated_values(value: Any) -> Any:
 
 
 def _corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
-    """Yield pairs of generated values that are at the same path in two answers."""
+    """Yield pairs of generated values, such as ids, that two answers have at the same path."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in ours.keys() & theirs.keys():
             one, other = ours[key], theirs[key]

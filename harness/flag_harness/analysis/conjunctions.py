@@ -54,7 +54,7 @@ class FlagEncoding:
         self._rows: dict[Row, int] = {}
 
     def encode(self, row: Row) -> int:
-        """Return the bit mask of a row."""
+        """Return the bit mask of a row (one value for each flag)."""
         bits = self._rows.get(row)
         if bits is None:
             bits = sum(1 << offset + value for offset, value in zip(self.offsets, row, strict=False))
@@ -62,7 +62,7 @@ class FlagEncoding:
         return bits
 
     def decode(self, bits: int) -> Row:
-        """Return the row of a bit mask."""
+        """Return the row (one value for each flag) that a bit mask stands for."""
         return tuple(
             ((bits & mask) >> offset).bit_length() - 1
             for mask, offset in zip(self.flag_masks, self.offsets, strict=False)

@@ -29,7 +29,7 @@ class PointContext:
     Attributes:
         at: the time of the point, in seconds since the request was sent.
         event: the bytes of the event after the point; empty at the end of the stream.
-        gap: the gap in the stream that the point is in.
+        gap: the position in the stream, between two events.
         random: a random generator for this request.
     """
 
@@ -179,7 +179,10 @@ class PointEdit:
 
 
 class EventEdit:
-    """Changes the bytes of every event of a stream. If nothing changes, `missing` says what it lacks."""
+    """Changes the bytes of every event of a stream.
+
+    `missing` names what a stream lacks if nothing can be changed.
+    """
 
     def __init__(self, due: DueRequest, change: Callable[[bytes], bytes], missing: str) -> None:
         self._due, self._change, self._missing = due, change, missing

@@ -1,4 +1,4 @@
-"""Which flags explain the failures of a run, from the rows of its record."""
+"""Explains the failures of a run by the flags that cause them, using the rows of its record."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
 
 _SUSPECT_SIZE = 3
-_PINNING = ("--harness-flags", "--harness-baseline")
-_ANSWERING = ("--disable-recording", "--record-mode", "--harness-upstream")
-"""The options that say who answers a test; a test that failed is run again with them."""
+_PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
+_UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream")
+"""The options that select what answers a test. A failed test is run again with the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,22 @@ class FailureCause:
 
     @property
     def is_certain(self) -> bool:
-        """Whether every allowed combination ran."""
+        """Whether every allowed combination of the first test ran."""
         return self.ran >= self.allowed
 
 
 def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
-    """Return what explains the failing tests, those that ran under every combination first, most tests first."""
+    """Return which flags explain the failures of which tests.
+
+    Tests that ran under every combination come first; the largest groups of tests come first among these.
+    """
     flags = declared_flags(record.header)
     runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
     for run in runs:
         combinations.setdefault(run["test"], set()).add(matrix_row(run, flags))
     runs = [run for run in runs if len(combinations[run["test"]]) > 1]
-    has_pins = any(option.startswith(_PINNING) for option in record.header.options)
+    has_pins = any(option.startswith(_PINNING_OPTIONS) for option in record.header.options)
     tests = {test.name: test for test in failing_tests(runs, flags, has_pins)}
     return tuple(_causes(tests, flags, record.header.options))
 
@@ -67,17 +70,20 @@ def declared_flags(header: RunHeader) -> tuple[Flag, ...]:
 
 
 def rerun_command(options: Sequence[str], case: str) -> str:
-    """Return the command that runs a test again, with the options of its run that say who answers it."""
+    """Return the command that runs a test again with the same upstream and record mode as in its run."""
     kept = []
     for option, following in zip(options, [*options[1:], ""], strict=False):
-        if option.startswith(_ANSWERING):
+        if option.startswith(_UPSTREAM_OPTIONS):
             has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
             kept += [option, following] if has_value else [option]
     return shlex.join(["pytest", case, *kept])
 
 
 def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
-    """Return a row as a run of a matrix test, or None if it has no outcome to explain or its flags are unknown."""
+    """Convert a row of the record to a run of a matrix test.
+
+    Return None if the row is skipped or inconclusive, or if its flags are unknown.
+    """
     if row.outcome in ("skipped", "inconclusive") or not row.values:
         return None
     try:

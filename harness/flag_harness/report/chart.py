@@ -7,14 +7,14 @@ from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.report.metrics import PAGES
 
 _MARGIN = 0.04
-"""The part of the width that stays free at each end."""
+"""The part of the chart's width that stays empty at each end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One effect on the scale of its chart: `low`, `mean` and `high` from 0 (left) to 100 (right).
+    """One effect on the scale of a chart. `low`, `mean` and `high` are from 0 (left) to 100 (right).
 
-    `low` and `high` are equal to `mean` if the effect has no interval.
+    All three are equal if the effect has no confidence interval.
     """
 
     effect: FigureEffect
@@ -44,7 +44,7 @@ class Chart:
 
 
 def effect_charts(effects: Sequence[FigureEffect]) -> Iterator[Chart]:
-    """Yield a chart for each figure in the order of the metrics, except those that no flag changes."""
+    """Yield a chart for each figure, in the order of the metrics. Figures that no flag changes have none."""
     for page, names in PAGES.items():
         for name in names:
             own = [effect for effect in effects if effect.figure.name == name]
@@ -67,7 +67,10 @@ def _chart(page: str, name: str, effects: Sequence[FigureEffect]) -> Chart:
 
 
 def _ends(effect: FigureEffect) -> tuple[float, float, float]:
-    """Return the low bound, the mean and the high bound; ratios as the part that changes, so that 0 is no change."""
+    """Return the lower bound, the mean and the upper bound of an effect.
+
+    Ratios are given as relative changes, so 0 means no change.
+    """
     mean = effect.mean
     low = mean if effect.low is None else effect.low
     high = mean if effect.high is None else effect.high

@@ -1,4 +1,4 @@
-"""A report as one HTML file, which asks for nothing from anywhere."""
+"""A report as a single HTML file, which loads nothing from the network."""
 
 import base64
 import hashlib
@@ -17,12 +17,12 @@ from flag_harness.report.chart import effect_charts
 from flag_harness.report.run_report import SIMULATED, RunReport, is_simulated
 
 _HASH_DIGITS = 8
-"""How much of the hash of a body is shown: enough to see which requests are equal."""
+"""The number of digits of a body's hash that are shown, enough to recognise equal requests."""
 SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
 
 def render_html(report: RunReport, now: datetime) -> str:
-    """Return the page. Raise `MissingExtraError` if jinja2 is not installed."""
+    """Return a report as an HTML page. Raise `MissingExtraError` if jinja2 is not installed."""
     with require_extra("report"):
         import jinja2
 
@@ -55,7 +55,7 @@ def _page_file(name: str) -> str:
 
 
 def _content_policy(style: str, script: str) -> str:
-    """Return the policy that lets the browser run this script and style alone, and request nothing."""
+    """Return the content security policy: the browser may run this script and style, and load nothing."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -66,7 +66,10 @@ def _content_policy(style: str, script: str) -> str:
 
 
 def _details(report: RunReport) -> dict[str, Any]:
-    """Return what a cell shows when it is opened: the rows, and each different request once."""
+    """Return the details that a cell shows when it is opened.
+
+    They are the rows of its runs, and each different request once.
+    """
     requests: dict[RequestRecord, int] = {}
     options = report.record.header.options
     rows = [{**_row_details(row, requests), "command": rerun_command(options, row.case)} for row in report.rows]
@@ -119,6 +122,6 @@ def _request_details(request: RequestRecord) -> dict[str, Any]:
 
 
 def _pack(values: dict[str, Any]) -> str:
-    """Return values as JSON, compressed and in base64: the browser unpacks them when the first cell is opened."""
+    """Encode values as compressed JSON in base64. The browser decodes them when a cell is first opened."""
     data = json.dumps(values, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(data, 9)).decode()

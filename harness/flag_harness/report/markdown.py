@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from flag_harness.report.run_report import SIMULATED, RunReport
 
 MOST_ROWS = 50
-"""The number of rows of a table. The rows that are left out are counted below it."""
+"""The most rows that a table shows. The number of other rows is stated below it."""
 MOST_COLUMNS = 16
 _MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
-    """Yield the report: the headline, what explains the failures, the failing tests, and what each flag changes."""
+    """Yield a report: a headline, the causes of failures, the failing tests, and what each flag changes."""
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
     if report.causes:
         yield ""
@@ -97,12 +97,12 @@ def _names(tests: Sequence[str], most: int = 3) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return a text as code for a table, whose bars need a backslash even in code."""
+    """Return a text as code for a table cell. Its vertical bars are escaped."""
     return _code(text).replace("|", "\\|")
 
 
 def _code(text: str) -> str:
-    """Return a text as code, in which Markdown formats nothing."""
+    """Return a text as inline code, so that Markdown does not format it."""
     line = " ".join(text.split())
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") or not line else ""

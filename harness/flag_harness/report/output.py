@@ -1,4 +1,4 @@
-"""The formats of a report, by the suffix of its file."""
+"""Writes a report to a file. The suffix of the file decides the format."""
 
 import json
 from datetime import datetime
@@ -27,9 +27,9 @@ def check_report_path(path: Path) -> None:
 
 
 def write_report(path: Path, record: RunRecord, now: datetime) -> None:
-    """Write the report of a record in the format that the suffix names.
+    """Write the report of a record, in the format that the file's suffix stands for.
 
-    Raise `RecordError` if the file cannot be written; see `check_report_path`.
+    Raise `RecordError` if the suffix is unknown or the file cannot be written.
     """
     check_report_path(path)
     report = build_report(record, now)

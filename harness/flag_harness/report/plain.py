@@ -1,4 +1,4 @@
-"""A report as plain values, for JSON."""
+"""A report as plain dictionaries and lists, for JSON."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from flag_harness.report.metrics import effect_values
 from flag_harness.report.run_report import RunReport
 
 FORMAT = 1
-"""The version of this JSON. It grows if a reader of this version would misread a file."""
+"""The version of this JSON format. It grows if older readers would misread a file."""
 
 
 def report_values(report: RunReport) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a report of a run shows, as values: every format is made from them."""
+"""The contents of a report on a run, as values. All output formats are made from them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ _WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipp
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The runs of one test under one combination: one, or several repetitions.
+    """The runs of one test under one combination: a single run, or several repetitions.
 
-    `index` is the position of the first one in `RunReport.rows`; the others follow it.
+    `index` is the position of the first run in `RunReport.rows`; its repetitions follow there.
     """
 
     rows: tuple[RunRow, ...]
@@ -28,26 +28,29 @@ class Cell:
 
     @property
     def outcome(self) -> str:
-        """The outcome of the run that needs most attention: `failed` if any of them failed."""
+        """The worst outcome of the runs: `failed` if any of them failed."""
         return min((row.outcome for row in self.rows), key=_WORST_FIRST.index)
 
     @property
     def text(self) -> str:
-        """The outcome, and of how many repetitions if they differ: `failed`, `1 of 3 failed`."""
+        """The outcome and, if repetitions differ, how many had it: `failed`, `1 of 3 failed`."""
         count = sum(row.outcome == self.outcome for row in self.rows)
         return self.outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixLine:
-    """One test of the matrix, with a cell for each combination of the report, or None if it did not run under it."""
+    """One test of the matrix, with a cell for each combination in the report.
+
+    A cell is None if the test did not run under that combination.
+    """
 
     name: str
     cells: tuple[Cell | None, ...]
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """The different outcomes of its cells."""
+        """The different outcomes of the test's cells."""
         return tuple(dict.fromkeys(cell.outcome for cell in self.cells if cell is not None))
 
 
@@ -123,7 +126,7 @@ class RunReport:
 
 
 def build_report(record: RunRecord, now: datetime) -> RunReport:
-    """Return the report of a run. The age of recordings is that at `now`."""
+    """Build the report of a run. The age of recordings is computed for the time `now`."""
     combinations = tuple(name for name, _ in group_by_combination(record.rows))
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
@@ -156,7 +159,7 @@ def build_report(record: RunRecord, now: datetime) -> RunReport:
 
 
 def is_simulated(row: RunRow) -> bool:
-    """Return whether the simulator answered a run, or was recorded for it."""
+    """Return whether the simulator answered a run, directly or when its cassette was recorded."""
     return "simulator" in (row.recorded_from, row.answered_by)
 
 

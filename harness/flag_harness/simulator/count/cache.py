@@ -22,7 +22,7 @@ class InputUsage:
 
     @property
     def written(self) -> int:
-        """Return the number of tokens written to the cache for any lifetime."""
+        """Return the number of tokens written to the cache, for 5 minutes or 1 hour."""
         return self.written_5m + self.written_1h
 
 
