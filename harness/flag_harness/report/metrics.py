@@ -50,7 +50,10 @@ def flag_defaults(record: RunRecord) -> dict[str, Any]:
 
 
 def value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
-    """Return the name that each value has in ids, by the flag and the text of the value."""
+    """Return the label that each flag value has in combination ids.
+
+    The keys are pairs of a flag's name and the text of a value.
+    """
     return {
         (name, value_text(value)): label
         for name, flag in record.header.flags.items()

@@ -89,7 +89,7 @@ def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[st
 
 
 def _path_name(block: Mapping[str, Any]) -> str:
-    """Return the name that error paths use for a block of this type."""
+    """Return the name by which the paths in error messages call a block, according to its type."""
     return "image" if block["type"] == "image" else "pdf"
 
 
