@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.cassette import Cassette
 from flag_harness.cli import main
-from flag_harness.cli.scenario import RecordedAnswer, make_scenario
+from flag_harness.cli.scenario_from_cassette import RecordedAnswer, make_scenario
 from flag_harness.cli.scenario_text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import request_view

@@ -1,0 +1,212 @@
+"""Writes the scenario with which the simulator gives the answers of a cassette."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flag_harness.cassette import Cassette
+from flag_harness.cassette.interaction import Interaction
+from flag_harness.cli.scenario_text import format_scenario
+from flag_harness.errors import CassetteError, ScenarioError
+from flag_harness.files import write_atomically
+from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
+from flag_harness.simulator.scenario.matching import RequestView, request_view
+from flag_harness.simulator.scenario.scenario import Error, TurnConditions
+from flag_harness.simulator.scenario.turn_selector import TurnSelector
+from flag_harness.wire.compression import decompress_response
+from flag_harness.wire.message import ParsedResponse, parse_response
+from flag_harness.wire.timeline import Head
+
+_MESSAGES = "/v1/messages"
+_ERROR_HEADER = "retry-after"
+"""The header of an error that turns copy; the simulator adds the others."""
+_LONGEST = 200
+"""The longest text that a condition quotes as a whole, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """A request of the cassette, as conditions see it, and the turn without conditions that answers it."""
+
+    view: RequestView
+    turn: ScenarioTurn
+
+
+def write_scenario(arguments: argparse.Namespace) -> int:
+    """Write or print the scenario of a cassette. Return the exit code."""
+    path, target = arguments.cassette, arguments.output
+    answers, notes = _read_answers(Cassette.load(path))
+    if not answers:
+        raise CassetteError(f"{path}: no answer of {_MESSAGES} in it that a scenario can give{_reason(notes)}")
+    text = format_scenario(make_scenario(answers, path.stem))
+    parse_scenario(text, target or path)
+    if target is None:
+        print(text, end="")
+    else:
+        _write(target, text, is_forced=arguments.force)
+        print(f"{target}: {len(parse_scenario(text).turns)} turns; to use it: @pytest.mark.scenario({target.stem!r})")
+    for note in notes:
+        print(f"{path}: {note}", file=sys.stderr)
+    return 1 if notes else 0
+
+
+def _reason(notes: Sequence[str]) -> str:
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _write(target: Path, text: str, *, is_forced: bool) -> None:
+    if target.exists() and not is_forced:
+        raise ScenarioError(f"{target} exists; use --force to overwrite it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, text.encode())
+    except OSError as error:
+        raise ScenarioError(f"{target}: cannot be written: {error.strerror or error}") from None
+
+
+def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
+    """Return the answers that a scenario can give, and a note on each interaction that is left out."""
+    answers, notes = [], []
+    for number, interaction in enumerate(cassette.interactions, start=1):
+        parsed = parse_response(decompress_response(interaction.response))
+        if problem := _problem(interaction, parsed):
+            notes.append(f"interaction {number} is left out: {problem}")
+            continue
+        betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
+        view = request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
+        answers.append(RecordedAnswer(view, _turn(interaction, parsed)))
+    return answers, notes
+
+
+def _problem(interaction: Interaction, parsed: ParsedResponse) -> str:
+    """Return why a scenario cannot give this answer, or an empty string."""
+    path = interaction.request.path.partition("?")[0]
+    if path != _MESSAGES or not isinstance(interaction.value, dict):
+        return f"{interaction.request.method} {path} is no request that turns answer"
+    if parsed.status is None or not parsed.complete or (parsed.error and parsed.status < 400):
+        return "its answer broke off; use a fault for it"
+    if parsed.status >= 400 and parsed.error is None:
+        return f"its body of status {parsed.status} is no error of the API"
+    return ""
+
+
+def _turn(interaction: Interaction, parsed: ParsedResponse) -> ScenarioTurn:
+    """Return the turn, without conditions, that gives an answer."""
+    if parsed.error:
+        head = interaction.response[0]
+        headers = head.headers if isinstance(head, Head) else ()
+        kept = {name: value for name, value in headers if name == _ERROR_HEADER}
+        kind, message = (str(parsed.error.get(key, "")) for key in ("type", "message"))
+        return ScenarioTurn(error=Error(status=parsed.status or 0, type=kind, message=message, headers=kept))
+    blocks = tuple(map(_block, parsed.blocks))
+    turn = _flat_turn(blocks) or ScenarioTurn(blocks=blocks)
+    reason = parsed.message.get("stop_reason")
+    if reason != turn.final_stop_reason:
+        turn = msgspec.structs.replace(turn, stop_reason=reason)
+    return msgspec.structs.replace(turn, stop_sequence=parsed.message.get("stop_sequence"))
+
+
+def _flat_turn(blocks: Sequence[Block]) -> ScenarioTurn | None:
+    """Return a turn with the keys `thinking`, `text` and `call`, or None if it would not give these blocks."""
+    turn = ScenarioTurn(
+        thinking=next((block.thinking for block in blocks if block.thinking is not None), None),
+        text=next((block.text for block in blocks if block.text is not None), None),
+        calls=tuple(block.call for block in blocks if block.call is not None),
+    )
+    return turn if blocks and turn.content == tuple(blocks) else None
+
+
+def _block(block: Mapping[str, Any]) -> Block:
+    match block:
+        case {"type": "text", "text": str(text)} if not block.get("citations"):
+            return Block(text=text)
+        case {"type": "thinking", "thinking": str(thinking)}:
+            return Block(thinking=thinking)
+        case {"type": "redacted_thinking", "data": str(data)}:
+            return Block(redacted_thinking=data)
+        case {"type": "tool_use", "name": str(name), "input": str(partial_json)}:
+            return Block(call=Call(name=name, partial_json=partial_json))
+        case {"type": "tool_use", "name": str(name), "input": dict(arguments)}:
+            return Block(call=Call(name=name, input=arguments))
+    return Block(raw=dict(block))
+
+
+def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
+    """Return the scenario that gives these answers if their requests come in this order.
+
+    Its conditions are the simplest that tell the requests apart: the text of the user or of a tool result, or these
+    with all that a request has, or else the number of the request.
+    """
+    commands = {command for answer in answers for command in _commands(answer.turn)}
+    for conditions in (_simple_conditions, _full_conditions):
+        turns = _numbered_turns(answers, [conditions(answer.view) for answer in answers])
+        selector = TurnSelector(turns)
+        given = [selector.choose(answer.view) for answer in answers]
+        if all(turn and _without_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
+            break
+    else:
+        turns = [
+            msgspec.structs.replace(answer.turn, when=TurnConditions(nth=number))
+            for number, answer in enumerate(answers, start=1)
+        ]
+    return Scenario(title=title, commands=tuple(sorted(commands)), turns=tuple(turns))
+
+
+def _without_conditions(turn: ScenarioTurn) -> ScenarioTurn:
+    return msgspec.structs.replace(turn, when=TurnConditions())
+
+
+def _commands(turn: ScenarioTurn) -> Iterator[str]:
+    """Yield the shell commands that an answer calls for."""
+    for call in (block.call for block in turn.content if block.call):
+        if call.name == "bash" and isinstance(command := (call.input or {}).get("command"), str):
+            yield command
+
+
+def _simple_conditions(view: RequestView) -> TurnConditions:
+    if view.results:
+        text = view.results[-1].text
+        if len(text) > _LONGEST:
+            return TurnConditions(result_contains=text[:_LONGEST])
+        return TurnConditions(result=text)
+    if len(view.user) > _LONGEST:
+        return TurnConditions(user_contains=view.user[:_LONGEST])
+    return TurnConditions(user=view.user)
+
+
+def _full_conditions(view: RequestView) -> TurnConditions:
+    return msgspec.structs.replace(
+        _simple_conditions(view),
+        prompt_contains=view.last_user_text[:_LONGEST] if view.results and view.last_user_text else None,
+        results=len(view.results),
+        streaming=view.streaming,
+        thinking=view.thinking,
+        model=view.model,
+    )
+
+
+def _numbered_turns(answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]) -> list[ScenarioTurn]:
+    """Return a turn for each pair of conditions and answer. Conditions with several answers get `nth`."""
+    counts: Counter[bytes] = Counter()
+    numbers: dict[bytes, dict[bytes, list[int]]] = {}
+    turns: dict[tuple[bytes, bytes], ScenarioTurn] = {}
+    for answer, when in zip(answers, conditions, strict=True):
+        group, key = msgspec.json.encode(when), msgspec.json.encode(answer.turn)
+        counts[group] += 1
+        numbers.setdefault(group, {}).setdefault(key, []).append(counts[group])
+        turns.setdefault((group, key), msgspec.structs.replace(answer.turn, when=when))
+    return [
+        turn if len(numbers[group]) == 1 else _with_nth(turn, numbers[group][key])
+        for (group, key), turn in turns.items()
+    ]
+
+
+def _with_nth(turn: ScenarioTurn, numbers: Sequence[int]) -> ScenarioTurn:
+    nth = numbers[0] if len(numbers) == 1 else tuple(numbers)
+    return msgspec.structs.replace(turn, when=msgspec.structs.replace(turn.when, nth=nth))
