@@ -123,6 +123,16 @@ def test_random_numbers_are_not_effects_if_rows_are_repeated() -> None:
     assert ("temperature",) == attribution.volatile
 
 
+def test_one_run_with_a_value_of_its_own_hides_no_effect() -> None:
+    """As one stale recording has: the path then changes with every flag, but most runs still share a value."""
+    rows = [row for row in product((0, 1), (0, 1), (0, 1)) if row[:2] != (1, 1)]
+    tokens = {row: 4097 if row == (0, 0, 0) else 16384 if row[0] else 4096 for row in rows}
+    runs = [ObservedRun(row, (_request({"max_tokens": tokens[row]}),)) for row in rows]
+    attribution = attribute_effects(SPACE, {"test_refund": runs})
+    assert "streaming" == attribution.flag_that_changes("max_tokens")
+    assert () == attribution.volatile
+
+
 def test_a_turn_that_repeats_the_answer_is_not_an_effect() -> None:
     """Thinking that a flag brings into the answers, and ids made from them, are the API's words, not the agent's."""
 

@@ -80,6 +80,11 @@ class _RunPair:
     base: Row
     changes: Mapping[str, tuple[Change, ...]]
 
+    @property
+    def row(self) -> Row:
+        """The row of the other run, in which the flag has `value`."""
+        return (*self.base[: self.flag], self.value, *self.base[self.flag + 1 :])
+
 
 class PairedRuns:
     """Compares the runs of one test, pair by pair."""
@@ -202,13 +207,13 @@ class PairedRuns:
         for pair in pairs:
             for change in pair.changes.get(path, ()):
                 if not _is_equal_after_masking(change):
-                    row = (*pair.base[: pair.flag], pair.value, *pair.base[pair.flag + 1 :])
-                    values[pair.base], values[row] = (
+                    values[pair.base], values[pair.row] = (
                         repr(_mask_volatile_words(change.before)),
                         repr(_mask_volatile_words(change.after)),
                     )
                     flags.add(pair.flag)
-        return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(values) / 2
+        rows = {row for pair in pairs for row in (pair.base, pair.row)}
+        return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(rows) / 2
 
 
 def _changes_by_path(
