@@ -31,6 +31,12 @@ def test_a_cassette(cassette):
 """
 
 
+def test_the_plugin_starts_without_what_only_async_tests_need(pytester: pytest.Pytester) -> None:
+    """Importing asyncio takes as long as a seventh of the plugin."""
+    code = "import sys, pytest, flag_harness.plugin; print(sorted({'asyncio', 'unittest'} & set(sys.modules)))"
+    assert ["[]"] == pytester.run(sys.executable, "-c", code).outlines
+
+
 def test_without_the_harness_nothing_is_patched(pytester: pytest.Pytester) -> None:
     """No function is replaced, and no audit hook is installed."""
     pytester.makepyfile(TEST)

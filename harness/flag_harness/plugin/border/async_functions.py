@@ -3,14 +3,12 @@
 Async plugins may run them in a task that an earlier test created.
 """
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import MethodType
 from typing import Any
-from unittest import TestCase
 
 import pytest
 
@@ -23,6 +21,8 @@ def run_test_as(owner: Owner, item: pytest.Item) -> Iterator[None]:
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
         return
+    from unittest import TestCase  # imported here: a run without async tests does not need it
+
     if item.cls is not None and issubclass(item.cls, TestCase):
         yield
         return
@@ -90,6 +90,8 @@ def _wrap_generator(owner: Owner | None, function: Callable[..., Any]) -> Callab
 
 def _tasks() -> set[Any]:
     """Return the unfinished tasks of the running asyncio loop, or an empty set under trio."""
+    import asyncio  # imported here: a run without async tests does not need it
+
     try:
         return set(asyncio.all_tasks())
     except RuntimeError:

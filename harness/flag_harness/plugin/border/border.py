@@ -4,7 +4,6 @@ Nothing is patched before the first such test. The patches are removed as soon a
 follows and nothing is left running, because such a test must find everything as it would be without the plugin.
 """
 
-import asyncio
 import threading
 import time
 from collections.abc import Generator
@@ -241,6 +240,8 @@ class Border:
 
 def _name_sender() -> str:
     """Return the name of the running thread or task for a message, such as "the thread 'poller'"."""
+    import asyncio  # imported here: most runs have no late request to name
+
     try:
         task = asyncio.current_task()
     except RuntimeError:
