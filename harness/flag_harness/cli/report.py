@@ -27,20 +27,18 @@ LAST_RUN = Path(".pytest_cache/d/flag-harness/last-run.jsonl")
 
 def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `report` to the parser."""
-    parser = commands.add_parser(
+    parser = _add_parser(
+        commands,
         "report",
-        help="work with records of runs",
-        description="Work with records of runs, which `pytest --harness-record=FILE` writes.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "work with records of runs",
+        "Work with records of runs, which `pytest --harness-record=FILE` writes.",
     )
     subparsers = add_commands(parser)
-    merge = subparsers.add_parser(
+    merge = _add_parser(
+        subparsers,
         "merge",
-        help="write the record that one run of all shards would have written",
-        description="Write the record that one run of all shards would have written.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "write the record that one run of all shards would have written",
+        "Write the record that one run of all shards would have written.",
     )
     merge.add_argument("records", type=Path, nargs="+", metavar="RECORD", help="the records of the shards")
     merge.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the record to write")
@@ -49,13 +47,25 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     _add_metrics_command(subparsers)
 
 
-def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    build = subparsers.add_parser(
-        "build",
-        help="write a report of a run for people to read",
-        description="Write a report of a run: HTML for a browser, Markdown for the summary of a CI job, or JSON.",
+def _add_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
+) -> argparse.ArgumentParser:
+    """Add the parser of a command, whose help ends with the examples."""
+    return subparsers.add_parser(
+        name,
+        help=summary,
+        description=description,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    build = _add_parser(
+        subparsers,
+        "build",
+        "write a report of a run for people to read",
+        "Write a report of a run: HTML for a browser, Markdown for the summary of a CI job, or JSON.",
     )
     build.add_argument(
         "records",
@@ -76,12 +86,11 @@ def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    metrics = subparsers.add_parser(
+    metrics = _add_parser(
+        subparsers,
         "metrics",
-        help="say what each flag changes in latency, tokens, cost and errors",
-        description="Say what each flag changes in latency, tokens, cost and errors, and which tests pass under it.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "say what each flag changes in latency, tokens, cost and errors",
+        "Say what each flag changes in latency, tokens, cost and errors, and which tests pass under it.",
     )
     metrics.add_argument(
         "record",
@@ -99,10 +108,8 @@ def _run_build(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
     record = merge_records([load_record(path) for path in paths]) if paths else _load_last_run()
     write_report(arguments.output, record, datetime.now(UTC))
-    if record.problem:
-        print(record.problem)
-    count = len(record.rows)
-    print(f"{arguments.output}: a report of {count} row{'s' if count != 1 else ''}")
+    _print_problem(record)
+    print(f"{arguments.output}: a report of {_count_rows(record)}")
     return 1 if record.problem else 0
 
 
@@ -120,8 +127,7 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
         print(json.dumps({"effects": [effect_values(effect) for effect in effects], "passes": passes}))
     else:
         print("\n".join(metric_lines(record)))
-    if record.problem:
-        print(record.problem)
+    _print_problem(record)
     return 1 if record.problem else 0
 
 
@@ -132,8 +138,16 @@ def _run_merge(arguments: argparse.Namespace) -> int:
         write_atomically(arguments.output, encode_record(merged.header, merged.rows))
     except OSError as error:
         raise RecordError(f"{arguments.output}: cannot be written: {error.strerror or error}") from None
-    if merged.problem:
-        print(merged.problem)
-    count = len(merged.rows)
-    print(f"{arguments.output}: {count} row{'s' if count != 1 else ''} of {len(paths)} records")
+    _print_problem(merged)
+    print(f"{arguments.output}: {_count_rows(merged)} of {len(paths)} records")
     return 1 if merged.problem else 0
+
+
+def _print_problem(record: RunRecord) -> None:
+    if record.problem:
+        print(record.problem)
+
+
+def _count_rows(record: RunRecord) -> str:
+    count = len(record.rows)
+    return f"{count} row{'s' if count != 1 else ''}"
