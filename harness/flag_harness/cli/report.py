@@ -10,7 +10,7 @@ from flag_harness.analysis.effects.figures import figure_effects
 from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
-from flag_harness.record import RunRecord, encode_record, load_record, merge_records
+from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
 from flag_harness.report.metrics import effect_values, flag_defaults, metric_lines, pass_counts
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
@@ -21,7 +21,7 @@ examples:
   flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
 """
-LAST_RUN = Path(".pytest_cache/d/flag-harness/last-run.jsonl")
+_LAST_RUN = Path(".pytest_cache/d") / CACHE_FOLDER / LAST_RUN
 """The file with the record of pytest's last run, relative to its root directory."""
 
 
@@ -72,7 +72,7 @@ def _add_build_command(subparsers: "argparse._SubParsersAction[argparse.Argument
         type=Path,
         nargs="*",
         metavar="RECORD",
-        help=f"the record of a run, or those of its shards; by default the last run, {LAST_RUN}",
+        help=f"the record of a run, or those of its shards; by default the last run, {_LAST_RUN}",
     )
     build.add_argument(
         "-o",
@@ -97,7 +97,7 @@ def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.Argume
         type=Path,
         nargs="?",
         metavar="RECORD",
-        help=f"the record of a run; by default the last one, {LAST_RUN}",
+        help=f"the record of a run; by default the last one, {_LAST_RUN}",
     )
     metrics.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     metrics.set_defaults(run=_run_metrics)
@@ -114,9 +114,9 @@ def _run_build(arguments: argparse.Namespace) -> int:
 
 
 def _load_last_run() -> RunRecord:
-    if not LAST_RUN.exists():
-        raise RecordError(f"{LAST_RUN}: there is no last run; run pytest first, or name a record")
-    return load_record(LAST_RUN)
+    if not _LAST_RUN.exists():
+        raise RecordError(f"{_LAST_RUN}: there is no last run; run pytest first, or name a record")
+    return load_record(_LAST_RUN)
 
 
 def _run_metrics(arguments: argparse.Namespace) -> int:

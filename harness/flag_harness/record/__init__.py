@@ -1,6 +1,16 @@
 """The run record: a header and one typed row for each test and combination, as a file of JSON lines."""
 
-from flag_harness.record.file import RunRecord, append_row, encode_record, load_record, merge_records, start_record
+from flag_harness.record.file import (
+    CACHE_FOLDER,
+    LAST_RUN,
+    RunRecord,
+    append_row,
+    encode_record,
+    load_record,
+    make_record,
+    merge_records,
+    start_record,
+)
 from flag_harness.record.header import FORMAT, RunHeader
 from flag_harness.record.row import (
     LogCount,
@@ -13,7 +23,9 @@ from flag_harness.record.row import (
 )
 
 __all__ = [
+    "CACHE_FOLDER",
     "FORMAT",
+    "LAST_RUN",
     "LogCount",
     "Outcome",
     "Phase",
@@ -25,6 +37,7 @@ __all__ = [
     "body_hash",
     "encode_record",
     "load_record",
+    "make_record",
     "merge_records",
     "row_from_builtins",
     "start_record",

@@ -11,6 +11,8 @@ from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.record.header import FORMAT, RunHeader
 from flag_harness.record.row import RunRow
 
+CACHE_FOLDER, LAST_RUN = "flag-harness", "last-run.jsonl"
+"""The folder in pytest's cache, and the file in it, with the record of the last run."""
 _MAX_BYTES = 1 << 30
 _encoder = msgspec.json.Encoder(order="deterministic")
 _header_decoder = msgspec.json.Decoder(RunHeader)
@@ -27,6 +29,11 @@ class RunRecord:
     header: RunHeader
     rows: tuple[RunRow, ...]
     problem: str = ""
+
+
+def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
+    """Return the record of a run whose rows came in any order."""
+    return RunRecord(header, tuple(sorted(rows, key=_sort_key)))
 
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:

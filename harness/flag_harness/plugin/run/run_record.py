@@ -21,11 +21,8 @@ from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
-    from flag_harness.record import RunHeader
+    from flag_harness.record import RunHeader, RunRecord
 
-CACHE_FOLDER = "flag-harness"
-LAST_RUN = "last-run.jsonl"
-"""Where the record of the last run is: `.pytest_cache/d/flag-harness/last-run.jsonl`."""
 
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
@@ -99,28 +96,38 @@ class RunRecorder:
             if wanted:
                 self._config.workeroutput["flag_harness_files"] = self._hash_files()  # type: ignore[attr-defined]
             return
-        if self._path is not None:
-            self._write_record(self._path, is_evidence=True)
-        if (report := self._config.getoption("--harness-report")) is not None:
-            self._write_report(report)
+        if wanted:
+            self._write_evidence()
         cache = getattr(self._config, "cache", None)
         if cache is not None and self._summary.rows:
-            self._write_record(cache.mkdir(CACHE_FOLDER) / LAST_RUN, is_evidence=False)
+            from flag_harness.record import CACHE_FOLDER, LAST_RUN
 
-    def _write_record(self, path: Path, *, is_evidence: bool) -> None:
+            self._write_record(cache.mkdir(CACHE_FOLDER) / LAST_RUN, self._make_record(is_evidence=False))
+
+    def _write_evidence(self) -> None:
+        """Write the record and the report that the command line names."""
+        record = self._make_record(is_evidence=True)
+        if self._path is not None:
+            self._write_record(self._path, record)
+        if (report := self._config.getoption("--harness-report")) is not None:
+            self._write_report(report, record)
+
+    def _make_record(self, *, is_evidence: bool) -> "RunRecord":
+        from flag_harness.record import make_record
+
+        return make_record(self._header(is_evidence=is_evidence), self._summary.rows)
+
+    def _write_record(self, path: Path, record: "RunRecord") -> None:
         from flag_harness.files import write_atomically
         from flag_harness.record import encode_record
 
-        write_atomically(path, encode_record(self._header(is_evidence=is_evidence), self._summary.rows))
+        write_atomically(path, encode_record(record.header, record.rows))
 
-    def _write_report(self, path: Path) -> None:
+    def _write_report(self, path: Path, record: "RunRecord") -> None:
         """Write the report, or say in a warning why it cannot be written."""
         from flag_harness.errors import HarnessError
-        from flag_harness.record import RunRecord
         from flag_harness.report.output import write_report
 
-        rows = sorted(self._summary.rows, key=lambda row: (row.case, row.combination, row.repetition))
-        record = RunRecord(self._header(is_evidence=True), tuple(rows))
         try:
             write_report(path, record, datetime.now(UTC))
         except HarnessError as error:
