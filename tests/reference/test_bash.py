@@ -205,7 +205,8 @@ async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: B
     """Confinement takes nothing from ordinary work: no file right, no process of the command's own."""
     await bash.run({"command": "mkdir a b; touch a/f; mv a/f b/g; ln b/g a/h"})
     assert "a/h\nb/g\n" == await bash.run({"command": "ls a/* b/*"})
-    assert "X=1\n" == await bash.run({"command": "X=1 sleep 9 & tr '\\0' '\\n' </proc/$!/environ | grep ^X="})
+    started = """X=1 sleep 9 & until [ "$(tr '\\0' ' ' </proc/$!/cmdline)" = 'sleep 9 ' ]; do sleep 0.01; done"""
+    assert "X=1\n" == await bash.run({"command": f"{started}; tr '\\0' '\\n' </proc/$!/environ | grep ^X="})
 
 
 @pytest.mark.asyncio
