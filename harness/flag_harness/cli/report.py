@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flag_harness.analysis.effects.figures import figure_effects
 from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
-from flag_harness.report.metrics import effect_values, flag_defaults, metric_lines, pass_counts
+from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
 _EXAMPLES = """\
@@ -122,9 +121,8 @@ def _load_last_run() -> RunRecord:
 def _run_metrics(arguments: argparse.Namespace) -> int:
     record = load_record(arguments.record) if arguments.record else _load_last_run()
     if arguments.json:
-        effects = figure_effects(record.rows, flag_defaults(record))
         passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}
-        print(json.dumps({"effects": [effect_values(effect) for effect in effects], "passes": passes}))
+        print(json.dumps({"effects": [effect_values(effect) for effect in record_effects(record)], "passes": passes}))
     else:
         print("\n".join(metric_lines(record)))
     _print_problem(record)

@@ -53,7 +53,7 @@ def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
 
     Tests that ran under every combination come first; the largest groups of tests come first among these.
     """
-    flags = declared_flags(record.header)
+    flags = recorded_flags(record.header)
     runs = [run for row in record.rows if (run := _matrix_run(row, flags)) is not None]
     combinations: dict[str, set[tuple[int, ...]]] = {}
     for run in runs:
@@ -64,7 +64,7 @@ def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
     return tuple(_causes(tests, flags, record.header.options))
 
 
-def declared_flags(header: RunHeader) -> tuple[Flag, ...]:
+def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
     """Return the flags that the header of a record declares."""
     return tuple(msgspec.convert({"env": name, **flag, "name": name}, Flag) for name, flag in header.flags.items())
 

@@ -18,7 +18,7 @@ PAGES = {
 
 def metric_lines(record: RunRecord) -> Iterator[str]:
     """Yield the report of metrics, line by line."""
-    effects = figure_effects(record.rows, flag_defaults(record), value_labels(record))
+    effects = record_effects(record)
     alone = [effect for effect in effects if len(effect.settings) == 1]
     together = [effect for effect in effects if len(effect.settings) == 2 and effect.can_be_told]
     if not alone:
@@ -44,12 +44,17 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     )
 
 
-def flag_defaults(record: RunRecord) -> dict[str, Any]:
+def record_effects(record: RunRecord) -> tuple[FigureEffect, ...]:
+    """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
+    return figure_effects(record.rows, _flag_defaults(record), _value_labels(record))
+
+
+def _flag_defaults(record: RunRecord) -> dict[str, Any]:
     """Return the default value of each flag that the record's header lists."""
     return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
 
 
-def value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
+def _value_labels(record: RunRecord) -> dict[tuple[str, str], str]:
     """Return the label that each flag value has in combination ids.
 
     The keys are pairs of a flag's name and the text of a value.

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flag_harness.analysis.effects.figures import FigureEffect, figure_effects
+from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.report.causes import FailureCause, failure_causes
-from flag_harness.report.metrics import flag_defaults, value_labels
-from flag_harness.report.table import group_by_combination, recordings_line
+from flag_harness.report.metrics import record_effects
+from flag_harness.report.table import group_by_combination, log_counts, recordings_line
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
 _WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
@@ -152,7 +152,7 @@ def build_report(record: RunRecord, now: datetime) -> RunReport:
         rows=tuple(rows),
         causes=failure_causes(record),
         failures=_group_failures(rows),
-        effects=figure_effects(rows, flag_defaults(record), value_labels(record)),
+        effects=record_effects(record),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),
     )
@@ -173,12 +173,8 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
 
 
 def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
-    counts: Counter[tuple[str, str, str]] = Counter()
-    tests: dict[tuple[str, str, str], dict[str, None]] = {}
-    for row in rows:
-        for log in row.logs:
-            key = log.level, log.logger, log.message
-            counts[key] += log.count
-            tests.setdefault(key, {})[name_of_test(row.case, row.combination)] = None
-    entries = [LogEntry(*key, count, tuple(tests[key])) for key, count in counts.items()]
+    entries = []
+    for key, counts in log_counts(rows).items():
+        tests = dict.fromkeys(name_of_test(row.case, row.combination) for row, _ in counts)
+        entries.append(LogEntry(*key, sum(count for _, count in counts), tuple(tests)))
     return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))

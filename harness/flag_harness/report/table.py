@@ -42,19 +42,25 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
 
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
-    errors: Counter[tuple[str, str, str]] = Counter()
-    tests: dict[tuple[str, str, str], set[str]] = {}
-    for row in rows:
-        for log in row.logs:
-            if log.level != "WARNING":
-                key = log.level, log.logger, log.message
-                errors[key] += log.count
-                tests.setdefault(key, set()).add(row.case)
-    for key, count in errors.most_common(_MOST_LOGS):
+    errors = {key: counts for key, counts in log_counts(rows).items() if key[0] != "WARNING"}
+    for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MOST_LOGS]:
         level, logger, message = key
-        yield f"logged {_times_text(count)} in {_count_text(len(tests[key]), 'test')}: {level} {logger}: {message}"
+        times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
+        yield f"logged {_times_text(times)} in {_count_text(len(tests), 'test')}: {level} {logger}: {message}"
     if len(errors) > _MOST_LOGS:
         yield f"and {_count_text(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
+
+
+def log_counts(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
+    """Group what the code under test logged by level, logger and message.
+
+    Each message has the rows of the tests that logged it, and how often each of them did.
+    """
+    counts: dict[tuple[str, str, str], list[tuple[RunRow, int]]] = {}
+    for row in rows:
+        for log in row.logs:
+            counts.setdefault((log.level, log.logger, log.message), []).append((row, log.count))
+    return counts
 
 
 def has_log_error(row: "RunRow") -> bool:
