@@ -95,6 +95,31 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             "[tool.flag-harness.flags] a requires = [1] must be a list of flags' names",
         ),
         (
+            '[tool.flag-harness.flags]\na = { openfeatur = "a" }',
+            "[tool.flag-harness.flags] a has no key 'openfeatur'; the nearest is 'openfeature' (all: env, ",
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { env = "A", set = "b:c" }',
+            "[tool.flag-harness.flags] a has env and set; keep one of them: each flag has one source",
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { set = "harness_set_flag" }',
+            "[tool.flag-harness.flags] a set = 'harness_set_flag' must be module:function, such as "
+            "'myapp.settings:override'; the nearest fixture is 'harness_set_flags'",
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { openfeature = "a", on = "1" }',
+            "[tool.flag-harness.flags] a on is the text of a variable, and the flag has openfeature; remove it",
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { openfeature = "" }',
+            '[tool.flag-harness.flags] a openfeature = "" must not be empty',
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { openfeature = "a", values = [2026-01-01, 2026-01-02] }',
+            "[tool.flag-harness.flags] flag 'a' has the value datetime.date(2026, 1, 1), which OpenFeature cannot hold",
+        ),
+        (
             '[tool.flag-harness.flags]\na = "A"\nb = { env = "A" }',
             "[tool.flag-harness.flags] flags 'a' and 'b' share the variable A; give each its own",
         ),

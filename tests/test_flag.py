@@ -48,6 +48,32 @@ NAMES = "ids of combinations consist of names; use letters, digits, _ and -, and
             [Flag("a", "A B")],
             "flag 'a' has the variable 'A B', which is not a valid name; use a name without spaces and without =",
         ),
+        (
+            [Flag("a", "A", openfeature="a")],
+            "flag 'a' has several sources, env and openfeature; keep one of them",
+        ),
+        (
+            [Flag("a", set="myapp override")],
+            "flag 'a' is set by 'myapp override', which is neither module:function, such as "
+            "myapp.settings:override, nor the fixture harness_set_flags; write one of them",
+        ),
+        (
+            [Flag("a", openfeature="a", values=(b"x", b"y"), default=b"x", labels=("x", "y"))],
+            "flag 'a' has the value b'x', which OpenFeature cannot hold; "
+            "use booleans, strings, numbers, lists or tables",
+        ),
+        (
+            [Flag("a", "A", values=("x", "y"), default="x", labels=("x",))],
+            "flag 'a' has 2 values and 1 labels",
+        ),
+        (
+            [Flag("a", "A", on="1", off="1")],
+            "flag 'a' is on and off with the same value, '1'; give it two values",
+        ),
+        (
+            [Flag("a", "A", values=("x", "y"), default="x", labels=("y", "x"))],
+            "flag 'a' calls 'x' 'y', and another value 'x'; rename that one",
+        ),
         ([Flag("a", "A"), Flag("a", "B")], "two flags are called 'a'; give one of them another name"),
         ([Flag("a", "A"), Flag("b", "A")], "flags 'a' and 'b' share the variable A; give each its own"),
         (

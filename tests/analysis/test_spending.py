@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.spending import Budget, actual_cost, expected_cost
+from flag_harness.analysis.spending import Budget, actual_cost, expected_cost, input_cost
 from flag_harness.cassette import Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
@@ -85,3 +85,17 @@ def test_a_budget_that_is_spent_lets_nothing_out() -> None:
     budget = Budget(0.01)
     budget.add_cost(0.01, None)
     assert "it would cost about $0.0000; $0.0100 of $0.01 are spent" == budget.refusal_reason(0.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "dollars"),
+    [
+        ("POST", "/v1/messages/batches", None),
+        ("GET", "/v1/models", 0.0),
+        ("POST", "/v1/messages?beta=true", 0.000014),
+    ],
+)
+def test_the_input_of_a_request_is_priced_by_its_size(method: str, path: str, dollars: float | None) -> None:
+    """The prices of batches are not known; other endpoints cost nothing."""
+    body = json.dumps({"model": MODEL}).encode()
+    assert dollars == pytest.approx(input_cost(Request(method, path, (), body)))

@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.cassette import Cassette
 from flag_harness.cli import main
-from flag_harness.cli.scenario_from_cassette import RecordedAnswer, make_scenario
+from flag_harness.cli.scenario_from_cassette import RecordedAnswer, _block, make_scenario
 from flag_harness.cli.scenario_text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import request_view
@@ -218,3 +218,26 @@ def test_a_target_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     assert 2 == main(["scenario", "from", str(RECORDINGS[0]), "-o", str(target)])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{target}: cannot be written: ")
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"type": "redacted_thinking", "data": "c2VjcmV0"}, Block(redacted_thinking="c2VjcmV0")),
+        (
+            {"type": "tool_use", "id": "toolu_1", "name": "note", "input": '{"text": "half'},
+            Block(call=Call(name="note", partial_json='{"text": "half')),
+        ),
+        (
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+            Block(raw={"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}),
+        ),
+        (
+            {"type": "text", "text": "cited", "citations": [{"type": "char_location"}]},
+            Block(raw={"type": "text", "text": "cited", "citations": [{"type": "char_location"}]}),
+        ),
+    ],
+)
+def test_a_block_is_said_as_a_scenario_says_it(block: dict[str, Any], expected: Block) -> None:
+    """Redacted thinking, input that was cut, and any other block as it is."""
+    assert expected == _block(block)

@@ -214,3 +214,9 @@ def test_a_strength_out_of_range_is_refused(strength: int) -> None:
     """The error lists what can be chosen."""
     with pytest.raises(FlagError, match="choose 2, 3 or 4"):
         covering_array(FlagSpace(boolean_flags(3)), strength)
+
+
+def test_an_empty_sample_is_refused() -> None:
+    """The error says how small a sample can be."""
+    with pytest.raises(FlagError, match="a random sample of 0 rows is empty; ask for at least 1"):
+        random_sample(FlagSpace(boolean_flags(3)), 0, 1)

@@ -191,3 +191,19 @@ def test_a_report_of_an_unknown_format_is_refused_before_the_run(suite: pytest.P
     run = suite.runpytest_subprocess("--harness-report=out.pdf")
     assert 4 == run.ret
     run.stderr.fnmatch_lines(["ERROR: --harness-report: out.pdf: a report is written as .html, .md, .json*"])
+
+
+def test_a_report_that_cannot_be_written_is_a_warning(suite: pytest.Pytester) -> None:
+    """The tests have run by then, and their outcome counts."""
+    suite.makefile("", taken="")
+    run = suite.runpytest_subprocess("--harness-report=taken/out.md", "-k", "skip")
+    run.assert_outcomes(skipped=1, deselected=4, warnings=1)
+    run.stdout.fnmatch_lines(["*PytestWarning: --harness-report: taken/out.md: cannot be written: *"])
+
+
+def test_without_git_there_is_no_commit(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is written all the same."""
+    monkeypatch.setenv("PATH", str(suite.path))
+    suite.runpytest_subprocess("--harness-record=run.jsonl", "-k", "skip")
+    header = load_record(suite.path / "run.jsonl").header
+    assert ("", False) == (header.commit, header.is_dirty)

@@ -279,3 +279,12 @@ def test_a_file_that_cannot_be_written_is_named(make_record: Callable[[int], Run
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"file.out\.md: cannot be written"):
         write_report(tmp_path / "file" / "out.md", make_record(1), NOW)
+
+
+def test_markdown_says_how_to_make_sure_of_a_guess(make_record: Callable[[int], RunRecord]) -> None:
+    """As long as combinations are missing; and columns that do not fit are counted."""
+    record = make_record(4)
+    partial = RunRecord(record.header, tuple(row for row in record.rows if row.combination != "prompt_cache"))
+    text = "\n".join(markdown_lines(build_report(partial, NOW)))
+    assert "- **perhaps " in text
+    assert "7 of 8 combinations ran; `--harness-locate` finds out which flags" in text

@@ -279,3 +279,30 @@ def test_a_signature_is_no_key_of_its_own(on_cloud: Callable[..., Response]) -> 
     sent = [on_cloud(BEDROCK, simulator, authorization=SIGNED + end, system=system) for end in ("1", "2")]
     read = [json.loads(body(one))["usage"]["cache_read_input_tokens"] for one in sent]
     assert (0, True) == (read[0], read[1] > 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "changes", "words"),
+    [
+        (BEDROCK, {"model": "claude-haiku-4-5"}, "model: Extra inputs are not permitted"),
+        (BEDROCK, {"stream": True}, "stream: Extra inputs are not permitted"),
+        (BEDROCK, {"anthropic_version": ...}, "anthropic_version: Field required"),
+        (f"{VERTEX}claude-haiku-4-5@20251001:rawPredict", {"model": "x"}, "model: Extra inputs are not permitted"),
+    ],
+)
+def test_what_the_path_says_may_not_stand_in_the_body(
+    url: str, changes: dict[str, Any], words: str, on_cloud: Callable[..., Response]
+) -> None:
+    """And the version must, since these clouds take it from there."""
+    response = on_cloud(url, **changes)
+    assert isinstance(response[0], Head)
+    assert 400 == response[0].status
+    assert words in body(response).decode()
+
+
+def test_a_body_that_is_no_object_is_refused_on_every_cloud() -> None:
+    """By the rule of the Messages API."""
+    for url in (BEDROCK, f"{VERTEX}claude-haiku-4-5@20251001:rawPredict"):
+        response = simulate()(Request("POST", url, (("authorization", SIGNED),), b"[1]"))
+        assert isinstance(response[0], Head)
+        assert 400 == response[0].status

@@ -14,6 +14,9 @@ from flag_harness.errors import FlagError
 
 api = pytest.importorskip("openfeature.api", reason="pip install 'flag-harness[openfeature]'")
 
+InMemoryFlag = pytest.importorskip("openfeature.provider.in_memory_provider").InMemoryFlag
+InMemoryProvider = pytest.importorskip("openfeature.provider.in_memory_provider").InMemoryProvider
+
 FLAGS = """
 [tool.flag-harness.flags]
 ranker = { openfeature = "ranker", values = ["a", "b", "c"] }
@@ -166,3 +169,45 @@ def test_the_provider_of_the_project_answers_other_keys(client: Any) -> None:
         api.set_provider_and_wait(provider)
         assert ("#000", "c") == tuple(client.get_string_value(key, "") for key in ("theme", "ranker"))
     assert ("#000", "z") == tuple(client.get_string_value(key, "") for key in ("theme", "ranker"))
+
+
+def test_keys_that_no_flag_has_are_answered_by_the_projects_provider(client: Any) -> None:
+    """In a block too, sync and async; its events reach it."""
+    provider = InMemoryProvider({"banner": InMemoryFlag("on", {"on": "welcome"})})
+    tracked: list[str] = []
+    provider.track = lambda name, *_: tracked.append(name)  # type: ignore[method-assign]
+    api.set_provider_and_wait(provider)
+
+    async def read() -> str:
+        value: str = await client.get_string_value_async("banner", "none")
+        return value
+
+    with flag_harness.flags(ranker="b"):
+        assert "welcome" == client.get_string_value("banner", "none")
+        assert "welcome" == asyncio.run(read())
+        client.track("clicked")
+    assert ["clicked"] == tracked
+
+
+def test_a_read_that_belongs_to_no_block_is_an_error_of_those_that_run(client: Any) -> None:
+    """It is not known whose flags the thread should see, so it gets what the project's provider says."""
+    started, go = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def poll() -> None:
+        started.set()
+        go.wait()
+        seen.append(client.get_string_value("ranker", "none"))
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    started.wait()
+
+    def read_during_two_blocks() -> None:
+        with flag_harness.flags(ranker="b"), flag_harness.flags(ranker="b"):
+            go.set()
+            thread.join()
+
+    with pytest.raises(FlagError, match="'ranker' was read by code that no running block has started, and several run"):
+        read_during_two_blocks()
+    assert ["none"] == seen

@@ -5,6 +5,8 @@ import contextlib
 import os
 import select
 import socket
+import sys
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -33,12 +35,12 @@ class CheckingProxy:
         self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         os.register_at_fork(after_in_child=self._listener.close)
-        _thread.start_new_thread(self._accept, ())  # no `Thread`: it is none of the threads that a test starts
+        _start_thread(self._accept)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                _thread.start_new_thread(self._serve, (self._listener.accept()[0],))
+                _start_thread(self._serve, self._listener.accept()[0])
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), audit_hook().pause(), client:
@@ -63,6 +65,19 @@ class CheckingProxy:
             except (NetworkRefused, OSError) as error:
                 return str(error)
         return ""
+
+
+def _start_thread(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a new thread, which is not a `Thread`: it is none of those that a test starts.
+
+    Debuggers and coverage see it all the same.
+    """
+
+    def run() -> None:
+        sys.settrace(threading.gettrace())
+        function(*arguments)
+
+    _thread.start_new_thread(run, ())
 
 
 @cache
