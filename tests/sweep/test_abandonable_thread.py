@@ -1,7 +1,7 @@
 """A thread that does what it is told, and can be left."""
 
+import sys
 import threading
-import time
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_a_job_that_computes_for_ever_is_ended() -> None:
 
 def test_where_nobody_knows_whether_a_job_computes_it_is_just_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some systems do not say what a thread uses."""
-    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
     over = threading.Event()
 
     def compute() -> None:

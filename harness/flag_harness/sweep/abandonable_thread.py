@@ -2,13 +2,13 @@
 
 import ctypes
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from flag_harness.transports.virtual_time import VirtualTimeout
+from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
 
 T = TypeVar("T")
 
@@ -65,13 +65,11 @@ class AbandonableThread:
 
 
 def _is_busy(thread: threading.Thread) -> bool:
-    """Return whether a live thread uses the CPU, or False if the system cannot tell (macOS and Windows)."""
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return False
-    clock = time.pthread_getcpuclockid(thread.ident or 0)
-    before = time.clock_gettime(clock)
+    """Return whether a thread uses the CPU, or False if it has ended or the system cannot tell (macOS and Windows)."""
+    before = thread_cpu_seconds(thread)
     threading.Event().wait(SAMPLE_SECONDS)
-    return time.clock_gettime(clock) - before > SAMPLE_SECONDS / 100
+    after = thread_cpu_seconds(thread)
+    return before is not None and after is not None and after - before > SAMPLE_SECONDS / 100
 
 
 def _raise_in(thread: threading.Thread) -> None:

@@ -10,6 +10,8 @@ from concurrent.futures import thread as thread_pools
 from types import FrameType
 from typing import Any
 
+from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
+
 _PATIENCE_SECONDS = 0.1
 """Real seconds for which other threads must be still before time jumps over a sleep."""
 _DESCRIPTOR_PATIENCE_SECONDS = 0.25
@@ -65,7 +67,7 @@ class PendingWork:
 
     def is_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
         """Return whether no thread outside `waiting` was busy for a short time, counted from the last `restart`."""
-        used = {thread: _cpu_seconds(thread) for thread in self._busy_threads(set(waiting))}
+        used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_time()
         limit = _MOST_CPU * (now - self._still_since)
         if self._used is None or any(seconds - self._used.get(one, -1) > limit for one, seconds in used.items()):
@@ -105,13 +107,6 @@ class PendingWork:
     def _finish_job(self, future: object) -> None:
         with self._lock:
             self._jobs -= 1
-
-
-def _cpu_seconds(thread: threading.Thread) -> float:
-    """Return the CPU time of a live thread; 0 if the system cannot tell (macOS and Windows)."""
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return 0.0
-    return time.clock_gettime(time.pthread_getcpuclockid(thread.ident or 0))
 
 
 def _is_idle(frame: FrameType, is_earlier: bool, waiting: set[threading.Thread]) -> bool:
