@@ -10,6 +10,7 @@ from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
+from flag_harness.record.conversation import load_conversations
 from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
@@ -106,7 +107,8 @@ def _run_build(arguments: argparse.Namespace) -> int:
     check_report_path(arguments.output)
     paths: Sequence[Path] = arguments.records
     record = merge_records([load_record(path) for path in paths]) if paths else _load_last_run()
-    write_report(arguments.output, record, datetime.now(UTC))
+    conversations = {case: one for path in paths for case, one in load_conversations(path).items()}
+    write_report(arguments.output, record, datetime.now(UTC), conversations)
     _print_problem(record)
     print(f"{arguments.output}: a report of {_count_rows(record)}")
     return 1 if record.problem else 0

@@ -12,6 +12,7 @@ import msgspec
 
 from flag_harness.errors import require_extra
 from flag_harness.record import RequestRecord, RunRow
+from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.run_report import SIMULATED, RunReport, is_simulated
@@ -68,12 +69,32 @@ def _content_policy(style: str, script: str) -> str:
 def _details(report: RunReport) -> dict[str, Any]:
     """Return the details that a cell shows when it is opened.
 
-    They are the rows of its runs, and each different request once.
+    They are the rows of its runs, and each different request and passage once.
     """
     requests: dict[RequestRecord, int] = {}
     options = report.record.header.options
     rows = [{**_row_details(row, requests), "command": rerun_command(options, row.case)} for row in report.rows]
-    return {"rows": rows, "requests": [_request_details(request) for request in requests]}
+    passages: dict[Passage, int] = {}
+    return {
+        "rows": rows,
+        "requests": [_request_details(request) for request in requests],
+        "conversations": {
+            case: _conversation_details(one, passages) for case, one in sorted(report.conversations.items())
+        },
+        "passages": [msgspec.to_builtins(passage) for passage in passages],
+    }
+
+
+def _conversation_details(conversation: Conversation, passages: dict[Passage, int]) -> dict[str, Any]:
+    turns = [
+        {
+            "request": [passages.setdefault(passage, len(passages)) for passage in turn.request],
+            "answer": [passages.setdefault(passage, len(passages)) for passage in turn.answer],
+            "ending": turn.ending,
+        }
+        for turn in conversation.turns
+    ]
+    return {"has_texts": conversation.has_texts, "turns": turns}
 
 
 def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, Any]:

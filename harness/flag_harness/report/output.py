@@ -1,12 +1,14 @@
 """Writes a report to a file. The suffix of the file decides the format."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from flag_harness.errors import RecordError, require_extra
 from flag_harness.files import write_atomically
 from flag_harness.record import RunRecord
+from flag_harness.record.conversation import Conversation
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.plain import report_values
@@ -26,13 +28,17 @@ def check_report_path(path: Path) -> None:
             import jinja2  # noqa: F401 - the page is rendered later, after the tests
 
 
-def write_report(path: Path, record: RunRecord, now: datetime) -> None:
+def write_report(
+    path: Path, record: RunRecord, now: datetime, conversations: Mapping[str, Conversation] | None = None
+) -> None:
     """Write the report of a record, in the format that the file's suffix stands for.
+
+    `conversations` are those of failed tests, by node id.
 
     Raise `RecordError` if the suffix is unknown or the file cannot be written.
     """
     check_report_path(path)
-    report = build_report(record, now)
+    report = build_report(record, now, conversations)
     if path.suffix == ".html":
         text = render_html(report, now)
     elif path.suffix == ".md":

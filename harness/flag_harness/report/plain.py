@@ -33,6 +33,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
         "effects": [_effect(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
         "recordings": report.recordings,
+        "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row(row) for row in report.rows],
     }
 

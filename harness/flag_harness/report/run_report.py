@@ -1,13 +1,14 @@
 """The contents of a report on a run, as values. All output formats are made from them."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRecord, RunRow
+from flag_harness.record.conversation import Conversation
 from flag_harness.report.causes import FailureCause, failure_causes
 from flag_harness.report.metrics import record_effects
 from flag_harness.report.table import group_by_combination, log_counts, recordings_line
@@ -89,6 +90,7 @@ class RunReport:
         effects: what each flag, and each pair of flags, changes in each figure.
         logs: the log messages, errors first.
         recordings: a line that says who answered, and how old the oldest recording is.
+        conversations: what failed tests sent and received, by node id, as far as it was kept.
     """
 
     record: RunRecord
@@ -101,6 +103,7 @@ class RunReport:
     effects: tuple[FigureEffect, ...]
     logs: tuple[LogEntry, ...]
     recordings: str
+    conversations: Mapping[str, Conversation] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:
@@ -125,8 +128,13 @@ class RunReport:
         return any(is_simulated(row) for row in self.rows)
 
 
-def build_report(record: RunRecord, now: datetime) -> RunReport:
-    """Build the report of a run. The age of recordings is computed for the time `now`."""
+def build_report(
+    record: RunRecord, now: datetime, conversations: Mapping[str, Conversation] | None = None
+) -> RunReport:
+    """Build the report of a run. The age of recordings is computed for the time `now`.
+
+    `conversations` are those of failed tests, by node id.
+    """
     combinations = tuple(name for name, _ in group_by_combination(record.rows))
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
@@ -155,6 +163,7 @@ def build_report(record: RunRecord, now: datetime) -> RunReport:
         effects=record_effects(record),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),
+        conversations=conversations or {},
     )
 
 

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.run.conversations import CONTENTS, attached_conversation
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
     from flag_harness.record import RunHeader, RunRecord
+    from flag_harness.record.conversation import Conversation
 
 
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
@@ -46,6 +48,14 @@ def add_record_option(group: pytest.OptionGroup) -> None:
         help="write a report of the run to FILE: out.html for a browser, out.md for the summary of a CI job, or "
         "out.json for scripts. `flag-harness report build` writes it from a record",
     )
+    group.addoption(
+        "--harness-report-content",
+        choices=CONTENTS,
+        default=None,
+        help="what a record or report keeps of the conversations of failed tests; none: nothing; masked: who said how "
+        "much, without any text (default if CI is set); full: the texts too (default elsewhere), without what the "
+        "filters and privacy detectors hide, and without keys",
+    )
 
 
 class RunRecorder:
@@ -58,6 +68,7 @@ class RunRecorder:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
+        self._conversations: dict[str, Conversation] = {}
 
     def pytest_sessionstart(self) -> None:
         """Begin the record's file. Raise `pytest.UsageError` if it cannot be written."""
@@ -77,7 +88,9 @@ class RunRecorder:
         self._path = path.absolute()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Append the row in a report to the record."""
+        """Append the row in a report to the record, and collect its conversation."""
+        if (conversation := attached_conversation(report)) is not None:
+            self._conversations[conversation.case] = conversation
         if self._path is not None and (row := attached_row(report)) is not None:
             from flag_harness.record import append_row
 
@@ -108,7 +121,10 @@ class RunRecorder:
         """Write the record and the report that the command line names."""
         record = self._make_record(is_evidence=True)
         if self._path is not None:
+            from flag_harness.record.conversation import save_conversations
+
             self._write_record(self._path, record)
+            save_conversations(self._path, self._conversations.values())
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report, record)
 
@@ -129,7 +145,7 @@ class RunRecorder:
         from flag_harness.report.output import write_report
 
         try:
-            write_report(path, record, datetime.now(UTC))
+            write_report(path, record, datetime.now(UTC), self._conversations)
         except HarnessError as error:
             warnings.warn(pytest.PytestWarning(f"--harness-report: {error}"), stacklevel=1)
 

@@ -17,6 +17,7 @@ from flag_harness.plugin.limits.age import age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
+from flag_harness.plugin.run.conversations import attach_conversation
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
 from flag_harness.plugin.stash import FLAG_SCOPE, REFUSALS, TRAFFIC
@@ -128,6 +129,7 @@ def pytest_runtest_makereport(
         if report.when == "teardown":
             attach_file(report, item.config, traffic)
         explain_row(item, report, traffic.mask)
+        attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
     return report
 

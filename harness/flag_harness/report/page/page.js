@@ -80,6 +80,30 @@
     return Number.isNaN(days) ? moment : `${moment} (${days} day${days === 1 ? "" : "s"} ago)`;
   };
 
+  const passages = (indices, hasTexts) => indices.map((index) => {
+    const one = details.passages[index];
+    const title = `${one.role} · ${one.kind} (${one.characters.toLocaleString("en")} characters)`;
+    if (!hasTexts) return element("p", title);
+    const made = element("details");
+    made.open = one.role !== "system" && one.role !== "tools" && one.kind !== "thinking";
+    const content = element("pre", one.text);
+    content.tabIndex = 0;
+    made.append(element("summary", title), content);
+    return made;
+  });
+
+  const conversation = (kept) => {
+    const made = element("div");
+    made.append(element("h3", "Conversation"));
+    if (!kept.has_texts) made.append(element("p", "Only lengths were kept; --harness-report-content=full keeps the texts.", "hint"));
+    kept.turns.forEach((turn, index) => {
+      const ending = turn.ending === "end" ? "" : ` (${turn.ending})`;
+      made.append(element("h4", `Request ${index + 1}`), ...passages(turn.request, kept.has_texts));
+      made.append(element("h4", `Answer ${index + 1}${ending}`), ...passages(turn.answer, kept.has_texts));
+    });
+    return made;
+  };
+
   const describe = (row) => {
     const made = element("section");
     if (row.repetition) made.append(element("h3", `Repetition ${row.repetition}`));
@@ -96,6 +120,8 @@
     ]));
     if (row.requests) made.append(requestTable(row));
     else made.append(element("p", "It sent no request."));
+    const kept = details.conversations[row.case];
+    if (kept && row.outcome === "failed") made.append(conversation(kept));
     if (row.logs) made.append(table("Logs", ["Times", "Level", "Logger", "Message"], row.logs.map((log) => [log.count, log.level, log.logger, log.message])));
     return made;
   };

@@ -1,0 +1,112 @@
+"""Keeps the conversation of a test that failed, without secrets and personal data, for the report of the run."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.test.rows import attached_row
+
+if TYPE_CHECKING:
+    from flag_harness.analysis.conversation import ConversationStep
+    from flag_harness.cassette import Cassette
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record.conversation import Conversation, Passage
+
+CONTENTS = ("none", "masked", "full")
+_MOST_CHARACTERS = 20_000
+"""Longer texts are cut."""
+_ATTRIBUTE = "flag_harness_conversation"
+"""The attribute of a report that holds the conversation. Workers send it as plain values."""
+
+
+def report_content(config: pytest.Config) -> str:
+    """Return what is kept of conversations; `none` if neither a record nor a report is written."""
+    if all(config.getoption(name) is None for name in ("--harness-record", "--harness-report")):
+        return "none"
+    chosen: str | None = config.getoption("--harness-report-content")
+    return chosen or ("masked" if os.environ.get("CI", "").lower() not in ("", "false", "0") else "full")
+
+
+def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
+    """Attach what a failed test sent and received to its report, unless the run keeps no conversations."""
+    content = report_content(item.config)
+    row = attached_row(report)
+    if content == "none" or row is None or row.outcome != "failed" or not traffic.exchanges:
+        return
+    import msgspec
+
+    conversation = build_conversation(item.nodeid, traffic, has_texts=content == "full")
+    setattr(report, _ATTRIBUTE, msgspec.to_builtins(conversation))
+
+
+def attached_conversation(report: pytest.TestReport) -> "Conversation | None":
+    """Return the conversation of a report, on whichever worker it was made, or None."""
+    value = getattr(report, _ATTRIBUTE, None)
+    if value is None:
+        return None
+    import msgspec
+
+    from flag_harness.record.conversation import Conversation
+
+    return msgspec.convert(value, Conversation)
+
+
+def build_conversation(case: str, traffic: "CassetteTraffic", *, has_texts: bool) -> "Conversation":
+    """Return the conversation of a test.
+
+    It is filtered like a recording, and each text is masked like a failure; data that a detector only warns of is
+    masked too.
+    """
+    from flag_harness.analysis.conversation import conversation_steps
+    from flag_harness.record.conversation import Conversation, Turn
+
+    turns = []
+    for step in conversation_steps(_filtered_cassette(traffic)):
+        request = [_passage(role, block, traffic.mask, has_texts) for role, block in step.new_content]
+        answer = [_passage("assistant", block, traffic.mask, has_texts) for block in _answer_blocks(step)]
+        turns.append(Turn(tuple(request), tuple(answer), step.ending))
+    return Conversation(case, has_texts, tuple(turns))
+
+
+def _filtered_cassette(traffic: "CassetteTraffic") -> "Cassette":
+    from flag_harness.cassette import Cassette, Envelope, Interaction
+    from flag_harness.cassette.interaction import storable_request
+
+    filters = traffic.plan.filters
+    detectors = tuple(replace(detector, action="mask") for detector in filters.detectors)
+    strict = replace(filters, detectors=detectors)
+    interactions = tuple(
+        strict.filter_interaction(Interaction(storable_request(request), response))
+        for request, response in traffic.exchanges
+        if response
+    )
+    return Cassette(Envelope("live", ""), interactions, traffic.plan.path)
+
+
+def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:
+    yield from step.answer.blocks
+    if step.answer.error is not None:
+        yield {**step.answer.error, "type": "error", "kind": step.answer.error.get("type")}
+
+
+def _passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str], has_texts: bool) -> "Passage":
+    from flag_harness.record.conversation import Passage
+
+    kind = str(block.get("type", "tool" if role == "tools" else "?"))
+    text = mask(_block_text(kind, block))
+    cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    return Passage(mask(role), mask(kind), cut if has_texts else "", len(text))
+
+
+def _block_text(kind: str, block: Mapping[str, Any]) -> str:
+    """Return a content block as text: its own text, or JSON without its type and cache mark."""
+    if kind in ("text", "thinking") and isinstance(block.get(kind), str):
+        return str(block[kind])
+    if kind == "tool_result" and isinstance(block.get("content"), str):
+        return str(block["content"])
+    rest = {name: value for name, value in block.items() if name not in ("type", "cache_control", "signature")}
+    return json.dumps(rest, ensure_ascii=False, indent=1)

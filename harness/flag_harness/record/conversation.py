@@ -1,0 +1,83 @@
+"""The conversations of failed tests, which are kept beside a run record: one line of JSON for each test."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from flag_harness.errors import RecordError
+from flag_harness.files import read_regular_file, write_atomically
+
+_MAX_BYTES = 1 << 30
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A part of a message.
+
+    Attributes:
+        role: `user`, `assistant`, `system`, `tools`, or what else it is.
+        kind: the type of the content block, such as `text`, `thinking` or `tool_use`.
+        text: the text without secrets and personal data, perhaps cut; empty if only its length is kept.
+        characters: the length of the whole text.
+    """
+
+    role: str
+    kind: str
+    text: str
+    characters: int
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A request and its answer.
+
+    Attributes:
+        request: what is new in the request since the one that it continues.
+        answer: the answer, as far as it arrived.
+        ending: `end`, `abandoned`, or how the connection was cut.
+    """
+
+    request: tuple[Passage, ...]
+    answer: tuple[Passage, ...]
+    ending: str = "end"
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What a test sent and received. `has_texts` is False if only the lengths of texts are kept."""
+
+    case: str
+    has_texts: bool
+    turns: tuple[Turn, ...]
+
+
+def conversations_path(record: Path) -> Path:
+    """Return where the conversations of a record are kept: `run.conversations.jsonl` for `run.jsonl`."""
+    return record.with_suffix(".conversations.jsonl")
+
+
+def save_conversations(record: Path, conversations: Iterable[Conversation]) -> None:
+    """Write the conversations beside a record, or remove those of an earlier run if there are none.
+
+    Raise `OSError` if that fails.
+    """
+    path = conversations_path(record)
+    lines = [msgspec.json.encode(one) + b"\n" for one in sorted(conversations, key=lambda one: one.case)]
+    if lines:
+        write_atomically(path, b"".join(lines))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def load_conversations(record: Path) -> Mapping[str, Conversation]:
+    """Return the conversations that are kept beside a record, by the node id of their test; empty if there are none.
+
+    Raise `RecordError` if the file cannot be read.
+    """
+    path = conversations_path(record)
+    if not path.exists():
+        return {}
+    try:
+        lines = read_regular_file(path, _MAX_BYTES).splitlines()
+        found = [msgspec.json.decode(line, type=Conversation) for line in lines if line]
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: not the conversations of a run: {error}; delete it, or run pytest again") from None
+    return {one.case: one for one in found}
