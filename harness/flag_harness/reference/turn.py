@@ -27,7 +27,7 @@ MAX_EMPTY_PAUSES = 3
 """A turn ends with an error after this many empty pauses in a row: the next request would be the same."""
 
 _PAUSED, _REFUSED = "pause_turn", "refusal"
-_RUNS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
+_CALL_STOP_REASONS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
 """Stop reasons after which complete tool calls are run. After any other, the model did not mean to call."""
 
 
@@ -47,14 +47,14 @@ class AgentTurn:
                     yield event
             answer, before = request.answer, self._session.context.messages
             if answer.stop_reason == _REFUSED:
-                self._take_back(answer)
+                self._remove_refused_turn(answer)
                 yield TurnEnded(self._session.clock.now(), answer.stop_reason)
                 return
             self._add_answer(answer)
             async with aclosing(self._run_calls(answer, request.toolbox)) as tool_events:
                 async for event in tool_events:
                     yield event
-            if not self._continues(answer):
+            if not self._is_unfinished(answer):
                 yield TurnEnded(self._session.clock.now(), answer.stop_reason)
                 return
             self._check_progress(answer, empty=before == self._session.context.messages)
@@ -65,15 +65,15 @@ class AgentTurn:
         messages = with_answer(context.messages, answer.content)
         self._session.update(messages=messages, usage=context.usage + answer.usage)
 
-    def _take_back(self, answer: ModelAnswer) -> None:
+    def _remove_refused_turn(self, answer: ModelAnswer) -> None:
         """Remove the refused turn from the conversation, since the API would refuse it again (documented)."""
         context = self._session.context
         self._session.refused = context.messages
         self._session.update(messages=without_last_turn(context.messages), usage=context.usage + answer.usage)
 
     @staticmethod
-    def _continues(answer: ModelAnswer) -> bool:
-        return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _RUNS)
+    def _is_unfinished(answer: ModelAnswer) -> bool:
+        return answer.stop_reason == _PAUSED or (bool(answer.calls) and answer.stop_reason in _CALL_STOP_REASONS)
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
         """Raise `TurnError` after too many truncated calls or empty pauses in a row."""
@@ -115,7 +115,7 @@ class AgentTurn:
                 f"{call.name} was not run: {answer.stop_reason} cut the answer off inside this call, so its input is "
                 "not complete. Call it again with less input, or in several steps."
             )
-        if answer.stop_reason not in _RUNS:
+        if answer.stop_reason not in _CALL_STOP_REASONS:
             return f"{call.name} was not run: the answer ended with {answer.stop_reason}."
         return None
 

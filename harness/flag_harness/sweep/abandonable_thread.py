@@ -38,7 +38,7 @@ class AbandonableThread:
         if not result.done():
             self.abandoned = True
             if _is_busy(self._thread):
-                _raise_in(self._thread)
+                _raise_timeout_in(self._thread)
                 wait([result], GRACE_SECONDS)
             raise VirtualTimeout(f"it takes more than {self._patience:g} s of real time")
         return result.result()
@@ -72,7 +72,7 @@ def _is_busy(thread: threading.Thread) -> bool:
     return before is not None and after is not None and after - before > SAMPLE_SECONDS / 100
 
 
-def _raise_in(thread: threading.Thread) -> None:
+def _raise_timeout_in(thread: threading.Thread) -> None:
     """Raise `VirtualTimeout` in a thread as soon as it runs Python code again.
 
     Only for a busy thread: until the exception is raised, CPython 3.11 blocks other threads that are traced, as under

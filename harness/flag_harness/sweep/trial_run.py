@@ -60,12 +60,12 @@ class TrialRun:
         self._fault = trial.fault.arm(combination.id) if trial else None
         self._effects = directory / "effects.txt"
         self._effects.write_text("")
-        self._loop, self._tap, self._thread = VirtualLoop(), TrafficLog(), AbandonableThread(patience)
+        self._loop, self._traffic_log, self._thread = VirtualLoop(), TrafficLog(), AbandonableThread(patience)
         self._loop.on_swallowed_timeout = self._thread.block_forever
         self._patience, self._clock = patience, LoopClock(self._loop)
         self._fault_is_active, self._requests = False, 0
         self._upstream = simulate(clock=self._clock, hook=answer_request)
-        self._layers: tuple[Layer, ...] = (self._tap, self._limit_requests, self._apply_fault)
+        self._layers: tuple[Layer, ...] = (self._traffic_log, self._limit_requests, self._apply_fault)
         self._agent: SweptAgent | None = None
         self._turns: list[tuple[str, Ending, str]] = []
 
@@ -102,7 +102,7 @@ class TrialRun:
         self._restart_deadline()
         self._fault_is_active = fault is not None
         with patch_refused_keywords(fault) if fault else nullcontext():
-            ending, message = self._ending_of(lambda: self._run_agent(prompt))
+            ending, message = self._run_turn(lambda: self._run_agent(prompt))
         self._turns.append((prompt, ending, message))
 
     def _restart_deadline(self) -> None:
@@ -113,7 +113,7 @@ class TrialRun:
             self._agent = self._make_agent(self._context())
         await self._agent.run(prompt)
 
-    def _ending_of(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
+    def _run_turn(self, turn: Callable[[], Any]) -> tuple[Ending, str]:
         """Run a turn. Return how it ended, and the message of its exception or an empty string."""
         from anthropic import AnthropicError
 
@@ -169,7 +169,7 @@ class TrialRun:
         self._thread.stop()
 
     def _observation(self) -> Observation:
-        exchanges = self._tap.exchanges
+        exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)
         return Observation(
             fired=self._fault.fired if self._fault else 0,

@@ -63,13 +63,13 @@ class _NetworkGuard:
         sockets = socket_handlers(self._check, self._check_lookup)
         with ExitStack() as stack:
 
-            def see_import(module: str, *_: Any) -> None:
+            def guard_import(module: str, *_: Any) -> None:
                 if module == "uvloop" and not self._children.is_in_child:
                     load_uvloop()
                     stack.enter_context(guard_uvloop(self._check))
-                self._children.see_import(module)
+                self._children.guard_import(module)
 
-            handlers = {**sockets, **self._children.handlers, "import": see_import}
+            handlers = {**sockets, **self._children.handlers, "import": guard_import}
             for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
                 stack.enter_context(guard(self._check))
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed else ():

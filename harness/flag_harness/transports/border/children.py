@@ -56,7 +56,7 @@ class ChildGuard:
             self._undo.enter_context(popen)
             for module in (*_LIBCURL, *_SPAWNING):
                 if module in sys.modules:
-                    self.see_import(module)
+                    self.guard_import(module)
             yield
 
     @property
@@ -104,7 +104,7 @@ class ChildGuard:
 
         return start
 
-    def see_import(self, module: str) -> None:
+    def guard_import(self, module: str) -> None:
         """Guard libcurl or multiprocessing when its module is imported. Other modules need nothing."""
         if module in _LIBCURL:
             self.start()
@@ -130,10 +130,10 @@ class ParentGuard:
         self._proxy_port = proxy_port
 
     def __reduce__(self) -> Any:
-        return join_parent, (self._proxy_port,)
+        return start_asking_parent, (self._proxy_port,)
 
 
-def join_parent(proxy_port: int) -> None:
+def start_asking_parent(proxy_port: int) -> None:
     """Ask the parent process about every host from now on. Raise `NetworkRefused` if the parent refuses one."""
 
     def check(host: Any, *port: Any) -> None:

@@ -15,17 +15,17 @@ def find_custom_transports(transport: Any, http: Any, method: str, patched: froz
     Transports that wrap another are skipped, so that their retries and logging still run. `patched` holds the classes
     of the library's own transports.
     """
-    return list(dict.fromkeys(_innermost(transport, http, method, patched, 0)))
+    return list(dict.fromkeys(_innermost_classes(transport, http, method, patched, 0)))
 
 
-def _innermost(transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int) -> Iterator[Any]:
+def _innermost_classes(transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int) -> Iterator[Any]:
     if depth > _MAX_DEPTH or _answers_in_process(transport, http):
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
     base = http.BaseTransport if method == "handle_request" else http.AsyncBaseTransport
-    wrapped = list(_wrapped(transport, base))
+    wrapped = list(_wrapped_transports(transport, base))
     for inner in wrapped:
-        yield from _innermost(inner, http, method, patched, depth + 1)
+        yield from _innermost_classes(inner, http, method, patched, depth + 1)
     if not wrapped and kind not in (None, base) and patched.isdisjoint(type(transport).__mro__):
         yield kind
 
@@ -35,7 +35,7 @@ def _answers_in_process(transport: Any, http: Any) -> bool:
     return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_LEFT_ALONE_MODULES)
 
 
-def _wrapped(transport: Any, base: type) -> Iterator[Any]:
+def _wrapped_transports(transport: Any, base: type) -> Iterator[Any]:
     """Yield the transports in a transport's attributes, also in lists, mappings and clients."""
     names = [name for kind in type(transport).__mro__ for name in _slots(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]

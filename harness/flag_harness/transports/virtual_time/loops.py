@@ -65,7 +65,7 @@ class _Select:
         if not self._clock.is_virtual_here():
             return self._select_really(timeout)
         if timeout is None:
-            with self._clock.listed(self._wait(math.inf)):
+            with self._clock.register_wait(self._wait(math.inf)):
                 return self._select(None)
         found = self._clock.block(self._wait(timeout), self._select)
         self._last_wait = real_time()

@@ -53,7 +53,7 @@ def share_clock(clock: Clock, project: ProjectNames | None) -> Iterator[None]:
         for pool in _pools():
             stack.enter_context(replace_attribute(pool, "submit", _make_submit(clock, pool.submit)))
         stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen(clock)))
-        stack.enter_context(_adopted_loops(clock))
+        stack.enter_context(_adopt_loops(clock))
         clock.join_thread()
         clock.is_shared = True
         stack.callback(setattr, clock, "is_shared", False)
@@ -138,7 +138,7 @@ def _make_popen(clock: SharedClock) -> Callable[..., None]:
 
 
 @contextmanager
-def _adopted_loops(clock: SharedClock) -> Iterator[None]:
+def _adopt_loops(clock: SharedClock) -> Iterator[None]:
     """Adopt the running loop, and every loop that starts to run in a thread whose time is virtual."""
     really = asyncio.BaseEventLoop.run_forever
 

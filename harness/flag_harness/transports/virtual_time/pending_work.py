@@ -55,17 +55,17 @@ class PendingWork:
         """Return whether no job, child process or other thread exists."""
         return not (self._jobs or self._children or threading.active_count() > 1 or self._forks())
 
-    def is_certain(self, waiting: Iterable[threading.Thread]) -> bool:
+    def has_certain_work(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a job, child process or thread of the test is surely working. `waiting` threads are not."""
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
         return jobs > 0 or self._has_children() or any(map(self._must_end, self._busy_threads(waiting)))
 
-    def is_possible(self, waiting: Iterable[threading.Thread]) -> bool:
+    def may_have_work(self, waiting: Iterable[threading.Thread]) -> bool:
         """Return whether a thread outside `waiting` may be working."""
         return bool(self._busy_threads(set(waiting)))
 
-    def is_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
+    def has_been_still(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
         """Return whether no thread outside `waiting` was busy for a short time, counted from the last `restart`."""
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_time()

@@ -111,7 +111,7 @@ class SharedClock(VirtualClock):
         `pause` gets the real seconds that it may wait at most.
         """
         self.pending.restart()
-        with self.listed(wait):
+        with self.register_wait(wait):
             while not self._jump(wait):
                 started = real_time()
                 found = pause(min(_SLICE_SECONDS, wait.deadline - self._now))
@@ -140,7 +140,7 @@ class SharedClock(VirtualClock):
         return None if loop in self.loops else loop
 
     @contextmanager
-    def listed(self, wait: Wait) -> Iterator[None]:
+    def register_wait(self, wait: Wait) -> Iterator[None]:
         """Inside the context, let other threads know that this thread waits."""
         with self._lock:
             self._waits.append(wait)
@@ -171,14 +171,14 @@ class SharedClock(VirtualClock):
         must be in a sleep: a wait with a mere deadline may be for that thread or socket.
         """
         waiting = [wait.thread, *(other.thread for other in others)]
-        if self.pending.is_certain(waiting):
+        if self.pending.has_certain_work(waiting):
             return False
         has_descriptors = any(one.has_descriptors() for one in (wait, *others))
-        if not has_descriptors and not self.pending.is_possible(waiting):
+        if not has_descriptors and not self.pending.may_have_work(waiting):
             return True
         if not (wait.is_sleep or self._open_answers or any(other.is_sleep for other in others)):
             return False
-        return self.pending.is_still(waiting, has_descriptors)
+        return self.pending.has_been_still(waiting, has_descriptors)
 
 
 def watches_others(loop: Any) -> bool:
