@@ -195,6 +195,13 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/report/test_browser.py", "-n", "0", *session.posargs, env={"NODE_PATH": modules})
 
 
+@nox.session(venv_backend="venv")
+def docs(session: nox.Session) -> None:
+    """Build the documentation site in build/docs/site. A warning or a link that leads nowhere is an error."""
+    session.install("-e", ".[docs]")
+    session.run("python", "docs/site/build.py", "build/docs", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests: the cases, and those of the harness itself."""

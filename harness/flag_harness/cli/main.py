@@ -30,8 +30,8 @@ Each sets `run`, a function that takes the parsed arguments and returns the exit
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that `arguments` (by default the process's) name, and return its exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with all commands."""
     parser = argparse.ArgumentParser(
         prog="flag-harness", description="Work with flag combinations, cassettes and contexts of agents."
     )
@@ -39,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = add_commands(parser)
     for add_command in COMMANDS:
         add_command(subparsers)
-    parsed = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` (by default the process's) name, and return its exit code."""
+    parsed = make_parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
     except HarnessError as error:
