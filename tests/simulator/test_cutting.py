@@ -113,3 +113,10 @@ def test_max_tokens_0_only_fills_the_cache(request_for: Any, read: Any) -> None:
 def test_the_beginning_of_a_text_has_at_most_its_tokens() -> None:
     """Whole where it fits."""
     assert ["", "one", "one two", LONG] == [truncate_text(LONG, count) for count in (0, 1, 2, text_tokens(LONG))]
+
+
+def test_a_key_is_cut_to_its_tokens_too() -> None:
+    """Random characters count more than words; what is left of them has at most the tokens asked for."""
+    key = "1ivE5wmtkDKwFCQTzbvi" * 20
+    assert key == truncate_text(key, text_tokens(key))
+    assert all(count - 20 < text_tokens(truncate_text(key, count)) <= count for count in (30, 100, 300))

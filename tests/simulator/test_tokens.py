@@ -76,18 +76,41 @@ def test_blocks_of_every_kind_count() -> None:
     other = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
     image = {"type": "image", "source": {"type": "url", "url": "u"}}
     told = [block_tokens(block) for block in (text, call, pdf, plain, result, image)]
-    assert [2, 50, 2000, 2, 22, 1000] == told
+    assert [2, 50, 1610, 2, 22, 1000] == told
     assert block_tokens(other) == block_tokens({**other, "cache_control": {"type": "ephemeral"}})
 
 
 def test_tools_bring_their_prompt_once() -> None:
-    """A prompt for all of them, a shorter one where one is forced; deferred ones count nothing."""
+    """There is one prompt for all of them, another one if a tool is forced; deferred tools count nothing."""
     one, two = (sum(tool_tokens({"tools": [TOOL] * count})) for count in (1, 2))
     forced = sum(tool_tokens({"tools": [TOOL], "tool_choice": {"type": "any"}}))
-    assert 346 == one - (two - one)
-    assert 33 == one - forced
+    assert 414 == one - (two - one)
+    assert 104 == forced - one
     assert [one, 0] == tool_tokens({"tools": [TOOL, {**TOOL, "defer_loading": True}]})
-    assert [346 + 1750] == tool_tokens({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})
+    assert [414 + 1750] == tool_tokens({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("claude-3-5-haiku-20241022", 192),
+        ("claude-sonnet-4-20250514", 240),
+        ("claude-opus-4-1", 240),
+        ("claude-sonnet-4-5", 414),
+        ("claude-haiku-4-5-20251001", 414),
+        ("claude-sonnet-5", 306),
+    ],
+)
+def test_the_prompt_for_tools_depends_on_the_model(model: str, tokens: int) -> None:
+    """Each generation of models has another prompt for tools."""
+    one, two = (sum(tool_tokens({"model": model, "tools": [TOOL] * count})) for count in (1, 2))
+    assert tokens == one - (two - one)
+
+
+def test_random_characters_count_almost_one_by_one() -> None:
+    """Keys and ids have more tokens than words of the same length, and names in code have not."""
+    told = [text_tokens(text) for text in ("1ivE5wmtkDKwFCQTzbvi" * 5, "getWeatherForLocation", "0123456789abcdef" * 2)]
+    assert [80, 3, 10] == told
 
 
 def test_thinking_and_formats_cost_tokens() -> None:
