@@ -54,10 +54,11 @@ def document(rows: Sequence[Row], lines: Sequence[Comparison], *, with_rows: boo
     """Yield the lines of the page."""
     yield _HEADING
     yield f"{len(rows)} recorded interactions.\n"
-    yield "| what is compared | matches | of | share |\n|---|---|---|---|"
+    yield "| what is compared | matches | of | share | of those without a known exception |\n|---|---|---|---|---|"
     for line in lines:
         share = f"{line.matches / line.total:.1%}" if line.total else "nothing to compare"
-        yield f"| {line.name} | {line.matches} | {line.total} | {share} |"
+        rest = f"{line.matches / line.explainable:.1%} of {line.explainable}" if line.explainable else "-"
+        yield f"| {line.name} | {line.matches} | {line.total} | {share} | {rest} |"
     yield "\n## Differences\n"
     for line in lines:
         for rule, names in sorted(line.differences.items(), key=lambda item: -len(item[1])):
