@@ -1,0 +1,136 @@
+"""Betting e-processes: sequential tests of a bounded mean that are valid at every look.
+
+A player bets against a null hypothesis, "the mean of the differences is at most `null_mean`", with one unit of wealth.
+Each difference x in [-1, 1] multiplies the wealth by 1 + stake * (x - null_mean). The stake depends on earlier
+differences only, so that the wealth cannot be expected to grow if the null hypothesis is true. By Ville's inequality
+the wealth then reaches 1 / alpha, ever, with probability at most alpha: one may look after every difference and stop
+at any time (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"). Nothing is
+assumed about the distribution of the differences, nor about what is inside one difference.
+
+Half a dozen players share the unit of wealth; their total is a valid wealth too. It does nearly as well as the best.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_MOST_WEALTH = 1e300
+_LARGEST_SHARE = 0.99
+"""No player stakes more than this share of what would ruin it, so that one difference never takes all."""
+
+_HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
+_HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
+"""Constant stakes: most wealth is where a fall of 15 points from 95 % is found soonest, some where small falls are."""
+
+_SAFE_FACTORS = (0.25, 0.6, 1.2)
+_SAFE_WEALTH = (0.1, 0.45, 0.45)
+"""Multiples of the best stake: more than one, since its estimate may be off and a small loss asks for a lower one."""
+
+_PRIOR_ROUNDS = 20
+_PRIOR_SQUARE = 0.15
+"""The assumed mean square of a difference, and how many rounds that assumption counts as."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarmPlayers:
+    """Players with constant stakes. They bet that the mean is above `null_mean`, by an unknown amount."""
+
+    null_mean: float = 0.0
+
+    @property
+    def first_wealth(self) -> list[float]:
+        return list(_HARM_WEALTH)
+
+    def stakes(self, rounds: int, squares: float) -> Sequence[float]:
+        """Return the stakes of the next round. They are constant."""
+        return _HARM_STAKES
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyPlayers:
+    """Players who bet that the mean is 0, against the null hypothesis that it is at most `-margin`.
+
+    The best stake is then margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
+    """
+
+    margin: float
+
+    @property
+    def null_mean(self) -> float:
+        return -self.margin
+
+    @property
+    def first_wealth(self) -> list[float]:
+        return list(_SAFE_WEALTH)
+
+    def stakes(self, rounds: int, squares: float) -> Sequence[float]:
+        """Return the stakes of the next round, from the number of earlier rounds and their sum of squares."""
+        mean_square = estimated_mean_square(rounds, squares)
+        best = self.margin / (mean_square + self.margin**2)
+        largest = _LARGEST_SHARE / (1 - self.margin) if self.margin < _LARGEST_SHARE else math.inf
+        return [min(factor * best, largest) for factor in _SAFE_FACTORS]
+
+
+class BettingProcess:
+    """The wealth of players who bet against one null hypothesis.
+
+    Attributes:
+        wealth: the current wealth: an e-value, the evidence against the null hypothesis. It starts at 1.
+        largest_wealth: the largest wealth so far. `1 / largest_wealth` is a p-value that is valid at every look.
+        rounds: the number of differences so far.
+        squares: the sum of their squares.
+    """
+
+    __slots__ = ("_wealths", "largest_wealth", "players", "rounds", "squares", "wealth")
+
+    def __init__(self, players: HarmPlayers | SafetyPlayers) -> None:
+        self.players = players
+        self._wealths = players.first_wealth
+        self.wealth = self.largest_wealth = 1.0
+        self.rounds = 0
+        self.squares = 0.0
+
+    @property
+    def mean_square(self) -> float:
+        """Return the estimated mean square of a difference."""
+        return estimated_mean_square(self.rounds, self.squares)
+
+    @property
+    def p_value(self) -> float:
+        """Return the p-value, which is valid at every look."""
+        return 1 / self.largest_wealth
+
+    def add(self, difference: float) -> None:
+        """Add the difference of one round, from -1 to 1. Raise `ValueError` if it is outside."""
+        if not -1 <= difference <= 1:
+            raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")
+        gain = difference - self.players.null_mean
+        stakes = self.players.stakes(self.rounds, self.squares)
+        wealths = [wealth * (1 + stake * gain) for wealth, stake in zip(self._wealths, stakes, strict=True)]
+        self._wealths = wealths
+        self.wealth = min(sum(wealths), _MOST_WEALTH)
+        self.largest_wealth = max(self.largest_wealth, self.wealth)
+        if self.wealth == _MOST_WEALTH:
+            self._wealths = [_MOST_WEALTH / len(wealths)] * len(wealths)
+        self.rounds += 1
+        self.squares += difference * difference
+
+
+def estimated_mean_square(rounds: int, squares: float) -> float:
+    """Return the mean square of a difference, estimated from a sum of squares and a prior assumption."""
+    return (_PRIOR_ROUNDS * _PRIOR_SQUARE + squares) / (_PRIOR_ROUNDS + rounds)
+
+
+def harm_process() -> BettingProcess:
+    """Return the test of "the flag loses nothing". Add losses: the result without the flag minus the one with it."""
+    return BettingProcess(HarmPlayers())
+
+
+def safety_process(margin: float) -> BettingProcess:
+    """Return the test of "the flag loses `margin` or more". Add gains: the result with the flag minus the one without.
+
+    Raise `ValueError` if the margin is not above 0 and at most 1.
+    """
+    if not 0 < margin <= 1:
+        raise ValueError(f"a margin must be above 0 and at most 1, and {margin} is not")
+    return BettingProcess(SafetyPlayers(margin))

@@ -1,0 +1,208 @@
+"""Judge flags: is a flag harmful, is it safe, and what can the data not exclude?
+
+For each flag two hypotheses are tested, and both tests are valid at every look:
+
+- HARM: in some stratum, the flag makes results worse than without it.
+- SAFE: in no stratum is the loss as large as the margin. Every stratum must show that; strata are never pooled.
+
+A stratum is a test, a group of tests, or either under one setting of other flags. Its rounds are differences from -1 to
+1: the result with the flag minus the result without it. What belongs together must be one round.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
+from flag_harness.analysis.verdict.multiplicity import holm_rejections
+
+DEFAULT_MARGIN = 0.10
+DEFAULT_ALPHA = 0.05
+_SAFE_SHARE = 0.5
+"""A false PASS is the worse error: SAFE is tested at half of alpha."""
+
+_CAUTION = 0.6
+"""The share of the best stake that forecasts assume, as the more careful players do."""
+
+_LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+"""The losses of which a verdict says whether they are excluded."""
+
+Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
+
+
+class StratumTest:
+    """The two tests of one stratum, which may be looked at after every round."""
+
+    __slots__ = ("harm", "safety")
+
+    def __init__(self, margin: float) -> None:
+        self.harm: BettingProcess = harm_process()
+        self.safety: BettingProcess = safety_process(margin)
+
+    def add(self, gain: float) -> None:
+        """Add a round: the result with the flag minus the result without it."""
+        self.harm.add(-gain)
+        self.safety.add(gain)
+
+
+class Finding(NamedTuple):
+    """What the tests of one flag have shown: the indices of its harmed strata, and whether all of them are safe."""
+
+    harmed: tuple[int, ...]
+    is_safe: bool
+
+    @property
+    def decision(self) -> Decision:
+        """Return the decision that follows."""
+        if self.harmed:
+            return "HARM WITHIN THE MARGIN" if self.is_safe else "FAIL"
+        return "PASS" if self.is_safe else "INCONCLUSIVE"
+
+
+def find(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[Finding]:
+    """Return what the tests of each flag's strata have shown so far, at error rates over all flags together (Holm)."""
+    cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
+    rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
+    safe = holm_rejections(
+        [max((test.safety.p_value for test in strata), default=1.0) for strata in flags], alpha * _SAFE_SHARE
+    )
+    harmed: list[list[int]] = [[] for _ in flags]
+    for (owner, index), is_rejected in zip(cells, rejections, strict=True):
+        if is_rejected:
+            harmed[owner].append(index)
+    return [Finding(tuple(indices), is_safe) for indices, is_safe in zip(harmed, safe, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """The rounds of one stratum: the result with the flag minus the result without it, in the order of time."""
+
+    name: str
+    gains: tuple[float, ...]
+
+    @property
+    def loss(self) -> float:
+        """Return the mean loss, which is negative if the flag improves results, or 0 without rounds."""
+        return -math.fsum(self.gains) / len(self.gains) if self.gains else 0.0
+
+    def test(self, margin: float) -> StratumTest:
+        """Return the tests after all rounds."""
+        test = StratumTest(margin)
+        for gain in self.gains:
+            test.add(gain)
+        return test
+
+    def smallest_excluded_loss(self, level: float) -> float | None:
+        """Return the smallest loss such that it and all larger ones are excluded, or None if none is."""
+        smallest = None
+        for loss in reversed(_LOSSES):
+            process = safety_process(loss)
+            for gain in self.gains:
+                process.add(gain)
+            if process.p_value > level:
+                break
+            smallest = loss
+        return smallest
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEvidence:
+    """What is known of one flag, or of one value of a flag.
+
+    Attributes:
+        flag: the flag's name, such as `streaming`, or `model=haiku`.
+        strata: the rounds of each stratum. A stratum without rounds prevents a PASS.
+        margin: the loss that counts as too large, such as 0.10.
+        obstacles: sentences that say why this evidence cannot support a PASS, however good it looks.
+    """
+
+    flag: str
+    strata: tuple[Stratum, ...]
+    margin: float = DEFAULT_MARGIN
+    obstacles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict on one flag.
+
+    Attributes:
+        flag: the flag's name, or its name and value.
+        decision: `PASS` if SAFE is shown and HARM is not, `FAIL` if HARM is shown and SAFE is not,
+            `HARM WITHIN THE MARGIN` if both are, and otherwise `INCONCLUSIVE`.
+        margin: the loss that counts as too large.
+        harmed: the names of the strata in which harm is shown.
+        worst: the stratum with the largest mean loss, or None if there are no strata.
+        rounds: the number of rounds in the stratum with the fewest.
+        excluded_loss: the smallest loss that is excluded in every stratum, or None.
+        rounds_to_pass: about how many further rounds a PASS takes if the flag changes nothing; 0 if nothing is open.
+        obstacles: why the evidence cannot support a PASS.
+    """
+
+    flag: str
+    decision: Decision
+    margin: float
+    harmed: tuple[str, ...]
+    worst: Stratum | None
+    rounds: int
+    excluded_loss: float | None
+    rounds_to_pass: int
+    obstacles: tuple[str, ...] = ()
+
+    @property
+    def is_decided(self) -> bool:
+        """Return True if further runs can change nothing."""
+        return self.decision != "INCONCLUSIVE"
+
+
+def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> tuple[Verdict, ...]:
+    """Return the verdict on each flag.
+
+    The chance that some harmless flag is failed is at most `alpha`, and the chance that some flag passes whose loss is
+    the margin or more in some stratum is at most `alpha / 2`, over all flags, strata and looks together (Holm).
+    """
+    tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
+    level = alpha * _SAFE_SHARE / max(1, len(flags))
+    findings = find(tests, alpha)
+    return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
+
+
+def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Finding, level: float) -> Verdict:
+    bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
+    known = [bound for bound in bounds if bound is not None]
+    excluded = max(known) if known and len(known) == len(bounds) else None
+    if finding.is_safe:
+        excluded = flag.margin if excluded is None else min(excluded, flag.margin)
+    is_hindered = finding.decision == "PASS" and bool(flag.obstacles)
+    return Verdict(
+        flag=flag.flag,
+        decision="INCONCLUSIVE" if is_hindered else finding.decision,
+        margin=flag.margin,
+        harmed=tuple(flag.strata[index].name for index in finding.harmed),
+        worst=max(flag.strata, key=lambda stratum: stratum.loss, default=None),
+        rounds=min((len(stratum.gains) for stratum in flag.strata), default=0),
+        excluded_loss=excluded,
+        rounds_to_pass=0
+        if finding.is_safe
+        else max((_rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
+        obstacles=flag.obstacles,
+    )
+
+
+def _rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
+    """Return about how many further rounds a PASS takes if the flag changes nothing here.
+
+    They are the missing log wealth, divided by the log wealth that one round is expected to add.
+    """
+    process = test.safety
+    missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
+    return max(1, math.ceil(missing / _growth(process, margin)))
+
+
+def _growth(process: BettingProcess, margin: float) -> float:
+    """Return the expected growth of the log wealth in a round, if differences are -1, 0 and 1 and their mean is 0."""
+    square = process.mean_square
+    stake = margin / (square + margin**2) * _CAUTION
+    changed = math.log1p(stake * (margin + 1)) + math.log1p(max(stake * (margin - 1), -0.99))
+    return max((1 - square) * math.log1p(stake * margin) + square / 2 * changed, 1e-6)

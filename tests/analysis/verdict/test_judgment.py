@@ -1,0 +1,117 @@
+"""Verdicts on flags: decisions, multiplicity, strata, and the operating characteristics in small."""
+
+import random
+
+import pytest
+
+from flag_harness.analysis.verdict.judgment import FlagEvidence, Stratum, find, judge_flags
+from flag_harness.analysis.verdict.multiplicity import holm_rejections
+
+TRIALS = 150
+
+
+def _gains(random_: random.Random, rounds: int, off: float, on: float) -> tuple[float, ...]:
+    return tuple(float(random_.random() < on) - float(random_.random() < off) for _ in range(rounds))
+
+
+def _decisions(rounds: int, rates: list[tuple[float, float]], margin: float = 0.1, trials: int = TRIALS) -> list[str]:
+    """Return the decisions of many simulated trials with one stratum for each pair of rates (off, on)."""
+    decisions: list[str] = []
+    for seed in range(trials):
+        random_ = random.Random(seed)
+        strata = [Stratum("test", _gains(random_, rounds, *pair)).test(margin) for pair in rates]
+        decisions.append(find([strata])[0].decision)
+    return decisions
+
+
+def test_a_fall_from_95_to_80_percent_fails_within_150_rounds() -> None:
+    """Harm of 15 points is found in most trials."""
+    assert _decisions(150, [(0.95, 0.80)]).count("FAIL") >= 0.93 * TRIALS
+
+
+def test_an_equal_flag_passes_and_hardly_ever_fails() -> None:
+    """A flag that changes nothing is decided within 300 rounds."""
+    decisions = _decisions(300, [(0.95, 0.95)])
+    assert decisions.count("PASS") >= 0.9 * TRIALS
+    assert decisions.count("FAIL") <= 0.05 * TRIALS
+
+
+def test_a_loss_of_the_margin_passes_in_less_than_one_of_forty_trials() -> None:
+    """The false PASS rate at the margin holds, though each round is a look."""
+    assert _decisions(200, [(0.95, 0.85)]).count("PASS") <= 0.025 * TRIALS + 2
+
+
+def test_a_fall_in_one_of_eight_strata_never_passes() -> None:
+    """Strata are not pooled: seven healthy tests do not hide a broken one."""
+    decisions = _decisions(250, [(0.95, 0.95)] * 7 + [(0.95, 0.80)], trials=40)
+    assert 0 == decisions.count("PASS")
+    assert decisions.count("FAIL") >= 0.9 * 40
+
+
+def test_the_harmed_stratum_is_named() -> None:
+    """The verdict says where the harm is."""
+    strata = (Stratum("healthy", (0.0,) * 200), Stratum("broken", (-1.0, 0.0, 0.0, 0.0) * 50))
+    verdict = judge_flags([FlagEvidence("flag", strata)])[0]
+    assert ("FAIL", ("broken",)) == (verdict.decision, verdict.harmed)
+    assert verdict.worst is strata[1]
+
+
+def test_harm_within_the_margin_is_no_pass() -> None:
+    """A loss of 4 points that is certain, with a margin of 10, is shown as what it is."""
+    stratum = Stratum("test", ((-1.0,) + (0.0,) * 24) * 40)
+    assert "HARM WITHIN THE MARGIN" == judge_flags([FlagEvidence("flag", (stratum,))])[0].decision
+
+
+def test_a_stratum_without_rounds_prevents_a_pass() -> None:
+    """What was not run is not safe."""
+    strata = (Stratum("run", (0.0,) * 500), Stratum("missing", ()))
+    verdict = judge_flags([FlagEvidence("flag", strata)])[0]
+    assert ("INCONCLUSIVE", 0, None) == (verdict.decision, verdict.rounds, verdict.excluded_loss)
+
+
+def test_an_obstacle_prevents_a_pass_but_not_a_fail() -> None:
+    """Rebased cassettes cannot show safety, but what fails on them fails."""
+    obstacles = ("recordings were rebased",)
+    good, bad = Stratum("test", (0.0,) * 500), Stratum("test", (-1.0,) * 50)
+    assert "INCONCLUSIVE" == judge_flags([FlagEvidence("flag", (good,), obstacles=obstacles)])[0].decision
+    assert "FAIL" == judge_flags([FlagEvidence("flag", (bad,), obstacles=obstacles)])[0].decision
+
+
+def test_without_strata_nothing_is_decided() -> None:
+    """No evidence is no PASS."""
+    assert "INCONCLUSIVE" == judge_flags([FlagEvidence("flag", ())])[0].decision
+
+
+def test_more_flags_need_more_evidence_each() -> None:
+    """The same rounds that fail a flag judged alone do not fail it among twenty."""
+    evidence = FlagEvidence("flag", (Stratum("test", (-1.0,) * 7 + (0.0,)),))
+    others = [FlagEvidence(f"other {i}", (Stratum("test", (0.0,) * 8),)) for i in range(19)]
+    assert "FAIL" == judge_flags([evidence])[0].decision
+    assert "INCONCLUSIVE" == judge_flags([evidence, *others])[0].decision
+
+
+def test_a_verdict_says_which_losses_are_excluded_and_what_a_pass_would_take() -> None:
+    """More rounds exclude smaller losses, and the missing rounds become fewer."""
+    few, many, most = (
+        judge_flags([FlagEvidence("flag", (Stratum("test", (0.0, 0.0, 1.0, 0.0, -1.0) * count),))])[0]
+        for count in (10, 30, 200)
+    )
+    assert few.excluded_loss is not None
+    assert many.excluded_loss is not None
+    assert most.excluded_loss is not None
+    assert few.excluded_loss > many.excluded_loss > most.excluded_loss
+    assert few.rounds_to_pass > many.rounds_to_pass > most.rounds_to_pass == 0
+
+
+def test_the_rounds_that_a_pass_takes_are_about_right() -> None:
+    """The median of the rounds that equal flags really need is within a half of the estimate at the start."""
+    estimate = judge_flags([FlagEvidence("flag", (Stratum("test", ()),))])[0].rounds_to_pass
+    assert estimate == pytest.approx(150, rel=0.5)
+
+
+def test_holm_rejects_step_by_step() -> None:
+    """The smallest p-value is compared to alpha / 3, the next to alpha / 2, the last to alpha."""
+    assert [True, True, True] == holm_rejections([0.04, 0.01, 0.02], 0.05)
+    assert [False, True, False] == holm_rejections([0.04, 0.01, 0.03], 0.05)
+    assert [False, False] == holm_rejections([0.03, 0.04], 0.05)
+    assert [] == holm_rejections([], 0.05)
