@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CASES = (ROOT / "docs" / "cases.md").read_text(encoding="utf-8")
 
 
-def _block(language: str, holding: str) -> str:
-    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def _block(language: str, holding: str, page: str = README) -> str:
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     return next(block for block in blocks if holding in block)
 
 
@@ -34,7 +36,7 @@ def test_the_line_that_logs_writes_json_lines(tmp_path: Path) -> None:
         "from flag_harness.reference.logs import log_event\n"
         "log_event(logging.getLogger('flag_harness.reference'), logging.INFO, 'retry', attempt=1)"
     )
-    script = _block("python", "json_lines_handler") + happens
+    script = _block("python", "json_lines_handler", CASES) + happens
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     (line,) = (tmp_path / "logs" / "agent.jsonl").read_text(encoding="utf-8").splitlines()
     assert ("retry", {"attempt": 1}) == (json.loads(line)["event"], json.loads(line)["fields"])
@@ -44,4 +46,4 @@ def test_every_file_that_is_linked_exists() -> None:
     """No link of the front door leads nowhere."""
     linked = re.findall(r"\]\(([^)#:]+)\)", README)
     assert linked
-    assert [] == [path for path in linked if not (Path(__file__).parents[1] / path).exists()]
+    assert [] == [path for path in linked if not (ROOT / path).exists()]

@@ -16,9 +16,10 @@ from reference import REFERENCE
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SECTIONS = {
-    "Start": ("index", "tutorial", "cases"),
+    "Start": ("index", "cases"),
     "How to": (
         "flags",
+        "cassettes",
         "scenarios",
         "moving-in",
         "agents",

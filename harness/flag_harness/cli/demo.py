@@ -184,10 +184,11 @@ def _next_lines(project: Path) -> Iterator[str]:
     number = next(index for index, line in enumerate(lines, start=1) if BUG in line)
     yield _paint("Next", "bold")
     yield f"  1. Fix the bug: in agent.py, line {number}, write `{FIX}`, and run `{_command('pytest')}` again."
-    yield '  2. Test your own agent: "In your own repository" in the README, then docs/flags.md.'
+    yield '  2. Test your own agent: "Ten minutes to your own suite" in the README.'
     report = f"{_command('flag-harness')} report"
     yield f"  3. Look at the record of this run: `{report} metrics {RECORD}` says what each flag costs, and"
-    yield f"     `{report} build {RECORD} -o report.html` writes a page."
+    extra = "" if find_spec("jinja2") else " (it needs jinja2: pip install 'flag-harness[report]')"
+    yield f"     `{report} build {RECORD} -o report.html` writes a page{extra}."
 
 
 def _command(name: str) -> str:
