@@ -56,9 +56,9 @@ def test_the_wealth_shrinks_further_inside_the_null_hypothesis(
 
 def test_losses_are_evidence_of_harm_and_gains_are_evidence_of_safety() -> None:
     """The signs are right: five losses raise the wealth against harmlessness, five gains that against a large loss."""
-    assert _wealth_after(harm_process(), (1.0,) * 5).wealth > 6
+    assert _wealth_after(harm_process(), (1.0,) * 5).wealth > 2
     assert _wealth_after(harm_process(), (-1.0,) * 5).wealth < 1
-    assert _wealth_after(safety_process(0.1), (1.0,) * 5).wealth > 6
+    assert _wealth_after(safety_process(0.1), (1.0,) * 5).wealth > 2
     assert _wealth_after(safety_process(0.1), (-1.0,) * 5).wealth < 0.3
 
 

@@ -22,11 +22,11 @@ _HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
 """Constant stakes: most wealth is where a fall of 15 points from 95 % is found soonest, some where small falls are."""
 
-_SAFE_FACTORS = (0.25, 0.6, 1.2)
-_SAFE_WEALTH = (0.1, 0.45, 0.45)
-"""Multiples of the best stake: more than one, since its estimate may be off and a small loss asks for a lower one."""
+_SAFE_FACTORS = (0.3, 0.8)
+_SAFE_WEALTH = (0.1, 0.9)
+"""Multiples of the best stake. Both are below 1, as an estimate may be too low; the lower one is for small losses."""
 
-_PRIOR_ROUNDS = 20
+_PRIOR_ROUNDS = 35
 _PRIOR_SQUARE = 0.15
 """The assumed mean square of a difference, and how many rounds that assumption counts as."""
 

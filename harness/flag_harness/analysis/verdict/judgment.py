@@ -22,8 +22,8 @@ DEFAULT_ALPHA = 0.05
 _SAFE_SHARE = 0.5
 """A false PASS is the worse error: SAFE is tested at half of alpha."""
 
-_CAUTION = 0.6
-"""The share of the best stake that forecasts assume, as the more careful players do."""
+_CAUTION = 0.8
+"""The share of the best stake that forecasts assume, as most players do."""
 
 _LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The losses of which a verdict says whether they are excluded."""
