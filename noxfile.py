@@ -16,6 +16,12 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
 WORKERS = ("-n", "auto")
+WORKFLOWS = {
+    "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml"],
+    "github-actions": [".github/actions/flag-harness/action.yml"],
+    "gitlab-ci": ["docs/ci/gitlab.yml"],
+}
+"""The files to check against each schema of check-jsonschema."""
 
 
 def _feature(session: nox.Session, name: str) -> None:
@@ -197,8 +203,10 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def docs(session: nox.Session) -> None:
-    """Build the documentation site in build/docs/site. A warning or a link that leads nowhere is an error."""
+    """Check the workflows, and build the documentation site in build/docs/site. A warning is an error."""
     session.install("-e", ".[docs]")
+    for schema, files in WORKFLOWS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
     session.run("python", "docs/site/build.py", "build/docs", env={"NO_MKDOCS_2_WARNING": "1"})
 
 

@@ -46,7 +46,7 @@ def build(folder: Path) -> None:
     pages = folder / "pages"
     shutil.rmtree(folder, ignore_errors=True)
     pages.mkdir(parents=True)
-    for picture in (picture for kind in ("*.svg", "images/*.png") for picture in HERE.parent.glob(kind)):
+    for picture in (picture for kind in ("*.svg", "images/*.png", "ci/*.yml") for picture in HERE.parent.glob(kind)):
         target = pages / picture.relative_to(HERE.parent)
         target.parent.mkdir(exist_ok=True)
         shutil.copy(picture, target)
@@ -78,7 +78,7 @@ def _site_links(page: Path, sources: dict[str, Path]) -> str:
         file = (page.parent / target).resolve()
         if file in names:
             return f"{start}{names[file]}{anchor}{end}"
-        if file.is_relative_to(HERE.parent) and file.suffix in (".svg", ".png"):
+        if file.is_relative_to(HERE.parent) and file.suffix in (".svg", ".png", ".yml"):
             return f"{start}{file.relative_to(HERE.parent).as_posix()}{end}"
         raise SystemExit(f"{page}: the link to {target} leads to no page of the site; name the file in words instead")
 
