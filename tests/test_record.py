@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import RecordError
 from flag_harness.record import (
+    GateFiles,
     LogCount,
     RequestRecord,
     RunHeader,
@@ -20,6 +21,7 @@ from flag_harness.record import (
     encode_record,
     load_record,
     merge_records,
+    record_problem,
     row_from_builtins,
     start_record,
 )
@@ -167,3 +169,42 @@ def test_records_of_different_code_are_not_merged() -> None:
         merge_records([RunRecord(HEADER, ()), other])
     with pytest.raises(RecordError, match="no records to merge; name at least one file"):
         merge_records([])
+
+
+@given(index=st.integers(0), byte=st.integers(0, 255))
+def test_an_edited_record_is_noticed(index: int, byte: int) -> None:
+    """Whichever byte of the file changes, unless the line still means the same, as 0e0 does for 0.0."""
+    data = encode_record(HEADER, _rows(3))
+    index %= len(data)
+    edited = data[:index] + bytes([byte]) + data[index + 1 :]
+    assert "" == record_problem(data)
+    if record_problem(edited) == "":
+        assert list(map(json.loads, data.splitlines())) == list(map(json.loads, edited.splitlines()))
+
+
+def test_a_record_without_its_end_is_noticed(tmp_path: Path) -> None:
+    """A missing row, a torn line, and a run that was killed before it wrote the last header."""
+    path = tmp_path / "run.jsonl"
+    start_record(path, HEADER)
+    append_row(path, ROW)
+    assert "it has no digest, so the run did not come to its end" in record_problem(path.read_bytes())
+    whole = encode_record(HEADER, _rows(3))
+    assert "its digest is another" in record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert "its last line is torn" in record_problem(whole[:-1])
+    assert "its first line is not JSON" == record_problem(b"{\n")
+
+
+def test_merged_shards_say_how_the_worst_ended_and_what_they_tested() -> None:
+    """A shard that did not end makes the whole incomplete, and files that differ between shards count as changed."""
+
+    def merge(*shards: tuple[int, str]) -> RunHeader:
+        headers = [RunHeader(exit_status=status, tested=GateFiles({"a.py": digest})) for status, digest in shards]
+        return merge_records([RunRecord(header, ()) for header in headers]).header
+
+    assert (1, GateFiles({"a.py": "00"})) == (merge((0, "00"), (1, "00")).exit_status, merge((0, "00")).tested)
+    assert -1 == merge((1, "00"), (-1, "00")).exit_status
+    tested = merge((0, "00"), (0, "11")).tested
+    assert tested
+    assert ("a.py",) == tested.changed
+    without = merge_records([RunRecord(RunHeader(tested=GateFiles({})), ()), RunRecord(RunHeader(), ())])
+    assert None is without.header.tested

@@ -9,9 +9,10 @@ from flag_harness.record.file import (
     load_record,
     make_record,
     merge_records,
+    record_problem,
     start_record,
 )
-from flag_harness.record.header import FORMAT, RunHeader
+from flag_harness.record.header import FORMAT, GateFiles, RunHeader
 from flag_harness.record.row import (
     LogCount,
     Outcome,
@@ -21,11 +22,13 @@ from flag_harness.record.row import (
     body_hash,
     row_from_builtins,
 )
+from flag_harness.record.verdict import VerdictRecord
 
 __all__ = [
     "CACHE_FOLDER",
     "FORMAT",
     "LAST_RUN",
+    "GateFiles",
     "LogCount",
     "Outcome",
     "Phase",
@@ -33,12 +36,14 @@ __all__ = [
     "RunHeader",
     "RunRecord",
     "RunRow",
+    "VerdictRecord",
     "append_row",
     "body_hash",
     "encode_record",
     "load_record",
     "make_record",
     "merge_records",
+    "record_problem",
     "row_from_builtins",
     "start_record",
 ]

@@ -1,19 +1,23 @@
 """Files of run records. Each is JSON lines: first a header, then one row for each test and combination."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.record.header import FORMAT, RunHeader
+from flag_harness.record.header import FORMAT, GateFiles, RunHeader
 from flag_harness.record.row import RunRow
 
 CACHE_FOLDER, LAST_RUN = "flag-harness", "last-run.jsonl"
 """The folder in pytest's cache, and the file in it, with the record of the last run."""
 _MAX_BYTES = 1 << 30
+_DIGEST = "digest"
+"""The key of the first line that holds the digest of the whole file. It describes the file, so no struct has it."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _header_decoder = msgspec.json.Decoder(RunHeader)
 _row_decoder = msgspec.json.Decoder(RunRow)
@@ -37,17 +41,44 @@ def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
 
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
-    """Encode a record as JSON lines. The rows are sorted, so equal runs are encoded as equal bytes."""
-    lines = [_encoder.encode(header), *(_encoder.encode(row) for row in sorted(rows, key=_sort_key))]
-    return b"".join(line + b"\n" for line in lines)
+    """Encode a record as JSON lines. The rows are sorted, so equal runs are encoded as equal bytes.
+
+    The first line holds a digest of the file, by which `record_problem` finds out whether it was changed later.
+    """
+    lines = [_encoder.encode(row) for row in sorted(rows, key=_sort_key)]
+    head: dict[str, Any] = msgspec.to_builtins(header)
+    first = _encoder.encode({**head, _DIGEST: _digest(head, lines)})
+    return b"".join(line + b"\n" for line in (first, *lines))
+
+
+def record_problem(data: bytes) -> str:
+    """Return why the bytes of a record's file are not those that the run wrote at its end, or an empty string.
+
+    The digest has no key, so it shows accidents and careless edits. Only a hash that is kept elsewhere shows more.
+    """
+    first, *lines = data.split(b"\n")
+    if not lines or lines.pop() != b"":
+        return "its last line is torn, so it was cut or the run was killed"
+    try:
+        head = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "its first line is not JSON"
+    digest = head.pop(_DIGEST, None) if isinstance(head, dict) else None
+    if digest is None:
+        return "it has no digest, so the run did not come to its end, or an older release wrote it"
+    return "" if digest == _digest(head, lines) else "it was changed after it was written: its digest is another"
+
+
+def _digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
 
 def start_record(path: Path, header: RunHeader) -> None:
-    """Start a record file by writing its header. An existing file is replaced.
+    """Start a record file by writing its header, without a digest. An existing file is replaced.
 
     Raise `OSError` if the file cannot be written.
     """
-    write_atomically(path, encode_record(header, ()))
+    write_atomically(path, _encoder.encode(header) + b"\n")
 
 
 def append_row(path: Path, row: RunRow) -> None:
@@ -98,9 +129,28 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         is_dirty=any(record.header.is_dirty for record in records),
         files=dict(sorted(files.items())),
         shards=sum(record.header.shards for record in records),
+        exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
+        tested=_merge_tested_files([record.header.tested for record in records]),
+        verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
     return RunRecord(header, rows, "\n".join(record.problem for record in records if record.problem))
+
+
+def _merge_exit_statuses(statuses: Sequence[int]) -> int:
+    return -1 if -1 in statuses else max(statuses)
+
+
+def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
+    known = [shard for shard in shards if shard is not None]
+    if not known or len(known) < len(shards):
+        return None
+    changed = {path for shard in known for path in shard.changed}
+    changed.update(
+        path for shard in known for path, digest in shard.digests.items() if known[0].digests.get(path) != digest
+    )
+    imported = {path for shard in known for path in shard.imported}
+    return GateFiles(known[0].digests, tuple(sorted(imported)), tuple(sorted(changed)))
 
 
 def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:

@@ -4,8 +4,24 @@ from typing import Any
 
 import msgspec
 
+from flag_harness.record.verdict import VerdictRecord
+
 FORMAT = 1
 """The version of the file format. It grows if older readers would misread a file; new keys alone do not change it."""
+
+
+class GateFiles(msgspec.Struct, frozen=True):
+    """The files that the gate declares, as a run found them in the folder `TEST`. Paths are relative to that folder.
+
+    Attributes:
+        digests: the SHA-256 of each file, by path.
+        imported: the paths of the files that the run imported as Python modules.
+        changed: the paths of the files that were added, changed or removed during the run.
+    """
+
+    digests: dict[str, str]
+    imported: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +40,9 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         flags: the declared flags by name, each with its source, its values and its default.
         files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
         shards: the number of runs that were merged into this record.
+        exit_status: how pytest ended: 0 if all tests passed, 1 if some failed, -1 if it did not come to its end.
+        tested: the files that the gate declares, or None if the project declares none.
+        verdicts: the verdicts on flags, if the run was asked for any.
     """
 
     flag_harness_record: int = FORMAT
@@ -38,3 +57,6 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     flags: dict[str, dict[str, Any]] = {}
     files: dict[str, str] = {}
     shards: int = 1
+    exit_status: int = -1
+    tested: GateFiles | None = None
+    verdicts: tuple[VerdictRecord, ...] = ()

@@ -1,0 +1,23 @@
+"""Verdicts on flags, as a run record holds them."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+VerdictWord: TypeAlias = Literal["pass", "fail", "harm within the margin", "inconclusive"]
+
+
+class VerdictRecord(msgspec.Struct, frozen=True):
+    """The verdict of a run on one flag.
+
+    Attributes:
+        flag: the name of the flag.
+        verdict: only `pass` says that the flag is safe to turn on.
+        is_simulated: True if the simulator gave answers, so that nothing is shown about a real model.
+        summary: one sentence for people.
+    """
+
+    flag: str
+    verdict: VerdictWord
+    is_simulated: bool = False
+    summary: str = ""
