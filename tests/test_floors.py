@@ -13,7 +13,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "harness" / "flag_harness"
 
 FLOORS = (
-    {"errors", "fault_arguments", "flag", "models", "clock", "files", "imports", "owner", "toml_tables", "wire"},
+    {
+        "errors",
+        "fault_arguments",
+        "flag",
+        "models",
+        "clock",
+        "durations",
+        "files",
+        "imports",
+        "owner",
+        "toml_tables",
+        "wire",
+    },
     {"matrix", "record"},
     {"config"},
     {"cassette", "simulator", "faults"},

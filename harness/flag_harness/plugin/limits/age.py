@@ -1,12 +1,13 @@
 """`--harness-max-age`: name or fail tests that play recordings older than a limit."""
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from flag_harness.durations import parse_duration
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 OPTION = "--harness-max-age"
 MAX_NAMES_SHOWN = 5
 """The most tests that the summary line names. It only counts the others."""
-_UNITS = {"w": "weeks", "d": "days", "h": "hours"}
-_AGE = re.compile(r"([1-9][0-9]{0,5})([wdh])(?::(fail|error))?")
+_FAIL_WORDS = ("fail", "error")
 
 
 class MaxAge(NamedTuple):
@@ -86,8 +86,9 @@ def _age_text(text: str) -> str:
 
 
 def _parse_age(text: str) -> MaxAge | None:
-    found = _AGE.fullmatch(text)
-    return found and MaxAge(text, timedelta(**{_UNITS[found[2]]: int(found[1])}), bool(found[3]))
+    duration, colon, word = text.partition(":")
+    limit = parse_duration(duration)
+    return MaxAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None
 
 
 def _format_age(age: timedelta) -> str:
