@@ -32,6 +32,14 @@ class RecordError(HarnessError):
     """A run record cannot be read, or several records cannot be merged."""
 
 
+class GateError(HarnessError):
+    """The gate cannot read or write a file, or is not configured for what it was asked to do."""
+
+
+class GateRefusalError(GateError):
+    """The gate refuses to copy files: a rule does not pass, or the files are not those that it expects."""
+
+
 class DemoError(HarnessError):
     """The demo cannot run here."""
 

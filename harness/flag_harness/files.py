@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = None) -> None:
     """Replace a file with `data`, either completely or not at all.
 
     The bytes are written to a part file in the same folder, flushed to disk, and renamed. So a reader finds the old
@@ -25,6 +25,9 @@ def write_atomically(path: Path, data: bytes) -> None:
         with part.open("xb") as file:
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(part, stat.S_IMODE(path.stat().st_mode))
+            if is_executable is not None:
+                mode = stat.S_IMODE(part.stat().st_mode) & ~0o111
+                os.chmod(part, mode | (mode & 0o444) >> 2 if is_executable else mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -65,11 +68,14 @@ def abandoned_part_files(folder: Path, now: float) -> Iterator[Path]:
             yield path
 
 
-def remove_abandoned_part_files(path: Path) -> None:
-    """Remove the part files that killed processes left while they wrote `path`. Errors are ignored."""
+def remove_abandoned_part_files(path: Path, *, of_any_age: bool = False) -> None:
+    """Remove the part files that killed processes left while they wrote `path`. Errors are ignored.
+
+    With `of_any_age`, the newest are removed too; the caller must know that nobody is writing the file.
+    """
     path = Path(os.path.realpath(path))
     for part in path.parent.glob(f".{glob.escape(path.name[:_NAME_CHARACTERS])}.{'[0-9a-f]' * 16}.part"):
-        if _is_abandoned(part, time.time()):
+        if of_any_age or _is_abandoned(part, time.time()):
             with contextlib.suppress(OSError):
                 part.unlink()
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.context import add_context_command
 from flag_harness.cli.demo import add_demo_command
+from flag_harness.cli.gate import add_gate_command
 from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
 from flag_harness.cli.scenario import add_scenario_command
@@ -19,6 +20,7 @@ COMMANDS = (
     add_demo_command,
     add_cassette_command,
     add_context_command,
+    add_gate_command,
     add_matrix_command,
     add_report_command,
     add_scenario_command,

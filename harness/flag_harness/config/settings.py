@@ -41,7 +41,8 @@ class Config:
     connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
     whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
     `real`, while nothing is live. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds
-    the detectors of personal data, or None if the project has no such table.
+    the detectors of personal data, or None if the project has no such table. `gate` is the table of the gate, unchecked
+    (`flag_harness.gate` checks it), or None.
     """
 
     agent: str = SHIPPED_AGENT
@@ -60,6 +61,7 @@ class Config:
     ignore_hosts: tuple[str, ...] = ()
     time: Literal["virtual", "real"] = "virtual"
     budget: Mapping[str, float] = field(default_factory=dict)
+    gate: Mapping[str, Any] | None = None
 
 
 def read_config(pyproject: Path) -> Config:

@@ -24,7 +24,7 @@ from flag_harness.config.settings import (
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flag import SET_FLAGS, SHIPPED, SOURCE_EXAMPLES, SOURCES, Flag, nearest_name, value_label
 from flag_harness.matrix import flag_space
-from flag_harness.toml_tables import Text, TextList, convert_table, require_known
+from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, require_known
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TextList, ()) for kind in FILTERS])
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TextList, ()) for kind in NORMALISERS])
@@ -80,6 +80,7 @@ class _ConfigTable(msgspec.Struct):
     headers: Any = None
     budget: Any = None
     privacy: Any = None
+    gate: AnyTable | None = None
     vcr_marks: _VcrMarks = False
     hosts: TextList = ()
     allowed_hosts: TextList = ()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +22,7 @@ from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
+    from flag_harness.gate.declared.tested_files import DeclaredFiles
     from flag_harness.record import RunHeader, RunRecord
     from flag_harness.record.conversation import Conversation
 
@@ -68,10 +69,15 @@ class RunRecorder:
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._started = time.monotonic()
         self._files: dict[str, str] = {}
+        self._declared: DeclaredFiles | None = None
+        self._imported: set[str] = set()
+        self._exit_status = -1
         self._conversations: dict[str, Conversation] = {}
 
     def pytest_sessionstart(self) -> None:
         """Begin the record's file. Raise `pytest.UsageError` if it cannot be written."""
+        if self._config.getoption("--harness-record") is not None:
+            self._declared = _declared_files(self._config.rootpath)
         if self._is_worker:
             return
         if (report := self._config.getoption("--harness-report")) is not None:
@@ -99,15 +105,27 @@ class RunRecorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Merge the hashes of the files that a worker imported."""
-        self._files.update(getattr(node, "workeroutput", {}).get("flag_harness_files", {}))
+        output = getattr(node, "workeroutput", {})
+        self._files.update(output.get("flag_harness_files", {}))
+        self._imported.update(output.get("flag_harness_imported", ()))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Write the record, sorted and with its final header."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write the record, sorted and with its final header, after every plugin has had its say on the exit status."""
+        result = yield
+        self._end_run(session)
+        return result
+
+    def _end_run(self, session: pytest.Session) -> None:
+        self._exit_status = int(session.exitstatus)
+        if self._declared is not None:
+            self._imported |= self._declared.imported_paths()
         wanted = any(self._config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
         if self._is_worker:
             if wanted:
-                self._config.workeroutput["flag_harness_files"] = self._hash_files()  # type: ignore[attr-defined]
+                output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
+                output["flag_harness_files"] = self._hash_files()
+                output["flag_harness_imported"] = sorted(self._imported)
             return
         if wanted:
             self._write_evidence()
@@ -166,6 +184,8 @@ class RunRecorder:
             options=tuple(_options_for_header(self._config)),
             flags={flag.name: _describe_flag(flag) for flag in all_flags(self._config)},
             files=dict(sorted(files.items())),
+            exit_status=self._exit_status,
+            tested=self._declared.tested(self._imported) if self._declared and is_evidence else None,
         )
 
     def _hash_files(self) -> dict[str, str]:
@@ -178,6 +198,16 @@ class RunRecorder:
             for path in paths
             if _is_own_file(path, root)
         }
+
+
+def _declared_files(root: Path) -> "DeclaredFiles":
+    from flag_harness.errors import HarnessError
+    from flag_harness.gate.declared.tested_files import DeclaredFiles
+
+    try:
+        return DeclaredFiles(root)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _check_report(path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Approvals: files in git in which a person agrees to exactly these files, this evidence and this policy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from flag_harness.errors import GateError, GateRefusalError
+from flag_harness.files import write_atomically
+from flag_harness.gate.declared.manifest import FileState, changed_paths, manifest_digest
+from flag_harness.gate.rules.candidate import Candidate, join_names
+
+FORMAT = 1
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """An approval, as its file holds it.
+
+    Attributes:
+        flag_harness_approval: the version of the format.
+        name: who approves.
+        reason: why, in the words of that person.
+        time: when, in ISO 8601.
+        files: the digest of the manifest.
+        policy: the digest of the policy.
+        evidence: the SHA-256 of each record, by its path relative to the project.
+        manifest: the state of each file, so that people can see what they approve.
+    """
+
+    flag_harness_approval: int = FORMAT
+    name: str
+    reason: str
+    time: str
+    files: str
+    policy: str
+    evidence: dict[str, str]
+    manifest: dict[str, FileState]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFile:
+    """An approval and its file."""
+
+    path: Path
+    approval: Approval
+
+
+def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile:
+    """Write the approval of a candidate. Raise `GateError` if the file cannot be written."""
+    gate, files = candidate.gate, manifest_digest(candidate.files)
+    time = datetime.now(UTC)
+    approval = Approval(
+        name=name,
+        reason=reason,
+        time=time.isoformat(timespec="seconds"),
+        files=files,
+        policy=gate.policy_digest,
+        evidence={_relative(one.path, gate.root): one.digest for one in candidate.evidence},
+        manifest=candidate.files,
+    )
+    path = gate.approvals / f"{time:%Y%m%d-%H%M%S}-{files[:8]}.json"
+    data = msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n"
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise GateError(f"{path}: cannot be written: {error.strerror}; set `approvals` to a folder of git") from None
+    return ApprovalFile(path, approval)
+
+
+def load_approvals(folder: Path) -> list[ApprovalFile]:
+    """Load the approvals of a folder, newest first. Raise `GateError` if one cannot be read."""
+    files = [ApprovalFile(path, _load(path)) for path in sorted(folder.glob("*.json"))]
+    return sorted(files, key=lambda file: file.approval.time, reverse=True)
+
+
+def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[ApprovalFile]:
+    """Return the approvals of exactly these files, newest first.
+
+    Raise `GateRefusalError`, which says what the nearest approval covers instead, if there is none.
+    """
+    every, digest = load_approvals(folder), manifest_digest(files)
+    if found := [one for one in every if one.approval.files == digest]:
+        return found
+    if not every:
+        raise GateRefusalError(f"{folder}: nobody has approved anything; `flag-harness gate approve` does")
+    nearest = min(every, key=lambda one: len(changed_paths(one.approval.manifest, files)))
+    names = join_names(changed_paths(nearest.approval.manifest, files))
+    raise GateRefusalError(
+        f"nobody has approved these files; the nearest approval, {nearest.path}, has another {names}. "
+        "To approve them: flag-harness gate approve"
+    )
+
+
+def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
+    """Return why an approval does not cover a candidate, or an empty string."""
+    approval = file.approval
+    if approval.files != manifest_digest(approval.manifest):
+        return f"{file.path} was edited: its list of files does not match its digest"
+    if approval.files != manifest_digest(candidate.files):
+        names = join_names(changed_paths(approval.manifest, candidate.files))
+        return f"{file.path} approves other contents of {names}"
+    if approval.policy != candidate.gate.policy_digest:
+        return f"{file.path} was given under another policy; approve again under the present one"
+    if sorted(approval.evidence.values()) != sorted(one.digest for one in candidate.evidence):
+        return f"{file.path} was given on other evidence, or the evidence was edited since; approve again"
+    return ""
+
+
+def _load(path: Path) -> Approval:
+    try:
+        approval = msgspec.json.decode(path.read_bytes(), type=Approval)
+    except OSError as error:
+        raise GateError(f"{path}: cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise GateError(f"{path}: is not an approval: {error}; remove it, or restore it from git") from None
+    if approval.flag_harness_approval > FORMAT:
+        raise GateError(f"{path}: format {approval.flag_harness_approval}; install the release that wrote it")
+    return approval
+
+
+def _relative(path: Path, root: Path) -> str:
+    absolute = path.absolute()
+    return (absolute.relative_to(root.absolute()) if absolute.is_relative_to(root.absolute()) else absolute).as_posix()

@@ -1,0 +1,1 @@
+"""The files that the gate declares: their patterns, hashes and imports."""

@@ -1,0 +1,115 @@
+"""Manifests: the declared files of a folder, each with its hash and whether it is executable."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from flag_harness.errors import GateError
+from flag_harness.files import read_regular_file
+from flag_harness.gate.declared.patterns import has_dot_name, matches_file
+
+MAX_FILE_BYTES = 1 << 28
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
+
+
+class FileState(msgspec.Struct, frozen=True):
+    """The state of a file: the SHA-256 of its bytes, and whether its owner may execute it."""
+
+    digest: str
+    is_executable: bool = False
+
+
+Manifest: TypeAlias = dict[str, FileState]
+"""The states of files by path, relative to their folder and with `/`."""
+
+
+def read_manifest(folder: Path, patterns: Sequence[str], also: Iterable[str] = ()) -> Manifest:
+    """Return the states of the files in `folder` that match a pattern, and of those of the paths in `also` that exist.
+
+    Raise `GateError` if the folder does not exist, a file cannot be read, or a link leads to a declared file. A link
+    could lead out of the folder, so what was checked might not be what is copied.
+    """
+    if not folder.is_dir():
+        raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
+    paths = {*declared_paths(folder, patterns), *(path for path in also if os.path.lexists(folder / path))}
+    return {path: read_state(folder, path) for path in sorted(paths)}
+
+
+def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
+    """Return the sorted paths of the files in `folder` that match a pattern, without caches and installed packages."""
+    return sorted(path for path in _walk(folder, "", patterns) if matches_file(path, patterns))
+
+
+def read_state(folder: Path, path: str) -> FileState:
+    """Return the state of one file. Raise `GateError` as `read_manifest` does."""
+    return state_of(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
+
+
+def state_of(data: bytes, *, is_executable: bool = False) -> FileState:
+    """Return the state of a file with these bytes."""
+    return FileState(hashlib.sha256(data).hexdigest(), is_executable)
+
+
+def read_file(folder: Path, path: str) -> bytes:
+    """Return the bytes of a declared file. Raise `GateError` if it, or a folder on the way to it, is a link."""
+    refuse_links(folder, path)
+    try:
+        return read_regular_file(folder / path, MAX_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        raise GateError(f"{folder / path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def refuse_links(folder: Path, path: str) -> None:
+    """Raise `GateError` if a file of the folder, or a folder on the way to it, is a symbolic link."""
+    step = folder
+    for part in path.split("/"):
+        step = step / part
+        if step.is_symlink():
+            raise GateError(f"{step}: is a symbolic link; the gate copies files only, so put the file itself there")
+
+
+def manifest_digest(manifest: Mapping[str, FileState]) -> str:
+    """Return one SHA-256 for all files of a manifest: their paths, hashes and permissions."""
+    lines = (f"{state.digest} {'x' if state.is_executable else '-'} {path}\0" for path, state in manifest.items())
+    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def changed_paths(old: Mapping[str, FileState], new: Mapping[str, FileState]) -> list[str]:
+    """Return the sorted paths of the files that were added, changed or removed."""
+    return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+
+
+def _walk(folder: Path, prefix: str, patterns: Sequence[str]) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise GateError(f"{folder}: cannot be read: {error.strerror}") from None
+    for entry in entries:
+        path = f"{prefix}{entry.name}"
+        if not entry.is_dir():
+            yield path
+        elif entry.name not in _SKIPPED_FOLDERS and (
+            not entry.name.startswith(".") or any(map(has_dot_name, patterns))
+        ):
+            if entry.is_symlink():
+                _refuse_linked_folder(folder / entry.name, path, patterns)
+            else:
+                yield from _walk(folder / entry.name, f"{path}/", patterns)
+
+
+def _is_skipped(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a folder is a cache, or its name begins with a dot and no pattern has such a name."""
+    return name in _SKIPPED_FOLDERS or (name.startswith(".") and not any(map(has_dot_name, patterns)))
+
+
+def _refuse_linked_folder(folder: Path, path: str, patterns: Sequence[str]) -> None:
+    for top, _, names in os.walk(folder):
+        inside = os.path.relpath(top, folder).replace(os.sep, "/")
+        prefix = path if inside == "." else f"{path}/{inside}"
+        if any(matches_file(f"{prefix}/{name}", patterns) for name in names):
+            raise GateError(f"{folder}: is a link to a folder with declared files; put the folder itself there")

@@ -1,0 +1,48 @@
+"""Patterns of declared files (`prompts/**/*.md`) and of tests (`tests/test_agent.py::*`)."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+_FILE_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
+_FILE_WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def check_pattern(pattern: str) -> str:
+    """Return why a pattern cannot name files of a folder, or an empty string."""
+    parts = pattern.split("/")
+    if not pattern or pattern.startswith("/") or "\\" in pattern or ":" in parts[0]:
+        return "must be relative to the folder and use `/`, such as 'prompts/*.md'"
+    if ".." in parts or "." in parts or "" in parts:
+        return "must not contain '.', '..' or an empty part; write it as in 'prompts/*.md'"
+    return ""
+
+
+def matches_file(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of the patterns matches a path.
+
+    `*` and `?` match within one part of a path, and `**/` matches any number of folders. All other characters match
+    themselves, in the same case on every system. A path with a name that begins with a dot matches only a pattern that
+    has such a name too.
+    """
+    return any(
+        _file_pattern(pattern).fullmatch(path) and (not has_dot_name(path) or has_dot_name(pattern))
+        for pattern in patterns
+    )
+
+
+def matches_test(case: str, pattern: str) -> bool:
+    """Return whether a pattern matches a node id, or its part before the parameters. `*` matches any text."""
+    compiled = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+    return bool(compiled.fullmatch(case) or compiled.fullmatch(case.partition("[")[0]))
+
+
+def has_dot_name(path: str) -> bool:
+    """Return whether a part of a path begins with a dot."""
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+@lru_cache
+def _file_pattern(pattern: str) -> re.Pattern[str]:
+    parts = _FILE_PARTS.findall(pattern)
+    return re.compile("".join(_FILE_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)

@@ -1,0 +1,49 @@
+"""Hashes the files that the gate declares, at the begin and the end of a run, for the header of the record."""
+
+import hashlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flag_harness.gate import Gate
+    from flag_harness.record import GateFiles
+
+
+class DeclaredFiles:
+    """The files that a project's gate declares, in the folder `TEST` or else in the root."""
+
+    def __init__(self, root: Path) -> None:
+        """Hash the files. Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read."""
+        from flag_harness.gate import read_gate
+
+        self._gate: Gate | None = read_gate(root)
+        self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
+        self._before = self._digests()
+
+    def imported_paths(self) -> set[str]:
+        """Return the paths of the declared files that this process has imported."""
+        if self._gate is None:
+            return set()
+        declared = {self._folder / path: path for path in self._before}
+        files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+        return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
+
+    def tested(self, imported: Iterable[str]) -> "GateFiles | None":
+        """Return the hashes now, and which files changed since the begin; None if the project has no gate."""
+        if self._gate is None:
+            return None
+        from flag_harness.record import GateFiles
+
+        now = self._digests()
+        changed = [path for path in {*self._before, *now} if self._before.get(path) != now.get(path)]
+        return GateFiles(now, tuple(sorted({*imported})), tuple(sorted(changed)))
+
+    def _digests(self) -> dict[str, str]:
+        if self._gate is None or not self._folder.is_dir():
+            return {}
+        from flag_harness.gate.declared.manifest import declared_paths, read_file
+
+        paths = declared_paths(self._folder, self._gate.files)
+        return {path: hashlib.sha256(read_file(self._folder, path)).hexdigest() for path in paths}

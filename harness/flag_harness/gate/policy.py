@@ -1,0 +1,93 @@
+"""The policy of the gate: what the evidence must show before files may go to PROD."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from flag_harness.config.settings import BUDGETS
+from flag_harness.durations import parse_duration
+from flag_harness.errors import ConfigError
+from flag_harness.toml_tables import AnyTable, Switch, Text, TextList, convert_table, require_known
+
+_Upstream: TypeAlias = Annotated[
+    Literal["live", "simulator"], msgspec.Meta(description="'live', or 'simulator' if simulated answers are enough")
+]
+_Combinations: TypeAlias = Annotated[
+    str | tuple[str, ...], msgspec.Meta(description="full, 2, 3, 4 or single, or a list of ids of combinations")
+]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, description="a whole number from 0")]
+
+
+class _PolicyTable(msgspec.Struct):
+    tests: TextList
+    combinations: _Combinations = ()
+    upstream: _Upstream = "live"
+    rebased: Switch = False
+    imported: TextList = ("**/*.py",)
+    max_age: Text = ""
+    max_recording_age: Text = ""
+    verdicts: TextList = ()
+    budget: AnyTable = {}
+    sweep: Text = ""
+    log_errors: _Count | None = None
+    other_person: Switch = False
+    signed: Switch = False
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What the evidence and the approval must show.
+
+    Attributes:
+        tests: patterns of node ids. Each must match a test, and all that match must have passed.
+        combinations: a selection such as `full` or `2`, or ids. Each of the tests must have passed under each of them.
+        upstream: `live`, or `simulator` if simulated answers are enough.
+        rebased: True if rebased recordings are enough.
+        imported: patterns of the declared files that the run must have imported.
+        max_age: how old the evidence may be, or None.
+        max_recording_age: how old a recording may be that a test played, or None.
+        verdicts: the flags that need the verdict PASS; `all` means every declared flag.
+        budget: the most that one run of a test may use, by the names of `[tool.flag-harness.budget]`.
+        sweep: the file with the faults that the agent survived before, or empty.
+        log_errors: how many errors the tests may log, or None if any number.
+        other_person: True if the approval must come from somebody who did not write the change.
+        signed: True if the commit of the approval must have a signature that git verifies.
+    """
+
+    tests: tuple[str, ...]
+    combinations: str | tuple[str, ...] = ()
+    upstream: Literal["live", "simulator"] = "live"
+    rebased: bool = False
+    imported: tuple[str, ...] = ("**/*.py",)
+    max_age: timedelta | None = None
+    max_recording_age: timedelta | None = None
+    verdicts: tuple[str, ...] = ()
+    budget: dict[str, float] = {}
+    sweep: str = ""
+    log_errors: int | None = None
+    other_person: bool = False
+    signed: bool = False
+
+
+def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
+    """Convert the table `policy`. Raise `ConfigError`, which begins with `where`, if it is invalid."""
+    where = f"{where} policy"
+    values = msgspec.structs.asdict(convert_table(table, _PolicyTable, where))
+    if not values["tests"]:
+        raise ConfigError(f'{where} tests = [] requires no test; name at least one: tests = ["tests/test_agent.py::*"]')
+    for key in ("max_age", "max_recording_age"):
+        values[key] = _parse_age(values[key], f"{where} {key}")
+    require_known(values["budget"], BUDGETS, f"{where} budget")
+    for name, limit in values["budget"].items():
+        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
+            raise ConfigError(f"{where} budget {name} = {limit!r} must be a number from 0")
+    return Policy(**values)
+
+
+def _parse_age(text: str, where: str) -> timedelta | None:
+    if not text:
+        return None
+    if (age := parse_duration(text)) is None:
+        raise ConfigError(f"{where} = {text!r} must be a whole number of days, weeks or hours (30d, 2w, 12h)")
+    return age

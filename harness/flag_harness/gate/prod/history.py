@@ -1,0 +1,170 @@
+"""The history of PROD: what each promotion and rollback left there, with the bytes of every file."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from flag_harness.errors import GateError, GateRefusalError
+from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState
+
+T = TypeVar("T")
+_LOCK, _JOURNAL, _ENTRIES, _BLOBS = "lock", "journal.json", "entries", "blobs"
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of PROD.
+
+    Attributes:
+        number: counted from 0.
+        kind: `promotion`, `rollback`, or `found` for what stood in PROD before the first promotion, or before the first
+            one under other patterns.
+        time: when, in ISO 8601.
+        name: who approved a promotion, or who rolled back.
+        reason: why.
+        files: the state of each declared file afterwards.
+        patterns: the patterns of the declared files.
+        restored: the number of the entry that a rollback restored, or None.
+        approval: the name of the approval's file, or empty.
+        evidence: the SHA-256 of each record of the evidence, by path.
+        overwritten: the files that were not as the entry before had left them, and were overwritten on request.
+    """
+
+    number: int
+    kind: Literal["found", "promotion", "rollback"]
+    time: str
+    name: str = ""
+    reason: str = ""
+    files: dict[str, FileState]
+    patterns: tuple[str, ...]
+    restored: int | None = None
+    approval: str = ""
+    evidence: dict[str, str] = {}
+    overwritten: dict[str, FileState] = {}
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """A change of PROD under way: the files before it, and the entry that describes them after it."""
+
+    before: dict[str, FileState]
+    entry: HistoryEntry
+
+
+class History:
+    """The folder with the history of one PROD.
+
+    It holds `entries/`, the files' bytes by hash in `blobs/`, the journal of a change under way, and the lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def lock(self, who: str) -> Iterator[None]:
+        """Hold the lock of PROD. Raise `GateRefusalError`, which names the holder, if another process has it."""
+        try:
+            import fcntl
+        except ImportError:
+            raise GateError("promote and rollback need a POSIX system: they lock PROD with flock") from None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise GateError(f"{self.folder}: cannot be written: {error.strerror}; set `state` to a folder") from None
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 200).decode("utf-8", "replace") or "another process"
+                raise GateRefusalError(
+                    f"{holder} is changing PROD right now; wait until it has finished, and try again"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} ({who})".encode(), 0)
+            self._remove_part_files()
+            yield
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def entries(self) -> list[HistoryEntry]:
+        """Return all entries, oldest first. Raise `GateError` if one is missing or cannot be read."""
+        paths = sorted((self.folder / _ENTRIES).glob("*.json"))
+        entries = [self._decode(path, HistoryEntry) for path in paths]
+        for number, entry in enumerate(entries):
+            if entry.number != number:
+                raise GateError(f"{self.folder / _ENTRIES}: entry {number} is missing; restore it from a backup")
+        return entries
+
+    def add(self, entry: HistoryEntry) -> None:
+        """Write an entry. Writing the same entry again changes nothing."""
+        self._write(self.folder / _ENTRIES / f"{entry.number:06}.json", msgspec.json.encode(entry))
+
+    def journal(self) -> Journal | None:
+        """Return the journal of a change that is under way or was interrupted, or None."""
+        path = self.folder / _JOURNAL
+        return self._decode(path, Journal) if path.exists() else None
+
+    def start(self, journal: Journal) -> None:
+        """Write the journal. From then on, an interrupted change can be finished."""
+        self._write(self.folder / _JOURNAL, msgspec.json.encode(journal))
+
+    def end(self) -> None:
+        """Remove the journal."""
+        (self.folder / _JOURNAL).unlink(missing_ok=True)
+        sync_folder(self.folder)
+
+    def keep(self, data: bytes) -> FileState:
+        """Keep the bytes of a file, and return their state."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._blob(digest)
+        if not path.exists():
+            self._write(path, data)
+        return FileState(digest)
+
+    def content(self, digest: str) -> bytes:
+        """Return the bytes with a hash. Raise `GateError` if they are missing or damaged."""
+        path = self._blob(digest)
+        try:
+            data = read_regular_file(path, MAX_FILE_BYTES)
+        except (OSError, ValueError) as error:
+            raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise GateError(f"{path}: is damaged: its hash is another; restore it from a backup")
+        return data
+
+    def _remove_part_files(self) -> None:
+        """Remove what killed processes left in this folder. Only the holder of the lock writes here."""
+        for part in self.folder.rglob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def _blob(self, digest: str) -> Path:
+        return self.folder / _BLOBS / digest[:2] / digest
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            write_atomically(path, data)
+        except OSError as error:
+            raise GateError(f"{path}: cannot be written: {error.strerror}; make room, and try again") from None
+        sync_folder(path.parent)
+
+    def _decode(self, path: Path, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names of a folder's files to disk, if the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,104 @@
+"""A change of PROD under a journal: an interrupted one is finished or undone by the next command."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flag_harness.errors import GateError, GateRefusalError
+from flag_harness.files import remove_abandoned_part_files, write_atomically
+from flag_harness.gate.declared.manifest import FileState, changed_paths, read_state, refuse_links
+from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
+from flag_harness.gate.rules.candidate import count, join_names
+
+
+def change_files(history: History, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry) -> list[str]:
+    """Change the files of PROD from `before` to those of the entry, add the entry, and return the changed paths.
+
+    The caller holds the lock, and the history has the bytes of all files. Raise `GateError` if a file cannot be
+    written; the change is then finished or undone later.
+    """
+    journal = Journal(dict(before), entry)
+    history.start(journal)
+    return _finish(history, prod, journal)
+
+
+def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
+    """Finish or undo a change that was interrupted, and say which. The caller holds the lock.
+
+    A change that has not replaced a file is undone, any other is finished. Raise `GateRefusalError` if a file is
+    neither as before nor as after the change.
+    """
+    if (journal := history.journal()) is None:
+        return
+    states = _states(prod, journal)
+    _refuse_strange_files(prod, journal, states)
+    for path in states:
+        remove_abandoned_part_files(prod / path, of_any_age=True)
+    replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
+    name = f"{journal.entry.kind} {journal.entry.number}"
+    if states and not replaced:
+        history.end()
+        say(f"{name} was interrupted before it changed a file, and is undone: PROD is the old one")
+        return
+    _finish(history, prod, journal)
+    say(
+        f"{name} was interrupted after {replaced} of {count(len(states), 'file')}, and is finished: PROD is the new one"
+    )
+
+
+def describe_interruption(history: History, prod: Path) -> str:
+    """Return what an interrupted change left and what to do about it, or an empty string. Nothing is changed."""
+    if (journal := history.journal()) is None:
+        return ""
+    states = _states(prod, journal)
+    replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
+    return (
+        f"{journal.entry.kind} {journal.entry.number} is under way or was interrupted: {replaced} of "
+        f"{count(len(states), 'file')} of PROD are the new ones; `flag-harness gate promote` or `rollback` finishes or "
+        "undoes it first"
+    )
+
+
+def _finish(history: History, prod: Path, journal: Journal) -> list[str]:
+    paths = changed_paths(journal.before, journal.entry.files)
+    for path in paths:
+        _change_file(history, prod, path, journal)
+    history.add(journal.entry)
+    history.end()
+    return paths
+
+
+def _change_file(history: History, prod: Path, path: str, journal: Journal) -> None:
+    state, target = _state(prod, path), journal.entry.files.get(path)
+    if state == target:
+        return
+    if state != journal.before.get(path):
+        _refuse_strange_files(prod, journal, {path: state})
+    try:
+        if target is None:
+            (prod / path).unlink(missing_ok=True)
+        else:
+            write_atomically(prod / path, history.content(target.digest), is_executable=target.is_executable)
+    except OSError as error:
+        raise GateError(
+            f"{prod / path}: cannot be changed: {error.strerror}; mend that, and run the command again to finish"
+        ) from None
+    sync_folder((prod / path).parent)
+
+
+def _states(prod: Path, journal: Journal) -> dict[str, FileState | None]:
+    return {path: _state(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
+
+
+def _state(prod: Path, path: str) -> FileState | None:
+    refuse_links(prod, path)
+    return read_state(prod, path) if (prod / path).exists() else None
+
+
+def _refuse_strange_files(prod: Path, journal: Journal, states: Mapping[str, FileState | None]) -> None:
+    known = (journal.before, journal.entry.files)
+    strange = [path for path, state in states.items() if all(state != files.get(path) for files in known)]
+    if strange:
+        raise GateRefusalError(
+            f"{prod}: {join_names(strange)} changed while {journal.entry.kind} {journal.entry.number} was interrupted, "
+            "and is neither the old nor the new file; put one of them back, and try again"
+        )

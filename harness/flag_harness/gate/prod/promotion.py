@@ -1,0 +1,238 @@
+"""Promote files from TEST to PROD, and roll PROD back."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flag_harness.errors import GateError, GateRefusalError
+from flag_harness.gate.approval import ApprovalFile, approvals_of_files
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_file, read_manifest
+from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.prod.history import History, HistoryEntry
+from flag_harness.gate.prod.journalled_change import change_files, describe_interruption, recover
+from flag_harness.gate.rules.approval_rules import judge_approval_rules
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed, join_names
+from flag_harness.gate.rules.judging import judge_candidate, read_candidate
+from flag_harness.gate.settings import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class ProdChange:
+    """A change that was made, or that a dry run shows: the entry, or None without one, and the files before it."""
+
+    before: Manifest
+    entry: HistoryEntry
+    is_made: bool
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the files that change."""
+        return changed_paths(self.before, self.entry.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Prod:
+    """The folder PROD, its history and its gate."""
+
+    gate: Gate
+    folder: Path
+    history: History
+
+    def strange_files(self) -> list[str]:
+        """Return the declared files of PROD that are not as the last change left them."""
+        entries = self.history.entries()
+        if not entries:
+            return []
+        last = entries[-1]
+        return changed_paths(last.files, read_manifest(self.folder, last.patterns, last.files))
+
+    def files(self) -> Manifest:
+        """Return the states of all files that are declared now, or were at the last change."""
+        entries = self.history.entries()
+        return read_manifest(self.folder, self.gate.files, entries[-1].files if entries else ())
+
+
+def open_prod(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> Prod:
+    """Return PROD with its history. Raise `GateError` if it is missing, or one of the folders is inside another."""
+    if not folder.is_dir():
+        raise GateError(f"{folder}: there is no such folder; make it, or set PROD_ENV or `prod` in the gate's settings")
+    state = gate.state or folder.with_name(f"{folder.name}.gate")
+    for other in (*others, state, gate.approvals):
+        one, two = folder.resolve(), other.resolve()
+        if one == two or one in two.parents or (two in one.parents and other is not gate.approvals):
+            raise GateError(
+                f"{folder} and {other} must be separate folders, because only PROD's own files may change it"
+            )
+    return Prod(gate, folder, History(state))
+
+
+def promote(
+    prod: Prod, source: Path, evidence: Sequence[Path], who: str, say: Callable[[str], None], *, dry_run: bool = False
+) -> ProdChange | None:
+    """Copy the declared files of `source` to PROD if they are approved, and every rule passes.
+
+    `evidence` may be empty: then the records are those that the approval names. Return None if PROD has these files
+    already. A dry run changes nothing. Raise `GateRefusalError` if the files must not be copied.
+    """
+    if dry_run:
+        _refuse_interruption(prod)
+        return _promotion(prod, source, evidence, dry_run=True)
+    with prod.history.lock(who):
+        recover(prod.history, prod.folder, say)
+        return _promotion(prod, source, evidence, dry_run=False)
+
+
+def roll_back(
+    prod: Prod,
+    number: int | None,
+    who: str,
+    reason: str,
+    say: Callable[[str], None],
+    *,
+    dry_run: bool = False,
+    overwrite: bool = False,
+) -> ProdChange:
+    """Restore the files of PROD as the entry `number` left them, or by default as they were before the last change.
+
+    With `overwrite`, files that somebody else changed are kept in the history and replaced. Raise `GateRefusalError` if
+    there are such files, or there is no such entry.
+    """
+    if dry_run:
+        _refuse_interruption(prod)
+        return _rollback(prod, number, who, reason, dry_run=True, overwrite=overwrite)
+    with prod.history.lock(who):
+        recover(prod.history, prod.folder, say)
+        return _rollback(prod, number, who, reason, dry_run=False, overwrite=overwrite)
+
+
+def find_approved(
+    prod: Prod, source: Path, evidence: Sequence[Path]
+) -> tuple[ApprovalFile, Candidate, tuple[RuleResult, ...]]:
+    """Return the approval of the files in `source`, the candidate it covers, and the results of all rules.
+
+    If there are several approvals, the newest that passes is taken, else the newest. Raise `GateRefusalError` if there
+    is none.
+    """
+    files = read_manifest(source, prod.gate.files)
+    judged = []
+    for file in approvals_of_files(prod.gate.approvals, files):
+        paths = list(evidence) or [prod.gate.root / path for path in file.approval.evidence]
+        candidate = replace(read_candidate(prod.gate, source, paths), files=files)
+        results = (*judge_approval_rules(file, candidate, prod.folder), *judge_candidate(candidate))
+        judged.append((file, candidate, results))
+        if has_passed(results):
+            break
+    return judged[-1] if has_passed(judged[-1][2]) else judged[0]
+
+
+def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
+    before = prod.files()
+    if not changed_paths(before, read_manifest(source, prod.gate.files)):
+        return None
+    _refuse_strange_files(prod)
+    file, candidate, results = find_approved(prod, source, evidence)
+    if not has_passed(results):
+        bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
+        raise GateRefusalError(f"{source} is not promoted:\n{bad}")
+    entries = prod.history.entries()
+    is_found = bool(entries) and entries[-1].patterns == prod.gate.files
+    if not is_found and not dry_run:
+        _add_found(prod, len(entries), before)
+    entry = HistoryEntry(
+        number=len(entries) + (0 if is_found else 1),
+        kind="promotion",
+        time=_now(),
+        name=file.approval.name,
+        reason=file.approval.reason,
+        files=candidate.files,
+        patterns=prod.gate.files,
+        approval=file.path.name,
+        evidence={str(one.path): one.digest for one in candidate.evidence},
+    )
+    if not dry_run:
+        _keep_files(prod, source, candidate.files)
+        change_files(prod.history, prod.folder, before, entry)
+    return ProdChange(before, entry, is_made=not dry_run)
+
+
+def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool) -> ProdChange:
+    entries = prod.history.entries()
+    strange = prod.strange_files()
+    if strange and not overwrite:
+        _refuse_strange_files(prod)
+    before = prod.files()
+    number = _previous_number(entries, before) if number is None else number
+    if not 0 <= number < len(entries):
+        numbers = f"0 to {len(entries) - 1}" if entries else "none, because nothing was promoted"
+        raise GateRefusalError(f"there is no entry {number} to roll back to; there are: {numbers}")
+    entry = HistoryEntry(
+        number=len(entries),
+        kind="rollback",
+        time=_now(),
+        name=who,
+        reason=reason,
+        files=_files_of_entry(entries, number),
+        patterns=prod.gate.files,
+        restored=number,
+        overwritten={path: before[path] for path in strange if path in before},
+    )
+    if not dry_run:
+        _keep_files(prod, prod.folder, entry.overwritten)
+        change_files(prod.history, prod.folder, before, entry)
+    return ProdChange(before, entry, is_made=not dry_run)
+
+
+def _add_found(prod: Prod, number: int, files: Manifest) -> None:
+    """Add an entry for files of PROD that no entry describes yet."""
+    _keep_files(prod, prod.folder, files)
+    prod.history.add(HistoryEntry(number=number, kind="found", time=_now(), files=files, patterns=prod.gate.files))
+
+
+def _keep_files(prod: Prod, folder: Path, files: Manifest) -> None:
+    """Keep the bytes of files in the history. Raise `GateRefusalError` if one has changed since it was hashed."""
+    for path, state in files.items():
+        if prod.history.keep(read_file(folder, path)).digest != state.digest:
+            raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nobody writes there")
+
+
+def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
+    """Return the files that an entry left, and those that only later patterns declared, as they were found then."""
+    target = entries[number]
+    files = dict(target.files)
+    for entry in entries[number + 1 :]:
+        if entry.kind == "found":
+            later = {path: one for path, one in entry.files.items() if not matches_file(path, target.patterns)}
+            files = {**later, **files}
+    return files
+
+
+def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
+    """Return the number of the newest entry before the one in effect that left other files."""
+    if not entries:
+        raise GateRefusalError("nothing was promoted, so there is nothing to roll back")
+    last = entries[-1]
+    number = (last.number if last.restored is None else last.restored) - 1
+    while number >= 0 and _files_of_entry(entries, number) == files:
+        number -= 1
+    if number < 0:
+        raise GateRefusalError("PROD is as it was before the first promotion; name an entry with --to N")
+    return number
+
+
+def _refuse_strange_files(prod: Prod) -> None:
+    if strange := prod.strange_files():
+        raise GateRefusalError(
+            f"{prod.folder} is not as the last promotion left it: {join_names(strange)} changed. Move that change to "
+            "TEST and put the file back, or discard it: flag-harness gate rollback --overwrite --to "
+            f"{prod.history.entries()[-1].number}"
+        )
+
+
+def _refuse_interruption(prod: Prod) -> None:
+    if interruption := describe_interruption(prod.history, prod.folder):
+        raise GateRefusalError(interruption)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,78 @@
+"""The status of the gate: what is in PROD and TEST, and whether a change was interrupted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flag_harness.errors import GateRefusalError
+from flag_harness.gate.approval import approvals_of_files
+from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_manifest
+from flag_harness.gate.prod.history import HistoryEntry
+from flag_harness.gate.prod.journalled_change import describe_interruption
+from flag_harness.gate.prod.promotion import Prod
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What `flag-harness gate status` says.
+
+    Attributes:
+        prod: the folder PROD.
+        files: the digest of its declared files.
+        last: the last entry of the history, or None.
+        interruption: what an interrupted change left, or empty.
+        strange: the files of PROD that are not as the last change left them.
+        test: the folder TEST, or None if it is not known or does not exist.
+        changed: the files that differ between TEST and PROD.
+        approvals: the approvals of the files in TEST.
+    """
+
+    prod: Path
+    files: str
+    last: HistoryEntry | None
+    interruption: str
+    strange: list[str]
+    test: Path | None
+    changed: list[str]
+    approvals: list[str]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether PROD is what the last change left, and no change was interrupted."""
+        return not self.interruption and not self.strange
+
+    def values(self) -> dict[str, object]:
+        """Return the status as plain values, for JSON."""
+        return {
+            "prod": str(self.prod),
+            "files": self.files,
+            "entry": self.last.number if self.last else None,
+            "interruption": self.interruption,
+            "strange": self.strange,
+            "test": str(self.test) if self.test else None,
+            "changed": self.changed,
+            "approvals": self.approvals,
+        }
+
+
+def read_status(prod: Prod, test: Path | None) -> GateStatus:
+    """Read the status. Nothing is changed, and no lock is taken."""
+    entries, files = prod.history.entries(), prod.files()
+    interruption = describe_interruption(prod.history, prod.folder)
+    test = test if test and test.is_dir() else None
+    staged = read_manifest(test, prod.gate.files) if test else None
+    approvals = []
+    if staged is not None:
+        try:
+            approvals = [str(file.path) for file in approvals_of_files(prod.gate.approvals, staged)]
+        except GateRefusalError:
+            approvals = []
+    return GateStatus(
+        prod=prod.folder,
+        files=manifest_digest(files),
+        last=entries[-1] if entries else None,
+        interruption=interruption,
+        strange=[] if interruption else prod.strange_files(),
+        test=test,
+        changed=changed_paths(files, staged) if staged is not None else [],
+        approvals=approvals,
+    )

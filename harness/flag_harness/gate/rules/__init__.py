@@ -1,0 +1,1 @@
+"""The rules of the gate: each passes, fails, or is not shown by the evidence."""

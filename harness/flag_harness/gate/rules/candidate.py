@@ -1,0 +1,72 @@
+"""The check of the gate: each rule of the policy passes, fails, or is not shown by the evidence."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from flag_harness.gate.declared.manifest import Manifest
+from flag_harness.gate.declared.patterns import matches_test
+from flag_harness.gate.evidence import Evidence, rows_of_tests
+from flag_harness.gate.settings import Gate
+from flag_harness.record import RunRow
+
+Status: TypeAlias = Literal["pass", "fail", "not shown"]
+MOST_NAMES = 5
+"""The most names that a reason lists; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """The result of one rule: its name, its status, and the reason in words."""
+
+    rule: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a rule judges: files that may go to PROD, and the evidence for them.
+
+    Attributes:
+        gate: the settings.
+        source: the folder `TEST`.
+        files: the states of its declared files.
+        evidence: the run records.
+        now: the time of the check.
+    """
+
+    gate: Gate
+    source: Path
+    files: Manifest
+    evidence: tuple[Evidence, ...]
+    now: datetime
+
+    @property
+    def rows(self) -> tuple[RunRow, ...]:
+        """The rows of the tests in the evidence."""
+        return tuple(rows_of_tests(self.evidence))
+
+    @property
+    def required_rows(self) -> tuple[RunRow, ...]:
+        """The rows of the tests that the policy requires."""
+        patterns = self.gate.policy.tests
+        return tuple(row for row in self.rows if any(matches_test(row.case, pattern) for pattern in patterns))
+
+
+def has_passed(results: Sequence[RuleResult]) -> bool:
+    """Return whether every rule passes."""
+    return bool(results) and all(result.status == "pass" for result in results)
+
+
+def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
+    """Return the first names, and how many more there are."""
+    every = list(dict.fromkeys(names))
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `3 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

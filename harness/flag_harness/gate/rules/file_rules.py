@@ -1,0 +1,83 @@
+"""The rules about files: the evidence is whole, and it was made with the files that may go to PROD."""
+
+from flag_harness.errors import GateError
+from flag_harness.gate.declared.imports import undeclared_imports
+from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
+
+
+def judge_wholeness(candidate: Candidate) -> RuleResult:
+    """Judge whether each record is complete and as its run wrote it."""
+    for one in candidate.evidence:
+        if problem := one.problem or one.record.problem:
+            return RuleResult("evidence", "fail", f"{one.path}: {problem}; run the tests again")
+        if (status := one.record.header.exit_status) not in (0, 1):
+            reason = f"pytest was stopped before its end (exit status {status})"
+            return RuleResult("evidence", "fail", f"{one.path}: {reason}; run it again")
+    rows = sum(len(one.record.rows) for one in candidate.evidence)
+    return RuleResult("evidence", "pass", f"{count(len(candidate.evidence), 'whole record')}, {count(rows, 'row')}")
+
+
+def judge_patterns(candidate: Candidate) -> RuleResult:
+    """Judge whether each declared pattern matches a file."""
+    unused = [
+        pattern
+        for pattern in candidate.gate.files
+        if not any(matches_file(path, [pattern]) for path in candidate.files)
+    ]
+    if unused:
+        return RuleResult("declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}")
+    return RuleResult("declared files", "pass", count(len(candidate.files), "file"))
+
+
+def judge_digests(candidate: Candidate) -> RuleResult:
+    """Judge whether the runs had exactly the files that may go to PROD."""
+    digests = {path: state.digest for path, state in candidate.files.items()}
+    for one in candidate.evidence:
+        tested = one.record.header.tested
+        if tested is None:
+            hint = "run pytest in the folder whose settings declare the gate"
+            return RuleResult("tested files", "not shown", f"{one.path} holds no hashes of declared files; {hint}")
+        if tested.changed:
+            return RuleResult("tested files", "fail", f"{one.path}: changed in the run: {join_names(tested.changed)}")
+        other = [path for path in sorted({*digests, *tested.digests}) if digests.get(path) != tested.digests.get(path)]
+        if other:
+            return RuleResult(
+                "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
+            )
+    return RuleResult("tested files", "pass", f"the hashes of {count(len(digests), 'file')} are those of the evidence")
+
+
+def judge_imports(candidate: Candidate) -> RuleResult:
+    """Judge whether everything that declared files import from their folder is declared too."""
+    try:
+        found = undeclared_imports(candidate.source, candidate.files)
+    except GateError as error:
+        return RuleResult("imports", "fail", str(error))
+    if found:
+        names = join_names(f"{path} (imported by {importer})" for path, importer in sorted(found.items()))
+        return RuleResult("imports", "fail", f"PROD would lack what is not declared: {names}; add it to `files`")
+    return RuleResult("imports", "pass", "all that declared files import from their folder is declared")
+
+
+def judge_execution(candidate: Candidate) -> RuleResult | None:
+    """Judge whether the runs imported the declared files, and from TEST."""
+    patterns = candidate.gate.policy.imported
+    wanted = {path for path in candidate.files if matches_file(path, patterns)}
+    if not wanted:
+        return None
+    tested = [one.record.header.tested for one in candidate.evidence]
+    missing = wanted - {path for one in tested if one for path in one.imported}
+    if not missing:
+        return RuleResult("imported files", "pass", f"the runs imported {count(len(wanted), 'file')}")
+    elsewhere = sorted(
+        run_path
+        for one in candidate.evidence
+        for run_path in one.record.header.files
+        for path in missing
+        if f"/{run_path}".endswith(f"/{path}") and not path.endswith("__init__.py")
+    )
+    if elsewhere:
+        return RuleResult("imported files", "fail", f"the runs imported {join_names(elsewhere)}, not the file of TEST")
+    reason = f"no run imported {join_names(sorted(missing))}; test it, or leave it out of `policy.imported`"
+    return RuleResult("imported files", "not shown", reason)

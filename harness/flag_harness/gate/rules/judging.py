@@ -1,0 +1,42 @@
+"""All rules of the gate, and the check that applies them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flag_harness.gate.declared.manifest import read_manifest
+from flag_harness.gate.evidence import load_evidence
+from flag_harness.gate.rules import file_rules, run_rules, verdict_rules
+from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.gate.settings import Gate
+
+RULES = (
+    file_rules.judge_wholeness,
+    file_rules.judge_patterns,
+    file_rules.judge_digests,
+    file_rules.judge_imports,
+    file_rules.judge_execution,
+    run_rules.judge_tests,
+    run_rules.judge_outcomes,
+    run_rules.judge_combinations,
+    run_rules.judge_upstream,
+    run_rules.judge_rebased,
+    run_rules.judge_age,
+    run_rules.judge_recording_age,
+    run_rules.judge_budget,
+    run_rules.judge_log_errors,
+    verdict_rules.judge_verdicts,
+    verdict_rules.judge_sweep,
+)
+"""The rules in the order in which they are shown. Each returns None if the policy does not ask for it."""
+
+
+def read_candidate(gate: Gate, source: Path, evidence: Sequence[Path], now: datetime | None = None) -> Candidate:
+    """Read the declared files of a folder, and the evidence for them. Raise `GateError` if one cannot be read."""
+    return Candidate(gate, source, read_manifest(source, gate.files), load_evidence(evidence), now or datetime.now(UTC))
+
+
+def judge_candidate(candidate: Candidate) -> tuple[RuleResult, ...]:
+    """Return the result of each rule that the policy asks for."""
+    results = (rule(candidate) for rule in RULES)
+    return tuple(result for result in results if result is not None)

@@ -1,0 +1,178 @@
+"""The rules about runs: which tests passed under which flags, who answered, how old it is, and what it used."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from flag_harness.gate.declared.patterns import matches_test
+from flag_harness.gate.evidence import is_sweep
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
+from flag_harness.matrix import name_of_test, select_combinations
+from flag_harness.record import RunRow
+
+_GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
+_ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
+
+
+def judge_tests(candidate: Candidate) -> RuleResult:
+    """Judge whether each required test ran and passed."""
+    rows, patterns = candidate.required_rows, candidate.gate.policy.tests
+    if bad := [row for row in rows if row.outcome != "passed"]:
+        return RuleResult("required tests", "fail", f"not passed: {join_names(map(_describe_outcome, bad))}")
+    missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
+    if missing:
+        return RuleResult("required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}")
+    return RuleResult("required tests", "pass", f"{count(len(rows), 'run')} passed")
+
+
+def judge_outcomes(candidate: Candidate) -> RuleResult:
+    """Judge whether no other test failed."""
+    if bad := [row for row in candidate.rows if row.outcome not in _GOOD_OUTCOMES]:
+        return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
+    for one in candidate.evidence:
+        if one.record.header.exit_status and not is_sweep(one):
+            reason = f"{one.path}: pytest ended with failures that are not in the record; run it again"
+            return RuleResult("outcomes", "fail", reason)
+    return RuleResult("outcomes", "pass", "no test in the evidence failed")
+
+
+def judge_combinations(candidate: Candidate) -> RuleResult | None:
+    """Judge whether each required test passed under each required combination."""
+    wanted = _required_combinations(candidate)
+    if not wanted:
+        return None
+    passed: dict[str, set[str]] = {}
+    for row in candidate.required_rows:
+        ran = passed.setdefault(name_of_test(row.case, row.combination), set())
+        if row.outcome == "passed":
+            ran.add(row.combination)
+    missing = [f"{name} under {one}" for name, ran in sorted(passed.items()) for one in wanted if one not in ran]
+    if missing or not passed:
+        reason = f"no passed run of {join_names(missing)}" if missing else "no required test ran"
+        return RuleResult("combinations", "not shown", reason)
+    return RuleResult("combinations", "pass", f"{count(len(passed), 'test')} under {count(len(wanted), 'combination')}")
+
+
+def judge_upstream(candidate: Candidate) -> RuleResult:
+    """Judge whether the answers came from an upstream that the policy takes. Simulated answers are always named."""
+    rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
+    if not rows:
+        return RuleResult("upstream", "not shown", "no required test sent a request")
+    upstreams = Counter(row.answered_by or row.recorded_from or "nobody known" for row in rows)
+    unknown = [row.case for row in rows if (row.answered_by or row.recorded_from) not in ("live", "simulator")]
+    if unknown:
+        return RuleResult("upstream", "not shown", f"it is not known who answered {join_names(unknown)}")
+    simulated = upstreams["simulator"]
+    told = f"{simulated} of {count(len(rows), 'run')} had SIMULATED answers"
+    if not simulated:
+        return RuleResult("upstream", "pass", f"the live API answered {count(len(rows), 'run')}")
+    if policy.upstream == "live":
+        hint = 'record them from the live API, or set `upstream = "simulator"` in the policy'
+        return RuleResult("upstream", "fail", f"{told}; {hint}")
+    return RuleResult("upstream", "pass", f"{told}, which the policy takes: they show nothing of a real model")
+
+
+def judge_rebased(candidate: Candidate) -> RuleResult | None:
+    """Judge whether no played recording was rebased, unless the policy takes rebased ones."""
+    if candidate.gate.policy.rebased:
+        return None
+    if rebased := [row.case for row in candidate.required_rows if row.rebased]:
+        reason = f"the requests were rewritten after the recording: {join_names(rebased)}; record them again"
+        return RuleResult("rebased recordings", "fail", reason)
+    return RuleResult("rebased recordings", "pass", "no recording was rebased")
+
+
+def judge_age(candidate: Candidate) -> RuleResult | None:
+    """Judge whether the evidence is young enough."""
+    limit = candidate.gate.policy.max_age
+    if limit is None:
+        return None
+    times = {str(one.path): one.record.header.started_at for one in candidate.evidence}
+    return _judge_times("age of evidence", times, limit, candidate.now, "run the tests again")
+
+
+def judge_recording_age(candidate: Candidate) -> RuleResult | None:
+    """Judge whether the played recordings are young enough."""
+    limit = candidate.gate.policy.max_recording_age
+    if limit is None:
+        return None
+    times = {row.case: row.recorded_at for row in candidate.required_rows if row.recorded_from is not None}
+    return _judge_times("age of recordings", times, limit, candidate.now, "record them again")
+
+
+def judge_budget(candidate: Candidate) -> RuleResult | None:
+    """Judge whether each run of a required test stayed within the budget."""
+    budget, rows = candidate.gate.policy.budget, candidate.required_rows
+    if not budget:
+        return None
+    if not rows:
+        return RuleResult("budget", "not shown", "no required test ran")
+    used = [(row, name, _amount(row, name), limit) for row in rows for name, limit in budget.items()]
+    over = [f"{row.case}: {name} {amount:g} > {limit:g}" for row, name, amount, limit in used if (amount or 0) > limit]
+    if over:
+        return RuleResult("budget", "fail", join_names(over))
+    if unknown := [f"{row.case}: {name}" for row, name, amount, _ in used if amount is None]:
+        return RuleResult("budget", "not shown", f"unknown: {join_names(unknown)}")
+    return RuleResult("budget", "pass", f"{count(len(rows), 'run')} within {', '.join(budget)}")
+
+
+def judge_log_errors(candidate: Candidate) -> RuleResult | None:
+    """Judge whether the tests logged no more errors than the policy takes."""
+    most = candidate.gate.policy.log_errors
+    if most is None:
+        return None
+    logs = [log for row in candidate.rows for log in row.logs if log.level in _ERROR_LEVELS]
+    total = sum(log.count for log in logs)
+    if total > most:
+        names = join_names(f"{log.logger}: {log.message}" for log in logs)
+        return RuleResult("log errors", "fail", f"{count(total, 'error')} logged, at most {most} allowed: {names}")
+    return RuleResult("log errors", "pass", f"{count(total, 'error')} logged")
+
+
+def _required_combinations(candidate: Candidate) -> tuple[str, ...]:
+    wanted = candidate.gate.policy.combinations
+    if not isinstance(wanted, str):
+        return wanted
+    return tuple(one.id for one in select_combinations(candidate.gate.flags, wanted))
+
+
+def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, now: datetime, hint: str) -> RuleResult:
+    """Judge whether all times are known, and neither older than the limit nor in the future."""
+    ages = {name: _age(text, now) for name, text in times.items()}
+    if unknown := [name for name, age in ages.items() if age is None]:
+        return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
+    known = {name: age for name, age in ages.items() if age is not None}
+    if future := [name for name, age in known.items() if age < -timedelta(minutes=5)]:
+        return RuleResult(rule, "fail", f"in the future: {join_names(future)}; set the clock, and {hint}")
+    if old := [f"{name} ({_describe_age(age)})" for name, age in known.items() if age > limit]:
+        return RuleResult(rule, "fail", f"older than {_describe_age(limit)}: {join_names(old)}; {hint}")
+    return RuleResult(rule, "pass", f"none is older than {_describe_age(limit)}")
+
+
+def _age(text: str | None, now: datetime) -> timedelta | None:
+    try:
+        return now - datetime.fromisoformat(text or "").astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _describe_age(age: timedelta) -> str:
+    return count(age.days, "day") if age.days else count(int(age.total_seconds() // 3600), "hour")
+
+
+def _amount(row: RunRow, name: str) -> float | None:
+    """Return what a run used of a part of the budget, or None if that is unknown."""
+    if name == "cost":
+        return row.cost if row.requests else 0.0
+    if name == "requests":
+        return len(row.requests)
+    amounts = {
+        "input_tokens": row.usage.total_input,
+        "output_tokens": row.usage.output_tokens,
+        "seconds": row.seconds,
+    }
+    return amounts[name]
+
+
+def _describe_outcome(row: RunRow) -> str:
+    return f"{row.case} {row.outcome}"

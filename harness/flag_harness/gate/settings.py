@@ -1,0 +1,128 @@
+"""The settings of the gate: `[tool.flag-harness.gate]` in pyproject.toml, or a file `gate.toml`."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flag_harness.config import read_config
+from flag_harness.errors import ConfigError
+from flag_harness.flag import Flag
+from flag_harness.gate.declared.patterns import check_pattern
+from flag_harness.gate.policy import Policy, parse_policy
+from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, find_line, parse_toml
+
+GATE_FILE = "gate.toml"
+TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
+"""The environment variables that name the two folders. They come before the settings `test` and `prod`."""
+_EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
+
+
+class _GateTable(msgspec.Struct):
+    files: TextList
+    policy: AnyTable
+    test: Text = ""
+    prod: Text = ""
+    state: Text = ""
+    approvals: Text = "approvals"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The gate of one project.
+
+    Attributes:
+        root: the folder of the settings. Relative paths start here.
+        files: the patterns of the files that are copied between `TEST` and `PROD`.
+        test: the folder `TEST`, or None if neither the environment nor the settings name it.
+        prod: the folder `PROD`, or None likewise.
+        state: the folder with the history and the lock, or None if it is the one next to `PROD`.
+        approvals: the folder of approvals, which belongs to git.
+        policy: what the evidence must show.
+        policy_digest: the SHA-256 of all that decides: the policy, the patterns, the flags and the sweep's baseline.
+        flags: the declared flags.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    test: Path | None
+    prod: Path | None
+    state: Path | None
+    approvals: Path
+    policy: Policy
+    policy_digest: str
+    flags: tuple[Flag, ...]
+
+
+def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> Gate | None:
+    """Read the gate of the project in `root`; return None if it declares none.
+
+    Raise `ConfigError` if a setting is invalid, or if both files declare a gate.
+    """
+    pyproject, path = root / "pyproject.toml", root / GATE_FILE
+    config = read_config(pyproject)
+    table, where = config.gate, "[tool.flag-harness.gate]"
+    if path.exists():
+        if table is not None:
+            raise ConfigError(f"{path}: pyproject.toml has [tool.flag-harness.gate] too; keep one of them")
+        table, where = _read_toml(path), "[]"
+    else:
+        path = pyproject
+    if table is None:
+        return None
+    try:
+        return _parse_gate(table, where, root, config.flags, environ)
+    except ConfigError as error:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        raise ConfigError(f"{path}:{find_line(text, str(error))}: {str(error).removeprefix('[] ')}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return parse_toml(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+
+
+def _parse_gate(
+    table: Mapping[str, Any], where: str, root: Path, flags: tuple[Flag, ...], environ: Mapping[str, str]
+) -> Gate:
+    parsed = convert_table(table, _GateTable, where)
+    if not parsed.files:
+        raise ConfigError(f"{where} files = [] declares no file; name what is promoted: {_EXAMPLE}")
+    for pattern in parsed.files:
+        if problem := check_pattern(pattern):
+            raise ConfigError(f"{where} files: {pattern!r} {problem}")
+    policy = parse_policy(parsed.policy, where)
+    return Gate(
+        root=root,
+        files=parsed.files,
+        test=_folder(root, environ.get(TEST_VARIABLE) or parsed.test),
+        prod=_folder(root, environ.get(PROD_VARIABLE) or parsed.prod),
+        state=_folder(root, parsed.state),
+        approvals=root / parsed.approvals,
+        policy=policy,
+        policy_digest=_policy_digest(parsed, root / policy.sweep if policy.sweep else None, flags),
+        flags=flags,
+    )
+
+
+def _folder(root: Path, name: str) -> Path | None:
+    return Path(os.path.normpath(root / name)) if name else None
+
+
+def _policy_digest(table: _GateTable, sweep_baseline: Path | None, flags: tuple[Flag, ...]) -> str:
+    described = [{field.name: getattr(flag, field.name) for field in fields(flag)} for flag in flags]
+    baseline = sweep_baseline.read_bytes() if sweep_baseline and sweep_baseline.is_file() else b""
+    bound = {
+        "files": sorted(table.files),
+        "policy": table.policy,
+        "flags": described,
+        "sweep": hashlib.sha256(baseline).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(bound, sort_keys=True, default=str).encode()).hexdigest()
