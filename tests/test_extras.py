@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.errors import MissingExtraError, require_extra
 
-LIBRARIES = ("httptools", "jinja2", "pytest_asyncio", "rich", "uvicorn", "yaml")
+LIBRARIES = ("httptools", "jinja2", "pytest_asyncio", "rich", "streamlit", "uvicorn", "yaml")
 """What only extras bring."""
 
 WITHOUT = f"import sys\nsys.modules.update(dict.fromkeys({LIBRARIES}))\n"
@@ -126,6 +126,7 @@ def test_the_cases_need_nothing_that_is_for_developers_only(pytester: pytest.Pyt
     [
         (["serve", "simulator", "--port", "0"], "uvicorn is not installed: pip install 'flag-harness[serve]'"),
         (["cassette", "show", "CASSETTE"], "rich is not installed: pip install 'flag-harness[report]'"),
+        (["ui"], "streamlit is not installed: pip install 'flag-harness[ui]'"),
         (["report", "build", "-o", "x.html"], "jinja2 is not installed: pip install 'flag-harness[report]'"),
         (["cassette", "import", "x.yaml", "--to", "new"], "yaml is not installed: pip install 'flag-harness[vcr]'"),
         (

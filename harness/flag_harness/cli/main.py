@@ -14,6 +14,7 @@ from flag_harness.cli.report import add_report_command
 from flag_harness.cli.scenario import add_scenario_command
 from flag_harness.cli.serve import add_serve_command
 from flag_harness.cli.terminal import add_commands
+from flag_harness.cli.ui import add_ui_command
 from flag_harness.errors import HarnessError
 
 COMMANDS = (
@@ -25,6 +26,7 @@ COMMANDS = (
     add_report_command,
     add_scenario_command,
     add_serve_command,
+    add_ui_command,
 )
 """The functions that add the commands to the parser.
 

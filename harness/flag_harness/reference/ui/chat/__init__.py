@@ -1,0 +1,1 @@
+"""Chats: agents whose turns run in threads of their own, and what there is to show of them."""

@@ -1,0 +1,61 @@
+"""Say in words what an event of the agent means, and what the user can do."""
+
+from collections.abc import Mapping
+
+from flag_harness.reference.events import AgentError, BlockDropped, FeatureDropped
+
+_TITLES: Mapping[str, str] = {
+    "busy": "A turn is already running",
+    "limit": "Nothing was sent, because the API would refuse these settings",
+    "request": "The request was refused",
+    "credentials": "The API did not accept the key",
+    "rate_limit": "The API's rate limit is reached",
+    "overloaded": "The API is overloaded",
+    "server": "The API has an internal error",
+    "connection": "The API cannot be reached",
+    "broken_answer": "The answer was broken",
+    "truncated": "The tool calls do not fit in the answer",
+    "save": "The conversation could not be saved",
+}
+_ENDINGS: Mapping[str, str] = {
+    "max_tokens": "The answer is cut off, because it has reached max_tokens. Switch on extended_output or raise "
+    "MAX_TOKENS in the sidebar, or send “go on”.",
+    "model_context_window_exceeded": "The answer is cut off, because the conversation fills the model's context "
+    "window. Start a new session.",
+    "refusal": "The model refused to answer, and the turn was taken out of the conversation. Change the wording.",
+}
+
+
+def error_words(event: AgentError) -> str:
+    """Return what went wrong, with the agent's message, which says what to do next."""
+    title = _TITLES.get(event.kind, "The turn has failed")
+    request = f" (request {event.request_id})" if event.request_id else ""
+    return f"{title}{request}: {event.message}"
+
+
+def ending_words(stop_reason: str) -> list[str]:
+    """Return the sentences that an unusual end of an answer needs; none for an ordinary end."""
+    return [_ENDINGS[stop_reason]] if stop_reason in _ENDINGS else []
+
+
+def dropped_feature_words(event: FeatureDropped) -> str:
+    """Return what the session continues without, and why."""
+    return (
+        f"The API refused {event.feature}, so this session continues without it. Start a new session to try it again. "
+        f"The API said: {event.reason}"
+    )
+
+
+def dropped_block_words(event: BlockDropped) -> str:
+    """Return which block was removed from the conversation, and why."""
+    return (
+        f"The API refused a {event.block} block of an earlier answer, so it was removed from the conversation; nothing "
+        f"needs to be done. The API said: {event.reason}"
+    )
+
+
+STOPPED = (
+    "Stopped. What came until then is not part of the conversation; your prompt is kept. Send the next prompt, or "
+    "continue the turn."
+)
+"""The notice at the end of a turn that the user stopped."""

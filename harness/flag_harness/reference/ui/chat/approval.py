@@ -1,0 +1,84 @@
+"""Ask the user before a tool runs."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.reference.tools.tool import Tool
+
+
+class CallDeniedError(Exception):
+    """The user did not allow a tool call. The message is the result that the model gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A tool call that waits for the user's answer."""
+
+    name: str
+    input: Mapping[str, Any]
+    answer: "asyncio.Future[bool]"
+
+
+class ApprovalGate:
+    """Holds back tool calls while `is_on`, until the user answers in another thread."""
+
+    def __init__(self, *, is_on: bool) -> None:
+        self.is_on = is_on
+        self.pending: PendingCall | None = None
+
+    async def wait_for_answer(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """Return once the call may run. Raise `CallDeniedError` if the user denies it."""
+        if not self.is_on:
+            return
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.pending = PendingCall(name, arguments, answer)
+        try:
+            if not await answer:
+                raise CallDeniedError(f"The user did not allow this call of {name}. Ask what to do instead.")
+        finally:
+            self.pending = None
+
+    def answer(self, *, allow: bool) -> None:
+        """Allow or deny the call that waits, from any thread. Do nothing if none waits."""
+        if (pending := self.pending) is not None:
+            pending.answer.get_loop().call_soon_threadsafe(_set_result, pending.answer, allow)
+
+
+def _set_result(answer: "asyncio.Future[bool]", allow: bool) -> None:
+    if not answer.done():
+        answer.set_result(allow)
+
+
+@dataclass(frozen=True, slots=True)
+class GatedTool:
+    """A tool whose calls go through an approval gate."""
+
+    tool: Tool
+    gate: ApprovalGate
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.tool.name
+
+    @property
+    def beta(self) -> str | None:
+        """The tool's beta."""
+        return self.tool.beta
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The tool's entry in the request."""
+        return self.tool.definition
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """The tool's schema."""
+        return self.tool.input_schema
+
+    async def run(self, arguments: Mapping[str, Any]) -> str:
+        """Run the tool once the user has allowed it."""
+        await self.gate.wait_for_answer(self.tool.name, arguments)
+        return await self.tool.run(arguments)

@@ -1,0 +1,115 @@
+"""All chats of one server, each with a file in the folder of sessions."""
+
+import os
+import re
+import secrets
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flag_harness.errors import ContextError, HarnessError
+from flag_harness.reference.agent import Agent
+from flag_harness.reference.context.store import verify_context
+from flag_harness.reference.tools.bash import Bash
+from flag_harness.reference.tools.tool import Tool
+from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
+from flag_harness.reference.ui.chat.history import transcripts_of
+from flag_harness.reference.ui.chat.recording import RecordedChat, read_recorded_chat
+from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.upstreams import make_client
+from flag_harness.reference.ui.options import UiOptions
+from flag_harness.transports.clock import SystemClock
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LONGEST_CALL = 24 * 3600.0
+"""Seconds that a tool call may take, the wait for the user's approval included. Bash has a limit of its own."""
+
+
+def new_chat_id() -> str:
+    """Return an id that no other session has."""
+    return secrets.token_hex(6)
+
+
+def is_chat_id(text: str) -> bool:
+    """Return whether a text can be the id of a session: letters, digits, `_` and `-`, and so the name of a file."""
+    return _ID.fullmatch(text) is not None
+
+
+class ChatDirectory:
+    """The chats of a server by their ids. `environ` is the environment of the first turn of each."""
+
+    def __init__(self, options: UiOptions, environ: Mapping[str, str]) -> None:
+        self.options = options
+        self._environ = dict(environ)
+        self._chats: dict[str, Chat] = {}
+        self._lock = threading.Lock()
+
+    def open(self, id: str) -> Chat:
+        """Return the chat with this id, restored from its file if there is one.
+
+        A file that cannot be restored is renamed, and the chat says so. Raise `HarnessError` if the upstream cannot be
+        opened, or if that file cannot be renamed.
+        """
+        with self._lock:
+            if id not in self._chats:
+                self._chats[id] = self._make_chat(id)
+            return self._chats[id]
+
+    def saved_ids(self) -> list[str]:
+        """Return the ids of the saved sessions, the latest first."""
+        files = {path: path.stat().st_mtime for path in self.options.folder_path.glob("*.json")}
+        return [path.stem for path in sorted(files, key=files.__getitem__, reverse=True) if is_chat_id(path.stem)]
+
+    def _make_chat(self, id: str) -> Chat:
+        folder = self.options.folder_path
+        path = folder / f"{id}.json"
+        client = make_client(self.options, id)
+        notices = _check_file(path)
+        environ, clock, gate = dict(self._environ), SystemClock(), ApprovalGate(is_on=self.options.asks)
+        recorded, tools = RecordedChat(), list[Tool]()
+        if self.options.upstream == "cassette":
+            recorded = read_recorded_chat(Path(self.options.file))
+            tools += recorded.tools
+        else:
+            tools.append(GatedTool(Bash(directory=folder / f"{id}.files", environ=environ), gate))
+        arguments: dict[str, Any] = {
+            "clock": clock,
+            "environ": environ,
+            "model": self.options.model or recorded.model,
+            "system": recorded.system,
+            "tools": tools,
+            "context_path": path,
+            "tool_timeout": _LONGEST_CALL,
+        }
+        agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
+        turns = transcripts_of(agent.context)
+        return Chat(agent, environ, clock=clock, gate=gate, tools=tools, path=path, turns=turns, notices=notices)
+
+
+def _check_file(path: Path) -> list[str]:
+    """Return what the user must know about a session file: its repairs, or where a broken one was put."""
+    if not os.path.lexists(path):
+        return []
+    try:
+        repairs = verify_context(path)
+    except ContextError as error:
+        aside = _put_aside(path)
+        return [
+            f"The saved conversation cannot be restored: {error}. It is kept as {aside}; this is a new conversation."
+        ]
+    return [f"Repaired after an interruption, and the model will be told: {repair}." for repair in repairs]
+
+
+def _put_aside(path: Path) -> Path:
+    """Rename a file to the first free name `NAME.broken`, `NAME.broken-2`, ..., and return the new path."""
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.broken{f'-{number}' if number > 1 else ''}")):
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise HarnessError(
+            f"{path} cannot be restored, and cannot be renamed to {aside}: {error.strerror}; move it away, then reload"
+        ) from None
+    return aside

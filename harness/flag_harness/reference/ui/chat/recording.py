@@ -1,0 +1,98 @@
+"""What a chat must repeat of a cassette, so that the cassette answers it: the prompt's frame, and results of tools."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cassette import Cassette
+from flag_harness.reference.tools.tool import Tool
+
+_ANY_INPUT: Mapping[str, Any] = {"type": "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChat:
+    """The model, system prompt, tools and first prompt of a cassette.
+
+    `combination` is the id of the flags under which it was recorded.
+    """
+
+    model: str = ""
+    system: str = ""
+    tools: tuple[Tool, ...] = ()
+    prompt: str = ""
+    combination: str = ""
+
+
+@dataclass(slots=True)
+class RecordedTool:
+    """A tool that runs nothing: each call returns the next result that the cassette has for its input."""
+
+    definition: Mapping[str, Any]
+    results: list[tuple[Any, str]] = field(default_factory=list)
+    beta: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return str(self.definition["name"])
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """The tool's schema; for a tool that the API defines, a schema that accepts every input."""
+        schema: Mapping[str, Any] = self.definition.get("input_schema", _ANY_INPUT)
+        return schema
+
+    async def run(self, arguments: Mapping[str, Any]) -> str:
+        """Return the recorded result. Raise `LookupError` if there is none for this input, or none is left."""
+        for index, (input, result) in enumerate(self.results):
+            if input == arguments:
+                del self.results[index]
+                return result
+        raise LookupError(f"the cassette holds no further result of {self.name} for this input")
+
+
+def read_recorded_chat(path: Path) -> RecordedChat:
+    """Return what the requests of a cassette say. Raise `CassetteError` if it cannot be read."""
+    cassette = Cassette.load(path)
+    bodies = [body for one in cassette.interactions if isinstance(body := one.value, dict) and body.get("messages")]
+    if not bodies:
+        return RecordedChat(combination=cassette.envelope.combination)
+    first, results = bodies[0], list(_results(bodies))
+    definitions = [
+        {key: value for key, value in tool.items() if key != "cache_control"} for tool in first.get("tools", ())
+    ]
+    return RecordedChat(
+        model=str(first.get("model", "")),
+        system=_text(first.get("system", "")),
+        tools=tuple(
+            RecordedTool(one, [(input, result) for name, input, result in results if name == one.get("name")])
+            for one in definitions
+        ),
+        prompt=_text(first["messages"][0].get("content")),
+        combination=cassette.envelope.combination,
+    )
+
+
+def _results(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any, str]]:
+    """Yield the name, the input and the result of each tool call in the messages, once."""
+    calls: dict[str, Mapping[str, Any]] = {}
+    for block in (block for body in bodies for message in body["messages"] for block in _blocks(message)):
+        if block.get("type") == "tool_use":
+            calls.setdefault(block["id"], block)
+        elif block.get("type") == "tool_result" and (call := calls.get(block["tool_use_id"])):
+            calls[block["tool_use_id"]] = {}
+            yield call["name"], call["input"], _text(block.get("content"))
+
+
+def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = message.get("content")
+    return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+
+
+def _text(content: Any) -> str:
+    """Return the text of a message, a result or a system prompt: a string, or its text blocks."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(block["text"]) for block in _blocks({"content": content}) if block.get("type") == "text")

@@ -1,0 +1,139 @@
+"""One chat: an agent whose turns run in a thread of their own, and what the page shows of it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from flag_harness.clock import Clock
+from flag_harness.reference.agent import Agent
+from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.conversation import is_unanswered
+from flag_harness.reference.tools.tool import Tool
+from flag_harness.reference.ui.chat.advice import STOPPED
+from flag_harness.reference.ui.chat.approval import ApprovalGate
+from flag_harness.reference.ui.chat.transcript import TurnTranscript
+
+LOG = logging.getLogger("flag_harness.reference.ui")
+
+
+class Chat:
+    """A session on the page. All methods may be called from any thread.
+
+    `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are those on the page;
+    `revision` grows with each of their changes. The thread of the chat starts with the first turn,
+    and ends with the process.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        environ: dict[str, str],
+        *,
+        clock: Clock,
+        gate: ApprovalGate,
+        tools: Sequence[Tool] = (),
+        path: Path | None = None,
+        turns: Sequence[TurnTranscript] = (),
+        notices: Sequence[str] = (),
+    ) -> None:
+        self.clock, self.gate, self.tools, self.path = clock, gate, tuple(tools), path
+        self.turns, self.notices, self.revision = list(turns), tuple(notices), 0
+        self.earlier_usage = agent.context.usage
+        self._agent, self._environ = agent, environ
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        self._change = threading.Condition()
+
+    @property
+    def context(self) -> Context:
+        """The state of the agent's session."""
+        return self._agent.context
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables of the last turn; before the first turn, those of the process."""
+        return self._environ
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a turn is running."""
+        return not self._idle.is_set()
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the last turn of the user has no answer yet, so that it can be continued without a new prompt."""
+        return not self.is_running and is_unanswered(self.context.messages)
+
+    def send(self, text: str | None, environ: Mapping[str, str]) -> bool:
+        """Start a turn under the flags in `environ`. Return False and do nothing if one is running.
+
+        None continues an unanswered turn.
+        """
+        with self._lock:
+            if self.is_running:
+                return False
+            self._idle.clear()
+            self._environ.clear()
+            self._environ.update(environ)
+            turn = TurnTranscript(text)
+            self.turns.append(turn)
+            self._announce_change()
+            self._start_loop().call_soon_threadsafe(self._start_turn, turn)
+            return True
+
+    def stop(self) -> None:
+        """Stop the running turn. The next one can start as soon as `is_running` is false."""
+        with self._lock:
+            if self._loop is not None and self.is_running:
+                self._loop.call_soon_threadsafe(self._cancel_turn)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until no turn is running, at most so many seconds. Return whether none is running."""
+        return self._idle.wait(seconds)
+
+    def wait_for_change(self, revision: int, seconds: float) -> None:
+        """Wait until `revision` has another value than this, at most so many seconds."""
+        with self._change:
+            self._change.wait_for(lambda: self.revision != revision, seconds)
+
+    def _announce_change(self) -> None:
+        with self._change:
+            self.revision += 1
+            self._change.notify_all()
+
+    def _start_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="flag-harness-chat", daemon=True).start()
+        return self._loop
+
+    def _start_turn(self, turn: TurnTranscript) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run_turn(turn))
+        self._task.add_done_callback(lambda task: self._end_turn(turn, task))
+
+    def _cancel_turn(self) -> None:
+        """Cancel the task once: a second cancellation would interrupt its cleanup."""
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
+
+    async def _run_turn(self, turn: TurnTranscript) -> None:
+        async with aclosing(self._agent.send(turn.prompt)) as events:
+            async for event in events:
+                turn.add_event(event, self.context.model)
+                self._announce_change()
+
+    def _end_turn(self, turn: TurnTranscript, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():
+            turn.add_notice("warning", STOPPED)
+        elif (error := task.exception()) is not None:
+            LOG.error("the turn has failed", exc_info=error)
+            turn.add_notice("error", f"The turn has failed. {type(error).__name__}: {error}")
+        turn.has_ended = True
+        self._idle.set()
+        self._announce_change()

@@ -1,0 +1,169 @@
+"""What the page shows of one turn, built from the events of the agent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from flag_harness.models import shipped_model
+from flag_harness.reference.events import (
+    AgentError,
+    BlockDropped,
+    Event,
+    FeatureDropped,
+    RequestUsage,
+    TextDelta,
+    ThinkingDelta,
+    ToolResult,
+    ToolUse,
+    Transition,
+    TurnDiscarded,
+    TurnEnded,
+    Waiting,
+)
+from flag_harness.reference.ui.chat.advice import dropped_block_words, dropped_feature_words, ending_words, error_words
+from flag_harness.wire.usage import Usage
+
+Level: TypeAlias = Literal["info", "warning", "error"]
+
+
+@dataclass(slots=True)
+class TextPart:
+    """A text of the model, or its thinking, which grows while it arrives.
+
+    `discarded` is the reason why the agent discarded it, or an empty string.
+    """
+
+    kind: Literal["text", "thinking"]
+    pieces: list[str] = field(default_factory=list)
+    discarded: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self.pieces)
+
+
+@dataclass(slots=True)
+class ToolPart:
+    """A tool call. `called_at` and `ended_at` are seconds on the agent's clock.
+
+    `result` is None until the tool ends. The times are None in a restored conversation.
+    """
+
+    id: str
+    name: str
+    input: Any
+    called_at: float | None = None
+    ended_at: float | None = None
+    result: str | None = None
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePart:
+    """A sentence of the harness about the turn: an error, a wait, a feature that was dropped."""
+
+    level: Level
+    text: str
+
+
+Part: TypeAlias = TextPart | ToolPart | NoticePart
+
+
+@dataclass(slots=True)
+class TurnTranscript:
+    """One turn: the user's prompt (None continues an unanswered one), and what followed.
+
+    `first_token` is the seconds to the first token of the turn's first answer. `cost` is in US dollars, or None if a
+    price is unknown.
+    """
+
+    prompt: str | None
+    parts: list[Part] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = 0.0
+    requests: int = 0
+    first_token: float | None = None
+    has_ended: bool = False
+    _attempt: int = 0
+    """The index of the first part of the request that is under way."""
+
+    @property
+    def characters_of_request(self) -> int:
+        """The number of characters that the request under way has received, for an estimate of its tokens."""
+        parts = self.parts[self._attempt :]
+        return sum(sum(map(len, part.pieces)) for part in parts if isinstance(part, TextPart) and not part.discarded)
+
+    def add_event(self, event: Event, model: str) -> None:
+        """Add one event of the agent. `model` is the id of the model, for the cost."""
+        match event:
+            case TextDelta(text=text):
+                self._add_text("text", text)
+            case ThinkingDelta(text=text):
+                self._add_text("thinking", text)
+            case ToolUse():
+                self.parts.append(ToolPart(event.id, event.name, event.input, event.at))
+            case ToolResult():
+                self._add_result(event)
+            case RequestUsage():
+                self._add_usage(event.usage, model)
+                self.first_token = event.first_token if self.requests == 1 else self.first_token
+                self._attempt = len(self.parts)
+            case TurnDiscarded():
+                self._discard(event.reason)
+                self._add_cost(event.usage, model)
+            case TurnEnded():
+                self.add_notices(ending_words(event.stop_reason))
+                self.has_ended = True
+            case AgentError():
+                self.add_notice("error", error_words(event))
+                self.has_ended = True
+            case _:
+                self._add_notice_of(event)
+
+    def add_notice(self, level: Level, text: str) -> None:
+        """Add a sentence."""
+        self.parts.append(NoticePart(level, text))
+
+    def add_notices(self, texts: Sequence[str]) -> None:
+        """Add warnings."""
+        for text in texts:
+            self.add_notice("warning", text)
+
+    def _add_notice_of(self, event: Event) -> None:
+        match event:
+            case Waiting():
+                self.add_notice("info", f"{event.reason}; trying again in {event.seconds:g} s.")
+            case FeatureDropped():
+                self.add_notice("warning", dropped_feature_words(event))
+            case BlockDropped():
+                self.add_notice("warning", dropped_block_words(event))
+            case Transition():
+                self.add_notice("info", f"The model was told: {event.text}")
+
+    def _add_text(self, kind: Literal["text", "thinking"], text: str) -> None:
+        last = self.parts[-1] if len(self.parts) > self._attempt else None
+        if not isinstance(last, TextPart) or last.kind != kind or last.discarded:
+            last = TextPart(kind)
+            self.parts.append(last)
+        last.pieces.append(text)
+
+    def _add_result(self, event: ToolResult) -> None:
+        for part in self.parts:
+            if isinstance(part, ToolPart) and part.id == event.id and part.result is None:
+                part.result, part.is_error, part.ended_at = event.content, event.is_error, event.at
+                return
+
+    def _add_usage(self, usage: Usage, model: str) -> None:
+        self.requests += 1
+        self._add_cost(usage, model)
+
+    def _add_cost(self, usage: Usage, model: str) -> None:
+        self.usage += usage
+        cost = shipped_model(model).cost(usage)
+        self.cost = None if cost is None or self.cost is None else self.cost + cost
+
+    def _discard(self, reason: str) -> None:
+        for part in self.parts[self._attempt :]:
+            if isinstance(part, TextPart) and not part.discarded:
+                part.discarded = reason

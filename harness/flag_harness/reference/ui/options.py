@@ -1,0 +1,36 @@
+"""The options of the chat, which the command hands to Streamlit's script as one argument."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+UpstreamName: TypeAlias = Literal["simulator", "cassette", "live"]
+
+
+class UiOptions(msgspec.Struct, frozen=True):
+    """What answers the chat, and where its sessions are saved.
+
+    `file` is the scenario of the simulator, or the cassette. If `asks` is true, the chat starts with "ask before
+    running a tool" switched on. An empty `model` stands for the default one.
+    """
+
+    upstream: UpstreamName = "simulator"
+    file: str = ""
+    folder: str = "sessions"
+    asks: bool = True
+    model: str = ""
+
+    @property
+    def folder_path(self) -> Path:
+        """The folder of the session files."""
+        return Path(self.folder)
+
+    def to_argument(self) -> str:
+        """Return the options as one argument of a command."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_argument(cls, argument: str) -> "UiOptions":
+        """Return the options in an argument that `to_argument` made."""
+        return msgspec.json.decode(argument, type=cls)

@@ -1,0 +1,103 @@
+"""The page: a chat, with the switches of the flags beside it."""
+
+import os
+from collections.abc import Mapping
+
+import streamlit as st
+
+from flag_harness.errors import HarnessError
+from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
+from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.options import UiOptions
+from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.sidebar import show_sidebar
+from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
+
+IDLE_POLL_SECONDS = 3.0
+"""How often an idle page looks for turns that another tab has started."""
+
+_TURNS = 30
+"""The most turns that the page shows, unless the user wants to see all."""
+
+_SESSION = "session"
+"""The parameter of the page's address that names the session."""
+
+
+def show_page(options: UiOptions) -> None:
+    """Show the session that the address names, or a new one. While a turn runs, follow it."""
+    st.set_page_config(page_title="flag-harness", layout="centered")
+    st.html(STYLE)
+    reset_keys()
+    try:
+        chat = chat_directory(options.to_argument()).open(_session_id())
+    except HarnessError as error:
+        st.error(_literal(str(error)))
+        return
+    environ = show_sidebar(options, chat)
+    is_running, revision = chat.is_running, chat.revision
+    drawing = _show_turns(chat, is_running)
+    if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):
+        chat.send(prompt, environ)
+        st.rerun()
+    if drawing is not None:
+        _show_controls(chat)
+        follow_turn(drawing, chat.turns[-1], chat)
+        st.rerun()
+    if chat.can_continue:
+        st.button("Continue the unanswered turn", on_click=_continue_turn, args=(chat, environ), key="continue")
+    _watch_other_tabs(chat, revision)
+
+
+@st.cache_resource(show_spinner=False)
+def chat_directory(argument: str) -> ChatDirectory:
+    """Return the chats of this process for the options in an argument."""
+    return ChatDirectory(UiOptions.from_argument(argument), os.environ)
+
+
+def _session_id() -> str:
+    """Return the session's id from the page's address, or put a new one there."""
+    id = st.query_params.get(_SESSION, "")
+    if not is_chat_id(id):
+        id = new_chat_id()
+        st.query_params[_SESSION] = id
+    return id
+
+
+def _show_turns(chat: Chat, is_running: bool) -> TurnDrawing | None:
+    """Show the turns of the chat. Return the drawing of the running turn, or None if none is running."""
+    turns = list(chat.turns)
+    for notice in chat.notices:
+        st.warning(_literal(notice))
+    done = turns[:-1] if is_running else turns
+    if (hidden := len(done) - _TURNS) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
+        done = done[hidden:]
+    for turn in done:
+        show_turn(turn, chat)
+    return TurnDrawing(turns[-1].prompt) if is_running else None
+
+
+def _show_controls(chat: Chat) -> None:
+    """Show the buttons of a running turn."""
+    with st.container(horizontal=True):
+        if (pending := chat.gate.pending) is not None:
+            st.button(f"Run {pending.name}", on_click=chat.gate.answer, kwargs={"allow": True}, key="allow")
+            st.button("Do not run it", on_click=chat.gate.answer, kwargs={"allow": False}, key="deny")
+        st.button("Stop", on_click=chat.stop, key="stop", type="primary")
+
+
+def _continue_turn(chat: Chat, environ: Mapping[str, str]) -> None:
+    chat.send(None, environ)
+
+
+@st.fragment(run_every=IDLE_POLL_SECONDS)
+def _watch_other_tabs(chat: Chat, revision: int) -> None:
+    if chat.revision != revision:
+        st.rerun()
+
+
+def _literal(text: str) -> str:
+    """Return a text as Markdown that shows it as it is."""
+    return "".join(f"\\{one}" if one in _MARKDOWN else one for one in plain_text(text))
+
+
+_MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")

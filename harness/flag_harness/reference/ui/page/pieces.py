@@ -1,0 +1,106 @@
+"""A turn as a list of pieces, each of which the page draws in a slot of its own.
+
+Pieces can be compared, so that a page which follows a running turn draws only what has changed.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from flag_harness.reference.tools.tool import DELAY
+from flag_harness.reference.ui.chat.transcript import Level, NoticePart, Part, TextPart, ToolPart, TurnTranscript
+from flag_harness.reference.ui.page.plain_text import plain_text, split_text
+
+TEXT_CHARACTERS = 4_000
+"""The most characters of a piece of text: the browser lays out a piece anew with each token."""
+
+THINKING_CHARACTERS = 40_000
+"""The most characters of a piece of thinking, which is folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """A part of a text. `discarded` is true if the agent has discarded it, so that it is struck out."""
+
+    text: str
+    discarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedPiece:
+    """A text behind a label: thinking, or a discarded text that was replaced."""
+
+    label: str
+    text: str
+    discarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPiece:
+    """A tool call with its result; `state` says what happens while there is no result."""
+
+    name: str
+    input: str
+    state: str
+    result: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticePiece:
+    """A sentence about the turn."""
+
+    level: Level
+    text: str
+
+
+Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
+
+
+def turn_pieces(turn: TurnTranscript, now: float) -> list[Piece]:
+    """Return the pieces of a turn at the time `now` on the agent's clock."""
+    parts = list(turn.parts)
+    return [piece for index, part in enumerate(parts) for piece in _part_pieces(part, parts[index + 1 :], turn, now)]
+
+
+def _part_pieces(part: Part, later: list[Part], turn: TurnTranscript, now: float) -> Iterator[Piece]:
+    match part:
+        case TextPart():
+            yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
+        case ToolPart():
+            yield _tool_piece(part, turn, now)
+        case NoticePart():
+            yield NoticePiece(part.level, plain_text(part.text))
+
+
+def _is_current_text(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.discarded
+
+
+def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
+    """Yield the pieces of a text. A discarded one is struck out, and folded once another text has replaced it."""
+    reason = plain_text(part.discarded)
+    is_thinking = part.kind == "thinking"
+    if is_thinking or (reason and is_replaced):
+        label = "Discarded answer" if not is_thinking else "Thinking (discarded)" if reason else "Thinking"
+        for text in split_text(part.text, THINKING_CHARACTERS):
+            yield FoldedPiece(label, plain_text(text), bool(reason))
+    else:
+        for text in split_text(part.text, TEXT_CHARACTERS):
+            yield TextPiece(plain_text(text), bool(reason))
+    if reason and not is_replaced:
+        yield NoticePiece("warning", f"The {part.kind} above was discarded: {reason}")
+
+
+def _tool_piece(part: ToolPart, turn: TurnTranscript, now: float) -> ToolPiece:
+    shown_input = plain_text(json.dumps(part.input, indent=2, ensure_ascii=False, default=str))
+    state = "" if part.result is not None else _tool_state(part, turn, now)
+    return ToolPiece(plain_text(part.name), shown_input, state, plain_text(part.result or ""), part.is_error)
+
+
+def _tool_state(part: ToolPart, turn: TurnTranscript, now: float) -> str:
+    if turn.has_ended or part.called_at is None:
+        return "It has no result: the turn ended before."
+    waited = now - part.called_at
+    return f"It starts after {DELAY:g} s." if waited < DELAY else "It is running, or waits for your permission."

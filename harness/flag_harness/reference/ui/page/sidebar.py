@@ -1,0 +1,73 @@
+"""The sidebar: switches of the flags, the tools, and the usage of the session."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from flag_harness.flag import TRUE_VALUES
+from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_BUDGET
+from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.options import UiOptions
+from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.switches import FlagSwitch, current_value, flag_switches, with_values
+
+
+def show_sidebar(options: UiOptions, chat: Chat) -> dict[str, str]:
+    """Show the sidebar, and return the environment of the next turn."""
+    with st.sidebar:
+        st.text(_upstream_words(options, chat))
+        environ = _show_switches(chat)
+        _show_tools(chat)
+        _show_usage(chat)
+    return environ
+
+
+def _upstream_words(options: UiOptions, chat: Chat) -> str:
+    file = f" {options.file}" if options.file else ""
+    return f"{chat.context.model}\nanswered by: {options.upstream}{file}"
+
+
+def _show_switches(chat: Chat) -> dict[str, str]:
+    st.subheader("Flags")
+    st.text("They hold from the next turn on.")
+    values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(Path("pyproject.toml"))}
+    numbers = {
+        setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
+    }
+    has_tools = st.toggle("tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES)
+    return with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
+
+
+def _show_switch(switch: FlagSwitch, environ: Mapping[str, str]) -> Any:
+    flag = switch.flag
+    value = current_value(flag, environ)
+    help = f"{flag.env}: {switch.explanation}"
+    if flag.is_boolean:
+        return st.toggle(flag.name, value=value, help=help, key=f"flag-{flag.name}")
+    index = flag.values.index(value)
+    return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=f"flag-{flag.name}")
+
+
+def _show_number(name: str, default: int, chat: Chat) -> str:
+    return st.text_input(name, value=chat.environ.get(name, ""), placeholder=f"{default} (the default)", key=name)
+
+
+def _show_tools(chat: Chat) -> None:
+    st.subheader("Tools")
+    chat.gate.is_on = st.toggle("ask before running a tool", value=chat.gate.is_on, key="ask")
+    for tool in chat.tools:
+        with st.expander(tool.name):
+            st.text(plain_text(str(tool.definition.get("description", "Defined by the API."))))
+            st.json(dict(tool.input_schema))
+
+
+def _show_usage(chat: Chat) -> None:
+    st.subheader("Session")
+    usage = chat.context.usage
+    st.text(
+        f"{usage.total_input:,} tokens in\n{usage.cache_read_input_tokens:,} of them from the cache\n"
+        f"{usage.output_tokens:,} tokens out"
+    )

@@ -1,0 +1,59 @@
+"""The switches of the page: declared flags, and the other settings of the reference agent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flag_harness.config import read_config
+from flag_harness.errors import FlagError
+from flag_harness.flag import SHIPPED, Flag
+
+EXPLANATIONS: Mapping[str, str] = {
+    "streaming": "Answers come as events and are shown as they come; off: each answer is shown once it is complete.",
+    "prompt_cache": "Marks tools, system prompt and the latest turns for the prompt cache; tokens that are read from "
+    "it cost a tenth.",
+    "extended_output": "Allows MAX_TOKENS in place of 4,096 tokens an answer, and lets the model think first.",
+}
+"""What each flag of the reference agent changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSwitch:
+    """A flag that the page can switch: it is read from an environment variable."""
+
+    flag: Flag
+    explanation: str
+
+
+def flag_switches(pyproject: Path) -> list[FlagSwitch]:
+    """Return a switch for each flag of the reference agent and for each flag that the project declares.
+
+    Flags with another source than a variable are left out: a page cannot set them.
+    """
+    declared = [flag for flag in read_config(pyproject).flags if flag.env]
+    variables = {flag.env for flag in declared}
+    flags = [*declared, *(flag for flag in SHIPPED if flag.env not in variables)]
+    shipped = {flag.env: flag.name for flag in SHIPPED}
+    return [FlagSwitch(flag, _explanation(flag, shipped.get(flag.env))) for flag in flags]
+
+
+def _explanation(flag: Flag, shipped: str | None) -> str:
+    if shipped is not None:
+        return EXPLANATIONS[shipped]
+    return f"Sets {flag.env}, which the reference agent does not read, but its tools may."
+
+
+def current_value(flag: Flag, environ: Mapping[str, str]) -> Any:
+    """Return the flag's value in the environment, or its default if the variable holds no value of the flag."""
+    try:
+        return flag.read_value(environ)
+    except FlagError:
+        return flag.default
+
+
+def with_values(environ: Mapping[str, str], values: Mapping[Flag, Any], numbers: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with these values of flags, and these other variables; an empty text unsets one."""
+    texts = {flag.env: flag.variable_text(value) for flag, value in values.items()}
+    changed = {**environ, **numbers, **{name: text for name, text in texts.items() if text is not None}}
+    return {name: text for name, text in changed.items() if texts.get(name, text) is not None and text != ""}

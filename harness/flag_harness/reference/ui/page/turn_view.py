@@ -1,0 +1,139 @@
+"""Draw turns. Texts of models and tools are drawn as text only, never as Markdown or HTML."""
+
+import time
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
+from flag_harness.reference.settings import read_settings
+from flag_harness.reference.ui.chat.session import Chat
+from flag_harness.reference.ui.chat.transcript import TurnTranscript
+from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, Piece, TextPiece, ToolPiece, turn_pieces
+from flag_harness.reference.ui.page.plain_text import plain_text
+
+STYLE = """<style>
+[data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+[class*="st-key-discarded"] [data-testid="stText"] { text-decoration: line-through; }
+[class*="st-key-answer"] { gap: 0; }
+[data-testid="stStatusWidget"] { display: none; }
+[data-stale="true"] { opacity: 1 !important; }
+</style>"""
+"""The page's style. It holds no text of models or tools."""
+
+REDRAW_SECONDS = 0.03
+"""The shortest time between two drawings of a running turn."""
+
+HEARTBEAT_SECONDS = 0.1
+"""The longest time between two drawings. Streamlit answers a click at the next drawing."""
+
+_CHARACTERS_PER_TOKEN = 4
+"""An estimate, for the progress of an answer whose usage is still unknown."""
+
+
+class TurnDrawing:
+    """A turn on the page. `update` draws only the pieces that have changed since the last time."""
+
+    def __init__(self, prompt: str | None) -> None:
+        if prompt is not None:
+            with st.chat_message("user"):
+                st.text(plain_text(prompt))
+        self._place = st.chat_message("assistant")
+        self._column = self._place.container(key=_new_key("answer"))
+        self._slots: list[DeltaGenerator] = []
+        self._drawn: list[Piece] = []
+        self.below = self._place.empty()
+
+    def update(self, turn: TurnTranscript, now: float) -> None:
+        """Draw the turn as it is at the time `now` of the agent's clock."""
+        pieces = turn_pieces(turn, now)
+        while len(self._slots) < len(pieces):
+            self._slots.append(self._column.empty())
+        for index, piece in enumerate(pieces):
+            if self._drawn[index : index + 1] != [piece]:
+                _draw_piece(self._slots[index], piece)
+        for slot in self._slots[len(pieces) : len(self._drawn)]:
+            slot.empty()
+        self._drawn = pieces
+
+
+def show_turn(turn: TurnTranscript, chat: Chat) -> None:
+    """Show a turn that has ended."""
+    drawing = TurnDrawing(turn.prompt)
+    drawing.update(turn, chat.clock.now())
+    if turn.requests:
+        drawing.below.caption(usage_words(turn))
+
+
+def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
+    """Draw a running turn until it has ended, or until a tool call waits for an answer, or has got one."""
+    pending = chat.gate.pending
+    while chat.is_running and chat.gate.pending is pending:
+        seen = chat.revision
+        drawing.update(turn, chat.clock.now())
+        _show_progress(drawing, turn, chat)
+        time.sleep(REDRAW_SECONDS)
+        chat.wait_for_change(seen, HEARTBEAT_SECONDS - REDRAW_SECONDS)
+    drawing.update(turn, chat.clock.now())
+
+
+def usage_words(turn: TurnTranscript) -> str:
+    """Return the requests, tokens, cost and time of a turn, as Markdown."""
+    usage = turn.usage
+    cost = "unknown cost" if turn.cost is None else f"\\${turn.cost:.4f}"
+    first = "" if turn.first_token is None else f", first token after {turn.first_token:.2f} s"
+    return (
+        f"{turn.requests} request{'s' if turn.requests > 1 else ''}, {usage.total_input:,} tokens in "
+        f"({usage.cache_read_input_tokens:,} from the cache), {usage.output_tokens:,} out, {cost}{first}"
+    )
+
+
+def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
+    characters = turn.characters_of_request
+    if not characters:
+        drawing.below.caption("Waiting ...")
+        return
+    settings = read_settings(chat.environ)
+    most = settings.max_tokens if settings.extended_output else PLAIN_MAX_TOKENS
+    tokens = min(characters // _CHARACTERS_PER_TOKEN, most)
+    drawing.below.progress(tokens / most, text=f"about {tokens:,} of at most {most:,} tokens")
+
+
+def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
+    match piece:
+        case TextPiece(discarded=False):
+            slot.text(piece.text)
+        case TextPiece():
+            slot.container(key=_new_key("discarded")).text(piece.text)
+        case FoldedPiece():
+            folded = slot.expander(piece.label)
+            (folded.container(key=_new_key("discarded")) if piece.discarded else folded).text(piece.text)
+        case ToolPiece():
+            _draw_tool(slot.container(border=True), piece)
+        case NoticePiece():
+            slot.container(border=True).text(f"{_TITLES[piece.level]}: {piece.text}")
+
+
+def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
+    card.text(f"Tool call: {piece.name}")
+    card.code(piece.input, language=None, wrap_lines=True)
+    if piece.state:
+        card.text(piece.state)
+        return
+    card.text("The tool failed:" if piece.is_error else "Result:")
+    card.code(piece.result, language=None, wrap_lines=True)
+
+
+def reset_keys() -> None:
+    """Start a new run of the script, whose containers get the same keys as those of the last run."""
+    st.session_state[_KEYS] = 0
+
+
+def _new_key(kind: str) -> str:
+    """Return a key that no other container of this run of the script has."""
+    st.session_state[_KEYS] += 1
+    return f"{kind}-{st.session_state[_KEYS]}"
+
+
+_KEYS = "keys"
+_TITLES = {"info": "Note", "warning": "Warning", "error": "Error"}

@@ -1,0 +1,57 @@
+"""Run Streamlit's server for the chat."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flag_harness.cassette import Cassette
+from flag_harness.reference.ui.chat.upstreams import check_key
+from flag_harness.reference.ui.options import UiOptions
+
+SCRIPT = Path(__file__).with_name("script") / "streamlit_app.py"
+
+SETTINGS = {
+    "browser.gatherUsageStats": "false",
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": "false",
+    "logger.level": "error",
+    "server.fileWatcherType": "none",
+    "server.runOnSave": "false",
+}
+"""Streamlit sends no statistics, shows no traceback on the page, and does not watch files."""
+
+
+def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> list[str]:
+    """Return the arguments of the command `streamlit`."""
+    settings = {
+        **SETTINGS,
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "false" if opens_browser else "true",
+    }
+    return ["run", str(SCRIPT), *(f"--{name}={value}" for name, value in settings.items()), "--", options.to_argument()]
+
+
+def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> int:
+    """Serve the chat until Ctrl-C or SIGTERM, and return the exit code.
+
+    Raise `HarnessError` before if the upstream cannot be opened.
+    """
+    check_upstream(options)
+    from streamlit.web.cli import main
+
+    arguments: Sequence[str] = server_arguments(options, host=host, port=port, opens_browser=opens_browser)
+    result = main(args=list(arguments), prog_name="flag-harness ui", standalone_mode=False)
+    return int(result or 0)
+
+
+def check_upstream(options: UiOptions) -> None:
+    """Raise `HarnessError` if the upstream's file cannot be read, or if there is no key for the live API."""
+    if options.upstream == "live":
+        check_key()
+    elif options.upstream == "cassette":
+        Cassette.load(Path(options.file))
+    elif options.file:
+        from flag_harness.simulator import load_scenario
+
+        load_scenario(options.file)

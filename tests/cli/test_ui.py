@@ -1,0 +1,113 @@
+"""The command `flag-harness ui`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.cli import main
+
+pytest.importorskip("streamlit", reason="streamlit is not installed: pip install -e '.[ui]'")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """The arguments with which Streamlit was started, which it is not."""
+    import streamlit.web.cli
+
+    calls: list[list[str]] = []
+
+    def start(*, args: list[str], **options: Any) -> None:
+        calls.append(args)
+
+    monkeypatch.setattr(streamlit.web.cli, "main", start)
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+def test_the_server_is_this_machines_alone(started: list[list[str]]) -> None:
+    """It listens on loopback, sends no statistics, and shows no traceback."""
+    assert 0 == main(["ui"])
+    for setting in ("--server.address=127.0.0.1", "--browser.gatherUsageStats=false", "--client.showErrorDetails=none"):
+        assert setting in started[0]
+
+
+def test_another_host_is_warned_about(started: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """There is no authentication."""
+    assert 0 == main(["ui", "--host=0.0.0.0", "--no-browser", "--port=9000"])
+    assert "0.0.0.0 can be reached by other machines" in capsys.readouterr().err
+    assert {"--server.address=0.0.0.0", "--server.port=9000", "--server.headless=true"} <= set(started[0])
+
+
+def test_a_scenario_is_found_by_its_name(started: list[list[str]], tmp_path: Path) -> None:
+    """In the project's folder of scenarios, or as a path."""
+    path = tmp_path / "fixtures" / "scenarios" / "refund.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[[turn]]\ntext = "Refunded."\n')
+    for name in ("refund", str(path)):
+        assert 0 == main(["ui", "--scenario", name])
+        assert "refund.toml" in started[-1][-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--upstream=cassette"], "--upstream=cassette needs the file of a cassette"),
+        (["--upstream=cassette", "none.json"], "none.json"),
+        (["one.json"], "one.json: a cassette needs --upstream=cassette"),
+        (["--upstream=live", "--scenario=a"], "--scenario is for --upstream=simulator, not live"),
+        (["--scenario=refun"], "the nearest is 'refund'"),
+        (["--scenario=bad.toml"], "bad.toml: not TOML"),
+        (["--upstream=live"], "ANTHROPIC_API_KEY is not set"),
+    ],
+)
+def test_a_wrong_upstream_is_an_error_before_anything_starts(
+    started: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    expected: str,
+) -> None:
+    """The message says what to type instead."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    scenarios = tmp_path / "fixtures" / "scenarios"
+    scenarios.mkdir(parents=True)
+    (scenarios / "refund.toml").write_text('[[turn]]\ntext = "Refunded."\n')
+    (tmp_path / "bad.toml").write_text("[[turn")
+    assert 2 == main(["ui", *arguments])
+    assert expected in capsys.readouterr().err
+    assert [] == started
+
+
+def test_the_page_is_served_until_sigterm(tmp_path: Path) -> None:
+    """A real server answers, and ends with exit code 0."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "flag_harness.cli", "ui", "--no-browser", f"--port={port}"]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+                    assert b"ok" == answer.read()
+                break
+            except OSError:
+                assert time.monotonic() < until, "the server did not start within a minute"
+                assert server.poll() is None
+                time.sleep(0.1)
+        server.send_signal(signal.SIGTERM)
+        assert 0 == server.wait(20)
+    finally:
+        server.kill()
+        server.communicate()

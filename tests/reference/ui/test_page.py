@@ -1,0 +1,179 @@
+"""The page of a chat, under Streamlit's AppTest."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.reference.ui.chat.directory import ChatDirectory
+from flag_harness.reference.ui.chat.session import Chat
+
+OpenPage = Callable[..., Any]
+KERNEL = """
+[[turn]]
+when = { user_contains = "kernel" }
+thinking = "uname tells it."
+text = "I'll look."
+call = [{ name = "bash", input = { command = "echo Linux" } }]
+
+[[turn]]
+when = { result_contains = "Linux" }
+text = "It is Linux."
+
+[[turn]]
+text = "It did not run."
+"""
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) [a](javascript:alert(1)) **b** $x$ :smile:"
+
+
+def _texts(page: Any) -> list[str]:
+    return [one.value for one in page.main.get("text")]
+
+
+def _send(page: Any, prompt: str) -> Any:
+    return page.chat_input[0].set_value(prompt).run()
+
+
+def _page_chat() -> Chat:
+    """Return the chat `one` of the page that is open."""
+    import sys
+
+    from flag_harness.reference.ui.page.page import chat_directory
+
+    return chat_directory(sys.argv[1]).open("one")
+
+
+def test_a_prompt_is_answered(open_page: OpenPage) -> None:
+    """The page shows the prompt, the answer, and what the turn has used."""
+    page = _send(open_page('[[turn]]\ntext = "Two plus two is four."'), "What is 2 + 2?")
+    assert ["What is 2 + 2?", "Two plus two is four."] == _texts(page)
+    assert page.main.get("caption")[0].value.startswith("1 request, ")
+    assert "first token after 0." in page.main.get("caption")[0].value
+    assert not page.exception
+
+
+def test_a_tool_call_shows_its_input_and_result(open_page: OpenPage) -> None:
+    """Thinking is folded, and the second request's answer follows the result."""
+    page = _send(open_page(KERNEL, asks=False), "Which kernel?")
+    assert ["Which kernel?", "I'll look.", "Tool call: bash", "Result:", "It is Linux."] == _texts(page)
+    assert ['{\n  "command": "echo Linux"\n}', "Linux"] == [one.value for one in page.main.get("code")]
+
+
+def test_thinking_is_folded(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in an expander of its own."""
+    monkeypatch.setenv("ENABLE_EXTENDED_OUTPUT", "true")
+    page = _send(
+        open_page('[[turn]]\nthinking = "Add them."\ntext = "Four."', model="claude-haiku-4-5"), "What is 2 + 2?"
+    )
+    folded = [one for one in page.main.get("expander") if one.label == "Thinking"]
+    assert [["Add them."]] == [[text.value for text in one.get("text")] for one in folded]
+
+
+def test_a_hostile_answer_is_text(open_page: OpenPage) -> None:
+    """Nothing of it becomes Markdown or HTML."""
+    page = _send(open_page(f"[[turn]]\ntext = '''{HOSTILE}'''"), HOSTILE)
+    assert [HOSTILE, HOSTILE] == _texts(page)
+    assert not [one for kind in ("markdown", "html") for one in page.main.get(kind) if "evil" in str(one.value)]
+
+
+def test_flags_hold_from_the_next_turn_on(open_page: OpenPage) -> None:
+    """Without streaming, the answer comes as a whole; the switch starts as the environment says."""
+    scenario = """
+[[turn]]
+when = { streaming = true }
+text = "A stream."
+
+[[turn]]
+text = "No stream."
+"""
+    page = open_page(scenario)
+    assert page.toggle(key="flag-streaming").value
+    _send(page, "First")
+    page.toggle(key="flag-streaming").set_value(False).run()
+    _send(page, "Second")
+    assert ["First", "A stream.", "Second", "No stream."] == _texts(page)
+
+
+def test_a_limit_says_what_to_switch(open_page: OpenPage) -> None:
+    """The agent refuses settings that the API would refuse, and the prompt is kept for the next attempt."""
+    page = open_page('[[turn]]\ntext = "Done."')
+    page.toggle(key="flag-extended_output").set_value(True)
+    page.toggle(key="flag-streaming").set_value(False)
+    page.text_input(key="MAX_TOKENS").set_value("30000").run()
+    _send(page, "Write a book.")
+    assert "Nothing was sent" in _texts(page)[-1]
+    assert "ENABLE_STREAMING" in _texts(page)[-1]
+    page.toggle(key="flag-streaming").set_value(True).run()
+    page.button(key="continue").click().run()
+    assert "Done." == _texts(page)[-1]
+
+
+@pytest.mark.parametrize(("allow", "expected"), [(True, "It is Linux."), (False, "It did not run.")])
+def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expected: str) -> None:
+    """While the gate is on, the answer of the user decides whether the tool runs."""
+    page = open_page(KERNEL, asks=True)
+    assert page.toggle(key="ask").value
+    gate = _page_chat().gate
+
+    def answer() -> None:
+        while gate.pending is None:
+            time.sleep(0.02)
+        gate.answer(allow=allow)
+
+    threading.Thread(target=answer).start()
+    assert expected == _texts(_send(page, "Which kernel?"))[-1]
+
+
+def test_a_turn_that_is_stopped_can_be_followed_by_another(open_page: OpenPage) -> None:
+    """The page says that the answer is not part of the conversation."""
+    slow = "[timing]\nfirst_token = 0.05\nper_event = 0.2\n"
+    page = open_page(
+        '[[turn]]\nwhen = { user_contains = "Long" }\ntext = "a b c d e f g h i j k l m n o p q r s t u v"\n'
+        '[[turn]]\ntext = "Short."',
+        timing=slow,
+    )
+    chat = _page_chat()
+
+    def stop() -> None:
+        while not (chat.turns and chat.turns[0].parts):
+            time.sleep(0.02)
+        chat.stop()
+
+    threading.Thread(target=stop).start()
+    assert _texts(_send(page, "Long"))[-1].startswith("Warning: Stopped.")
+
+
+def test_a_broken_session_is_kept_aside(open_page: OpenPage, tmp_path: Path) -> None:
+    """The page says what is wrong with the file, and where it is now; the next turn does not touch it."""
+    path = tmp_path / "sessions" / "one.json"
+    path.parent.mkdir()
+    path.write_text('{"version": 1, "mess')
+    page = open_page('[[turn]]\ntext = "Hello."')
+    assert "one\\.json\\.broken" in page.main.get("warning")[0].value
+    _send(page, "Hi")
+    assert '{"version": 1, "mess' == path.with_name("one.json.broken").read_text()
+    assert path.exists()
+
+
+def test_a_saved_session_is_restored(open_page: OpenPage, make_options: Any) -> None:
+    """A new process shows the conversation, and the model is told which flags have changed."""
+    scenario = KERNEL.replace(
+        "[[turn]]", '[[turn]]\nwhen = { user_contains = "restored" }\ntext = "Welcome back."\n\n[[turn]]', 1
+    )
+    chat = ChatDirectory(make_options(scenario), {"PATH": "/usr/bin:/bin"}).open("one")
+    chat.send("Which kernel?", {"PATH": "/usr/bin:/bin"})
+    assert chat.wait(20)
+    page = open_page(scenario)
+    assert ["Which kernel?", "I'll look.", "Tool call: bash", "Result:", "It is Linux."] == _texts(page)
+    texts = _texts(_send(page, "Again"))
+    assert "Switched on since: streaming." in texts[-2]
+    assert "Welcome back." == texts[-1]
+
+
+def test_an_upstream_that_cannot_be_opened_is_said(open_page: OpenPage, tmp_path: Path) -> None:
+    """The page names the file."""
+    page = open_page("", upstream="cassette", file=str(tmp_path / "none.json"))
+    assert "none\\.json" in page.error[0].value

@@ -1,0 +1,112 @@
+"""What the page draws of a turn, and how texts are made safe."""
+
+from typing import Any
+
+import pytest
+
+from flag_harness.reference import events
+from flag_harness.reference.ui.chat.transcript import TurnTranscript
+from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, TextPiece, ToolPiece, turn_pieces
+from flag_harness.reference.ui.page.plain_text import plain_text, split_text
+from flag_harness.wire.usage import Usage
+
+MODEL = "claude-haiku-4-5"
+
+
+def _turn(*received: Any) -> TurnTranscript:
+    turn = TurnTranscript("Hi")
+    for event in received:
+        turn.add_event(event, MODEL)
+    return turn
+
+
+def _usage(**tokens: int) -> events.RequestUsage:
+    return events.RequestUsage(1.0, Usage(**tokens), Usage(), 0.4, 1.0)
+
+
+def test_a_discarded_text_is_struck_out_and_then_replaced() -> None:
+    """It is folded as soon as another text has taken its place."""
+    first = (events.TextDelta(1, "It is "), events.TextDelta(2, "Fri"), events.TurnDiscarded(3, "the stream ended"))
+    struck = NoticePiece("warning", "The text above was discarded: the stream ended")
+    assert [TextPiece("It is Fri", True), struck] == turn_pieces(_turn(*first), 3)
+    second = (events.Waiting(3, 0.5, "the stream ended"), events.TextDelta(4, "It is Friday."))
+    assert [
+        FoldedPiece("Discarded answer", "It is Fri", True),
+        NoticePiece("info", "the stream ended; trying again in 0.5 s."),
+        TextPiece("It is Friday.", False),
+    ] == turn_pieces(_turn(*first, *second), 4)
+
+
+def test_an_answer_of_an_earlier_request_is_not_discarded() -> None:
+    """Only the request that is under way loses its texts."""
+    turn = _turn(
+        events.ThinkingDelta(1, "Look."),
+        events.TextDelta(1, "I'll look."),
+        _usage(input_tokens=10),
+        events.ThinkingDelta(2, "Linux"),
+        events.TurnDiscarded(3, "cut", Usage(output_tokens=5)),
+    )
+    assert [
+        FoldedPiece("Thinking", "Look.", False),
+        TextPiece("I'll look.", False),
+        FoldedPiece("Thinking (discarded)", "Linux", True),
+        NoticePiece("warning", "The thinking above was discarded: cut"),
+    ] == turn_pieces(turn, 3)
+
+
+def test_a_tool_call_comes_before_its_delay_and_its_result() -> None:
+    """The card says which of them it is waiting for."""
+    turn = _turn(events.ToolUse(10.0, "a", "bash", {"command": "ls"}))
+    states = [piece.state for now in (10.1, 10.6) for piece in turn_pieces(turn, now) if isinstance(piece, ToolPiece)]
+    assert ["It starts after 0.5 s.", "It is running, or waits for your permission."] == states
+    turn.add_event(events.ToolResult(11.0, "a", "ls: not found", is_error=True), MODEL)
+    assert [ToolPiece("bash", '{\n  "command": "ls"\n}', "", "ls: not found", True)] == turn_pieces(turn, 11)
+
+
+def test_a_tool_call_without_result_says_so_after_the_turn() -> None:
+    """As after a stop."""
+    turn = _turn(events.ToolUse(10.0, "a", "bash", {}), events.AgentError(11.0, "server", "broken"))
+    assert "It has no result: the turn ended before." == turn_pieces(turn, 12)[0].state
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (events.FeatureDropped(1, "thinking", "not supported"), "refused thinking, so this session continues without"),
+        (events.BlockDropped(1, "image", "too large"), "refused a image block of an earlier answer, so it was removed"),
+        (events.Transition(1, "Switched on since: streaming."), "The model was told: Switched on since: streaming."),
+        (events.TurnEnded(1, "max_tokens"), "Switch on extended_output or raise MAX_TOKENS"),
+        (events.TurnEnded(1, "refusal"), "Change the wording."),
+        (events.AgentError(1, "overloaded", "529; send again", 529, "req_1"), "(request req_1): 529; send again"),
+        (events.AgentError(1, "other", "odd"), "The turn has failed: odd"),
+    ],
+)
+def test_an_event_becomes_a_sentence_that_says_what_to_do(event: Any, expected: str) -> None:
+    """Errors and fallbacks are words on the page."""
+    assert expected in turn_pieces(_turn(event), 1)[0].text
+
+
+def test_usage_and_cost_are_added_up() -> None:
+    """The cost is computed for each answer, discarded ones included; the first token is that of the first answer."""
+    turn = _turn(_usage(input_tokens=1_000_000), _usage(output_tokens=1_000_000))
+    assert (2, 1_000_000, 6.0, 0.4) == (turn.requests, turn.usage.output_tokens, turn.cost, turn.first_token)
+    turn.add_event(events.TurnDiscarded(3, "cut", Usage(output_tokens=1_000_000)), MODEL)
+    assert 11.0 == turn.cost
+    turn.add_event(_usage(output_tokens=1), "some-unknown-model")
+    assert turn.cost is None
+
+
+def test_keys_and_invisible_characters_are_not_shown() -> None:
+    """Control characters of terminals and reversed text are named."""
+    assert "key: [hidden]" == plain_text("key: sk-ant-api03-abcdefghijklmnop")
+    assert "<U+001B>[31mred <U+202E>abc\tline\nnext" == plain_text("\x1b[31mred \u202eabc\tline\r\nnext")
+
+
+@pytest.mark.parametrize("text", ["", "short", "one two three four", "one\ntwo\nthree\nfour\n", "x" * 35])
+def test_a_long_text_is_split_at_lines_or_words(text: str) -> None:
+    """No part is too long, and parts that are complete do not change while the text grows."""
+    parts = list(split_text(text, 10))
+    assert text == "".join(parts)
+    assert max(map(len, parts)) <= 10
+    longer = list(split_text(text + "\nand so on", 10))
+    assert parts[:-1] == longer[: len(parts) - 1]
