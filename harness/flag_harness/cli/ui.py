@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from flag_harness.errors import HarnessError, require_extra
+from flag_harness.errors import HarnessError
 
 _EXAMPLES = """examples:
   flag-harness ui
@@ -43,8 +43,6 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with require_extra("ui"):
-        import streamlit  # noqa: F401 - only to see whether it is installed
     from flag_harness.reference.ui.options import UiOptions
     from flag_harness.reference.ui.server import run_server
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.cassette import Cassette
+from flag_harness.errors import require_extra
 from flag_harness.reference.ui.chat.upstreams import check_key
 from flag_harness.reference.ui.options import UiOptions
 
@@ -35,11 +36,11 @@ def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser:
 def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> int:
     """Serve the chat until Ctrl-C or SIGTERM, and return the exit code.
 
-    Raise `HarnessError` before if the upstream cannot be opened.
+    Raise `HarnessError` before if the upstream cannot be opened, or if Streamlit is not installed.
     """
+    with require_extra("ui"):
+        from streamlit.web.cli import main
     check_upstream(options)
-    from streamlit.web.cli import main
-
     arguments: Sequence[str] = server_arguments(options, host=host, port=port, opens_browser=opens_browser)
     result = main(args=list(arguments), prog_name="flag-harness ui", standalone_mode=False)
     return int(result or 0)
