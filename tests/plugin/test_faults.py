@@ -317,15 +317,16 @@ def test_an_id_of_a_sweep_is_no_keyword(repository: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "fault"), [("test_ask.py", "overloaded:on=1"), ("sweep::reset:on=2", "reset:on=2")]
+    ("arguments", "fault"),
+    [(["test_ask.py", "--harness-agent=agents:run"], "overloaded:on=1"), (["sweep::reset:on=2"], "reset:on=2")],
 )
-def test_a_sweep_takes_no_tests(repository: pytest.Pytester, argument: str, fault: str) -> None:
-    """They would be ignored; an id that a sweep has printed is told as the option that runs it again."""
-    run = repository.runpytest_subprocess("--harness-sweep=faults", argument)
+def test_a_sweep_of_an_agent_takes_no_tests(repository: pytest.Pytester, arguments: list[str], fault: str) -> None:
+    """The error names the option that selects faults."""
+    run = repository.runpytest_subprocess("--harness-sweep=faults", *arguments)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(
         [
-            f"ERROR: --harness-sweep runs no tests, so it cannot take {argument}; to sweep some faults: "
-            f"--harness-fault={fault} (repeatable), or -k with a part of their names"
+            f"ERROR: --harness-sweep of an agent runs no tests, so it cannot take {arguments[0]}; to sweep some "
+            f"faults: --harness-fault={fault} (repeatable), or -k with a part of their names"
         ]
     )

@@ -11,6 +11,7 @@ from flag_harness.config.settings import (
     Action,
     Config,
     DetectorSettings,
+    SweepSettings,
     read_config,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "Action",
     "Config",
     "DetectorSettings",
+    "SweepSettings",
     "read_config",
 ]

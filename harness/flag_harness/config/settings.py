@@ -34,6 +34,23 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepSettings:
+    """How to sweep a project's tests.
+
+    Attributes:
+        tools: what the agent's tools do in a sweep; `real` runs them each time. Empty if the project does not say.
+        told: the exceptions, as `module.Class`, by which the agent tells its user that it has failed.
+        patience: the real seconds after which a test has hung.
+        assertions: True if the tests' own assertions must hold if the agent has recovered.
+    """
+
+    tools: Literal["", "real"] = ""
+    told: tuple[str, ...] = ()
+    patience: float = 10.0
+    assertions: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
@@ -41,8 +58,8 @@ class Config:
     connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
     whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
     `real`, while nothing is live. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds
-    the detectors of personal data, or None if the project has no such table. `gate` is the table of the gate, unchecked
-    (`flag_harness.gate` checks it), or None.
+    the detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
+    the table of the gate, unchecked (`flag_harness.gate` checks it), or None.
     """
 
     agent: str = SHIPPED_AGENT
@@ -62,6 +79,7 @@ class Config:
     time: Literal["virtual", "real"] = "virtual"
     budget: Mapping[str, float] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
+    sweep: SweepSettings | None = None
 
 
 def read_config(pyproject: Path) -> Config:

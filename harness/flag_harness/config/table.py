@@ -20,6 +20,7 @@ from flag_harness.config.settings import (
     Action,
     Config,
     DetectorSettings,
+    SweepSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flag import SET_FLAGS, SHIPPED, SOURCE_EXAMPLES, SOURCES, Flag, nearest_name, value_label
@@ -86,6 +87,17 @@ class _ConfigTable(msgspec.Struct):
     allowed_hosts: TextList = ()
     ignore_hosts: TextList = ()
     time: _Time = "virtual"
+    sweep: Any = None
+
+
+_Tools: TypeAlias = Annotated[Literal["", "real"], msgspec.Meta(description='"real"')]
+
+
+class _SweepTable(msgspec.Struct):
+    tools: _Tools = ""
+    told: TextList = ()
+    patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
+    assertions: bool = True
 
 
 def parse_config(table: Any, source: Path) -> Config:
@@ -102,12 +114,18 @@ def parse_config(table: Any, source: Path) -> Config:
     values["budget"] = _parse_budget(table.get("budget", {}), f"{where}.budget]")
     if "privacy" in table:
         values["privacy"] = _parse_privacy(table["privacy"], f"{where}.privacy]")
+    if "sweep" in table:
+        values["sweep"] = _parse_sweep(table["sweep"], f"{where}.sweep]")
     return Config(**values)
 
 
 def _parse_budget(table: Any, where: str) -> dict[str, float]:
     limits = msgspec.structs.asdict(convert_table(table, _BudgetTable, where))
     return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _parse_sweep(table: Any, where: str) -> SweepSettings:
+    return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
 
 
 def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ...]]:

@@ -25,6 +25,8 @@ MARKS = (
     "harness_unplayed: the test may leave recorded interactions unplayed",
     "harness_misses: the test may send requests that its cassette does not hold",
     "harness_real_time: sleeps, clocks and deadlines of the test's code are real, though nothing in the test is live",
+    'harness_sweep(tools="real", assertions=True): how --harness-sweep runs this test: whether its tools really run, '
+    "and whether its own assertions must hold if the agent has recovered",
     "harness_network: the test may reach the network while it plays recordings",
 )
 

@@ -23,8 +23,8 @@ from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder, add_record_option
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.locate import add_locate_option, configure_locate
-from flag_harness.plugin.special_runs.sweep import add_sweep_options, configure_sweep
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
+from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unregister_other_plugin
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.sources import FlagScope
+    from flag_harness.sweep.probe import Probe
     from flag_harness.vcr import VcrCassette
 
     FlagScopeKey: TypeAlias = pytest.StashKey[FlagScope]
+    ProbeKey: TypeAlias = pytest.StashKey[Probe]
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
@@ -57,3 +59,6 @@ FLAG_SCOPE: "FlagScopeKey" = pytest.StashKey()
 
 EXTRA_ROW = pytest.StashKey[AnswerSource]()
 """The `AnswerSource` of a test item that `--harness-locate` has added."""
+
+PROBE: "ProbeKey" = pytest.StashKey()
+"""The `Probe` of a test item that runs in a sweep."""

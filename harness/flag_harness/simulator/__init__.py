@@ -8,12 +8,14 @@ cache, rate limits).
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix
 from flag_harness.simulator.scenario.loading import load_scenario, parse_scenario
 from flag_harness.simulator.scenario.scenario import Block, Call, RateLimits, Scenario, ScenarioTurn, Timing
-from flag_harness.simulator.simulator import Hook, Simulator, UnmatchedRequest, simulate
+from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, UnmatchedRequest
+from flag_harness.simulator.simulator import Simulator, simulate
 
 __all__ = [
     "Block",
     "BrokenPrefix",
     "Call",
+    "EditTurn",
     "Hook",
     "RateLimits",
     "Scenario",

@@ -1,6 +1,7 @@
 """Checks whether the API would accept a request."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.endpoints.paging import DEFAULT_PAGE_SIZE
@@ -33,9 +34,10 @@ class ModelListRequest:
     before: str = ""
 
 
-def check_request(
-    request: Request, signatures: Signatures, scenario: Scenario
-) -> ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest:
+CheckedRequest: TypeAlias = ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest
+
+
+def check_request(request: Request, signatures: Signatures, scenario: Scenario) -> CheckedRequest:
     """Return the parsed request if all rules accept it, else the error that the API would send.
 
     The rules are checked in the order of the API. A request about batches or files is returned unparsed, because its

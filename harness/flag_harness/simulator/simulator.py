@@ -3,10 +3,11 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
+
+import msgspec
 
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import ScenarioError
@@ -24,7 +25,7 @@ from flag_harness.simulator.answer.randomness import SeededRandom, canonical_bod
 from flag_harness.simulator.answer.signatures import SeededSignatures, position_of
 from flag_harness.simulator.answer.stream import approximate_event_count
 from flag_harness.simulator.answer.truncation import answer_content
-from flag_harness.simulator.checking import ModelListRequest, check_request
+from flag_harness.simulator.checking import CheckedRequest, ModelListRequest, check_request
 from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector
 from flag_harness.simulator.count.cache import InputUsage, PromptCache
 from flag_harness.simulator.count.prefix import Segment, prompt_segments
@@ -36,15 +37,14 @@ from flag_harness.simulator.endpoints.threads import MessageThreads
 from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
-    RequestView,
     is_thinking,
     is_thinking_requested,
     message_blocks,
     request_view,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn, unmatched_message
-from flag_harness.simulator.scenario.validation import turn_problem
+from flag_harness.simulator.scenario.turn_chooser import EditTurn, Hook, TurnChooser, UnmatchedRequest
+from flag_harness.simulator.scenario.turn_selector import unmatched_message
 from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
@@ -52,20 +52,6 @@ MAX_REMEMBERED = 65_536
 """How many different requests are remembered with the number of their repetitions. The oldest is forgotten first."""
 _WARMUP_TURN = ScenarioTurn(stop_reason="max_tokens", output_tokens=0)
 """The answer to `max_tokens: 0`, a request that only fills the cache (documented)."""
-
-Hook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
-"""A function that receives a valid request body. It returns the turn to answer with, or None to use the scenario.
-
-If the turn is invalid, `ScenarioError` is raised.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class UnmatchedRequest:
-    """A valid request that no turn of the scenario matches, and the error message that it got."""
-
-    request: Request
-    message: str
 
 
 class Simulator:
@@ -75,14 +61,22 @@ class Simulator:
     could not be read because a block before their end changed; each is also logged as a warning.
     """
 
-    def __init__(self, scenario: Scenario | None, clock: Clock, seed: object, hook: Hook | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario | None,
+        clock: Clock,
+        seed: object,
+        hook: Hook | None = None,
+        edit_turn: EditTurn | None = None,
+    ) -> None:
         self.scenario = scenario
         self.signatures = SeededSignatures(seed)
         self.unmatched: list[UnmatchedRequest] = []
         self.broken_prefixes: list[BrokenPrefix] = []
-        self._clock, self._seed, self._hook = clock, seed, hook
+        self._clock, self._seed = clock, seed
         self._settings = scenario or Scenario()
-        self._turns = TurnSelector(self._settings.turns)
+        self._lenient_settings = msgspec.structs.replace(self._settings, refused_betas=(), refused_parameters=())
+        self._turns = TurnChooser(scenario, hook, edit_turn)
         self._cache, self._broken_prefixes = PromptCache(), BrokenPrefixDetector()
         self._rate_limiter = RateLimiter(self._settings.limits, clock.now())
         self._request_counts: OrderedDict[str, int] = OrderedDict()
@@ -99,11 +93,27 @@ class Simulator:
             platform = find_platform(request)
             return self._respond(request) if platform is None else self._respond_on_platform(platform)
 
+    def refusal_reason(self, request: Request) -> str:
+        """Return why the API refuses a request as invalid, or an empty string. What the scenario refuses is valid."""
+        with self._lock:
+            platform = find_platform(request)
+            checked = self._check(request if platform is None else platform.own_request(), self._lenient_settings)
+            problem = platform.problem if platform else None
+            return problem or (checked.message if isinstance(checked, RefusedRequest) else "")
+
+    def _check(self, request: Request, settings: Scenario) -> CheckedRequest:
+        whole = self._threads.complete(request)
+        return whole if isinstance(whole, RefusedRequest) else check_request(whole, self.signatures, settings)
+
+    def restart_scenario(self) -> None:
+        """Count the requests that match each turn from 1 again, for turns with the condition `nth`."""
+        with self._lock:
+            self._turns.restart()
+
     def _respond(self, request: Request) -> Response:
         random = self._random_for(request)
         request_id = random.identifier("req_")
-        whole = self._threads.complete(request)
-        checked = whole if isinstance(whole, RefusedRequest) else check_request(whole, self.signatures, self._settings)
+        checked = self._check(request, self._settings)
         if isinstance(checked, IncomingRequest):
             return self._answer_service(checked, random, request_id)
         if isinstance(checked, RefusedRequest):
@@ -174,7 +184,7 @@ class Simulator:
                 responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
             )
         view = request_view(parsed.body, parsed.betas)
-        turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._choose_turn(parsed.body, view)
+        turn = _WARMUP_TURN if parsed.body["max_tokens"] == 0 else self._turns.choose(parsed.body, view)
         if turn is None:
             message = unmatched_message(view, self._settings, parsed.body)
             self.unmatched.append(UnmatchedRequest(request, message))
@@ -209,15 +219,6 @@ class Simulator:
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
         )
-
-    def _choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
-        turn = self._hook(body) if self._hook is not None else None
-        if turn is not None:
-            problem = turn_problem(turn)
-            if problem is not None:
-                raise ScenarioError(f"the turn that the hook returned: {problem.message}")
-            return turn
-        return echo_turn(view) if self.scenario is None else self._turns.choose(view)
 
     def _build_answer(
         self, turn: ScenarioTurn, request: ParsedRequest, prefix: tuple[Segment, ...], random: SeededRandom
@@ -285,13 +286,15 @@ def simulate(
     clock: Clock | None = None,
     seed: object = 0,
     hook: Hook | None = None,
+    edit_turn: EditTurn | None = None,
 ) -> Simulator:
     """Return a simulated Messages API as an upstream.
 
     `scenario` is a `Scenario` or the path of its file. Without a scenario, the answers repeat what the user says.
     `clock` decides when cached prefixes expire; by default it is a virtual clock. Ids, padding and signatures depend
-    only on `seed` and the requests. Raise `ScenarioError` if the file cannot be read.
+    only on `seed` and the requests. `hook` and `edit_turn` can change the turn.
+    Raise `ScenarioError` if the file cannot be read.
     """
     if isinstance(scenario, (str, Path)):
         scenario = load_scenario(scenario)
-    return Simulator(scenario, clock or VirtualClock(), seed, hook)
+    return Simulator(scenario, clock or VirtualClock(), seed, hook, edit_turn)

@@ -17,7 +17,7 @@ _NEEDS_AN_EVENT = frozenset(
 _LONG_SILENCE = 900
 """Seconds of silence that exceed the SDK's read timeout (600)."""
 
-_ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
+ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "rate_limited": (
         {"retry_after": 2},
         {"retry_after": None},
@@ -40,7 +40,7 @@ _ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {
 }
 """The arguments with which each kind of fault is tried. Kinds that are missing here are tried without arguments."""
 
-_AT_ONE_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
+AT_ONE_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stream_error": ({"kind": "rate_limit_error"}, {"kind": "api_error"}, {"kind": "invalid_request_error"}),
     "reset": ({"torn": True},),
     "end_of_file": ({"torn": True},),
@@ -90,17 +90,18 @@ def count_pairs(trials: tuple[Trial, ...]) -> int:
 
 def _kind_faults(kind: FaultKind) -> Iterator[Fault]:
     """Yield a kind's faults on the first request, on the second (after the tool ran), and on every request."""
-    for arguments in _ARGUMENTS.get(kind.name, ({},)):
-        points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and _has_effect(kind, point)]
+    for arguments in ARGUMENTS.get(kind.name, ({},)):
+        points = [point for point in kind.points if point not in _UNREACHABLE_POINTS and has_effect(kind, point)]
         yield from (kind.make(**arguments, at=point, on=1) for point in points)
         if not points or kind.name == "read_timeout":
             yield kind.make(**arguments, on=1)
         yield kind.make(**arguments, on=2)
         yield kind.make(**arguments)
-    yield from (kind.make(**arguments, on=1) for arguments in _AT_ONE_POINT.get(kind.name, ()))
+    yield from (kind.make(**arguments, on=1) for arguments in AT_ONE_POINT.get(kind.name, ()))
 
 
-def _has_effect(kind: FaultKind, point: str) -> bool:
+def has_effect(kind: FaultKind, point: str) -> bool:
+    """Return whether a kind of fault changes anything at a point."""
     if kind.name == "reordered_events" and point == "after_message_delta":
         return False  # reordering needs two events, and only one follows
     return point != "after_message_stop" or kind.name not in _NEEDS_AN_EVENT

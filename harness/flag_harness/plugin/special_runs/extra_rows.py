@@ -18,7 +18,7 @@ class RowRunner:
 
     def __init__(self) -> None:
         self._item: pytest.Item | None = None
-        self._reports: list[pytest.TestReport] = []
+        self._reports: Sequence[pytest.TestReport] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -37,12 +37,19 @@ class RowRunner:
         """
         item = make_item(template, combination)
         item.stash[EXTRA_ROW] = source
-        self._item = item
-        item.ihook.pytest_runtest_protocol(item=item, nextitem=template)
-        self._item = None
+        reports = self.run_item(item, template)
         if source.refuses_misses and item.stash.get(REFUSALS, _no_refusals)():
             return None
-        return _has_passed(self._reports)
+        return _has_passed(reports)
+
+    def run_item(self, item: pytest.Item, nextitem: pytest.Item | None) -> Sequence[pytest.TestReport]:
+        """Run an item, and return the reports of its phases. Fixtures that `nextitem` shares stay set up."""
+        self._item = item
+        try:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        finally:
+            self._item = None
+        return self._reports
 
 
 def collect_items(session: pytest.Session, nodeids: Sequence[str]) -> dict[str, pytest.Function]:

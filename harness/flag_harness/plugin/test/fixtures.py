@@ -15,7 +15,7 @@ from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.log_counts import count_logs
-from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, REFUSALS, TRAFFIC
+from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, PROBE, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
 from flag_harness.plugin.test.flag_sources import set_other_sources
 
@@ -89,13 +89,14 @@ def harness_cassette(
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
     # imported here: a run that uses no cassette does not need it
-    from flag_harness.plugin.test.plan import extra_row_plan, make_plan
+    from flag_harness.plugin.test.plan import extra_row_plan, make_plan, sweep_plan
 
     source = request.node.stash.get(EXTRA_ROW, None)
-    if source is None:
+    if source is None and PROBE not in request.node.stash:
         request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
     plan = make_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
     plan = plan if source is None else extra_row_plan(plan, source)
+    plan = sweep_plan(plan) if PROBE in request.node.stash else plan
     border = request.config.stash[BORDER]
     owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
     with (
@@ -128,11 +129,12 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
-    border = request.config.stash[BORDER]
+    border, probe = request.config.stash[BORDER], request.node.stash.get(PROBE, None)
     return CassetteTraffic(
         plan,
         *arm_marked_faults(request.node, combination),
-        everywhere=arm_command_line_faults(request.node, combination),
+        everywhere=arm_command_line_faults(request.node, combination) if probe is None else (),
         check=border.refuse_late_requests,
         make_network_failure=border.make_network_failure,
+        probe=probe,
     )

@@ -168,6 +168,16 @@ def extra_row_plan(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     )
 
 
+def sweep_plan(plan: TrafficPlan) -> TrafficPlan:
+    """Return the plan of a test in a sweep, so that nothing is written.
+
+    The simulator answers if the test names a scenario, else its recording, of which parts may stay unplayed.
+    """
+    if plan.scenario is not None or plan.disabled:
+        return replace(plan, mode="none", disabled=True, cassette=None, upstream="simulator", max_age_limit=None)
+    return replace(plan, mode="none", allowed=plan.allowed | {"unplayed"}, max_age_limit=None)
+
+
 def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
     """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node

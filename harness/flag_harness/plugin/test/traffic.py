@@ -35,6 +35,7 @@ from flag_harness.wire.traffic_log import TrafficLog
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
     from flag_harness.cassette import Interaction
+    from flag_harness.sweep.probe import Probe
     from flag_harness.transports.client_types import AsyncClient, Client
     from flag_harness.wire.usage import Usage
 
@@ -65,11 +66,13 @@ class CassetteTraffic:
         everywhere: Sequence[Fault] = (),
         check: Layer = lambda request: None,
         make_network_failure: Callable[[str], NetworkRefused] = NetworkFailure,
+        probe: "Probe | None" = None,
     ) -> None:
         self.plan, self._make_network_failure = plan, make_network_failure
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
+        self._probe = probe
         self._traffic_log, self._recorder = TrafficLog(), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
@@ -85,6 +88,8 @@ class CassetteTraffic:
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )
+        if probe is not None:
+            probe.clock, probe.simulator = self.clock, self._simulator
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
         self._cost_layers = plan.make_cost_layers(self._unsent_refusals)
@@ -105,8 +110,12 @@ class CassetteTraffic:
         )
 
     def _fault_layers(self) -> list[Layer]:
-        replay = self._replay
-        return [make_requeueing_layer(fault, replay) if replay else fault for fault in self._faults]
+        replay, probe = self._replay, self._probe
+        own = [make_requeueing_layer(fault, replay) if replay else fault for fault in self._faults]
+        if probe is None:
+            return own
+        fault = probe.fault
+        return [*own, *probe.layers(make_requeueing_layer(fault, replay) if fault and replay else fault)]
 
     @contextmanager
     def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:

@@ -1,4 +1,4 @@
-"""`--harness-sweep=faults`: instead of the tests, run the agent under each fault and combination.
+"""`--harness-sweep=faults --harness-agent=...`: instead of the tests, run an agent under each fault and combination.
 
 Each fault is one test item. `--harness-fault` selects faults. Without it, every fault runs at every point of a stream.
 """
@@ -21,34 +21,14 @@ if TYPE_CHECKING:
     from flag_harness.faults import Fault
     from flag_harness.sweep import Sweep, Trial, TrialResult
 
-SWEEPS = ("faults",)
 _HOW_TO_NAME = ", the reference agent. To sweep yours: --harness-agent=MODULE:NAME (docs/agents.md)"
 
 
-def add_sweep_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-sweep` and `--harness-agent`."""
-    group.addoption(
-        "--harness-sweep",
-        choices=SWEEPS,
-        default=None,
-        help="instead of tests, run the agent under every fault, at every point of a stream, under every combination; "
-        "with --harness-fault: under those faults only",
-    )
-    group.addoption(
-        "--harness-agent",
-        metavar="MODULE:NAME",
-        default=None,
-        help="the agent to sweep, as docs/agents.md describes it (default: the one in [tool.flag-harness])",
-    )
-
-
-def configure_sweep(config: pytest.Config) -> None:
-    """Register the sweep if the command line has `--harness-sweep`.
+def configure_agent_sweep(config: pytest.Config) -> None:
+    """Register the sweep of one agent.
 
     Raise `HarnessError` if the agent cannot be found, if it fails without any fault, or if tests are named as well.
     """
-    if config.getoption("--harness-sweep") is None:
-        return
     from flag_harness.sweep import Sweep, load_agent  # imported here: other runs do not need it
 
     is_worker = hasattr(config, "workerinput")
@@ -66,13 +46,13 @@ def configure_sweep(config: pytest.Config) -> None:
     sweep = Sweep(agent, run_combinations(config), Path(directory.name))
     if not (is_worker or config.getoption("collectonly")):
         sweep.check()
-    config.pluginmanager.register(SweepRun(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
+    config.pluginmanager.register(AgentSweep(name, sweep, config.stash[COMMAND_LINE_FAULTS]), "flag-harness-sweep")
 
 
 def _refuse_test_arguments(arguments: Sequence[str]) -> None:
     fault = arguments[0].removeprefix("sweep::") if arguments[0].startswith("sweep::") else "overloaded:on=1"
     raise HarnessError(
-        f"--harness-sweep runs no tests, so it cannot take {' '.join(arguments)}; to sweep some faults: "
+        f"--harness-sweep of an agent runs no tests, so it cannot take {' '.join(arguments)}; to sweep some faults: "
         f"--harness-fault={fault} (repeatable), or -k with a part of their names"
     )
 
@@ -91,7 +71,7 @@ class NotSurvivedError(Exception):
     """The agent did not survive a fault, or a fault from the command line never fired."""
 
 
-class SweepItem(pytest.Item):
+class AgentSweepItem(pytest.Item):
     """One fault, run under every combination."""
 
     def __init__(self, *, sweep: "Sweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
@@ -118,7 +98,7 @@ class SweepItem(pytest.Item):
         return self.config.rootpath, None, self._trial.name
 
 
-class SweepRun:
+class AgentSweep:
     """Replaces the collected tests by one item for each fault, and prints the table of results."""
 
     def __init__(self, agent: str, sweep: "Sweep", faults: "tuple[Fault, ...]") -> None:
@@ -135,7 +115,7 @@ class SweepRun:
         from flag_harness.sweep import all_trials, make_trial
 
         items[:] = [
-            SweepItem.from_parent(
+            AgentSweepItem.from_parent(
                 session,
                 name=tried.name,
                 nodeid=f"sweep::{tried.name}",
@@ -152,7 +132,7 @@ class SweepRun:
         from flag_harness.sweep import result_to_json
 
         report = yield
-        if report.when == "call" and isinstance(item, SweepItem) and item.result is not None:
+        if report.when == "call" and isinstance(item, AgentSweepItem) and item.result is not None:
             report.flag_harness_sweep = result_to_json(item.result)  # type: ignore[attr-defined]
         return report
 
@@ -174,3 +154,4 @@ class SweepRun:
             terminalreporter.write_line(
                 f"The agent: {self._agent}{_HOW_TO_NAME if self._agent == SHIPPED_AGENT else ''}"
             )
+            terminalreporter.write_line("To sweep the tests of this project: docs/sweep.md")

@@ -1,0 +1,1 @@
+"""`--harness-sweep`: run tests, or one agent, under everything that can go wrong."""

@@ -1,0 +1,80 @@
+"""Tell from an exception how a test function ended: whose it is, what it says, and where it was raised."""
+
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from flag_harness.errors import HarnessError, Refusal
+from flag_harness.imports import import_attribute
+from flag_harness.sweep.judge import CallEnding, CallResult
+
+_MOST_CHARACTERS = 160
+_SDK_ERROR = "AnthropicError"
+
+
+class HangFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+    """The test function does not end."""
+
+
+class FloodFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
+    """The test function sends far too many requests."""
+
+
+def load_exceptions(names: Iterable[str]) -> tuple[type[BaseException], ...]:
+    """Import exceptions that are named as `module.Class`. Raise `HarnessError` naming one that cannot be found."""
+    found = []
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        kind = import_attribute(f"{module}:{attribute}", "exception", "myapp.errors:AgentError")
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise HarnessError(f"[tool.flag-harness.sweep] told: {name!r} is no exception class")
+        found.append(kind)
+    return tuple(found)
+
+
+def describe_call(
+    error: BaseException, seconds: float, item: pytest.Item, told: tuple[type[BaseException], ...]
+) -> CallResult:
+    """Return the result of a call of the test function that raised `error`."""
+    text = " ".join(str(error).split())
+    message = f"{type(error).__name__}: {text}"[:_MOST_CHARACTERS] if text else type(error).__name__
+    path, line = _place(error, item)
+    place = f"{_relative(path, item.config.rootpath)}:{line}" if path else ""
+    return CallResult(_ending(error, path, item, told), message, place, seconds)
+
+
+def _ending(error: BaseException, path: str, item: pytest.Item, told: tuple[type[BaseException], ...]) -> CallEnding:
+    if isinstance(error, BaseExceptionGroup):
+        endings = [_ending(one, path, item, told) for one in error.exceptions]
+        return next((one for one in endings if one != "told"), "told")
+    if isinstance(error, HangFailure):
+        return "hung"
+    if isinstance(error, FloodFailure):
+        return "flooded"
+    if isinstance(error, Refusal):
+        return "refused"
+    if isinstance(error, told) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
+        return "told"
+    is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
+    return "assertion" if is_assertion and _is_of_tests(path, item) else "raised"
+
+
+def _is_of_tests(path: str, item: pytest.Item) -> bool:
+    name = Path(path).name
+    return Path(path) == item.path or name.startswith("test") or name == "conftest.py"
+
+
+def _place(error: BaseException, item: pytest.Item) -> tuple[str, int]:
+    """Return the file and line of the innermost frame in the project, or of the innermost of all."""
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    root = str(item.config.rootpath)
+    own = [one for one in frames if one[0].startswith(root) and "site-packages" not in one[0]]
+    if isinstance(error, (pytest.fail.Exception, pytest.skip.Exception)) and own:
+        return own[-1]
+    return (own or frames or [("", 0)])[-1]
+
+
+def _relative(path: str, root: Path) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

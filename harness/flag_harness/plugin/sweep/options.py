@@ -1,0 +1,86 @@
+"""Add the options of a sweep, and decide what it sweeps: the suite's tests, or one agent without tests."""
+
+import argparse
+from typing import Any
+
+import pytest
+
+from flag_harness.errors import HarnessError
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
+
+SWEEPS = ("faults",)
+_RUNS_AGENT = "flag_harness_sweep_runs_agent"
+
+
+def add_sweep_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-sweep` and `--harness-agent`."""
+    group.addoption(
+        "--harness-sweep",
+        nargs="?",
+        const=",".join(SWEEPS),
+        default=None,
+        type=_parse_sweeps,
+        metavar="KINDS",
+        help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
+        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault: under those faults only. With "
+        "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
+    )
+    group.addoption(
+        "--harness-agent",
+        metavar="MODULE:NAME",
+        default=None,
+        help="an agent to sweep instead of tests, as docs/agents.md describes it",
+    )
+
+
+def _parse_sweeps(text: str) -> str:
+    wrong = [name for name in text.split(",") if name not in SWEEPS]
+    if wrong:
+        raise argparse.ArgumentTypeError(
+            f"{wrong[0]!r} is no kind of trouble; known: {', '.join(SWEEPS)}. If it is a test, put it before the "
+            f"option: pytest {wrong[0]} --harness-sweep"
+        )
+    return text
+
+
+def configure_sweep(config: pytest.Config) -> None:
+    """Register the sweep if the command line has `--harness-sweep`. Raise `HarnessError` if it cannot run."""
+    selected = config.getoption("--harness-sweep")
+    if selected is None:
+        return
+    if _is_over_an_agent(config, selected):
+        configure_agent_sweep(config)
+        return
+    from flag_harness.plugin.sweep.suite_items import SuiteSweep  # imported here: other runs do not need it
+
+    if config.getoption("--harness-fault") and "faults" not in selected.split(","):
+        raise HarnessError(f"--harness-fault needs --harness-sweep=faults; this run has --harness-sweep={selected}")
+    config.pluginmanager.register(SuiteSweep(config, tuple(selected.split(","))), "flag-harness-sweep")
+
+
+def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:
+    """Return whether the sweep runs one agent. Workers do as their controller.
+
+    It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
+    """
+    if hasattr(config, "workerinput"):
+        return bool(config.workerinput[_RUNS_AGENT])
+    names_tests = config.args_source is pytest.Config.ArgsSource.ARGS and not config.args[0].startswith("sweep::")
+    has_table = config.stash[CONFIG].sweep is not None
+    is_over_tests = names_tests or has_table or selected != "faults"
+    runs_agent = bool(config.getoption("--harness-agent")) or not is_over_tests
+    config.pluginmanager.register(_WorkerInput(runs_agent))
+    return runs_agent
+
+
+class _WorkerInput:
+    """Tells the workers of pytest-xdist whether the sweep runs one agent."""
+
+    def __init__(self, runs_agent: bool) -> None:
+        self._runs_agent = runs_agent
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Add the decision to the input of a worker."""
+        node.workerinput[_RUNS_AGENT] = self._runs_agent

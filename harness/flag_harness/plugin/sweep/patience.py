@@ -1,0 +1,34 @@
+"""Limit the real time of a call in the main thread."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flag_harness.plugin.sweep.exceptions import HangFailure
+
+
+@contextmanager
+def limit_real_time(seconds: float) -> Iterator[None]:
+    """Raise `HangFailure` in the context after some real seconds.
+
+    The limit does not work on Windows or outside the main thread. A timer that was set before continues afterwards.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise HangFailure(f"it takes more than {seconds:g} s of real time", pytrace=False)
+
+    started, before = time.monotonic(), signal.signal(signal.SIGALRM, stop)
+    rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if rest:
+            signal.setitimer(signal.ITIMER_REAL, max(rest - (time.monotonic() - started), 0.001))

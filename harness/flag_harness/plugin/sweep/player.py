@@ -1,0 +1,79 @@
+"""Run a test once under a trouble, with its own fixtures, and observe it."""
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from flag_harness.config import SweepSettings
+from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.stash import PROBE
+from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
+from flag_harness.plugin.sweep.patience import limit_real_time
+from flag_harness.sweep.judge import CallResult, TestObservation
+from flag_harness.sweep.probe import MAX_REQUESTS, Probe
+from flag_harness.sweep.troubles import Trouble
+
+
+class Player:
+    """Runs tests under troubles. Fixtures of every scope are set up anew for each run."""
+
+    def __init__(self, settings: SweepSettings, runner: RowRunner) -> None:
+        self._settings, self._runner = settings, runner
+        self._told = load_exceptions(settings.told)
+
+    def play(
+        self, item: pytest.Item, trouble: Trouble | None = None, *, baseline: TestObservation | None = None
+    ) -> TestObservation:
+        """Run a test. Call its function once more, unless that fails in the baseline too.
+
+        Without a baseline, the run is the baseline.
+        """
+        usual = len(list(baseline.prompts())) if baseline else 0
+        probe = Probe(trouble, MAX_REQUESTS + 3 * usual)
+        again = baseline.second_call if baseline else None
+        repeats = baseline is None or (again is not None and again.ending == "returned")
+        calls: list[CallResult] = []
+        original: Callable[[], None] = item.runtest
+        item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
+        item.stash[PROBE] = probe
+        state = random.getstate()
+        random.seed(0)
+        try:
+            reports = self._runner.run_item(item, None)
+        finally:
+            random.setstate(state)
+            del item.stash[PROBE], item.runtest
+        return probe.observation(calls, "" if calls else _setup_problem(reports))
+
+    def _run_calls(
+        self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult], repeats: bool
+    ) -> None:
+        self._run_call(item, function, probe, calls)
+        if repeats and calls[0].ending not in ("hung", "flooded", "refused"):
+            if probe.simulator is not None:
+                probe.simulator.restart_scenario()
+            self._run_call(item, function, probe, calls)
+        probe.call = 0
+
+    def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
+        probe.call += 1
+        start = probe.clock.now()
+        try:
+            with limit_real_time(self._settings.patience):
+                function()
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:  # an agent may raise anything
+            calls.append(describe_call(error, probe.clock.now() - start, item, self._told))
+        else:
+            calls.append(CallResult("returned", seconds=probe.clock.now() - start))
+
+
+def _setup_problem(reports: Sequence[pytest.TestReport]) -> str:
+    """Return the last line of the error of a fixture, or why the test was skipped."""
+    for report in reports:
+        if not report.passed:
+            lines = report.longreprtext.strip().splitlines() if report.failed else [str(report.longrepr)]
+            return f"{report.when}: {lines[-1] if lines else 'failed'}"
+    return "the test function did not run"

@@ -1,0 +1,199 @@
+"""`--harness-sweep` over tests: one item for each test, combination and kind of trouble."""
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from flag_harness.config import SweepSettings
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.sweep.player import Player
+from flag_harness.plugin.sweep.summary import cause_lines, outcome_lines
+from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
+from flag_harness.sweep.judge import (
+    PlayResult,
+    TestObservation,
+    judge_baseline,
+    judge_play,
+    play_from_json,
+    play_to_json,
+    without_assertions,
+)
+from flag_harness.sweep.troubles import FAULT_BUCKETS, Trouble, derive_faults
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+BASELINE = "baseline"
+"""The name of the items that run their test without a trouble."""
+_NOT_SURVIVED = "not survived"
+_NO_TOOLS = (
+    '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
+    '[tool.flag-harness.sweep] in pyproject.toml, or mark the test @pytest.mark.harness_sweep(tools="real") '
+    "(docs/sweep.md)"
+)
+
+
+class NotSurvivedError(Exception):
+    """The test failed under some troubles, or without any."""
+
+
+class SuiteSweepItem(pytest.Item):
+    """One test under one combination, run under all troubles of one kind."""
+
+    def __init__(self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.sweep, self.test, self.kind = sweep, test, kind
+        self.results: list[PlayResult] = []
+
+    def runtest(self) -> None:
+        """Run the test under each trouble. Fail if an oracle finds something, skip if it fails without a trouble."""
+        baseline, result = self.sweep.baseline(self.test)
+        if self.kind == BASELINE:
+            self.results = [result]
+        elif result.findings:
+            pytest.skip("the test fails without any trouble")
+        else:
+            self.results = [self.sweep.result(self.test, one, baseline) for one in self._troubles(baseline)]
+        if failed := [one for one in self.results if one.findings]:
+            raise NotSurvivedError("\n".join(cause_lines(failed)))
+
+    def _troubles(self, baseline: TestObservation) -> Sequence[Trouble]:
+        if self.sweep.faults:
+            return [Trouble(fault.name, fault) for fault in self.sweep.faults if fault.name == self.kind]
+        is_real_time = "harness_cassette_server" in self.test.fixturenames
+        return derive_faults(self.kind, baseline, is_real_time=is_real_time)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the causes of the failures instead of a traceback of the sweep itself."""
+        if isinstance(excinfo.value, NotSurvivedError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return the location of the test, and the item's name."""
+        path, line, _ = self.test.reportinfo()
+        return Path(path), line, self.name
+
+
+class SuiteSweep:
+    """Replaces the collected tests by items of the sweep, runs them, and prints the results by cause."""
+
+    def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
+        self._settings = config.stash[CONFIG].sweep or SweepSettings()
+        self.sweeps, self.faults = sweeps, config.stash[COMMAND_LINE_FAULTS]
+        self._runner = RowRunner()
+        config.pluginmanager.register(self._runner)
+        self._player = Player(self._settings, self._runner)
+        self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
+        self._results: list[PlayResult] = []
+
+    def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
+        """Return the run of a test without a trouble, and its result."""
+        if test.nodeid not in self._baselines:
+            observed = self._player.play(test)
+            self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
+        return self._baselines[test.nodeid]
+
+    def result(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
+        """Run a test under a trouble, and judge it."""
+        observed = self._player.play(test, trouble, baseline=baseline)
+        if not self._option(test, "assertions", self._settings.assertions):
+            observed = without_assertions(observed)
+        return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Replace each test that can be swept by the sweep's items, among which `-k` and `-m` select."""
+        tests = [item for item in items if isinstance(item, pytest.Function) and _can_be_swept(item)]
+        kept = set(map(id, tests))
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+        for test in tests:
+            if not self._option(test, "tools", self._settings.tools):
+                raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
+        items[:] = [self._make_item(test, kind) for test in tests for kind in (BASELINE, *self._kinds())]
+
+    def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
+        """Return an option of the sweep for a test: that of its mark, or the project's."""
+        mark = test.get_closest_marker("harness_sweep")
+        return mark.kwargs.get(name, default) if mark else default
+
+    def _kinds(self) -> Sequence[str]:
+        return tuple(dict.fromkeys(fault.name for fault in self.faults)) if self.faults else FAULT_BUCKETS
+
+    def _make_item(self, test: pytest.Function, kind: str) -> SuiteSweepItem:
+        assert test.parent is not None
+        item: SuiteSweepItem = SuiteSweepItem.from_parent(
+            test.parent, name=f"{test.name}::{kind}", sweep=self, test=test, kind=kind
+        )
+        item.own_markers = list(test.own_markers)
+        item.keywords.update({mark.name: mark for mark in item.own_markers})
+        return item
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run an item of the sweep. Its fixtures are those of the test, which each run sets up and tears down."""
+        if not isinstance(item, SuiteSweepItem):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for when, function in _PHASES:
+            call = pytest.CallInfo.from_call(
+                partial(function, item), when=when, reraise=(pytest.exit.Exception, KeyboardInterrupt)
+            )
+            report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the results of an item to its report, as plain values that a worker can send."""
+        report = yield
+        if isinstance(item, SuiteSweepItem) and report.when == "call":
+            report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the results of a report."""
+        self._results += map(play_from_json, getattr(report, "flag_harness_plays", ()))
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Keep failed items out of pytest's list of failures, which would repeat one cause many times."""
+        if not (report.failed and hasattr(report, "flag_harness_plays")):
+            return None
+        return _NOT_SURVIVED, "F", ("NOT SURVIVED", {"red": True})
+
+    def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> None:
+        """Print how many troubles each kind has, and the failures by cause."""
+        if not self._results:
+            return
+        terminalreporter.section("sweep")
+        for line in outcome_lines(self._results):
+            terminalreporter.write_line(line)
+        if failed := [one for one in self._results if one.findings]:
+            terminalreporter.section("failures by cause", red=True)
+            for line in cause_lines(failed, with_commands=True):
+                terminalreporter.write_line(line)
+
+
+def _can_be_swept(item: pytest.Function) -> bool:
+    """Return whether a test uses a cassette, and nothing goes wrong in it by itself."""
+    excluded = ("harness_no_request", "faults")
+    return "harness_cassette" in item.fixturenames and not any(map(item.get_closest_marker, excluded))
+
+
+def _do_nothing(item: SuiteSweepItem) -> None:
+    """Stand for the setup and the teardown of an item, which has none of its own."""
+
+
+_ENDS_THE_RUN = (pytest.exit.Exception, KeyboardInterrupt)
+_PHASES: tuple[tuple[Literal["setup", "call", "teardown"], Callable[[SuiteSweepItem], None]], ...] = (
+    ("setup", _do_nothing),
+    ("call", SuiteSweepItem.runtest),
+    ("teardown", _do_nothing),
+)

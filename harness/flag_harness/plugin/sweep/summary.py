@@ -1,0 +1,57 @@
+"""Write the results of a sweep over tests: the outcomes by kind of trouble, and the failures by cause."""
+
+import re
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from flag_harness.sweep.judge import PlayResult
+
+MOST_CAUSES = 25
+MOST_CHARACTERS = 200
+_OUTCOMES = ("recovered", "told", "not shown", "failed")
+_VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
+"""What differs between two failures of one cause: addresses, ids and numbers."""
+
+
+def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
+    """Yield a table with a row for each kind of trouble that applies, which counts the outcomes."""
+    tried = [one for one in results if one.kind != "baseline" and one.outcome != "does not apply"]
+    width = max((len(one.kind) for one in tried), default=5)
+    yield f"{'trouble':<{width}}  " + "  ".join(_OUTCOMES)
+    for kind in (*dict.fromkeys(one.kind for one in tried), "all"):
+        counts = Counter[str](one.outcome for one in tried if kind in (one.kind, "all"))
+        cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES)
+        yield f"{kind:<{width}}  " + "  ".join(cells)
+    tests = len({one.nodeid for one in results})
+    yield f"{len(tried)} troubles in {tests} test{'s' if tests != 1 else ''}"
+
+
+def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) -> Iterator[str]:
+    """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
+    groups: dict[tuple[str, str, str], list[PlayResult]] = defaultdict(list)
+    for one in failed:
+        groups[_cause(one)].append(one)
+    ordered = sorted(groups.values(), key=lambda group: -len(group))
+    for group in ordered[:MOST_CAUSES]:
+        first = group[0].findings[0]
+        place = f" ({first.place})" if first.place else ""
+        count = f"{len(group)} troubles" if len(group) > 1 else group[0].trouble or "no trouble"
+        yield f"{count}: {first.oracle}: {first.reason[:MOST_CHARACTERS]}{place}"
+        if with_commands:
+            yield f"    {_command(group[0])}"
+    if len(ordered) > MOST_CAUSES:
+        yield f"and {len(ordered) - MOST_CAUSES} more causes"
+
+
+def _cause(result: PlayResult) -> tuple[str, str, str]:
+    """Return what the failures of one cause have in common: the oracle, and the exception's type and place."""
+    first = result.findings[0]
+    reason = first.reason.partition(":")[0] if first.place else _VARYING.sub("#", first.reason)
+    return first.oracle, reason, first.place
+
+
+def _command(result: PlayResult) -> str:
+    """Return the command that runs one trouble of a test again."""
+    command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep=faults"
+    return f"{command} {shlex.quote(f'--harness-fault={result.trouble}')}" if result.trouble else command

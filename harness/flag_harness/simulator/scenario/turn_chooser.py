@@ -1,0 +1,55 @@
+"""Chooses the turn that answers a request: from a hook, the scenario, or an edit of the scenario's turn."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from flag_harness.errors import ScenarioError
+from flag_harness.simulator.scenario.matching import RequestView
+from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
+from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn
+from flag_harness.simulator.scenario.validation import turn_problem
+from flag_harness.wire.timeline import Request
+
+Hook: TypeAlias = Callable[[Mapping[str, Any]], ScenarioTurn | None]
+"""A function that receives a valid request body. It returns the turn to answer with, or None to use the scenario.
+
+If the turn is invalid, `ScenarioError` is raised.
+"""
+
+EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], ScenarioTurn | None]
+"""A function that receives a valid request body and the scenario's turn for it, or None if no turn matches.
+
+It returns the turn to answer with instead, or None if the request has no answer.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedRequest:
+    """A valid request that no turn of the scenario matches, and the error message that it got."""
+
+    request: Request
+    message: str
+
+
+class TurnChooser:
+    """Chooses turns. It is not thread-safe; its owner holds a lock."""
+
+    def __init__(self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None) -> None:
+        self._scenario, self._hook, self._edit_turn = scenario, hook, edit_turn
+        self.restart()
+
+    def restart(self) -> None:
+        """Count the requests that match each turn from 1 again."""
+        self._selector = TurnSelector(self._scenario.turns if self._scenario else ())
+
+    def choose(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
+        """Return the turn that answers a request, or None. Raise `ScenarioError` if the hook's turn is invalid."""
+        turn = self._hook(body) if self._hook is not None else None
+        if turn is not None:
+            problem = turn_problem(turn)
+            if problem is not None:
+                raise ScenarioError(f"the turn that the hook returned: {problem.message}")
+            return turn
+        turn = echo_turn(view) if self._scenario is None else self._selector.choose(view)
+        return turn if self._edit_turn is None else self._edit_turn(body, turn)

@@ -1,0 +1,33 @@
+"""What a sweep observes of a test, and how it judges it by what was seen on the wire."""
+
+from flag_harness.sweep.judge.observation import (
+    CallEnding,
+    CallResult,
+    ObservedExchange,
+    TestObservation,
+    without_assertions,
+)
+from flag_harness.sweep.judge.oracles import ORACLES, Finding, find_failures
+from flag_harness.sweep.judge.verdict import (
+    PlayResult,
+    judge_baseline,
+    judge_play,
+    play_from_json,
+    play_to_json,
+)
+
+__all__ = [
+    "ORACLES",
+    "CallEnding",
+    "CallResult",
+    "Finding",
+    "ObservedExchange",
+    "PlayResult",
+    "TestObservation",
+    "find_failures",
+    "judge_baseline",
+    "judge_play",
+    "play_from_json",
+    "play_to_json",
+    "without_assertions",
+]

@@ -1,0 +1,119 @@
+"""The facts of one run of a test in a sweep: its requests, their answers, and how the test function ended."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from flag_harness.wire.message import ParsedResponse
+from flag_harness.wire.timeline import Headers
+
+CallEnding: TypeAlias = Literal["returned", "assertion", "told", "raised", "refused", "hung", "flooded"]
+"""How a test function can end.
+
+- returned: it passed.
+- assertion: an assertion of the test itself failed.
+- told: the agent raised an exception that tells its user of the failure: an SDK error, or one that the project names.
+- raised: any other exception.
+- refused: the harness refused a request or a connection, for example because a recording does not hold the request.
+- hung: it did not end.
+- flooded: it sent far too many requests.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedExchange:
+    """One request, and its answer as the client saw it.
+
+    Attributes:
+        call: 1 for the test function, 2 for its repetition, 0 for the setup of fixtures.
+        path: the endpoint, such as `/v1/messages`.
+        body: the JSON object of the request, or an empty one.
+        headers: the headers of the request.
+        sent: the time in seconds at which the request was sent.
+        ended: the time in seconds at which the last piece of the answer was due.
+        response_headers: the headers of the answer; empty if there was none.
+        answer: the parsed answer.
+        points: the names of the points that the stream of the answer reaches.
+        refusal: why the API refuses the request as invalid, or an empty string.
+    """
+
+    call: int
+    path: str
+    body: Mapping[str, Any]
+    headers: Headers
+    sent: float
+    ended: float
+    response_headers: Headers
+    answer: ParsedResponse
+    points: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def is_prompt(self) -> bool:
+        """True if the request asks the model for a message."""
+        return self.path.partition("?")[0] == "/v1/messages" and isinstance(self.body.get("messages"), list)
+
+    @property
+    def is_complete(self) -> bool:
+        """True if a whole message arrived."""
+        return self.answer.status == 200 and self.answer.error is None and self.answer.complete
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """How one call of the test function ended.
+
+    `message` and `place` (file and line) are those of the exception; `seconds` is how long the call took.
+    """
+
+    ending: CallEnding
+    message: str = ""
+    place: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TestObservation:
+    """The facts of one run of a test.
+
+    Attributes:
+        calls: the result of the test function, and of its repetition if it was called again.
+        exchanges: all requests in the order in which they were sent.
+        fired: the number of answers that the trouble changed.
+        broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
+        is_off_script: True if the scenario had no turn for a request.
+        problem: why the test could not run at all, such as an error in a fixture; else empty.
+    """
+
+    __test__ = False
+
+    calls: tuple[CallResult, ...]
+    exchanges: tuple[ObservedExchange, ...]
+    fired: int = 0
+    broken_prefixes: int = 0
+    is_off_script: bool = False
+    problem: str = ""
+
+    def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
+        """Yield all requests of one call of the test function."""
+        return (one for one in self.exchanges if one.call == call)
+
+    def prompts(self, call: int | None = None) -> Iterator[ObservedExchange]:
+        """Yield the requests for messages, of one call of the test function or of all."""
+        return (one for one in self.exchanges if one.is_prompt and call in (None, one.call))
+
+    @property
+    def first_call(self) -> CallResult:
+        """The result of the test function."""
+        return self.calls[0]
+
+    @property
+    def second_call(self) -> CallResult | None:
+        """The result of its repetition, or None if it was not called again."""
+        return self.calls[1] if len(self.calls) > 1 else None
+
+
+def without_assertions(observed: TestObservation) -> TestObservation:
+    """Return the run of a test as if its own assertions had held."""
+    calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.calls)
+    return replace(observed, calls=tuple(calls))

@@ -1,0 +1,206 @@
+"""The oracles of a sweep: what must hold for any agent, whatever its test checks. Each finds one kind of failure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
+from flag_harness.sweep.judge.turns import (
+    answer_lines,
+    blocks_of,
+    find_repeated_user_text,
+    has_all_answers,
+    most_user_texts,
+    request_lines,
+    user_texts,
+)
+from flag_harness.wire.timeline import header_value
+
+MAX_CALL_SECONDS = 7200.0
+"""A test function has hung after this many seconds; three attempts that each hit the SDK's read timeout take 1800."""
+MAX_EXTRA_REQUESTS = 20
+"""More requests than three times the baseline's and these are a flood. The SDK sends a request three times at most."""
+MAX_CACHE_MARKS = 4
+LONGEST_WAIT = 3600.0
+"""A longer `retry-after`, in seconds, is no wait that an agent must keep: it may give up instead."""
+_TRUNCATING = ("max_tokens", "model_context_window_exceeded")
+
+Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
+"""Gets a run under a trouble and the baseline. Returns what is wrong, or an empty string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A failure: the oracle that found it, the reason, and the place of the exception, if there is one."""
+
+    oracle: str
+    reason: str
+    place: str = ""
+
+
+def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[Finding, ...]:
+    """Return what the oracles find in a run, the likeliest cause first."""
+    places = {"raw exception": observed.first_call.place, "own assertion": observed.first_call.place}
+    if observed.second_call is not None:
+        places["next prompt"] = observed.second_call.place
+    found = ((name, oracle(observed, baseline)) for name, oracle in ORACLES.items())
+    return tuple(Finding(name, reason, places.get(name, "")) for name, reason in found if reason)
+
+
+def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
+    for call in observed.calls:
+        if call.ending == "hung":
+            return call.message or "the test does not end"
+        if call.seconds > MAX_CALL_SECONDS:
+            return f"the test takes {call.seconds:,.0f} s"
+    return ""
+
+
+def _find_flood(observed: TestObservation, baseline: TestObservation) -> str:
+    sent, usual = len(list(observed.prompts(1))), len(list(baseline.prompts(1)))
+    return f"{sent} requests, not {usual}" if sent > 3 * usual + MAX_EXTRA_REQUESTS else ""
+
+
+def _find_raw_exception(observed: TestObservation, baseline: TestObservation) -> str:
+    return observed.first_call.message if observed.first_call.ending == "raised" else ""
+
+
+def _find_too_many_marks(observed: TestObservation, baseline: TestObservation) -> str:
+    marks = max((_count_marks(one.body) for one in observed.prompts()), default=0)
+    return f"a request has {marks} cache marks; the API accepts {MAX_CACHE_MARKS}" if marks > MAX_CACHE_MARKS else ""
+
+
+def _count_marks(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(map(_count_marks, value))
+    if isinstance(value, dict):
+        own = 1 if isinstance(value.get("cache_control"), dict) else 0
+        return own + sum(_count_marks(part) for key, part in value.items() if key not in ("cache_control", "input"))
+    return 0
+
+
+def _find_illegal_request(observed: TestObservation, baseline: TestObservation) -> str:
+    return next((one.refusal for one in observed.exchanges if one.refusal), "")
+
+
+def _find_executed_cut_call(observed: TestObservation, baseline: TestObservation) -> str:
+    cut = dict(_cut_calls(observed))
+    for one in observed.prompts():
+        for block in blocks_of(one, "user"):
+            name = cut.get(str(block.get("tool_use_id")))
+            if block.get("type") == "tool_result" and name and not block.get("is_error"):
+                return f"the tool {name} ran although the answer that calls it was cut off or refused"
+    return ""
+
+
+def _cut_calls(observed: TestObservation) -> Iterator[tuple[str, str]]:
+    """Yield the id and the tool of each call that must not run: the answer was cut off inside it, or refused."""
+    for one in observed.prompts():
+        calls = [block for block in one.answer.blocks if block.get("type") == "tool_use"]
+        reason = one.answer.message.get("stop_reason")
+        if one.is_complete and reason in _TRUNCATING:
+            calls = [block for block in calls[-1:] if block is one.answer.blocks[-1]]
+        elif one.is_complete and reason != "refusal":
+            continue
+        yield from ((str(block.get("id")), str(block.get("name"))) for block in calls)
+
+
+def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) -> str:
+    whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
+    whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
+    cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
+    for one in observed.prompts():
+        if kept := [line for line in request_lines(one) if line in cut]:
+            return f"a request holds part of an answer that was cut off, as if it were whole: {kept[0][1]}"
+    return ""
+
+
+def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
+    for call in (1, 2):
+        allowed = most_user_texts(one for one in baseline.prompts() if one.call <= call)
+        for one in observed.prompts(call):
+            if text := find_repeated_user_text(request_lines(one), allowed):
+                return f"a request holds the user's turn more than once: {text[:60]!r}"
+    return ""
+
+
+def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str:
+    if not is_recovered(observed, baseline) or not (prompts := list(observed.prompts(1))):
+        return ""
+    found, expected = request_lines(prompts[-1]), request_lines(list(baseline.prompts(1))[-1])
+    if sum(user_texts(found).values()) < sum(user_texts(expected).values()):
+        return "the last request lacks a turn of the user"
+    own, usual = (sum(line[0] == "assistant" for line in lines) for lines in (found, expected))
+    return "the last request lacks an answer of the model" if own < usual else ""
+
+
+def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservation) -> str:
+    for first, second in pairwise(observed.prompts(1)):
+        seconds = _retry_after(first)
+        waited = second.sent - first.ended
+        is_retry = first.body["messages"][-1:] == second.body["messages"][-1:]
+        if seconds and is_retry and waited < seconds - 0.01:
+            return f"retry-after said {seconds:g} s, and the next request came after {waited:.2f} s"
+    return ""
+
+
+def _retry_after(exchange: ObservedExchange) -> float:
+    """Return the seconds that an error asks the client to wait, or 0."""
+    headers = exchange.response_headers
+    milliseconds, seconds = header_value(headers, "retry-after-ms"), header_value(headers, "retry-after")
+    if exchange.answer.status == 200:
+        return 0.0
+    try:
+        wait = float(milliseconds) / 1000 if milliseconds else float(seconds or 0)
+    except ValueError:
+        return 0.0
+    return wait if wait <= LONGEST_WAIT else 0.0
+
+
+def _find_broken_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
+    marked = sum(_count_marks(one.body) > 0 for one in observed.prompts())
+    broken = observed.broken_prefixes
+    return f"{broken} of {marked} requests change the cached prefix" if broken >= 2 and broken * 2 >= marked else ""
+
+
+def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservation) -> str:
+    again, usual = observed.second_call, baseline.second_call
+    if again is None or usual is None or usual.ending != "returned":
+        return ""
+    if again.ending in ("told", "raised"):
+        return again.message
+    return again.message if again.ending == "assertion" and _is_bound(observed, baseline, call=2) else ""
+
+
+def _find_failed_assertion(observed: TestObservation, baseline: TestObservation) -> str:
+    is_assertion = observed.first_call.ending == "assertion"
+    return observed.first_call.message if is_assertion and _is_bound(observed, baseline, call=1) else ""
+
+
+def _is_bound(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
+    """Return whether the test's own assertions must hold: the agent got every answer that it got in the baseline."""
+    return not observed.is_off_script and has_all_answers(observed, baseline, call)
+
+
+def is_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
+    """Return whether the test function passed, and the agent got every answer that it got in the baseline."""
+    return observed.first_call.ending == "returned" and _is_bound(observed, baseline, call=1)
+
+
+ORACLES: Mapping[str, Oracle] = {
+    "hang": _find_hang,
+    "flood": _find_flood,
+    "cache marks": _find_too_many_marks,
+    "cut call executed": _find_executed_cut_call,
+    "cut answer kept": _find_kept_cut_answer,
+    "user turn repeated": _find_repeated_user_turn,
+    "illegal request": _find_illegal_request,
+    "turn lost": _find_lost_turn,
+    "retry-after ignored": _find_ignored_retry_after,
+    "cached prefix changes": _find_broken_prefixes,
+    "raw exception": _find_raw_exception,
+    "own assertion": _find_failed_assertion,
+    "next prompt": _find_failed_next_prompt,
+}
+"""The oracles by name, in the order in which their findings are reported: a cause before what follows from it."""

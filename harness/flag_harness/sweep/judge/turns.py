@@ -1,0 +1,58 @@
+"""Compare the turns of conversations: the user's and the model's, without ids and thinking."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
+from flag_harness.sweep.transcript import Line, conversation_lines
+
+
+def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
+    """Return the lines of a request's conversation, or an empty tuple if it is malformed."""
+    try:
+        return conversation_lines(exchange.body["messages"])
+    except (KeyError, TypeError, AttributeError):
+        return ()
+
+
+def answer_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
+    """Return the lines of the answer as far as it arrived."""
+    try:
+        return conversation_lines([{"role": "assistant", "content": exchange.answer.blocks}])
+    except (KeyError, TypeError, AttributeError):
+        return ()
+
+
+def user_texts(lines: Iterable[Line]) -> Counter[Line]:
+    """Count each text of the user in a conversation. Tool results are left out."""
+    return Counter(line for line in lines if line[:2] == ("user", "text"))
+
+
+def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> str:
+    """Return a text of the user that a conversation holds more often than `allowed`, or an empty string.
+
+    Texts that `allowed` does not know may occur once.
+    """
+    return next((line[2] for line, count in user_texts(found).items() if count > max(1, allowed[line])), "")
+
+
+def most_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[Line]:
+    """Return how often each text of the user occurs in the request that repeats it most."""
+    most: Counter[Line] = Counter()
+    for exchange in exchanges:
+        most |= user_texts(request_lines(exchange))
+    return most
+
+
+def has_all_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
+    """Return whether the agent got every answer that it got in the baseline, complete, in this call."""
+    arrived = Counter(answer_lines(one) for one in observed.prompts(call) if one.is_complete)
+    return Counter(answer_lines(one) for one in baseline.prompts(call)) <= arrived
+
+
+def blocks_of(exchange: ObservedExchange, role: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the content blocks of the messages with this role in a request."""
+    for message in exchange.body["messages"]:
+        if isinstance(message, dict) and message.get("role") == role and isinstance(message.get("content"), list):
+            yield from (block for block in message["content"] if isinstance(block, dict))

@@ -1,0 +1,78 @@
+"""Judge a run of a test under a trouble, and encode the result for workers."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from flag_harness.sweep.judge.observation import TestObservation
+from flag_harness.sweep.judge.oracles import Finding, find_failures, is_recovered
+
+PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "not shown", "failed"]
+"""The outcome of a test under a trouble.
+
+- does not apply: the trouble changed no answer.
+- recovered: the agent got every answer in the end, and the test passed.
+- told: the agent failed, and said so.
+- not shown: the recording or the scenario has no answer to what the agent did next.
+- failed: an oracle found something.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayResult:
+    """The result of one test under one trouble, with the number of requests and the seconds of the test function."""
+
+    nodeid: str
+    kind: str
+    trouble: str
+    outcome: PlayOutcome
+    findings: tuple[Finding, ...] = ()
+    requests: int = 0
+    seconds: float = 0.0
+
+
+def judge_play(
+    nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
+) -> PlayResult:
+    """Judge a run of a test under a trouble by comparing it with its run without one."""
+    outcome, findings = _judge(observed, baseline)
+    seconds = observed.calls[0].seconds if observed.calls else 0.0
+    return PlayResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
+
+
+def _judge(observed: TestObservation, baseline: TestObservation) -> tuple[PlayOutcome, tuple[Finding, ...]]:
+    if observed.problem:
+        return "failed", (Finding("fixture", observed.problem),)
+    if not observed.fired:
+        return "does not apply", ()
+    if observed.first_call.ending == "refused":
+        return "not shown", ()
+    if findings := find_failures(observed, baseline):
+        return "failed", findings
+    if observed.is_off_script and observed.first_call.ending != "told":
+        return "not shown", ()
+    return ("recovered" if is_recovered(observed, baseline) else "told"), ()
+
+
+def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
+    """Judge a run of a test without a trouble: it must pass, and the oracles must find nothing."""
+    if observed.problem or observed.first_call.ending != "returned":
+        call = observed.calls[0] if observed.calls else None
+        message = observed.problem or (call.message if call else "")
+        findings: tuple[Finding, ...] = (Finding("without any trouble", message, call.place if call else ""),)
+    else:
+        findings = find_failures(observed, observed)
+    seconds = observed.calls[0].seconds if observed.calls else 0.0
+    outcome: PlayOutcome = "failed" if findings else "recovered"
+    return PlayResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
+
+
+def play_to_json(result: PlayResult) -> list[Any]:
+    """Return a result as plain JSON values, which a worker can send to its controller."""
+    findings = [[one.oracle, one.reason, one.place] for one in result.findings]
+    return [result.nodeid, result.kind, result.trouble, result.outcome, findings, result.requests, result.seconds]
+
+
+def play_from_json(value: list[Any]) -> PlayResult:
+    """Return the result that `play_to_json` encoded."""
+    nodeid, kind, trouble, outcome, findings, requests, seconds = value
+    return PlayResult(nodeid, kind, trouble, outcome, tuple(Finding(*one) for one in findings), requests, seconds)

@@ -1,0 +1,100 @@
+"""A probe in the traffic of one test: it applies the trouble to the first call, and observes every request."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flag_harness.clock import Clock, VirtualClock
+from flag_harness.simulator import Simulator
+from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
+from flag_harness.sweep.troubles.trouble import Trouble
+from flag_harness.wire.grammar import points_in
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.message import parse_response
+from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
+
+MAX_REQUESTS = 100
+"""A test has flooded the API after this many requests more than three times those of its baseline."""
+
+
+class FloodError(BaseException):
+    """The test sends far too many requests. It derives from `BaseException` so that no agent can retry after it."""
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    request: Request
+    call: int
+    sent: float
+    pieces: list[Piece] = field(default_factory=list)
+
+
+class Probe:
+    """Observes one run of a test.
+
+    `call` is the call of the test function that runs: 0 before the first. The trouble strikes during the first call
+    only. `simulator` and `clock` are those of the test's traffic.
+    """
+
+    def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
+        self.fault = trouble.fault.arm() if trouble else None
+        self.call = 0
+        self.clock: Clock = VirtualClock()
+        self.simulator: Simulator | None = None
+        self._request_limit = request_limit
+        self._entries: list[_Entry] = []
+        self._lock = threading.Lock()
+
+    def layers(self, trouble: Layer | None) -> tuple[Layer, ...]:
+        """Return the layer that observes the requests, and the one that causes the trouble."""
+        return (self._observe_client, *([self._only_in_first_call(trouble)] if trouble else []))
+
+    def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
+        """Return the facts of the run, once it is over."""
+        simulator = self.simulator
+        return TestObservation(
+            calls=tuple(calls),
+            exchanges=tuple(map(self._exchange, self._entries)),
+            fired=self.fault.fired if self.fault else 0,
+            broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
+            is_off_script=bool(simulator and simulator.unmatched),
+            problem=problem,
+        )
+
+    def _only_in_first_call(self, layer: Layer) -> Layer:
+        return lambda request: layer(request) if self.call == 1 else None
+
+    def _observe_client(self, request: Request) -> Edit:
+        """Store what the client sends and gets. Raise `FloodError` if it has sent too many requests."""
+        entry = _Entry(request, self.call, self.clock.now())
+        with self._lock:
+            self._entries.append(entry)
+            if len(self._entries) > self._request_limit:
+                raise FloodError(f"more than {self._request_limit} requests")
+
+        def keep(piece: Piece) -> Iterable[Piece]:
+            entry.pieces.append(piece)
+            return (piece,)
+
+        return keep
+
+    def _exchange(self, entry: _Entry) -> ObservedExchange:
+        response = tuple(entry.pieces)
+        answer, head = parse_response(response), response[0] if response else None
+        return ObservedExchange(
+            call=entry.call,
+            path=entry.request.path,
+            body=decode_json_object(entry.request.body),
+            headers=entry.request.headers,
+            sent=entry.sent,
+            ended=entry.sent + (response[-1].at if response else 0.0),
+            response_headers=head.headers if isinstance(head, Head) else (),
+            answer=answer,
+            points=points_in(one.data for one in response if isinstance(one, Chunk)) if answer.streamed else (),
+            refusal=self._refusal(entry),
+        )
+
+    def _refusal(self, entry: _Entry) -> str:
+        """Return why the API refuses a request as invalid, or an empty string."""
+        is_prompt = entry.request.path.partition("?")[0] == "/v1/messages"
+        return self.simulator.refusal_reason(entry.request) if self.simulator and is_prompt else ""

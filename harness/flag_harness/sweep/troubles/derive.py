@@ -1,0 +1,106 @@
+"""Derive the faults to try on a test from its baseline: the points of its streams, and what its requests hold."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flag_harness.faults import FAULT_KINDS, Fault, FaultKind
+from flag_harness.faults.edits import INSIDE_BODY
+from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
+from flag_harness.sweep.judge.turns import blocks_of
+from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
+from flag_harness.sweep.troubles.trouble import Trouble
+from flag_harness.wire.timeline import header_value
+
+FAULT_BUCKETS = tuple(kind.name for kind in FAULT_KINDS.values() if kind.side == "wire")
+"""The kinds of faults that a sweep over tests tries. Those of the SDK's own side need a call of the test's code."""
+SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "trickle"})
+"""Kinds that take minutes, so they are not tried on tests whose time is real."""
+_LONGEST_REAL_WAIT = 5
+_NEEDED_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
+_USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
+"""Where faults strike later requests: the first of these points that the stream reaches."""
+
+
+def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
+    """Return the faults of one kind to try on a test.
+
+    Each point of a stream is tried on the first request that reaches it. Further faults strike the first request, the
+    first one after a tool result, the last one, and every request.
+    """
+    kind, requests = FAULT_KINDS[kind_name], list(baseline.exchanges_of_call(1))
+    if not requests or (is_real_time and kind_name in SLOW_KINDS):
+        return []
+    faults = {str(fault): fault for fault in _kind_faults(kind, requests) if not is_real_time or _is_quick(fault)}
+    return [Trouble(kind_name, fault) for fault in faults.values()]
+
+
+def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
+    chosen = _chosen_requests(requests)
+    for arguments in _arguments(kind, requests):
+        if not kind.points:
+            yield from (kind.make(**arguments, on=number) for number in chosen)
+            yield kind.make(**arguments)
+            continue
+        for number, point in _first_reached(kind, requests):
+            yield kind.make(**arguments, at=point, on=number)
+        for number in chosen[1:]:
+            if point := _usual_point(kind, requests[number - 1]):
+                yield kind.make(**arguments, at=point, on=number)
+        if point := _usual_point(kind, requests[chosen[0] - 1]):
+            yield kind.make(**arguments, at=point)
+    for arguments in AT_ONE_POINT.get(kind.name, ()):
+        if point := _usual_point(kind, requests[chosen[0] - 1]):
+            yield kind.make(**arguments, at=point, on=chosen[0])
+
+
+def _chosen_requests(requests: Sequence[ObservedExchange]) -> list[int]:
+    """Return the numbers of the first prompt, of the first one after a tool result, and of the last one."""
+    prompts = [number for number, one in enumerate(requests, start=1) if one.is_prompt]
+    after_tool = [
+        number
+        for number in prompts
+        if any(b.get("type") == "tool_result" for b in blocks_of(requests[number - 1], "user"))
+    ]
+    return sorted({*prompts[:1], *after_tool[:1], *prompts[-1:]}) or [1]
+
+
+def _has_tool_result(exchange: ObservedExchange) -> bool:
+    return any(block.get("type") == "tool_result" for block in blocks_of(exchange, "user"))
+
+
+def _arguments(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
+    """Return the arguments to try. Parameters and betas to reject are those that the requests hold."""
+    if kind.name == "parameter_rejected":
+        names = dict.fromkeys(name for one in requests for name in one.body if name not in _NEEDED_PARAMETERS)
+        return [{"parameter": name} for name in names]
+    if kind.name == "beta_rejected":
+        values = (header_value(one.headers, "anthropic-beta") for one in requests)
+        betas = dict.fromkeys(beta.strip() for value in values for beta in value.split(",") if beta.strip())
+        return [{"beta": beta} for beta in betas]
+    return ARGUMENTS.get(kind.name, ({},))
+
+
+def _first_reached(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
+    """Yield each point of the kind that a stream reaches, with the number of the first request that reaches it."""
+    for point in kind.points:
+        if not has_effect(kind, point):
+            continue
+        number = next((number for number, one in enumerate(requests, start=1) if point in _points(one)), None)
+        if number is not None:
+            yield number, point
+
+
+def _points(exchange: ObservedExchange) -> tuple[str, ...]:
+    return exchange.points if exchange.answer.streamed else (INSIDE_BODY,)
+
+
+def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
+    """Return the point at which a fault of this kind strikes a request, or an empty string if there is none."""
+    reached = [point for point in _points(exchange) if point in kind.points and has_effect(kind, point)]
+    return next((point for point in (*_USUAL_POINTS, *reached) if point in reached), "")
+
+
+def _is_quick(fault: Fault) -> bool:
+    """Return whether a fault makes the agent wait for a few seconds at most."""
+    seconds = dict(fault.arguments).get("retry_after")
+    return not isinstance(seconds, (int, float)) or seconds <= _LONGEST_REAL_WAIT

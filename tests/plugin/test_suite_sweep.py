@@ -1,0 +1,143 @@
+"""`--harness-sweep` over ordinary tests: their own fixtures and assertions, under every trouble."""
+
+import re
+
+import pytest
+
+REAL = '[tool.flag-harness.sweep]\ntools = "real"\n'
+SCENARIO = """
+[[turn]]
+when = { user_contains = "2 + 3" }
+text = "I add."
+[[turn.call]]
+name = "add"
+input = { a = 2, b = 3 }
+
+[[turn]]
+when = { result = "5" }
+text = "It is 5."
+
+[[turn]]
+when = { user = "Good." }
+text = "Thanks a lot."
+"""
+AGENT = """
+import anthropic
+
+CLIENT = anthropic.Anthropic(api_key="x")
+ADD = {"name": "add", "description": "Adds.", "input_schema": {"type": "object"}}
+
+
+class Agent:
+    def __init__(self):
+        self.messages = []
+
+    def ask(self, prompt):
+        self.messages.append({"role": "user", "content": prompt})
+        while True:
+            answer = self.send()
+            self.messages.append({"role": "assistant", "content": [block.to_dict() for block in answer.content]})
+            calls = [block for block in answer.content if block.type == "tool_use"]
+            if not calls:
+                return "".join(block.text for block in answer.content if block.type == "text")
+            self.messages.append({"role": "user", "content": [self.run(call) for call in calls]})
+
+    def run(self, call):
+        return {"type": "tool_result", "tool_use_id": call.id, "content": str(call.input["a"] + call.input["b"])}
+
+    def send(self):
+        return CLIENT.messages.create(model="claude-haiku-4-5", max_tokens=4096, messages=self.messages, tools=[ADD])
+"""
+TEST = """
+import pytest
+from agent import Agent
+
+
+@pytest.fixture
+def agent(cassette):
+    return Agent()
+
+
+@pytest.mark.scenario("sum")
+def test_sum(agent):
+    assert "5" in agent.ask("What is 2 + 3?")
+    assert "thanks" in agent.ask("Good.").lower()
+
+
+def test_of_something_else():
+    raise RuntimeError("a sweep must not run this")
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Return a project with an agent, a scenario and a test of it."""
+    pytester.makepyprojecttoml(REAL)
+    pytester.path.joinpath("fixtures/scenarios").mkdir(parents=True)
+    pytester.path.joinpath("fixtures/scenarios/sum.toml").write_text(SCENARIO)
+    pytester.makepyfile(agent=AGENT, test_sum=TEST)
+    return pytester
+
+
+def test_a_sweep_runs_an_ordinary_test_under_each_fault(project: pytest.Pytester) -> None:
+    """Each kind of fault is one item, and the table counts the outcomes."""
+    run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "baseline or overloaded or unauthorized")
+    run.assert_outcomes(passed=3, deselected=run.parseoutcomes()["deselected"])
+    run.stdout.fnmatch_lines(["unauthorized * - * 4 *", "overloaded * 6 * 6 *", "16 troubles in 1 test"])
+
+
+def test_a_failure_is_reported_once_with_its_command(project: pytest.Pytester) -> None:
+    """Failures with the same exception and place are one line, and the command under it runs one of them again."""
+    run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "wrong_content_type or malformed_json")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["4 troubles: raw exception: * (agent.py:*)"])
+    command = next(line.strip() for line in run.outlines if line.strip().startswith("pytest test_sum.py::test_sum"))
+    again = project.runpytest_subprocess(*command.split()[1:])
+    assert {"passed": 1, "not": 1} == {word.rstrip(","): count for word, count in _outcomes(again).items()}
+
+
+def _outcomes(run: pytest.RunResult) -> dict[str, int]:
+    return {word: int(count) for count, word in re.findall(r"(\d+) (passed|not) ?", run.outlines[-1])}
+
+
+def test_workers_run_a_sweep(project: pytest.Pytester) -> None:
+    """The items go to any worker, and the controller prints one table."""
+    run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "overloaded or unauthorized", "-n2")
+    run.assert_outcomes(passed=2)
+    run.stdout.fnmatch_lines(["16 troubles in 1 test"])
+
+
+def test_a_sweep_asks_before_it_runs_tools(project: pytest.Pytester) -> None:
+    """Without a word about tools nothing runs, and the message says what to write."""
+    project.makepyprojecttoml("")
+    run = project.runpytest_subprocess("--harness-sweep=faults", "test_sum.py")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(
+        ['ERROR: test_sum.py::test_sum would run hundreds of times, and its tools with it. *tools = "real"*']
+    )
+
+
+def test_a_mark_says_what_tools_do(project: pytest.Pytester) -> None:
+    """A test can be swept in a project that says nothing."""
+    project.makepyprojecttoml("")
+    project.makepyfile(
+        test_sum=TEST.replace("@pytest.mark.scen", '@pytest.mark.harness_sweep(tools="real")\n@pytest.mark.scen')
+    )
+    run = project.runpytest_subprocess("test_sum.py", "--harness-sweep=faults", "--harness-fault=overloaded:on=1")
+    run.assert_outcomes(passed=2, deselected=1)
+
+
+def test_a_test_that_fails_by_itself_is_reported_once(project: pytest.Pytester) -> None:
+    """Its other items are skipped, since they would show nothing."""
+    project.makepyfile(test_sum=TEST.replace('"5" in', '"6" in'))
+    run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "baseline or overloaded")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["no trouble: without any trouble: AssertionError: *", "*1 skipped*"])
+
+
+@pytest.mark.parametrize("value", ["fault", "test_sum.py"])
+def test_an_unknown_kind_of_trouble_is_a_usage_error(project: pytest.Pytester, value: str) -> None:
+    """The message lists the kinds, and says where a test belongs."""
+    run = project.runpytest_subprocess("--harness-sweep", value)
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"*{value!r} is no kind of trouble; known: faults*put it before the option: *"])
