@@ -158,8 +158,15 @@ def test_shards_add_up_to_one_run(shard_of: list[int]) -> None:
 
 def test_a_test_that_two_shards_ran_keeps_both_rows() -> None:
     """As repetitions."""
-    record = RunRecord(HEADER, _rows(1))
-    assert [0, 1, 2] == [row.repetition for row in merge_records([record, record, record]).rows]
+    shards = [RunRecord(msgspec.structs.replace(HEADER, seconds=float(number)), _rows(1)) for number in range(3)]
+    assert [0, 1, 2] == [row.repetition for row in merge_records(shards).rows]
+
+
+def test_a_record_is_not_merged_with_itself() -> None:
+    """A file that is named twice would count each of its tests twice."""
+    other, record = RunRecord(HEADER, ()), RunRecord(HEADER, (ROW,))
+    with pytest.raises(RecordError, match="records 2 and 3 are the same run; name the record of each shard once"):
+        merge_records([other, record, record])
 
 
 def test_records_of_different_code_are_not_merged() -> None:

@@ -48,6 +48,22 @@ def test_the_flags_of_the_project_take_the_place_of_those_that_ship(
     assert ["off", "first", "first+second"] == names
 
 
+def test_flags_that_no_variable_holds_are_listed_by_their_source(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Scripts get the values of all flags."""
+    (elsewhere / "pyproject.toml").write_text(
+        '[tool.flag-harness.flags]\nranker = { openfeature = "ranker", values = ["a", "b"] }\n'
+        'stop = { set = "shop.settings:override" }\nsafe = { set = "harness_set_flags" }\n'
+    )
+    assert 0 == main(["matrix"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "openfeature:ranker=b set:shop.settings:override=true set:safe=true" == last.split(maxsplit=1)[1]
+    assert 0 == main(["matrix", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert {"ranker": "b", "stop": False, "safe": False} == document["values"]["ranker=b"]
+
+
 FLAGS = """[tool.flag-harness.flags]
 streaming = "STREAM"
 planner = { env = "PLANNER", requires = ["streaming"] }

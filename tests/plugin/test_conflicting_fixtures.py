@@ -59,3 +59,16 @@ def test_a_fixture_that_stops_the_run_is_not_named_twice(pytester: pytest.Pytest
     run = _run(pytester)
     assert pytest.ExitCode.INTERRUPTED == run.ret
     assert 1 == run.stdout.str().count(INSTEAD)
+
+
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_a_fixture_that_sets_no_declared_flag_is_named(pytester: pytest.Pytester, is_declared: bool) -> None:
+    """Whoever writes `harness_set_flags` and forgets to declare its flags is told what to write."""
+    source = 'set = "harness_set_flags"' if is_declared else 'env = "PLANNER"'
+    pytester.makepyprojecttoml(f"[tool.flag-harness.flags]\nplanner = {{ {source} }}\n")
+    override = "import pytest\n@pytest.fixture\ndef harness_set_flags(): return lambda combination: None\n"
+    pytester.makepyfile(conftest=override, test_it="def test_it(): pass\n")
+    run = _run(pytester)
+    run.assert_outcomes(passed=1)
+    line = "flag harness: the fixture harness_set_flags of conftest, * is never used*declare those that*"
+    (run.stdout.no_fnmatch_line if is_declared else lambda one: run.stdout.fnmatch_lines([one]))(line)

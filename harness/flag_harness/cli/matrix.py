@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.config import read_config
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SET_FLAGS, SHIPPED, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP
@@ -85,8 +85,9 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
     lines = []
     for index, one in enumerate(combinations):
         gain = f"+{len(coverage.first_covered[index])} {coverage.noun}" if coverage else ""
-        variables = " ".join(f"{name}={value}" for name, value in _variables_to_set(one).items())
-        line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{variables}"
+        settings = {**_variables_to_set(one), **_values_elsewhere(one)}
+        shown = " ".join(f"{name}={value}" for name, value in settings.items())
+        line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{shown}"
         lines.append(line.rstrip())
     if coverage:
         count, total = _count_with_noun(len(combinations), "combination"), coverage.covered + len(coverage.missing)
@@ -98,6 +99,7 @@ def _json_report(selected: str, combinations: Sequence[Combination], coverage: C
     document: dict[str, object] = {
         "selected": selected,
         "combinations": {one.id: _variables_to_set(one) for one in combinations},
+        "values": {one.id: one.values for one in combinations},
     }
     if coverage:
         ids = [one.id for one in combinations]
@@ -109,3 +111,12 @@ def _json_report(selected: str, combinations: Sequence[Combination], coverage: C
 
 def _variables_to_set(combination: Combination) -> dict[str, str]:
     return {name: value for name, value in combination.environ.items() if value is not None}
+
+
+def _values_elsewhere(combination: Combination) -> dict[str, str]:
+    """Return the values of flags that have no variable, by source: `openfeature:ranker`, `set:app:override`."""
+    return {
+        f"{flag.source_kind}:{flag.name if flag.set == SET_FLAGS else flag.source}": value_text(combination[flag.name])
+        for flag in combination.flags
+        if not flag.env
+    }

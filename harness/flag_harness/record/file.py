@@ -111,10 +111,14 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     """Merge the records of shards (parts of one test run) into the record of a single run.
 
     A test that several shards ran keeps all its rows, numbered as repetitions. Raise `RecordError` if there is no
-    record, or if the shards ran different code: another commit, package or flags.
+    record, if two are the same, or if the shards ran different code: another commit, package or flags.
     """
     if not records:
         raise RecordError("there are no records to merge; name at least one file")
+    for number, record in enumerate(records, start=1):
+        if record.rows and record in records[: number - 1]:
+            same = records.index(record) + 1
+            raise RecordError(f"records {same} and {number} are the same run; name the record of each shard once")
     first = records[0].header
     for record in records[1:]:
         for name in ("commit", "package", "sdk", "flags"):

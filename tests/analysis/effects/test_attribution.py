@@ -15,6 +15,7 @@ from flag_harness.analysis.effects.attribution import Attribution, attribute_eff
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.matrix import FlagSpace, MatrixFlag
+from flag_harness.matrix.space import Row
 
 SPACE = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise"), MatrixFlag("model", ("haiku", "sonnet"), "haiku")])
 
@@ -168,6 +169,28 @@ def test_a_flag_without_a_pair_is_said_to_be_unknown() -> None:
     attribution = attribute_effects(SPACE, {"test": runs})
     assert ("streaming", "concise", "model") == attribution.unpaired
     assert ((), {}) == (attribution.effects, dict(attribution.inert))
+
+
+def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> None:
+    """Exactly one of them is on, so that no two runs differ in one alone."""
+    group = ("bm25", "vectors", "hybrid")
+    flags = [MatrixFlag("bm25", default=True, group=group), MatrixFlag("vectors", group=group)]
+    space = FlagSpace([*flags, MatrixFlag("hybrid", group=group), MatrixFlag("concise")])
+
+    def agent(row: Row) -> SentRequest:
+        return _request({"tools": [{"name": "search", "vectors": 1} if row[1] else {"name": "search"}]})
+
+    rows = [row for row in product((0, 1), repeat=4) if sum(row[:3]) == 1]
+    runs = [ObservedRun(row, (agent(row),)) for row in rows]
+    attribution = attribute_effects(space, {"test": runs})
+    (effect,) = attribution.effects
+    assert ("vectors", "tools[*].vectors", 2, 2) == (
+        effect.flag,
+        effect.path,
+        effect.changed_pairs,
+        effect.pairs,
+    )
+    assert ({"hybrid": 2, "concise": 3}, ()) == (dict(attribution.inert), attribution.unpaired)
 
 
 def test_paths_below_an_effect_belong_to_it() -> None:

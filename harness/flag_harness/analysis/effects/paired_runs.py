@@ -69,21 +69,33 @@ class RunEffect:
 
 @dataclass(frozen=True, slots=True)
 class _RunPair:
-    """Two runs of a test that differ only in one flag.
+    """Two runs of a test that differ only in one flag, or in which one flag of a group is on.
 
-    `base` is the row (the values of all flags) of the run in which this flag has its default. `changes` holds the
-    differences between the requests, by JSON path.
+    `base` is the row (the values of all flags) of the run in which the flag or the group has its default. `row` is that
+    of the other run. `changes` holds the differences between the requests, by JSON path.
     """
 
     flag: int
-    value: int
     base: Row
+    row: Row
     changes: Mapping[str, tuple[Change, ...]]
 
     @property
-    def row(self) -> Row:
-        """The row of the other run, in which the flag has `value`."""
-        return (*self.base[: self.flag], self.value, *self.base[self.flag + 1 :])
+    def value(self) -> int:
+        """The value that the flag has in `row`."""
+        return self.row[self.flag]
+
+
+def group_indices(space: FlagSpace) -> dict[int, set[int]]:
+    """Return, for the index of each flag that is in a group, the indices of all flags of that group."""
+    indices = {flag.name: index for index, flag in enumerate(space.flags)}
+    groups = [{indices[name] for name in group} for group in space.groups]
+    return {index: group for group in groups for index in group}
+
+
+def default_members(space: FlagSpace) -> set[int]:
+    """Return the indices of the flags that are on in their group by default. The others are compared with them."""
+    return {index for index in group_indices(space) if space.flags[index].values[space.default_row[index]] is True}
 
 
 class PairedRuns:
@@ -91,6 +103,8 @@ class PairedRuns:
 
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
+        self._groups = group_indices(space)
+        self._group_defaults = default_members(space)
         self._cache: dict[tuple[int, int], Mapping[str, tuple[Change, ...]]] = {}
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
@@ -153,11 +167,19 @@ class PairedRuns:
     def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
         for row, after in runs.items():
             for index, default in enumerate(self._space.default_row):
-                if row[index] == default:
+                if row[index] == default or index in self._group_defaults:
                     continue
-                base = (*row[:index], default, *row[index + 1 :])
+                base = self._base_row(row, index)
                 if (before := runs.get(base)) is not None:
-                    yield _RunPair(index, row[index], base, self._cached_changes(before, after))
+                    yield _RunPair(index, base, row, self._cached_changes(before, after))
+
+    def _base_row(self, row: Row, flag: int) -> Row:
+        """Return a row with the default of a flag, and of the flags that are in a group with it."""
+        changed = self._groups.get(flag, {flag})
+        return tuple(
+            default if index in changed else value
+            for index, (value, default) in enumerate(zip(row, self._space.default_row, strict=True))
+        )
 
     def _cached_changes(self, before: int, after: int) -> Mapping[str, tuple[Change, ...]]:
         if before == after:
@@ -187,7 +209,7 @@ class PairedRuns:
                 kept[path] = real
             else:
                 self.volatile.add(path)
-        return _RunPair(pair.flag, pair.value, pair.base, kept)
+        return _RunPair(pair.flag, pair.base, pair.row, kept)
 
     def _is_volatile(self, change: Change, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
         if change.path in self._unstable_paths:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.plugin.marks import CONFIG, MARKS
+from flag_harness.flag import SET_FLAGS
+from flag_harness.plugin.marks import CONFIG, MARKS, declared_flags
 
 REPLACEMENTS = {
     "cassette": "harness_cassette",
@@ -45,10 +46,13 @@ class FixtureConflicts:
         self._is_configured = config.stash[CONFIG] != Config()
         self._errors: dict[_ConflictingFixture, str] = {}
         self._summary_conflicts: dict[_ConflictingFixture, str] = {}
+        self._unused_setter = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Report each conflicting fixture once, as a collection error or in the summary."""
+        if items and not any(flag.set == SET_FLAGS for flag in declared_flags(self._config)):
+            self._unused_setter = _own_set_flags(items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
                 has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
@@ -60,10 +64,24 @@ class FixtureConflicts:
             self._config.hook.pytest_collectreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the conflicting fixtures that are not errors."""
+        """Print the conflicting fixtures that are not errors, and a fixture that sets flags but is never used."""
+        if self._unused_setter:
+            terminalreporter.write_line(
+                f"flag harness: {self._unused_setter} is never used, because no flag is set by it; declare those that "
+                f'it sets in [tool.flag-harness.flags]: planner = {{ set = "{SET_FLAGS}" }}'
+            )
         for fixture, nodeid in self._summary_conflicts.items():
             if fixture not in self._errors:
                 terminalreporter.write_line(f"flag harness: {_conflict_message(fixture, nodeid)}")
+
+
+def _own_set_flags(items: Sequence[pytest.Item]) -> str:
+    """Return the place of the project's own fixture `harness_set_flags`, or an empty string if it has none."""
+    for item in {item.parent: item for item in items}.values():
+        for definition in item.session._fixturemanager.getfixturedefs(SET_FLAGS, item) or ():
+            if not _is_ours(definition):
+                return f"the fixture {SET_FLAGS} of {_definition_place(definition)}"
+    return ""
 
 
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
