@@ -27,6 +27,7 @@ from flag_harness.plugin.special_runs.verify import add_verify_options, configur
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unregister_other_plugin
+from flag_harness.plugin.verdicts.repetitions import add_repeat_option, configure_repetitions
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -60,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_effects_options(group)
     add_locate_option(group)
     add_record_option(group)
+    add_repeat_option(group)
     add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
     add_sweep_options(group)
@@ -89,6 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_cost_limit(config)
         configure_sweep(config)
         configure_verify(config)
+        configure_repetitions(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

@@ -62,3 +62,30 @@ EXTRA_ROW = pytest.StashKey[AnswerSource]()
 
 PROBE: "ProbeKey" = pytest.StashKey()
 """The `Probe` of a test item that runs in a sweep."""
+
+REPETITION = pytest.StashKey[int]()
+"""The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
+
+
+def repetition_of(item: pytest.Item) -> int:
+    """Return the number of an item among the repetitions of its test, counted from 0."""
+    return item.stash.get(REPETITION, 0)
+
+
+def first_nodeid(item: pytest.Item) -> str:
+    """Return the node id of the first repetition of an item's test, which all its repetitions share as their case."""
+    number = repetition_of(item)
+    if not number:
+        return item.nodeid
+    return first_nodeid_of(item.nodeid, number)
+
+
+def first_nodeid_of(nodeid: str, number: int) -> str:
+    """Return a node id without the suffix of repetition `number`, counted from 0.
+
+    >>> first_nodeid_of("test_a.py::test_x[off-repeat3]", 2), first_nodeid_of("test_a.py::test_x[repeat3]", 2)
+    ('test_a.py::test_x[off]', 'test_a.py::test_x')
+    """
+    suffix = f"repeat{number + 1}]"
+    whole = nodeid.removesuffix(suffix)
+    return whole.removesuffix("[") if whole.endswith("[") else f"{whole.removesuffix('-')}]"

@@ -8,6 +8,7 @@ import pytest
 
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.run.names import cassette_name, shorten_vcr_name, slug, vcr_name
+from flag_harness.plugin.stash import repetition_of
 
 FIXTURE_PREFIX = "fixture-"
 """The prefix of the name of a fixture's cassette. No test's name begins with it."""
@@ -15,6 +16,8 @@ FIXTURE_PREFIX = "fixture-"
 
 def default_cassette_path(item: pytest.Item) -> Path:
     """Return the default path of a test's cassette: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
+
+    Further repetitions of a test have `.repeat2`, `.repeat3` and so on before the suffix.
 
     `flag-harness cassette import` keeps the names of pytest-recording. If only a file with such a name exists, return
     its path.
@@ -26,6 +29,8 @@ def default_cassette_path(item: pytest.Item) -> Path:
     callspec = getattr(item, "callspec", None)
     parameters, indices = (callspec.params, callspec.indices) if callspec else ({}, {})
     name = cassette_name(classes, getattr(item, "originalname", None) or item.name, parameters, indices)
+    if number := repetition_of(item):
+        name = f"{name}.repeat{number + 1}"
     folder = config.rootpath.joinpath(config.stash[CONFIG].recordings, *map(slug, parts))
     own, imported = folder / f"{name}.json", folder / f"{_vcr_cassette_name(item)}.json"
     return imported if imported.exists() and not own.exists() else own

@@ -19,6 +19,8 @@ from flag_harness.plugin.run.names import duplicate_names
 
 CACHE_KEY = "flag-harness/claims"
 """The key in pytest's cache for the claims of the last run."""
+_REPETITION_SUFFIX = re.compile(r"\.repeat[0-9]+\.json$")
+_REPETITION_ID = re.compile(r"-repeat[0-9]+(?=\]$)|\[repeat[0-9]+\]$")
 MAX_NAMES_SHOWN = 5
 """The most files that the summary names. It only counts the others."""
 _PARTIAL_RUN_OPTIONS = {
@@ -58,6 +60,7 @@ class ClaimTracker:
 
         A function whose name is still in the file is not gone, since it may be defined under a condition.
         """
+        case = _REPETITION_ID.sub("", case)
         file, _, name = case.partition("::")
         path, function = self._config.rootpath / file, name.rpartition("::")[2].partition("[")[0]
         if not path.exists():
@@ -154,6 +157,7 @@ class ClaimTracker:
         recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
         if not recordings.is_dir() or not (self._uses_cassettes or not self._partial_reason):
             return
+        self._claim_repetitions(recordings)
         if self._uses_cassettes and not self._partial_reason:
             self._orphans = list(self._find_orphans(recordings))
         self._write_cache(recordings)
@@ -173,6 +177,13 @@ class ClaimTracker:
         terminalreporter.write_line(f"{subject} to no test: {', '.join(self._orphans[:MAX_NAMES_SHOWN])}{more}")
         if getattr(self._config, "cache", None) is not None:
             terminalreporter.write_line("To look at what would be removed: flag-harness cassette prune --dry-run")
+
+    def _claim_repetitions(self, recordings: Path) -> None:
+        """Claim the recordings of further repetitions, which a run without `--harness-repeat` does not play."""
+        for path in recordings.rglob("*.repeat*.json"):
+            own = self._relative_path(path)
+            if _REPETITION_SUFFIX.sub(".json", own) in self._claimed:
+                self._claimed.add(own)
 
     @property
     def _files_are_whole(self) -> bool:

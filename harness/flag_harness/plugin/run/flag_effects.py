@@ -9,7 +9,7 @@ from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
-from flag_harness.plugin.stash import COMBINATION, TRAFFIC
+from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 
 if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
@@ -54,7 +54,7 @@ class FlagEffects:
         report = yield
         is_skipped = report.skipped and not hasattr(report, "wasxfail")
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
-        if report.when == "call" and is_row and not is_skipped:
+        if report.when == "call" and is_row and not is_skipped and not repetition_of(item):
             setattr(report, _ATTRIBUTE, _matrix_run(item, report))
         return report
 

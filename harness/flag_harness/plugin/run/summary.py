@@ -37,7 +37,7 @@ class RunSummary:
         if (row := attached_row(report)) is None:
             return
         if row.phase == "teardown":
-            self.rows = [other for other in self.rows if other.case != row.case]
+            self.rows = [other for other in self.rows if _key(other) != _key(row)]
         self.rows.append(row)
 
     @pytest.hookimpl(trylast=True)
@@ -54,12 +54,20 @@ class RunSummary:
         files = [*self._files.lines(verbosity)]
         if not self.rows and not files:
             return
+        from flag_harness.analysis.verdict.reliability import reliability_lines  # imported here: few runs need it
+
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
         rows = sorted(self.rows, key=lambda row: row.case)
         for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *files):
             terminalreporter.write_line(line)
+        for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():
+            terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
             terminalreporter.write_line(NO_DETECTORS)
+
+
+def _key(row: "RunRow") -> tuple[str, int]:
+    return row.case, row.repetition

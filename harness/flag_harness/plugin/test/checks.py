@@ -20,7 +20,7 @@ from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.conversations import attach_conversation
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
-from flag_harness.plugin.stash import FLAG_SCOPE, PROBE, REFUSALS, TRAFFIC
+from flag_harness.plugin.stash import FLAG_SCOPE, PROBE, REFUSALS, REPETITION, TRAFFIC
 from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
@@ -98,7 +98,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     finally:
         if (finalizers := item.stash.get(_FIXTURE_FINALIZERS, None)) is not None:
             finalizers.close()
-    if not _has_failed(item):
+    if _is_failed_repetition(item):
+        _save_recording(item, item.stash.get(TRAFFIC, None))
+    elif not _has_failed(item):
         passed = _outcomes_by_phase(item).get("call") in ("passed", "xpassed")
         traffic = item.stash.get(TRAFFIC, None) if passed else None
         _fail_on_problems(item, traffic)
@@ -192,6 +194,17 @@ def _unreported_refusals(item: pytest.Item) -> list[BaseException]:
 
 def _has_failed(item: pytest.Item) -> bool:
     return "failed" in _outcomes_by_phase(item).values()
+
+
+def _is_failed_repetition(item: pytest.Item) -> bool:
+    """Return True if the test is repeated and its function failed though nothing was refused.
+
+    Such a run is evidence, so that its recording is kept. It fails when it is played, too.
+    """
+    if REPETITION not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
+        return False
+    traffic, refused = item.stash.get(TRAFFIC, None), item.stash.get(REFUSALS, list)
+    return traffic is not None and not refused() and not traffic.problems()
 
 
 def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":

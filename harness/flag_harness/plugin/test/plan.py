@@ -25,7 +25,7 @@ from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.recorded_effects import recorded_effects
-from flag_harness.plugin.stash import AnswerSource
+from flag_harness.plugin.stash import AnswerSource, first_nodeid, repetition_of
 from flag_harness.plugin.test.scenarios import scenario_path
 from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.transports.scope import BASE_URL
@@ -182,7 +182,26 @@ def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, sc
     """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
+    _refuse_unrecorded_repetition(node, plan)
     return replace(plan, project_names=_project_names(node))
+
+
+def _refuse_unrecorded_repetition(node: pytest.Item, plan: TrafficPlan) -> None:
+    """Fail a further repetition that would play a recording which does not exist.
+
+    The recording of another repetition would answer the same again, which is no new evidence.
+    """
+    number = repetition_of(node)
+    if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
+        return
+    first = shlex.quote(first_nodeid(node))
+    raise pytest.fail.Exception(
+        f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
+        f"recording again would be no new evidence.\n"
+        f"To record it: pytest {first} --harness-repeat={number + 1} --record-mode=once "
+        f"--harness-upstream={plan.recording_upstream}; or ask for fewer: --harness-repeat={number}",
+        pytrace=False,
+    )
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -201,7 +220,9 @@ def _make_plan(
     config, node = request.config, request.node
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
     mode, disabled = selected_record_mode(config), is_recording_disabled(config)
-    command = f"pytest {shlex.quote(node.nodeid)} --record-mode=rewrite"
+    number = repetition_of(node)
+    repeat = f" --harness-repeat={number + 1}" if number else ""
+    command = f"pytest {shlex.quote(node.nodeid)}{repeat} --record-mode=rewrite"
     upstream = config.getoption("--harness-upstream")
     return TrafficPlan(
         path=path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.limits.budget import budget_of
-from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC
+from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC, first_nodeid, repetition_of
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
@@ -53,7 +53,8 @@ def traffic_row(
     from flag_harness.record import RunRow  # imported here: a run without a cassette does not need it
 
     return RunRow(
-        case=item.nodeid,
+        case=first_nodeid(item),
+        repetition=repetition_of(item),
         combination=combination.id,
         values=combination.values,
         outcome=outcome,

@@ -1,0 +1,102 @@
+"""How reliably repeated tests pass: rates with intervals, pass@k and pass^k."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
+
+_Z = 1.959963984540054
+"""The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
+_LARGEST_K = 10
+_MOST_FLAKY = 10
+
+_PASSED = frozenset({"passed", "xpassed"})
+_FAILED = frozenset({"failed", "xfailed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """The repetitions of one test under one combination: how many there were, and how many passed."""
+
+    case: str
+    combination: str
+    runs: int
+    passes: int
+
+    @property
+    def is_flaky(self) -> bool:
+        """Return True if some repetitions passed and some failed."""
+        return 0 < self.passes < self.runs
+
+
+def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
+    """Return the repetitions of each test and combination. Skipped and inconclusive runs are not counted."""
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for row in rows:
+        if row.outcome in _PASSED or row.outcome in _FAILED:
+            counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
+    return [Trials(*key, len(passes), sum(passes)) for key, passes in counts.items()]
+
+
+def pass_at_k(runs: int, passes: int, k: int) -> float:
+    """Return the unbiased estimate of the chance that at least one of `k` runs passes (Chen et al. 2021).
+
+    >>> pass_at_k(3, 1, 2)
+    0.6666666666666667
+    """
+    return 1 - math.comb(runs - passes, k) / math.comb(runs, k)
+
+
+def pass_power_k(runs: int, passes: int, k: int) -> float:
+    """Return the unbiased estimate of the chance that all of `k` runs pass (Yao et al. 2024).
+
+    >>> pass_power_k(3, 2, 2)
+    0.3333333333333333
+    """
+    return math.comb(passes, k) / math.comb(runs, k)
+
+
+def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a pass rate, by Wilson's score method. It holds at one look only."""
+    rate, square = passes / runs, _Z * _Z / runs
+    middle = (rate + square / 2) / (1 + square)
+    margin = _Z / (1 + square) * math.sqrt(rate * (1 - rate) / runs + square / (4 * runs))
+    return max(0.0, middle - margin), min(1.0, middle + margin)
+
+
+def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
+    """Yield a line for each combination with repeated tests, and for each flaky test. Without repetitions, yield none."""
+    repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
+    by_combination: dict[str, list[Trials]] = {}
+    for trials in repeated:
+        by_combination.setdefault(trials.combination, []).append(trials)
+    yield from (_combination_line(name, members) for name, members in by_combination.items())
+    flaky = [trials for trials in repeated if trials.is_flaky]
+    for trials in flaky[:_MOST_FLAKY]:
+        yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_rate_text([trials])}"
+    if len(flaky) > _MOST_FLAKY:
+        yield f"flaky: and {len(flaky) - _MOST_FLAKY} more; --harness-record=FILE keeps all"
+
+
+def _combination_line(name: str, members: Sequence[Trials]) -> str:
+    k = min(_LARGEST_K, *(trials.runs for trials in members))
+    at_k, power_k = (
+        math.fsum(estimate(trials.runs, trials.passes, k) for trials in members) / len(members)
+        for estimate in (pass_at_k, pass_power_k)
+    )
+    runs = sum(trials.runs for trials in members)
+    tests = f"{len(members)} test{'s' if len(members) != 1 else ''}"
+    return (
+        f"repeated: {name}: {runs} runs of {tests}: {_rate_text(members)}; pass@{k} {at_k:.1%}, pass^{k} {power_k:.1%}"
+    )
+
+
+def _rate_text(members: Sequence[Trials]) -> str:
+    """Return the mean of the tests' pass rates, each test counted equally, with its interval."""
+    runs = sum(trials.runs for trials in members)
+    rate = math.fsum(trials.passes / trials.runs for trials in members) / len(members)
+    low, high = wilson_interval(runs, rate * runs)
+    return f"pass rate {rate:.1%} (95 % interval {low:.1%} to {high:.1%})"

@@ -1,0 +1,1 @@
+"""Repeated runs of tests, and what they say about flags: repetitions, reliability and verdicts."""

@@ -1,0 +1,100 @@
+"""`--harness-repeat` and the mark `harness_repeat`: run each test several times under each combination."""
+
+import dataclasses
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+from _pytest import python
+
+from flag_harness.plugin.stash import REPETITION, repetition_of
+
+MARK = "harness_repeat"
+_MOST_REPETITIONS = 100_000
+_EmptyCallSpec: Any = getattr(python, "CallSpec", None) or python.CallSpec2
+"""The class of `Function.callspec`, which pytest 9 has renamed."""
+_HARNESS_MARKS = ("flag_matrix", "flags")
+
+
+def add_repeat_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-repeat`."""
+    group.addoption(
+        "--harness-repeat",
+        type=int,
+        default=None,
+        metavar="N",
+        help="run each test that uses the harness N times under each combination, one round over all tests after the "
+        "other. Each repetition has a recording of its own, and the summary says how reliable each test is",
+    )
+
+
+def configure_repetitions(config: pytest.Config) -> None:
+    """Register the repeater. Raise `pytest.UsageError` if the number of repetitions is not positive."""
+    count = config.getoption("--harness-repeat")
+    if count is not None and not 1 <= count <= _MOST_REPETITIONS:
+        raise pytest.UsageError(f"--harness-repeat={count}: give a number of runs from 1 to {_MOST_REPETITIONS:,}")
+    config.pluginmanager.register(Repeater(count), "flag-harness-repeat")
+
+
+class Repeater:
+    """Adds an item for each further repetition of a test: `test_a[off]`, `test_a[off-repeat2]`, `test_a[off-repeat3]`.
+
+    The first repetition keeps its name, and so its recording.
+    """
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Add the repetitions of the items that pytest makes for a test function."""
+        found = yield
+        if not isinstance(found, list):
+            return found
+        return [one for item in found for one in (item, *self._repetitions(item))]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Run one round over all tests after the other, so that no arm of a comparison has all the bad minutes."""
+        items.sort(key=repetition_of)
+
+    def _repetitions(self, item: object) -> Iterator[pytest.Function]:
+        if not isinstance(item, pytest.Function) or not _uses_harness(item):
+            return
+        count = self._count_for(item)
+        if count > 1:
+            item.stash[REPETITION] = 0
+        for number in range(1, count):
+            yield _make_repetition(item, number)
+
+    def _count_for(self, item: pytest.Function) -> int:
+        mark = item.get_closest_marker(MARK)
+        if mark is None or self._count is not None:
+            return self._count or 1
+        count = mark.args[0] if len(mark.args) == 1 and not mark.kwargs else None
+        if not isinstance(count, int) or not 1 <= count <= _MOST_REPETITIONS:
+            raise pytest.Collector.CollectError(
+                f"{item.nodeid}: @pytest.mark.{MARK} takes the number of runs; write @pytest.mark.{MARK}(5)"
+            )
+        return count
+
+
+def _uses_harness(item: pytest.Function) -> bool:
+    return "harness_combination" in item.fixturenames or any(map(item.get_closest_marker, _HARNESS_MARKS))
+
+
+def _make_repetition(item: pytest.Function, number: int) -> pytest.Function:
+    """Return an item like `item` for a further repetition, counted from 0."""
+    spec: Any = getattr(item, "callspec", None) or _EmptyCallSpec()
+    spec = dataclasses.replace(spec, _idlist=[*spec._idlist, f"repeat{number + 1}"])
+    made: pytest.Function = type(item).from_parent(
+        item.parent,
+        name=f"{item.originalname}[{spec.id}]",
+        callspec=spec,
+        fixtureinfo=item._fixtureinfo,
+        originalname=item.originalname,
+    )
+    made.own_markers = list(item.own_markers)
+    made.keywords.update({mark.name: mark for mark in made.own_markers})
+    made.stash[REPETITION] = number
+    return made
