@@ -68,7 +68,7 @@ def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
 
 
 def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
-    """Yield a line for each combination with repeated tests, and for each flaky test. Without repetitions, yield none."""
+    """Yield a line for each combination with repeated tests, and for each flaky test."""
     repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
     by_combination: dict[str, list[Trials]] = {}
     for trials in repeated:
