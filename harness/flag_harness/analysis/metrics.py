@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flag_harness import models
+from flag_harness.cassette.match.matching import betas, canonical_path
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import ParsedResponse, parse_response
@@ -12,6 +13,7 @@ from flag_harness.wire.timeline import Chunk, Request, Response
 from flag_harness.wire.usage import Usage
 
 _DELTA = b"content_block_delta"
+_REFUSED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,20 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
         first_token=firsts[0] if firsts else None,
         seconds=sum(one.seconds for one in requests),
     )
+
+
+def dropped_betas(exchanges: Sequence[tuple[Request, Response]], requests: Sequence[RequestMetrics]) -> tuple[str, ...]:
+    """Return the betas that a refused request (status 400) had and no later request to the same path has.
+
+    A refused request that was never followed by another one has dropped nothing.
+    """
+    sent = [(canonical_path(request.path), set(betas(request.headers))) for request, _ in exchanges]
+    dropped: set[str] = set()
+    for index, ((path, asked), measured) in enumerate(zip(sent, requests, strict=True)):
+        later = [names for other, names in sent[index + 1 :] if other == path]
+        if measured.status == _REFUSED and later:
+            dropped |= asked.difference(*later)
+    return tuple(sorted(dropped))
 
 
 def first_token(response: Response) -> float | None:

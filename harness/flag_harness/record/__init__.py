@@ -1,5 +1,6 @@
 """The run record: a header and one typed row for each test and combination, as a file of JSON lines."""
 
+from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
 from flag_harness.record.file import (
     CACHE_FOLDER,
     LAST_RUN,
@@ -28,6 +29,9 @@ __all__ = [
     "CACHE_FOLDER",
     "FORMAT",
     "LAST_RUN",
+    "CacheBreak",
+    "CacheTurn",
+    "CacheUse",
     "GateFiles",
     "LogCount",
     "Outcome",

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from flag_harness.record.cache import CacheUse
 from flag_harness.wire.usage import Usage
 
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "inconclusive"]
@@ -90,6 +91,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         excluded_from_effects: the test's reason for not comparing this run to others; empty if it may be compared.
         budget: the limits of the test by name: US dollars, requests, tokens, seconds.
         logs: the warnings and errors that the code under test logged, most frequent first.
+        cache: what the prompt cache did, or None if no request of the test has a cache mark.
+        dropped_betas: betas that a refused request had and the requests to the same path after it did not.
     """
 
     case: str
@@ -115,6 +118,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     excluded_from_effects: str = ""
     budget: dict[str, float] = {}
     logs: tuple[LogCount, ...] = ()
+    cache: CacheUse | None = None
+    dropped_betas: tuple[str, ...] = ()
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""

@@ -15,7 +15,8 @@ from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
-from flag_harness.report.run_report import SIMULATED, RunReport, is_simulated
+from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.table import is_simulated
 
 _HASH_DIGITS = 8
 """The number of digits of a body's hash that are shown, enough to recognise equal requests."""

@@ -11,7 +11,7 @@ from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.causes import FailureCause, failure_causes
 from flag_harness.report.metrics import record_effects
-from flag_harness.report.table import group_by_combination, log_counts, recordings_line
+from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
 _WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
@@ -165,11 +165,6 @@ def build_report(
         recordings=recordings_line(rows, now),
         conversations=conversations or {},
     )
-
-
-def is_simulated(row: RunRow) -> bool:
-    """Return whether the simulator answered a run, directly or when its cassette was recorded."""
-    return "simulator" in (row.recorded_from, row.answered_by)
 
 
 def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:

@@ -33,7 +33,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
         yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
     if others:
         yield _totals_line(others)
-    if any("simulator" in (row.recorded_from, row.answered_by) for row in rows):
+    if any(map(is_simulated, rows)):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield recordings_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
@@ -61,6 +61,11 @@ def log_counts(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tup
         for log in row.logs:
             counts.setdefault((log.level, log.logger, log.message), []).append((row, log.count))
     return counts
+
+
+def is_simulated(row: "RunRow") -> bool:
+    """Return whether the simulator answered a run, directly or when its cassette was recorded."""
+    return "simulator" in (row.recorded_from, row.answered_by)
 
 
 def has_log_error(row: "RunRow") -> bool:

@@ -1,22 +1,25 @@
 """A log of requests and responses: a layer that stores everything that passes it, without any delay."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from flag_harness.wire.timeline import Cut, Edit, End, Piece, Request, Response
 
 
 class TrafficLog:
-    """Stores every request that passes this layer, and each piece of its response."""
+    """Stores every request that passes this layer, when it did, and each piece of its response."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._entries: list[tuple[Request, list[Piece]]] = []
+        self._times: list[float] = []
+        self._now = now
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Edit:
         pieces: list[Piece] = []
         with self._lock:
             self._entries.append((request, pieces))
+            self._times.append(self._now())
 
         def keep(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
@@ -31,6 +34,12 @@ class TrafficLog:
         A response that is still arriving ends with an `End` marked as abandoned.
         """
         return tuple((request, _complete_response(pieces)) for request, pieces in self.entries())
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When each request was sent, in seconds on the log's clock; 0 without a clock."""
+        with self._lock:
+            return tuple(self._times)
 
     def entries(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
         """Return the requests from index `start` on, each with the pieces of its response so far."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 INERT_FLAG = "inert-flag"
 LOG_ERROR = "log-error"
-FAIL_ON = (INERT_FLAG, LOG_ERROR)
+CACHE_BREAK = "cache-break"
+FAIL_ON = (INERT_FLAG, LOG_ERROR, CACHE_BREAK)
 """The values that `--harness-fail-on` takes."""
 
 _ATTRIBUTE = "flag_harness_run"
@@ -34,7 +35,8 @@ def add_effects_options(group: pytest.OptionGroup) -> None:
         choices=FAIL_ON,
         default=[],
         help="fail the run if this is found; inert-flag: a flag that changed no request in any test; log-error: an "
-        "error that the code under test logged",
+        "error that the code under test logged; cache-break: a request that could not read a cached prefix because a "
+        "block in it changed",
     )
 
 

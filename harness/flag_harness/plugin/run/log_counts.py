@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from flag_harness.record import LogCount
 
 _PLACEHOLDER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
+_NOT_COUNTED = "flag_harness.simulator"
+"""The simulator is not the code under test. The cached prefixes that it finds broken are in the row's `cache`."""
 _MOST_MESSAGES = 100
 _MOST_CHARACTERS = 200
 
@@ -24,6 +26,8 @@ class LogCounter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a log record. After a hundred different messages, new ones are ignored."""
+        if record.name.startswith(_NOT_COUNTED):
+            return
         key = record.levelname, record.name, _message(record).partition("\n")[0][:_MOST_CHARACTERS]
         if key in self._counts or len(self._counts) < _MOST_MESSAGES:
             self._counts[key] += 1

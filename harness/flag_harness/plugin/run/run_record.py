@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.run.conversations import CONTENTS, attached_conversation
+from flag_harness.plugin.run.conversations import CONTENTS, attached_conversation, report_content
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
-    from flag_harness.record import RunHeader, RunRecord
+    from flag_harness.record import RunHeader, RunRecord, RunRow
     from flag_harness.record.conversation import Conversation
 
 
@@ -100,7 +101,7 @@ class RunRecorder:
         if self._path is not None and (row := attached_row(report)) is not None:
             from flag_harness.record import append_row
 
-            append_row(self._path, row)
+            append_row(self._path, self._with_allowed_content(row))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -149,7 +150,10 @@ class RunRecorder:
     def _make_record(self, *, is_evidence: bool) -> "RunRecord":
         from flag_harness.record import make_record
 
-        return make_record(self._header(is_evidence=is_evidence), self._summary.rows)
+        return make_record(self._header(is_evidence=is_evidence), map(self._with_allowed_content, self._summary.rows))
+
+    def _with_allowed_content(self, row: "RunRow") -> "RunRow":
+        return row if report_content(self._config) == "full" else without_words(row)
 
     def _write_record(self, path: Path, record: "RunRecord") -> None:
         from flag_harness.files import write_atomically

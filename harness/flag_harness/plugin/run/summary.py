@@ -1,12 +1,13 @@
 """Print the table at the end of a run from the rows of the run record, including those of workers."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flag_harness.plugin.limits.age import MaxAge, age_lines
-from flag_harness.plugin.run.flag_effects import LOG_ERROR
+from flag_harness.plugin.run.flag_effects import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import attached_row
 from flag_harness.report.table import has_log_error, log_lines, summary_lines
@@ -42,10 +43,13 @@ class RunSummary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Under `--harness-fail-on=log-error`, fail the run if the code under test logged an error."""
-        if hasattr(session.config, "workerinput") or LOG_ERROR not in session.config.getoption("--harness-fail-on"):
+        """Under `--harness-fail-on`, fail the run if a test logged an error or broke a cached prefix."""
+        if hasattr(session.config, "workerinput") or session.exitstatus != pytest.ExitCode.OK:
             return
-        if session.exitstatus == pytest.ExitCode.OK and any(has_log_error(row) for row in self.rows):
+        chosen = session.config.getoption("--harness-fail-on")
+        has_error = LOG_ERROR in chosen and any(has_log_error(row) for row in self.rows)
+        has_break = CACHE_BREAK in chosen and any(row.cache and row.cache.breaks for row in self.rows)
+        if has_error or has_break:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
@@ -59,7 +63,7 @@ class RunSummary:
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
         rows = sorted(self.rows, key=lambda row: row.case)
-        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *files):
+        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_cache_lines(rows), *files):
             terminalreporter.write_line(line)
         for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():
             terminalreporter.write_line(line)
@@ -71,3 +75,11 @@ class RunSummary:
 
 def _key(row: "RunRow") -> tuple[str, int]:
     return row.case, row.repetition
+
+
+def _cache_lines(rows: "Sequence[RunRow]") -> "Iterator[str]":
+    if all(row.cache is None for row in rows):
+        return
+    from flag_harness.report.cache_map import cache_lines  # imported here: a run without cache marks does not need it
+
+    yield from cache_lines(rows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.limits.budget import budget_of
+from flag_harness.plugin.limits.cache_use import traffic_cache_use
 from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC, first_nodeid, repetition_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
     traffic, combination = item.stash.get(TRAFFIC, None), item.stash.get(COMBINATION, None)
     if traffic is None or combination is None:
         return None
+    from flag_harness.analysis.metrics import dropped_betas
+
     return traffic_row(
         item,
         combination,
@@ -36,6 +39,8 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         phase=phase,
         budget=dict(budget_of(item)),
         excluded_from_effects=traffic.excluded_from_effects,
+        cache=traffic_cache_use(traffic),
+        dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
         cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
         **_answer_origin(traffic),
     )

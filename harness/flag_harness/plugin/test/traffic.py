@@ -73,7 +73,7 @@ class CassetteTraffic:
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
         self._probe = probe
-        self._traffic_log, self._recorder = TrafficLog(), Recorder(plan.filters, plan.kept_headers)
+        self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
         self._replay = self._make_replay() if plan.is_playing else None
@@ -209,6 +209,11 @@ class CassetteTraffic:
     def bodies(self) -> tuple[Any, ...]:
         """The JSON bodies of the requests: None for an empty body, bytes for a body that is not JSON."""
         return self._exchange_log.bodies
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """When each request was sent, in seconds on the test's clock."""
+        return self._traffic_log.times
 
     @property
     def metrics(self) -> "Metrics":

@@ -1,9 +1,9 @@
 """Detection of broken cache prefixes: which block changed, its first changed byte, and the extra cost at list price.
 
 A request breaks a prefix if an earlier request of the same conversation wrote more tokens to the cache than this one
-reads. Two requests belong to the same conversation if they share at least half of the written blocks, or if the first
-changed block is mostly the same. Asking a new question after the same beginning breaks nothing: then only the last user
-turn is different.
+reads. A request without a cache mark breaks nothing. Two requests belong to the same conversation if they share at
+least half of the written blocks, or if the first changed block is mostly the same. Asking a new question after the same
+beginning breaks nothing: then only the last user turn is different.
 """
 
 from collections import Counter, OrderedDict
@@ -31,6 +31,7 @@ class BrokenPrefix:
         before, after: the text around that byte in the old and the new block.
         tokens: the number of cached tokens that must be processed again (simulated).
         cost: the extra cost in US dollars at list price, or None if no price is known.
+        earlier: the number of the request that wrote or read the prefix, counted from 0.
     """
 
     path: str
@@ -39,6 +40,7 @@ class BrokenPrefix:
     after: str
     tokens: int
     cost: float | None
+    earlier: int = 0
 
     def __str__(self) -> str:
         cost = "at an unknown price" if self.cost is None else f"${self.cost:.6f} more at list price"
@@ -52,6 +54,7 @@ class BrokenPrefix:
 class _StoredPrefix:
     segments: tuple[Segment, ...]
     expires: float
+    number: int
 
 
 class BrokenPrefixDetector:
@@ -59,6 +62,7 @@ class BrokenPrefixDetector:
 
     def __init__(self) -> None:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
+        self._count = 0
 
     def detect(
         self, tenant: str, model: Model, segments: Sequence[Segment], counted: InputUsage, now: float
@@ -67,16 +71,17 @@ class BrokenPrefixDetector:
 
         Also remember the prefix that the request wrote or read. `tenant` identifies the client whose cache it is.
         """
-        broken = self._find_broken(tenant, model, segments, counted, now)
         marked = [index for index, segment in enumerate(segments) if segment.mark]
+        broken = self._find_broken(tenant, model, segments, counted, now) if marked else None
         if marked and (counted.read or counted.written):
             prefix = tuple(segments[: marked[-1] + 1])
             lifetime = max(LIFETIMES[mark] for segment in prefix if (mark := segment.mark))
             for old in prefix:
                 self._prefixes.pop((tenant, model.id, old.hash), None)
-            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime)
+            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime, self._count)
             while len(self._prefixes) > MAX_REMEMBERED:
                 self._prefixes.popitem(last=False)
+        self._count += 1
         return broken
 
     def _find_broken(
@@ -91,7 +96,7 @@ class BrokenPrefixDetector:
             if at is None or lost <= 0 or (worst is not None and lost <= worst.tokens):
                 continue
             if _is_same_conversation(written.segments, segments, at):
-                worst = _make_broken_prefix(written.segments[at], segments[at], lost, model)
+                worst = _make_broken_prefix(written, segments[at], at, lost, model)
         return worst
 
 
@@ -124,13 +129,18 @@ def _common_length(one: str, other: str) -> int:
     return next((index for index in range(least) if one[index] != other[index]), least)
 
 
-def _make_broken_prefix(old: Segment, new: Segment, lost: int, model: Model) -> BrokenPrefix:
+def _make_broken_prefix(stored: _StoredPrefix, new: Segment, index: int, lost: int, model: Model) -> BrokenPrefix:
+    old = stored.segments[index]
     written = model.cost(Usage(cache_creation_input_tokens=lost))
     read = model.cost(Usage(cache_read_input_tokens=lost))
     cost = None if written is None or read is None else written - read
     if old.text == new.text:
-        return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost)
-    at = _common_length(old.text, new.text)
-    start = max(0, at - _SHOWN_BEFORE)
-    shown = [segment.text[start : start + _SHOWN_CHARACTERS] for segment in (old, new)]
-    return BrokenPrefix(new.path, len(old.text[:at].encode()), shown[0], shown[1], lost, cost)
+        return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost, stored.number)
+    byte = len(old.text[: _common_length(old.text, new.text)].encode())
+    return BrokenPrefix(new.path, byte, *changed_words(old.text, new.text), lost, cost, stored.number)
+
+
+def changed_words(old: str, new: str) -> tuple[str, str]:
+    """Return a few words around the first difference of two texts, from each of them."""
+    start = max(0, _common_length(old, new) - _SHOWN_BEFORE)
+    return old[start : start + _SHOWN_CHARACTERS], new[start : start + _SHOWN_CHARACTERS]

@@ -1,0 +1,178 @@
+"""What the prompt cache did in one test: what was read, written and missed, and which changes broke a cached prefix.
+
+The API's answers say how many tokens were read and written, but not which. The blocks of the requests say which: their
+estimated tokens are scaled to the number that the answer reports.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from flag_harness import models
+from flag_harness.models import Model
+from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
+from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector, changed_words
+from flag_harness.simulator.count.cache import InputUsage
+from flag_harness.simulator.count.prefix import Segment, prompt_segments
+from flag_harness.simulator.rules import api_key
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.timeline import Request
+from flag_harness.wire.usage import Usage
+
+MARK = b'"cache_control"'
+_TOLERANCE = 0.05
+"""Differences below this share are taken as errors of the token estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRequest:
+    """A request whose answer reports its tokens.
+
+    Attributes:
+        index: the index of the request in its test.
+        request: the request as it was sent.
+        model: the id of the model.
+        usage: the tokens that the answer reports.
+        at: when it was sent, in seconds.
+    """
+
+    index: int
+    request: Request
+    model: str
+    usage: Usage
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A request with its blocks, whose tokens are scaled to the answer's."""
+
+    sent: CachedRequest
+    model: Model
+    segments: tuple[Segment, ...]
+
+    @property
+    def marks(self) -> list[Segment]:
+        return [segment for segment in self.segments if segment.mark]
+
+    @property
+    def counted(self) -> InputUsage:
+        usage = self.sent.usage
+        written_1h = usage.cache_creation_1h
+        written_5m = usage.cache_creation_input_tokens - written_1h
+        return InputUsage(usage.input_tokens, usage.cache_read_input_tokens, written_5m, written_1h)
+
+
+def cache_use(
+    requests: Sequence[CachedRequest], filtered: Callable[[Request], Request], mask: Callable[[str], str]
+) -> CacheUse | None:
+    """Return what the cache did for the requests of a test, or None if none of them has a cache mark.
+
+    `filtered` removes secrets and personal data from a request, and `mask` from a text that will be shown.
+    """
+    if not any(MARK in one.request.body for one in requests):
+        return None
+    turns = [turn for one in requests if (turn := _scaled_turn(one)) is not None]
+    breaks: dict[int, CacheBreak] = {}
+    for index, broken in _broken_prefixes(turns):
+        pair = [filtered(turns[number].sent.request) for number in (broken.earlier, index)]
+        words = changed_words(*(mask(_block_text(request, broken.path)) for request in pair))
+        request_index = turns[index].sent.index
+        breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
+    told = tuple(_describe_turn(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
+    return CacheUse(told, tuple(breaks.values()), _unread_tokens(turns), _saved_dollars(turns))
+
+
+def _scaled_turn(sent: CachedRequest) -> _Turn | None:
+    body = decode_json_object(sent.request.body)
+    try:
+        segments = prompt_segments(body, sent.model, api_key(sent.request.headers))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None  # not a request of this API, although its answer looks like one
+    if not segments or not segments[-1].tokens:
+        return None
+    scale = sent.usage.total_input / segments[-1].tokens
+    scaled = tuple(replace(segment, tokens=round(segment.tokens * scale)) for segment in segments)
+    return _Turn(sent, models.shipped_model(sent.model), scaled)
+
+
+def _broken_prefixes(turns: Sequence[_Turn]) -> Iterator[tuple[int, BrokenPrefix]]:
+    detector = BrokenPrefixDetector()
+    for index, turn in enumerate(turns):
+        owner = api_key(turn.sent.request.headers)
+        broken = detector.detect(owner, turn.model, turn.segments, turn.counted, turn.sent.at)
+        if broken is not None and broken.tokens > _TOLERANCE * turn.segments[-1].tokens:
+            yield index, broken
+
+
+def _block_text(request: Request, path: str) -> str:
+    """Return the canonical JSON of a block of a request, or an empty string if the request does not have it."""
+    segments = prompt_segments(decode_json_object(request.body), "")
+    return next((segment.text for segment in segments if segment.path == path), "")
+
+
+def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTurn:
+    """Return what the cache did for the last of the turns."""
+    turn, counted = turns[-1], turns[-1].counted
+    missed, why = _missed_tokens(turns, broken)
+    return CacheTurn(turn.sent.index, counted.read, counted.written, counted.uncached, missed, why)
+
+
+def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
+    """Return how many cached tokens the last of the turns did not read, and why it read or wrote less than it might."""
+    *earlier, turn = turns
+    if broken is not None:
+        change = "" if broken.block not in {segment.path for segment in turn.segments} else f" at byte {broken.byte}"
+        return broken.tokens, f"{broken.block} changed{change}"
+    if not turn.marks:
+        return 0, "no cache mark"
+    smallest, longest = turn.model.smallest_cacheable_prefix, turn.marks[-1].tokens
+    if not turn.counted.read and not turn.counted.written and longest < smallest:
+        return 0, f"the marked prefix has fewer than {smallest:,} tokens, too few for this model to cache"
+    cached = {mark.hash for one in earlier if one.counted.written or one.counted.read for mark in one.marks}
+    expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
+    missed = expected - turn.counted.read
+    if missed > _TOLERANCE * turn.segments[-1].tokens:
+        return missed, "nothing before the mark changed; it had expired, or was still being written"
+    return 0, "" if turn.counted.read else _unread_reason(earlier, turn)
+
+
+def _unread_reason(earlier: Sequence[_Turn], turn: _Turn) -> str:
+    if earlier and all(one.sent.model != turn.sent.model for one in earlier):
+        return f"another model: {turn.sent.model}"
+    return "nothing of this prompt was cached before" if turn.counted.written else ""
+
+
+def _unread_tokens(turns: Sequence[_Turn]) -> int:
+    """Return how many of the written tokens no later turn read."""
+    unread, read_later = 0, set[str]()
+    for index in range(len(turns) - 1, -1, -1):
+        turn = turns[index]
+        used = max((mark.tokens for mark in turn.marks if mark.hash in read_later), default=0)
+        unread += max(0, turn.counted.written - max(0, used - turn.counted.read))
+        read_later |= _read_hashes(turns[:index], turn)
+    return unread
+
+
+def _read_hashes(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
+    """Return the hashes of the prefixes that a turn read: those up to the cached one whose length comes nearest."""
+    if not turn.counted.read:
+        return set()
+    marked = {mark.hash for one in earlier for mark in one.marks}
+    ends = [index for index, segment in enumerate(turn.segments) if segment.hash in marked]
+    if not ends:
+        return set()
+    end = min(ends, key=lambda index: abs(turn.segments[index].tokens - turn.counted.read))
+    return {segment.hash for segment in turn.segments[: end + 1]}
+
+
+def _saved_dollars(turns: Sequence[_Turn]) -> float | None:
+    """Return what the turns would have cost more without the cache, in US dollars, or None if no price is known."""
+    saved = 0.0
+    for turn in turns:
+        usage = turn.sent.usage
+        plain = Usage(input_tokens=usage.total_input, output_tokens=usage.output_tokens)
+        without, cost = turn.model.cost(plain), turn.model.cost(usage)
+        if without is None or cost is None:
+            return None
+        saved += without - cost
+    return saved

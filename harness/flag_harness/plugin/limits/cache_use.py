@@ -1,0 +1,48 @@
+"""Account for what the prompt cache did in a test: which prefixes broke, and what its marks cost or saved."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import RunRow
+    from flag_harness.record.cache import CacheUse
+    from flag_harness.wire.timeline import Request
+
+_MARK = b'"cache_control"'
+
+
+def traffic_cache_use(traffic: "CassetteTraffic") -> "CacheUse | None":
+    """Return what the prompt cache did for the requests of a test, or None if none of them has a cache mark."""
+    exchanges = traffic.exchanges
+    if not any(_MARK in request.body for request, _ in exchanges):
+        return None
+    from flag_harness.analysis.cache_use import CachedRequest, cache_use
+
+    measured = zip(exchanges, traffic.request_metrics, traffic.times, strict=False)
+    requests = [
+        CachedRequest(index, request, metrics.model, metrics.usage, at)
+        for index, ((request, _), metrics, at) in enumerate(measured)
+        if metrics.status == 200 and metrics.usage is not None and metrics.usage.total_input
+    ]
+    return cache_use(requests, lambda request: _filter_strictly(traffic, request), traffic.mask)
+
+
+def without_words(row: "RunRow") -> "RunRow":
+    """Return a row without the words around the changes that broke a prefix, for records that keep no content."""
+    if row.cache is None or not row.cache.breaks:
+        return row
+    import msgspec
+
+    breaks = tuple(msgspec.structs.replace(broken, before="", after="") for broken in row.cache.breaks)
+    return msgspec.structs.replace(row, cache=msgspec.structs.replace(row.cache, breaks=breaks))
+
+
+def _filter_strictly(traffic: "CassetteTraffic", request: "Request") -> "Request":
+    """Return a request without secrets and personal data, as a report shows it: detectors that only warn mask, too."""
+    from flag_harness.cassette.interaction import storable_request
+
+    filters = traffic.plan.filters
+    detectors = tuple(replace(detector, action="mask") for detector in filters.detectors)
+    filtered: Request = replace(filters, detectors=detectors).filter_request(storable_request(request))
+    return filtered

@@ -1,0 +1,148 @@
+"""What the prompt cache did in a run, for all views: broken prefixes, marks that cost more, and a map of each test."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from flag_harness.matrix import name_of_test
+from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
+from flag_harness.report.table import is_simulated
+
+MOST_TESTS = 5
+"""The number of broken prefixes, and of tests that cost more, that the terminal shows."""
+RUNS = 1_000
+"""Prices are given for this many runs."""
+UNKNOWN_PRICE = "at an unknown price"
+SPANS = ("read", "written", "missed", "uncached")
+"""The parts of a request's input, in the order in which a bar shows them. Missed tokens are part of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlace:
+    """A block at which cached prefixes broke, in one test or several.
+
+    Attributes:
+        block, byte: the block that changed, and the first byte that did.
+        breaks: pairs of a row and its broken prefix, the most expensive first.
+        is_simulated: whether the tokens are the simulator's.
+    """
+
+    block: str
+    byte: int
+    breaks: tuple[tuple[RunRow, CacheBreak], ...]
+    is_simulated: bool
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The node ids of the tests, without repetitions."""
+        return tuple(dict.fromkeys(row.case for row, _ in self.breaks))
+
+    @property
+    def words(self) -> str:
+        """What changed, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
+        worst = self.breaks[0][1]
+        return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens that the most expensive break loses."""
+        return self.breaks[0][1].tokens
+
+    @property
+    def price(self) -> str:
+        """What the most expensive of the tests costs more, because of this block."""
+        row = self.breaks[0][0]
+        costs = [one.cost for other, one in self.breaks if other is row]
+        if None in costs:
+            return UNKNOWN_PRICE
+        return f"{_price_text(sum(cost for cost in costs if cost is not None))} more per {RUNS:,} runs"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTest:
+    """A test whose requests carry cache marks."""
+
+    row: RunRow
+    use: CacheUse
+
+    @property
+    def name(self) -> str:
+        """The test without its combination of flags."""
+        return name_of_test(self.row.case, self.row.combination)
+
+    @property
+    def price(self) -> str:
+        """What the marks save, or cost more."""
+        if self.use.saved is None:
+            return UNKNOWN_PRICE
+        change = "saved" if self.use.saved >= 0 else "more than without marks"
+        return f"{_price_text(abs(self.use.saved))} per {RUNS:,} runs {change}"
+
+
+def broken_places(rows: Iterable[RunRow]) -> tuple[BrokenPlace, ...]:
+    """Group the broken prefixes of a run by the block that changed; the most expensive first."""
+    places: dict[tuple[str, int], list[tuple[RunRow, CacheBreak]]] = {}
+    for row in rows:
+        for broken in row.cache.breaks if row.cache else ():
+            places.setdefault((broken.block, broken.byte), []).append((row, broken))
+    found = []
+    for (block, byte), breaks in places.items():
+        breaks.sort(key=lambda one: (-(one[1].cost or 0.0), -one[1].tokens))
+        found.append(BrokenPlace(block, byte, tuple(breaks), any(is_simulated(row) for row, _ in breaks)))
+    return tuple(sorted(found, key=lambda place: (-(place.breaks[0][1].cost or 0.0), -place.tokens)))
+
+
+def cached_tests(rows: Iterable[RunRow]) -> tuple[CachedTest, ...]:
+    """Return the tests with cache marks: those with broken prefixes first, then those that cost more."""
+    found = [CachedTest(row, row.cache) for row in rows if row.cache is not None]
+    return tuple(sorted(found, key=lambda one: (not one.use.breaks, not one.use.costs_more)))
+
+
+def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
+    """Yield lines about the broken prefixes of a run, and about tests whose cache marks cost more than they save."""
+    places = broken_places(rows)
+    for place in places[:MOST_TESTS]:
+        more = len(place.tests) - 1
+        others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
+        change = f": {place.words}" if place.words else ""
+        yield (
+            f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte {place.byte}{change}; "
+            f"{place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are not read, {place.price}"
+        )
+    if len(places) > MOST_TESTS:
+        yield f"cache: and {len(places) - MOST_TESTS} other blocks that break a prefix; --harness-report=FILE shows all"
+    wasteful = [one for one in cached_tests(rows) if one.use.costs_more and not one.use.breaks]
+    for one in wasteful[:MOST_TESTS]:
+        yield (f"cache: {one.row.case}: its cache marks cost more than they save: {_waste_text(one.use)}, {one.price}")
+    if len(wasteful) > MOST_TESTS:
+        yield f"cache: and {len(wasteful) - MOST_TESTS} other tests that would cost less without cache marks"
+
+
+def has_cache_break(row: RunRow) -> bool:
+    """Return whether a request of the test could not read a cached prefix, because a block in it changed."""
+    return row.cache is not None and bool(row.cache.breaks)
+
+
+def turn_spans(turn: CacheTurn) -> dict[str, float]:
+    """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
+
+    Missed tokens were written again or left uncached; they are taken out of these.
+    """
+    total = turn.read + turn.written + turn.uncached or 1
+    missed_written = min(turn.missed, turn.written)
+    missed_uncached = min(turn.missed - missed_written, turn.uncached)
+    parts = {
+        "read": turn.read,
+        "written": turn.written - missed_written,
+        "missed": missed_written + missed_uncached,
+        "uncached": turn.uncached - missed_uncached,
+    }
+    return {name: 100 * tokens / total for name, tokens in parts.items()}
+
+
+def _waste_text(use: CacheUse) -> str:
+    read = f"{use.read:,} read" if use.read else "none of them read"
+    return f"{use.written:,} tokens written, {read}"
+
+
+def _price_text(cost: float) -> str:
+    return f"${cost * RUNS:,.2f}"
