@@ -74,6 +74,18 @@ It was recorded 2 times, and each answer has been played.
 To record it: pytest cases -k x --record-mode=rewrite""" == _message(one, one, _interaction({}), one, unplayed=(1,))
 
 
+@pytest.mark.parametrize(("folder", "shown"), [("", "recordings/x.json"), ("elsewhere", "{root}/recordings/x.json")])
+def test_a_cassette_is_named_as_the_user_would_type_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, shown: str
+) -> None:
+    """Relative to the current folder if it lies below it."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    cassette = Cassette(ENVELOPE, (), tmp_path / "recordings" / "x.json")
+    message = _miss(_interaction({"n": 2}), cassette, ()).message
+    assert message.startswith(f"POST /v1/messages is not in {shown.format(root=tmp_path)} (0 interactions).")
+
+
 def test_an_empty_cassette_has_no_nearest() -> None:
     """And where nobody says how to record, no command is invented."""
     miss = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")

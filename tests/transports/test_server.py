@@ -112,7 +112,7 @@ def test_silence_lasts_until_the_client_goes() -> None:
 def test_pace_keeps_or_drops_the_times() -> None:
     """At pace 1 the rhythm of the data, at pace 0 none; a clock of one's own takes the place of both."""
     timeline = (OK, Chunk(0.1, b"a"), Chunk(0.3, b"b"), End(0.3))
-    with LoopbackServer(serve(*timeline), pace=1) as server, httpx2.Client() as client:
+    with LoopbackServer(serve(*timeline), pace=1) as server, httpx2.Client(timeout=60) as client:
         runs = []
         while len(runs) < 50 and not any(times[0] < 0.29 for times in runs):  # a busy machine may delay some
             start = time.perf_counter()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import Cassette
@@ -95,7 +96,10 @@ class MissReporter:
 
     @property
     def _cassette_name(self) -> str:
-        return str(self.cassette.path or "the cassette")
+        path = self.cassette.path
+        if path is None:
+            return "the cassette"
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
     def _build_miss(
         self,
