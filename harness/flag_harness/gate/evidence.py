@@ -8,8 +8,8 @@ from pathlib import Path
 from flag_harness.errors import GateError
 from flag_harness.record import RunRecord, RunRow, load_record, record_problem
 
-SWEEP_PREFIX = "sweep::"
-"""How the node ids of a sweep's rows begin."""
+SWEEP_BASELINE = "--harness-sweep-baseline"
+"""The option by which a sweep fails if the agent no longer survives what it survived before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Evidence:
     problem: str
     record: RunRecord
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of the run's command line that concern the harness."""
+        return self.record.header.options
+
 
 def load_evidence(paths: Sequence[Path]) -> tuple[Evidence, ...]:
     """Load run records. Raise `GateError` if there is none, and `RecordError` if one cannot be read."""
@@ -37,15 +42,25 @@ def load_evidence(paths: Sequence[Path]) -> tuple[Evidence, ...]:
 
 
 def rows_of_tests(evidence: Sequence[Evidence]) -> Iterator[RunRow]:
-    """Yield the rows of tests, without those of sweeps."""
+    """Yield the rows of all records but those of sweeps."""
     for one in evidence:
-        yield from (row for row in one.record.rows if not row.case.startswith(SWEEP_PREFIX))
+        if not is_sweep(one):
+            yield from one.record.rows
 
 
 def is_sweep(evidence: Evidence) -> bool:
-    """Return whether a record is that of a sweep, which ends with failures if the agent does not survive a fault."""
-    rows = evidence.record.rows
-    return bool(rows) and all(row.case.startswith(SWEEP_PREFIX) for row in rows)
+    """Return whether a record is that of a sweep."""
+    return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE) for option in evidence.options)
+
+
+def option_value(evidence: Evidence, name: str) -> str | None:
+    """Return the value of an option of the run's command line, or None if it was not given."""
+    for index, option in enumerate(evidence.options):
+        if option.startswith(f"{name}="):
+            return option.partition("=")[2]
+        if option == name and index + 1 < len(evidence.options):
+            return evidence.options[index + 1]
+    return None
 
 
 def _load(path: Path) -> Evidence:

@@ -13,6 +13,7 @@ from flag_harness.record.file import (
     record_problem,
     start_record,
 )
+from flag_harness.record.flags import flag_values
 from flag_harness.record.header import FORMAT, GateFiles, RunHeader
 from flag_harness.record.row import (
     LogCount,
@@ -44,6 +45,7 @@ __all__ = [
     "append_row",
     "body_hash",
     "encode_record",
+    "flag_values",
     "load_record",
     "make_record",
     "merge_records",

@@ -151,10 +151,15 @@ def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
         return None
     changed = {path for shard in known for path in shard.changed}
     changed.update(
-        path for shard in known for path, digest in shard.digests.items() if known[0].digests.get(path) != digest
+        path
+        for shard in known
+        for path in {*shard.digests, *known[0].digests}
+        if known[0].digests.get(path) != shard.digests.get(path)
     )
     imported = {path for shard in known for path in shard.imported}
-    return GateFiles(known[0].digests, tuple(sorted(imported)), tuple(sorted(changed)))
+    policies = {shard.policy for shard in known}
+    policy = policies.pop() if len(policies) == 1 else ""
+    return GateFiles(known[0].digests, tuple(sorted(imported)), tuple(sorted(changed)), policy)
 
 
 def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:

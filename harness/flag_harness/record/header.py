@@ -17,11 +17,13 @@ class GateFiles(msgspec.Struct, frozen=True):
         digests: the SHA-256 of each file, by path.
         imported: the paths of the files that the run imported as Python modules.
         changed: the paths of the files that were added, changed or removed during the run.
+        policy: the digest of the gate's policy when the run began.
     """
 
     digests: dict[str, str]
     imported: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    policy: str = ""
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,16 +28,15 @@ Manifest: TypeAlias = dict[str, FileState]
 """The states of files by path, relative to their folder and with `/`."""
 
 
-def read_manifest(folder: Path, patterns: Sequence[str], also: Iterable[str] = ()) -> Manifest:
-    """Return the states of the files in `folder` that match a pattern, and of those of the paths in `also` that exist.
+def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
+    """Return the states of the files in `folder` that match a pattern.
 
     Raise `GateError` if the folder does not exist, a file cannot be read, or a link leads to a declared file. A link
     could lead out of the folder, so what was checked might not be what is copied.
     """
     if not folder.is_dir():
         raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
-    paths = {*declared_paths(folder, patterns), *(path for path in also if os.path.lexists(folder / path))}
-    return {path: read_state(folder, path) for path in sorted(paths)}
+    return {path: read_state(folder, path) for path in declared_paths(folder, patterns)}
 
 
 def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:

@@ -38,7 +38,7 @@ class DeclaredFiles:
 
         now = self._digests()
         changed = [path for path in {*self._before, *now} if self._before.get(path) != now.get(path)]
-        return GateFiles(now, tuple(sorted({*imported})), tuple(sorted(changed)))
+        return GateFiles(now, tuple(sorted({*imported})), tuple(sorted(changed)), self._gate.policy_digest)
 
     def _digests(self) -> dict[str, str]:
         if self._gate is None or not self._folder.is_dir():

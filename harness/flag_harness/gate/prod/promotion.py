@@ -45,19 +45,23 @@ class Prod:
         if not entries:
             return []
         last = entries[-1]
-        return changed_paths(last.files, read_manifest(self.folder, last.patterns, last.files))
+        return changed_paths(last.files, read_manifest(self.folder, last.patterns))
 
     def files(self) -> Manifest:
-        """Return the states of all files that are declared now, or were at the last change."""
-        entries = self.history.entries()
-        return read_manifest(self.folder, self.gate.files, entries[-1].files if entries else ())
+        """Return the states of the declared files of PROD."""
+        return read_manifest(self.folder, self.gate.files)
 
 
 def open_prod(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> Prod:
-    """Return PROD with its history. Raise `GateError` if it is missing, or one of the folders is inside another."""
+    """Return PROD with its history.
+
+    Raise `GateError` if PROD is missing, is not the one whose history the settings name, or is not apart from `others`.
+    """
     if not folder.is_dir():
         raise GateError(f"{folder}: there is no such folder; make it, or set PROD_ENV or `prod` in the gate's settings")
-    state = gate.state or folder.with_name(f"{folder.name}.gate")
+    if gate.state and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
+        raise GateError(f"{gate.state}: holds the history of {gate.prod}, not of {folder}; leave the folder PROD out")
+    state = gate.state or folder.resolve().with_name(f"{folder.resolve().name}.gate")
     for other in (*others, state, gate.approvals):
         one, two = folder.resolve(), other.resolve()
         if one == two or one in two.parents or (two in one.parents and other is not gate.approvals):
@@ -161,7 +165,8 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
     strange = prod.strange_files()
     if strange and not overwrite:
         _refuse_strange_files(prod)
-    before = prod.files()
+    patterns = entries[-1].patterns if entries else prod.gate.files
+    before = read_manifest(prod.folder, patterns)
     number = _previous_number(entries, before) if number is None else number
     if not 0 <= number < len(entries):
         numbers = f"0 to {len(entries) - 1}" if entries else "none, because nothing was promoted"
@@ -173,7 +178,7 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
         name=who,
         reason=reason,
         files=_files_of_entry(entries, number),
-        patterns=prod.gate.files,
+        patterns=patterns,
         restored=number,
         overwritten={path: before[path] for path in strange if path in before},
     )
@@ -197,14 +202,18 @@ def _keep_files(prod: Prod, folder: Path, files: Manifest) -> None:
 
 
 def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
-    """Return the files that an entry left, and those that only later patterns declared, as they were found then."""
+    """Return the files that PROD must have to be as an entry left it.
+
+    These are the entry's own, as far as they are still declared, and those that only later patterns declared, as they
+    were found then.
+    """
     target = entries[number]
     files = dict(target.files)
     for entry in entries[number + 1 :]:
         if entry.kind == "found":
             later = {path: one for path, one in entry.files.items() if not matches_file(path, target.patterns)}
             files = {**later, **files}
-    return files
+    return {path: state for path, state in files.items() if matches_file(path, entries[-1].patterns)}
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from flag_harness.gate.declared.patterns import matches_test
-from flag_harness.gate.evidence import is_sweep
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
 from flag_harness.matrix import name_of_test, select_combinations
-from flag_harness.record import RunRow
+from flag_harness.record import RunRow, flag_values
 
 _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
@@ -30,10 +29,21 @@ def judge_outcomes(candidate: Candidate) -> RuleResult:
     if bad := [row for row in candidate.rows if row.outcome not in _GOOD_OUTCOMES]:
         return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
     for one in candidate.evidence:
-        if one.record.header.exit_status and not is_sweep(one):
-            reason = f"{one.path}: pytest ended with failures that are not in the record; run it again"
+        if status := one.record.header.exit_status:
+            reason = f"{one.path}: pytest ended with exit status {status}, because of what no row of the record tells"
             return RuleResult("outcomes", "fail", reason)
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
+
+
+def judge_flags(candidate: Candidate) -> RuleResult:
+    """Judge whether the runs had the flags that are declared now."""
+    declared = {flag.name: flag_values(flag) for flag in candidate.gate.flags}
+    for one in candidate.evidence:
+        known = one.record.header.flags
+        if other := [name for name, values in declared.items() if known.get(name) != values]:
+            reason = f"{one.path}: the run had another declaration of {join_names(other)}; run the tests again"
+            return RuleResult("flags", "fail", reason)
+    return RuleResult("flags", "pass", f"declared as now: {join_names(declared)}")
 
 
 def judge_combinations(candidate: Candidate) -> RuleResult | None:

@@ -1,15 +1,13 @@
 """The rules about verdicts on flags and about sweeps of faults."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import posixpath
 
-from flag_harness.errors import GateError
-from flag_harness.gate.evidence import SWEEP_PREFIX
+from flag_harness.gate.evidence import SWEEP_BASELINE, is_sweep, option_value
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
-from flag_harness.record import RunRow
 
 ALL_FLAGS = "all"
+_NARROWING = frozenset({"-k", "-m", "--harness-fault", "--harness-flags"})
+"""The options with which a sweep tries only a part of the faults."""
 
 
 def judge_verdicts(candidate: Candidate) -> RuleResult | None:
@@ -31,40 +29,20 @@ def judge_verdicts(candidate: Candidate) -> RuleResult | None:
 
 
 def judge_sweep(candidate: Candidate) -> RuleResult | None:
-    """Judge whether the agent still survives each fault that it survived before."""
-    if not candidate.gate.policy.sweep:
+    """Judge whether a whole sweep ran against the baseline of the policy. Whether it passed is judged for every run."""
+    baseline = candidate.gate.policy.sweep
+    if not baseline:
         return None
-    before, path = _read_baseline(candidate.gate.root / candidate.gate.policy.sweep), candidate.gate.policy.sweep
-    rows = [row for one in candidate.evidence for row in one.record.rows if row.case.startswith(SWEEP_PREFIX)]
-    if not rows:
-        hint = "run `pytest --harness-sweep=faults --harness-record=sweep.jsonl`, and name sweep.jsonl too"
-        return RuleResult("sweep", "not shown", f"the evidence has no sweep; {hint}")
-    failed = {_pair(row) for row in rows if row.outcome != "passed"}
-    if lost := sorted(before & failed):
-        return RuleResult("sweep", "fail", f"survived before ({path}), and no longer: {join_names(lost)}")
-    if missing := sorted(before - set(map(_pair, rows))):
-        return RuleResult("sweep", "not shown", f"the sweep did not try {join_names(missing)}")
-    return RuleResult("sweep", "pass", f"all {count(len(before), 'pair')} of {path} are survived")
-
-
-def sweep_baseline(rows: Iterable[RunRow]) -> list[str]:
-    """Return the pairs of fault and combination that a sweep's rows survived, as the baseline file lists them."""
-    swept = [row for row in rows if row.case.startswith(SWEEP_PREFIX)]
-    failed = {_pair(row) for row in swept if row.outcome != "passed"}
-    return sorted({_pair(row) for row in swept} - failed)
-
-
-def _pair(row: RunRow) -> str:
-    return f"{row.case.removeprefix(SWEEP_PREFIX)} under {row.combination}"
-
-
-def _read_baseline(path: Path) -> set[str]:
-    try:
-        pairs = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise GateError(
-            f"{path}: cannot be read: {error}; write it with `flag-harness gate sweep-baseline RECORD`"
-        ) from None
-    if not isinstance(pairs, list) or not all(isinstance(pair, str) for pair in pairs) or not pairs:
-        raise GateError(f'{path}: must be a list of texts such as "overloaded:on=1 under streaming"')
-    return set(pairs)
+    hint = f"run `pytest --harness-sweep {SWEEP_BASELINE}={baseline} --harness-record=sweep.jsonl`"
+    sweeps = [one for one in candidate.evidence if is_sweep(one)]
+    if not sweeps:
+        return RuleResult("sweep", "not shown", f"the evidence has no sweep; {hint}, and name sweep.jsonl too")
+    for one in sweeps:
+        tested, named = one.record.header.tested, option_value(one, SWEEP_BASELINE)
+        if named is None or posixpath.normpath(named) != posixpath.normpath(baseline):
+            return RuleResult("sweep", "not shown", f"{one.path} was not compared with {baseline}; {hint}")
+        if narrow := [option for option in one.options if option.partition("=")[0] in _NARROWING]:
+            return RuleResult("sweep", "not shown", f"{one.path} is only a part of the sweep: {join_names(narrow)}")
+        if tested is None or tested.policy != candidate.gate.policy_digest:
+            return RuleResult("sweep", "fail", f"{one.path} was made with another {baseline} or policy; {hint}")
+    return RuleResult("sweep", "pass", f"{count(len(sweeps), 'sweep')} against {baseline}")

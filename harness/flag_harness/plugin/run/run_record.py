@@ -8,7 +8,6 @@ import sys
 import time
 import warnings
 from collections.abc import Generator, Iterator
-from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -173,7 +172,7 @@ class RunRecorder:
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
-        from flag_harness.record import RunHeader
+        from flag_harness.record import RunHeader, flag_values
 
         commit, is_dirty = _git_state(self._config.rootpath) if is_evidence else ("", False)
         files = {**self._hash_files(), **self._files} if is_evidence else {}
@@ -186,7 +185,7 @@ class RunRecorder:
             commit=commit,
             is_dirty=is_dirty,
             options=tuple(_options_for_header(self._config)),
-            flags={flag.name: _describe_flag(flag) for flag in all_flags(self._config)},
+            flags={flag.name: flag_values(flag) for flag in all_flags(self._config)},
             files=dict(sorted(files.items())),
             exit_status=self._exit_status,
             tested=self._declared.tested(self._imported) if self._declared and is_evidence else None,
@@ -243,17 +242,6 @@ def _options_for_header(config: pytest.Config) -> Iterator[str]:
         follows = argument in ("-k", "-m") or (
             argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
         )
-
-
-def _describe_flag(flag: Any) -> dict[str, Any]:
-    """Return a flag's declaration as plain values, without its name and without empty fields."""
-    import msgspec
-
-    values = {field.name: getattr(flag, field.name) for field in fields(flag) if field.name != "name"}
-    described: dict[str, Any] = msgspec.to_builtins(
-        {name: value for name, value in values.items() if value not in (None, (), "")}
-    )
-    return described
 
 
 def _git_state(root: Path) -> tuple[str, bool]:

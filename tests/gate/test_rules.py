@@ -1,0 +1,336 @@
+"""Each rule of the gate can pass, can fail, and says "not shown" if the evidence tells nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flag_harness.record import GateFiles, LogCount, RunRow, VerdictRecord, append_row, encode_record, start_record
+from flag_harness.wire.usage import Usage
+from tests.gate.conftest import FILES, Project, row
+
+OTHER = "tests/test_other.py::test_b"
+
+
+def _ago(**age: float) -> str:
+    return (datetime.now(UTC) - timedelta(**age)).isoformat()
+
+
+def _streamed(**changes: Any) -> RunRow:
+    return row("tests/test_agent.py::test_a[planner]", "planner", **changes)
+
+
+def test_good_evidence_passes_every_rule(project: Project) -> None:
+    """The exit code is 0, and the conclusion says so."""
+    assert "all 10 rules pass" in project.run("check", "run.jsonl")
+
+
+def test_evidence_that_was_edited_fails(project: Project) -> None:
+    """A failure that somebody turned into a pass."""
+    name = project.record(row(outcome="failed"))
+    path = project.root / name
+    path.write_bytes(path.read_bytes().replace(b'"failed"', b'"passed"'))
+    status, reason = project.rule("evidence")
+    assert ("fail", True) == (status, "run.jsonl: it was changed after it was written" in reason)
+
+
+def test_evidence_of_a_killed_run_fails(project: Project) -> None:
+    """Its rows stand in the file, but its end does not."""
+    start_record(project.root / "run.jsonl", project.header())
+    append_row(project.root / "run.jsonl", row())
+    assert ("fail", True) == _says(project.rule("evidence"), "it has no digest, so the run did not come to its end")
+
+
+def test_a_torn_record_fails(project: Project) -> None:
+    """The rows before the torn one do not count either."""
+    data = encode_record(project.header(), [row(), row(OTHER)])
+    (project.root / "run.jsonl").write_bytes(data[:-9])
+    assert ("fail", True) == _says(project.rule("evidence"), "torn")
+
+
+@pytest.mark.parametrize("status", [-1, 2, 3, 5])
+def test_a_run_that_was_stopped_fails(project: Project, status: int) -> None:
+    """By Ctrl-C, an error inside pytest, or because it found no tests."""
+    project.record(exit_status=status)
+    assert ("fail", True) == _says(project.rule("evidence"), f"stopped before its end (exit status {status})")
+
+
+def test_a_run_with_failures_outside_of_the_record_fails(project: Project) -> None:
+    """Tests without a cassette have no row, but they too must pass."""
+    project.record(exit_status=1)
+    assert ("fail", True) == _says(project.rule("outcomes"), "pytest ended with exit status 1")
+
+
+def test_a_pattern_that_matches_no_file_fails(project: Project) -> None:
+    """A typo would leave files behind."""
+    project.configure(files=[*FILES, "promts/*.md"])
+    project.record()
+    assert ("fail", True) == _says(project.rule("declared files"), "matches promts/*.md")
+
+
+@pytest.mark.parametrize("path", ["agent.py", "prompts/support.md", "prompts/new.md"])
+def test_files_that_were_not_tested_fail(project: Project, path: str) -> None:
+    """Code, a prompt, or a file that has come later."""
+    project.write(f"test/{path}", "# changed after the run\n")
+    assert ("fail", True) == _says(project.rule("tested files"), f"other contents of {path}")
+
+
+def test_a_tested_file_that_is_gone_fails(project: Project) -> None:
+    """The run had it, and PROD would not."""
+    (project.test / "prompts" / "support.md").unlink()
+    assert ("fail", True) == _says(project.rule("tested files"), "other contents of prompts/support.md")
+
+
+def test_a_file_that_changed_during_the_run_fails(project: Project) -> None:
+    """Nobody knows which tests had which content."""
+    tested = project.header().tested
+    assert tested
+    project.record(tested=GateFiles(tested.digests, tested.imported, ("agent.py",)))
+    assert ("fail", True) == _says(project.rule("tested files"), "changed in the run: agent.py")
+
+
+def test_a_record_without_hashes_shows_nothing_of_the_files(project: Project) -> None:
+    """As of a run in another folder."""
+    project.record(tested=None)
+    assert ("not shown", True) == _says(project.rule("tested files"), "run pytest in the folder whose settings")
+
+
+@pytest.mark.parametrize("statement", ["import helper", "from helper import x", "from . import helper", "import a.b"])
+def test_an_import_that_is_not_declared_fails(project: Project, statement: str) -> None:
+    """PROD would lack it. Packages on the way are imported too."""
+    project.configure(files=["agent.py", "tools.py", "prompts/*.md"])
+    for path in ("helper.py", "a/__init__.py", "a/b.py"):
+        project.write(f"test/{path}", "")
+    project.write("test/tools.py", f"def later():\n    {statement}\n")
+    project.record()
+    name = "a/__init__.py" if "a.b" in statement else "helper.py"
+    assert ("fail", True) == _says(project.rule("imports"), f"{name} (imported by tools.py)")
+
+
+def test_a_file_that_is_not_python_fails(project: Project) -> None:
+    """What it imports cannot be known."""
+    project.write("test/tools.py", "def (:\n")
+    project.record()
+    assert ("fail", True) == _says(project.rule("imports"), "tools.py: is not valid Python")
+
+
+def test_a_file_that_no_run_imported_is_not_shown(project: Project) -> None:
+    """Its tests may run another copy; a policy can leave it out."""
+    tested = project.header().tested
+    assert tested
+    project.record(tested=GateFiles(tested.digests, ("agent.py",)))
+    assert ("not shown", True) == _says(project.rule("imported files"), "no run imported tools.py")
+    project.configure(imported=["agent.py"])
+    project.record(tested=GateFiles(tested.digests, ("agent.py",)))
+    assert ("pass", True) == _says(project.rule("imported files"), "1 file")
+    project.configure(imported=[])
+    assert ("", "") == project.rule("imported files")
+
+
+def test_a_run_that_imported_the_file_from_elsewhere_fails(project: Project) -> None:
+    """Such as PROD's own."""
+    tested = project.header().tested
+    assert tested
+    project.record(tested=GateFiles(tested.digests, ("tools.py",)), files={"prod/agent.py": "00"})
+    assert ("fail", True) == _says(project.rule("imported files"), "imported prod/agent.py, not the file of TEST")
+
+
+@pytest.mark.parametrize("outcome", ["failed", "skipped", "xfailed", "xpassed", "inconclusive"])
+def test_a_required_test_that_has_not_passed_fails(project: Project, outcome: str) -> None:
+    """A skip is no evidence, and an expected failure is a failure."""
+    project.record(row(outcome=outcome), _streamed())
+    assert ("fail", True) == _says(project.rule("required tests"), f"tests/test_agent.py::test_a {outcome}")
+
+
+def test_a_required_test_that_did_not_run_is_not_shown(project: Project) -> None:
+    """As under `-k`."""
+    project.record(row(OTHER))
+    assert ("not shown", True) == _says(project.rule("required tests"), "no test that matches tests/test_agent.py::*")
+
+
+def test_a_required_test_that_failed_in_one_of_two_records_fails(project: Project) -> None:
+    """A second try does not wipe out the first."""
+    first, second = project.record(row(outcome="failed"), name="1.jsonl"), project.record(name="2.jsonl")
+    assert "fail" == project.rule("required tests", first, second)[0]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "xpassed", "inconclusive"])
+def test_another_test_that_failed_fails(project: Project, outcome: str) -> None:
+    """The policy does not require it, but it is in the evidence."""
+    project.record(row(), row(OTHER, outcome=outcome))
+    assert ("fail", True) == _says(project.rule("outcomes"), f"{OTHER} {outcome}")
+    project.record(row(), row(OTHER, outcome="skipped"))
+    assert "pass" == project.rule("outcomes")[0]
+
+
+def test_a_run_with_other_flags_fails(project: Project) -> None:
+    """A flag was declared, or declared anew, after the run."""
+    project.configure(flags=("planner", "memory"))
+    project.record(flags={"planner": {"default": True}, "memory": project.header().flags["memory"]})
+    assert ("fail", True) == _says(project.rule("flags"), "another declaration of planner;")
+
+
+@pytest.mark.parametrize("combinations", ["full", ["off", "planner"]])
+def test_a_combination_that_did_not_pass_is_not_shown(project: Project, combinations: object) -> None:
+    """Each required test must pass under each of them."""
+    project.configure(combinations=combinations)
+    project.record(row("tests/test_agent.py::test_a[off]"))
+    assert ("not shown", True) == _says(project.rule("combinations"), "tests/test_agent.py::test_a[*] under planner")
+    project.record(row("tests/test_agent.py::test_a[off]"), _streamed())
+    assert ("pass", "1 test under 2 combinations") == project.rule("combinations")
+    project.record(row(OTHER))
+    assert ("not shown", "no required test ran") == project.rule("combinations")
+
+
+def test_simulated_answers_fail_unless_the_policy_takes_them(project: Project) -> None:
+    """And then it says aloud that they were simulated."""
+    assert ("pass", True) == _says(project.rule("upstream"), "1 of 1 run had SIMULATED answers")
+    project.configure(upstream="live")
+    project.record(row(), _streamed(answered_by=None, recorded_from="live"))
+    assert ("fail", True) == _says(project.rule("upstream"), "1 of 2 runs had SIMULATED answers; record them from")
+    project.record(row(answered_by=None, recorded_from="live"), _streamed(answered_by="live"))
+    assert ("pass", "the live API answered 2 runs") == project.rule("upstream")
+
+
+def test_answers_of_unknown_origin_are_not_shown(project: Project) -> None:
+    """An imported recording, or a test that sent nothing."""
+    project.record(row(answered_by=None, recorded_from="imported"))
+    assert ("not shown", True) == _says(project.rule("upstream"), "not known who answered tests/test_agent.py::test_a")
+    project.record(row(requests=()))
+    assert ("not shown", "no required test sent a request") == project.rule("upstream")
+
+
+def test_a_rebased_recording_fails_unless_the_policy_takes_it(project: Project) -> None:
+    """Its answers are not those to the requests of today."""
+    project.record(row(rebased=True))
+    assert ("fail", True) == _says(project.rule("rebased recordings"), "record them again")
+    project.configure(rebased=True)
+    assert ("", "") == project.rule("rebased recordings")
+
+
+def test_old_evidence_fails(project: Project) -> None:
+    """So does evidence from the future; without a time, nothing is shown."""
+    project.configure(max_age="2d")
+    project.record(started_at=_ago(days=1))
+    assert ("pass", "none is older than 2 days") == project.rule("age of evidence")
+    project.record(started_at=_ago(days=3))
+    assert ("fail", True) == _says(project.rule("age of evidence"), "older than 2 days: run.jsonl (3 days)")
+    project.record(started_at=_ago(days=-1))
+    assert ("fail", True) == _says(project.rule("age of evidence"), "in the future")
+    project.record(started_at="")
+    assert ("not shown", True) == _says(project.rule("age of evidence"), "unknown for run.jsonl")
+
+
+def test_old_recordings_fail(project: Project) -> None:
+    """Only recordings that a required test played."""
+    project.configure(max_recording_age="12h")
+    played = {"answered_by": None, "recorded_from": "simulator"}
+    project.record(row(**played, recorded_at=_ago(hours=20)), row(OTHER, **played, recorded_at=_ago(days=9)))
+    wanted = "older than 12 hours: tests/test_agent.py::test_a (20 hours); record them again"
+    assert ("fail", wanted) == project.rule("age of recordings")
+    project.record(row(**played))
+    assert "not shown" == project.rule("age of recordings")[0]
+    project.record(row(**played, recorded_at=_ago(hours=2)))
+    assert "pass" == project.rule("age of recordings")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [
+        ("cost", {"cost": 2.0}),
+        ("requests", {"requests": row().requests * 2}),
+        ("input_tokens", {"usage": Usage(input_tokens=1, cache_read_input_tokens=1)}),
+        ("output_tokens", {"usage": Usage(output_tokens=2)}),
+        ("seconds", {"seconds": 2.0}),
+    ],
+)
+def test_a_run_over_its_budget_fails(project: Project, name: str, used: dict[str, Any]) -> None:
+    """Each limit of the budget."""
+    project.configure(budget={name: 1})
+    project.record(row(**used))
+    assert ("fail", f"tests/test_agent.py::test_a: {name} 2 > 1") == project.rule("budget")
+    project.record(row(cost=0.5))
+    assert ("pass", f"1 run within {name}") == project.rule("budget")
+
+
+def test_an_unknown_cost_is_not_shown(project: Project) -> None:
+    """A model without a list price may cost anything."""
+    project.configure(budget={"cost": 1})
+    project.record(row(cost=None))
+    assert ("not shown", "unknown: tests/test_agent.py::test_a: cost") == project.rule("budget")
+    project.record(row(OTHER))
+    assert ("not shown", "no required test ran") == project.rule("budget")
+
+
+def test_logged_errors_fail(project: Project) -> None:
+    """More than the policy takes; warnings are none."""
+    project.configure(log_errors=1)
+    logs = (LogCount("ERROR", "agent", "no answer", 2), LogCount("WARNING", "agent", "slow", 9))
+    project.record(row(logs=logs))
+    assert ("fail", "2 errors logged, at most 1 allowed: agent: no answer") == project.rule("log errors")
+    project.record(row(logs=logs[1:]))
+    assert ("pass", "0 errors logged") == project.rule("log errors")
+
+
+@pytest.mark.parametrize("word", ["fail", "inconclusive", "harm within the margin"])
+def test_a_verdict_other_than_pass_fails(project: Project, word: Any) -> None:
+    """Also beside a PASS of the same flag."""
+    project.configure(verdicts=["planner"])
+    project.record(verdicts=(VerdictRecord("planner", "pass"), VerdictRecord("planner", word)))
+    assert ("fail", f"planner: {word}") == project.rule("verdicts")
+
+
+@pytest.mark.parametrize("wanted", [["planner"], ["all"]])
+def test_a_flag_without_a_verdict_is_not_shown(project: Project, wanted: list[str]) -> None:
+    """A verdict on another flag does not help. `all` is every declared flag."""
+    project.configure(verdicts=wanted)
+    project.record(verdicts=(VerdictRecord("memory", "pass"),))
+    assert ("not shown", "the evidence has no verdict on planner") == project.rule("verdicts")
+    project.record(verdicts=(VerdictRecord("planner", "pass", is_simulated=True),))
+    assert ("pass", "PASS for planner; SIMULATED answers for planner") == project.rule("verdicts")
+    project.configure(verdicts=wanted, upstream="live")
+    assert ("fail", "from SIMULATED answers only: planner") == project.rule("verdicts")
+
+
+def test_a_sweep_that_is_missing_or_only_a_part_is_not_shown(project: Project) -> None:
+    """The whole sweep counts, and only against the baseline of the policy."""
+    project.configure(sweep="sweep.json")
+    project.write("sweep.json", "{}")
+    project.record()
+    assert ("not shown", True) == _says(project.rule("sweep"), "pytest --harness-sweep --harness-sweep-baseline=sweep")
+    for options, reason in [
+        (("--harness-sweep",), "was not compared with sweep.json"),
+        (("--harness-sweep", "--harness-sweep-baseline=other.json"), "was not compared with sweep.json"),
+        (("--harness-sweep", "--harness-sweep-baseline", "sweep.json", "-k", "stall"), "only a part of the sweep: -k"),
+    ]:
+        sweep = project.record(name="sweep.jsonl", options=options)
+        assert ("not shown", True) == _says(project.rule("sweep", "run.jsonl", sweep), reason)
+
+
+def test_a_sweep_against_another_baseline_fails(project: Project) -> None:
+    """Whoever lowers the baseline after the sweep must sweep again; a sweep that fails is a run that fails."""
+    project.configure(sweep="sweep.json")
+    project.write("sweep.json", "{}")
+    run, options = project.record(), ("--harness-sweep", "--harness-sweep-baseline=./sweep.json")
+    sweep = project.record(name="sweep.jsonl", options=options)
+    assert ("pass", "1 sweep against sweep.json") == project.rule("sweep", run, sweep)
+    sweep = project.record(name="sweep.jsonl", options=options, exit_status=1)
+    assert "fail" == project.rule("outcomes", run, sweep)[0]
+    project.write("sweep.json", "[]")
+    assert ("fail", True) == _says(project.rule("sweep", run, sweep), "another sweep.json or policy")
+
+
+def test_markdown_is_for_the_summary_of_a_ci_job(project: Project, make_row: Callable[..., RunRow]) -> None:
+    """A table in which a test's name cannot break out of its cell; the exit code is that of the check."""
+    project.record(make_row("tests/test_agent.py::test_a[<b>|x]", outcome="failed"))
+    printed = project.run("check", "run.jsonl", "--markdown", code=1)
+    assert printed.startswith("## ❌ Gate: 2 of 10 rules do not pass\n\n| result | rule | reason |\n")
+    assert r"| ❌ fail | required tests | not passed: tests/test\_agent.py::test\_a\[\<b\>\|x\] failed |" in printed
+
+
+def _says(result: tuple[str, str], words: str) -> tuple[str, bool]:
+    """Return the status of a rule, and whether its reason has these words; print it if not."""
+    if words not in result[1]:
+        print(result)
+    return result[0], words in result[1]
