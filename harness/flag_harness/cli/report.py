@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flag_harness.cli.report_open import add_open_arguments
 from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
-from flag_harness.record.conversation import load_conversations
+from flag_harness.record.conversation import load_conversations, save_conversations
+from flag_harness.record.kept import copy_kept_cassettes
 from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
@@ -20,6 +22,7 @@ examples:
   flag-harness report merge shard-*.jsonl -o run.jsonl
   flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
+  flag-harness report open artifact/
 """
 _LAST_RUN = Path(".pytest_cache/d") / CACHE_FOLDER / LAST_RUN
 """The file with the record of pytest's last run, relative to its root directory."""
@@ -45,6 +48,14 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     merge.set_defaults(run=_run_merge)
     _add_build_command(subparsers)
     _add_metrics_command(subparsers)
+    add_open_arguments(
+        _add_parser(
+            subparsers,
+            "open",
+            "show what failed in a run, and how to run it again",
+            "Show the conversations of the tests that failed in a run, and the command that runs them again.",
+        )
+    )
 
 
 def _add_parser(
@@ -134,10 +145,14 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
 def _run_merge(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
     merged = merge_records([load_record(path) for path in paths])
+    conversations = {case: one for path in paths for case, one in load_conversations(path).items()}
     try:
         write_atomically(arguments.output, encode_record(merged.header, merged.rows))
+        save_conversations(arguments.output, conversations.values())
     except OSError as error:
         raise RecordError(f"{arguments.output}: cannot be written: {error.strerror or error}") from None
+    for path in paths:
+        copy_kept_cassettes(path, arguments.output)
     _print_problem(merged)
     print(f"{arguments.output}: {_count_rows(merged)} of {len(paths)} records")
     return 1 if merged.problem else 0

@@ -8,6 +8,7 @@ from flag_harness.plugin.border.border import BORDER, Border
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
+from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.age import add_age_option, max_age
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
@@ -62,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_locate_option(group)
     add_record_option(group)
     add_repeat_option(group)
+    add_rerun_option(group)
     add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
     add_sweep_options(group)
@@ -86,6 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
+        configure_rerun(config)
         configure_flags(config)
         configure_faults(config)
         configure_cost_limit(config)

@@ -17,7 +17,7 @@ class Passage(msgspec.Struct, frozen=True):
     Attributes:
         role: `user`, `assistant`, `system`, `tools`, or what else it is.
         kind: the type of the content block, such as `text`, `thinking` or `tool_use`.
-        text: the text without secrets and personal data, perhaps cut; empty if only its length is kept.
+        text: the text without secrets and personal data, perhaps cut.
         characters: the length of the whole text.
     """
 
@@ -33,7 +33,7 @@ class Turn(msgspec.Struct, frozen=True):
     Attributes:
         request: what is new in the request since the one that it continues.
         answer: the answer, as far as it arrived.
-        ending: `end`, `abandoned`, or how the connection was cut.
+        ending: `end`, `abandoned`, `no answer`, or how the connection was cut.
     """
 
     request: tuple[Passage, ...]
@@ -42,10 +42,9 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What a test sent and received. `has_texts` is False if only the lengths of texts are kept."""
+    """What a test sent and received."""
 
     case: str
-    has_texts: bool
     turns: tuple[Turn, ...]
 
 

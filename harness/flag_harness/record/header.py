@@ -41,6 +41,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         options: the options of the command line that concern the harness, without secrets.
         flags: the declared flags by name, each with its source, its values and its default.
         files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
+        content: what was kept of failed tests: `none`, `masked` or `full`.
         shards: the number of runs that were merged into this record.
         exit_status: how pytest ended: 0 if all tests passed, 1 if some failed, -1 if it did not come to its end.
         tested: the files that the gate declares, or None if the project declares none.
@@ -58,6 +59,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...] = ()
     flags: dict[str, dict[str, Any]] = {}
     files: dict[str, str] = {}
+    content: str = "none"
     shards: int = 1
     exit_status: int = -1
     tested: GateFiles | None = None

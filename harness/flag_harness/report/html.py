@@ -95,7 +95,7 @@ def _conversation_details(conversation: Conversation, passages: dict[Passage, in
         }
         for turn in conversation.turns
     ]
-    return {"has_texts": conversation.has_texts, "turns": turns}
+    return {"turns": turns}
 
 
 def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from flag_harness.owner import Owner, current_owner, run_as
 from flag_harness.plugin.border.async_functions import run_fixture_as
 from flag_harness.plugin.border.border import Border, uses_harness
 from flag_harness.plugin.border.offline import is_offline, offline_environment
+from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
 from flag_harness.plugin.modes import selected_record_mode
 from flag_harness.plugin.redact.secrets import mask_logs, mask_report
 from flag_harness.plugin.run.cassette_paths import fixture_case, fixture_cassette_path, wide_fixtures
@@ -71,6 +72,9 @@ class WideFixtures:
             attach_file(report, item.config, traffic)
             mask_report(report, traffic.mask)
         self._fixtures_of_phase.clear()
+        if report.failed and uses_harness(item):
+            for fixture in self._border.fixtures.values():
+                fixture.keep_evidence()
         return report
 
     def _is_guarded(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
@@ -96,6 +100,7 @@ class WideFixture:
         self._case = fixture_case(fixturedef, request.node, self.path)
         self.owner = Owner(f"the {fixturedef.scope} fixture {fixturedef.argname}", is_shared=True)
         self.traffic: CassetteTraffic | None = None
+        self.is_evidence = False
         self._plan: TrafficPlan | None = None
         self._network_refusals: list[Any] = []
         self._border, self._request = border, request
@@ -113,9 +118,12 @@ class WideFixture:
         return self.traffic
 
     def _make_traffic(self) -> "CassetteTraffic":
+        from flag_harness.plugin.evidence.kept_cassettes import evidence_recorder
         from flag_harness.plugin.test.traffic import CassetteTraffic
 
-        traffic = CassetteTraffic(self._plan or self._make_plan(), check=self._border.refuse_late_requests)
+        plan = self._plan or self._make_plan()
+        recorder = evidence_recorder(plan, self._request.config)
+        traffic = CassetteTraffic(plan, check=self._border.refuse_late_requests, evidence=recorder)
         if self._is_set_up:
             traffic.mark_test_end()
         return traffic
@@ -165,6 +173,8 @@ class WideFixture:
         if self._plan is not None and self._plan.cassette is not None and self.traffic is None:
             self.traffic = self._make_traffic()
         traffic = self.traffic
+        if traffic is not None and self.is_evidence:
+            keep_cassette(self._request.config, traffic)
         self._border.end_owner(self.owner, is_recording=traffic is not None and traffic.plan.is_recording)
         del self._border.fixtures[self.owner]
         if not self._is_set_up:
@@ -175,6 +185,12 @@ class WideFixture:
                 traffic.save()
         except CassetteError as error:
             self._fail_on([str(error)])
+
+    def keep_evidence(self) -> None:
+        """Keep what answered the fixture, since a test that may use it has failed; again after the teardown."""
+        self.is_evidence = True
+        if self.traffic is not None:
+            keep_cassette(self._request.config, self.traffic)
 
     def _refusals(self) -> list[str]:
         return [

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.evidence.content import CONTENTS, report_content
+from flag_harness.plugin.evidence.conversations import attached_conversation
+from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.run.conversations import CONTENTS, attached_conversation, report_content
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.test.rows import attached_row
 
@@ -53,9 +55,10 @@ def add_record_option(group: pytest.OptionGroup) -> None:
         "--harness-report-content",
         choices=CONTENTS,
         default=None,
-        help="what a record or report keeps of the conversations of failed tests; none: nothing; masked: who said how "
-        "much, without any text (default if CI is set); full: the texts too (default elsewhere), without what the "
-        "filters and privacy detectors hide, and without keys",
+        help="what a record or report keeps of failed tests: their conversations, and what answered them. none: "
+        "nothing; full: all (default), without keys and without what filters and privacy detectors find; masked: also "
+        "without whatever looks like an e-mail address, a telephone, account, card or social security number "
+        "(default if CI is set)",
     )
 
 
@@ -82,16 +85,19 @@ class RunRecorder:
             return
         if (report := self._config.getoption("--harness-report")) is not None:
             _check_report(report)
-        path = self._config.getoption("--harness-record")
+        path = record_path(self._config)
         if path is None:
             return
         from flag_harness.record import start_record
+        from flag_harness.record.kept import remove_kept_cassettes
 
         try:
+            remove_kept_cassettes(path)
             start_record(path, self._header(is_evidence=True))
         except OSError as error:
-            raise pytest.UsageError(f"--harness-record={path}: cannot be written: {error.strerror or error}") from None
-        self._path = path.absolute()
+            name = self._config.getoption("--harness-record")
+            raise pytest.UsageError(f"--harness-record={name}: cannot be written: {error.strerror or error}") from None
+        self._path = path
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append the row in a report to the record, and collect its conversation."""
@@ -134,6 +140,13 @@ class RunRecorder:
             from flag_harness.record import CACHE_FOLDER, LAST_RUN
 
             self._write_record(cache.mkdir(CACHE_FOLDER) / LAST_RUN, self._make_record(is_evidence=False))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print how to look at what failed, on this machine or another one."""
+        if self._path is not None and self._conversations:
+            path = os.path.relpath(self._path, self._config.invocation_params.dir)
+            terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
     def _write_evidence(self) -> None:
         """Write the record and the report that the command line names."""
@@ -186,6 +199,7 @@ class RunRecorder:
             is_dirty=is_dirty,
             options=tuple(_options_for_header(self._config)),
             flags={flag.name: flag_values(flag) for flag in all_flags(self._config)},
+            content=report_content(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
             exit_status=self._exit_status,
             tested=self._declared.tested(self._imported) if self._declared and is_evidence else None,

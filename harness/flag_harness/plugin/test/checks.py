@@ -13,11 +13,13 @@ import pytest
 
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.plugin.border.missing_key import is_about_missing_key, missing_key_message
+from flag_harness.plugin.evidence.content import evidence_mask
+from flag_harness.plugin.evidence.conversations import attach_conversation
+from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
 from flag_harness.plugin.limits.age import age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.run.conversations import attach_conversation
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
 from flag_harness.plugin.stash import FLAG_SCOPE, PROBE, REFUSALS, REPETITION, TRAFFIC
@@ -130,7 +132,9 @@ def pytest_runtest_makereport(
     if traffic is not None:
         if report.when == "teardown":
             attach_file(report, item.config, traffic)
-        explain_row(item, report, traffic.mask)
+            if _has_failed(item):
+                keep_cassette(item.config, traffic)
+        explain_row(item, report, evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
         mask_report(report, traffic.mask)
     return report

@@ -127,6 +127,7 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 
 
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
+    from flag_harness.plugin.evidence.kept_cassettes import evidence_recorder
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
     border, probe = request.config.stash[BORDER], request.node.stash.get(PROBE, None)
@@ -135,6 +136,7 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
         *arm_marked_faults(request.node, combination),
         everywhere=arm_command_line_faults(request.node, combination) if probe is None else (),
         check=border.refuse_late_requests,
+        evidence=evidence_recorder(plan, request.config),
         make_network_failure=border.make_network_failure,
         probe=probe,
     )

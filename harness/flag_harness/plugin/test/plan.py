@@ -16,6 +16,9 @@ from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.matrix import Combination
+from flag_harness.plugin.evidence.content import evidence_filters
+from flag_harness.plugin.evidence.rerun import kept_cassette
+from flag_harness.plugin.evidence.rerun_filters import RerunFilters
 from flag_harness.plugin.limits.age import max_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT, CostLimit
 from flag_harness.plugin.marks import CONFIG
@@ -218,6 +221,9 @@ def _make_plan(
 ) -> TrafficPlan:
     """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
     config, node = request.config, request.node
+    filters, folder = collect_filters(request), path.parent
+    if (kept := kept_cassette(config, case)) is not None:
+        filters, path = RerunFilters.of(evidence_filters(filters, kept.content)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG].recordings, max_age(config)
     mode, disabled = selected_record_mode(config), is_recording_disabled(config)
     number = repetition_of(node)
@@ -233,7 +239,7 @@ def _make_plan(
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT],
-        explain=recorded_effects(config, path.parent).flag_that_changes,
+        explain=recorded_effects(config, folder).flag_that_changes,
         disabled=disabled,
         upstream=upstream,
         scenario=scenario_path(scope, scenarios),
@@ -241,7 +247,7 @@ def _make_plan(
         combination=combination,
         command=command,
         scope=make_api_scope(config),
-        filters=collect_filters(request),
+        filters=filters,
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG].headers.get("keep", ()),
         allowed=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),

@@ -11,6 +11,7 @@ from flag_harness.plugin.test.saving import refuse_recording
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Interaction
+    from flag_harness.wire.timeline import Request
 
 
 def unplayed_problems(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
@@ -36,3 +37,13 @@ def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") ->
     except CassetteError as error:
         return [str(error)]
     return []
+
+
+def mixing_message(plan: TrafficPlan, request: "Request") -> str:
+    """Return why a request is not sent whose answer would mix two upstreams in one cassette."""
+    assert plan.cassette is not None
+    return (
+        f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
+        f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
+        f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
+    )

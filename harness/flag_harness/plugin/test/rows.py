@@ -135,10 +135,10 @@ def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[s
 
     counter = item.stash.get(LOG_COUNTER, None)
     reason, place = ("", "") if report.passed else _failure_reason_and_place(item, report)
-    logs = counter.counts() if counter else ()
-    attach_row(
-        report, msgspec.structs.replace(row, reason=mask(reason)[:_MOST_REASON_CHARACTERS], place=place, logs=logs)
-    )
+    reason = mask(reason)[:_MOST_REASON_CHARACTERS] if reason else ""
+    counts = counter.counts() if counter else ()
+    logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
+    attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs))
 
 
 def _failure_reason_and_place(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import make_requeueing_layer
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.problems import recording_problems, unplayed_problems
+from flag_harness.plugin.test.problems import mixing_message, recording_problems, unplayed_problems
 from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure, own_refusals
 from flag_harness.plugin.test.saving import SavedRecording, save_recording
 from flag_harness.plugin.test.scenarios import make_simulator
@@ -55,6 +55,7 @@ class CassetteTraffic:
         clock: the clock of the test; virtual unless requests go to a live API.
         is_virtual: True if nobody really waits, so that latencies are exact.
         is_live: True if the live API gives the answers, or gave them when they were recorded.
+        evidence: the recorder of what the upstream answers, before faults change it, or None.
 
     `http_client()` and `async_http_client()` make clients for code that takes one. The other names serve the plugin.
     """
@@ -65,10 +66,11 @@ class CassetteTraffic:
         *faults: Fault,
         everywhere: Sequence[Fault] = (),
         check: Layer = lambda request: None,
+        evidence: Recorder | None = None,
         make_network_failure: Callable[[str], NetworkRefused] = NetworkFailure,
         probe: "Probe | None" = None,
     ) -> None:
-        self.plan, self._make_network_failure = plan, make_network_failure
+        self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
@@ -82,6 +84,7 @@ class CassetteTraffic:
             *joining_layers(self.clock),
             self._traffic_log,
             *self._fault_layers(),
+            *([evidence] if evidence else ()),
         )
         self._simulator = (
             make_simulator(plan.scenario, self.clock)
@@ -166,13 +169,7 @@ class CassetteTraffic:
 
     def _refuse_mixing(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
-        plan = self.plan
-        assert plan.cassette is not None
-        refusal = MissFailure(
-            f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
-            f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
-            f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
-        )
+        refusal = MissFailure(mixing_message(self.plan, request))
         self._unsent_refusals.append(refusal)
         raise refusal
 

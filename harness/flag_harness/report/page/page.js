@@ -80,10 +80,9 @@
     return Number.isNaN(days) ? moment : `${moment} (${days} day${days === 1 ? "" : "s"} ago)`;
   };
 
-  const passages = (indices, hasTexts) => indices.map((index) => {
+  const passages = (indices) => indices.map((index) => {
     const one = details.passages[index];
     const title = `${one.role} · ${one.kind} (${one.characters.toLocaleString("en")} characters)`;
-    if (!hasTexts) return element("p", title);
     const made = element("details");
     made.open = one.role !== "system" && one.role !== "tools" && one.kind !== "thinking";
     const content = element("pre", one.text);
@@ -95,11 +94,10 @@
   const conversation = (kept) => {
     const made = element("div");
     made.append(element("h3", "Conversation"));
-    if (!kept.has_texts) made.append(element("p", "Only lengths were kept; --harness-report-content=full keeps the texts.", "hint"));
     kept.turns.forEach((turn, index) => {
       const ending = turn.ending === "end" ? "" : ` (${turn.ending})`;
-      made.append(element("h4", `Request ${index + 1}`), ...passages(turn.request, kept.has_texts));
-      made.append(element("h4", `Answer ${index + 1}${ending}`), ...passages(turn.answer, kept.has_texts));
+      made.append(element("h4", `Request ${index + 1}`), ...passages(turn.request));
+      made.append(element("h4", `Answer ${index + 1}${ending}`), ...passages(turn.answer));
     });
     return made;
   };

@@ -1,13 +1,12 @@
 """Keeps the conversation of a test that failed, without secrets and personal data, for the report of the run."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.evidence.content import evidence_filters, evidence_mask, report_content
 from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
@@ -16,19 +15,10 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record.conversation import Conversation, Passage
 
-CONTENTS = ("none", "masked", "full")
 _MOST_CHARACTERS = 20_000
 """Longer texts are cut."""
 _ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
-
-
-def report_content(config: pytest.Config) -> str:
-    """Return what is kept of conversations; `none` if neither a record nor a report is written."""
-    if all(config.getoption(name) is None for name in ("--harness-record", "--harness-report")):
-        return "none"
-    chosen: str | None = config.getoption("--harness-report-content")
-    return chosen or ("masked" if os.environ.get("CI", "").lower() not in ("", "false", "0") else "full")
 
 
 def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
@@ -39,7 +29,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
         return
     import msgspec
 
-    conversation = build_conversation(item.nodeid, traffic, has_texts=content == "full")
+    conversation = build_conversation(item, traffic, content)
     setattr(report, _ATTRIBUTE, msgspec.to_builtins(conversation))
 
 
@@ -55,34 +45,29 @@ def attached_conversation(report: pytest.TestReport) -> "Conversation | None":
     return msgspec.convert(value, Conversation)
 
 
-def build_conversation(case: str, traffic: "CassetteTraffic", *, has_texts: bool) -> "Conversation":
-    """Return the conversation of a test.
-
-    It is filtered like a recording, and each text is masked like a failure; data that a detector only warns of is
-    masked too.
-    """
+def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: str) -> "Conversation":
+    """Return the conversation of a test, without what `evidence_filters` hides."""
     from flag_harness.analysis.conversation import conversation_steps
     from flag_harness.record.conversation import Conversation, Turn
 
+    mask = evidence_mask(item.config, traffic)
     turns = []
-    for step in conversation_steps(_filtered_cassette(traffic)):
-        request = [_passage(role, block, traffic.mask, has_texts) for role, block in step.new_content]
-        answer = [_passage("assistant", block, traffic.mask, has_texts) for block in _answer_blocks(step)]
-        turns.append(Turn(tuple(request), tuple(answer), step.ending))
-    return Conversation(case, has_texts, tuple(turns))
+    for step in conversation_steps(_filtered_cassette(traffic, content)):
+        request = [_passage(role, block, mask) for role, block in step.new_content]
+        answer = [_passage("assistant", block, mask) for block in _answer_blocks(step)]
+        ending = "no answer" if step.answer.status is None and step.ending == "abandoned" else step.ending
+        turns.append(Turn(tuple(request), tuple(answer), ending))
+    return Conversation(item.nodeid, tuple(turns))
 
 
-def _filtered_cassette(traffic: "CassetteTraffic") -> "Cassette":
+def _filtered_cassette(traffic: "CassetteTraffic", content: str) -> "Cassette":
     from flag_harness.cassette import Cassette, Envelope, Interaction
     from flag_harness.cassette.interaction import storable_request
 
-    filters = traffic.plan.filters
-    detectors = tuple(replace(detector, action="mask") for detector in filters.detectors)
-    strict = replace(filters, detectors=detectors)
+    filters = evidence_filters(traffic.plan.filters, content)
     interactions = tuple(
-        strict.filter_interaction(Interaction(storable_request(request), response))
+        filters.filter_interaction(Interaction(storable_request(request), response))
         for request, response in traffic.exchanges
-        if response
     )
     return Cassette(Envelope("live", ""), interactions, traffic.plan.path)
 
@@ -93,13 +78,13 @@ def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:
         yield {**step.answer.error, "type": "error", "kind": step.answer.error.get("type")}
 
 
-def _passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str], has_texts: bool) -> "Passage":
+def _passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "Passage":
     from flag_harness.record.conversation import Passage
 
     kind = str(block.get("type", "tool" if role == "tools" else "?"))
     text = mask(_block_text(kind, block))
     cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
-    return Passage(mask(role), mask(kind), cut if has_texts else "", len(text))
+    return Passage(mask(role), mask(kind), cut, len(text))
 
 
 def _block_text(kind: str, block: Mapping[str, Any]) -> str:

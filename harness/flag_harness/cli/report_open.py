@@ -1,0 +1,148 @@
+"""The command `flag-harness report open`, which shows what failed in a run, perhaps in a run of another machine."""
+
+import argparse
+import shlex
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flag_harness.cli.files import one_line
+from flag_harness.errors import RecordError
+from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
+from flag_harness.record.conversation import Conversation, Passage, load_conversations
+from flag_harness.record.kept import find_records, kept_cassette_path
+from flag_harness.report.output import write_report
+
+_MOST_LINES, _MOST_CHARACTERS = 20, 2_000
+"""How much of a text is printed."""
+_COMMIT_DIGITS = 10
+_ROLE_WIDTH = 12
+_KEPT_OPTIONS = ("--harness-flags", "--harness-baseline", "--harness-matrix", "--harness-fault", "--feature")
+"""The options that decide under which combinations and faults a test runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A run as the command line names it: the records of its shards, merged, and the conversations beside them."""
+
+    path: Path
+    files: tuple[Path, ...]
+    record: RunRecord
+    conversations: Mapping[str, Conversation]
+
+    @classmethod
+    def load(cls, path: Path) -> "OpenedRun":
+        """Load a record, or all records in a folder. Raise `RecordError` if there is none, or one cannot be read."""
+        files = find_records(path)
+        record = merge_records([load_record(file) for file in files])
+        conversations = {case: one for file in files for case, one in load_conversations(file).items()}
+        return cls(path, files, record, conversations)
+
+    def failed_rows(self, case: str | None) -> Sequence[RunRow]:
+        """Return the rows of failed tests, or of one of them. Raise `RecordError` if `case` is not a failed test."""
+        rows = [row for row in self.record.rows if row.outcome == "failed"]
+        chosen = [row for row in rows if case in (None, row.case)]
+        if case is not None and not chosen:
+            failed = ", ".join(dict.fromkeys(row.case for row in rows)) or "none"
+            raise RecordError(f"{self.path}: {case} did not fail in this run; failed: {failed}")
+        return chosen
+
+    def has_cassette(self, case: str) -> bool:
+        """Return whether the run kept what answered a test."""
+        return any(kept_cassette_path(file, case).exists() for file in self.files)
+
+    def rerun_command(self, case: str | None) -> str:
+        """Return the command that runs the failed tests again, or one of them, from what the run kept."""
+        options = [f"--harness-rerun={self.path}", *_kept_options(self.record.header.options)]
+        return shlex.join(["pytest", *([case] if case else []), *options])
+
+
+def add_open_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `report open` to its parser."""
+    parser.add_argument(
+        "path", type=Path, metavar="RUN", help="the record of a run, or a folder with it, such as the artifact of a job"
+    )
+    parser.add_argument("case", nargs="?", metavar="NODEID", help="show this failed test alone")
+    parser.add_argument("--browser", action="store_true", help="write the report as a page beside RUN, and open it")
+    parser.set_defaults(run=_run_open)
+
+
+def _run_open(arguments: argparse.Namespace) -> int:
+    """Print the failed tests of a run with their conversations, and the command that runs them again."""
+    path: Path = arguments.path
+    opened = OpenedRun.load(path)
+    print("\n".join(_run_lines(opened, arguments.case)))
+    if arguments.browser:
+        page = path / "report.html" if path.is_dir() else path.with_suffix(".html")
+        write_report(page, opened.record, datetime.now(UTC), opened.conversations)
+        print(f"\n{page}: the report of the whole run")
+        webbrowser.open(page.absolute().as_uri())
+    return 1 if opened.record.problem else 0
+
+
+def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
+    rows = opened.failed_rows(case)
+    total = len(opened.record.rows)
+    failed = sum(row.outcome == "failed" for row in opened.record.rows)
+    yield f"{opened.path}: {failed:,} of {total:,} run{'s' if total != 1 else ''} failed, {_code(opened.record.header)}"
+    if opened.record.problem:
+        yield opened.record.problem
+    for row in rows:
+        yield ""
+        yield from _row_lines(opened, row)
+    if rows:
+        what = "it" if len(rows) == 1 else "them"
+        yield ""
+        yield f"To run {what} again, from what the run kept, at the root of the project:"
+        yield f"  {opened.rerun_command(case)}"
+
+
+def _code(header: RunHeader) -> str:
+    changed = " with changes" if header.is_dirty else ""
+    commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}, " if header.commit else ""
+    return f"{commit}anthropic {header.sdk or 'unknown'}, Python {header.python}, {header.started_at}"
+
+
+def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
+    yield f"FAILED {one_line(row.case)}"
+    yield f"  {row.phase}: {one_line(row.reason) or 'no reason'}" + (f" ({one_line(row.place)})" if row.place else "")
+    values = ", ".join(f"{name}={value}" for name, value in row.values.items())
+    yield from [f"  flags: {one_line(values)}"] if values else []
+    yield from [f"  faults that fired: {', '.join(map(one_line, row.faults))}"] if row.faults else []
+    yield f"  answered by: {_origin(row)}"
+    conversation = opened.conversations.get(row.case)
+    if conversation is None:
+        yield "  no conversation was kept" if row.requests else "  it sent no request"
+    for number, turn in enumerate(conversation.turns if conversation else (), 1):
+        yield f"  request {number}"
+        yield from (line for passage in turn.request for line in _passage_lines(passage))
+        yield f"  answer {number}" + ("" if turn.ending == "end" else f" ({turn.ending})")
+        yield from (line for passage in turn.answer for line in _passage_lines(passage))
+    if not opened.has_cassette(row.case):
+        yield "  What answered it was not kept: it is run again with the project's own recordings."
+
+
+def _origin(row: RunRow) -> str:
+    if row.answered_by:
+        return {"simulator": "the simulator", "live": "the live API"}.get(row.answered_by, one_line(row.answered_by))
+    return f"{one_line(row.cassette or 'a cassette')}, recorded from: {one_line(row.recorded_from or 'nobody')}"
+
+
+def _passage_lines(passage: Passage) -> Iterator[str]:
+    label = passage.role if passage.kind in ("text", "tool") else passage.kind
+    lines = passage.text[:_MOST_CHARACTERS].split("\n")[:_MOST_LINES]
+    for number, line in enumerate(lines):
+        yield f"    {'' if number else one_line(label):<{_ROLE_WIDTH}}{one_line(line)}".rstrip()
+    left = passage.characters - sum(map(len, lines)) - len(lines) + 1
+    if left > 0:
+        yield f"    {'':<{_ROLE_WIDTH}}… {left:,} more characters; --browser shows them"
+
+
+def _kept_options(options: Sequence[str]) -> Iterator[str]:
+    for option, following in zip(options, [*options[1:], ""], strict=True):
+        if option.startswith(_KEPT_OPTIONS):
+            yield option
+            if "=" not in option:
+                yield following

@@ -1,0 +1,107 @@
+"""What a run keeps of failed tests, and what is hidden in it."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Filters
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.wire.timeline import Request, Response
+
+CONTENTS = ("none", "masked", "full")
+_COMMON_SHAPES = {
+    "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "phone": r"(?<!\w)\+\d[\d ().-]{6,16}\d",
+    "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b",
+    "social_security": r"\b\d{3}-\d{2}-\d{4}\b",
+}
+"""Patterns of personal data that `masked` hides even if the project declares no detector for it."""
+_CARD_NUMBER = re.compile(r"\b[3-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{3,4}\b")
+
+
+def is_evidence_wanted(config: pytest.Config) -> bool:
+    """Return whether the command line asks for a record or a report."""
+    return any(config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
+
+
+def report_content(config: pytest.Config) -> str:
+    """Return what is kept of failed tests; `none` if neither a record nor a report is written."""
+    if not is_evidence_wanted(config):
+        return "none"
+    chosen: str | None = config.getoption("--harness-report-content")
+    return chosen or ("masked" if os.environ.get("CI", "").lower() not in ("", "false", "0") else "full")
+
+
+def evidence_filters(filters: "Filters", content: str) -> "Filters":
+    """Return the filters for what is kept of failed tests.
+
+    They hide keys, and everything that a detector finds, even if it only warns. Unless `content` is `full`, they also
+    hide what looks like an e-mail address, a telephone, account, card or social security number.
+    """
+    from flag_harness.cassette import Filters
+    from flag_harness.cassette.redact.detectors import Detector, PatternFinder
+    from flag_harness.cassette.redact.shapes import KEY_SHAPES, NAMED_KINDS
+
+    detectors = [replace(detector, action="mask") for detector in filters.detectors]
+    detectors.append(Detector("key", _key_spans))
+    if content != "full":
+        detectors += [Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_SHAPES.items()]
+        detectors.append(Detector("card", _card_spans))
+    named = tuple(KEY_SHAPES[kind] for kind in sorted(NAMED_KINDS))
+    return replace(filters, detectors=tuple(detectors)) + Filters(patterns=named)
+
+
+def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
+    """Return the values that filters by name remove from exchanges, longest first.
+
+    They are hidden wherever else they occur, too. Patterns and detectors find their values anywhere anyway.
+    """
+    by_name = replace(filters, patterns=(), detectors=())
+    found = {value for exchange in exchanges for value in by_name.secrets(*exchange)}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
+    """Return a function that masks a text for the record and the report, if the run writes one of them.
+
+    It hides what `evidence_filters` hides, and every value that these removed from the traffic.
+    """
+    if not is_evidence_wanted(config):
+        return traffic.mask
+    filters = evidence_filters(traffic.plan.filters, report_content(config))
+    secrets: tuple[str, ...] | None = None
+
+    def mask(text: str) -> str:
+        nonlocal secrets
+        from flag_harness.cassette import REDACTED
+
+        if secrets is None:
+            secrets = removed_values(filters, traffic.exchanges)
+        text = traffic.mask(filters.filter_text(text))
+        for secret in secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    return mask
+
+
+def _key_spans(text: str) -> Iterator[tuple[int, int]]:
+    from flag_harness.cassette.redact.shapes import find_keys
+
+    return ((start, stop) for start, stop, _ in find_keys(text))
+
+
+def _card_spans(text: str) -> Iterator[tuple[int, int]]:
+    return (match.span() for match in _CARD_NUMBER.finditer(text) if _has_check_digit(match[0]))
+
+
+def _has_check_digit(number: str) -> bool:
+    """Return whether the last digit of a card number is right (Luhn's algorithm)."""
+    digits = [int(character) for character in reversed(number) if character.isdigit()]
+    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2]]
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -1,0 +1,75 @@
+"""Keeps the answers that a failed test got in a cassette beside the run record, so that it can be run again there."""
+
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.errors import CassetteError
+from flag_harness.plugin.evidence.content import evidence_filters, removed_values, report_content
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Cassette, Interaction, Recorder
+    from flag_harness.plugin.test.plan import TrafficPlan
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+
+
+def record_path(config: pytest.Config) -> Path | None:
+    """Return the absolute path of the record that the run writes, or None."""
+    path: Path | None = config.getoption("--harness-record")
+    return None if path is None else config.invocation_params.dir / path
+
+
+def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
+    """Return a recorder of the answers to a test, or None if a cassette gives them or nothing will be kept."""
+    if not plan.can_reach_upstream or record_path(config) is None or report_content(config) == "none":
+        return None
+    from flag_harness.cassette import Recorder
+
+    return Recorder(keep=plan.kept_headers)
+
+
+def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
+    """Write what answered a failed test to the folder of the record, without what `evidence_filters` hides.
+
+    If it still holds what looks like a key, or cannot be written, warn instead.
+    """
+    record, content = record_path(config), report_content(config)
+    if record is None or content == "none":
+        return
+    from flag_harness.cassette import Filters
+    from flag_harness.record.kept import kept_cassette_path
+
+    filters, cassette = evidence_filters(traffic.plan.filters, content), _answers(traffic)
+    pairs = ((one.request, one.response) for one in cassette.interactions)
+    removed = removed_values(filters, (*traffic.exchanges, *pairs))
+    filters += Filters(patterns=tuple(map(re.escape, removed)))
+    cassette = replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
+    try:
+        cassette.save(kept_cassette_path(record, traffic.plan.case))
+    except (CassetteError, OSError) as error:
+        warnings.warn(pytest.PytestWarning(f"{traffic.plan.case} cannot be run again: {error}"), stacklevel=1)
+
+
+def _answers(traffic: "CassetteTraffic") -> "Cassette":
+    """Return a cassette with the answers that were there for the test, before faults changed them."""
+    from flag_harness.cassette import Cassette
+    from flag_harness.cassette.merge import own_indices
+    from flag_harness.plugin.test.saving import new_envelope
+
+    plan = traffic.plan
+    if traffic.evidence is not None:
+        return Cassette(new_envelope(plan), traffic.evidence.interactions)
+    if plan.cassette is None:
+        return Cassette(new_envelope(plan), ())
+    indices = sorted({*own_indices(plan.cassette, plan.case), *traffic.played})
+    interactions = tuple(_without_case(plan.cassette.interactions[index]) for index in indices)
+    envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)
+    return Cassette(envelope, interactions)
+
+
+def _without_case(interaction: "Interaction") -> "Interaction":
+    return replace(interaction, case="")

@@ -1,0 +1,108 @@
+"""`--harness-rerun`: run the failed tests of a record again, answered by the cassettes that are kept beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.errors import RecordError
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunHeader
+
+_ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
+"""The options that would have somebody else answer, by the names of their attributes in pytest."""
+_COMMIT_DIGITS = 10
+
+
+def add_rerun_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-rerun`."""
+    group.addoption(
+        "--harness-rerun",
+        type=Path,
+        metavar="RUN",
+        help="run only the tests that failed in an earlier run, and answer them from what that run kept; RUN is its "
+        "record, or a folder with it, such as the artifact of a CI job. No recordings and no key are needed",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCassette:
+    """The cassette of a failed test, and what was kept of texts: `masked` or `full`."""
+
+    path: Path
+    content: str
+
+
+class Rerun:
+    """Selects the failed tests of one or several records (shards of one run), and knows their kept cassettes.
+
+    `path` is the option's value, relative to `folder`.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        from flag_harness.record import load_record
+        from flag_harness.record.kept import find_records
+
+        self._path = path
+        self._records = {one: load_record(one) for one in find_records(folder / path)}
+        self.cases = {row.case for record in self._records.values() for row in record.rows if row.outcome == "failed"}
+        if not self.cases:
+            raise RecordError(f"--harness-rerun={path}: no test failed in this run, so there is nothing to run again")
+
+    def kept(self, case: str) -> KeptCassette | None:
+        """Return the kept cassette of a test or fixture, or None if the run kept none."""
+        from flag_harness.record.kept import kept_cassette_path
+
+        paths = ((kept_cassette_path(one, case), record.header) for one, record in self._records.items())
+        return next((KeptCassette(path, header.content) for path, header in paths if path.exists()), None)
+
+    def pytest_report_header(self) -> Iterator[str]:
+        """Yield what is run again, and which code failed."""
+        count = len(self.cases)
+        yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code()}"
+
+    def _code(self) -> str:
+        header: RunHeader = next(iter(self._records.values())).header
+        changed = " with changes" if header.is_dirty else ""
+        commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}" if header.commit else "an unknown commit"
+        return f"{commit}, anthropic {header.sdk or 'unknown'}, Python {header.python}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep only the tests that failed. Raise `pytest.UsageError` if there is none of them here."""
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in self.cases])
+        items[:] = [item for item in items if item.nodeid in self.cases]
+        if not items:
+            example = sorted(self.cases)[0]
+            raise pytest.UsageError(
+                f"--harness-rerun={self._path}: none of its failed tests was collected, such as {example}; run pytest "
+                "at the root of the project, with the code that failed"
+            )
+
+
+RERUN = pytest.StashKey[Rerun]()
+"""The stash key of the `Rerun`, if the command line has `--harness-rerun`."""
+
+
+def configure_rerun(config: pytest.Config) -> None:
+    """Select the failed tests, and let nobody answer but kept cassettes. Raise `RecordError` if there are none."""
+    path: Path | None = config.getoption("--harness-rerun")
+    if path is None:
+        return
+    rerun = config.stash[RERUN] = Rerun(path, config.invocation_params.dir)
+    for name, value in _ANSWERING_OPTIONS.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and not hasattr(config, "workerinput"):
+        here = [case for case in sorted(rerun.cases) if (config.rootpath / case.partition("::")[0]).exists()]
+        config.args[:] = [str(config.rootpath / case) for case in here]
+    config.pluginmanager.register(rerun, "flag-harness-rerun")
+
+
+def kept_cassette(config: pytest.Config, case: str) -> KeptCassette | None:
+    """Return the cassette that answers a test or fixture under `--harness-rerun`, or None."""
+    rerun = config.stash.get(RERUN, None)
+    return rerun.kept(case) if rerun is not None else None

@@ -1,0 +1,76 @@
+"""The files beside a run record: the cassettes of its failed tests, in a folder of their own."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from flag_harness.errors import RecordError
+from flag_harness.files import read_regular_file, write_atomically
+
+_MOST_NAME_CHARACTERS = 80
+_MAX_BYTES = 1 << 30
+_RECORD_START = b'"flag_harness_record":'
+"""The key that marks the header of a record, within its first bytes."""
+
+
+def kept_folder(record: Path) -> Path:
+    """Return the folder with the cassettes of a record's failed tests: `run.cassettes` for `run.jsonl`."""
+    return record.with_suffix(".cassettes")
+
+
+def kept_cassette_path(record: Path, case: str) -> Path:
+    """Return where the cassette of a failed test is kept; `case` is its node id."""
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MOST_NAME_CHARACTERS].strip("-.")
+    digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return kept_folder(record) / f"{name}-{digest}.json"
+
+
+def kept_files(record: Path) -> Iterator[Path]:
+    """Yield the files in a record's folder of cassettes: the cassettes and the large bodies that they share."""
+    folder = kept_folder(record)
+    yield from sorted(folder.glob("*.json"))
+    yield from sorted(path for path in folder.glob("blobs/*") if path.is_file())
+
+
+def remove_kept_cassettes(record: Path) -> None:
+    """Remove the cassettes that an earlier run kept beside a record. Raise `OSError` if that fails."""
+    for path in kept_files(record):
+        path.unlink()
+
+
+def copy_kept_cassettes(source: Path, target: Path) -> None:
+    """Copy the cassettes beside the record `source` to the record `target`. Raise `RecordError` if that fails."""
+    if source == target:
+        return
+    try:
+        for path in kept_files(source):
+            copy = kept_folder(target) / path.relative_to(kept_folder(source))
+            write_atomically(copy, read_regular_file(path, _MAX_BYTES))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{kept_folder(target)}: the cassettes of {source} cannot be copied: {error}") from None
+
+
+def find_records(path: Path) -> tuple[Path, ...]:
+    """Return the records that a path stands for: the file itself, or all records in a folder, such as an artifact.
+
+    Raise `RecordError` if there is none.
+    """
+    if not path.exists():
+        raise RecordError(f"{path}: there is no such file or folder; name a record, or the folder of an artifact")
+    if not path.is_dir():
+        return (path,)
+    found = tuple(sorted(file for file in path.rglob("*.jsonl") if _is_record(file)))
+    if not found:
+        raise RecordError(
+            f"{path}: no record of a run is in this folder; `pytest --harness-record=FILE` writes one, and an artifact "
+            "needs FILE with what is kept beside it"
+        )
+    return found
+
+
+def _is_record(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _RECORD_START in file.readline(1000)
