@@ -5,7 +5,17 @@ from itertools import product
 
 import pytest
 
-from flag_harness.record import LogCount, RequestRecord, RunHeader, RunRecord, RunRow, body_hash
+from flag_harness.record import (
+    CacheBreak,
+    CacheTurn,
+    CacheUse,
+    LogCount,
+    RequestRecord,
+    RunHeader,
+    RunRecord,
+    RunRow,
+    body_hash,
+)
 from flag_harness.wire.usage import Usage
 
 FLAGS = ("streaming", "prompt_cache", "extended_output")
@@ -56,7 +66,16 @@ def _row(number: int, states: tuple[bool, ...]) -> RunRow:
         reason=f"AssertionError: assert 'refund {number % 7}' in answer" if has_failed else "",
         place=f"tests/test_area_{number // 50}.py:{10 + number % 50}" if has_failed else "",
         logs=(LogCount("ERROR", "agent", "the stream broke off: %s", 2),) if has_failed else (),
+        cache=_cache_use(has_break=number % 3 == 0) if values["prompt_cache"] else None,
     )
+
+
+def _cache_use(*, has_break: bool) -> CacheUse:
+    turns = [CacheTurn(0, 0, 900, 300, 0, "nothing of this prompt was cached before"), CacheTurn(1, 900, 0, 700)]
+    if not has_break:
+        return CacheUse((*turns, CacheTurn(2, 900, 0, 1100)), saved=0.0042)
+    broken = CacheBreak(2, "system[0]", 31, "It is 12:03. You", "It is 12:04. You", 900, 0.0031)
+    return CacheUse((*turns, CacheTurn(2, 0, 900, 1100, 900, "system[0] changed at byte 31")), (broken,), 900, -0.0012)
 
 
 def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flag_harness.matrix import name_of_test
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
@@ -12,8 +13,6 @@ MOST_TESTS = 5
 RUNS = 1_000
 """Prices are given for this many runs."""
 UNKNOWN_PRICE = "at an unknown price"
-SPANS = ("read", "written", "missed", "uncached")
-"""The parts of a request's input, in the order in which a bar shows them. Missed tokens are part of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +116,29 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
         yield f"cache: and {len(wasteful) - MOST_TESTS} other tests that would cost less without cache marks"
 
 
-def has_cache_break(row: RunRow) -> bool:
-    """Return whether a request of the test could not read a cached prefix, because a block in it changed."""
-    return row.cache is not None and bool(row.cache.breaks)
+def cache_values(rows: Iterable[RunRow]) -> dict[str, Any]:
+    """Return the broken prefixes by block, and the tests that would cost less without marks, as plain values."""
+    rows = list(rows)
+    return {
+        "breaks": [
+            {
+                "block": place.block,
+                "byte": place.byte,
+                "before": place.breaks[0][1].before,
+                "after": place.breaks[0][1].after,
+                "tokens": place.tokens,
+                "cost": place.breaks[0][1].cost,
+                "cases": list(place.tests),
+            }
+            for place in broken_places(rows)
+        ],
+        "costs_more": [
+            {"case": test.row.case, "saved": test.use.saved} for test in cached_tests(rows) if test.use.costs_more
+        ],
+    }
 
 
-def turn_spans(turn: CacheTurn) -> dict[str, float]:
+def turn_parts(turn: CacheTurn) -> dict[str, float]:
     """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
 
     Missed tokens were written again or left uncached; they are taken out of these.

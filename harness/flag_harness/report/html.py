@@ -13,6 +13,7 @@ import msgspec
 from flag_harness.errors import require_extra
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, Passage
+from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_details
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.run_report import SIMULATED, RunReport
@@ -49,6 +50,8 @@ def render_html(report: RunReport, now: datetime) -> str:
         flags=list(report.record.header.flags),
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED,
+        cache=cache_section(report.rows),
+        most=MOST_TESTS,
     )
 
 
@@ -119,6 +122,8 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "answered_by": row.answered_by,
         "excluded": row.excluded_from_effects,
         "budget": row.budget,
+        "dropped_betas": row.dropped_betas,
+        "cache": row.cache and [turn_details(turn) for turn in row.cache.turns],
         "simulated": is_simulated(row),
     }
     return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from flag_harness.report.cache_map import broken_places, cached_tests
 from flag_harness.report.run_report import SIMULATED, RunReport
 
 MOST_ROWS = 50
 """The most rows that a table shows. The number of other rows is stated below it."""
 MOST_COLUMNS = 16
+MOST_CACHED_TESTS = 5
+"""The most tests whose cache use is shown request by request."""
 _MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
@@ -25,6 +28,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield f"  - To reproduce: {_code(cause.command)}"
     yield from _failure_lines(report)
     yield from _effect_lines(report)
+    yield from _cache_lines(report)
     yield ""
     yield _escape(report.recordings)
     if report.record.problem:
@@ -79,6 +83,47 @@ def _effect_lines(report: RunReport) -> Iterator[str]:
     if any(row[3] for row in rows):
         yield ""
         yield f"{SIMULATED[0].upper()}{SIMULATED[1:]}."
+
+
+def _cache_lines(report: RunReport) -> Iterator[str]:
+    places = broken_places(report.rows)
+    tests = [test for test in cached_tests(report.rows) if test.use.breaks or test.use.costs_more]
+    if not tests:
+        return
+    yield ""
+    yield "### Prompt cache"
+    yield ""
+    if places:
+        rows = [
+            [
+                _cell(place.block),
+                f"{place.byte:,}",
+                _cell(place.words) if place.words else "",
+                f"{place.tokens:,}",
+                _escape(place.price),
+                _names(place.tests, 1),
+            ]
+            for place in places
+        ]
+        yield from _table(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
+        yield ""
+    wasteful = [test for test in tests if test.use.costs_more]
+    for test in wasteful[:MOST_CACHED_TESTS]:
+        yield f"- {_code(test.row.case)}: its cache marks cost more than they save: {_escape(test.price)}"
+    if len(wasteful) > MOST_CACHED_TESTS:
+        yield f"- and {len(wasteful) - MOST_CACHED_TESTS:,} further tests"
+    yield ""
+    turns = [
+        [
+            _cell(test.row.case),
+            str(turn.request + 1),
+            *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
+            _escape(turn.why),
+        ]
+        for test in tests[:MOST_CACHED_TESTS]
+        for turn in test.use.turns
+    ]
+    yield from _table(["cache map", "request", "read", "written", "missed", "not cached", "why"], turns)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

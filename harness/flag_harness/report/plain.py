@@ -8,6 +8,7 @@ import msgspec
 from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.matrix import name_of_test
 from flag_harness.record import RunRow
+from flag_harness.report.cache_map import cache_values
 from flag_harness.report.metrics import effect_values
 from flag_harness.report.run_report import RunReport
 
@@ -32,6 +33,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
         ],
         "effects": [_effect(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
+        "cache": cache_values(report.rows),
         "recordings": report.recordings,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row(row) for row in report.rows],

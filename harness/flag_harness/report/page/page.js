@@ -114,12 +114,17 @@
       ["Recorded from", row.recorded_from && row.recorded_from + (row.rebased ? ", rewritten since, not verified" : "")],
       ["Recorded at", row.recorded_at && age(row.recorded_at)], ["Answered by", row.answered_by],
       ["Left out of effects", row.excluded], ["Budget", row.budget && text(row.budget)],
+      ["Betas that were dropped", row.dropped_betas?.join(", ")],
       ["To run it again", element("code", row.command)],
     ]));
     if (row.requests) made.append(requestTable(row));
     else made.append(element("p", "It sent no request."));
     const kept = details.conversations[row.case];
     if (kept && row.outcome === "failed") made.append(conversation(kept));
+    if (row.cache) {
+      const headings = ["Request", "Read", "Written", "Missed", "Not cached", "Why"];
+      made.append(table("Prompt cache (tokens)", headings, row.cache.map(([number, counts, why]) => [number, ...counts.map(count), why])));
+    }
     if (row.logs) made.append(table("Logs", ["Times", "Level", "Logger", "Message"], row.logs.map((log) => [log.count, log.level, log.logger, log.message])));
     return made;
   };

@@ -1,0 +1,43 @@
+"""The section of the HTML page about the prompt cache: broken prefixes, and a map of each test."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flag_harness.record import CacheTurn, RunRow
+from flag_harness.report.cache_map import broken_places, cached_tests, turn_parts
+from flag_harness.report.table import is_simulated
+
+MOST_TESTS = 50
+"""The number of blocks and tests that the section shows. The cells of the matrix have all tests."""
+
+
+def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
+    """Return what the section shows, or None if no test sent a cache mark."""
+    tests = cached_tests(rows)
+    if not tests:
+        return None
+    shown = [
+        {"row": test.row, "use": test.use, "price": test.price, "turns": list(map(_turn_values, test.use.turns))}
+        for test in tests[:MOST_TESTS]
+    ]
+    return {
+        "places": broken_places(rows),
+        "tests": shown,
+        "hidden": len(tests) - len(shown),
+        "is_simulated": any(is_simulated(test.row) for test in tests),
+    }
+
+
+def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str]:
+    """Return the number of a request, counted from 1, its tokens (read, written, missed, not cached), and why."""
+    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), turn.why
+
+
+def _turn_values(turn: CacheTurn) -> dict[str, Any]:
+    number, counts, why = turn_details(turn)
+    parts, start = [], 0.0
+    for name, width in turn_parts(turn).items():
+        if width:
+            parts.append({"name": name, "start": round(start, 2), "width": round(width, 2)})
+        start += width
+    return {"number": number, "counts": counts, "why": why, "parts": parts}
