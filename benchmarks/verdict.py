@@ -1,7 +1,8 @@
 """Operating characteristics of verdicts: how often they are wrong, and how many trials they take.
 
-`python benchmarks/verdict.py --trials=10000 --jobs=2` simulates every case that docs/verdict.md lists and prints its
-table. Every trial is looked at after every round and stops when it is decided. The judged functions are the product's.
+`python benchmarks/verdict.py --trials=10000` simulates every case that docs/verdict.md lists and prints its
+table. Every trial is looked at after every round and stops when it is decided. All trials of a case run at once in
+numpy; the benchmark first checks that its wealth and its findings equal those of the package on random rounds.
 
 The peer is the growth-rate-optimal e-process of Turner, Ly and Gruenwald (2024, "Generic E-variables for exact
 sequential k-sample tests that allow for optional stopping") that is told the true rates of both arms. No e-process
@@ -10,18 +11,22 @@ grows faster on the same blocks of one trial an arm, so it bounds every publishe
 
 import argparse
 import math
-import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Finding, StratumTest, find
+import numpy as np
+
+from flag_harness.analysis.verdict import betting
+from flag_harness.analysis.verdict.betting import HarmPlayers, SafetyPlayers
+from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, StratumTest
+from flag_harness.analysis.verdict.multiplicity import holm_rejections
 
 SAFE_ALPHA = DEFAULT_ALPHA / 2
 DOLLARS_PER_TRIAL = 0.01
 NEVER = 10**9
+"""Stands for the round in which a flag that stays undecided is decided."""
 OUTAGE_CHANCE = 0.1
 OUTAGE_RATE = 0.5
 
@@ -42,23 +47,20 @@ class Arms:
     tests: int = 1
     is_paired: bool = False
 
-    def gain(self, random_: random.Random) -> float:
-        """Return the difference of one round: with the flag minus without it."""
+    def gains(self, random_: np.random.Generator, trials: int) -> np.ndarray:
+        """Return the difference of one round in each trial: with the flag minus without it."""
         if self.tests > 1:
-            return self._clustered_gain(random_)
-        draw = random_.random
-        first = draw()
-        return (((first if self.is_paired else draw()) < self.on) - (first < self.off)) * 1.0
+            return self._clustered(random_, self.on, trials) - self._clustered(random_, self.off, trials)
+        off = random_.random(trials)
+        on = off if self.is_paired else random_.random(trials)
+        return (on < self.on).astype(float) - (off < self.off)
 
-    def _clustered_gain(self, random_: random.Random) -> float:
-        draw, total = random_.random, 0
-        for rate, sign in ((self.off, -1), (self.on, 1)):
-            if draw() < OUTAGE_CHANCE:
-                rate = rate - 0.95 + OUTAGE_RATE
-            else:
-                rate = (rate - OUTAGE_CHANCE * (rate - 0.95 + OUTAGE_RATE)) / (1 - OUTAGE_CHANCE)
-            total += sign * sum(draw() < rate for _ in range(self.tests))
-        return total / self.tests
+    def _clustered(self, random_: np.random.Generator, rate: float, trials: int) -> np.ndarray:
+        """Return the share of tests that pass, if one round in ten is bad for all tests and the mean is `rate`."""
+        bad = rate - 0.95 + OUTAGE_RATE
+        good = (rate - OUTAGE_CHANCE * bad) / (1 - OUTAGE_CHANCE)
+        rates = np.where(random_.random(trials) < OUTAGE_CHANCE, bad, good)
+        return random_.binomial(self.tests, rates) / self.tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,50 +80,96 @@ class Case:
     has_peer: bool = False
 
 
+class Wealth:
+    """The wealth of the same players in many trials, as `BettingProcess` computes it for one."""
+
+    def __init__(self, players: HarmPlayers | SafetyPlayers, shape: tuple[int, ...]) -> None:
+        self._players = players
+        self._wealths = [np.full(shape, wealth) for wealth in players.first_wealth]
+        self._rounds, self._squares = 0, np.zeros(shape)
+        self.largest = np.ones(shape)
+
+    def add(self, differences: np.ndarray) -> None:
+        """Add one round of each trial."""
+        gains = differences - self._players.null_mean
+        for wealth, stake in zip(self._wealths, self._stakes(), strict=True):
+            wealth *= 1 + stake * gains
+        np.maximum(self.largest, np.minimum(sum(self._wealths), 1e300), out=self.largest)
+        self._rounds += 1
+        self._squares += differences * differences
+
+    def _stakes(self) -> Sequence[np.ndarray | float]:
+        if isinstance(self._players, HarmPlayers):
+            return self._players.stakes(self._rounds, 0.0)
+        square, margin = betting.estimated_mean_square(self._rounds, self._squares), self._players.margin
+        largest = betting._LARGEST_SHARE / (1 - margin)
+        return [np.minimum(factor * margin / (square + margin**2), largest) for factor in betting._SAFE_FACTORS]
+
+
 @dataclass(frozen=True, slots=True)
-class TrialResult:
-    """For each flag: whether it was failed and passed, and the round in which it was decided, or `NEVER`."""
+class Outcome:
+    """For each flag and trial: whether it was failed and passed, and the round in which it was decided, or `NEVER`."""
 
-    failed: tuple[bool, ...]
-    passed: tuple[bool, ...]
-    rounds: tuple[int, ...]
+    failed: np.ndarray
+    passed: np.ndarray
+    rounds: np.ndarray
 
 
-def simulate_trial(case: Case, seed: int) -> TrialResult:
-    """Run one trial of a case, with a look after every round."""
-    random_ = random.Random(seed)
-    flags = [[StratumTest(case.margin) for _ in case.strata] for _ in range(case.flags)]
-    ends, findings = [NEVER] * case.flags, [Finding((), False)] * case.flags
+def simulate_case(case: Case, trials: int, seed: int) -> Outcome:
+    """Run all trials of a case, with a look after every round. A decided flag stays as it is."""
+    random_ = np.random.default_rng(seed)
+    shape = (case.flags, len(case.strata), trials)
+    harm, safety = Wealth(HarmPlayers(), shape), Wealth(SafetyPlayers(case.margin), shape)
+    failed, passed = np.zeros((case.flags, trials), bool), np.zeros((case.flags, trials), bool)
+    rounds = np.full((case.flags, trials), NEVER)
+    harm_p, safe_p = np.ones(shape), np.ones(shape)
     for number in range(1, case.rounds + 1):
-        is_due = False
-        for flag, tests in enumerate(flags):
-            if ends[flag] == NEVER:
-                for arms, test in zip(case.strata, tests, strict=True):
-                    test.add(arms.gain(random_))
-                is_due = is_due or _may_be_decided(tests)
-        if is_due:
-            findings = find(flags)
-            ends = [
-                end if end != NEVER or finding.decision == "INCONCLUSIVE" else number
-                for end, finding in zip(ends, findings, strict=True)
-            ]
-            if NEVER not in ends:
-                break
-    return TrialResult(
-        tuple(bool(finding.harmed) for finding in findings),
-        tuple(finding.decision == "PASS" for finding in findings),
-        tuple(ends),
-    )
+        gains = np.stack([np.stack([arms.gains(random_, trials) for arms in case.strata]) for _ in range(case.flags)])
+        harm.add(-gains)
+        safety.add(gains)
+        is_open = (rounds == NEVER)[:, None, :]
+        harm_p, safe_p = np.where(is_open, 1 / harm.largest, harm_p), np.where(is_open, 1 / safety.largest, safe_p)
+        if harm_p.min() > DEFAULT_ALPHA and safe_p.max(axis=1).min() > SAFE_ALPHA:
+            continue
+        is_harmed = holm(harm_p.reshape(-1, trials), DEFAULT_ALPHA).reshape(shape).any(axis=1)
+        is_safe = holm(safe_p.max(axis=1), SAFE_ALPHA)
+        is_new = (rounds == NEVER) & (is_harmed | is_safe)
+        failed |= is_new & is_harmed
+        passed |= is_new & is_safe & ~is_harmed
+        rounds[is_new] = number
+        if (rounds != NEVER).all():
+            break
+    return Outcome(failed, passed, rounds)
 
 
-def _may_be_decided(tests: Sequence[StratumTest]) -> bool:
-    """Return False if no correction for many hypotheses could decide this flag: `find` takes longer to say so."""
-    if min(test.harm.p_value for test in tests) <= DEFAULT_ALPHA:
-        return True
-    return max(test.safety.p_value for test in tests) <= SAFE_ALPHA
+def holm(p_values: np.ndarray, alpha: float) -> np.ndarray:
+    """Return the rejections of `holm_rejections` for each column."""
+    order = np.argsort(p_values, axis=0, kind="stable")
+    levels = alpha / (len(p_values) - np.arange(len(p_values)))[:, None]
+    accepted = np.take_along_axis(p_values, order, axis=0) <= levels
+    rejected = np.zeros(p_values.shape, bool)
+    np.put_along_axis(rejected, order, np.logical_and.accumulate(accepted, axis=0), axis=0)
+    return rejected
 
 
-def peer_rounds(case: Case, seed: int) -> int:
+def check_against_package(rounds: int = 300) -> None:
+    """Raise `AssertionError` if the wealths or rejections of this file differ from those of the package."""
+    random_ = np.random.default_rng(7)
+    for margin in (0.03, 0.05, 0.10):
+        ours = Wealth(HarmPlayers(), (1,)), Wealth(SafetyPlayers(margin), (1,))
+        test = StratumTest(margin)
+        for gain in random_.choice([-1.0, -0.25, 0.0, 0.0, 0.0, 1.0], rounds):
+            test.add(float(gain))
+            ours[0].add(np.array([-gain]))
+            ours[1].add(np.array([gain]))
+            for wealth, theirs in zip(ours, (test.harm, test.safety), strict=True):
+                assert math.isclose(float(wealth.largest[0]), theirs.largest_wealth, rel_tol=1e-9)
+    for _ in range(300):
+        p_values = random_.random(8) ** 6
+        assert holm(p_values[:, None], DEFAULT_ALPHA)[:, 0].tolist() == holm_rejections(list(p_values), DEFAULT_ALPHA)
+
+
+def peer_rounds(case: Case, trials: int, seed: int) -> Sequence[int]:
     """Return in which round the growth-rate-optimal e-process that knows the true rates decides, or `NEVER`."""
     arms = case.strata[0]
     is_harm = case.counts == "FAIL"
@@ -129,15 +177,14 @@ def peer_rounds(case: Case, seed: int) -> int:
     steps = [gap + 1e-6 + index * (1 - gap - 2e-6) / 4000 for index in range(4001)]
     null_off = min(steps, key=lambda rate: _divergence(arms.off, rate) + _divergence(arms.on, rate - gap))
     null_on = null_off - gap
-    off = (math.log((1 - arms.off) / (1 - null_off)), math.log(arms.off / null_off))
-    on = (math.log((1 - arms.on) / (1 - null_on)), math.log(arms.on / null_on))
-    draw, wealth = random.Random(seed).random, 0.0
+    random_, wealth, rounds = np.random.default_rng(seed), np.zeros(trials), np.full(trials, NEVER)
     target = math.log(1 / (DEFAULT_ALPHA if is_harm else SAFE_ALPHA))
     for number in range(1, case.rounds + 1):
-        wealth += off[draw() < arms.off] + on[draw() < arms.on]
-        if wealth >= target:
-            return number
-    return NEVER
+        for rate, null in ((arms.off, null_off), (arms.on, null_on)):
+            passes = random_.random(trials) < rate
+            wealth += np.where(passes, math.log(rate / null), math.log((1 - rate) / (1 - null)))
+        rounds[(rounds == NEVER) & (wealth >= target)] = number
+    return [int(one) for one in rounds]
 
 
 def _divergence(rate: float, other: float) -> float:
@@ -147,6 +194,7 @@ def _divergence(rate: float, other: float) -> float:
 
 EQUAL, FALL = Arms(0.95, 0.95), Arms(0.95, 0.80)
 HORIZONS = {0.10: 500, 0.05: 1500, 0.03: 3000}
+"""For each margin: rounds after which a flag that changes nothing has passed in nearly all trials."""
 CASES = (
     *(
         Case(f"loss of the margin {margin}", (Arms(0.95, 0.95 - margin),), rounds, "false PASS", 0.025, margin)
@@ -193,35 +241,22 @@ CASES = (
 )
 
 
-def is_counted(case: Case, result: TrialResult) -> bool:
-    """Return True if a trial counts towards the rate of its case."""
+def counted_trials(case: Case, outcome: Outcome) -> np.ndarray:
+    """Return which trials count towards the rate of the case."""
     if case.counts == "all decided":
-        return sum(end != NEVER for end in result.rounds) >= 0.95 * case.flags
-    return any(result.failed if "FAIL" in case.counts else result.passed)
+        return (outcome.rounds != NEVER).mean(axis=0) >= 0.95
+    return (outcome.failed if "FAIL" in case.counts else outcome.passed).any(axis=0)
 
 
-def run_chunk(case: Case, seeds: range) -> tuple[int, list[int], list[int]]:
-    """Return how many trials count, the rounds in which the first flag was decided, and those of the peer."""
-    counted, rounds, peers = 0, [], []
-    for seed in seeds:
-        result = simulate_trial(case, seed)
-        counted += is_counted(case, result)
-        rounds.append(result.rounds[0])
-        if case.has_peer:
-            peers.append(peer_rounds(case, seed))
-    return counted, rounds, peers
-
-
-def run_case(case: Case, trials: int, run: Callable[..., Sequence[tuple[int, list[int], list[int]]]]) -> str:
+def run_case(case: Case, trials: int) -> str:
     """Run all trials of a case, and return its line of the table."""
     started = time.monotonic()
-    chunks = [range(first, min(first + 100, trials)) for first in range(0, trials, 100)]
-    results = list(run(run_chunk, [case] * len(chunks), chunks))
-    rate = sum(counted for counted, _, _ in results) / trials
+    outcome = simulate_case(case, trials, seed=1)
+    peers = peer_rounds(case, trials, seed=2) if case.has_peer else []
+    rate = float(counted_trials(case, outcome).mean())
+    rounds = [int(one) for one in outcome.rounds.max(axis=0)]
     is_error = case.counts.startswith("false")
     is_met = rate <= case.limit if is_error else rate >= case.limit
-    rounds = [one for _, some, _ in results for one in some]
-    peers = [one for _, _, some in results for one in some]
     cells = [
         case.name,
         f"{case.counts} {rate:.2%}",
@@ -261,15 +296,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="only cases whose name contains this text")
     arguments = parser.parse_args()
     lines = [
         "| case | rate | required | rounds, median | 90 % | dollars, median and 90 % | peer that knows the rates |",
         "|---|---|---|---|---|---|---|",
     ]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        lines += [run_case(case, arguments.trials, pool.map) for case in CASES if arguments.only in case.name]
+    check_against_package()
+    lines += [run_case(case, arguments.trials) for case in CASES if arguments.only in case.name]
     print("\n".join(lines))
 
 

@@ -11,7 +11,7 @@ from flag_harness.simulator.scenario import scenario
 from flag_harness.simulator.scenario.scenario import Block, Call, Error, Timing
 from flag_harness.wire.timeline import body
 
-TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing"
+TURN_KEYS = "name, when, thinking, text, call, block, error, stop_reason, stop_sequence, output_tokens, timing, weight"
 WHEN_KEYS = (
     "user, user_contains, user_matches, prompt_contains, result, result_contains, result_matches, result_is_error, "
     "result_of, results, system_contains, streaming, thinking, tool, beta, model, has, lacks, nth"
@@ -27,7 +27,8 @@ def test_the_documented_example_is_a_scenario(tmp_path: Path) -> None:
     found = load_scenario(path)
     assert ("Which kernel is this?", ("uname -s",)) == (found.title, found.commands)
     assert (("prompt-caching-2024-07-31",), ("thinking",)) == (found.refused_betas, found.refused_parameters)
-    first, second, cut, blocks, silent, error = found.turns
+    first, second, cut, likely, unlikely, blocks, silent, error = found.turns
+    assert (False, 0.95, 0.05) == (found.paired, likely.weight, unlikely.weight)
     call = Call(name="bash", input={"command": "uname -s"})
     assert (Block(thinking="uname tells it."), Block(text="I'll look."), Block(call=call)) == first.content
     assert ["tool_use", "end_turn", "max_tokens"] == [turn.final_stop_reason for turn in (first, second, cut)]
@@ -49,7 +50,7 @@ MISTAKES = {
     "an unknown key": (
         'titel = "x"\n[[turn]]\ntext = "a"',
         "s.toml:1: a scenario has no key 'titel'; the nearest is 'title' (all: turn, title, commands, refused_betas, "
-        "refused_parameters, keys, profile, timing, limits)",
+        "refused_parameters, keys, profile, paired, timing, limits)",
     ),
     "an unknown key of a turn": (
         '[[turn]]\ntext = "a"\n[[turn]]\ntxt = "b"',
@@ -145,6 +146,10 @@ MISTAKES = {
     "fewer tokens than none": (
         '[[turn]]\ntext = "a"\noutput_tokens = -3',
         "s.toml:3: turn[0]: output_tokens = -3 must be at least 0",
+    ),
+    "a weight of nothing": (
+        '[[turn]]\ntext = "a"\nweight = 0.0',
+        "s.toml:3: turn[0]: weight = 0.0 must be a number above 0, such as 0.95",
     ),
     "an error that is none": (
         '[[turn]]\nerror = { status = 200, type = "api_error", message = "x" }',

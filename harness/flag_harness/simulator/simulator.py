@@ -68,6 +68,8 @@ class Simulator:
         seed: object,
         hook: Hook | None = None,
         edit_turn: EditTurn | None = None,
+        draws: Sequence[object] = (),
+        arm: str = "",
     ) -> None:
         self.scenario = scenario
         self.signatures = SeededSignatures(seed)
@@ -76,7 +78,8 @@ class Simulator:
         self._clock, self._seed = clock, seed
         self._settings = scenario or Scenario()
         self._lenient_settings = msgspec.structs.replace(self._settings, refused_betas=(), refused_parameters=())
-        self._turns = TurnChooser(scenario, hook, edit_turn)
+        seeds = (seed, "turn", *draws, "" if self._settings.paired else arm)
+        self._turns = TurnChooser(scenario, hook, edit_turn, lambda index: SeededRandom(*seeds, index).fraction())
         self._cache, self._broken_prefixes = PromptCache(), BrokenPrefixDetector()
         self._rate_limiter = RateLimiter(self._settings.limits, clock.now())
         self._request_counts: OrderedDict[str, int] = OrderedDict()
@@ -287,14 +290,18 @@ def simulate(
     seed: object = 0,
     hook: Hook | None = None,
     edit_turn: EditTurn | None = None,
+    draws: Sequence[object] = (),
+    arm: str = "",
 ) -> Simulator:
     """Return a simulated Messages API as an upstream.
 
     `scenario` is a `Scenario` or the path of its file. Without a scenario, the answers repeat what the user says.
     `clock` decides when cached prefixes expire; by default it is a virtual clock. Ids, padding and signatures depend
     only on `seed` and the requests. `hook` and `edit_turn` can change the turn.
+    Turns with a weight are drawn by `seed`, `draws` (such as the test and its repetition) and the index of the request.
+    `arm` (such as the combination of flags) counts too if the scenario has `paired = false`.
     Raise `ScenarioError` if the file cannot be read.
     """
     if isinstance(scenario, (str, Path)):
         scenario = load_scenario(scenario)
-    return Simulator(scenario, clock or VirtualClock(), seed, hook, edit_turn)
+    return Simulator(scenario, clock or VirtualClock(), seed, hook, edit_turn, draws, arm)

@@ -15,7 +15,7 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
-from flag_harness.matrix import Combination
+from flag_harness.matrix import Combination, name_of_test
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import kept_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
@@ -68,6 +68,7 @@ class TrafficPlan:
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
         explain: a function that returns the flag that changes a JSON path of a request body, or None.
+        draws: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
         project_names: the functions imported from `time` to make virtual, or None to keep time real.
     """
 
@@ -92,6 +93,7 @@ class TrafficPlan:
     cost_limit: CostLimit | None = None
     explain: Callable[[str], str | None] = lambda path: None
     project_names: ProjectNames | None = None
+    draws: tuple[object, ...] = ()
 
     @property
     def is_recording(self) -> bool:
@@ -186,6 +188,8 @@ def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, sc
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     _refuse_unrecorded_repetition(node, plan)
+    test = name_of_test(first_nodeid(node), flags.id)
+    plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_of(node)))
     return replace(plan, project_names=_project_names(node))
 
 

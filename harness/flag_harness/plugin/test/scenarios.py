@@ -1,6 +1,7 @@
 """Load the simulator's scenario that a test names in its `scenario` mark."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,15 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
     return folder / f"{mark.args[0]}.toml"
 
 
-def make_simulator(scenario: Path | None, clock: Clock) -> "Simulator":
-    """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read."""
+def make_simulator(scenario: Path | None, clock: Clock, draws: Sequence[object] = (), arm: str = "") -> "Simulator":
+    """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read.
+
+    `draws` and `arm` decide which of its turns with a weight are drawn, as in `simulate`.
+    """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
     try:
-        return simulate(scenario, clock=clock)
+        return simulate(scenario, clock=clock, draws=draws, arm=arm)
     except ScenarioError as error:
         raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
 

@@ -87,7 +87,7 @@ class CassetteTraffic:
             *([evidence] if evidence else ()),
         )
         self._simulator = (
-            make_simulator(plan.scenario, self.clock)
+            make_simulator(plan.scenario, self.clock, plan.draws, plan.combination)
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )

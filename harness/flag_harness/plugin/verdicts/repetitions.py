@@ -17,7 +17,7 @@ _HARNESS_MARKS = ("flag_matrix", "flags")
 
 
 def add_repeat_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-repeat`."""
+    """Add `--harness-repeat` and `--harness-seed`."""
     group.addoption(
         "--harness-repeat",
         type=int,
@@ -25,6 +25,13 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
         metavar="N",
         help="run each test that uses the harness N times under each combination, one round over all tests after the "
         "other. Each repetition has a recording of its own, and the summary says how reliable each test is",
+    )
+    group.addoption(
+        "--harness-seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="the seed of the simulator's random answers, the turns of a scenario that have a weight (default: 0)",
     )
 
 

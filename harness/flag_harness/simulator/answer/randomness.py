@@ -32,6 +32,10 @@ class SeededRandom:
         """
         return int(self._random.random() * end)
 
+    def fraction(self) -> float:
+        """Return a number from 0 to below 1."""
+        return self._random.random()
+
     def identifier(self, prefix: str) -> str:
         """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
         return prefix + "01" + "".join(_ALPHABET[self.integer_below(len(_ALPHABET))] for _ in range(_ID_CHARACTERS - 2))

@@ -10,6 +10,7 @@ refused_betas = ["prompt-caching-2024-07-31"]    # these values of the anthropic
 refused_parameters = ["thinking"]                # these top-level keys of the body get a 400
 keys = ["sk-test"]                               # any other API key gets a 401; without this line, all keys are valid
 profile = "2025-11"                              # answers have the keys that the API's answers had in that month
+paired = false                                   # each combination of flags draws random turns of its own; default true
 
 [timing]                                         # in seconds, default 0.6 and 0.02; nothing really sleeps
 first_token = 0.6                                # from the request to the start of the answer
@@ -42,6 +43,16 @@ stop_reason = "max_tokens"
 name = "bash"
 partial_json = '{"command": "cat <<EOF'          # the raw text of input_json_delta, instead of input; here invalid JSON
                                                  # (without a stream, input is {}, as in the API)
+
+[[turn]]                                         # random answers: if the first turn that matches has a weight, one of
+when = { user_contains = "refund" }              # the turns with a weight and the same conditions is drawn
+weight = 0.95
+text = "It is refunded."
+
+[[turn]]
+when = { user_contains = "refund" }
+weight = 0.05
+text = "I cannot do that."
 
 [[turn]]                                         # content blocks in any order, instead of thinking, text and call
 when = { user_matches = "(?i)^step by step" }
@@ -91,6 +102,11 @@ blocks, texts of white space, and server tool calls without a result.
 Message Batches (a batch ends with the second retrieval of its status), the Files API and message threads are answered
 too, and so are the paths of Vertex AI and of Bedrock, whose streams have the framing of AWS. Turns answer the requests
 of a batch when it ends.
+
+A random turn depends on the seed (`--harness-seed=N`), the test, its repetition and the index of the request in the
+test, but not on the request or the flags: both arms of a comparison draw the same number, even if a flag edits the
+body. Turns share the numbers from 0 to 1 in the order of the file. The live API has no such pairs; `paired = false`
+does without them here too.
 
 Several text blocks are joined by newlines. Patterns are Python regular expressions, searched anywhere in the text
 (`re.search`).
@@ -206,6 +222,7 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
     stop_sequence: str | None = None
     output_tokens: int | None = None
     timing: Timing | None = None
+    weight: float | None = None
 
     @property
     def content(self) -> tuple[Block, ...]:
@@ -234,6 +251,7 @@ class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
     refused_parameters: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     profile: str = LATEST
+    paired: bool = True
     timing: Timing = Timing()
     limits: RateLimits | None = None
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from flag_harness.errors import ScenarioError
 from flag_harness.simulator.scenario.matching import RequestView
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
-from flag_harness.simulator.scenario.turn_selector import TurnSelector, echo_turn
+from flag_harness.simulator.scenario.turn_selector import Draw, TurnSelector, echo_turn, first_turn
 from flag_harness.simulator.scenario.validation import turn_problem
 from flag_harness.wire.timeline import Request
 
@@ -35,13 +35,15 @@ class UnmatchedRequest:
 class TurnChooser:
     """Chooses turns. It is not thread-safe; its owner holds a lock."""
 
-    def __init__(self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None) -> None:
-        self._scenario, self._hook, self._edit_turn = scenario, hook, edit_turn
+    def __init__(
+        self, scenario: Scenario | None, hook: Hook | None, edit_turn: EditTurn | None, draw: Draw = first_turn
+    ) -> None:
+        self._scenario, self._hook, self._edit_turn, self._draw = scenario, hook, edit_turn, draw
         self.restart()
 
     def restart(self) -> None:
         """Count the requests that match each turn from 1 again."""
-        self._selector = TurnSelector(self._scenario.turns if self._scenario else ())
+        self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         """Return the turn that answers a request, or None. Raise `ScenarioError` if the hook's turn is invalid."""

@@ -1,7 +1,8 @@
 """Selects the turn that answers a request, and writes the error message if no turn matches."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from flag_harness.simulator.scenario.matching import RequestView, is_match
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, TurnConditions
@@ -9,29 +10,46 @@ from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn, Tur
 _MAX_LENGTH = 120
 
 
+Draw: TypeAlias = Callable[[int], float]
+"""A function that returns a random number from 0 to below 1 for the request with an index, counted from 0."""
+
+
+def first_turn(index: int) -> float:
+    """Draw the first of the turns with a weight for every request."""
+    return 0.0
+
+
 class TurnSelector:
     """Selects turns and counts how often each matched. It is not thread-safe; its owner holds a lock."""
 
-    def __init__(self, turns: Sequence[ScenarioTurn]) -> None:
-        self._turns = tuple(turns)
+    def __init__(self, turns: Sequence[ScenarioTurn], draw: Draw = first_turn) -> None:
+        self._turns, self._draw = tuple(turns), draw
         self._match_counts = [0] * len(self._turns)
+        self._requests = 0
 
     def choose(self, view: RequestView) -> ScenarioTurn | None:
         """Return the first turn that matches a request, or None.
 
-        For a turn with `nth`, all requests that meet its other conditions are counted.
+        If that turn has a weight, one of the turns with a weight and the same conditions is drawn. For a turn with
+        `nth`, all requests that meet its other conditions are counted.
         """
-        chosen: ScenarioTurn | None = None
+        index, self._requests = self._requests, self._requests + 1
+        matching = list(self._matching_turns(view))
+        if not matching or matching[0].weight is None:
+            return matching[0] if matching else None
+        weighted = [turn for turn in matching if turn.weight is not None and turn.when == matching[0].when]
+        sums = list(itertools.accumulate(turn.weight or 0.0 for turn in weighted))
+        drawn = self._draw(index) * sums[-1]
+        return next((turn for turn, end in zip(weighted, sums, strict=True) if drawn < end), weighted[-1])
+
+    def _matching_turns(self, view: RequestView) -> Iterator[ScenarioTurn]:
         for index, turn in enumerate(self._turns):
             if not is_match(turn.when, view):
                 continue
-            numbers = (turn.when.nth,) if isinstance(turn.when.nth, int) else turn.when.nth
-            if chosen is not None and not numbers:
-                continue
             self._match_counts[index] += 1
-            if chosen is None and (not numbers or self._match_counts[index] in numbers):
-                chosen = turn
-        return chosen
+            numbers = (turn.when.nth,) if isinstance(turn.when.nth, int) else turn.when.nth
+            if not numbers or self._match_counts[index] in numbers:
+                yield turn
 
 
 def echo_turn(view: RequestView) -> ScenarioTurn:

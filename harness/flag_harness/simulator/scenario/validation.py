@@ -55,6 +55,7 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
         or _stop_reason_problem(turn)
         or (_error_problem(turn.error) if turn.error is not None else None)
         or (_timing_problem(turn.timing) if turn.timing is not None else None)
+        or (_weight_problem(turn.weight) if turn.weight is not None else None)
         or (_output_tokens_problem(turn.output_tokens) if turn.output_tokens is not None else None)
     )
 
@@ -169,6 +170,12 @@ def _timing_problem(timing: Timing) -> ScenarioProblem | None:
 
 def _output_tokens_problem(tokens: int) -> ScenarioProblem | None:
     return None if tokens >= 0 else ScenarioProblem("output_tokens", f"output_tokens = {tokens} must be at least 0")
+
+
+def _weight_problem(weight: float) -> ScenarioProblem | None:
+    if math.isfinite(weight) and weight > 0:
+        return None
+    return ScenarioProblem("weight", f"weight = {weight} must be a number above 0, such as 0.95")
 
 
 def _limits_problem(name: str, limits: RateLimits | None) -> ScenarioProblem | None:
