@@ -19,6 +19,8 @@ class OutputFiles:
 
 def one_line(text: str) -> str:
     """Return a message on one line with unprintable characters escaped, because it may quote any file."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else _escape_character(character) for character in text)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
 from flag_harness.cassette import Cassette, Envelope
-from flag_harness.cli.terminal import add_output_options, console, join_texts, styled_text, wrap_text
+from flag_harness.cli.terminal import add_output_options, console, join_texts, print_line, styled_text, wrap_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     screen = console(no_color=arguments.no_color)
     for part in _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
-        screen.print(part, soft_wrap=False)
+        print_line(screen, part)
     return 0
 
 
