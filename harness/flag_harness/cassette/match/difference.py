@@ -20,6 +20,8 @@ MAX_EXCERPT_LENGTH = 80
 """The most characters of a value that a message shows."""
 _MAX_COMPARED_PAIRS = 250_000
 """If two lists form more pairs of elements than this, they are not aligned, to save time."""
+_MAX_LIST_LENGTH = 10_000
+"""Two lists that differ are one difference if either has more elements than this."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"\S+")
 
@@ -74,8 +76,8 @@ class ChangedWords(NamedTuple):
 def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, other: False) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
-    Lists are aligned, so an inserted element is a single difference. `equal` may declare two scalar values equal
-    although they are not identical.
+    Lists are aligned, so an inserted element is a single difference. Lists of more than 10,000 elements are one
+    difference as a whole. `equal` may declare two scalar values equal although they are not identical.
     """
     return _differences(recorded, sent, (), (), equal)
 
@@ -107,7 +109,7 @@ def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
         recorded, sent = redact_keys(recorded), redact_keys(sent)  # before truncation could leave half a key
         start = max(_common_prefix_length(recorded, sent) - CONTEXT_LENGTH, 0)
         return _text_excerpt(recorded, start), _text_excerpt(sent, start)
-    return _truncate(redact_keys(repr(recorded))), _truncate(redact_keys(repr(sent)))
+    return _truncate(redact_keys(repr(_beginning(recorded)))), _truncate(redact_keys(repr(_beginning(sent))))
 
 
 def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: EqualityTest) -> Iterator[Difference]:
@@ -116,6 +118,10 @@ def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: Equality
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
             yield from _differences(ours, theirs, (*at, key), (*to, key), equal)
     elif isinstance(recorded, list) and isinstance(sent, list):
+        if max(len(recorded), len(sent)) > _MAX_LIST_LENGTH:
+            if _canonical_bytes(recorded) != _canonical_bytes(sent):
+                yield Difference(format_steps(at), recorded, sent, at, to)
+            return
         found = list(_list_differences(recorded, sent, (at, to), equal))
         if found and _same_elements(recorded, sent):
             found = [Difference(format_steps(at), recorded, sent, at, to)]
@@ -132,10 +138,10 @@ def _list_differences(
 
 
 def _same_elements(recorded: list[Any], sent: list[Any]) -> bool:
-    """Return whether two lists have the same elements, in any order."""
-    return len(recorded) == len(sent) and Counter(map(_canonical_bytes, recorded)) == Counter(
-        map(_canonical_bytes, sent)
-    )
+    """Return whether two lists have the same elements, in any order. Long lists are not compared."""
+    if len(recorded) != len(sent) or len(recorded) > _MAX_LIST_LENGTH:
+        return False
+    return Counter(map(_canonical_bytes, recorded)) == Counter(map(_canonical_bytes, sent))
 
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
@@ -199,6 +205,11 @@ def _differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[_D
     for tag, first, last, other_first, other_last in matcher.get_opcodes():
         if tag != "equal":
             yield _DifferingBlock(start + first, start + last, start + other_first, start + other_last)
+
+
+def _beginning(value: Any) -> Any:
+    """Return the first elements of a long list: more than an excerpt shows."""
+    return value[:_MAX_LIST_LENGTH] if isinstance(value, list) else value
 
 
 def _canonical_bytes(value: Any) -> bytes:
