@@ -78,3 +78,12 @@ def test_a_set_of_betas_is_a_list_for_scripts() -> None:
     assert {"path": "anthropic-beta", "before": [], "after": ["a", "b"], "absent": []} == difference_to_json(
         pair.request[0]
     )
+
+
+def test_many_equal_requests_are_paired_in_order() -> None:
+    """Each with one that has as many equal ones before it, since trying all pairs would take minutes."""
+    requests: list[tuple[Any, Response]] = [({"a": 1}, _plain({}))] * 800
+    first, second = _cassette(*requests), _cassette(({"b": 1}, _plain({})), *requests)
+    pairs = list(compare_cassettes(first, second))
+    assert [(None, 0)] == [(pair.before, pair.after) for pair in pairs if pair.is_different]
+    assert (0, 1) == (pairs[1].before, pairs[1].after)

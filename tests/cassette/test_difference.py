@@ -158,3 +158,32 @@ def test_no_key_is_shown_however_it_is_cut() -> None:
     keys = ["sk-ant-api03-" + "Ab3" * 20 + end * 10 for end in "pq"]
     assert "a: 1 word, recorded 'REDACTED', sent 'REDACTED'" == str(Difference("a", *keys))
     assert "a: recorded nothing, sent {'k': 'REDACTED'}" == str(Difference("a", ABSENT, {"k": keys[0]}))
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ([0] * 20_000, [1] * 20_000),
+        ({f"k{number}": 0 for number in range(60_000)}, {f"k{number}": 1 for number in range(60_000)}),
+        ([[0] * 5_000] * 30, [[1] * 5_000] * 30),
+        ({f"k{number}": 0 for number in range(60_000)}, {f"j{number}": 0 for number in range(60_000)}),
+    ],
+    ids=["a long list", "many members", "lists in a list", "other names"],
+)
+def test_values_that_differ_in_very_many_places_are_one_difference(value: Any, other: Any) -> None:
+    """So that a small file needs neither much memory nor much time."""
+    recorded, sent = {"model": "m", "x": value, "y": 1}, {"model": "m", "x": other}
+    assert ["x", "y"] == [difference.path for difference in differences(recorded, sent)]
+
+
+def test_a_very_large_value_that_is_equal_does_not_differ() -> None:
+    """Its members are not compared one by one."""
+    value = {"x": [list(range(9_000)) for _ in range(30)]}
+    assert [] == list(differences(value, copy.deepcopy(value)))
+    assert ["y"] == [difference.path for difference in differences(value, value | {"y": 1})]
+
+
+def test_objects_with_very_many_members_differ_as_a_whole() -> None:
+    """The path is empty, as for values of two types."""
+    one, other = ({name + str(number): 0 for number in range(60_000)} for name in "ab")
+    assert [""] == [difference.path for difference in differences(one, other)]

@@ -37,6 +37,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("cassette", "effects", GOOD, "FILE"),
     ("cassette", "import", "FILE", "--to", "out"),
     ("cassette", "export", "FILE", "--format", "vcrpy", "--to", "out"),
+    ("scenario", "from", "FILE"),
     ("serve", "replay", "FILE"),
 )
 

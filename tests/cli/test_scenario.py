@@ -179,6 +179,24 @@ def test_a_cassette_without_a_whole_answer_is_an_error(tmp_path: Path, capsys: p
     assert "interaction 3 is left out: its body of status 502 is no error of the API" in line
 
 
+def test_a_request_that_the_api_would_refuse_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many such requests the first three are listed."""
+    cassette = Cassette.load(RECORDINGS[0])
+    first = cassette.interactions[0]
+    broken = replace(first, request=replace(first.request, body=b'{"messages": [{}]}'))
+    path = tmp_path / "broken.json"
+    replace(cassette, interactions=(broken,) * 5).save(path)
+    assert 2 == main(["scenario", "from", str(path)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "interaction 3 is left out: its request or its answer is no valid message; and 2 more)" in line
+
+
+def test_each_of_very_many_answers_has_the_number_of_its_request() -> None:
+    """Conditions that tell the requests apart would take too long to find."""
+    answers = _answers(*(f"text {number}" for number in range(1001)))
+    assert (1, 1001) == tuple(make_scenario(answers, "").turns[index].when.nth for index in (0, -1))
+
+
 def test_a_scenario_is_read_as_it_was_written() -> None:
     """Strings of every kind, nested values, and null, which TOML has not."""
     text = 'a "quoted" \\ line\n\ttab \x00 \x7f """ end\\n'

@@ -4,7 +4,8 @@ Values that the API generates for each answer are ignored: ids, signatures and t
 equal if both come from the same part of earlier answers.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
@@ -19,6 +20,8 @@ from flag_harness.wire.message import ParsedResponse, parse_response
 
 _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "expires_at"})
 """Keys whose values the API generates anew for each answer."""
+_MAX_EQUAL_PAIRS = 250_000
+"""With more pairs of equal requests than this, the nth of equal requests is paired with the nth, to save time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,23 @@ def _pair_interactions(
 
     Interactions with equal requests are paired first, and those between them in order.
     """
-    matcher = SequenceMatcher(None, [one.key for one in ours], [one.key for one in theirs], autojunk=False)
+    keys, other_keys = ([(one.key, 0) for one in side] for side in (ours, theirs))
+    counts, other_counts = Counter(keys), Counter(other_keys)
+    if sum(count * other_counts[key] for key, count in counts.items()) > _MAX_EQUAL_PAIRS:
+        keys, other_keys = (list(_number_repeated(side)) for side in (keys, other_keys))
+    matcher = SequenceMatcher(None, keys, other_keys, autojunk=False)
     for _, start, stop, other_start, other_stop in matcher.get_opcodes():
         for shift in range(max(stop - start, other_stop - other_start)):
             index, other = start + shift, other_start + shift
             yield index if index < stop else None, other if other < other_stop else None
+
+
+def _number_repeated(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yield the keys with how often each occurred before, so that no two are equal."""
+    counts: Counter[bytes] = Counter()
+    for key, _ in keys:
+        yield key, counts[key]
+        counts[key] += 1
 
 
 def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:

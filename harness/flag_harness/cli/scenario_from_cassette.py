@@ -28,6 +28,8 @@ _ERROR_HEADER = "retry-after"
 """The header of an error that turns copy; the simulator adds the others."""
 _LONGEST = 200
 """The longest text that a condition quotes as a whole, in characters."""
+_MAX_COMPARED = 1000
+"""If there are more requests than this, each turn states the number of its request, to save time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def write_scenario(arguments: argparse.Namespace) -> int:
 
 
 def _reason(notes: Sequence[str]) -> str:
-    return f" ({'; '.join(notes)})" if notes else ""
+    more = f"; and {len(notes) - 3:,} more" if len(notes) > 3 else ""
+    return f" ({'; '.join(notes[:3])}{more})" if notes else ""
 
 
 def _write(target: Path, text: str, *, is_forced: bool) -> None:
@@ -79,8 +82,11 @@ def _read_answers(cassette: Cassette) -> tuple[list[RecordedAnswer], list[str]]:
             notes.append(f"interaction {number} is left out: {problem}")
             continue
         betas = [value for name, value in interaction.request.headers if name == "anthropic-beta"]
-        view = request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
-        answers.append(RecordedAnswer(view, _turn(interaction, parsed)))
+        try:
+            view = request_view(interaction.value, [beta.strip() for value in betas for beta in value.split(",")])
+            answers.append(RecordedAnswer(view, _turn(interaction, parsed)))
+        except (KeyError, TypeError, AttributeError):
+            notes.append(f"interaction {number} is left out: its request or its answer is no valid message")
     return answers, notes
 
 
@@ -144,7 +150,7 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     with all that a request has, or else the number of the request.
     """
     commands = {command for answer in answers for command in _commands(answer.turn)}
-    for conditions in (_simple_conditions, _full_conditions):
+    for conditions in (_simple_conditions, _full_conditions) if len(answers) <= _MAX_COMPARED else ():
         turns = _numbered_turns(answers, [conditions(answer.view) for answer in answers])
         selector = TurnSelector(turns)
         given = [selector.choose(answer.view) for answer in answers]

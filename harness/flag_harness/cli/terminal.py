@@ -1,9 +1,13 @@
 """Format output for people: in colour on a terminal, and plain elsewhere."""
 
 import argparse
+import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
 
 from flag_harness.cli.files import one_line
 from flag_harness.errors import require_extra
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS_WITHOUT_TERMINAL = 110
 """The width of the output, in columns, if it is not a terminal."""
+_PIECES_AT_ONCE = 1000
 
 
 def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -46,27 +51,54 @@ def console(*, no_color: bool = False) -> "Console":
     return result
 
 
-def print_line(screen: "Console", line: "Text") -> None:
-    """Print a line. Without colours it goes straight to the file, which is much faster."""
-    if screen.is_terminal or line.cell_len > screen.width:
-        screen.print(line, soft_wrap=False)
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print a report as indented JSON."""
+    _write(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(report), sys.stdout)
+    print()
+
+
+def print_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool = False) -> None:
+    """Print lines. Without a terminal, those that need no wrapping go straight to the file, which is much faster."""
+    if screen.is_terminal:
+        for line in lines:
+            screen.print(line, soft_wrap=soft_wrap)
     else:
-        screen.file.write(f"{line.plain}\n")
+        _write(_plain_lines(screen, lines, soft_wrap=soft_wrap), screen.file)
+
+
+def _plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool) -> Iterator[str]:
+    width = screen.width
+    for line in lines:
+        wrapped = [line] if soft_wrap or line.cell_len <= width else line.wrap(screen, width)
+        yield from (f"{part.plain}\n" for part in wrapped)
+
+
+def _write(pieces: Iterable[str], file: IO[str]) -> None:
+    """Write a text that may be too large for memory, many pieces at a time."""
+    iterator = iter(pieces)
+    while some := list(islice(iterator, _PIECES_AT_ONCE)):
+        file.write("".join(some))
 
 
 def styled_text(text: str, style: str = "") -> "Text":
     """Return the text on one line and in a style, with control characters escaped."""
-    with require_extra("report"):
-        from rich.text import Text
-
-    return Text(one_line(text), style)
+    return _text_type()(one_line(text), style)
 
 
 def join_texts(*texts: "Text") -> "Text":
     """Join several styled texts; each keeps its style."""
-    from rich.text import Text
+    joined = _text_type()()
+    for text in texts:
+        joined.append_text(text)
+    return joined
 
-    return Text().join(texts)
+
+@cache
+def _text_type() -> "type[Text]":
+    with require_extra("report"):
+        from rich.text import Text
+
+    return Text
 
 
 def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, console: "Console") -> list["Text"]:

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from flag_harness.analysis.effects.request_changes import ABSENT, Change, SentRequest, list_changes, simplify_requests
+from flag_harness.analysis.effects.request_changes import (
+    ABSENT,
+    Change,
+    SentRequest,
+    align_requests,
+    list_changes,
+    simplify_requests,
+)
 
 
 def _request(body: Any) -> SentRequest:
@@ -66,3 +73,20 @@ def test_an_answer_of_unknown_blocks_is_repeated_by_no_turn() -> None:
 def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
     """Whatever it is."""
     assert body == simplify_requests([_request(body)], [[]])[0].body
+
+
+def test_long_lists_that_differ_are_one_change() -> None:
+    """And lists of very many items are paired by index, because aligning them takes too long."""
+    before, after = [0] * 20_000, [1] * 20_000
+    assert [Change("stop", before, after)] == list_changes(_request({"stop": before}), _request({"stop": after}))
+    few, more = ["x"] * 800, ["y", *["x"] * 800]
+    assert [Change("stop[*]", "x", "y"), Change("stop[*]", ABSENT, "x")] == list_changes(
+        _request({"stop": few}), _request({"stop": more})
+    )
+
+
+def test_very_many_requests_are_paired_by_index() -> None:
+    """The run with more requests has some without a partner."""
+    few, more = [_request({"n": 1})] * 600, [_request({"n": 1})] * 601
+    pairs = align_requests(few, more)
+    assert (601, (None, more[0])) == (len(pairs), pairs[-1])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any
 
 ABSENT = "<absent>"
@@ -17,6 +18,10 @@ TEXT = "text"
 _LONGEST_SHOWN_VALUE = 60
 _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
 _ALIGNMENT_KEYS = ("type", "name", "role", "id")
+_MAX_ALIGNED_PAIRS = 250_000
+"""Lists that form more pairs of items than this are paired by index, to save time."""
+_MAX_LIST_LENGTH = 10_000
+"""Two lists that differ are one change if either has more items than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,11 @@ def align_requests(
 ) -> list[tuple[SentRequest | None, SentRequest | None]]:
     """Pair the requests of two runs of a test in order. A request without a partner is paired with None.
 
-    Runs with equally many requests are paired by index, others so that the pairs have the fewest differences.
+    Runs with equally many requests are paired by index, others so that the pairs have the fewest differences. If there
+    are very many requests, all runs are paired by index.
     """
-    if len(before) == len(after):
-        return list(zip(before, after, strict=True))
+    if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
+        return list(zip_longest(before, after))
     costs = [[len(list_changes(one, other)) for other in after] for one in before]
     return [
         (None if i is None else before[i], None if j is None else after[j])
@@ -129,7 +135,7 @@ def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]
                 yield Change(below, before.get(key, ABSENT), after.get(key, ABSENT))
             else:
                 yield from _compare_values(before[key], after[key], below)
-    elif isinstance(before, list) and isinstance(after, list):
+    elif isinstance(before, list) and isinstance(after, list) and max(len(before), len(after)) <= _MAX_LIST_LENGTH:
         for one, other in _align_items(before, after):
             yield from _compare_values(one, other, f"{path}[*]")
     elif type(before) is not type(after) or before != after:
@@ -138,8 +144,8 @@ def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Change]
 
 def _align_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
     """Yield pairs of items of two lists. An item that was added or removed is paired with `ABSENT`."""
-    if len(before) == len(after):
-        yield from zip(before, after, strict=True)
+    if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
+        yield from zip_longest(before, after, fillvalue=ABSENT)
         return
     matcher = SequenceMatcher(None, [*map(_alignment_key, before)], [*map(_alignment_key, after)], autojunk=False)
     for _, i, i_end, j, j_end in matcher.get_opcodes():

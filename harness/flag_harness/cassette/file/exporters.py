@@ -25,11 +25,18 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     with require_extra("vcr"):
         import yaml
 
-    rows = [_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(len(cassette.interactions))]
-    document = {"interactions": rows, "version": 1}
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: bytes = yaml.dump(document, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
-    return text
+
+    def dump(value: Any) -> bytes:
+        text: bytes = yaml.dump(value, Dumper=dumper, encoding="utf-8", allow_unicode=True, sort_keys=False)
+        return text
+
+    count = len(cassette.interactions)
+    rows = (_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(count))
+    # one by one, because the library needs fifty times the memory of what it writes
+    return b"".join(
+        [b"interactions:\n" if count else b"interactions: []\n", *(dump([row]) for row in rows), b"version: 1\n"]
+    )
 
 
 EXPORT_FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}

@@ -22,6 +22,8 @@ _MAX_COMPARED_PAIRS = 250_000
 """If two lists form more pairs of elements than this, they are not aligned, to save time."""
 _MAX_LIST_LENGTH = 10_000
 """Two lists that differ are one difference if either has more elements than this."""
+_MAX_COMPARISONS = 20_000
+"""If two values need more comparisons than this, only their members are compared, to save time and memory."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"\S+")
 
@@ -77,9 +79,13 @@ def differences(recorded: Any, sent: Any, equal: EqualityTest = lambda one, othe
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
     Lists are aligned, so an inserted element is a single difference. Lists of more than 10,000 elements are one
-    difference as a whole. `equal` may declare two scalar values equal although they are not identical.
+    difference as a whole. If two values differ in thousands of places, each of their members that differs is
+    one difference. `equal` may declare two scalar values equal although they are not identical.
     """
-    return _differences(recorded, sent, (), (), equal)
+    try:
+        return iter(list(_differences(recorded, sent, (), (), _Comparison(equal))))
+    except _TooManyComparisonsError:
+        return _member_differences(recorded, sent)
 
 
 def format_steps(steps: Steps) -> str:
@@ -112,29 +118,60 @@ def excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
     return _truncate(redact_keys(repr(_beginning(recorded)))), _truncate(redact_keys(repr(_beginning(sent))))
 
 
-def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, equal: EqualityTest) -> Iterator[Difference]:
+class _TooManyComparisonsError(Exception):
+    """Two values differ too much to be compared in full."""
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """One comparison of two values: its equality test, and how many more comparisons are allowed."""
+
+    equal: EqualityTest
+    remaining: int = _MAX_COMPARISONS
+
+    def count(self, comparisons: int) -> None:
+        """Count comparisons. Raise `_TooManyComparisonsError` if there are too many."""
+        self.remaining -= comparisons
+        if self.remaining < 0:
+            raise _TooManyComparisonsError
+
+
+def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
+    """Yield a difference for each member that differs, or one for the whole values if they have too many members."""
+    if isinstance(recorded, dict) and isinstance(sent, dict) and len(recorded) + len(sent) <= _MAX_LIST_LENGTH:
+        for key in recorded | sent:
+            ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
+            if ours is ABSENT or theirs is ABSENT or _canonical_bytes(ours) != _canonical_bytes(theirs):
+                yield Difference(format_steps((key,)), ours, theirs, (key,), (key,))
+    else:
+        yield Difference("", recorded, sent)
+
+
+def _differences(recorded: Any, sent: Any, at: Steps, to: Steps, comparison: "_Comparison") -> Iterator[Difference]:
+    comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
-            yield from _differences(ours, theirs, (*at, key), (*to, key), equal)
+            yield from _differences(ours, theirs, (*at, key), (*to, key), comparison)
     elif isinstance(recorded, list) and isinstance(sent, list):
-        if max(len(recorded), len(sent)) > _MAX_LIST_LENGTH:
-            if _canonical_bytes(recorded) != _canonical_bytes(sent):
-                yield Difference(format_steps(at), recorded, sent, at, to)
+        if _canonical_bytes(recorded) == _canonical_bytes(sent):
             return
-        found = list(_list_differences(recorded, sent, (at, to), equal))
-        if found and _same_elements(recorded, sent):
+        found: list[Difference] = []
+        if is_short := max(len(recorded), len(sent)) <= _MAX_LIST_LENGTH:
+            found = list(_list_differences(recorded, sent, (at, to), comparison))
+        if not is_short or (found and _same_elements(recorded, sent)):
             found = [Difference(format_steps(at), recorded, sent, at, to)]
         yield from found
-    elif (recorded != sent or type(recorded) is not type(sent)) and not equal(recorded, sent):
+    elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.equal(recorded, sent):
         yield Difference(format_steps(to if recorded is ABSENT else at), recorded, sent, at, to)
 
 
 def _list_differences(
-    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], equal: EqualityTest
+    recorded: list[Any], sent: list[Any], steps: tuple[Steps, Steps], comparison: "_Comparison"
 ) -> Iterator[Difference]:
+    comparison.count(len(recorded) + len(sent))
     for block in _differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
-        yield from _block_differences(recorded, sent, block, steps, equal)
+        yield from _block_differences(recorded, sent, block, steps, comparison)
 
 
 def _same_elements(recorded: list[Any], sent: list[Any]) -> bool:
@@ -155,13 +192,17 @@ def _element_names(values: list[Any]) -> str:
 
 
 def _block_differences(
-    recorded: list[Any], sent: list[Any], block: "_DifferingBlock", steps: tuple[Steps, Steps], equal: EqualityTest
+    recorded: list[Any],
+    sent: list[Any],
+    block: "_DifferingBlock",
+    steps: tuple[Steps, Steps],
+    comparison: "_Comparison",
 ) -> Iterator[Difference]:
     """Yield the differences between two slices, aligned at their start or end, whichever gives fewer."""
     common = min(block.stop - block.start, block.sent_stop - block.sent_start)
 
     def item_differences(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
-        return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), equal)
+        return _differences(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align(start: int, sent_start: int) -> Iterator[Difference]:
         for index in range(block.start, start):

@@ -1,7 +1,6 @@
 """The command `flag-harness cassette check`, which searches recorded traffic for API keys."""
 
 import argparse
-import json
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +14,7 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
+from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
 from flag_harness.files import read_regular_file
@@ -90,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.history:
         results += [_check_version(version, filters) for version in _historic_files(paths)]
     if arguments.json:
-        print(json.dumps(_json_report(results), indent=2, ensure_ascii=False))
+        print_json(_json_report(results))
     else:
         print("\n".join(_report_lines(results)))
     return 1 if any(one.findings or one.error for one in results) else 0

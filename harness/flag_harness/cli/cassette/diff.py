@@ -1,15 +1,15 @@
 """The command `flag-harness cassette diff`, which compares two cassettes interaction by interaction."""
 
 import argparse
-import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.difference import MAX_EXCERPT_LENGTH, Difference, changed_words, excerpts
-from flag_harness.cli.terminal import add_output_options, console, join_texts, styled_text
+from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -40,28 +40,37 @@ def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    pairs = list(compare_cassettes(Cassette.load(arguments.before), Cassette.load(arguments.after)))
-    different = [pair for pair in pairs if pair.is_different]
+    pairs = compare_cassettes(Cassette.load(arguments.before), Cassette.load(arguments.after))
+    counts: Counter[bool] = Counter()
     if arguments.json:
+        found = list(_count_pairs(pairs, counts))
         report = {
             "before": str(arguments.before),
             "after": str(arguments.after),
-            "compared": len(pairs),
-            "interactions": [_pair_to_json(pair) for pair in different],
+            "compared": counts.total(),
+            "interactions": [_pair_to_json(pair) for pair in found if pair.is_different],
         }
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print_json(report)
     else:
-        screen = console(no_color=arguments.no_color)
-        for line in _report_lines(pairs, different):
-            screen.print(line, soft_wrap=True)
-    return 1 if different else 0
+        print_lines(console(no_color=arguments.no_color), _report_lines(pairs, counts), soft_wrap=True)
+    return 1 if counts[True] else 0
 
 
-def _report_lines(pairs: Sequence[InteractionPair], different: Sequence[InteractionPair]) -> Iterator["Text"]:
-    for pair in different:
-        yield from _pair_lines(pair)
-    count = f"{len(pairs)} interaction{'s' if len(pairs) != 1 else ''} compared"
-    yield styled_text(f"{count}: {len(different) or 'none'} differ{'s' if len(different) == 1 else ''}", "dim")
+def _count_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator[InteractionPair]:
+    """Yield the pairs, and count those that differ and those that do not."""
+    for pair in pairs:
+        counts[pair.is_different] += 1
+        yield pair
+
+
+def _report_lines(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator["Text"]:
+    """Yield the lines for each pair that differs, and then a total. The pairs are counted in `counts`."""
+    for pair in _count_pairs(pairs, counts):
+        if pair.is_different:
+            yield from _pair_lines(pair)
+    different, compared = counts[True], counts.total()
+    count = f"{compared} interaction{'s' if compared != 1 else ''} compared"
+    yield styled_text(f"{count}: {different or 'none'} differ{'s' if different == 1 else ''}", "dim")
 
 
 def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:

@@ -1,7 +1,6 @@
 """The command `flag-harness cassette import`, which converts cassettes of other tools."""
 
 import argparse
-import json
 import os
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
+from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file
@@ -116,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_import_sources(arguments))]
     if arguments.json:
-        print(json.dumps(_json_report(outcomes, arguments.check), indent=2, ensure_ascii=False))
+        print_json(_json_report(outcomes, arguments.check))
     else:
         _print_report(outcomes, arguments)
     failed = sum(1 for outcome in outcomes if outcome.error)

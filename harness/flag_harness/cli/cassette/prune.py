@@ -10,6 +10,7 @@ from typing import Any
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.orphans import Claims, orphan_cassettes, posix_relative_path, unused_blobs
+from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError
 from flag_harness.files import abandoned_part_files, read_regular_file
@@ -84,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
             path.unlink(missing_ok=True)
         _remove_empty_folders(recordings)
     if arguments.json:
-        print(json.dumps(_json_report(removable, root, arguments.dry_run), indent=2, ensure_ascii=False))
+        print_json(_json_report(removable, root, arguments.dry_run))
     else:
         print("\n".join(_report_lines(removable, root, arguments.dry_run)))
     return 1 if arguments.dry_run and removable.files else 0

@@ -13,6 +13,7 @@ from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
+from flag_harness.cli.terminal import print_json
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 
@@ -85,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
-        print(json.dumps(_json_report(plans, refusals, left, written=does), indent=2, ensure_ascii=False))
+        print_json(_json_report(plans, refusals, left, written=does))
     else:
         print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0

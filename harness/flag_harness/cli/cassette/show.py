@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
 from flag_harness.cassette import Cassette, Envelope
-from flag_harness.cli.terminal import add_output_options, console, join_texts, print_line, styled_text, wrap_text
+from flag_harness.cli.files import one_line
+from flag_harness.cli.terminal import (
+    add_output_options,
+    console,
+    join_texts,
+    print_json,
+    print_lines,
+    styled_text,
+    wrap_text,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,11 +73,10 @@ def _run(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
     found = list(conversation_steps(cassette))
     if arguments.json:
-        print(json.dumps(_json_report(arguments.file, cassette.envelope, found), indent=2, ensure_ascii=False))
+        print_json(_json_report(arguments.file, cassette.envelope, found))
         return 0
     screen = console(no_color=arguments.no_color)
-    for part in _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full):
-        print_line(screen, part)
+    print_lines(screen, _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full))
     return 0
 
 
@@ -102,16 +110,16 @@ def _heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"
     follows = f"goes on from {step.follows}" if away else ""
     model = str(step.parameters.get("model") or "")
     asked = " ".join(f"{key}={_short_value(value)}" for key, value in step.parameters.items() if key != "model")
-    number = styled_text(f"── {step.number} ", "bold blue")
-    beside = number.cell_len + len(_SHORTEST_RULE) < screen.width - sum(
+    line, screen_width = join_texts(styled_text(f"── {step.number} ", "bold blue")), screen.width
+    beside = line.cell_len + len(_SHORTEST_RULE) < screen_width - sum(
         len(part) + len(_SHORTEST_RULE) for part in (model, asked)
     )
     named = [part for part in (path, follows, model, asked if beside else "") if part]
-    line = join_texts(number, styled_text("".join(f"{part}  " for part in named).rstrip() + " " * bool(named), "blue"))
-    line.truncate(screen.width)
-    yield join_texts(line, styled_text("─" * (screen.width - line.cell_len), "blue"))
+    line.append(one_line("".join(f"{part}  " for part in named).rstrip() + " " * bool(named)), "blue")
+    line.truncate(screen_width)
+    yield line.append("─" * (screen_width - line.cell_len), "blue")
     if not beside:
-        width = screen.width - _LABEL_WIDTH - 2
+        width = screen_width - _LABEL_WIDTH - 2
         yield from _lines_beside_label(
             styled_text("parameters", "blue"), wrap_text(asked, "", width=width, max_lines=None, console=screen)
         )
@@ -128,20 +136,20 @@ def _short_value(value: Any) -> str:
 
 def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
     """Yield the texts of one step beside their labels, and then its tokens, times and cost."""
+    width = screen.width - _LABEL_WIDTH - 2
     for label, text in (*_request_texts(step), *_answer_texts(step)):
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
-        width = screen.width - _LABEL_WIDTH - 2
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
         yield from _lines_beside_label(styled_text(label, style), content)
-    figures = [styled_text(line, "dim") for line in _wrap_parts(_figure_texts(step), screen.width - _LABEL_WIDTH - 2)]
+    figures = [styled_text(line, "dim") for line in _wrap_parts(_figure_texts(step), width)]
     yield from _lines_beside_label(styled_text(_status_text(step), _status_style(step)), figures)
 
 
 def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["Text"]:
     for number, line in enumerate(content):
-        first = styled_text("") if number else label
-        yield join_texts(first, styled_text(" " * max(_LABEL_WIDTH + 1 - first.cell_len, 1)), line)
+        joined = join_texts() if number else join_texts(label)
+        yield joined.append(" " * max(_LABEL_WIDTH + 1 - joined.cell_len, 1)).append_text(line)
 
 
 def _content_style(label: str) -> str:

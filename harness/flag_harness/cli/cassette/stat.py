@@ -1,7 +1,6 @@
 """The command `flag-harness cassette stat`, which sums up sizes, ages, tokens and costs of recordings."""
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from flag_harness.analysis.conversation import conversation_steps, days_since
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
-from flag_harness.cli.terminal import add_output_options, console, styled_text
+from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
@@ -83,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
     if arguments.json:
-        print(json.dumps(_json_report(stats, total, unreadable), indent=2, ensure_ascii=False))
+        print_json(_json_report(stats, total, unreadable))
     else:
         screen = console(no_color=arguments.no_color)
         for line, style in _table_lines(stats, total):
