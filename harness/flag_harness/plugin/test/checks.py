@@ -16,6 +16,7 @@ from flag_harness.plugin.border.missing_key import is_about_missing_key, missing
 from flag_harness.plugin.evidence.content import evidence_mask
 from flag_harness.plugin.evidence.conversations import attach_conversation
 from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
+from flag_harness.plugin.evidence.properties import add_properties
 from flag_harness.plugin.limits.age import age_problems
 from flag_harness.plugin.limits.budget import budget_problems
 from flag_harness.plugin.redact.secrets import mask_report
@@ -132,6 +133,7 @@ def pytest_runtest_makereport(
     if traffic is not None:
         if report.when == "teardown":
             attach_file(report, item.config, traffic)
+            add_properties(item, report, traffic)
             if _has_failed(item):
                 keep_cassette(item.config, traffic)
         explain_row(item, report, evidence_mask(item.config, traffic))

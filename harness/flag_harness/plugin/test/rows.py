@@ -41,8 +41,8 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         excluded_from_effects=traffic.excluded_from_effects,
         cache=traffic_cache_use(traffic),
         dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
-        cassette=os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/"),
-        **_answer_origin(traffic),
+        cassette=relative_cassette(item, traffic),
+        **answer_origin(traffic),
     )
 
 
@@ -105,7 +105,12 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
     )
 
 
-def _answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
+def relative_cassette(item: pytest.Item, traffic: "CassetteTraffic") -> str:
+    """Return the path of a test's cassette, relative to pytest's root directory."""
+    return os.path.relpath(traffic.plan.path, item.config.rootpath).replace(os.sep, "/")
+
+
+def answer_origin(traffic: "CassetteTraffic") -> dict[str, Any]:
     """Return the row's fields that say who answered: the recording that was played, or the upstream of this run."""
     plan = traffic.plan
     if not traffic.exchanges:

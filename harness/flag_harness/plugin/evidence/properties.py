@@ -1,0 +1,44 @@
+"""Adds properties of a test to its report: JUnit files, and files of pytest-json-ctrf, hold them."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.plugin.stash import COMBINATION
+from flag_harness.plugin.test.rows import answer_origin, relative_cassette
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.test.traffic import CassetteTraffic
+
+_CTRF_ATTRIBUTE = "_ctrf_metadata"
+"""The attribute of an item in which pytest-json-ctrf collects what its file holds of a test."""
+
+
+def report_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
+    """Return the properties of a test: its combination, its requests and what they used, and who answered.
+
+    A price or an upstream that is unknown has no property.
+    """
+    metrics, origin = traffic.metrics, answer_origin(traffic)
+    combination = item.stash.get(COMBINATION, None)
+    upstream = origin.get("answered_by") or origin.get("recorded_from")
+    values = {
+        "combination": combination.id if combination else None,
+        "requests": len(traffic.exchanges),
+        "input_tokens": metrics.usage.total_input,
+        "output_tokens": metrics.usage.output_tokens,
+        "cached_tokens": metrics.usage.cache_read_input_tokens,
+        "cost": None if metrics.cost is None else f"{metrics.cost:.6f}",
+        "cassette": relative_cassette(item, traffic) if traffic.plan.is_playing else None,
+        "upstream": upstream if origin.get("answered_by") or not upstream else f"{upstream}, recorded",
+    }
+    return {f"harness_{name}": str(value) for name, value in values.items() if value is not None}
+
+
+def add_properties(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
+    """Add the properties to the report of a test's last phase, from which pytest writes them to JUnit files."""
+    properties = report_properties(item, traffic)
+    report.user_properties = [*report.user_properties, *properties.items()]
+    metadata = getattr(item, _CTRF_ATTRIBUTE, None)
+    if isinstance(metadata, dict):
+        metadata["parameters"] = {**(metadata.get("parameters") or {}), **properties}
