@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gate.conftest import tree_hash
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
 WALK = DOCUMENT[DOCUMENT.index("## The whole way, once") : DOCUMENT.index("## Settings")]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", WALK, re.DOTALL | re.MULTILINE)
@@ -37,10 +39,13 @@ def shell(tmp_path: Path, warm_python: Callable[[], str]) -> Callable[[str], str
 
 def test_the_walk_through_works_as_it_is_written(shell: Callable[[str], str], tmp_path: Path) -> None:
     """Stage, change, validation, review, promotion and rollback print what the page shows, and PROD follows."""
-    output = ""
+    output, prod = "", tmp_path / "project" / "prod"
     for language, text in BLOCKS:
         if language == "sh":
+            before = tree_hash(prod)
             output = shell(text)
+            if not re.search("gate promote$|gate rollback|mkdir", text, re.MULTILINE):
+                assert before == tree_hash(prod), text
         elif language == "text":
             for line in text.splitlines():
                 pattern = ".*".join(map(re.escape, line.split("…")))
@@ -50,4 +55,4 @@ def test_the_walk_through_works_as_it_is_written(shell: Callable[[str], str], tm
             path = tmp_path / "project" / name.removeprefix("# ")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-    assert "Answer in one sentence.\n" == (tmp_path / "project" / "prod" / "prompts" / "support.md").read_text()
+    assert "Answer in one sentence.\n" == (prod / "prompts" / "support.md").read_text(encoding="utf-8")

@@ -123,7 +123,7 @@ class History:
         """Keep the bytes of a file, and return their state."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._blob(digest)
-        if not path.exists():
+        if not path.is_file() or path.read_bytes() != data:
             self._write(path, data)
         return FileState(digest)
 

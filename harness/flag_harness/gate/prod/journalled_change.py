@@ -17,6 +17,9 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     written; the change is then finished or undone later.
     """
     journal = Journal(dict(before), entry)
+    for path in changed_paths(before, entry.files):
+        if (state := entry.files.get(path)) is not None:
+            history.content(state.digest)  # a damaged history must be noticed while PROD is still whole
     history.start(journal)
     return _finish(history, prod, journal)
 
