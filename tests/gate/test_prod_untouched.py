@@ -64,7 +64,7 @@ def _leaves(parser: argparse.ArgumentParser, names: tuple[str, ...]) -> Iterator
 def test_no_other_command_writes_to_prod(project: Project, warm_python: Callable[[], str]) -> None:
     """Neither before a promotion nor after it, and not even if a command reads what is in PROD."""
     project.write("prod/messages.json", '[{"role": "user", "content": "hi"}]')
-    project.write(".pytest_cache/v/flag-harness/misses", "[]")
+    project.write(".pytest_cache/v/flag-harness/misses", '{"root": ".", "misses": []}')
     for folder in ("prod/recordings", "recordings"):
         (project.root / folder).mkdir()
         shutil.copy(CASSETTE, project.root / folder)
