@@ -11,7 +11,7 @@ from itertools import combinations
 from operator import or_
 
 from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, minimal_hitting_sets, single_bits
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix import FlagSpace, Row
 
 RowOutcome = tuple[Row, bool]
 """A row, and whether the test passed under it. The same row may be run several times."""

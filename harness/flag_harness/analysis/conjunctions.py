@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix import FlagSpace, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from itertools import combinations
 from random import Random
 
 from flag_harness.analysis.conjunctions import FlagEncoding, single_bits
+from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import uncovered_tuples
-from flag_harness.matrix.space import FlagSpace, Row
 
 MIN_SUPPORTING_ROWS = 3
 """A part (literal) of a conjunction is believed to be necessary once this many rows passed that fulfil all other parts

@@ -10,8 +10,8 @@ from random import Random
 from flag_harness.analysis.conjunction_search import ConjunctionSearch
 from flag_harness.analysis.conjunctions import Conjunction, single_bits
 from flag_harness.analysis.evidence import Evidence
+from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import uncovered_tuples
-from flag_harness.matrix.space import FlagSpace, Row
 
 BUDGET = 45
 """The most runs of the test."""

@@ -10,7 +10,7 @@ from flag_harness.matrix.combination import default_row
 
 if TYPE_CHECKING:
     from flag_harness.flag import Flag
-    from flag_harness.matrix.space import Row
+    from flag_harness.matrix import Row
 
 
 class MatrixRun(TypedDict):

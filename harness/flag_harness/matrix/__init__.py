@@ -11,6 +11,7 @@ from flag_harness.matrix.combination import (
     read_combination,
     with_defaults,
 )
+from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import (
     covering_array,
     full_matrix,
@@ -21,7 +22,7 @@ from flag_harness.matrix.covering import (
 from flag_harness.matrix.matrix_flag import MatrixFlag
 from flag_harness.matrix.pins import fix_unnamed, parse_pins
 from flag_harness.matrix.selection import select_combinations
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix.space import FlagSpace
 
 __all__ = [
     "Combination",

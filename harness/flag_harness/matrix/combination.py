@@ -6,9 +6,10 @@ from functools import lru_cache
 
 from flag_harness.errors import FlagError
 from flag_harness.flag import NO_PREFIX, OFF, Flag, check_flags, combination_id, nearest_name
+from flag_harness.matrix.constraints import Constraint, Row
 from flag_harness.matrix.covering import full_matrix
 from flag_harness.matrix.matrix_flag import value_index
-from flag_harness.matrix.space import Constraint, FlagSpace, Row
+from flag_harness.matrix.space import FlagSpace
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import uncovered_tuples
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix.space import FlagSpace
 
 Settings = tuple[str, ...]
 """One value each of several flags: `("streaming=true", "model=haiku")`."""

@@ -9,8 +9,9 @@ from random import Random
 
 from flag_harness.errors import FlagError
 from flag_harness.matrix.boolean import boolean_array
+from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.greedy import greedy_array
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix.space import FlagSpace
 
 STRENGTHS = (2, 3, 4)
 

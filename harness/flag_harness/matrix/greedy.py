@@ -10,7 +10,8 @@ from itertools import combinations, product
 from math import comb
 from random import Random
 
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix.constraints import Row
+from flag_harness.matrix.space import FlagSpace
 
 FREE = -1
 MAX_ATTEMPTS = 6

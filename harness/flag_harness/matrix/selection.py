@@ -7,9 +7,10 @@ from functools import lru_cache
 from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
 from flag_harness.matrix.combination import Combination, flag_space
+from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.covering import covering_array, full_matrix, random_sample, single_changes
 from flag_harness.matrix.matrix_flag import value_index
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix.space import FlagSpace
 
 MAX_COMBINATIONS = 64
 """The most combinations that a test runs under if neither the test nor the command line selects any."""

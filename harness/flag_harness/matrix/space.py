@@ -1,38 +1,12 @@
 """The space of combinations that flags and their constraints allow, as rows of indices."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
-from itertools import combinations
 from random import Random
 
 from flag_harness.errors import FlagError
+from flag_harness.matrix.constraints import Clause, Constraint, Row, build_constraints, flag_index, is_satisfied
 from flag_harness.matrix.matrix_flag import HasValues, value_index
-
-Row = tuple[int, ...]
-"""A combination: for each flag, in declared order, the index of its value in `values`."""
-
-Clause = tuple[tuple[int, int], ...]
-"""Alternatives, of which a row must meet one: (index of a flag, bit mask of the values it may have)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A rule for combinations: a flag requires or excludes another, or exactly one of a group is on.
-
-    Attributes:
-        flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
-        clauses: the rule as clauses, all of which an allowed row satisfies.
-    """
-
-    flag: str
-    verb: str
-    other: str
-    clauses: tuple[Clause, ...]
-
-    def __str__(self) -> str:
-        return f"{self.flag} {self.verb} {self.other}".strip()
 
 
 class FlagSpace:
@@ -54,7 +28,7 @@ class FlagSpace:
         self._index_by_name = {flag.name: index for index, flag in enumerate(self.flags)}
         self.sizes = tuple(len(flag.values) for flag in self.flags)
         self.default_row: Row = tuple(value_index(flag, flag.default) for flag in self.flags)
-        self.constraints = tuple(self._build_constraints())
+        self.constraints = tuple(build_constraints(self.flags, self.groups, self._index_by_name))
         if (broken := self.broken_constraint(self.default_row)) is not None:
             raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
         self.pins = {index: value_index(self.flags[index], value) for index, value in self._indexed_pins(pins or {})}
@@ -64,7 +38,7 @@ class FlagSpace:
 
     def _indexed_pins(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
         for name, value in values.items():
-            yield self._flag_index(name, "the pinned flags name"), value
+            yield flag_index(self._index_by_name, name, "the pinned flags name"), value
 
     def _index_clauses(self) -> None:
         """Collect the clauses of all constraints and pins, and index them by flag."""
@@ -145,13 +119,13 @@ class FlagSpace:
     def broken_constraint(self, row: Row) -> Constraint | None:
         """Return the first constraint that a row breaks, or None if the row is allowed."""
         for constraint in self.constraints:
-            if not all(_is_satisfied(clause, row) for clause in constraint.clauses):
+            if not all(is_satisfied(clause, row) for clause in constraint.clauses):
                 return constraint
         return None
 
     def is_allowed(self, row: Row) -> bool:
         """Return whether a row satisfies every constraint."""
-        return all(_is_satisfied(clause, row) for clause in self.clauses)
+        return all(is_satisfied(clause, row) for clause in self.clauses)
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of all defaults first."""
@@ -203,7 +177,7 @@ class FlagSpace:
         """
         values = list(self.default_row)
         for name, value in assignment.items():
-            index = self._flag_index(name, "the assignment")
+            index = flag_index(self._index_by_name, name, "the assignment")
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
 
@@ -265,42 +239,3 @@ class FlagSpace:
             narrowed[branch] = 1 << value
             if self._propagate(narrowed, self._clauses_by_flag[branch]):
                 yield from self._completions(narrowed, order, preferred, random)
-
-    def _build_constraints(self) -> Iterator[Constraint]:
-        for index, flag in enumerate(self.flags):
-            off = (index, ~self._on_values_mask(index) & (1 << self.sizes[index]) - 1)
-            for text in flag.requires:
-                other, mask = self._parse_condition(text, f"flag {flag.name!r} requires")
-                yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
-            for text in flag.excludes:
-                other, mask = self._parse_condition(text, f"flag {flag.name!r} excludes")
-                yield Constraint(flag.name, "excludes", text, ((off, (other, ~mask & (1 << self.sizes[other]) - 1)),))
-        for group in self.groups:
-            on = [(index := self._flag_index(name, "a group"), self._on_values_mask(index)) for name in group]
-            off_masks = [(index, ~mask & (1 << self.sizes[index]) - 1) for index, mask in on]
-            text = f"exactly one of {', '.join(group)} is on"
-            yield Constraint("", "", text, (tuple(on), *combinations(off_masks, 2)))
-
-    def _parse_condition(self, text: str, where: str) -> tuple[int, int]:
-        name, has_value, value = text.partition("=")
-        index = self._flag_index(name, where)
-        if not has_value:
-            return index, self._on_values_mask(index)
-        return index, 1 << value_index(self.flags[index], value)
-
-    def _on_values_mask(self, index: int) -> int:
-        flag = self.flags[index]
-        if all(isinstance(value, bool) for value in flag.values):
-            return sum(1 << position for position, value in enumerate(flag.values) if value)
-        return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
-
-    def _flag_index(self, name: str, where: str) -> int:
-        if name in self._index_by_name:
-            return self._index_by_name[name]
-        near = get_close_matches(name, [*self._index_by_name], n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to them"
-        raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(self._index_by_name)}); {hint}")
-
-
-def _is_satisfied(clause: Clause, row: Row) -> bool:
-    return any(mask >> row[index] & 1 for index, mask in clause)

@@ -15,7 +15,7 @@ from flag_harness.analysis.effects.request_changes import (
     display_value,
     list_changes,
 )
-from flag_harness.matrix.space import FlagSpace, Row
+from flag_harness.matrix import FlagSpace, Row
 
 REQUESTS = "requests"
 """The `path` of an effect that adds or removes whole requests."""

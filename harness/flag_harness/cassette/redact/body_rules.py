@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from flag_harness.cassette.redact.body_texts import BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.detectors import Detector
-from flag_harness.cassette.redact.edits import TextEdit, document_edits, redaction_edits, split_edits
-from flag_harness.cassette.redact.encodings import finding_edits, merge_edits
+from flag_harness.cassette.redact.edits import TextEdit, document_edits, merge_edits, redaction_edits, split_edits
+from flag_harness.cassette.redact.encodings import finding_edits
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
 

@@ -29,6 +29,24 @@ def redaction_edits(spans: Iterable[tuple[int, int]]) -> list[TextEdit]:
     return edits
 
 
+def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
+    """Return the edits sorted by position; edits that overlap become one."""
+    merged: list[TextEdit] = []
+    for edit in sorted(edits):
+        if edit.start == edit.stop:
+            continue
+        if merged and edit.start < merged[-1].stop:
+            if edit != merged[-1]:
+                merged[-1] = TextEdit(merged[-1].start, max(edit.stop, merged[-1].stop), merged[-1].new)
+                if merged[-1].new != edit.new:
+                    merged[-1] = merged[-1]._replace(new=REDACTED)
+        elif merged and edit.start == merged[-1].stop and edit.new == merged[-1].new == REDACTED:
+            merged[-1] = merged[-1]._replace(stop=edit.stop)
+        else:
+            merged.append(edit)
+    return merged
+
+
 def document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
     """Turn edits of a part's decoded value into edits of the document that contains the part.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from flag_harness.cassette.redact.body_texts import UTF8
-from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text
+from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
 from flag_harness.wire.decompression import codecs
 
@@ -167,24 +167,6 @@ def has_finding(text: str, find: Finder, depth: int = MAX_ENCODING_DEPTH, is_tex
         if any(has_finding(SEPARATOR.join(texts), find, depth - 1, kind) for kind, texts in inner.items()):
             return True
     return False
-
-
-def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
-    """Return the edits sorted by position; edits that overlap become one."""
-    merged: list[TextEdit] = []
-    for edit in sorted(edits):
-        if edit.start == edit.stop:
-            continue
-        if merged and edit.start < merged[-1].stop:
-            if edit != merged[-1]:
-                merged[-1] = TextEdit(merged[-1].start, max(edit.stop, merged[-1].stop), merged[-1].new)
-                if merged[-1].new != edit.new:
-                    merged[-1] = merged[-1]._replace(new=REDACTED)
-        elif merged and edit.start == merged[-1].stop and edit.new == merged[-1].new == REDACTED:
-            merged[-1] = merged[-1]._replace(stop=edit.stop)
-        else:
-            merged.append(edit)
-    return merged
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:

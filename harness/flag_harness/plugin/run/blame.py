@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.analysis.locate import Location
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
-    from flag_harness.matrix.space import Row
+    from flag_harness.matrix import Row
 
 MAX_NAMES_PER_LINE = 3
 """The most tests, suspects or combinations that a line names. It only counts the others."""

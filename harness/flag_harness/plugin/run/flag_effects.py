@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import Attribution
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
-    from flag_harness.matrix.space import FlagSpace, Row
+    from flag_harness.matrix import FlagSpace, Row
 
 INERT_FLAG = "inert-flag"
 LOG_ERROR = "log-error"

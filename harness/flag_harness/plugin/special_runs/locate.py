@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flag_harness.analysis.conjunctions import Conjunction
     from flag_harness.analysis.locate import Location
     from flag_harness.analysis.matrix_runs import FailingTest
-    from flag_harness.matrix.space import Row
+    from flag_harness.matrix import Row
     from flag_harness.plugin.run.flag_effects import FlagEffects
 
 DEFAULT_BUDGET = 45

@@ -1,0 +1,90 @@
+"""Constraints of flags: what a flag requires or excludes, and groups of which one flag is on, as clauses over rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import combinations
+
+from flag_harness.errors import FlagError
+from flag_harness.matrix.matrix_flag import HasValues, value_index
+
+Row = tuple[int, ...]
+"""A combination: for each flag, in declared order, the index of its value in `values`."""
+
+Clause = tuple[tuple[int, int], ...]
+"""Alternatives, of which a row must meet one: (index of a flag, bit mask of the values it may have)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rule for combinations: a flag requires or excludes another, or exactly one of a group is on.
+
+    Attributes:
+        flag, verb, other: `planner`, `requires`, `model=haiku`; for a group, `flag` is empty.
+        clauses: the rule as clauses, all of which an allowed row satisfies.
+    """
+
+    flag: str
+    verb: str
+    other: str
+    clauses: tuple[Clause, ...]
+
+    def __str__(self) -> str:
+        return f"{self.flag} {self.verb} {self.other}".strip()
+
+
+def is_satisfied(clause: Clause, row: Row) -> bool:
+    """Return whether a row satisfies a clause."""
+    return any(mask >> row[index] & 1 for index, mask in clause)
+
+
+def build_constraints(
+    flags: Sequence[HasValues], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
+) -> Iterator[Constraint]:
+    """Yield the constraints that the flags declare, then those of the groups, in each of which one flag is on.
+
+    Raise `FlagError` if a constraint names an unknown flag or value.
+    """
+    for index, flag in enumerate(flags):
+        off = (index, _other_values(_on_values(flag), flag))
+        for text in flag.requires:
+            other, mask = _parse_condition(text, f"flag {flag.name!r} requires", flags, index_by_name)
+            yield Constraint(flag.name, "requires", text, ((off, (other, mask)),))
+        for text in flag.excludes:
+            other, mask = _parse_condition(text, f"flag {flag.name!r} excludes", flags, index_by_name)
+            yield Constraint(flag.name, "excludes", text, ((off, (other, _other_values(mask, flags[other]))),))
+    for group in groups:
+        indices = [flag_index(index_by_name, name, "a group") for name in group]
+        on = tuple((index, _on_values(flags[index])) for index in indices)
+        off_masks = [(index, _other_values(mask, flags[index])) for index, mask in on]
+        yield Constraint("", "", f"exactly one of {', '.join(group)} is on", (on, *combinations(off_masks, 2)))
+
+
+def flag_index(index_by_name: Mapping[str, int], name: str, where: str) -> int:
+    """Return the index of a flag. Raise `FlagError` if there is no such flag; `where` begins the message."""
+    if name in index_by_name:
+        return index_by_name[name]
+    near = get_close_matches(name, [*index_by_name], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to them"
+    raise FlagError(f"{where} {name!r}, which is not among these flags ({', '.join(index_by_name)}); {hint}")
+
+
+def _parse_condition(
+    text: str, where: str, flags: Sequence[HasValues], index_by_name: Mapping[str, int]
+) -> tuple[int, int]:
+    """Return the index of the flag in a condition such as `model=haiku`, and the bit mask of the values it may have."""
+    name, has_value, value = text.partition("=")
+    index = flag_index(index_by_name, name, where)
+    return index, 1 << value_index(flags[index], value) if has_value else _on_values(flags[index])
+
+
+def _on_values(flag: HasValues) -> int:
+    """Return the bit mask of the values with which a flag is on."""
+    if all(isinstance(value, bool) for value in flag.values):
+        return sum(1 << index for index, value in enumerate(flag.values) if value)
+    return (1 << len(flag.values)) - 1 & ~(1 << value_index(flag, flag.default))
+
+
+def _other_values(mask: int, flag: HasValues) -> int:
+    """Return the bit mask of the values of a flag that are not in `mask`."""
+    return ~mask & (1 << len(flag.values)) - 1
