@@ -13,7 +13,7 @@ from flag_harness.plugin.test.checks import (
 )
 from flag_harness.plugin.test.fixtures import (
     cassette,
-    flags,
+    flags_fixture,
     harness_cassette,
     harness_cassette_path,
     harness_combination,
@@ -26,7 +26,7 @@ from flag_harness.plugin.test.server import cassette_server, harness_cassette_se
 __all__ = [
     "cassette",
     "cassette_server",
-    "flags",
+    "flags_fixture",
     "harness_cassette",
     "harness_cassette_path",
     "harness_cassette_server",

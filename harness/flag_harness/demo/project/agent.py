@@ -23,7 +23,7 @@ def mark_for_cache(messages):
     return marked
 
 
-class Agent:
+class SupportAgent:
     def __init__(self):
         self.client = anthropic.Anthropic()
         self.messages = []

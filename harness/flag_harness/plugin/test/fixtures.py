@@ -54,8 +54,8 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
         yield combination
 
 
-@pytest.fixture
-def flags(harness_combination: Combination) -> Combination:
+@pytest.fixture(name="flags")
+def flags_fixture(harness_combination: Combination) -> Combination:
     """Return the flags that the test runs under: `"streaming" in flags`, `flags.id`."""
     return harness_combination
 
