@@ -17,8 +17,8 @@ from flag_harness.owner import Owner, current_owner, set_owner
 from flag_harness.plugin.border.async_functions import run_test_as
 from flag_harness.plugin.border.late_work import LateWork, late_request_message, left_running_message
 from flag_harness.plugin.border.offline import is_offline, offline_environment
+from flag_harness.plugin.refusals import LateNetworkFailure, NetworkFailure
 from flag_harness.plugin.stash import TRAFFIC
-from flag_harness.plugin.test.refusals import LateNetworkFailure, NetworkFailure
 from flag_harness.wire.timeline import Request
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
 from flag_harness.plugin.modes import selected_record_mode
 from flag_harness.plugin.redact.secrets import mask_logs, mask_report
+from flag_harness.plugin.refusals import FixtureFailure, own_refusals
 from flag_harness.plugin.run.cassette_paths import fixture_case, fixture_cassette_path, wide_fixtures
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
-from flag_harness.plugin.test.refusals import FixtureFailure, own_refusals
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan

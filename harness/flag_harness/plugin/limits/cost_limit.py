@@ -8,7 +8,7 @@ from threading import Lock
 import pytest
 
 from flag_harness.errors import Refusal
-from flag_harness.plugin.test.refusals import CostFailure
+from flag_harness.plugin.refusals import CostFailure
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
 
 COST_LIMIT = pytest.StashKey["CostLimit | None"]()

@@ -1,6 +1,6 @@
 """Inject faults: of the `faults` mark into one test, of `--harness-fault` into all. A fault must fire."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,7 @@ from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_r
 if TYPE_CHECKING:
     from flag_harness.cassette import Replay
     from flag_harness.faults import Fault
+    from flag_harness.sweep.probe import Probe
     from flag_harness.wire.timeline import Layer, Piece, Request
 
 COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
@@ -214,7 +215,16 @@ class FaultTotals:
         ]
 
 
-def make_requeueing_layer(fault: "Fault", replay: "Replay") -> "Layer":
+def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Probe | None" = None) -> "list[Layer]":
+    """Return the layers that apply the faults, and those of `probe`, to requests that `replay` may answer."""
+    own: list[Layer] = [_make_requeueing_layer(fault, replay) if replay else fault for fault in faults]
+    if probe is None:
+        return own
+    fault = probe.fault
+    return [*own, *probe.layers(_make_requeueing_layer(fault, replay) if fault and replay else fault)]
+
+
+def _make_requeueing_layer(fault: "Fault", replay: "Replay") -> "Layer":
     """Return a layer that applies the fault and tells `replay` to play each altered answer again.
 
     A fault that edits an answer uses up the recorded interaction it came from. Without this, the agent's retry would

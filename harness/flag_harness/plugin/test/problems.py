@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from flag_harness.wire.timeline import Request
 
 
+NO_REQUEST = (
+    "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
+    "if not, its client is not one of httpx2 or httpx, or was never called."
+)
+"""The message for a test that sent no request."""
+
+
 def unplayed_problems(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
     """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
     own, recorded = frozenset(replay.own), replay.cassette.interactions
@@ -47,3 +54,9 @@ def mixing_message(plan: TrafficPlan, request: "Request") -> str:
         f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
         f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
     )
+
+
+def joined_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
+    """Return every message with which a test can fail: a miss, or all misses, alone or with any of `unplayed`."""
+    joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
+    return frozenset(joined.union(misses))

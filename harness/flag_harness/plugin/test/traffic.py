@@ -11,11 +11,17 @@ from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
+from flag_harness.plugin.refusals import MissFailure, NetworkFailure, own_refusals
 from flag_harness.plugin.test.exchanges import ExchangeLog
-from flag_harness.plugin.test.faults import make_requeueing_layer
+from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.problems import mixing_message, recording_problems, unplayed_problems
-from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure, own_refusals
+from flag_harness.plugin.test.problems import (
+    NO_REQUEST,
+    joined_messages,
+    mixing_message,
+    recording_problems,
+    unplayed_problems,
+)
 from flag_harness.plugin.test.saving import SavedRecording, save_recording
 from flag_harness.plugin.test.scenarios import make_simulator
 from flag_harness.transports import (
@@ -74,7 +80,6 @@ class CassetteTraffic:
         self.clock: Clock = plan.clock()
         self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
-        self._probe = probe
         self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
@@ -83,7 +88,7 @@ class CassetteTraffic:
             check,
             *joining_layers(self.clock),
             self._traffic_log,
-            *self._fault_layers(),
+            *fault_layers(self._faults, self._replay, probe),
             *([evidence] if evidence else ()),
         )
         self._simulator = (
@@ -111,14 +116,6 @@ class CassetteTraffic:
             case=self.plan.case,
             refusal=MissFailure,
         )
-
-    def _fault_layers(self) -> list[Layer]:
-        replay, probe = self._replay, self._probe
-        own = [make_requeueing_layer(fault, replay) if replay else fault for fault in self._faults]
-        if probe is None:
-            return own
-        fault = probe.fault
-        return [*own, *probe.layers(make_requeueing_layer(fault, replay) if fault and replay else fault)]
 
     @contextmanager
     def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
@@ -264,9 +261,7 @@ class CassetteTraffic:
     def miss_messages(self) -> frozenset[str]:
         """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
         messages = [miss.message for miss in self.misses]
-        unplayed = self._unplayed_problems(False), self._unplayed_problems(True)
-        joined = {"\n\n".join(dict.fromkeys([*messages, *more])) for more in ([], *unplayed)}
-        return frozenset(joined.union(messages))
+        return joined_messages(messages, self._unplayed_problems(False), self._unplayed_problems(True))
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
@@ -282,10 +277,7 @@ class CassetteTraffic:
         """
         found = explain_unfired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.allowed:
-            found.append(
-                "The test sent no request. If that is its point, mark it @pytest.mark.harness_no_request; "
-                "if not, its client is not one of httpx2 or httpx, or was never called."
-            )
+            found.append(NO_REQUEST)
         elif not self.plan.is_recording:
             found += self._unplayed_problems(self._recorded_by_test is not None)
         return [*found, *recording_problems(self.plan, self.recording)]

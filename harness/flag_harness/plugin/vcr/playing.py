@@ -13,9 +13,9 @@ import pytest
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.run.recorded_files import shorten_list
 from flag_harness.plugin.stash import REFUSALS, VCR_CASSETTE
-from flag_harness.plugin.test.refusals import MissFailure, NetworkFailure
 from flag_harness.plugin.test.rows import is_subtest_report
 
 if TYPE_CHECKING:
