@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def _statements(node: ast.AST, *, at_load: bool) -> Iterator[ast.Import | ast.Im
             yield from _statements(child, at_load=at_load)
 
 
+@cache
 def _imports(module: str, *, at_load: bool = False) -> set[str]:
     """The modules that a module imports, by their absolute names."""
     found: set[str] = set()
