@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +45,12 @@ ASKED: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Which kernel?"}],
 }
 Exchange = tuple[dict[str, Any], Response]
+
+
+@pytest.fixture(autouse=True)
+def _warm(warm_python: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the servers in forks of a Python that has imported everything before."""
+    monkeypatch.setitem(globals(), "COMMAND", [warm_python(), *COMMAND[1:]])
 
 
 def request(value: dict[str, Any]) -> Request:

@@ -41,6 +41,7 @@ def test_the_run_fails_if_asked(pytester: pytest.Pytester) -> None:
     """On an error, not on a warning; with workers too."""
     pytester.makepyprojecttoml(CONFIGURATION)
     pytester.makepyfile(TEST)
-    for workers in ("-n0", "-n2"):
-        assert pytest.ExitCode.TESTS_FAILED == pytester.runpytest("--harness-fail-on=log-error", workers).ret
+    for run in (pytester.runpytest, pytester.runpytest_subprocess):
+        workers = "-n0" if run == pytester.runpytest else "-n2"
+        assert pytest.ExitCode.TESTS_FAILED == run("--harness-fail-on=log-error", workers).ret
     assert pytest.ExitCode.OK == pytester.runpytest("--harness-fail-on=log-error", "-k", "quiet").ret
