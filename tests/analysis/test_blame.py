@@ -121,7 +121,7 @@ def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -
     assert smallest_by_brute_force(space, failing) == (len(explanation.conjunctions), literals)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -> None:
     """Any rows of any outcome: every failing row is explained, no passing row is."""

@@ -167,7 +167,7 @@ def test_equal_seeds_ask_for_equal_rows() -> None:
     assert asked(3) != asked(4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.integers(0, 10**6))
 def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     """Up to seven flags with two or three values, constraints, and one or two faults: brute force agrees."""
@@ -189,7 +189,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 @given(st.integers(0, 10**6))
 def test_one_fault_among_twenty_flags_is_always_named(seed: int) -> None:
     """Any one to three literals, on or off."""

@@ -12,7 +12,6 @@ from flag_harness.cassette import Cassette, Envelope, Interaction, replay
 from flag_harness.transports import async_http_client, http_client
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
-RUNS = 100
 TASKS = 50
 THREADS = 16
 URL = "https://api.anthropic.com/v1/messages"
@@ -37,8 +36,8 @@ def _cassette(agents: int) -> Cassette:
 
 
 @pytest.mark.asyncio
-async def test_fifty_tasks_get_their_own_replies() -> None:
-    """A hundred times, over one client, whichever first answer each got."""
+async def test_fifty_tasks_get_their_own_replies(deep: bool) -> None:
+    """Many times, each over one client, whichever first answer each got."""
     cassette = _cassette(TASKS)
 
     async def converse(client: httpx2.AsyncClient, number: int) -> int:
@@ -48,7 +47,7 @@ async def test_fifty_tasks_get_their_own_replies() -> None:
         done: int = (await client.post(URL, json={"call": given, "result": number})).json()["done"]
         return done
 
-    for _ in range(RUNS):
+    for _ in range(100 if deep else 25):
         upstream = replay(cassette)
         async with async_http_client(upstream) as client:
             replies = await asyncio.gather(*(converse(client, number) for number in range(TASKS)))
@@ -56,11 +55,11 @@ async def test_fifty_tasks_get_their_own_replies() -> None:
         assert () == upstream.unplayed_indices
 
 
-def test_sixteen_threads_get_their_own_replies() -> None:
-    """A hundred times, over one client."""
+def test_sixteen_threads_get_their_own_replies(deep: bool) -> None:
+    """Many times, each over one client."""
     cassette = _cassette(THREADS)
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in range(RUNS):
+        for _ in range(100 if deep else 25):
             upstream = replay(cassette)
             with http_client(upstream) as client:
 

@@ -143,15 +143,14 @@ def test_a_test_is_played_what_it_recorded_itself_first() -> None:
     assert b"only a for a" == body(Replay(shared, case="b")(_one("only a", "").request))
 
 
-TESTS = 200
 CASSETTES = 16
 
 
-def _record(folder: str, worker: int, blocked: Sequence[str] = ()) -> None:
+def _record(folder: str, worker: int, tests: int, blocked: Sequence[str] = ()) -> None:
     """What a worker does at the end of each of its tests."""
     for name in blocked:
         sys.modules[name] = None  # type: ignore[assignment]
-    for number in range(TESTS):
+    for number in range(tests):
         path = Path(folder, f"{number % CASSETTES}.json")
         new = _recorded(f"test_{worker}_{number}", "same", str(number))
         with lock_parent_folder(path):
@@ -159,12 +158,13 @@ def _record(folder: str, worker: int, blocked: Sequence[str] = ()) -> None:
 
 
 @pytest.mark.parametrize("blocked", [(), ("fcntl",)], ids=["folder", "lock file"])
-def test_two_workers_recording_200_tests_each_into_shared_cassettes_lose_nothing(
-    tmp_path: Path, blocked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+def test_two_workers_that_record_into_shared_cassettes_lose_nothing(
+    tmp_path: Path, blocked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, deep: bool
 ) -> None:
     """Two processes, sixteen files, also where there is no `flock`."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # what is lost by a power failure is not at stake here
-    workers = [FORK.Process(target=_record, args=(str(tmp_path), number, blocked)) for number in range(2)]
+    tests = 200 if deep else 64
+    workers = [FORK.Process(target=_record, args=(str(tmp_path), number, tests, blocked)) for number in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -173,7 +173,7 @@ def test_two_workers_recording_200_tests_each_into_shared_cassettes_lose_nothing
     expected = {
         (f"test_{worker}_{number}", asked)
         for worker in range(2)
-        for number in range(TESTS)
+        for number in range(tests)
         for asked in ("same", str(number))
     }
     cassettes = [Cassette.load(path) for path in tmp_path.glob("*.json")]
@@ -196,8 +196,10 @@ def _write_for_ever(path: str, has_started: Any) -> None:
 
 
 @pytest.mark.parametrize("first", [None, OLD], ids=["no cassette", "an old cassette"])
-def test_kill_9_while_recording_leaves_the_old_cassette_or_none(tmp_path: Path, first: Cassette | None) -> None:
-    """Or the new one, never a part: 100 real processes each, killed at moments spread over a few writes.
+def test_kill_9_while_recording_leaves_the_old_cassette_or_none(
+    tmp_path: Path, first: Cassette | None, deep: bool
+) -> None:
+    """Or the new one, never a part: dozens of real processes, killed at moments spread over a few writes.
 
     The next writer is not held up.
     """
@@ -208,7 +210,7 @@ def test_kill_9_while_recording_leaves_the_old_cassette_or_none(tmp_path: Path, 
     path.unlink()
     whole = {None: None, OLD.interactions: "old", NEW.interactions: "new"}
     found = set()
-    for _ in range(100):
+    for _ in range(200 if deep else 40):
         path.unlink(missing_ok=True) if first is None else first.save(path)
         has_started = FORK.Event()
         writer = FORK.Process(target=_write_for_ever, args=(str(path), has_started))

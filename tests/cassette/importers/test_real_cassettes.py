@@ -25,14 +25,19 @@ class _Judge(yaml.SafeLoader):
     """PyYAML's own loader; a multidict key is its one argument."""
 
 
-_Judge.add_multi_constructor(
-    "tag:yaml.org,2002:python/object/apply:multidict", lambda loader, _, node: loader.construct_sequence(node)[0]
-)
+class _FastJudge(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same over libyaml, whose events the importer reads too: ten times as fast."""
 
 
-def _judged(path: Path) -> Iterator[tuple[dict[str, Any], Any, Any]]:
+for _loader in (_Judge, _FastJudge):
+    _loader.add_multi_constructor(
+        "tag:yaml.org,2002:python/object/apply:multidict", lambda loader, _, node: loader.construct_sequence(node)[0]
+    )
+
+
+def _judged(path: Path, judge: type) -> Iterator[tuple[dict[str, Any], Any, Any]]:
     """The source's interactions with the API: the row, the request's body and the response's, parsed where parsed."""
-    for row in yaml.load(path.read_bytes(), _Judge)["interactions"]:
+    for row in yaml.load(path.read_bytes(), judge)["interactions"]:
         if not row["request"]["uri"].startswith("https://api.anthropic.com/"):
             continue
         yield row, _body(row["request"]), _body(row["response"])
@@ -63,11 +68,11 @@ def test_all_files_are_imported(imported: dict[Path, ImportedCassette]) -> None:
     assert {"vcrpy"} == {one.format for one in imported.values()}
 
 
-def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, ImportedCassette]) -> None:
+def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, ImportedCassette], deep: bool) -> None:
     """Both bodies of each interaction, and the method, the path with its query, and the status."""
     count = 0
-    for path, found in imported.items():
-        rows = list(_judged(path))
+    for number, (path, found) in enumerate(imported.items()):
+        rows = list(_judged(path, _Judge if deep or number % 5 == 0 else _FastJudge))
         assert len(rows) == len(found.cassette.interactions), path
         for (row, asked, answered), one in zip(rows, found.cassette.interactions, strict=True):
             head = one.response[0]
