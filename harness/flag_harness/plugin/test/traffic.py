@@ -12,16 +12,10 @@ from flag_harness.faults.fault import Fault, explain_unfired
 from flag_harness.faults.kinds.clients import patch_refused_keywords
 from flag_harness.plugin.redact.masking import TrafficMask
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure, own_refusals
+from flag_harness.plugin.test import problems as messages
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.problems import (
-    NO_REQUEST,
-    joined_messages,
-    mixing_message,
-    recording_problems,
-    unplayed_problems,
-)
 from flag_harness.plugin.test.saving import SavedRecording, save_recording
 from flag_harness.plugin.test.scenarios import make_simulator
 from flag_harness.transports import (
@@ -166,7 +160,7 @@ class CassetteTraffic:
 
     def _refuse_mixing(self, request: Request) -> Response | None:
         """Refuse a request whose answer would mix two upstreams in one cassette. Used as a layer."""
-        refusal = MissFailure(mixing_message(self.plan, request))
+        refusal = MissFailure(messages.mixing_message(self.plan, request))
         self._unsent_refusals.append(refusal)
         raise refusal
 
@@ -260,8 +254,8 @@ class CassetteTraffic:
     @property
     def miss_messages(self) -> frozenset[str]:
         """All messages with which the test can fail if misses (requests not in its cassette) are the only problem."""
-        messages = [miss.message for miss in self.misses]
-        return joined_messages(messages, self._unplayed_problems(False), self._unplayed_problems(True))
+        misses = [miss.message for miss in self.misses]
+        return messages.joined_messages(misses, self._unplayed_problems(False), self._unplayed_problems(True))
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
@@ -277,15 +271,15 @@ class CassetteTraffic:
         """
         found = explain_unfired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.allowed:
-            found.append(NO_REQUEST)
+            found.append(messages.NO_REQUEST)
         elif not self.plan.is_recording:
             found += self._unplayed_problems(self._recorded_by_test is not None)
-        return [*found, *recording_problems(self.plan, self.recording)]
+        return [*found, *messages.recording_problems(self.plan, self.recording)]
 
     def _unplayed_problems(self, in_teardown: bool) -> list[str]:
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        return unplayed_problems(self._replay, self.plan.path, self.command, in_teardown)
+        return messages.unplayed_problems(self._replay, self.plan.path, self.command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":
