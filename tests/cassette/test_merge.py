@@ -210,7 +210,8 @@ def test_kill_9_while_recording_leaves_the_old_cassette_or_none(
     path.unlink()
     whole = {None: None, OLD.interactions: "old", NEW.interactions: "new"}
     found = set()
-    for _ in range(200 if deep else 40):
+    kills = iter(range(1_000))
+    while next(kills) < (200 if deep else 40) or not found > {"new"}:
         path.unlink(missing_ok=True) if first is None else first.save(path)
         has_started = FORK.Event()
         writer = FORK.Process(target=_write_for_ever, args=(str(path), has_started))
@@ -223,10 +224,10 @@ def test_kill_9_while_recording_leaves_the_old_cassette_or_none(
         assert -signal.SIGKILL == writer.exitcode
         left = Cassette.load(path).interactions if path.exists() else None
         assert left in whole
+        long *= 0.9 if whole[left] == "new" else 1.1  # however busy the machine is, kills fall on both sides of a write
         found.add(whole[left])
         with lock_parent_folder(path):
             pass
-    assert found > {"new"}
 
 
 def test_a_cassette_is_written_by_umask(tmp_path: Path) -> None:
