@@ -102,7 +102,8 @@ def test_a_growing_conversation_reads_what_it_wrote() -> None:
         {"role": "user", "content": [{"type": "text", "text": PROMPT[:1000], **MARK}]},
     ]
     use = use_of(sent(0, (0, 1600, 0), messages=first), sent(1, (0, 240, 1600), messages=second))
-    assert (CacheTurn(1, 1600, 240, 0),) == use.turns[1:]
+    first_block, last_block = "messages[0].content[0]", "messages[2].content[0]"
+    assert (CacheTurn(1, 1600, 240, 0, 0, "", first_block, last_block),) == use.turns[1:]
     assert (240, ()) == (use.unread, use.breaks)
     assert use.saved == pytest.approx((1600 * (3 - 0.3) - 1840 * 0.75) / 1e6)
 

@@ -87,7 +87,7 @@ def test_the_record_holds_each_turn_and_each_break(project: pytest.Pytester) -> 
     assert time is not None
     assert (2004, (), 0) == (stable.turns[1].read, stable.breaks, stable.unread)
     assert (CacheBreak(1, "system[0]", 19, *WORDS, 2006, pytest.approx(0.0069207)),) == time.breaks
-    assert CacheTurn(1, 0, 2006, 21, 2006, "system[0] changed at byte 19") == time.turns[1]
+    assert CacheTurn(1, 0, 2006, 21, 2006, "system[0] changed at byte 19", "", "system[0]") == time.turns[1]
     assert (stable.saved or 0) > 0 > (time.saved or 0)
 
 

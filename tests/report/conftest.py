@@ -71,11 +71,13 @@ def _row(number: int, states: tuple[bool, ...]) -> RunRow:
 
 
 def _cache_use(*, has_break: bool) -> CacheUse:
-    turns = [CacheTurn(0, 0, 900, 300, 0, "nothing of this prompt was cached before"), CacheTurn(1, 900, 0, 700)]
+    first = CacheTurn(0, 0, 900, 300, 0, "nothing of this prompt was cached before", written_to="system[0]")
+    turns = [first, CacheTurn(1, 900, 0, 700, read_to="system[0]")]
     if not has_break:
         return CacheUse((*turns, CacheTurn(2, 900, 0, 1100)), saved=0.0042)
     broken = CacheBreak(2, "system[0]", 31, "It is 12:03. You", "It is 12:04. You", 900, 0.0031)
-    return CacheUse((*turns, CacheTurn(2, 0, 900, 1100, 900, "system[0] changed at byte 31")), (broken,), 900, -0.0012)
+    last = CacheTurn(2, 0, 900, 1100, 900, "system[0] changed at byte 31", written_to="system[0]")
+    return CacheUse((*turns, last), (broken,), 900, -0.0012)
 
 
 def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:

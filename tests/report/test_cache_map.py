@@ -89,8 +89,8 @@ def test_every_format_names_the_block_and_its_price(make_record: Callable[[int],
     for text in (page, markdown):
         assert "system[0]" in text.replace("\\", "")
         assert "$3.10 more per 1,000 runs" in text.replace("\\", "")
-        assert "its marks cost more" in page
-    assert "| 3 | 0 | 900 | 900 | 1,100 | system\\[0\\] changed at byte 31 |" in markdown
+        assert "read to system[0]" in text.replace("\\", "")
+    assert "| 3 | 0 | 900 | 900 | 1,100 | written to system\\[0\\] | system\\[0\\] changed at byte 31 |" in markdown
     values = report_values(report)["cache"]
     assert [("system[0]", 31, 900)] == [(one["block"], one["byte"], one["tokens"]) for one in values["breaks"]]
     assert 8 == len(values["costs_more"]) == len(broken_places(report.rows)[0].tests)

@@ -114,7 +114,17 @@ def _describe_turn(turns: Sequence[_Turn], broken: CacheBreak | None) -> CacheTu
     """Return what the cache did for the last of the turns."""
     turn, counted = turns[-1], turns[-1].counted
     missed, why = _missed_tokens(turns, broken)
-    return CacheTurn(turn.sent.index, counted.read, counted.written, counted.uncached, missed, why)
+    end = _read_end(turns[:-1], turn)
+    return CacheTurn(
+        turn.sent.index,
+        counted.read,
+        counted.written,
+        counted.uncached,
+        missed,
+        why,
+        read_to="" if end is None else turn.segments[end].path,
+        written_to=turn.marks[-1].path if counted.written and turn.marks else "",
+    )
 
 
 def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[int, str]:
@@ -154,15 +164,23 @@ def _unread_tokens(turns: Sequence[_Turn]) -> int:
 
 
 def _read_hashes(earlier: Sequence[_Turn], turn: _Turn) -> set[str]:
-    """Return the hashes of the prefixes that a turn read: those up to the cached one whose length comes nearest."""
+    """Return the hashes of the prefixes that a turn read."""
+    end = _read_end(earlier, turn)
+    return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
+
+
+def _read_end(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
+    """Return the index of the last block that a turn read, or None if it read nothing.
+
+    Of the prefixes that were marked earlier, or else of all, it is the one whose length comes nearest.
+    """
     if not turn.counted.read:
-        return set()
+        return None
     marked = {mark.hash for one in earlier for mark in one.marks}
     ends = [index for index, segment in enumerate(turn.segments) if segment.hash in marked]
-    if not ends:
-        return set()
-    end = min(ends, key=lambda index: abs(turn.segments[index].tokens - turn.counted.read))
-    return {segment.hash for segment in turn.segments[: end + 1]}
+    return min(
+        ends or range(len(turn.segments)), key=lambda index: abs(turn.segments[index].tokens - turn.counted.read)
+    )
 
 
 def _saved_dollars(turns: Sequence[_Turn]) -> float | None:

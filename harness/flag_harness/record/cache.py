@@ -13,6 +13,8 @@ class CacheTurn(msgspec.Struct, frozen=True):
         uncached: the number of input tokens that were neither read nor written.
         missed: the number of tokens that an earlier request had cached and that were processed again; an estimate.
         why: why tokens were missed, or why nothing was read or written; empty if there is nothing to explain.
+        read_to: the path of the last block that was read, such as `system[0]`; empty if nothing was read.
+        written_to: the path of the last block that was written; empty if nothing was written.
     """
 
     request: int
@@ -21,6 +23,8 @@ class CacheTurn(msgspec.Struct, frozen=True):
     uncached: int
     missed: int = 0
     why: str = ""
+    read_to: str = ""
+    written_to: str = ""
 
 
 class CacheBreak(msgspec.Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""The rows of a run record, one for each test and combination. A row holds figures and hashes, but no content."""
+"""The rows of a run record, one for each test and combination. A row holds figures and hashes, but no content.
+
+One thing is an exception: the words around a change that broke a cached prefix, if a record may hold content.
+"""
 
 import hashlib
 from typing import Any, Literal, TypeAlias

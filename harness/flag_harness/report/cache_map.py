@@ -138,6 +138,12 @@ def cache_values(rows: Iterable[RunRow]) -> dict[str, Any]:
     }
 
 
+def blocks_text(turn: CacheTurn) -> str:
+    """Return up to which blocks a request read and wrote, such as `read to system[0]`; empty if it did neither."""
+    parts = [f"read to {turn.read_to}"] if turn.read_to else []
+    return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])
+
+
 def turn_parts(turn: CacheTurn) -> dict[str, float]:
     """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flag_harness.record import CacheTurn, RunRow
-from flag_harness.report.cache_map import broken_places, cached_tests, turn_parts
+from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests, turn_parts
 from flag_harness.report.table import is_simulated
 
 MOST_TESTS = 50
@@ -28,16 +28,16 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     }
 
 
-def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str]:
-    """Return the number of a request, counted from 1, its tokens (read, written, missed, not cached), and why."""
-    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), turn.why
+def turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
+    """Return a request's number from 1, its tokens (read, written, missed, not cached), its blocks, and why."""
+    return turn.request + 1, (turn.read, turn.written, turn.missed, turn.uncached), blocks_text(turn), turn.why
 
 
 def _turn_values(turn: CacheTurn) -> dict[str, Any]:
-    number, counts, why = turn_details(turn)
+    number, counts, blocks, why = turn_details(turn)
     parts, start = [], 0.0
     for name, width in turn_parts(turn).items():
         if width:
             parts.append({"name": name, "start": round(start, 2), "width": round(width, 2)})
         start += width
-    return {"number": number, "counts": counts, "why": why, "parts": parts}
+    return {"number": number, "counts": counts, "blocks": blocks, "why": why, "parts": parts}

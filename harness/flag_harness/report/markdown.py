@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from flag_harness.report.cache_map import broken_places, cached_tests
+from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests
 from flag_harness.report.run_report import SIMULATED, RunReport
 
 MOST_ROWS = 50
@@ -118,12 +118,13 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
             _cell(test.row.case),
             str(turn.request + 1),
             *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
+            _escape(blocks_text(turn)),
             _escape(turn.why),
         ]
         for test in tests[:MOST_CACHED_TESTS]
         for turn in test.use.turns
     ]
-    yield from _table(["cache map", "request", "read", "written", "missed", "not cached", "why"], turns)
+    yield from _table(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

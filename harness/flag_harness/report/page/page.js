@@ -122,8 +122,8 @@
     const kept = details.conversations[row.case];
     if (kept && row.outcome === "failed") made.append(conversation(kept));
     if (row.cache) {
-      const headings = ["Request", "Read", "Written", "Missed", "Not cached", "Why"];
-      made.append(table("Prompt cache (tokens)", headings, row.cache.map(([number, counts, why]) => [number, ...counts.map(count), why])));
+      const headings = ["Request", "Read", "Written", "Missed", "Not cached", "Blocks", "Why"];
+      made.append(table("Prompt cache (tokens)", headings, row.cache.map(([number, counts, blocks, why]) => [number, ...counts.map(count), blocks, why])));
     }
     if (row.logs) made.append(table("Logs", ["Times", "Level", "Logger", "Message"], row.logs.map((log) => [log.count, log.level, log.logger, log.message])));
     return made;
