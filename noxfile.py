@@ -191,14 +191,15 @@ def node(session: nox.Session) -> None:
 
 @nox.session(venv_backend="virtualenv")
 def browser(session: nox.Session) -> None:
-    """The report in Chromium, which must be installed: no error, no request, and what axe-core finds."""
+    """The report and `flag-harness ui` in Chromium, which must be installed, with what axe-core finds."""
     if not shutil.which("chromium") and not shutil.which("google-chrome"):
         session.error("there is no Chromium on the PATH: apt install chromium")
     session.install("-e", ".[dev]", "playwright")
     folder = session.create_tmp()
     session.run("npm", "install", "--prefix", folder, "axe-core@4", external=True)
     modules = str(Path(folder, "node_modules").resolve())
-    session.run("pytest", "tests/report/test_browser.py", "-n", "0", *session.posargs, env={"NODE_PATH": modules})
+    files = ("tests/report/test_browser.py", "tests/reference/ui/test_browser.py", "tests/plugin/test_streamlit.py")
+    session.run("pytest", *files, "-n", "0", *session.posargs, env={"NODE_PATH": modules})
 
 
 @nox.session(venv_backend="venv")

@@ -22,8 +22,8 @@ with suppress(ImportError):  # the cases run in this checkout without it, by the
     settings.register_profile("deep", max_examples=500, deadline=None)
     settings.load_profile("deep" if DEEP else "normal")
 
-pytest_plugins = ["pytester", "tests.loopback"]
-collect_ignore = ["pins", "warm"]
+pytest_plugins = ["pytester", "tests.loopback", "tests.chromium"]
+collect_ignore = ["pins", "streamlit_agent", "warm"]
 WARM = Path(__file__).with_name("warm")
 
 

@@ -65,6 +65,8 @@ def test_a_scenario_is_found_by_its_name(started: list[list[str]], tmp_path: Pat
         (["--upstream=live", "--scenario=a"], "--scenario is for --upstream=simulator, not live"),
         (["--scenario=refun"], "the nearest is 'refund'"),
         (["--scenario=bad.toml"], "bad.toml: not TOML"),
+        (["--upstream=live", "--fault=reset:on=1"], "the live API gets no faults"),
+        (["--fault=nonsense"], "nonsense"),
         (["--upstream=live"], "ANTHROPIC_API_KEY is not set"),
     ],
 )

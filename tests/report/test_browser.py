@@ -1,7 +1,5 @@
 """The report in a real browser: `nox -s browser`. Without Playwright and a Chromium, these tests are skipped."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,21 +9,10 @@ import pytest
 
 from flag_harness.record import RunRecord
 from flag_harness.report.output import write_report
+from tests.chromium import axe_violations, load_axe
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-AXE = Path(os.environ.get("NODE_PATH", "node_modules"), "axe-core", "axe.min.js")
+pytest.importorskip("playwright.sync_api")
 MOST_SECONDS_TO_OPEN = 1.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -52,11 +39,6 @@ def open_report(
     yield open_page
     for context in contexts:
         context.close()
-
-
-def _violations(page: Any) -> list[tuple[str, str, list[str]]]:
-    found = page.evaluate("axe.run()")["violations"]
-    return [(one["id"], one["impact"], [node["html"] for node in one["nodes"]]) for one in found]
 
 
 def _open_first_cell(page: Any) -> Any:
@@ -101,13 +83,11 @@ def test_the_table_is_filtered_by_test_outcome_and_flag(open_report: Callable[..
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(open_report: Callable[..., tuple[Any, list[str]]], scheme: str) -> None:
     """In the page and in the details of a cell; contrast is part of it."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed")
     page, _ = open_report(4, color_scheme=scheme, bypass_csp=True)  # axe is a script of its own
-    page.add_script_tag(path=str(AXE))
-    assert [] == _violations(page)
+    load_axe(page)
+    assert [] == axe_violations(page)
     _open_first_cell(page)
-    assert [] == _violations(page)
+    assert [] == axe_violations(page)
 
 
 def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]) -> None:

@@ -9,6 +9,7 @@ from flag_harness.errors import HarnessError
 _EXAMPLES = """examples:
   flag-harness ui
   flag-harness ui --scenario kernel                 # fixtures/scenarios/kernel.toml
+  flag-harness ui --fault overloaded:on=1           # see how the agent deals with it
   flag-harness ui --upstream=cassette recordings/matrix/streaming.json
   ENABLE_STREAMING=true flag-harness ui --upstream=live --port 8501
 
@@ -33,6 +34,13 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("file", nargs="?", default="", metavar="FILE", help="the cassette, with --upstream=cassette")
     parser.add_argument("--upstream", choices=("simulator", "cassette", "live"), default="simulator")
     parser.add_argument("--scenario", default="", metavar="NAME", help="what the simulator answers (default: an echo)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME:ARGS",
+        help="a fault of each session (repeatable; not with --upstream=live), as in: flag-harness serve --help",
+    )
     parser.add_argument("--model", default="", help="the model (default: that of the session)")
     parser.add_argument("--folder", default="sessions", help="the folder of saved sessions (default: sessions)")
     parser.add_argument("--port", type=int, default=8501, help="the port (default: 8501)")
@@ -52,6 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
         folder=arguments.folder,
         asks=not arguments.no_ask,
         model=arguments.model,
+        faults=tuple(arguments.fault),
     )
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
         print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
@@ -60,6 +69,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _upstream_file(arguments: argparse.Namespace) -> str:
     """Return the path of the cassette or scenario. Raise `HarnessError` if it is missing, or not used."""
+    if arguments.fault and arguments.upstream == "live":
+        raise HarnessError("--fault: the live API gets no faults; use --upstream=simulator, or leave it out")
     if arguments.upstream == "cassette":
         if not arguments.file:
             raise HarnessError(

@@ -44,7 +44,8 @@ def harness_cassette_server(
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
         upstream, layers = _forwarding_upstream(os.environ.get(BASE_URL) or API), ()
     flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE, None)) is not None else ()
-    with LoopbackServer(upstream, *flags, *layers) as server:
+    pace = 1 if request.node.get_closest_marker("harness_real_time") else 0
+    with LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
         monkeypatch.setenv(BASE_URL, server.url)
         yield server
 
@@ -54,8 +55,9 @@ def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServe
     """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
 
     Programs in any language that the test starts are answered there, under the same checks as clients of the test, and
-    can read OpenFeature flags there (OFREP). If
-    the test records, requests are forwarded to the upstream one at a time, and each answer arrives in one piece.
+    can read OpenFeature flags there (OFREP). Answers come at once, or in the recorded rhythm if the test has the mark
+    `harness_real_time`. If the test records from the live API, requests are forwarded one at a time, and each answer
+    arrives in one piece.
     """
     return harness_cassette_server
 

@@ -12,7 +12,8 @@ class UiOptions(msgspec.Struct, frozen=True):
     """What answers the chat, and where its sessions are saved.
 
     `file` is the scenario of the simulator, or the cassette. If `asks` is true, the chat starts with "ask before
-    running a tool" switched on. An empty `model` stands for the default one.
+    running a tool" switched on. An empty `model` stands for the default one. `faults` are written as in
+    `flag-harness serve --fault`; each session has its own.
     """
 
     upstream: UpstreamName = "simulator"
@@ -20,6 +21,7 @@ class UiOptions(msgspec.Struct, frozen=True):
     folder: str = "sessions"
     asks: bool = True
     model: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def folder_path(self) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flag_harness.cassette import Cassette
 from flag_harness.errors import require_extra
+from flag_harness.faults import parse_fault
 from flag_harness.reference.ui.chat.upstreams import check_key
 from flag_harness.reference.ui.options import UiOptions
 
@@ -47,7 +48,9 @@ def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool)
 
 
 def check_upstream(options: UiOptions) -> None:
-    """Raise `HarnessError` if the upstream's file cannot be read, or if there is no key for the live API."""
+    """Raise `HarnessError` if a file cannot be read, a fault is unknown, or there is no key for the live API."""
+    for fault in options.faults:
+        parse_fault(fault)
     if options.upstream == "live":
         check_key()
     elif options.upstream == "cassette":

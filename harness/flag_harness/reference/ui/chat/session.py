@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from flag_harness.clock import Clock
+from flag_harness.models import shipped_model
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import Context
 from flag_harness.reference.context.conversation import is_unanswered
@@ -41,7 +42,7 @@ class Chat:
     ) -> None:
         self.clock, self.gate, self.tools, self.path = clock, gate, tuple(tools), path
         self.turns, self.notices, self.revision = list(turns), tuple(notices), 0
-        self.earlier_usage = agent.context.usage
+        self._earlier_usage = agent.context.usage
         self._agent, self._environ = agent, environ
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,6 +60,12 @@ class Chat:
     def environ(self) -> Mapping[str, str]:
         """The variables of the last turn; before the first turn, those of the process."""
         return self._environ
+
+    @property
+    def cost(self) -> float | None:
+        """The cost of the session in US dollars at list price, or None if a price is unknown."""
+        costs = [shipped_model(self.context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
+        return None if None in costs else sum(cost or 0.0 for cost in costs)
 
     @property
     def is_running(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flag_harness.cassette import Cassette, replay
 from flag_harness.errors import HarnessError
+from flag_harness.faults import parse_fault
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.transports.clients import async_http_client, live_async_http_client
 from flag_harness.transports.clock import SystemClock
@@ -28,7 +29,7 @@ def make_client(options: UiOptions, seed: str) -> "AsyncAnthropic":
     if options.upstream == "live":
         check_key()
         return AsyncAnthropic(http_client=live_async_http_client())
-    http_client = async_http_client(_upstream(options, seed), pace=1)
+    http_client = async_http_client(_upstream(options, seed), *map(parse_fault, options.faults), pace=1)
     return AsyncAnthropic(api_key="unused", base_url="https://api.anthropic.com", http_client=http_client)
 
 

@@ -10,7 +10,7 @@ from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, 
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.plain_text import plain_text
-from flag_harness.reference.ui.page.sidebar import show_sidebar
+from flag_harness.reference.ui.page.sidebar import SESSION, show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
 
 IDLE_POLL_SECONDS = 3.0
@@ -19,9 +19,6 @@ IDLE_POLL_SECONDS = 3.0
 _TURNS = 30
 """The most turns that the page shows, unless the user wants to see all."""
 
-_SESSION = "session"
-"""The parameter of the page's address that names the session."""
-
 
 def show_page(options: UiOptions) -> None:
     """Show the session that the address names, or a new one. While a turn runs, follow it."""
@@ -29,16 +26,18 @@ def show_page(options: UiOptions) -> None:
     st.html(STYLE)
     reset_keys()
     try:
-        chat = chat_directory(options.to_argument()).open(_session_id())
+        chats = chat_directory(options.to_argument())
+        chat = chats.open(_session_id())
     except HarnessError as error:
         st.error(_literal(str(error)))
         return
-    environ = show_sidebar(options, chat)
+    environ = show_sidebar(options, chat, chats.saved_ids())
     is_running, revision = chat.is_running, chat.revision
     drawing = _show_turns(chat, is_running)
     if prompt := st.chat_input("Your message", disabled=is_running, key="prompt"):
-        chat.send(prompt, environ)
-        st.rerun()
+        if chat.send(prompt, environ):
+            st.rerun()
+        st.warning(f"Not sent, because a turn is running in another tab: {_literal(prompt)}")
     if drawing is not None:
         _show_controls(chat)
         follow_turn(drawing, chat.turns[-1], chat)
@@ -56,10 +55,10 @@ def chat_directory(argument: str) -> ChatDirectory:
 
 def _session_id() -> str:
     """Return the session's id from the page's address, or put a new one there."""
-    id = st.query_params.get(_SESSION, "")
+    id = st.query_params.get(SESSION, "")
     if not is_chat_id(id):
         id = new_chat_id()
-        st.query_params[_SESSION] = id
+        st.query_params[SESSION] = id
     return id
 
 

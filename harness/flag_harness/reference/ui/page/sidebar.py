@@ -1,7 +1,7 @@
 """The sidebar: switches of the flags, the tools, and the usage of the session."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +9,20 @@ import streamlit as st
 
 from flag_harness.flag import TRUE_VALUES
 from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_BUDGET
+from flag_harness.reference.ui.chat.directory import new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.switches import FlagSwitch, current_value, flag_switches, with_values
 
 
-def show_sidebar(options: UiOptions, chat: Chat) -> dict[str, str]:
-    """Show the sidebar, and return the environment of the next turn."""
+def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[str, str]:
+    """Show the sidebar, and return the environment of the next turn. `saved` are the ids of saved sessions."""
     with st.sidebar:
         st.text(_upstream_words(options, chat))
         environ = _show_switches(chat)
         _show_tools(chat)
-        _show_usage(chat)
+        _show_session(chat, saved)
     return environ
 
 
@@ -64,10 +65,29 @@ def _show_tools(chat: Chat) -> None:
             st.json(dict(tool.input_schema))
 
 
-def _show_usage(chat: Chat) -> None:
+def _show_session(chat: Chat, saved: Sequence[str]) -> None:
     st.subheader("Session")
-    usage = chat.context.usage
+    usage, cost = chat.context.usage, chat.cost
     st.text(
         f"{usage.total_input:,} tokens in\n{usage.cache_read_input_tokens:,} of them from the cache\n"
-        f"{usage.output_tokens:,} tokens out"
+        f"{usage.output_tokens:,} tokens out\n{'unknown cost' if cost is None else f'${cost:.4f} at list price'}\n"
+        f"saved as {chat.path}"
     )
+    st.button("New session", on_click=_open_session, args=(new_chat_id(),), key="new")
+    if saved:
+        st.selectbox("Open a saved session", saved, index=None, key=_SAVED, on_change=_open_saved_session)
+
+
+def _open_saved_session() -> None:
+    if (id := st.session_state.get(_SAVED)) is not None:
+        _open_session(id)
+
+
+def _open_session(id: str) -> None:
+    """Show another session with the next run of the script, under the flags that are switched on now."""
+    st.query_params[SESSION] = id
+
+
+SESSION = "session"
+"""The parameter of the page's address that names the session."""
+_SAVED = "saved"

@@ -17,6 +17,7 @@ STYLE = """<style>
 [class*="st-key-discarded"] [data-testid="stText"] { text-decoration: line-through; }
 [class*="st-key-answer"] { gap: 0; }
 [data-testid="stStatusWidget"] { display: none; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit !important; }
 [data-stale="true"] { opacity: 1 !important; }
 </style>"""
 """The page's style. It holds no text of models or tools."""
