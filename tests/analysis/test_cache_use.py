@@ -72,6 +72,17 @@ def test_an_unchanged_prefix_that_was_not_read_says_so() -> None:
     assert 2990 == pytest.approx(use.turns[1].missed, rel=0.01)
 
 
+def test_what_the_own_tools_of_the_api_do_is_not_called_a_miss() -> None:
+    """One answer sums up several calls of the model, so its tokens do not tell which blocks were read."""
+    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    use = use_of(
+        sent(0, (10, 9000, 9000), system=system(), tools=search),
+        sent(1, (10, 100, 5000), system=system(), tools=search),
+    )
+    assert [0, 0] == [turn.missed for turn in use.turns]
+    assert "the API's own tools used the cache too, so what was missed is unknown" == use.turns[1].why
+
+
 def test_other_reasons_for_reading_nothing_are_named() -> None:
     """Another model, no mark, and a prompt that is too short."""
     short = [{"type": "text", "text": "Be brief.", **MARK}]

@@ -19,6 +19,8 @@ from flag_harness.wire.timeline import Request
 from flag_harness.wire.usage import Usage
 
 MARK = b'"cache_control"'
+_SERVER_TOOLS = ("advisor", "code_execution", "tool_search", "web_fetch", "web_search")
+"""Tools that the API runs itself, by the start of their type. One answer then sums up several uses of the cache."""
 _TOLERANCE = 0.05
 """Differences below this share are taken as errors of the token estimate."""
 
@@ -142,8 +144,16 @@ def _missed_tokens(turns: Sequence[_Turn], broken: CacheBreak | None) -> tuple[i
     expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
     missed = expected - turn.counted.read
     if missed > _TOLERANCE * turn.segments[-1].tokens:
+        if any(_has_server_tools(one.sent.request) for one in turns):
+            return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
     return 0, "" if turn.counted.read else _unread_reason(earlier, turn)
+
+
+def _has_server_tools(request: Request) -> bool:
+    body = decode_json_object(request.body)
+    types = [str(tool.get("type", "")) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    return "mcp_servers" in body or any(kind.startswith(_SERVER_TOOLS) for kind in types)
 
 
 def _unread_reason(earlier: Sequence[_Turn], turn: _Turn) -> str:
