@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flag_harness.errors import FlagError, HarnessError
-from flag_harness.flag import SHIPPED, Flag
+from flag_harness.flag import SHIPPED, Flag, nearest_name
 from flag_harness.matrix import Combination, fix_unnamed, parse_pins, pin_flags, select_combinations
+from flag_harness.matrix.arms import verdict_arms
 from flag_harness.matrix.baseline import Baseline, baseline_combinations, read_baseline
 from flag_harness.plugin.marks import all_flags, declared_flags, merge_flags
 from flag_harness.plugin.requested_rows import requested_combinations
@@ -16,7 +17,7 @@ from flag_harness.plugin.requested_rows import requested_combinations
 
 @dataclass(frozen=True, slots=True)
 class CommandLineFlags:
-    """The options about flags: which combinations to run, which flags are pinned, and the state of production.
+    """The options about flags: which combinations to run, which flags are pinned or judged, and production's state.
 
     `selected_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
     """
@@ -24,6 +25,7 @@ class CommandLineFlags:
     selection: str = ""
     pins: Mapping[str, object] = field(default_factory=dict)
     baseline: Baseline | None = None
+    judged: frozenset[str] = frozenset()
     selected_by_mark: dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]] = field(default_factory=dict)
 
     def chosen_flags(
@@ -76,12 +78,27 @@ def configure_flags(config: pytest.Config) -> None:
     except FlagError as error:
         raise FlagError(f"--harness-flags={pins}: {error}") from None
     baseline = read_baseline(Path(path), declared_flags(config)) if path else None
-    config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline)
+    judged = judged_flags(config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config))
+    config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline, judged)
     if baseline is not None:
         config.pluginmanager.register(_BaselineHeader(path, baseline), "flag-harness-baseline")
     if config.getoption("--harness-sweep") is None:
         # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
         config.option.keyword = config.option.keyword.replace("=", ":")
+
+
+def judged_flags(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
+    """Return the flags that `--harness-verdict` names: some of `known`, or with `all`, those that are declared.
+
+    Raise `FlagError` if a name is unknown.
+    """
+    names = [name.strip() for name in option.split(",") if name.strip()]
+    if names == ["all"]:
+        return frozenset(flag.name for flag in declared)
+    for name in names:
+        if name not in known:
+            raise FlagError(f"--harness-verdict={option}: no flag is called {name!r}; {nearest_name(name, known)}")
+    return frozenset(names)
 
 
 class _BaselineHeader:
@@ -201,7 +218,13 @@ def _flags_and_combinations(
     command_line = config.stash[COMMAND_LINE_FLAGS]
     declared = [flag.name for flag in declared_flags(config)]
     flags = command_line.chosen_flags(all_flags(config), names, declared)
+    judged = command_line.judged & {*names}
     if command_line.baseline is not None:
-        return flags, baseline_combinations(flags, names, command_line.baseline.values, command_line.pins)
+        values = command_line.baseline.values
+        combinations = baseline_combinations(flags, names, values, command_line.pins)
+        return flags, verdict_arms(combinations[:1], judged, values) if command_line.judged else combinations
     pins = fix_unnamed(flags, names, command_line.pins) if command_line.pins else {}
+    if command_line.judged:
+        bases = select_combinations(flags, command_line.selection or "single", pins)
+        return flags, verdict_arms(bases if command_line.selection else bases[:1], judged, {})
     return flags, select_combinations(flags, command_line.selection or selection, pins)

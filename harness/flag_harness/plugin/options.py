@@ -28,6 +28,7 @@ from flag_harness.plugin.special_runs.verify import add_verify_options, configur
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unregister_other_plugin
+from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, configure_verdicts
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, configure_repetitions
 
 
@@ -63,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_locate_option(group)
     add_record_option(group)
     add_repeat_option(group)
+    add_verdict_option(group)
     add_rerun_option(group)
     add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
@@ -95,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_sweep(config)
         configure_verify(config)
         configure_repetitions(config)
+        configure_verdicts(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

@@ -13,6 +13,7 @@ from flag_harness.matrix import Combination
 if TYPE_CHECKING:
     from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.record import VerdictRecord
     from flag_harness.sources import FlagScope
     from flag_harness.sweep.probe import Probe
     from flag_harness.vcr import VcrCassette
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     ProbeKey: TypeAlias = pytest.StashKey[Probe]
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
     TrafficKey: TypeAlias = pytest.StashKey[CassetteTraffic]
+    VerdictsKey: TypeAlias = pytest.StashKey[tuple[VerdictRecord, ...]]
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
 
 TRAFFIC: "TrafficKey" = pytest.StashKey()
@@ -62,6 +64,9 @@ EXTRA_ROW = pytest.StashKey[AnswerSource]()
 
 PROBE: "ProbeKey" = pytest.StashKey()
 """The `Probe` of a test item that runs in a sweep."""
+
+VERDICTS: "VerdictsKey" = pytest.StashKey()
+"""The verdicts of the run, for its record."""
 
 REPETITION = pytest.StashKey[int]()
 """The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""

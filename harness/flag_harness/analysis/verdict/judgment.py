@@ -25,7 +25,7 @@ _SAFE_SHARE = 0.5
 _CAUTION = 0.8
 """The share of the best stake that forecasts assume, as most players do."""
 
-_LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
+LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The losses of which a verdict says whether they are excluded."""
 
 Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
@@ -96,7 +96,7 @@ class Stratum:
     def smallest_excluded_loss(self, level: float) -> float | None:
         """Return the smallest loss such that it and all larger ones are excluded, or None if none is."""
         smallest = None
-        for loss in reversed(_LOSSES):
+        for loss in reversed(LOSSES):
             process = safety_process(loss)
             for gain in self.gains:
                 process.add(gain)
@@ -166,6 +166,11 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     level = alpha * _SAFE_SHARE / max(1, len(flags))
     findings = find(tests, alpha)
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
+
+
+def find_evidence(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[Finding]:
+    """Return what the evidence on each flag has shown, without the figures of a verdict, which take longer."""
+    return find([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
 
 
 def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Finding, level: float) -> Verdict:

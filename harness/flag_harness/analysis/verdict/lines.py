@@ -1,0 +1,76 @@
+"""Verdicts as text: the decision, what cannot be excluded, and what a decision would cost."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
+
+_MOST_NAMED = 3
+
+
+def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]", *, is_simulated: bool) -> Iterator[str]:
+    """Yield the lines about one verdict. `rows` are the runs of both arms, for what further rounds would cost."""
+    where = " (simulator only)" if is_simulated else ""
+    yield f"{verdict.flag}: {verdict.decision}{where} after {_count(verdict.rounds, 'round')}{_reason(verdict)}"
+    yield f"  {excluded_text(verdict)}"
+    for obstacle in verdict.obstacles:
+        yield f"  no PASS: {obstacle}"
+    if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
+        yield f"  {_cost_text(verdict, rows)}"
+
+
+def excluded_text(verdict: Verdict) -> str:
+    """Return which losses the data exclude in every test, and the largest that they do not."""
+    excluded = verdict.excluded_loss
+    if excluded is None:
+        return "no loss is excluded"
+    below = [loss for loss in LOSSES if loss < excluded]
+    rest = f", one of {_points(below[-1])} is not" if below else ""
+    return f"a loss of {_points(excluded)} or more is excluded in every stratum{rest}"
+
+
+def summary_text(verdict: Verdict) -> str:
+    """Return one sentence about a verdict, for a run record."""
+    return f"{verdict.flag}: {verdict.decision} after {_count(verdict.rounds, 'round')}; {excluded_text(verdict)}"
+
+
+def _reason(verdict: Verdict) -> str:
+    if verdict.harmed:
+        named = ", ".join(verdict.harmed[:_MOST_NAMED])
+        more = f" and {len(verdict.harmed) - _MOST_NAMED} more" if len(verdict.harmed) > _MOST_NAMED else ""
+        return f": it is worse with the flag in {named}{more}{_worst(verdict)}"
+    if verdict.worst is None:
+        return ": no test ran with and without it"
+    return _worst(verdict)
+
+
+def _worst(verdict: Verdict) -> str:
+    worst = verdict.worst
+    if worst is None or not worst.gains:
+        return ""
+    change = "loses" if worst.loss > 0 else "gains"
+    if not worst.loss:
+        return f"; {worst.name} neither gains nor loses"
+    return f"; {worst.name} {change} {abs(worst.loss) * 100:.1f} points"
+
+
+def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
+    repetitions = {row.repetition for row in rows}
+    runs = verdict.rounds_to_pass * max(1, round(len(rows) / max(1, len(repetitions))))
+    costs = [row.cost for row in rows if row.cost is not None]
+    dollars = f", about ${runs * sum(costs) / len(costs):.2f}" if costs else ""
+    return (
+        f"to decide it, if the flag changes nothing: about {_count(verdict.rounds_to_pass, 'further round')}, "
+        f"{_count(runs, 'run')}{dollars}"
+    )
+
+
+def _points(loss: float) -> str:
+    return f"{loss * 100:g} points"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"

@@ -1,0 +1,28 @@
+"""The combinations that a verdict on flags compares: pairs that differ in one of these flags alone."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from flag_harness.matrix.combination import Combination, default_row, flag_space
+from flag_harness.matrix.matrix_flag import value_index
+
+
+def verdict_arms(
+    bases: Sequence[Combination], names: Collection[str], baseline: Mapping[str, object]
+) -> tuple[Combination, ...]:
+    """Return both arms of each comparison of a flag in `names`, starting from each of `bases`.
+
+    In one arm the flag has its value in `baseline`, or its default; in the other one each of its other values. Pairs
+    that a constraint forbids are left out.
+    """
+    arms: dict[Combination, None] = {}
+    for base in bases:
+        space = flag_space(base.flags)
+        for index, (flag, default) in enumerate(zip(base.flags, default_row(base.flags), strict=True)):
+            if flag.name not in names:
+                continue
+            off = value_index(flag, baseline[flag.name]) if flag.name in baseline else default
+            rows = [(*base.row[:index], value, *base.row[index + 1 :]) for value in range(len(flag.values))]
+            allowed = [row for row in rows if space.is_allowed(row)]
+            if rows[off] in allowed and len(allowed) > 1:
+                arms.update(dict.fromkeys(Combination(base.flags, row) for row in (rows[off], *allowed)))
+    return tuple(arms)

@@ -1,0 +1,196 @@
+"""`--harness-verdict`: run tests with and without a flag until it is shown to be safe or harmful.
+
+A test that fails in such a run is a failed trial, not a failed test: what fails the run is a verdict other than PASS.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from flag_harness.errors import HarnessError
+from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
+from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.stash import REFUSALS, VERDICTS, repetition_of
+from flag_harness.plugin.test.rows import attach_row, attached_row
+
+if TYPE_CHECKING:
+    from flag_harness.analysis.verdict.evidence import FlagChange
+    from flag_harness.analysis.verdict.judgment import Verdict
+    from flag_harness.matrix import Combination
+    from flag_harness.record import RunRow, VerdictRecord
+
+_FAILED_TRIAL = "failed trial"
+_MARK = "flag_matrix"
+_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+
+
+def add_verdict_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-verdict`."""
+    group.addoption(
+        "--harness-verdict",
+        metavar="FLAGS",
+        default="",
+        help="run the matrix tests with and without each of these flags (streaming,model, or all), the other flags as "
+        "in production (--harness-baseline) or at their defaults, for at most --harness-repeat=N rounds, and say of "
+        "each flag whether it is safe to turn on: PASS, FAIL or INCONCLUSIVE. A decided flag stops. With "
+        "--harness-matrix, from each combination that it selects",
+    )
+
+
+def configure_verdicts(config: pytest.Config) -> None:
+    """Register the judge if the command line has `--harness-verdict`. Raise `HarnessError` if there is no limit."""
+    names = config.getoption("--harness-verdict")
+    if not names:
+        return
+    if config.getoption("--harness-repeat") is None:
+        raise HarnessError(
+            f"--harness-verdict={names} needs the most rounds that may run: add --harness-repeat=200; a flag that "
+            "changes nothing takes about 100 rounds of each test if these pass 19 times of 20, and more otherwise"
+        )
+    config.pluginmanager.register(FlagJudge(config), "flag-harness-verdicts")
+
+
+class FlagJudge:
+    """Runs the arms of each comparison round by round, stops flags that are decided, and prints the verdicts."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from flag_harness.analysis.verdict.evidence import flag_changes
+
+        command_line = config.stash[COMMAND_LINE_FLAGS]
+        baseline = command_line.baseline.values if command_line.baseline else {}
+        self._config = config
+        self._is_worker = hasattr(config, "workerinput")
+        self._changes: list[FlagChange] = [
+            change
+            for flag in all_flags(config)
+            if flag.name in command_line.judged
+            for change in flag_changes(flag, baseline.get(flag.name, flag.default))
+        ]
+        self._open = list(self._changes)
+        self._round = 0
+        self._rows: list[RunRow] = []
+        self._combinations: list[Combination] = []
+        self._verdicts: list[Verdict] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep only the tests that vary a judged flag."""
+        kept = [item for item in items if _combination(item) is not None]
+        left_out = [item for item in items if _combination(item) is None]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+        self._combinations = list({one: None for item in kept if (one := _combination(item)) is not None})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """After each round, judge; leave out the runs that only a decided flag needs."""
+        if self._is_worker:
+            return None
+        if repetition_of(item) > self._round:
+            self._round = repetition_of(item)
+            self._stop_decided_flags()
+        combination = _combination(item)
+        return None if combination is None or self._is_needed(combination) else True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Report a test that failed by itself as a failed trial. One whose request was refused says nothing."""
+        report = yield
+        row = attached_row(report)
+        if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):
+            return report
+        if REFUSALS in item.stash and item.stash[REFUSALS]():
+            import msgspec
+
+            attach_row(report, msgspec.structs.replace(row, outcome="inconclusive"))
+            return report
+        report.outcome = "skipped"
+        report.wasxfail = _FAILED_TRIAL
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
+        """Count failed trials separately from failed tests."""
+        if getattr(report, "wasxfail", "") != _FAILED_TRIAL:
+            return None
+        return "failed trials", "f", ("FAILED TRIAL", {"yellow": True})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the row in a report."""
+        if not self._is_worker and (row := attached_row(report)) is not None:
+            self._rows.append(row)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Judge, store the verdicts for the run record, and fail the run unless every verdict is PASS."""
+        if self._is_worker or self._config.option.collectonly:
+            return
+        from flag_harness.analysis.verdict.evidence import collect_evidence
+        from flag_harness.analysis.verdict.judgment import judge_flags
+
+        self._verdicts = list(judge_flags(collect_evidence(self._rows, self._changes)))
+        self._config.stash[VERDICTS] = tuple(self._records())
+        all_pass = self._verdicts and all(verdict.decision == "PASS" for verdict in self._verdicts)
+        if not all_pass and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
+        """Print the verdicts."""
+        if not self._verdicts:
+            return
+        from flag_harness.analysis.verdict.lines import verdict_lines
+
+        terminalreporter.section("verdicts", sep="-")
+        for change, verdict in zip(self._changes, self._verdicts, strict=True):
+            rows = self._rows_of(change)
+            for line in verdict_lines(verdict, rows, is_simulated=_is_simulated(rows)):
+                terminalreporter.write_line(line)
+
+    def _stop_decided_flags(self) -> None:
+        """Drop the decided changes from those that need further runs."""
+        from flag_harness.analysis.verdict.evidence import collect_evidence
+        from flag_harness.analysis.verdict.judgment import find_evidence
+
+        findings = find_evidence(collect_evidence(self._rows, self._changes))
+        self._open = [
+            change
+            for change, finding in zip(self._changes, findings, strict=True)
+            if finding.decision == "INCONCLUSIVE" and change in self._open
+        ]
+
+    def _is_needed(self, combination: "Combination") -> bool:
+        return any(self._has_partner(combination, change) for change in self._open)
+
+    def _has_partner(self, combination: "Combination", change: "FlagChange") -> bool:
+        """Return True if a combination is one arm of a comparison whose other arm runs too."""
+        values = combination.values
+        if change.flag not in values or values[change.flag] not in (change.base, change.value):
+            return False
+        other = change.value if values[change.flag] == change.base else change.base
+        return any(one.values == {**values, change.flag: other} for one in self._combinations)
+
+    def _rows_of(self, change: "FlagChange") -> "Sequence[RunRow]":
+        """Return the rows of both arms of a comparison."""
+        return [row for row in self._rows if row.values.get(change.flag, change) in (change.base, change.value)]
+
+    def _records(self) -> "Iterator[VerdictRecord]":
+        from flag_harness.analysis.verdict.lines import summary_text
+        from flag_harness.record import VerdictRecord
+
+        for change, verdict in zip(self._changes, self._verdicts, strict=True):
+            word = verdict.decision.lower()
+            is_simulated = _is_simulated(self._rows_of(change))
+            yield VerdictRecord(change.flag, word, is_simulated, summary_text(verdict))  # type: ignore[arg-type]
+
+
+def _combination(item: pytest.Item) -> "Combination | None":
+    """Return the combination of a matrix test, or None for any other test."""
+    if item.get_closest_marker(_MARK) is None:
+        return None
+    callspec = getattr(item, "callspec", None)
+    combination: Combination | None = callspec.params.get("harness_combination") if callspec else None
+    return combination
+
+
+def _is_simulated(rows: "Sequence[RunRow]") -> bool:
+    return any("simulator" in (row.answered_by, row.recorded_from) for row in rows)

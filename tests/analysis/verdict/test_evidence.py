@@ -1,0 +1,128 @@
+"""Rounds of run records: which rows are paired, which strata there are, and what prevents a PASS."""
+
+from typing import Any
+
+import pytest
+
+from flag_harness.analysis.verdict.evidence import ALL_TESTS, collect_evidence, flag_changes, result_of
+from flag_harness.analysis.verdict.judgment import judge_flags
+from flag_harness.analysis.verdict.lines import verdict_lines
+from flag_harness.flag import Flag
+from flag_harness.record import RequestRecord, RunRow
+
+STRICT, CONCISE = Flag("strict", env="STRICT"), Flag("concise", env="CONCISE", default=True)
+MODEL = Flag("model", env="MODEL", values=("haiku", "opus", "sonnet"), default="haiku")
+CHANGES = flag_changes(STRICT, False)
+
+
+def _row(test: str, repetition: int, *, passed: bool = True, strict: bool = False, **fields: Any) -> RunRow:
+    combination = "strict" if strict else "off"
+    values = {"strict": strict, **fields.pop("others", {})}
+    outcome = fields.pop("outcome", "passed" if passed else "failed")
+    case = f"{test}[{combination}]"
+    return RunRow(
+        case=case, combination=combination, values=values, outcome=outcome, repetition=repetition, cost=0.5, **fields
+    )
+
+
+def _strata(rows: list[RunRow]) -> dict[str, tuple[float, ...]]:
+    return {stratum.name: stratum.gains for stratum in collect_evidence(rows, CHANGES)[0].strata}
+
+
+def test_rows_of_the_same_repetition_that_differ_in_the_flag_are_one_round() -> None:
+    """The gain is 1 if only the run with the flag passed, and -1 if only the one without it did."""
+    rows = [
+        *(_row("a", number, passed=passed) for number, passed in enumerate([True, True, False, True])),
+        *(_row("a", number, passed=passed, strict=True) for number, passed in enumerate([True, False, True])),
+    ]
+    assert {"a[*]": (0.0, -1.0, 1.0)} == _strata(rows)
+
+
+def test_one_round_over_all_tests_is_one_observation() -> None:
+    """The stratum of all tests has the mean of each round, and only rounds that every test has finished."""
+    rows = [
+        _row(test, number, passed=not (strict and test == "b"), strict=strict)
+        for test in ("a", "b")
+        for number in range(3)
+        for strict in (False, True)
+    ]
+    assert {"a[*]": (0.0,) * 3, "b[*]": (-1.0,) * 3, ALL_TESTS: (-0.5,) * 3} == _strata(rows)
+    assert (-0.5,) * 2 == _strata(rows[:-1])[ALL_TESTS]
+
+
+def test_settings_of_other_flags_are_strata_of_their_own() -> None:
+    """An interaction is not averaged away."""
+    rows = [
+        _row("a", number, passed=not (strict and fast), strict=strict, others={"fast": fast, "x": 1})
+        for number in range(2)
+        for fast in (False, True)
+        for strict in (False, True)
+    ]
+    strata = _strata(rows)
+    assert (0.0, 0.0) == strata["a[*] under fast=false"]
+    assert (-1.0, -1.0) == strata["a[*] under fast=true"]
+
+
+def test_arms_of_other_comparisons_are_no_strata_and_a_missing_arm_is_an_empty_one() -> None:
+    """A row without a partner belongs to another flag, unless it has the judged value."""
+    alone = _row("a", 0, others={"fast": True})
+    assert {} == _strata([alone])
+    assert {"a[*]": ()} == _strata([_row("a", 0, strict=True)])
+
+
+def test_rebased_recordings_are_an_obstacle() -> None:
+    """They are named."""
+    rows = [_row("a", 0, rebased=True, cassette="a.json"), _row("a", 0, strict=True)]
+    assert ("a.json was rebased and not recorded again",) == collect_evidence(rows, CHANGES)[0].obstacles
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, 1.0),
+        ({"passed": False}, 0.0),
+        ({"outcome": "skipped"}, None),
+        ({"outcome": "inconclusive"}, None),
+        ({"passed": False, "phase": "setup"}, None),
+        ({"passed": False, "answered_by": "live", "requests": (RequestRecord("POST", "/", 529, ""),)}, None),
+        ({"passed": False, "answered_by": "live", "requests": (RequestRecord("POST", "/", None, ""),)}, None),
+        ({"passed": False, "answered_by": "live", "requests": (RequestRecord("POST", "/", 200, ""),)}, 0.0),
+        ({"passed": False, "answered_by": "simulator", "requests": (RequestRecord("POST", "/", 529, ""),)}, 0.0),
+    ],
+    ids=["passed", "failed", "skipped", "refused", "setup", "overloaded", "cut", "answered", "simulated"],
+)
+def test_what_says_nothing_about_the_agent_is_no_result(fields: dict[str, Any], expected: float | None) -> None:
+    """An outage of the provider is neither pass nor fail."""
+    assert expected == result_of(_row("a", 0, **fields))
+
+
+def test_each_other_value_of_a_flag_is_a_change() -> None:
+    """Labels are those of combination ids."""
+    assert ["strict"] == [change.label for change in flag_changes(STRICT, False)]
+    assert ["no-concise"] == [change.label for change in flag_changes(CONCISE, True)]
+    assert ["model=haiku", "model=sonnet"] == [change.label for change in flag_changes(MODEL, "opus")]
+
+
+def _lines(losses: int, rounds: int) -> list[str]:
+    rows = [
+        _row("a", number, passed=not strict or number >= losses, strict=strict)
+        for number in range(rounds)
+        for strict in (False, True)
+    ]
+    verdict = judge_flags(collect_evidence(rows, CHANGES))[0]
+    return list(verdict_lines(verdict, rows, is_simulated=losses == 0))
+
+
+def test_the_lines_say_what_was_found_and_what_is_not_excluded() -> None:
+    """A PASS on simulated answers says so; an inconclusive verdict says what a decision would cost."""
+    assert [
+        "strict: PASS (simulator only) after 100 rounds; a[*] neither gains nor loses",
+        "  a loss of 6 points or more is excluded in every stratum, one of 5 points is not",
+    ] == _lines(0, 100)
+    fail, _ = _lines(40, 100)
+    assert "strict: FAIL after 100 rounds: it is worse with the flag in a[*]; a[*] loses 40.0 points" == fail
+    first, excluded, cost = _lines(1, 10)
+    assert "strict: INCONCLUSIVE after 10 rounds; a[*] loses 10.0 points" == first
+    assert excluded.startswith("  a loss of ")
+    assert cost.startswith("  to decide it, if the flag changes nothing: about ")
+    assert "runs, about $" in cost

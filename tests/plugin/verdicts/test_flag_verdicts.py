@@ -1,0 +1,139 @@
+"""`--harness-verdict`: arms, decisions, failed trials, exit status and the run record, on the simulator."""
+
+import json
+
+import pytest
+
+TEST = """
+import os
+import anthropic, pytest
+
+CLIENTS = []
+
+def ask(text):
+    CLIENTS or CLIENTS.append(anthropic.Anthropic(max_retries=0))
+    call = dict(model="claude-haiku-4-5", max_tokens=50, messages=[{"role": "user", "content": text}])
+    return CLIENTS[0].messages.create(**call)
+
+@pytest.mark.flag_matrix
+@pytest.mark.scenario("shop")
+def test_refund(cassette):
+    strict, fast, breaks = (os.environ.get(name) for name in ("STRICT", "FAST", "BREAKS"))
+    answer = ask("Refund." + (" Be strict." if strict and (fast or breaks) else ""))
+    assert "refunded" in answer.content[0].text
+
+def test_other():
+    raise AssertionError("not run")
+"""
+SCENARIO = """
+[[turn]]
+when = { user_contains = "strict" }
+weight = 0.4
+text = "It is refunded."
+
+[[turn]]
+when = { user_contains = "strict" }
+weight = 0.6
+text = "No."
+
+[[turn]]
+weight = 0.95
+text = "It is refunded."
+
+[[turn]]
+weight = 0.05
+text = "No."
+"""
+CONFIG = """
+[tool.flag-harness.flags]
+strict = { env = "STRICT" }
+fast = { env = "FAST" }
+"""
+SIMULATED = ("--disable-recording", "--harness-upstream=simulator", "--harness-record=run.jsonl")
+
+
+def _make_project(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=TEST)
+    pytester.makepyprojecttoml(CONFIG)
+    folder = pytester.mkdir("fixtures").joinpath("scenarios")
+    folder.mkdir()
+    (folder / "shop.toml").write_text(SCENARIO)
+
+
+def _verdicts(pytester: pytest.Pytester) -> list[tuple[str, str, bool]]:
+    header = json.loads((pytester.path / "run.jsonl").read_text().splitlines()[0])
+    return [(one["flag"], one["verdict"], one["is_simulated"]) for one in header["verdicts"]]
+
+
+def test_a_harmful_flag_fails_and_stops_and_a_harmless_one_passes(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is compared to the defaults. Runs that only the decided flag needed are left out; failures are trials."""
+    _make_project(pytester)
+    monkeypatch.setenv("BREAKS", "1")
+    run = pytester.runpytest_inprocess("--harness-verdict=all", "--harness-repeat=90", *SIMULATED)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "strict: FAIL (simulator only) after * rounds: it is worse with the flag in test_it.py::test_refund*",
+            "  a loss of * points or more is excluded in every stratum*",
+            "fast: PASS (simulator only) after * rounds; test_it.py::test_refund[[]*[]] neither gains nor loses",
+            "*passed, 1 deselected, * failed trials*",
+        ]
+    )
+    assert [("strict", "fail", True), ("fast", "pass", True)] == _verdicts(pytester)
+    rows = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text().splitlines()[1:]]
+    counts = {name: sum(row["combination"] == name for row in rows) for name in ("off", "strict", "fast")}
+    assert counts["strict"] < counts["off"] == counts["fast"] < 90
+
+
+def test_a_run_without_failing_verdicts_passes(pytester: pytest.Pytester) -> None:
+    """The flags change nothing, one of them is judged, and failed trials do not fail the run."""
+    _make_project(pytester)
+    run = pytester.runpytest_inprocess("--harness-verdict=fast", "--harness-repeat=90", *SIMULATED)
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.fnmatch_lines(["fast: PASS (simulator only) after * rounds*"])
+    assert [("fast", "pass", True)] == _verdicts(pytester)
+
+
+def test_too_few_rounds_are_inconclusive_and_no_success(pytester: pytest.Pytester) -> None:
+    """The verdict says what a decision would cost."""
+    _make_project(pytester)
+    run = pytester.runpytest_inprocess("--harness-verdict=fast", "--harness-repeat=3", *SIMULATED)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "fast: INCONCLUSIVE (simulator only) after 3 rounds*",
+            "  to decide it, if the flag changes nothing: about * further rounds, * runs, about $*",
+        ]
+    )
+
+
+def test_harm_that_needs_another_flag_is_found_over_a_matrix(pytester: pytest.Pytester) -> None:
+    """From each combination of `--harness-matrix`, both flags fail, under the other one."""
+    _make_project(pytester)
+    options = ("--harness-verdict=all", "--harness-matrix=full", "--harness-repeat=40")
+    run = pytester.runpytest_inprocess(*options, *SIMULATED)
+    run.stdout.fnmatch_lines(
+        [
+            "strict: FAIL (simulator only)*worse with the flag in test_it.py::test_refund[[]*[]] under fast=true*",
+            "fast: FAIL (simulator only)*worse with the flag in test_it.py::test_refund[[]*[]] under strict=true*",
+        ]
+    )
+
+
+def test_a_verdict_without_a_limit_of_rounds_or_on_an_unknown_flag_is_refused(pytester: pytest.Pytester) -> None:
+    """Each message says what to type."""
+    _make_project(pytester)
+    run = pytester.runpytest_inprocess("--harness-verdict=strict")
+    run.stderr.fnmatch_lines(["*--harness-verdict=strict needs the most rounds*add --harness-repeat=200*"])
+    run = pytester.runpytest_inprocess("--harness-verdict=strct", "--harness-repeat=2")
+    run.stderr.fnmatch_lines(["*no flag is called 'strct'; the nearest is 'strict'*"])
+
+
+def test_a_refused_request_is_no_trial(pytester: pytest.Pytester) -> None:
+    """Without a recording the runs are errors of the setup, not evidence against a flag."""
+    _make_project(pytester)
+    run = pytester.runpytest_inprocess("--harness-verdict=fast", "--harness-repeat=2", "--harness-record=run.jsonl")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["fast: INCONCLUSIVE after 0 rounds*"])
