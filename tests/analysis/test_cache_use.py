@@ -75,10 +75,8 @@ def test_an_unchanged_prefix_that_was_not_read_says_so() -> None:
 def test_what_the_own_tools_of_the_api_do_is_not_called_a_miss() -> None:
     """One answer sums up several calls of the model, so its tokens do not tell which blocks were read."""
     search = [{"type": "web_search_20250305", "name": "web_search"}]
-    use = use_of(
-        sent(0, (10, 9000, 9000), system=system(), tools=search),
-        sent(1, (10, 100, 5000), system=system(), tools=search),
-    )
+    body = {"system": system(), "tools": search}
+    use = use_of(sent(0, (10, 9000, 9000), **body), sent(1, (10, 3000, 2000), **body))
     assert [0, 0] == [turn.missed for turn in use.turns]
     assert "the API's own tools used the cache too, so what was missed is unknown" == use.turns[1].why
 
