@@ -44,6 +44,10 @@ class DemoError(HarnessError):
     """The demo cannot run here."""
 
 
+class InitError(HarnessError):
+    """`flag-harness init` cannot write what it proposes."""
+
+
 class MissingExtraError(HarnessError):
     """A library of an optional extra, such as `flag-harness[serve]`, is not installed."""
 

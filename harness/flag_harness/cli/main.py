@@ -9,6 +9,7 @@ from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.context import add_context_command
 from flag_harness.cli.demo import add_demo_command
 from flag_harness.cli.gate import add_gate_command
+from flag_harness.cli.init import add_init_command
 from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
 from flag_harness.cli.scenario import add_scenario_command
@@ -19,6 +20,7 @@ from flag_harness.errors import HarnessError
 
 COMMANDS = (
     add_demo_command,
+    add_init_command,
     add_cassette_command,
     add_context_command,
     add_gate_command,

@@ -1,0 +1,162 @@
+"""The command `flag-harness init`."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from flag_harness.cli.init.plan import Plan, files_in_the_way, make_plan
+from flag_harness.cli.init.repository import Repository, read_repository
+from flag_harness.errors import InitError
+from flag_harness.files import write_atomically
+
+_EXAMPLES = """examples:
+  flag-harness init --dry-run
+  flag-harness init
+
+It reads code and runs none of it, until it runs the test that it wrote. No existing file is overwritten; the table
+[tool.flag-harness] is added to the end of pyproject.toml. If that table exists, nothing is written.
+
+Exit code: 0; 1 if the first test fails; 2 if a file cannot be written."""
+
+
+def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `init`."""
+    parser = subparsers.add_parser(
+        "init",
+        help="set up this repository: declare the flags that its code reads, write a first test and run it",
+        description="Find the flags and the agent of this repository, declare the flags, write a test and run it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    repository = read_repository(Path.cwd())
+    _print(_finding_lines(repository))
+    if repository.is_declared:
+        _print(_declared_lines(repository))
+        return 0
+    plan = make_plan(repository)
+    if existing := files_in_the_way(plan, repository.root):
+        raise InitError(f"{existing[0]} exists and is not overwritten; move it, then run flag-harness init again")
+    if arguments.dry_run:
+        _print(_plan_lines(plan))
+        return 0
+    _write(plan, repository.root)
+    if plan.agent is None:
+        _print(_no_agent_lines())
+        return 0
+    if plan.extras:
+        _print(
+            [f"The test needs an extra that is not installed: pip install 'flag-harness[{','.join(plan.extras)}]'", ""]
+        )
+        _print(_next_lines(plan, is_recorded=False))
+        return 0
+    return _run_test(plan, repository.root)
+
+
+def _write(plan: Plan, root: Path) -> None:
+    """Write the files of the plan, or none of them. Raise `InitError` if one cannot be written."""
+    created: list[Path] = []
+    lines: list[str] = []
+    for file in sorted(plan.files, key=lambda file: file.path == "pyproject.toml"):
+        path = root / file.path
+        try:
+            if file.path == "pyproject.toml" and path.exists():
+                old = path.read_text(encoding="utf-8")
+                write_atomically(path, (f"{old.rstrip()}\n\n{file.text}" if old.strip() else file.text).encode())
+                lines.append(f"added to  {file.path}")
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, file.text.encode())
+                created.append(path)
+                lines.append(f"wrote     {file.path}")
+        except OSError as error:
+            for one in created:
+                one.unlink()
+            raise InitError(f"{file.path} cannot be written, so nothing is: {error}") from None
+    _print([*lines, ""])
+
+
+def _run_test(plan: Plan, root: Path) -> int:
+    """Record the first test from the simulator, and play it. Return the exit code."""
+    recording = ("--record-mode=once", "--harness-upstream=simulator")
+    for title, options in (("Recording it from the simulator", recording), ("Playing it, offline", ())):
+        command = [sys.executable, "-m", "pytest", "-q", *options, plan.test]
+        _print([f"{title}: pytest {' '.join([*options, plan.test])}"])
+        run = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            _print([run.stdout.rstrip(), run.stderr.rstrip(), ""])
+            _print(
+                [
+                    "The first test fails. If pytest names flags that broke it, read what the agent did under them.",
+                    f"Else the proposal does not fit: mend {plan.test}, and run that command again.",
+                ]
+            )
+            return 1
+        _print([f"  {_outcome(run.stdout)}"])
+    _print(["", *_next_lines(plan, is_recorded=True)])
+    return 0
+
+
+def _outcome(output: str) -> str:
+    """Return the line in which pytest counts the outcomes."""
+    return next((line.strip("= ") for line in reversed(output.splitlines()) if " passed" in line), "passed")
+
+
+def _finding_lines(repository: Repository) -> Iterator[str]:
+    width = max((len(flag.name) for flag in repository.flags), default=0)
+    yield f"Flags that the code reads: {len(repository.flags)}"
+    yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.place})" for flag in repository.flags)
+    if repository.agents:
+        best, *others = repository.agents
+        more = f", and {len(others)} more" if others else ""
+        yield f"Agent: {best.name or best.path} ({best.path}:{best.line}{more})"
+    if repository.vcr:
+        yield f"Tests with vcr marks: they run as they are ({repository.vcr})"
+    for path in repository.unreadable:
+        yield f"Left out, because it is not valid Python: {path}"
+    yield ""
+
+
+def _declared_lines(repository: Repository) -> Iterator[str]:
+    declared = str(repository.pyproject["tool"]["flag-harness"].get("flags", {}))
+    missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
+    yield "pyproject.toml has [tool.flag-harness], so nothing is written."
+    if missing:
+        yield "Flags that it does not declare:"
+        yield from (f"  {flag.name} = {flag.declaration}" for flag in missing)
+    yield "To run the tests: pytest"
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
+    for file in plan.files:
+        yield f"--- {file.path}"
+        yield file.text
+    yield "Nothing is written. To write these files: flag-harness init"
+
+
+def _no_agent_lines() -> Sequence[str]:
+    return (
+        "No function calls messages.create, messages.stream or messages.tool_runner, so there is no test yet.",
+        'Write one as the README shows under "Ten minutes to your own suite".',
+    )
+
+
+def _next_lines(plan: Plan, *, is_recorded: bool) -> Iterator[str]:
+    yield "Next"
+    if not is_recorded:
+        yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
+    yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."
+    yield "  2. In fixtures/scenarios/hello.toml, answer it: tool calls, refusals, long answers."
+    yield "  3. Record it again, then run pytest: --record-mode=rewrite --harness-upstream=simulator"
+    yield "  4. Break a flag on purpose, and read which one the end of the run names."
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)

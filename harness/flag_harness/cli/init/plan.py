@@ -1,0 +1,204 @@
+"""The files that `flag-harness init` writes: the configuration, a first test, and the scenario that answers it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+
+from flag_harness.cli.init.agents import FoundAgent
+from flag_harness.cli.init.python_flags import FoundFlag
+from flag_harness.cli.init.repository import Repository
+
+TEST_NAME = "test_flag_matrix.py"
+SCENARIO = "hello"
+MAX_FULL_FLAGS = 6
+"""With more flags than these, 64 combinations, the first test runs a covering array."""
+
+_PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file to create, or to add text to if it exists. `path` is relative to the repository."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write. `extras` names the extras of the harness that the test needs and that are not installed."""
+
+    files: tuple[PlannedFile, ...]
+    agent: FoundAgent | None
+    test: str
+    extras: tuple[str, ...]
+
+
+def make_plan(repository: Repository) -> Plan:
+    """Return what to write for a repository that does not configure the harness yet."""
+    agent = repository.agents[0] if repository.agents else None
+    files = [PlannedFile("pyproject.toml", _configuration(repository, agent))]
+    test = ""
+    if agent is not None:
+        test = _test_path(repository, agent)
+        files.append(PlannedFile(test, _test_text(repository, agent, test)))
+        files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO}.toml", _SCENARIO_TEXT))
+    return Plan(tuple(files), agent, test, tuple(_missing_extras(repository, agent)))
+
+
+_SCENARIO_TEXT = """# what the simulated model answers; docs/scenarios.md of the harness has all keys
+[[turn]]
+text = "Hello. How can I help?"
+"""
+
+
+def _configuration(repository: Repository, agent: FoundAgent | None) -> str:
+    lines = ["[tool.flag-harness]"]
+    if repository.vcr:
+        lines.append("vcr_marks = true" if repository.vcr == "pytest-recording" else f'vcr_marks = "{repository.vcr}"')
+    lines += ["", "[tool.flag-harness.flags]"]
+    lines += [f"{flag.name} = {flag.declaration}".ljust(60) + f" # {flag.place}" for flag in repository.flags]
+    if not repository.flags:
+        lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
+    if agent is not None and agent.kind not in ("program", "node") and (folder := _python_path(repository, agent)):
+        lines += ["", "[tool.pytest.ini_options]", f'pythonpath = ["{folder}"]']
+    return "\n".join(lines) + "\n"
+
+
+def _python_path(repository: Repository, agent: FoundAgent) -> str:
+    """Return the folder to add to `pythonpath`, or an empty string if pytest is configured elsewhere."""
+    if "pytest" in repository.pyproject.get("tool", {}) or any(
+        (repository.root / one).exists() for one in _PYTEST_SETTINGS
+    ):
+        return ""
+    return "src" if agent.path.startswith("src/") else "."
+
+
+def _module_name(agent: FoundAgent) -> str:
+    """Return the name by which a test imports the agent's module; empty if its folders have no valid names."""
+    parts = PurePosixPath(agent.path).with_suffix("").parts
+    parts = parts[1:] if parts[0] == "src" else parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts) if parts and all(part.isidentifier() for part in parts) else ""
+
+
+def _test_path(repository: Repository, agent: FoundAgent) -> str:
+    """Return where the test goes: into the folder of the tests if the agent can be imported from there."""
+    if agent.kind in ("program", "node"):
+        return _join(repository.tests, TEST_NAME)
+    if not _module_name(agent):
+        return _join(str(PurePosixPath(agent.path).parent), TEST_NAME)
+    return _join(repository.tests if _is_importable(repository, agent) else ".", TEST_NAME)
+
+
+def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
+    if _python_path(repository, agent) or find_spec(_module_name(agent).partition(".")[0]) is not None:
+        return True
+    settings = repository.pyproject.get("tool", {}).get("pytest", {}).get("ini_options", {})
+    has_path = bool(settings.get("pythonpath"))
+    is_root_inserted = (repository.root / "conftest.py").exists() or (
+        repository.root / repository.tests / "__init__.py"
+    ).exists()
+    return has_path or (is_root_inserted and not agent.path.startswith("src/"))
+
+
+def _join(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def _test_text(repository: Repository, agent: FoundAgent, test: str) -> str:
+    is_program = agent.kind in ("program", "node")
+    imports, body = _program_test(agent, test) if is_program else _function_test(agent)
+    services = [flag for flag in repository.flags if flag.source == "set"]
+    fixture = "cassette_server" if is_program else "cassette"
+    matrix = "strength=2" if len(repository.flags) > MAX_FULL_FLAGS else ""
+    marks = [f"@pytest.mark.flag_matrix({matrix})"] if repository.flags else []
+    parts = [
+        '"""The agent answers under every combination of its flags."""',
+        "",
+        *imports,
+        *_launchdarkly_lines(services),
+        "",
+        "",
+        *marks,
+        f'@pytest.mark.scenario("{SCENARIO}")',
+        f"def test_the_agent_answers({fixture}):",
+        *(f"    {line}" for line in body),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _function_test(agent: FoundAgent) -> tuple[list[str], list[str]]:
+    """Return the imports and the body of a test that calls a function of the project."""
+    module = _module_name(agent) or PurePosixPath(agent.path).stem
+    is_async = agent.kind.startswith("async")
+    imports = ["import asyncio", ""] if is_async else []
+    imports += ["import anthropic"] if agent.needs_client else []
+    imports += ["import pytest", f"from {module} import {agent.name}"]
+    client = "AsyncAnthropic" if is_async else "Anthropic"
+    body = [f'client = anthropic.{client}(api_key="none")'] if agent.needs_client else []
+    if agent.kind == "async generator":
+        body += ["async def read():", f"    return [part async for part in {agent.call}]", "", "asyncio.run(read())"]
+    elif agent.kind == "generator":
+        body.append(f"list({agent.call})")
+    else:
+        body.append(f"asyncio.run({agent.call})" if is_async else agent.call)
+    return imports, [*body, "assert cassette.bodies  # what was sent, as decoded JSON"]
+
+
+def _program_test(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
+    """Return the imports and the body of a test that starts a program, which gets the prompt both ways."""
+    up = len(PurePosixPath(test).parts) - 1
+    interpreter = '"node"' if agent.kind == "node" else "sys.executable"
+    imports = [
+        "import subprocess",
+        *(["import sys"] if agent.kind == "program" else []),
+        "from pathlib import Path",
+        "",
+    ]
+    imports += ["import pytest", "", f"ROOT = Path(__file__).parents[{up}]"]
+    return imports, [
+        f'command = [{interpreter}, "{agent.path}", {agent.call}]',
+        'run = subprocess.run(command, cwd=ROOT, input="Hello.\\nexit\\n", capture_output=True, text=True, timeout=60)',
+        "assert run.returncode == 0, run.stderr",
+    ]
+
+
+def _launchdarkly_lines(flags: list[FoundFlag]) -> Iterator[str]:
+    """Yield a fixture that sets flags of LaunchDarkly with its own test data, without its service."""
+    if not flags:
+        return
+    keys = ", ".join(f'"{flag.name}": "{flag.key}"' for flag in flags)
+    yield from f"""
+import ldclient
+from ldclient.config import Config
+from ldclient.integrations.test_data import TestData
+
+KEYS = {{{keys}}}
+
+
+@pytest.fixture
+def harness_set_flags():
+    data = TestData.data_source()
+    ldclient.set_config(Config("none", update_processor_class=data, send_events=False))
+
+    def set_flags(combination):
+        for name, value in combination.values.items():
+            data.update(data.flag(KEYS[name]).value_for_all(value))
+
+    return set_flags""".splitlines()
+
+
+def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:
+    if agent is not None and agent.kind in ("program", "node") and find_spec("uvicorn") is None:
+        yield "serve"
+    if repository.vcr and find_spec("yaml") is None:
+        yield "vcr"
+    if any(flag.source == "openfeature" for flag in repository.flags) and find_spec("openfeature") is None:
+        yield "openfeature"
+
+
+def files_in_the_way(plan: Plan, root: Path) -> list[str]:
+    """Return the files of a plan that exist and would have to be overwritten."""
+    return [file.path for file in plan.files if file.path != "pyproject.toml" and (root / file.path).exists()]

@@ -1,0 +1,202 @@
+"""Find flags in Python code: variables that are read as switches, OpenFeature and LaunchDarkly keys, settings."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ON_WORDS = ("true", "1", "yes", "on", "t", "y", "enabled")
+_OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
+_FLAG_NAME = re.compile(
+    r"(^|_)(ENABLED?|DISABLED?|USE|FEATURE|FLAG|TOGGLE|EXPERIMENT(AL)?|BETA|NEW|SKIP|ALLOW|STRICT|V\d+)(_|$)|^(IS|HAS|WITH)_"
+)
+_NO_FLAG = re.compile(
+    r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|URL|URI|HOST|PORT|PATH|DIR|FILE|REGION|ACCOUNT|USER|EMAIL|ID)$"
+    r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
+)
+_OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFlag:
+    """A flag as the code reads it.
+
+    Attributes:
+        name: the name to declare it by, such as `planner_v2`.
+        source: `env`, `openfeature` or `set`.
+        key: the variable, or the key that the code asks for.
+        on, off: the texts of the variable; `off` is None if it is unset instead.
+        default: whether the flag is on if nobody sets it.
+        place: the file and line of the first read.
+    """
+
+    name: str
+    source: str
+    key: str
+    on: str
+    off: str | None
+    default: bool
+    place: str
+
+    @property
+    def declaration(self) -> str:
+        """The value of the flag in `[tool.flag-harness.flags]`."""
+        if self.source == "env" and self.on == "true" and self.off is None and not self.default:
+            return f'"{self.key}"'
+        if self.source == "set":
+            return '{ set = "harness_set_flags" }'
+        parts = [f'{self.source} = "{self.key}"']
+        if self.source == "env":
+            parts += [f'on = "{self.on}"'] if self.on != "true" else []
+            parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
+        parts += ["default = true"] if self.default else []
+        return f"{{ {', '.join(parts)} }}"
+
+
+def find_flags(tree: ast.Module, path: str) -> Iterator[FoundFlag]:
+    """Yield the flags that a module reads, each as often as it is read."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    helpers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _reads_a_parameter(node)}
+    for node in ast.walk(tree):
+        place = f"{path}:{getattr(node, 'lineno', 1)}"
+        if isinstance(node, ast.ClassDef):
+            yield from _settings_flags(node, path)
+        elif (read := _variable_read(node, helpers)) is not None:
+            flag = _variable_flag(node, *read, parents, place)
+            if flag is not None:
+                yield flag
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield from _service_flags(node, node.func.attr, place)
+
+
+def _variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | None, bool] | None:
+    """Return the variable that an expression reads, its default, and whether a function of the project reads it."""
+    if isinstance(node, ast.Subscript) and _is_environ(node.value):
+        name = text_of(node.slice)
+        return (name, None, False) if name is not None else None
+    if not isinstance(node, ast.Call) or not node.args or (variable := text_of(node.args[0])) is None:
+        return None
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    is_get = isinstance(function, ast.Attribute) and name == "get" and _is_environ(function.value)
+    if is_get or name == "getenv" or name in helpers:
+        default = node.args[1] if len(node.args) > 1 else None
+        return variable, default, name in helpers
+    return None
+
+
+def _variable_flag(
+    node: ast.AST, name: str, default: ast.expr | None, is_helper: bool, parents: dict[ast.AST, ast.AST], place: str
+) -> FoundFlag | None:
+    """Return the flag that a variable is, or None if it is not read as a switch."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
+        return None
+    text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
+    words, is_negated = _compared_words(node, parents)
+    is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or _is_condition(node, parents)
+    if not is_switch and not (_FLAG_NAME.search(name.upper()) and (is_helper or text is None or _is_switch_word(text))):
+        return None
+    on, off = "true", "false"
+    if words and not is_negated:
+        on = next((word for word in _ON_WORDS if word in words), words[0])
+    elif words:
+        off = next((word for word in _OFF_WORDS if word in words), words[0])
+    is_on = (text or "") not in words if is_negated and words else bool(text) and (text or "").lower() in _ON_WORDS
+    return FoundFlag(_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
+
+
+def _compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
+    """Return the texts that an expression is compared with, and whether it must differ from them."""
+    current, parent = node, parents.get(node)
+    while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
+        if isinstance(parent, ast.Call) and current is not parent.func and current not in parent.args:
+            break
+        current, parent = parent, parents.get(parent)
+    if not isinstance(parent, ast.Compare):
+        return [], False
+    operands = [one for one in (parent.left, *parent.comparators) if one is not current]
+    items = (
+        item
+        for operand in operands
+        for item in (operand.elts if isinstance(operand, (ast.Tuple, ast.List, ast.Set)) else [operand])
+    )
+    words = [word for item in items if (word := text_of(item)) is not None]
+    return words, isinstance(parent.ops[0], (ast.NotEq, ast.NotIn))
+
+
+def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Return whether the truth of an expression decides what runs."""
+    current, parent = node, parents.get(node)
+    while isinstance(parent, (ast.BoolOp, ast.UnaryOp)):
+        current, parent = parent, parents.get(parent)
+    if isinstance(parent, (ast.If, ast.IfExp, ast.While)):
+        return parent.test is current
+    return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
+
+
+def _settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
+    """Yield the boolean fields of a settings class of pydantic."""
+    bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
+    if "BaseSettings" not in bases:
+        return
+    words = (word for word in ast.walk(node) if isinstance(word, ast.keyword) and word.arg == "env_prefix")
+    prefix = next((text_of(word.value) or "" for word in words), "")
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if getattr(field.annotation, "id", "") == "bool":
+            key, is_on = f"{prefix}{field.target.id}".upper(), getattr(field.value, "value", False) is True
+            off, place = "false" if is_on else None, f"{path}:{field.lineno}"
+            yield FoundFlag(field.target.id.lower(), "env", key, "true", off, is_on, place)
+
+
+def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFlag]:
+    """Yield the flag that a call of OpenFeature or LaunchDarkly reads."""
+    key = text_of(call.args[0]) if call.args else None
+    if key is None:
+        return
+    default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
+    if _OPENFEATURE_METHODS.match(method):
+        yield FoundFlag(_flag_name(key), "openfeature", key, "true", None, default is True, place)
+    elif method in ("variation", "variation_detail", "bool_variation") and isinstance(default, bool):
+        yield FoundFlag(_flag_name(key), "set", key, "true", None, False, place)
+
+
+def _reads_a_parameter(function: ast.FunctionDef) -> bool:
+    """Return whether a function reads the variable that its first parameter names."""
+    names = [one.arg for one in function.args.args]
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript) and _is_environ(node.value):
+            argument: ast.expr | None = node.slice
+        elif isinstance(node, ast.Call) and node.args and _reads_environ(node.func):
+            argument = node.args[0]
+        else:
+            continue
+        if names and getattr(argument, "id", None) == names[0]:
+            return True
+    return False
+
+
+def _reads_environ(function: ast.expr) -> bool:
+    if isinstance(function, ast.Attribute):
+        return function.attr == "getenv" or (function.attr == "get" and _is_environ(function.value))
+    return getattr(function, "id", "") == "getenv"
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return getattr(node, "attr", getattr(node, "id", "")) == "environ"
+
+
+def text_of(node: ast.AST | None) -> str | None:
+    """Return the value of a string literal, or None if the expression is none."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _is_switch_word(text: str) -> bool:
+    return text.lower() in (*_ON_WORDS, *_OFF_WORDS)
+
+
+def _flag_name(key: str) -> str:
+    """Return a short name for a flag: `ENABLE_STREAMING` is `streaming`, `new-planner` is `new_planner`."""
+    name = re.sub(r"\W+", "_", key).strip("_").lower()
+    return re.sub(r"^(enable|use|feature|ff)_", "", name) or name

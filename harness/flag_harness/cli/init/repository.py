@@ -1,0 +1,141 @@
+"""Look at a repository: its flags, its agents, its cassettes of vcrpy, and what its tests are like."""
+
+import ast
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flag_harness.cli.init.agents import FoundAgent, find_agents
+from flag_harness.cli.init.python_flags import FoundFlag, find_flags
+
+MAX_BYTES = 1_000_000
+"""Longer files are not read: they are generated."""
+_SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
+_TEST_FOLDERS = frozenset({"tests", "test"})
+_NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b")
+_NODE_FLAG = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?")
+_SCRIPTS = (".js", ".mjs", ".cjs")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What was found in a repository.
+
+    Attributes:
+        flags: the flags, by name, in the order in which they are read.
+        agents: what a test can call, the likeliest first.
+        vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
+        pyproject: the decoded `pyproject.toml`; empty if there is none.
+        tests: the folder of the tests, relative to the repository; `.` if there is none.
+        is_declared: True if the harness is configured already.
+        unreadable: the Python files that could not be parsed.
+    """
+
+    root: Path
+    flags: tuple[FoundFlag, ...]
+    agents: tuple[FoundAgent, ...]
+    vcr: str
+    pyproject: dict[str, Any]
+    tests: str
+    is_declared: bool
+    unreadable: tuple[str, ...]
+
+
+def read_repository(root: Path) -> Repository:
+    """Look at the files of a repository, and run none of them."""
+    flags: list[FoundFlag] = []
+    agents: list[FoundAgent] = []
+    unreadable: list[str] = []
+    has_vcr_marks = False
+    for path in _files(root):
+        name = path.relative_to(root).as_posix()
+        text = path.read_text(encoding="utf-8", errors="replace")
+        is_test = bool(_TEST_FOLDERS & {*path.relative_to(root).parts}) or path.name.startswith(("test_", "conftest"))
+        if is_test:
+            has_vcr_marks = has_vcr_marks or "mark.vcr" in text
+        elif path.suffix == ".py":
+            try:
+                tree = ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError):
+                unreadable.append(name)
+                continue
+            flags += find_flags(tree, name)
+            agents += find_agents(tree, name)
+        elif _NODE_CALL.search(text):
+            flags += _node_flags(text, name)
+            agents.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
+    pyproject = _read_toml(root / "pyproject.toml")
+    declared = pyproject.get("tool", {}).get("flag-harness")
+    tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
+    return Repository(
+        root,
+        _unique_flags(flags),
+        tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
+        _vcr_plugin(root, pyproject) if has_vcr_marks else "",
+        pyproject,
+        tests,
+        declared is not None,
+        tuple(unreadable),
+    )
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(
+            one
+            for one in folders
+            if one not in _SKIPPED_FOLDERS and not one.startswith(".") and not _is_environment(folder, one)
+        )
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.suffix in (".py", *_SCRIPTS) and path.is_file() and path.stat().st_size <= MAX_BYTES:
+                yield path
+
+
+def _is_environment(folder: str, name: str) -> bool:
+    return Path(folder, name, "pyvenv.cfg").exists()
+
+
+def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
+    """Return each flag once, by its key; a flag whose name is taken gets its whole key as its name."""
+    by_key: dict[tuple[str, str], FoundFlag] = {}
+    for flag in flags:
+        by_key.setdefault((flag.source, flag.key), flag)
+    names: dict[str, FoundFlag] = {}
+    for flag in by_key.values():
+        name = flag.name if flag.name not in names else re.sub(r"\W+", "_", flag.key).lower()
+        names.setdefault(name, replace(flag, name=name))
+    return tuple(names.values())
+
+
+def _node_flags(text: str, path: str) -> Iterator[FoundFlag]:
+    """Yield the variables that a script of Node compares with a text of a switch."""
+    for found in _NODE_FLAG.finditer(text):
+        name, word = found[1], found[2]
+        if word is not None and word.lower() in ("1", "true", "yes", "on"):
+            line = text.count("\n", 0, found.start()) + 1
+            short = re.sub(r"^(enable|use|feature)_", "", name.lower())
+            yield FoundFlag(short, "env", name, word, None, False, f"{path}:{line}")
+
+
+def _vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
+    """Return the plugin whose `vcr` marks the tests use: pytest-vcr if only that is named, else pytest-recording."""
+    words = json.dumps(pyproject, default=str)
+    for name in ("requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg", "tox.ini"):
+        path = root / name
+        words += path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return "pytest-vcr" if "pytest-vcr" in words and "pytest-recording" not in words else "pytest-recording"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        from flag_harness.errors import ConfigError
+
+        raise ConfigError(f"{path}: {error}; mend the file, then run flag-harness init again") from None

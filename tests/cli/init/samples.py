@@ -1,0 +1,86 @@
+"""Sample repositories, each a mapping from paths to texts."""
+
+ASYNC_BOT = {
+    "pyproject.toml": '[project]\nname = "bot"\nversion = "1.0"\n',
+    "src/bot/__init__.py": "",
+    "src/bot/agent.py": """
+import os
+
+from anthropic import AsyncAnthropic
+
+class SupportBot:
+    def __init__(self, client: AsyncAnthropic | None = None) -> None:
+        self.client = client or AsyncAnthropic()
+        self.messages = []
+
+    async def reply(self, text: str) -> str:
+        self.messages.append({"role": "user", "content": text})
+        return (await self._ask()).content[-1].text
+
+    async def _ask(self):
+        extra = {}
+        if os.environ.get("BOT_THINKING") == "on":
+            extra["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+        if os.getenv("BOT_STREAMING", "1") != "0":
+            extra["metadata"] = {"user_id": "u1"}
+        return await self.client.messages.create(
+            model="claude-haiku-4-5", max_tokens=4096, messages=self.messages, **extra
+        )
+""",
+}
+COMMAND_LINE_AGENT = {
+    "agent.py": """
+import os, sys
+import anthropic
+
+def main():
+    client = anthropic.Anthropic()
+    streaming = os.environ.get("ENABLE_STREAMING", "").lower() in ("true", "1")
+    cache = bool(os.getenv("USE_CACHE"))
+    messages = [{"role": "user", "content": sys.argv[1]}]
+    print(client.messages.create(model=os.environ["MODEL"], max_tokens=9, messages=messages))
+
+if __name__ == "__main__":
+    main()
+""",
+}
+VCR_SUITE = {
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+    "ask.py": """
+import os
+import anthropic
+
+def ask(question, client=None):
+    long = os.environ.get("LONG_ANSWERS")
+    return anthropic.Anthropic().messages.create(
+        model="claude-haiku-4-5", max_tokens=200 if long else 100, messages=[{"role": "user", "content": question}]
+    )
+""",
+    "tests/test_ask.py": "import pytest\n@pytest.mark.vcr\ndef test_ask(): pass\n",
+}
+LAUNCHDARKLY_PACKAGE = {
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+    "tests/test_other.py": "",
+    "assist/__init__.py": "",
+    "assist/agent.py": """
+import anthropic
+import ldclient
+
+def summarize(client: anthropic.Anthropic, text: str) -> str:
+    brief = ldclient.get().variation("brief-summaries", ldclient.Context.create("u"), False)
+    return client.messages.create(model="claude-haiku-4-5", max_tokens=100 if brief else 1000, messages=[])
+""",
+}
+NODE_AGENT = {
+    "package.json": '{"type": "module"}',
+    "agent.mjs": """
+const client = { messages: { create: async (body) => (await fetch(process.env.ANTHROPIC_BASE_URL + "/v1/messages", {
+  method: "POST", body: JSON.stringify(body),
+  headers: { "x-api-key": "none", "anthropic-version": "2023-06-01", "content-type": "application/json" },
+})).json() } };
+const max_tokens = process.env.LONG_ANSWERS === "true" ? 2000 : 200;
+const messages = [{ role: "user", content: process.argv[2] }];
+const message = await client.messages.create({ model: "claude-haiku-4-5", max_tokens, messages });
+console.log(message.content[0].text);
+""",
+}

@@ -1,0 +1,268 @@
+"""`flag-harness init` in sample repositories."""
+
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from flag_harness.cli import main
+from flag_harness.cli.init import plan
+from flag_harness.config import read_config
+from tests.cli.init import samples
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("BOT_THINKING", "BOT_STREAMING", "LONG_ANSWERS", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def _lay_out(folder: Path, sample: Mapping[str, str]) -> None:
+    for name, text in sample.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    }
+
+
+def _proposal(capsys: pytest.CaptureFixture[str]) -> str:
+    assert 0 == main(["init", "--dry-run"])
+    return capsys.readouterr().out
+
+
+def test_an_async_agent_is_tested_under_its_flags(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The flags have the texts that the code compares; the first test is green; a second run changes nothing."""
+    _lay_out(repository, samples.ASYNC_BOT)
+    assert 0 == main(["init"]), capsys.readouterr()
+    assert 2 == capsys.readouterr().out.count("4 passed")
+    thinking, streaming = read_config(repository / "pyproject.toml").flags
+    assert ("bot_thinking", "BOT_THINKING", "on", False) == (thinking.name, thinking.env, thinking.on, thinking.default)
+    assert ("bot_streaming", "0", True) == (streaming.name, streaming.off, streaming.default)
+    assert 4 == len([*(repository / "recordings").rglob("*.json")])
+    before = _tree(repository)
+    assert 0 == main(["init"])
+    assert "so nothing is written" in capsys.readouterr().out
+    assert before == _tree(repository)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_a_program_of_node_is_started(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its flags are found in its text, and its requests are answered."""
+    _lay_out(repository, samples.NODE_AGENT)
+    assert 0 == main(["init"]), capsys.readouterr()
+    assert 2 == capsys.readouterr().out.count("2 passed")
+    assert {"long_answers": "LONG_ANSWERS"} == {
+        flag.name: flag.env for flag in read_config(repository / "pyproject.toml").flags
+    }
+
+
+def test_a_dry_run_writes_nothing(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints each file."""
+    _lay_out(repository, samples.ASYNC_BOT)
+    before = _tree(repository)
+    shown = _proposal(capsys)
+    assert before == _tree(repository)
+    assert ["pyproject.toml", "test_flag_matrix.py", "fixtures/scenarios/hello.toml"] == [
+        line.removeprefix("--- ") for line in shown.splitlines() if line.startswith("--- ")
+    ]
+
+
+def test_a_program_gets_its_prompt_as_an_argument(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model, a key or an address is no flag; words in a list are."""
+    _lay_out(repository, samples.COMMAND_LINE_AGENT)
+    shown = _proposal(capsys)
+    assert 'streaming = "ENABLE_STREAMING" ' in shown
+    assert 'cache = "USE_CACHE" ' in shown
+    assert "MODEL" not in shown
+    assert 'command = [sys.executable, "agent.py", "Hello."]' in shown
+    assert "def test_the_agent_answers(cassette_server):" in shown
+
+
+def test_a_suite_of_vcr_keeps_running(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The marks are played, and the new test stands beside the old ones."""
+    _lay_out(repository, samples.VCR_SUITE)
+    shown = _proposal(capsys)
+    assert "vcr_marks = true" in shown
+    assert "--- tests/test_flag_matrix.py" in shown
+    assert "from ask import ask" in shown
+    assert "pythonpath" not in shown
+
+
+def test_flags_of_launchdarkly_are_set_by_a_fixture(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under the keys of the service; a client is passed to whoever wants one."""
+    _lay_out(repository, samples.LAUNCHDARKLY_PACKAGE)
+    shown = _proposal(capsys)
+    assert 'brief_summaries = { set = "harness_set_flags" }' in shown
+    assert 'KEYS = {"brief_summaries": "brief-summaries"}' in shown
+    assert 'client = anthropic.Anthropic(api_key="none")' in shown
+    assert 'summarize(client, "Hello.")' in shown
+
+
+AGENT = """
+import os
+import anthropic
+def answer(text):
+    {read}
+    return anthropic.Anthropic().messages.create(model="m", max_tokens=1, messages=[])
+"""
+
+
+@pytest.mark.parametrize(
+    ("read", "declaration"),
+    [
+        ('flag = os.environ["FAST"] == "yes"', 'fast = { env = "FAST", on = "yes" }'),
+        ('flag = os.environ.get("FAST", "false").lower() == "true"', 'fast = "FAST"'),
+        (
+            'flag = os.getenv("FAST", "on").strip() not in ("off", "0")',
+            'fast = { env = "FAST", off = "0", default = true }',
+        ),
+        ('flag = os.getenv("FAST") and 1 if os.getenv("FAST") else 2', 'fast = "FAST"'),
+        ('flag = int(os.getenv("USE_FAST", "0"))', 'fast = "USE_FAST"'),
+        (
+            'flag = client.get_boolean_value("fast-path", True)',
+            'fast_path = { openfeature = "fast-path", default = true }',
+        ),
+        ('flag = os.getenv("FAST_MODEL", "haiku")', ""),
+        ('flag = os.environ["USE_API_KEY"] == "1"', ""),
+        ('flag = os.environ.get("REGION") or "eu"', ""),
+    ],
+)
+def test_a_flag_is_what_the_code_reads_as_a_switch(
+    repository: Path, capsys: pytest.CaptureFixture[str], read: str, declaration: str
+) -> None:
+    """With the texts that switch it, and its default."""
+    _lay_out(repository, {"agent.py": AGENT.format(read=read)})
+    lines = _proposal(capsys).partition("[tool.flag-harness.flags]\n")[2].splitlines()
+    declared = [line.partition(" # ")[0].rstrip() for line in lines[: lines.index("")]]
+    assert [declaration] if declaration else 1 == len(declared)
+    assert (declaration or '# streaming = "ENABLE_STREAMING"    ').strip() == declared[0].strip()
+
+
+def test_fields_of_settings_are_flags(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the prefix of their class."""
+    settings = """
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="BOT_")
+    streaming: bool = False
+    cache: bool = True
+    model: str = "haiku"
+"""
+    _lay_out(repository, {"settings.py": settings, "agent.py": AGENT.format(read="pass")})
+    shown = _proposal(capsys)
+    assert 'streaming = "BOT_STREAMING" ' in shown
+    assert 'cache = { env = "BOT_CACHE", default = true } ' in shown
+    assert "BOT_MODEL" not in shown
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ("async def chat(text):\n    yield await client.messages.create()", "    return [part async for part in chat("),
+        ("def chat(text):\n    yield client.beta.messages.create()", '    list(chat("Hello."))'),
+        (
+            "def chat(messages: list):\n    return client.messages.stream()",
+            '    chat([{"role": "user", "content": "Hello."}])',
+        ),
+        ("def chat(text, *, retries: int):\n    client.messages.create()", "No function calls messages.create"),
+        ("def hello():\n    client.posts.create()", "No function calls messages.create"),
+    ],
+)
+def test_an_agent_is_called_as_its_signature_says(
+    repository: Path, capsys: pytest.CaptureFixture[str], definition: str, expected: str
+) -> None:
+    """What needs an argument that nobody can guess is left to the user."""
+    _lay_out(repository, {"agent.py": f"client = None\n{definition}\n"})
+    arguments = ["init"] if expected.startswith("No") else ["init", "--dry-run"]
+    assert 0 == main(arguments)
+    assert expected in capsys.readouterr().out
+
+
+def test_nothing_is_overwritten(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in the way is named before anything is written."""
+    _lay_out(repository, {**samples.VCR_SUITE, "tests/test_flag_matrix.py": "mine"})
+    before = _tree(repository)
+    assert 2 == main(["init"])
+    assert capsys.readouterr().err.startswith("tests/test_flag_matrix.py exists and is not overwritten; move it, then")
+    assert before == _tree(repository)
+
+
+def test_flags_that_a_configured_project_lacks_are_listed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the lines to add."""
+    table = '[tool.flag-harness.flags]\nbot_thinking = { env = "BOT_THINKING", on = "on" }\n'
+    _lay_out(repository, {**samples.ASYNC_BOT, "pyproject.toml": table})
+    assert 0 == main(["init"])
+    assert '  bot_streaming = { env = "BOT_STREAMING", off = "0", default = true }\n' in capsys.readouterr().out
+
+
+def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to do, and exit code 1. Files that are not Python are named."""
+    agent = "def answer(text):\n    client.messages.create()\n"
+    _lay_out(repository, {"agent.py": agent, "broken.py": "def"})
+    assert 1 == main(["init"])
+    shown = capsys.readouterr().out
+    assert "NameError: name 'client' is not defined" in shown
+    assert "mend test_flag_matrix.py, and run that command again" in shown
+    assert "Left out, because it is not valid Python: broken.py" in shown
+
+
+@pytest.mark.parametrize(
+    ("module", "sample", "extra"),
+    [
+        ("uvicorn", samples.COMMAND_LINE_AGENT, "serve"),
+        ("yaml", samples.VCR_SUITE, "vcr"),
+        ("openfeature", {"agent.py": AGENT.format(read='client.get_boolean_value("fast", False)')}, "openfeature"),
+    ],
+    ids=["serve", "vcr", "openfeature"],
+)
+def test_a_missing_extra_is_named(
+    repository: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    sample: Mapping[str, str],
+    extra: str,
+) -> None:
+    """The files are written, and the test waits for the extra."""
+    monkeypatch.setattr(plan, "find_spec", lambda name: None if name == module else find_spec(name))
+    _lay_out(repository, sample)
+    assert 0 == main(["init"])
+    shown = capsys.readouterr().out
+    assert f"pip install 'flag-harness[{extra}]'" in shown
+    assert "pytest --record-mode=once --harness-upstream=simulator" in shown
+    assert 1 == len([*repository.rglob("test_flag_matrix.py")])
+
+
+def test_a_folder_that_cannot_be_imported_holds_its_own_test(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name with a hyphen is no module's."""
+    _lay_out(repository, {"my-agent/agent.py": AGENT.format(read='flag = os.getenv("FAST") == "1"')})
+    shown = _proposal(capsys)
+    assert "--- my-agent/test_flag_matrix.py" in shown
+    assert "from agent import answer" in shown
+
+
+def test_a_file_that_cannot_be_written_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file stands where a folder is needed."""
+    _lay_out(repository, {"agent.py": AGENT.format(read="pass"), "fixtures": "a file"})
+    before = _tree(repository)
+    assert 2 == main(["init"])
+    assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing is: ")
+    assert before == _tree(repository)
+
+
+def test_a_broken_pyproject_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is added to a file that cannot be read."""
+    _lay_out(repository, {"pyproject.toml": "[tool"})
+    assert 2 == main(["init"])
+    assert "mend the file, then run flag-harness init again" in capsys.readouterr().err
