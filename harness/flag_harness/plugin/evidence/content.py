@@ -53,7 +53,8 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
         detectors += [Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_SHAPES.items()]
         detectors.append(Detector("card", _card_spans))
     named = tuple(KEY_SHAPES[kind] for kind in sorted(NAMED_KINDS))
-    return replace(filters, detectors=tuple(detectors)) + Filters(patterns=named)
+    patterns = (*filters.patterns, *named)
+    return Filters(filters.headers, filters.query, filters.json, patterns, tuple(detectors))
 
 
 def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
@@ -61,7 +62,9 @@ def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Respo
 
     They are hidden wherever else they occur, too. Patterns and detectors find their values anywhere anyway.
     """
-    by_name = replace(filters, patterns=(), detectors=())
+    from flag_harness.cassette import Filters
+
+    by_name = Filters(filters.headers, filters.query, filters.json)
     found = {value for exchange in exchanges for value in by_name.secrets(*exchange)}
     return tuple(sorted(found, key=len, reverse=True))
 

@@ -23,7 +23,7 @@ from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
-from flag_harness.plugin.stash import FLAG_SCOPE, PROBE, REFUSALS, REPETITION, TRAFFIC
+from flag_harness.plugin.stash import EXTRA_ROW, FLAG_SCOPE, PROBE, REFUSALS, REPETITION, TRAFFIC
 from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
@@ -134,7 +134,7 @@ def pytest_runtest_makereport(
         if report.when == "teardown":
             attach_file(report, item.config, traffic)
             add_properties(item, report, traffic)
-            if _has_failed(item):
+            if _has_failed(item) and not (PROBE in item.stash or EXTRA_ROW in item.stash):
                 keep_cassette(item.config, traffic)
         explain_row(item, report, evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
