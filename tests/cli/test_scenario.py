@@ -10,8 +10,8 @@ import pytest
 
 from flag_harness.cassette import Cassette
 from flag_harness.cli import main
-from flag_harness.cli.scenario_from_cassette import RecordedAnswer, _block, make_scenario
-from flag_harness.cli.scenario_text import format_scenario
+from flag_harness.cli.scenario.from_cassette import RecordedAnswer, _block, make_scenario
+from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario
 from flag_harness.simulator.scenario.matching import request_view
 from flag_harness.simulator.scenario.scenario import TurnConditions

@@ -12,7 +12,7 @@ import msgspec
 
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.interaction import Interaction
-from flag_harness.cli.scenario_text import format_scenario
+from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.errors import CassetteError, ScenarioError
 from flag_harness.files import write_atomically
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, parse_scenario

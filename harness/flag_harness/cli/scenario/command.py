@@ -30,6 +30,6 @@ def add_scenario_command(subparsers: "argparse._SubParsersAction[argparse.Argume
 
 def _run(arguments: argparse.Namespace) -> int:
     # imported here: the help of the commands does not need the simulator
-    from flag_harness.cli.scenario_from_cassette import write_scenario
+    from flag_harness.cli.scenario.from_cassette import write_scenario
 
     return write_scenario(arguments)
