@@ -1,12 +1,14 @@
 """What the prompt cache did in a test, from its requests and what the answers report."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flag_harness.analysis.cache_use import CachedRequest, cache_use
 from flag_harness.analysis.metrics import dropped_betas, measure_request
+from flag_harness.cassette import Cassette
 from flag_harness.record import CacheTurn, CacheUse
 from flag_harness.wire.timeline import End, Head, Request
 from flag_harness.wire.usage import Usage
@@ -14,6 +16,7 @@ from flag_harness.wire.usage import Usage
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROMPT = "You are careful. " * 400
 SONNET, OPUS = "claude-sonnet-4-6", "claude-opus-4-6"
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 URL = "https://api.anthropic.com/v1/messages"
 
 
@@ -115,6 +118,22 @@ def test_a_growing_conversation_reads_what_it_wrote() -> None:
     assert (CacheTurn(1, 1600, 240, 0, 0, "", first_block, last_block),) == use.turns[1:]
     assert (240, ()) == (use.unread, use.breaks)
     assert use.saved == pytest.approx((1600 * (3 - 0.3) - 1840 * 0.75) / 1e6)
+
+
+def test_the_recorded_cases_break_no_prefix_and_waste_no_mark() -> None:
+    """Seven of the cases mark their prompts; each of them reads what it wrote."""
+    marked = 0
+    for path in sorted(RECORDINGS.rglob("*.json")):
+        requests = []
+        for index, one in enumerate(Cassette.load(path).interactions):
+            measured = measure_request(one.request, one.response)
+            if measured.status == 200 and measured.usage is not None:
+                requests.append(CachedRequest(index, one.request, measured.model, measured.usage))
+        use = cache_use(requests, lambda request: request, lambda text: text)
+        if use is not None:
+            marked += 1
+            assert (path.name, (), False, True) == (path.name, use.breaks, use.costs_more, use.read > 0)
+    assert 7 == marked
 
 
 def test_an_unknown_model_has_no_price() -> None:
