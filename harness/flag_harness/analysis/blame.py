@@ -42,7 +42,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SharedExplanation:
     """An explanation, and the names of the tests whose failures it explains."""
 
     explanation: Explanation
@@ -69,7 +69,7 @@ def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> Explanatio
     return _Explainer(space).explain(runs)
 
 
-def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]) -> tuple[Finding, ...]:
+def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]) -> tuple[SharedExplanation, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
     The largest group comes first. Tests that never fail are left out.
@@ -81,7 +81,9 @@ def explain_tests(space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]) -
         if explanation.conjunctions:
             groups.setdefault(explanation.conjunctions, []).append((name, explanation))
     findings = [
-        Finding(_merge_explanations([explanation for _, explanation in group]), tuple(name for name, _ in group))
+        SharedExplanation(
+            _merge_explanations([explanation for _, explanation in group]), tuple(name for name, _ in group)
+        )
         for group in groups.values()
     ]
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from flag_harness import models
 from flag_harness.models import Model
 from flag_harness.record.cache import CacheBreak, CacheTurn, CacheUse
-from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector, changed_words
+from flag_harness.simulator.count.broken_prefixes import BrokenPrefix, BrokenPrefixDetector, texts_around_change
 from flag_harness.simulator.count.cache import InputUsage
 from flag_harness.simulator.count.prefix import Segment, prompt_segments
 from flag_harness.simulator.rules import api_key
@@ -77,7 +77,7 @@ def cache_use(
     breaks: dict[int, CacheBreak] = {}
     for index, broken in _broken_prefixes(turns):
         pair = [filtered(turns[number].sent.request) for number in (broken.earlier, index)]
-        words = changed_words(*(mask(_block_text(request, broken.path)) for request in pair))
+        words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
         request_index = turns[index].sent.index
         breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
     told = tuple(_describe_turn(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))

@@ -8,7 +8,7 @@ from math import comb
 from random import Random
 
 from flag_harness.analysis.conjunctions import single_bits
-from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, Evidence, candidate_conjunctions, pairs_not_covered
+from flag_harness.analysis.evidence import MOST_CONTRADICTIONS, RowEvidence, candidate_conjunctions, pairs_not_covered
 
 SIZES = range(4)
 LARGEST_SIZE = 4
@@ -36,7 +36,7 @@ class ConjunctionSearch:
     """
 
     def __init__(
-        self, evidence: Evidence, row: int, named: Sequence[int], random: Random, sizes: range = SIZES
+        self, evidence: RowEvidence, row: int, named: Sequence[int], random: Random, sizes: range = SIZES
     ) -> None:
         self.row = row
         self.proven: int | None = None

@@ -21,7 +21,7 @@ MOST_CONTRADICTIONS = 6
 """If more rows than this fail although they break one part of a conjunction, at least half as many must pass."""
 
 
-class Evidence:
+class RowEvidence:
     """The outcomes of all rows that were run. A row that passed and failed is flaky and proves nothing."""
 
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 from flag_harness.analysis.conjunction_search import ConjunctionSearch
 from flag_harness.analysis.conjunctions import Conjunction, single_bits
-from flag_harness.analysis.evidence import Evidence
+from flag_harness.analysis.evidence import RowEvidence
 from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import uncovered_tuples
 
@@ -89,7 +89,7 @@ class Locator:
         self._space = space
         self._budget = budget
         self._thorough_until = min(thorough_until, budget)
-        self._evidence = Evidence(space, repeat=repeat)
+        self._evidence = RowEvidence(space, repeat=repeat)
         self._encoding = self._evidence.encoding
         self._random = Random(seed)
         self._named: list[int] = []

@@ -16,7 +16,7 @@ from flag_harness.gate.output import (
     check_lines,
     check_markdown,
     check_values,
-    log_lines,
+    history_lines,
     log_values,
     status_lines,
 )
@@ -174,7 +174,7 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
 
 def _run_log(arguments: argparse.Namespace) -> int:
     entries = _prod(_gate()).history.entries()
-    _print(arguments, {"entries": log_values(entries)}, log_lines(entries))
+    _print(arguments, {"entries": log_values(entries)}, history_lines(entries))
     return 0
 
 

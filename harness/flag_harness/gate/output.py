@@ -64,7 +64,7 @@ def change_values(change: ProdChange) -> dict[str, object]:
     }
 
 
-def log_lines(entries: Sequence[HistoryEntry]) -> list[str]:
+def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
     """Return one line for each entry of the history, newest first."""
     if not entries:
         return ["nothing was promoted yet"]

@@ -102,6 +102,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
+    _register_parts(config)
+
+
+def _register_parts(config: pytest.Config) -> None:
+    """Register the parts of the plugin that follow all tests of a run."""
     config.stash[CLAIM_TRACKER] = ClaimTracker(config)
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     config.stash[REPORT_MASK] = ReportMask()

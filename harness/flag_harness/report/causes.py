@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from flag_harness.analysis.blame import Finding, explain_tests, find_suspects
+from flag_harness.analysis.blame import SharedExplanation, explain_tests, find_suspects
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun, failing_tests, matrix_row
 from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
@@ -112,7 +112,7 @@ def _causes(
             yield _cause(finding, chosen, options)
 
 
-def _cause(finding: Finding, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
+def _cause(finding: SharedExplanation, tests: Mapping[str, FailingTest], options: Sequence[str]) -> FailureCause:
     first = tests[finding.tests[0]]
     ran = len({row for row, _ in first.outcomes})
     others: tuple[str, ...] = ()

@@ -3,9 +3,8 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -37,9 +36,9 @@ from flag_harness.simulator.endpoints.threads import MessageThreads
 from flag_harness.simulator.rules import IncomingRequest, ParsedRequest, RefusedRequest, api_key
 from flag_harness.simulator.scenario.loading import load_scenario
 from flag_harness.simulator.scenario.matching import (
+    continued_blocks,
     is_thinking,
     is_thinking_requested,
-    message_blocks,
     request_view,
 )
 from flag_harness.simulator.scenario.scenario import Scenario, ScenarioTurn
@@ -229,7 +228,7 @@ class Simulator:
         model, body, profile = request.model, request.body, self._settings.profile
         content = answer_content(turn, body, thinking=is_thinking(body, model))
         omitted = is_thinking_omitted(body, model)
-        continued = _continued_blocks(body)
+        continued = continued_blocks(body)
         builder = BlockBuilder(
             random,
             self.signatures,
@@ -266,12 +265,6 @@ class Simulator:
             self.broken_prefixes.append(broken)
             logger.warning("%s", broken)
         return usage
-
-
-def _continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the blocks of the final message if it is from the assistant, so that the answer continues it."""
-    last = body["messages"][-1]
-    return message_blocks(last) if last["role"] == "assistant" else ()
 
 
 def _prefix_segments(request: ParsedRequest) -> tuple[Segment, ...]:

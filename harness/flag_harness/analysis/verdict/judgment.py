@@ -46,7 +46,7 @@ class StratumTest:
         self.safety.add(gain)
 
 
-class Finding(NamedTuple):
+class FlagFinding(NamedTuple):
     """What the tests of one flag have shown: the indices of its harmed strata, and whether all of them are safe."""
 
     harmed: tuple[int, ...]
@@ -60,7 +60,7 @@ class Finding(NamedTuple):
         return "PASS" if self.is_safe else "INCONCLUSIVE"
 
 
-def find(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[Finding]:
+def find(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
     """Return what the tests of each flag's strata have shown so far, at error rates over all flags together (Holm)."""
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
@@ -71,7 +71,7 @@ def find(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -
     for (owner, index), is_rejected in zip(cells, rejections, strict=True):
         if is_rejected:
             harmed[owner].append(index)
-    return [Finding(tuple(indices), is_safe) for indices, is_safe in zip(harmed, safe, strict=True)]
+    return [FlagFinding(tuple(indices), is_safe) for indices, is_safe in zip(harmed, safe, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,12 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
 
-def find_evidence(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[Finding]:
+def find_evidence(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
     """Return what the evidence on each flag has shown, without the figures of a verdict, which take longer."""
     return find([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
 
 
-def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: Finding, level: float) -> Verdict:
+def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:
     bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
     known = [bound for bound in bounds if bound is not None]
     excluded = max(known) if known and len(known) == len(bounds) else None

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps, days_since
 from flag_harness.cassette import Cassette, Envelope
+from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
 from flag_harness.cli.files import one_line
 from flag_harness.cli.terminal import (
     add_output_options,
@@ -49,7 +50,6 @@ _STYLES = {
     "error": "bold red",
 }
 _PART_SEPARATOR = " · "
-_NEWLINE_SIGN = " ⏎ "
 _SHORTEST_RULE = "────"
 """The shortest horizontal line to the right of a heading."""
 
@@ -137,7 +137,7 @@ def _short_value(value: Any) -> str:
 def _step_lines(step: ConversationStep, screen: "Console", *, full: bool) -> Iterator["Text"]:
     """Yield the texts of one step beside their labels, and then its tokens, times and cost."""
     width = screen.width - _LABEL_WIDTH - 2
-    for label, text in (*_request_texts(step), *_answer_texts(step)):
+    for label, text in (*request_texts(step), *answer_texts(step)):
         most = None if full else _MAX_THINKING_LINES if label == "thinking" else _MAX_TEXT_LINES
         style = _STYLES.get(label, "")
         content = wrap_text(text, _content_style(label), width=width, max_lines=most, console=screen)
@@ -154,69 +154,6 @@ def _lines_beside_label(label: "Text", content: Sequence["Text"]) -> Iterator["T
 
 def _content_style(label: str) -> str:
     return "dim italic" if label == "thinking" else "dim" if label in ("system", "tools") else ""
-
-
-def _request_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
-    """Yield label and text for each new part of a request; all tools share one text."""
-    tools = [_tool_name(block) for role, block in step.new_content if role == "tools"]
-    texts = [_block_text(role, block) for role, block in step.new_content if role != "tools"]
-    yield from (one for one in texts if one[0] == "system")
-    if tools:
-        yield "tools", ", ".join(tools)
-    yield from (one for one in texts if one[0] != "system")
-
-
-def _tool_name(definition: Mapping[str, Any]) -> str:
-    kind = definition.get("type")
-    name = str(definition.get("name", kind))
-    return name if kind in (None, "custom", name) else f"{name} ({kind})"
-
-
-def _answer_texts(step: ConversationStep) -> Iterator[tuple[str, str]]:
-    answer = step.answer
-    yield from (_block_text("assistant", block) for block in answer.blocks)
-    if answer.error is not None:
-        yield "error", ": ".join(str(answer.error[key]) for key in ("type", "message") if key in answer.error)
-    elif not answer.blocks and answer.value not in (None, {}) and "content" not in answer.message:
-        yield "answer", _json_text(answer.value)
-
-
-def _block_text(role: str, block: Mapping[str, Any]) -> tuple[str, str]:
-    match block.get("type"):
-        case "text":
-            return role, str(block.get("text"))
-        case "thinking":
-            return "thinking", str(block.get("thinking") or "(nothing of it is shown)")
-        case "redacted_thinking":
-            return "thinking", "(redacted)"
-        case "tool_use" | "server_tool_use" | "mcp_tool_use":
-            return "tool use", f"{block.get('name')} {_join_lines(_input_text(block.get('input')))}"
-        case "tool_result":
-            return ("error" if block.get("is_error") else "tool result"), _join_lines(
-                _content_text(block.get("content"))
-            )
-    return str(block.get("type", role)), _json_text({key: value for key, value in block.items() if key != "type"})
-
-
-def _input_text(value: Any) -> str:
-    """Return the input of a tool call as text: `name: value, ...` if all values are strings, else JSON."""
-    if isinstance(value, dict) and all(isinstance(member, str) for member in value.values()):
-        return ", ".join(f"{key}: {member}" for key, member in value.items()) or "{}"
-    return value if isinstance(value, str) else _json_text(value)
-
-
-def _join_lines(text: str) -> str:
-    return text.strip("\n").replace("\n", _NEWLINE_SIGN)
-
-
-def _content_text(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(_block_text("", block)[1] if isinstance(block, dict) else _json_text(block) for block in value)
-    return value if isinstance(value, str) else _json_text(value)
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _status_text(step: ConversationStep) -> str:

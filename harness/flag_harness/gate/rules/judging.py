@@ -18,7 +18,7 @@ RULES = (
     file_rules.judge_execution,
     run_rules.judge_tests,
     run_rules.judge_outcomes,
-    run_rules.judge_flags,
+    run_rules.judge_declared_flags,
     run_rules.judge_combinations,
     run_rules.judge_upstream,
     run_rules.judge_rebased,

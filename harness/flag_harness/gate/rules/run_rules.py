@@ -35,7 +35,7 @@ def judge_outcomes(candidate: Candidate) -> RuleResult:
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
 
 
-def judge_flags(candidate: Candidate) -> RuleResult:
+def judge_declared_flags(candidate: Candidate) -> RuleResult:
     """Judge whether the runs had the flags that are declared now."""
     declared = {flag.name: flag_values(flag) for flag in candidate.gate.flags}
     for one in candidate.evidence:

@@ -11,7 +11,7 @@ from flag_harness.matrix import Combination, flag_space
 from flag_harness.plugin.modes import reproduce_command
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.blame import Finding
+    from flag_harness.analysis.blame import SharedExplanation
     from flag_harness.analysis.locate import Location
     from flag_harness.analysis.matrix_runs import FailingTest
     from flag_harness.flag import Flag
@@ -82,7 +82,7 @@ def located_lines(one: LocatedTest) -> Iterator[str]:
     yield f"  To reproduce: {one.command}"
 
 
-def _finding_lines(finding: "Finding", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
+def _finding_lines(finding: "SharedExplanation", tests: "dict[str, FailingTest]", advice: str) -> Iterator[str]:
     yield f"{'perhaps ' if advice else ''}{finding} ({_shorten(finding.tests)})"
     if advice:
         yield from _suspect_lines(tests[finding.tests[0]])
@@ -91,7 +91,7 @@ def _finding_lines(finding: "Finding", tests: "dict[str, FailingTest]", advice: 
         yield "  Combinations that both passed and failed are left out"
 
 
-def _smallest_failure(finding: "Finding", tests: "dict[str, FailingTest]") -> str:
+def _smallest_failure(finding: "SharedExplanation", tests: "dict[str, FailingTest]") -> str:
     failures = [(tests[name].smallest_failure, tests[name]) for name in finding.tests]
     return min((test.count_changes(run), run["nodeid"]) for run, test in failures)[1]
 

@@ -138,7 +138,7 @@ class MissCollector:
             return
         terminalreporter.section("missed requests")
         for group in sorted(self._causes.values(), key=len, reverse=True):
-            for line in cause_lines(group):
+            for line in miss_lines(group):
                 terminalreporter.write_line(line)
         if any(
             not row["refusal"] and row["changes"] and not row["normalise"]
@@ -177,7 +177,7 @@ def describe_changes(row: MissRow) -> str:
     return "; ".join(differences[:CHANGES_SHOWN]) + more
 
 
-def cause_lines(rows: list[MissRow]) -> Iterator[str]:
+def miss_lines(rows: list[MissRow]) -> Iterator[str]:
     """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew."""
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}

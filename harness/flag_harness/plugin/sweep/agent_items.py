@@ -67,7 +67,7 @@ def _refuse_fault_as_keyword(expression: str) -> None:
         )
 
 
-class NotSurvivedError(Exception):
+class AgentNotSurvivedError(Exception):
     """The agent did not survive a fault, or a fault from the command line never fired."""
 
 
@@ -83,13 +83,13 @@ class AgentSweepItem(pytest.Item):
         """Run the fault; fail if the agent does not survive it under some combination."""
         self.result = self._sweep.result(self._trial)
         if self._must_fire and not self.result.applies:
-            raise NotSurvivedError("it never fired, under no combination")
+            raise AgentNotSurvivedError("it never fired, under no combination")
         if self.result.failures:
-            raise NotSurvivedError("\n".join(self.result.failures))
+            raise AgentNotSurvivedError("\n".join(self.result.failures))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the combinations that failed, with the reasons, instead of a traceback of the sweep itself."""
-        if isinstance(excinfo.value, (NotSurvivedError, HarnessError)):
+        if isinstance(excinfo.value, (AgentNotSurvivedError, HarnessError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

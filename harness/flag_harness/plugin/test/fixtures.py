@@ -89,12 +89,12 @@ def harness_cassette(
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
     # imported here: a run that uses no cassette does not need it
-    from flag_harness.plugin.test.plan import extra_row_plan, make_plan, sweep_plan
+    from flag_harness.plugin.test.plan import extra_row_plan, make_traffic_plan, sweep_plan
 
     source = request.node.stash.get(EXTRA_ROW, None)
     if source is None and PROBE not in request.node.stash:
         request.config.stash[CLAIM_TRACKER].claim(request.node, harness_cassette_path)
-    plan = make_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
+    plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
     plan = plan if source is None else extra_row_plan(plan, source)
     plan = sweep_plan(plan) if PROBE in request.node.stash else plan
     border = request.config.stash[BORDER]

@@ -183,7 +183,7 @@ def sweep_plan(plan: TrafficPlan) -> TrafficPlan:
     return replace(plan, mode="none", allowed=plan.allowed | {"unplayed"}, max_age_limit=None)
 
 
-def make_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
+def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
     """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)

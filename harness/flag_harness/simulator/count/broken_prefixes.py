@@ -137,10 +137,10 @@ def _make_broken_prefix(stored: _StoredPrefix, new: Segment, index: int, lost: i
     if old.text == new.text:
         return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost, stored.number)
     byte = len(old.text[: _common_length(old.text, new.text)].encode())
-    return BrokenPrefix(new.path, byte, *changed_words(old.text, new.text), lost, cost, stored.number)
+    return BrokenPrefix(new.path, byte, *texts_around_change(old.text, new.text), lost, cost, stored.number)
 
 
-def changed_words(old: str, new: str) -> tuple[str, str]:
+def texts_around_change(old: str, new: str) -> tuple[str, str]:
     """Return a few words around the first difference of two texts, from each of them."""
     start = max(0, _common_length(old, new) - _SHOWN_BEFORE)
     return old[start : start + _SHOWN_CHARACTERS], new[start : start + _SHOWN_CHARACTERS]

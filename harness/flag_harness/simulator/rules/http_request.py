@@ -29,7 +29,7 @@ def check_size(incoming: IncomingRequest) -> str | None:
     return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"
 
 
-def check_key(incoming: IncomingRequest) -> str | None:
+def check_api_key(incoming: IncomingRequest) -> str | None:
     """Refuse an API key that the scenario does not list, if the scenario lists keys."""
     wrong = incoming.scenario.keys and incoming.key and incoming.key not in incoming.scenario.keys
     return "invalid x-api-key" if wrong else None

@@ -13,7 +13,7 @@ HTTP_RULES: tuple[Rule[IncomingRequest], ...] = (
     Rule("the path exists", http_request.check_path, "ours", "2026-11", 404, _NOT_FOUND),
     Rule("the method fits the path", http_request.check_method, "ours", "2026-11", 405),
     Rule("the body is at most 32 MB", http_request.check_size, "quoted by users", "2025-04", 413, "request_too_large"),
-    Rule("the API key is valid", http_request.check_key, "recorded", "2025-01", 401, _AUTHENTICATION),
+    Rule("the API key is valid", http_request.check_api_key, "recorded", "2025-01", 401, _AUTHENTICATION),
     Rule("there is an API key", http_request.check_key_present, "quoted by users", "2024-08", 401, _AUTHENTICATION),
     Rule("there is an API version", http_request.check_version, "quoted by users", "2024-01"),
     Rule("the content type is JSON", http_request.check_content_type, "ours", "2026-11"),

@@ -81,6 +81,12 @@ def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return content_blocks(message.get("content"))
 
 
+def continued_blocks(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the blocks of the final message if it is from the assistant, so that the answer continues it."""
+    last = body["messages"][-1]
+    return message_blocks(last) if last["role"] == "assistant" else ()
+
+
 def text_content(content: Any) -> str:
     """Return the texts in a content, joined by newlines."""
     return "\n".join(block["text"] for block in content_blocks(content) if block.get("type") == "text")
