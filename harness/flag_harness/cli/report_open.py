@@ -19,8 +19,8 @@ _MOST_LINES, _MOST_CHARACTERS = 20, 2_000
 """How much of a text is printed."""
 _COMMIT_DIGITS = 10
 _ROLE_WIDTH = 12
-_KEPT_OPTIONS = ("--harness-flags", "--harness-baseline", "--harness-matrix", "--harness-fault", "--feature")
-"""The options that decide under which combinations and faults a test runs."""
+_KEPT_OPTIONS = tuple(f"--harness-{name}" for name in ("flags", "baseline", "matrix", "fault", "repeat"))
+"""The options that decide under which combinations and faults a test runs, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,16 @@ class OpenedRun:
     """A run as the command line names it: the records of its shards, merged, and the conversations beside them."""
 
     path: Path
-    files: tuple[Path, ...]
+    shards: Mapping[Path, RunRecord]
     record: RunRecord
     conversations: Mapping[str, Conversation]
 
     @classmethod
     def load(cls, path: Path) -> "OpenedRun":
         """Load a record, or all records in a folder. Raise `RecordError` if there is none, or one cannot be read."""
-        files = find_records(path)
-        record = merge_records([load_record(file) for file in files])
-        conversations = {case: one for file in files for case, one in load_conversations(file).items()}
-        return cls(path, files, record, conversations)
+        shards = {file: load_record(file) for file in find_records(path)}
+        conversations = {case: one for file in shards for case, one in load_conversations(file).items()}
+        return cls(path, shards, merge_records([*shards.values()]), conversations)
 
     def failed_rows(self, case: str | None) -> Sequence[RunRow]:
         """Return the rows of failed tests, or of one of them. Raise `RecordError` if `case` is not a failed test."""
@@ -51,12 +50,21 @@ class OpenedRun:
 
     def has_cassette(self, case: str) -> bool:
         """Return whether the run kept what answered a test."""
-        return any(kept_cassette_path(file, case).exists() for file in self.files)
+        return any(kept_cassette_path(file, case).exists() for file in self.shards)
 
-    def rerun_command(self, case: str | None) -> str:
-        """Return the command that runs the failed tests again, or one of them, from what the run kept."""
-        options = [f"--harness-rerun={self.path}", *_kept_options(self.record.header.options)]
-        return shlex.join(["pytest", *([case] if case else []), *options])
+    def rerun_commands(self, case: str | None) -> Sequence[str]:
+        """Return the command that runs the failed tests again, or one of them, from what the run kept.
+
+        If the shards ran with different flags or faults, return a command for each of them.
+        """
+        failed = {
+            file: tuple(_kept_options(shard.header.options))
+            for file, shard in self.shards.items()
+            if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
+        }
+        runs = failed if len(set(failed.values())) > 1 else {self.path: next(iter(failed.values()), ())}
+        tests = [case] if case else []
+        return [shlex.join(["pytest", *tests, f"--harness-rerun={run}", *options]) for run, options in runs.items()]
 
 
 def add_open_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,13 +104,14 @@ def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         what = "it" if len(rows) == 1 else "them"
         yield ""
         yield f"To run {what} again, from what the run kept, at the root of the project:"
-        yield f"  {opened.rerun_command(case)}"
+        yield from (f"  {command}" for command in opened.rerun_commands(case))
 
 
 def _code(header: RunHeader) -> str:
     changed = " with changes" if header.is_dirty else ""
     commit = f"commit {header.commit[:_COMMIT_DIGITS]}{changed}, " if header.commit else ""
-    return f"{commit}anthropic {header.sdk or 'unknown'}, Python {header.python}, {header.started_at}"
+    started = f", {header.started_at}" if header.started_at else ""
+    return f"{commit}anthropic {header.sdk or 'unknown'}, Python {header.python}{started}"
 
 
 def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
@@ -111,7 +120,7 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
     values = ", ".join(f"{name}={value}" for name, value in row.values.items())
     yield from [f"  flags: {one_line(values)}"] if values else []
     yield from [f"  faults that fired: {', '.join(map(one_line, row.faults))}"] if row.faults else []
-    yield f"  answered by: {_origin(row)}"
+    yield f"  {_origin(row)}"
     conversation = opened.conversations.get(row.case)
     if conversation is None:
         yield "  no conversation was kept" if row.requests else "  it sent no request"
@@ -125,9 +134,10 @@ def _row_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
 
 
 def _origin(row: RunRow) -> str:
-    if row.answered_by:
-        return {"simulator": "the simulator", "live": "the live API"}.get(row.answered_by, one_line(row.answered_by))
-    return f"{one_line(row.cassette or 'a cassette')}, recorded from: {one_line(row.recorded_from or 'nobody')}"
+    if row.recorded_from:
+        return f"answered by: {one_line(row.cassette or 'a cassette')}, recorded from: {one_line(row.recorded_from)}"
+    upstream = row.answered_by and {"simulator": "the simulator", "live": "the live API"}.get(row.answered_by)
+    return f"answered by: {upstream or one_line(row.answered_by or 'nobody')}"
 
 
 def _passage_lines(passage: Passage) -> Iterator[str]:

@@ -66,6 +66,12 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         for group in report.failures
     ]
     yield from _table(["runs", "reason", "place"], reasons)
+    if report.record.header.content != "none":
+        yield ""
+        yield (
+            "The conversations are kept beside the record. To read them, and to run the failed tests again: download "
+            "its folder, then `flag-harness report open FOLDER`"
+        )
 
 
 def _effect_lines(report: RunReport) -> Iterator[str]:
