@@ -90,7 +90,7 @@ def test_a_failure_is_reported_once_with_its_command(project: pytest.Pytester) -
     """Failures with the same exception and place are one line, and the command under it runs one of them again."""
     run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "wrong_content_type or malformed_json")
     assert pytest.ExitCode.TESTS_FAILED == run.ret
-    run.stdout.fnmatch_lines(["4 troubles: raw exception: * (agent.py:*)"])
+    run.stdout.fnmatch_lines(["* troubles: raw exception: * (agent.py:*)"])
     command = next(line.strip() for line in run.outlines if line.strip().startswith("pytest test_sum.py::test_sum"))
     again = project.runpytest_subprocess(*command.split()[1:])
     assert {"passed": 1, "not": 1} == {word.rstrip(","): count for word, count in _outcomes(again).items()}
@@ -141,3 +141,45 @@ def test_an_unknown_kind_of_trouble_is_a_usage_error(project: pytest.Pytester, v
     run = project.runpytest_subprocess("--harness-sweep", value)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines([f"*{value!r} is no kind of trouble; known: faults*put it before the option: *"])
+
+
+def test_a_surprise_is_an_answer_that_nobody_scripted(project: pytest.Pytester) -> None:
+    """The agent keeps an empty answer, and the API refuses what it sends next."""
+    run = project.runpytest_subprocess("--harness-sweep=surprises", "-k", "empty_answer or unknown_stop_reason")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "empty_answer * - * 2",
+            "unknown_stop_reason * 2 * -",
+            "2 troubles: illegal request: *non-empty content*",
+            "*pytest test_sum.py::test_sum --harness-sweep --harness-surprise=empty_answer:on=1",
+        ]
+    )
+
+
+def test_one_surprise_is_named_on_the_command_line(project: pytest.Pytester) -> None:
+    """Nothing else is tried."""
+    run = project.runpytest_subprocess("--harness-sweep", "--harness-surprise=unknown_stop_reason:on=2")
+    run.assert_outcomes(passed=2, deselected=1)
+    run.stdout.fnmatch_lines(["1 troubles in 1 test"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--harness-sweep", "--harness-surprise=cutcall"],
+            "there is no surprise 'cutcall'; the nearest is 'cut_call'*",
+        ),
+        (
+            ["--harness-surprise=cut_call:on=1"],
+            "--harness-surprise=cut_call:on=1 belongs to a sweep; add --harness-sweep",
+        ),
+        (["--harness-sweep", "--harness-surprise=cut_call:on=0"], "*on=0 is no number from 1; type cut_call:on=1"),
+    ],
+)
+def test_a_wrong_surprise_is_a_usage_error(options: list[str], words: str, project: pytest.Pytester) -> None:
+    """The message names the nearest one, or what to add."""
+    run = project.runpytest_subprocess(*options)
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"ERROR: {words}"])

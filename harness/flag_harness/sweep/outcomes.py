@@ -7,6 +7,7 @@ from enum import Enum
 from itertools import groupby
 from typing import Literal, TypeAlias
 
+from flag_harness.sweep.judge.turns import find_repeated_user_text, user_texts
 from flag_harness.sweep.model import ASK, GO_ON
 from flag_harness.sweep.transcript import Line
 
@@ -108,6 +109,8 @@ def _judge_conversation(observed: Observation, baseline: Observation) -> TrialVe
         return TrialVerdict(TrialOutcome.RECOVERED)
     if ("user", "text", ASK) not in found:
         return TrialVerdict(TrialOutcome.LOST, "the next request does not hold the prompt")
+    if repeated := find_repeated_user_text(found, user_texts(expected)):
+        return TrialVerdict(TrialOutcome.LOST, f"the conversation holds the user's turn more than once: {repeated!r}")
     if len(observed.effects) != len(baseline.effects):
         reason = f"{len(observed.effects)} side effects, not {len(baseline.effects)}"
         return TrialVerdict(TrialOutcome.LOST, reason)

@@ -1,11 +1,12 @@
 """A probe in the traffic of one test: it applies the trouble to the first call, and observes every request."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from flag_harness.clock import Clock, VirtualClock
-from flag_harness.simulator import Simulator
+from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import points_in
@@ -37,13 +38,47 @@ class Probe:
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
-        self.fault = trouble.fault.arm() if trouble else None
+        self._armed = trouble.arm() if trouble else None
+        self._is_off_script = False
         self.call = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
         self._entries: list[_Entry] = []
         self._lock = threading.Lock()
+
+    @property
+    def trouble_layer(self) -> Layer | None:
+        """The layer that causes the trouble, or None in a baseline."""
+        return self._armed.layer if self._armed else None
+
+    @property
+    def fired(self) -> int:
+        """The number of answers that the trouble has changed."""
+        return self._armed.count_fired() if self._armed else 0
+
+    def use_simulator(self, simulator: Simulator | None) -> None:
+        """Remember the simulator that answers the test, or None if a recording does."""
+        self.simulator = simulator
+        if self._armed and self._armed.surprise:
+            self._armed.surprise.simulator = simulator
+
+    def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
+        """Return the turn that answers a request, given the scenario's turn or None.
+
+        Under a trouble the agent may send what the scenario does not know. It then gets the turn that a surprise has
+        displaced, or an answer that is of no help.
+        """
+        if self._armed is None:
+            return turn
+        surprise = self._armed.surprise
+        if turn is None:
+            self._is_off_script = True
+            displaced = surprise.displaced if surprise else None
+            if surprise:
+                surprise.displaced = None
+            return displaced or ScenarioTurn(text="Understood.")
+        return surprise.edit_turn(turn) if surprise and self.call == 1 else turn
 
     def layers(self, trouble: Layer | None) -> tuple[Layer, ...]:
         """Return the layer that observes the requests, and the one that causes the trouble."""
@@ -55,9 +90,9 @@ class Probe:
         return TestObservation(
             calls=tuple(calls),
             exchanges=tuple(map(self._exchange, self._entries)),
-            fired=self.fault.fired if self.fault else 0,
+            fired=self.fired,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
-            is_off_script=bool(simulator and simulator.unmatched),
+            is_off_script=self._is_off_script,
             problem=problem,
         )
 

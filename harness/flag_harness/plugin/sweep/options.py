@@ -9,12 +9,12 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 
-SWEEPS = ("faults",)
+SWEEPS = ("faults", "surprises")
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
 
 
 def add_sweep_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-sweep` and `--harness-agent`."""
+    """Add `--harness-sweep`, `--harness-surprise` and `--harness-agent`."""
     group.addoption(
         "--harness-sweep",
         nargs="?",
@@ -23,8 +23,16 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         type=_parse_sweeps,
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
-        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault: under those faults only. With "
+        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault or --harness-surprise: only those. With "
         "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
+    )
+    group.addoption(
+        "--harness-surprise",
+        action="append",
+        default=[],
+        dest="harness_surprises",
+        metavar="NAME:on=N",
+        help="with --harness-sweep: only this surprise (repeatable), such as cut_call:on=2",
     )
     group.addoption(
         "--harness-agent",
@@ -48,14 +56,14 @@ def configure_sweep(config: pytest.Config) -> None:
     """Register the sweep if the command line has `--harness-sweep`. Raise `HarnessError` if it cannot run."""
     selected = config.getoption("--harness-sweep")
     if selected is None:
+        if surprises := config.getoption("harness_surprises"):
+            raise HarnessError(f"--harness-surprise={surprises[0]} belongs to a sweep; add --harness-sweep")
         return
     if _is_over_an_agent(config, selected):
         configure_agent_sweep(config)
         return
     from flag_harness.plugin.sweep.suite_items import SuiteSweep  # imported here: other runs do not need it
 
-    if config.getoption("--harness-fault") and "faults" not in selected.split(","):
-        raise HarnessError(f"--harness-fault needs --harness-sweep=faults; this run has --harness-sweep={selected}")
     config.pluginmanager.register(SuiteSweep(config, tuple(selected.split(","))), "flag-harness-sweep")
 
 

@@ -1,6 +1,6 @@
 """`--harness-sweep` over tests: one item for each test, combination and kind of trouble."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.summary import cause_lines, outcome_lines
@@ -22,13 +23,22 @@ from flag_harness.sweep.judge import (
     play_to_json,
     without_assertions,
 )
-from flag_harness.sweep.troubles import FAULT_BUCKETS, Trouble, derive_faults
+from flag_harness.sweep.troubles import (
+    FAULT_BUCKETS,
+    SURPRISES,
+    Trouble,
+    derive_faults,
+    derive_surprises,
+    parse_surprise,
+)
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 BASELINE = "baseline"
 """The name of the items that run their test without a trouble."""
+BUCKETS: Mapping[str, Sequence[str]] = {"faults": FAULT_BUCKETS, "surprises": tuple(SURPRISES)}
+"""The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"
 _NO_TOOLS = (
     '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
@@ -62,10 +72,16 @@ class SuiteSweepItem(pytest.Item):
             raise NotSurvivedError("\n".join(cause_lines(failed)))
 
     def _troubles(self, baseline: TestObservation) -> Sequence[Trouble]:
-        if self.sweep.faults:
-            return [Trouble(fault.name, fault) for fault in self.sweep.faults if fault.name == self.kind]
+        if self.sweep.chosen:
+            return [one for one in self.sweep.chosen if one.kind == self.kind]
+        if self.kind in SURPRISES:
+            return derive_surprises(self.kind, baseline) if self._has_scenario() else []
         is_real_time = "harness_cassette_server" in self.test.fixturenames
         return derive_faults(self.kind, baseline, is_real_time=is_real_time)
+
+    def _has_scenario(self) -> bool:
+        """Return whether the simulator answers the test. A recording has no other answers than its own."""
+        return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the causes of the failures instead of a traceback of the sweep itself."""
@@ -84,7 +100,8 @@ class SuiteSweep:
 
     def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
         self._settings = config.stash[CONFIG].sweep or SweepSettings()
-        self.sweeps, self.faults = sweeps, config.stash[COMMAND_LINE_FAULTS]
+        self._sweeps = sweeps
+        self.chosen = _chosen_troubles(config)
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._player = Player(self._settings, self._runner)
@@ -122,7 +139,9 @@ class SuiteSweep:
         return mark.kwargs.get(name, default) if mark else default
 
     def _kinds(self) -> Sequence[str]:
-        return tuple(dict.fromkeys(fault.name for fault in self.faults)) if self.faults else FAULT_BUCKETS
+        if self.chosen:
+            return tuple(dict.fromkeys(one.kind for one in self.chosen))
+        return tuple(kind for sweep in self._sweeps for kind in BUCKETS[sweep])
 
     def _make_item(self, test: pytest.Function, kind: str) -> SuiteSweepItem:
         assert test.parent is not None
@@ -179,6 +198,13 @@ class SuiteSweep:
             terminalreporter.section("failures by cause", red=True)
             for line in cause_lines(failed, with_commands=True):
                 terminalreporter.write_line(line)
+
+
+def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
+    """Return the troubles that the command line names."""
+    surprises = map(parse_surprise, config.getoption("harness_surprises"))
+    faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])
+    return (*faults, *(Trouble(one.kind.name, one) for one in surprises))
 
 
 def _can_be_swept(item: pytest.Function) -> bool:

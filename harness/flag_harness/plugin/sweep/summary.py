@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from flag_harness.sweep.judge import PlayResult
+from flag_harness.sweep.troubles import SURPRISES
 
 MOST_CAUSES = 25
 MOST_CHARACTERS = 200
-_OUTCOMES = ("recovered", "told", "not shown", "failed")
+_OUTCOMES = ("recovered", "told", "accepted", "not shown", "failed")
 _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """What differs between two failures of one cause: addresses, ids and numbers."""
 
@@ -53,5 +54,8 @@ def _cause(result: PlayResult) -> tuple[str, str, str]:
 
 def _command(result: PlayResult) -> str:
     """Return the command that runs one trouble of a test again."""
-    command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep=faults"
-    return f"{command} {shlex.quote(f'--harness-fault={result.trouble}')}" if result.trouble else command
+    command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
+    if not result.trouble:
+        return f"{command} -k baseline"
+    option = "surprise" if result.kind in SURPRISES else "fault"
+    return f"{command} {shlex.quote(f'--harness-{option}={result.trouble}')}"

@@ -1,6 +1,6 @@
 """Inject faults: of the `faults` mark into one test, of `--harness-fault` into all. A fault must fire."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flag_harness.cassette import Replay
     from flag_harness.faults import Fault
     from flag_harness.sweep.probe import Probe
-    from flag_harness.wire.timeline import Layer, Piece, Request
+    from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response
 
 COMMAND_LINE_FAULTS = pytest.StashKey[tuple["Fault", ...]]()
 """The faults of the command line."""
@@ -217,33 +217,39 @@ class FaultTotals:
 
 def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Probe | None" = None) -> "list[Layer]":
     """Return the layers that apply the faults, and those of `probe`, to requests that `replay` may answer."""
-    own: list[Layer] = [_make_requeueing_layer(fault, replay) if replay else fault for fault in faults]
+    own: list[Layer] = [make_fault_layer(fault, replay) if replay else fault for fault in faults]
     if probe is None:
         return own
-    fault = probe.fault
-    return [*own, *probe.layers(_make_requeueing_layer(fault, replay) if fault and replay else fault)]
+    trouble = probe.trouble_layer
+    requeued = _make_requeueing_layer(trouble, replay, lambda: probe.fired) if trouble and replay else trouble
+    return [*own, *probe.layers(requeued)]
 
 
-def _make_requeueing_layer(fault: "Fault", replay: "Replay") -> "Layer":
-    """Return a layer that applies the fault and tells `replay` to play each altered answer again.
+def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":
+    """Return a layer that applies the fault, and tells `replay` to play each altered answer again."""
+    return _make_requeueing_layer(fault, replay, lambda: fault.fired)
+
+
+def _make_requeueing_layer(trouble: "Layer", replay: "Replay", count_fired: Callable[[], int]) -> "Layer":
+    """Return a layer that applies another one, and tells `replay` to play each altered answer again.
 
     A fault that edits an answer uses up the recorded interaction it came from. Without this, the agent's retry would
     miss.
     """
 
-    def layer(request: "Request") -> object:
-        found = fault(request)
+    def layer(request: "Request") -> "Response | Edit | None":
+        found = trouble(request)
         if found is None or isinstance(found, tuple):
             return found
         replay.track_answer(request)
 
         def edit(piece: "Piece") -> "Iterable[Piece]":
-            before = fault.fired
+            before = count_fired()
             pieces = list(found(piece))
-            if fault.fired > before:
+            if count_fired() > before:
                 replay.requeue_answer(request)
             return pieces
 
         return edit
 
-    return layer  # type: ignore[return-value]
+    return layer

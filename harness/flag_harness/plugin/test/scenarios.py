@@ -11,7 +11,7 @@ from flag_harness.clock import Clock
 from flag_harness.errors import ScenarioError
 
 if TYPE_CHECKING:
-    from flag_harness.simulator import Simulator
+    from flag_harness.simulator import EditTurn, Simulator
 
 
 def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
@@ -29,15 +29,21 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
     return folder / f"{mark.args[0]}.toml"
 
 
-def make_simulator(scenario: Path | None, clock: Clock, draws: Sequence[object] = (), arm: str = "") -> "Simulator":
+def make_simulator(
+    scenario: Path | None,
+    clock: Clock,
+    draws: Sequence[object] = (),
+    arm: str = "",
+    edit_turn: "EditTurn | None" = None,
+) -> "Simulator":
     """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read.
 
-    `draws` and `arm` decide which of its turns with a weight are drawn, as in `simulate`.
+    `draws` and `arm` decide which of its turns with a weight are drawn, and `edit_turn` changes turns, as in `simulate`.
     """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
     try:
-        return simulate(scenario, clock=clock, draws=draws, arm=arm)
+        return simulate(scenario, clock=clock, draws=draws, arm=arm, edit_turn=edit_turn)
     except ScenarioError as error:
         raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
 

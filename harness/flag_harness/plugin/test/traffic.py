@@ -86,12 +86,15 @@ class CassetteTraffic:
             *([evidence] if evidence else ()),
         )
         self._simulator = (
-            make_simulator(plan.scenario, self.clock, plan.draws, plan.combination)
+            make_simulator(
+                plan.scenario, self.clock, plan.draws, plan.combination, probe.edit_turn if probe else None
+            )
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )
         if probe is not None:
-            probe.clock, probe.simulator = self.clock, self._simulator
+            probe.clock = self.clock
+            probe.use_simulator(self._simulator)
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
         self._cost_layers = plan.make_cost_layers(self._unsent_refusals)

@@ -6,12 +6,13 @@ from typing import Any, Literal, TypeAlias
 from flag_harness.sweep.judge.observation import TestObservation
 from flag_harness.sweep.judge.oracles import Finding, find_failures, is_recovered
 
-PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "not shown", "failed"]
+PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepted", "not shown", "failed"]
 """The outcome of a test under a trouble.
 
 - does not apply: the trouble changed no answer.
 - recovered: the agent got every answer in the end, and the test passed.
-- told: the agent failed, and said so.
+- told: the agent failed, and raised an exception that says so.
+- accepted: the agent went on with other answers than in the baseline, and no oracle found anything.
 - not shown: the recording or the scenario has no answer to what the agent did next.
 - failed: an oracle found something.
 """
@@ -30,38 +31,47 @@ class PlayResult:
     seconds: float = 0.0
 
 
+GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
+"""Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
+_CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion"})
+
+
 def judge_play(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> PlayResult:
     """Judge a run of a test under a trouble by comparing it with its run without one."""
-    outcome, findings = _judge(observed, baseline)
+    outcome, findings = _judge(observed, baseline, ignored=_CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset())
     seconds = observed.calls[0].seconds if observed.calls else 0.0
     return PlayResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
 
 
-def _judge(observed: TestObservation, baseline: TestObservation) -> tuple[PlayOutcome, tuple[Finding, ...]]:
+def _judge(
+    observed: TestObservation, baseline: TestObservation, ignored: frozenset[str]
+) -> tuple[PlayOutcome, tuple[Finding, ...]]:
     if observed.problem:
         return "failed", (Finding("fixture", observed.problem),)
     if not observed.fired:
         return "does not apply", ()
     if observed.first_call.ending == "refused":
         return "not shown", ()
-    if findings := find_failures(observed, baseline):
+    if findings := tuple(one for one in find_failures(observed, baseline) if one.oracle not in ignored):
         return "failed", findings
-    if observed.is_off_script and observed.first_call.ending != "told":
+    if observed.first_call.ending == "told":
+        return "told", ()
+    if observed.is_off_script:
         return "not shown", ()
-    return ("recovered" if is_recovered(observed, baseline) else "told"), ()
+    return ("recovered" if is_recovered(observed, baseline) else "accepted"), ()
 
 
 def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
     """Judge a run of a test without a trouble: it must pass, and the oracles must find nothing."""
-    if observed.problem or observed.first_call.ending != "returned":
-        call = observed.calls[0] if observed.calls else None
-        message = observed.problem or (call.message if call else "")
-        findings: tuple[Finding, ...] = (Finding("without any trouble", message, call.place if call else ""),)
-    else:
-        findings = find_failures(observed, observed)
-    seconds = observed.calls[0].seconds if observed.calls else 0.0
+    call = observed.calls[0] if observed.calls else None
+    findings = find_failures(observed, observed) if call else ()
+    if not findings and (call is None or call.ending != "returned"):
+        findings = (
+            Finding("without any trouble", call.message if call else observed.problem, call.place if call else ""),
+        )
+    seconds = call.seconds if call else 0.0
     outcome: PlayOutcome = "failed" if findings else "recovered"
     return PlayResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
 

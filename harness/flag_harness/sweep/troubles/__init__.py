@@ -1,6 +1,16 @@
 """The troubles that a sweep tries on a test."""
 
-from flag_harness.sweep.troubles.derive import FAULT_BUCKETS, derive_faults
+from flag_harness.sweep.troubles.derive import FAULT_BUCKETS, derive_faults, derive_surprises
+from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
 from flag_harness.sweep.troubles.trouble import Trouble
 
-__all__ = ["FAULT_BUCKETS", "Trouble", "derive_faults"]
+__all__ = [
+    "FAULT_BUCKETS",
+    "SURPRISES",
+    "Surprise",
+    "SurpriseKind",
+    "Trouble",
+    "derive_faults",
+    "derive_surprises",
+    "parse_surprise",
+]

@@ -1,13 +1,15 @@
-"""Derive the faults to try on a test from its baseline: the points of its streams, and what its requests hold."""
+"""Derive the troubles to try on a test from its baseline: the points of its streams, and what its requests hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flag_harness.faults import FAULT_KINDS, Fault, FaultKind
 from flag_harness.faults.edits import INSIDE_BODY
+from flag_harness.simulator import Call
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
 from flag_harness.sweep.judge.turns import blocks_of
 from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
+from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
@@ -17,6 +19,8 @@ SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "tri
 """Kinds that take minutes, so they are not tried on tests whose time is real."""
 _LONGEST_REAL_WAIT = 5
 _NEEDED_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
+_ENDLESS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
+"""Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
 _USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
 """Where faults strike later requests: the first of these points that the stream reaches."""
 
@@ -34,6 +38,28 @@ def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bo
     return [Trouble(kind_name, fault) for fault in faults.values()]
 
 
+def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]:
+    """Return the surprises of one kind to try on a test: on the first prompt that it fits, and on the last."""
+    kind, prompts = SURPRISES[kind_name], list(baseline.prompts(1))
+    calls = tuple(call for one in prompts for call in _calls(one))
+    fitting = [number for number, one in enumerate(prompts, start=1) if _can_surprise(kind, one)]
+    numbers = dict.fromkeys((*fitting[:1], *fitting[-1:]))
+    return [Trouble(kind_name, Surprise(kind, number), calls) for number in numbers]
+
+
+def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:
+    has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
+    if kind.edit is None:
+        return exchange.answer.streamed
+    return kind.needs == "any" or has_call == (kind.needs == "call")
+
+
+def _calls(exchange: ObservedExchange) -> Iterator[Call]:
+    for block in exchange.answer.blocks:
+        if block.get("type") == "tool_use" and isinstance(block.get("input"), dict):
+            yield Call(name=str(block["name"]), input=block["input"])
+
+
 def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
     chosen = _chosen_requests(requests)
     for arguments in _arguments(kind, requests):
@@ -48,7 +74,7 @@ def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Itera
                 yield kind.make(**arguments, at=point, on=number)
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make(**arguments, at=point)
-    for arguments in AT_ONE_POINT.get(kind.name, ()):
+    for arguments in (*AT_ONE_POINT.get(kind.name, ()), *_ENDLESS.get(kind.name, ())):
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make(**arguments, at=point, on=chosen[0])
 

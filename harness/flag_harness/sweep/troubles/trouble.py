@@ -1,23 +1,93 @@
 """A trouble: one thing that goes wrong, or that nobody expects, while a test runs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import msgspec
 
 from flag_harness.faults import Fault
+from flag_harness.simulator import Call, ScenarioTurn, Simulator
+from flag_harness.sweep.troubles.surprises import Surprise
+from flag_harness.wire.json import decode_json_object
+from flag_harness.wire.timeline import Edit, Layer, Request, Response
+
+EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], ScenarioTurn | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One fault to try on a test. `kind` is the name of the bucket that it belongs to."""
+    """One fault or surprise to try on a test. `kind` is the name of the bucket that it belongs to.
+
+    `calls` are the tool calls of the baseline.
+    """
 
     kind: str
-    fault: Fault
+    cause: Fault | Surprise
+    calls: tuple[Call, ...] = ()
 
     @property
     def name(self) -> str:
         """The trouble as it is written on the command line, such as `overloaded:on=2`."""
-        return str(self.fault)
+        return str(self.cause)
 
-    @property
-    def option(self) -> str:
-        """The option that tries this trouble alone."""
-        return f"--harness-fault={self.name}"
+    def arm(self) -> "ArmedTrouble":
+        """Return the trouble with a new counter, for one run of a test."""
+        if isinstance(self.cause, Fault):
+            fault = self.cause.arm()
+            return ArmedTrouble(lambda: fault.fired, fault)
+        armed = ArmedSurprise(self.cause, self.calls)
+        return ArmedTrouble(lambda: armed.fired, armed.answer_plainly, armed)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedTrouble:
+    """A trouble in one run of a test: a function that returns how often it has fired, its layer, and its surprise."""
+
+    count_fired: Callable[[], int]
+    layer: Layer
+    surprise: "ArmedSurprise | None" = None
+
+
+class ArmedSurprise:
+    """A surprise in one run of a test. It remembers the turn that it has displaced."""
+
+    def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
+        self._surprise, self._calls = surprise, calls
+        self._seen = self.fired = 0
+        self.displaced: ScenarioTurn | None = None
+        self.simulator: Simulator | None = None
+
+    def edit_turn(self, turn: ScenarioTurn) -> ScenarioTurn:
+        """Return the surprising turn if the request is the one to surprise, else the turn itself."""
+        edit = self._surprise.kind.edit
+        if edit is None or not self._is_due():
+            return turn
+        changed = edit(turn, self._calls) if _fits(self._surprise.kind.needs, turn) else None
+        if changed is None:
+            return turn
+        self.fired, self.displaced = self.fired + 1, turn
+        return changed
+
+    def answer_plainly(self, request: Request) -> Response | Edit | None:
+        """Answer a request for a stream without one, if that is the surprise. Used as a layer."""
+        is_prompt = request.path.partition("?")[0] == "/v1/messages"
+        if self._surprise.kind.edit is not None or not is_prompt or not self._is_due():
+            return None
+        body = decode_json_object(request.body)
+        if self.simulator is None or not body.pop("stream", False):
+            return None
+        self.fired += 1
+        return self.simulator(replace(request, body=msgspec.json.encode(body)))
+
+    def _is_due(self) -> bool:
+        self._seen += 1
+        return self._seen == self._surprise.on
+
+
+def _fits(needs: str, turn: ScenarioTurn) -> bool:
+    if turn.error is not None:
+        return False
+    has_call = any(block.call is not None for block in turn.content)
+    has_text = any(block.text for block in turn.content)
+    return needs == "any" or (has_call if needs == "call" else has_text and not has_call)

@@ -1,0 +1,187 @@
+"""Surprises: answers that the API may give, and that few tests script. Each changes a turn of the scenario."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from flag_harness.errors import HarnessError
+from flag_harness.flag import nearest_name
+from flag_harness.simulator import Block, Call, ScenarioTurn
+
+LONG_TEXT = "All of it, word for word. " * 800
+"""About 20,000 characters, which a stream splits into about a thousand deltas."""
+
+TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | None]
+"""Gets the scenario's turn and the calls of the baseline. Returns the surprising turn, or None if it does not apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurpriseKind:
+    """A kind of surprise. `needs` says which answers it can change: those with a call, those without, or any.
+
+    `edit` is None if the answer itself stays, and comes as plain JSON although a stream was asked for.
+    """
+
+    name: str
+    description: str
+    edit: TurnEdit | None
+    needs: str = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A surprise in answer to the prompt with the number `on`, counted from 1."""
+
+    kind: SurpriseKind
+    on: int
+
+    def __str__(self) -> str:
+        """Return the surprise as on the command line, such as `cut_call:on=2`."""
+        return f"{self.kind.name}:on={self.on}"
+
+
+def parse_surprise(text: str) -> Surprise:
+    """Parse a surprise such as `cut_call:on=2`. Raise `HarnessError` if there is none of this name."""
+    name, _, number = text.partition(":on=")
+    if name not in SURPRISES:
+        raise HarnessError(f"there is no surprise {name!r}; {nearest_name(name, SURPRISES)}")
+    if not (number or "1").isdecimal() or int(number or 1) < 1:
+        raise HarnessError(f"{text!r}: on={number} is no number from 1; type {name}:on=1")
+    return Surprise(SURPRISES[name], int(number or 1))
+
+
+def _with_content(
+    turn: ScenarioTurn, blocks: Sequence[Block], stop_reason: str | None, output_tokens: int | None = None
+) -> ScenarioTurn:
+    """Return the turn with other blocks and another stop reason. Its thinking stays in front."""
+    thinking = [block for block in turn.content if block.thinking is not None or block.redacted_thinking is not None]
+    return msgspec.structs.replace(
+        turn,
+        thinking=None,
+        text=None,
+        calls=(),
+        blocks=(*thinking, *blocks),
+        stop_reason=stop_reason,
+        stop_sequence=None,
+        output_tokens=output_tokens,
+    )
+
+
+def _visible(turn: ScenarioTurn) -> list[Block]:
+    return [block for block in turn.content if block.thinking is None and block.redacted_thinking is None]
+
+
+def _text(turn: ScenarioTurn) -> str:
+    return next((block.text for block in turn.content if block.text), "I begin with the answer, which is long.")
+
+
+def _last_call(turn: ScenarioTurn) -> Call:
+    return next(block.call for block in reversed(turn.content) if block.call is not None)
+
+
+def _cut_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    blocks, call = _visible(turn), _last_call(turn)
+    text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
+    cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
+    kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
+    return _with_content(turn, [*kept, Block(call=cut)], "max_tokens")
+
+
+def _cut_call_before_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    blocks, call = _visible(turn), msgspec.structs.replace(_last_call(turn), input={}, partial_json=None)
+    kept = blocks[: max(index for index, block in enumerate(blocks) if block.call is not None)]
+    return _with_content(turn, [*kept, Block(call=call)], "max_tokens")
+
+
+def _cut_text(stop_reason: str) -> TurnEdit:
+    def edit(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+        text = _text(turn)
+        return _with_content(turn, [Block(text=text[: max(1, len(text) // 2)].rstrip() or "I")], stop_reason)
+
+    return edit
+
+
+def _refused_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return _with_content(turn, _visible(turn), "refusal")
+
+
+def _parallel_calls(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+    own = [block.call for block in turn.content if block.call is not None]
+    others = [call for call in calls if call not in own]
+    return _with_content(turn, [*_visible(turn), *(Block(call=call) for call in others)], None) if others else None
+
+
+def _same_call_twice(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return _with_content(turn, [*_visible(turn), Block(call=_last_call(turn))], None)
+
+
+def _unknown_tool(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return _with_content(turn, [Block(call=Call(name="no_such_tool", input={"value": 1}))], None)
+
+
+def _invalid_input(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    call = msgspec.structs.replace(_last_call(turn), input={"no_such_argument": True}, partial_json=None)
+    return _with_content(turn, [Block(call=call)], None)
+
+
+def _text_after_call(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return _with_content(turn, [*_visible(turn), Block(text="I wait for the result.")], "tool_use")
+
+
+def _empty_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return msgspec.structs.replace(
+        turn, thinking=None, text=None, calls=(), blocks=(), stop_reason="end_turn", output_tokens=2
+    )
+
+
+def _long_answer(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    blocks = [msgspec.structs.replace(one, text=one.text + LONG_TEXT) if one.text else one for one in _visible(turn)]
+    return _with_content(turn, blocks, turn.final_stop_reason, output_tokens=6000)
+
+
+def _redacted_thinking(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn | None:
+    if not any(block.thinking is not None for block in turn.content):
+        return None
+    blocks = [Block(redacted_thinking="what nobody may read"), *turn.content]
+    return msgspec.structs.replace(turn, thinking=None, text=None, calls=(), blocks=tuple(blocks))
+
+
+def _unknown_stop_reason(turn: ScenarioTurn, calls: Sequence[Call]) -> ScenarioTurn:
+    return msgspec.structs.replace(turn, stop_reason="novelty")
+
+
+SURPRISES: Mapping[str, SurpriseKind] = {
+    kind.name: kind
+    for kind in (
+        SurpriseKind("cut_call", "`max_tokens` cuts the answer off inside a call's input", _cut_call, "call"),
+        SurpriseKind(
+            "cut_call_before_input",
+            "`max_tokens` cuts the answer off before a call's input, which is then `{}`",
+            _cut_call_before_input,
+            "call",
+        ),
+        SurpriseKind("cut_text", "`max_tokens` cuts the answer off inside a text", _cut_text("max_tokens"), "text"),
+        SurpriseKind("empty_answer", "`end_turn` without any content", _empty_answer),
+        SurpriseKind("refusal", "the model refuses in the middle of a text", _cut_text("refusal")),
+        SurpriseKind("refused_call", "the model refuses after a call, which must not run", _refused_call, "call"),
+        SurpriseKind("pause_turn", "the answer pauses after a text, to be continued", _cut_text("pause_turn")),
+        SurpriseKind(
+            "context_window",
+            "the context window is full: `model_context_window_exceeded`",
+            _cut_text("model_context_window_exceeded"),
+        ),
+        SurpriseKind("parallel_calls", "several of the test's calls in one answer", _parallel_calls, "call"),
+        SurpriseKind("same_call_twice", "one call twice in one answer, with two ids", _same_call_twice, "call"),
+        SurpriseKind("unknown_tool", "a call of a tool that the request does not offer", _unknown_tool, "call"),
+        SurpriseKind("invalid_input", "a call whose input does not fit the tool's schema", _invalid_input, "call"),
+        SurpriseKind("text_after_call", "a text after the last call", _text_after_call, "call"),
+        SurpriseKind("long_answer", "20,000 characters more, in about a thousand deltas", _long_answer, "text"),
+        SurpriseKind("redacted_thinking", "a `redacted_thinking` block before the thinking", _redacted_thinking),
+        SurpriseKind("unknown_stop_reason", "a stop reason that no SDK knows", _unknown_stop_reason),
+        SurpriseKind("plain_answer", "plain JSON in answer to a request for a stream", None),
+    )
+}
+"""All surprises by name."""

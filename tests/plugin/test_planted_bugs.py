@@ -1,0 +1,105 @@
+"""Bugs that agents have had, planted one at a time: the sweep finds each without the help of the test's assertions."""
+
+from pathlib import Path
+
+import pytest
+
+AGENT = Path(__file__).parents[1] / "sweep" / "planted_agent.py"
+SETTINGS = """
+[tool.flag-harness.sweep]
+tools = "real"
+told = ["planted_agent.AgentError"]
+assertions = false
+"""
+SCENARIO = """
+[[turn]]
+when = { user_contains = "2 + 3" }
+thinking = "One call will do."
+text = "I add."
+call = [{ name = "add", input = { a = 2, b = 3 } }]
+
+[[turn]]
+when = { user_contains = "4 + 5" }
+thinking = "One call will do again."
+text = "I add these, too."
+call = [{ name = "add", input = { a = 4, b = 5 } }]
+
+[[turn]]
+when = { result = "5" }
+text = "It is 5."
+
+[[turn]]
+when = { result = "9" }
+text = "It is 9."
+
+[[turn]]
+when = { user = "Good." }
+text = "Thanks a lot."
+
+[[turn]]
+when = { user = "Are you there?" }
+text = "Yes, I am."
+"""
+TEST = """
+import asyncio
+
+import pytest
+from planted_agent import Agent
+
+
+@pytest.fixture
+def agent(cassette):
+    return Agent()
+
+
+@pytest.mark.scenario("sums")
+def test_conversation(agent):
+    async def talk():
+        return [await agent.ask(prompt) for prompt in ("What is 2 + 3?", "And 4 + 5?", "Good.", "Are you there?")]
+
+    answers = asyncio.run(talk())
+    assert "5" in answers[0]
+    assert "9" in answers[1]
+"""
+BUGS = {
+    "orphan tool_use": ("unauthorized", "illegal request: *`tool_use` ids were found without `tool_result`*"),
+    "cut stream as success": ("clean_end", "cut answer kept: *"),
+    "time in the cached prefix": ("baseline", "cached prefix changes: 11 of 12 requests *"),
+    "more than four marks": ("baseline", "cache marks: a request has 5 cache marks; the API accepts 4*"),
+    "signature dropped": ("baseline", "illegal request: *signature: Field required"),
+    "truncated call run": ("cut_call", "cut call executed: the tool add ran although *"),
+    "user turn duplicated": ("overloaded", "user turn repeated: *'What is 2 + 3?'*"),
+    "error result with empty content": ("unknown_tool", "illegal request: *content cannot be empty *"),
+    "retry-after ignored": ("rate_limited", "retry-after ignored: retry-after said 2 s, *"),
+    "watchdog missing": ("ping_only", "hang: the test takes 15,0* s"),
+}
+"""For each bug, the kind of trouble that shows it, and what the sweep prints."""
+FIRST_KINDS = "baseline or overloaded or unauthorized or clean_end or cut_call or unknown_tool"
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Return a project with the agent, a scenario of two rounds of tools and four prompts, and a test."""
+    pytester.makepyprojecttoml(SETTINGS)
+    pytester.path.joinpath("fixtures/scenarios").mkdir(parents=True)
+    pytester.path.joinpath("fixtures/scenarios/sums.toml").write_text(SCENARIO)
+    pytester.makepyfile(planted_agent=AGENT.read_text(), test_planted=TEST)
+    return pytester
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oracle that finds it is named, without the test's own assertions."""
+    kinds, message = BUGS[bug]
+    monkeypatch.setenv("BUG", bug)
+    run = project.runpytest_subprocess("-p", "no:asyncio", "--harness-sweep", "-k", kinds)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines([f"*: {message}"])
+
+
+@pytest.mark.parametrize("kinds", [FIRST_KINDS, pytest.param("planted", marks=pytest.mark.deep)])
+def test_the_agent_without_a_bug_survives(kinds: str, project: pytest.Pytester) -> None:
+    """No oracle finds anything in an agent that does everything right."""
+    run = project.runpytest_subprocess("-p", "no:asyncio", "--harness-sweep", "-k", kinds)
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.no_fnmatch_line("*failures by cause*")
