@@ -132,7 +132,7 @@ def test_a_test_that_fails_by_itself_is_reported_once(project: pytest.Pytester) 
     project.makepyfile(test_sum=TEST.replace('"5" in', '"6" in'))
     run = project.runpytest_subprocess("--harness-sweep=faults", "-k", "baseline or overloaded")
     assert pytest.ExitCode.TESTS_FAILED == run.ret
-    run.stdout.fnmatch_lines(["no trouble: without any trouble: AssertionError: *", "*1 skipped*"])
+    run.stdout.fnmatch_lines(["baseline: without any trouble: AssertionError: *", "*1 skipped*"])
 
 
 @pytest.mark.parametrize("value", ["fault", "test_sum.py"])
@@ -161,7 +161,7 @@ def test_one_surprise_is_named_on_the_command_line(project: pytest.Pytester) -> 
     """Nothing else is tried."""
     run = project.runpytest_subprocess("--harness-sweep", "--harness-surprise=unknown_stop_reason:on=2")
     run.assert_outcomes(passed=2, deselected=1)
-    run.stdout.fnmatch_lines(["1 troubles in 1 test"])
+    run.stdout.fnmatch_lines(["1 trouble in 1 test"])
 
 
 @pytest.mark.parametrize(

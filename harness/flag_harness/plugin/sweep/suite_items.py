@@ -12,7 +12,7 @@ from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep.player import Player
-from flag_harness.plugin.sweep.summary import cause_lines, outcome_lines
+from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.sweep.judge import (
     PlayResult,
@@ -35,8 +35,6 @@ from flag_harness.sweep.troubles import (
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-BASELINE = "baseline"
-"""The name of the items that run their test without a trouble."""
 BUCKETS: Mapping[str, Sequence[str]] = {"faults": FAULT_BUCKETS, "surprises": tuple(SURPRISES)}
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from flag_harness.sweep.judge import PlayResult
 from flag_harness.sweep.troubles import SURPRISES
 
+BASELINE = "baseline"
+"""The name of the items that run their test without a trouble."""
 MOST_CAUSES = 25
 MOST_CHARACTERS = 200
 _OUTCOMES = ("recovered", "told", "accepted", "not shown", "failed")
@@ -17,15 +19,18 @@ _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 
 def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
     """Yield a table with a row for each kind of trouble that applies, which counts the outcomes."""
-    tried = [one for one in results if one.kind != "baseline" and one.outcome != "does not apply"]
-    width = max((len(one.kind) for one in tried), default=5)
+    tried = [one for one in results if one.kind != BASELINE and one.outcome != "does not apply"]
+    if not tried:
+        yield "no trouble applied"
+        return
+    width = max(len(one.kind) for one in tried)
     yield f"{'trouble':<{width}}  " + "  ".join(_OUTCOMES)
     for kind in (*dict.fromkeys(one.kind for one in tried), "all"):
         counts = Counter[str](one.outcome for one in tried if kind in (one.kind, "all"))
         cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES)
         yield f"{kind:<{width}}  " + "  ".join(cells)
     tests = len({one.nodeid for one in results})
-    yield f"{len(tried)} troubles in {tests} test{'s' if tests != 1 else ''}"
+    yield f"{_count(len(tried), 'trouble')} in {_count(tests, 'test')}"
 
 
 def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) -> Iterator[str]:
@@ -37,12 +42,16 @@ def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) ->
     for group in ordered[:MOST_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
-        count = f"{len(group)} troubles" if len(group) > 1 else group[0].trouble or "no trouble"
+        count = _count(len(group), "trouble") if len(group) > 1 else group[0].trouble or BASELINE
         yield f"{count}: {first.oracle}: {first.reason[:MOST_CHARACTERS]}{place}"
         if with_commands:
             yield f"    {_command(group[0])}"
     if len(ordered) > MOST_CAUSES:
         yield f"and {len(ordered) - MOST_CAUSES} more causes"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _cause(result: PlayResult) -> tuple[str, str, str]:
@@ -56,6 +65,6 @@ def _command(result: PlayResult) -> str:
     """Return the command that runs one trouble of a test again."""
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
-        return f"{command} -k baseline"
+        return f"{command} -k {BASELINE}"
     option = "surprise" if result.kind in SURPRISES else "fault"
     return f"{command} {shlex.quote(f'--harness-{option}={result.trouble}')}"

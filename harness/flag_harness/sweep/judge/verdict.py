@@ -34,6 +34,8 @@ class PlayResult:
 GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
 _CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion"})
+_ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
+"""Oracles that say how a call ended, which is simply a failed test if there was no trouble."""
 
 
 def judge_play(
@@ -66,11 +68,12 @@ def _judge(
 def judge_baseline(nodeid: str, observed: TestObservation) -> PlayResult:
     """Judge a run of a test without a trouble: it must pass, and the oracles must find nothing."""
     call = observed.calls[0] if observed.calls else None
-    findings = find_failures(observed, observed) if call else ()
-    if not findings and (call is None or call.ending != "returned"):
-        findings = (
-            Finding("without any trouble", call.message if call else observed.problem, call.place if call else ""),
-        )
+    found = find_failures(observed, observed) if call else ()
+    findings = tuple(one for one in found if one.oracle not in _ENDING_ORACLES)
+    if not findings and call is None:
+        findings = (Finding("without any trouble", observed.problem),)
+    elif not findings and call and call.ending != "returned":
+        findings = (Finding("without any trouble", call.message, call.place),)
     seconds = call.seconds if call else 0.0
     outcome: PlayOutcome = "failed" if findings else "recovered"
     return PlayResult(nodeid, "baseline", "", outcome, findings, len(observed.exchanges), seconds)
