@@ -38,7 +38,7 @@ def make_simulator(
 ) -> "Simulator":
     """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read.
 
-    `draws` and `arm` decide which of its turns with a weight are drawn, and `edit_turn` changes turns, as in `simulate`.
+    `draws` and `arm` decide which of its turns with a weight are drawn; `edit_turn` changes turns (see `simulate`).
     """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 

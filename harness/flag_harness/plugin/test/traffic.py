@@ -86,9 +86,7 @@ class CassetteTraffic:
             *([evidence] if evidence else ()),
         )
         self._simulator = (
-            make_simulator(
-                plan.scenario, self.clock, plan.draws, plan.combination, probe.edit_turn if probe else None
-            )
+            make_simulator(plan.scenario, self.clock, plan.draws, plan.combination, probe.edit_turn if probe else None)
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )
