@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.matrix import name_of_test
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.report.table import is_simulated
 
@@ -62,11 +61,6 @@ class CachedTest:
 
     row: RunRow
     use: CacheUse
-
-    @property
-    def name(self) -> str:
-        """The test without its combination of flags."""
-        return name_of_test(self.row.case, self.row.combination)
 
     @property
     def price(self) -> str:
