@@ -1,5 +1,6 @@
 """`[tool.flag-harness]` in a project's `pyproject.toml`."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
         (
             '[tool.flag-harness.flags]\na = { env = "A", require = ["b"] }',
             "[tool.flag-harness.flags] a has no key 'require'; the nearest is 'requires' "
-            "(all: env, openfeature, set, requires, excludes, on, off, default, values)",
+            "(all: env, openfeature, set, requires, excludes, on, off, default, values, margin, expect)",
         ),
         (
             '[tool.flag-harness.flags]\na = { env = "A", requires = "b" }',
@@ -222,3 +223,20 @@ def test_a_wrong_group_is_named(tmp_path: Path, groups: str, message: str) -> No
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert f"{path}:2: [tool.flag-harness.groups] {message}" == str(caught.value)
+
+
+def test_a_flag_declares_its_margin_and_what_it_shall_improve(tmp_path: Path) -> None:
+    """Both are read by verdicts; a figure that no run has is refused."""
+    path = tmp_path / "pyproject.toml"
+    table = '[tool.flag-harness.flags]\nplanner = { env = "P", margin = 0.05, expect = { cost = "lower" } }\n'
+    path.write_text(table)
+    flag = read_config(path).flags[0]
+    assert (0.05, (("cost", "lower"),)) == (flag.margin, flag.expect)
+    for wrong, message in (
+        (table.replace("cost", "costs"), "the nearest is 'cost'"),
+        (table.replace('"lower"', '"less"'), '"lower" or "higher"'),
+        (table.replace("0.05", "0"), "a number above 0, at most 1"),
+    ):
+        path.write_text(wrong)
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            read_config(path)

@@ -31,6 +31,9 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 SET_FLAGS = "harness_set_flags"
 """The fixture that sets the flags that are declared with its name: `set = "harness_set_flags"`."""
 
+EXPECTED_FIGURES = ("cost", "first_token", "input_tokens", "output_tokens", "requests", "seconds")
+"""The figures of a run that `expect` can name."""
+
 SOURCES = ("env", "openfeature", "set")
 """Where an agent can read a flag; each flag has one of them."""
 
@@ -84,6 +87,8 @@ class Flag:
         values: all values of the flag. If they are not just False and True, the flag is on unless it has its default.
         labels: a short, shell-safe text for each value, as in the id `model=haiku`; made from the values by default.
         group: the names of flags, this one included, of which exactly one is on.
+        margin: the loss that a verdict counts as too large, such as 0.05; None for the usual one.
+        expect: what the flag shall improve: pairs of a figure of a run and `lower` or `higher`.
     """
 
     name: str
@@ -98,6 +103,8 @@ class Flag:
     group: tuple[str, ...] = ()
     openfeature: str = ""
     set: str = ""
+    margin: float | None = None
+    expect: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.labels:

@@ -57,6 +57,7 @@ def test_public_fixtures_are_listed_by_pytest(pytester: pytest.Pytester) -> None
         "harness_normalisers",
         "harness_respx",
         "harness_scenarios",
+        "harness_score",
         "harness_set_flags",
     } == names
     assert [] == [name for name in sorted(names) if f"`{name}`" not in API]

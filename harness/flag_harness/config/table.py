@@ -23,7 +23,16 @@ from flag_harness.config.settings import (
     SweepSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
-from flag_harness.flag import SET_FLAGS, SHIPPED, SOURCE_EXAMPLES, SOURCES, Flag, nearest_name, value_label
+from flag_harness.flag import (
+    EXPECTED_FIGURES,
+    SET_FLAGS,
+    SHIPPED,
+    SOURCE_EXAMPLES,
+    SOURCES,
+    Flag,
+    nearest_name,
+    value_label,
+)
 from flag_harness.matrix import flag_space
 from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, require_known
 
@@ -45,6 +54,9 @@ _FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a l
 _Time: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(description='"virtual" or "real"')]
 
 
+_Margin: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1, description="a number above 0, at most 1, such as 0.1")]
+
+
 class _FlagTable(msgspec.Struct):
     env: Text = ""
     openfeature: Text = ""
@@ -55,6 +67,8 @@ class _FlagTable(msgspec.Struct):
     off: Text | None = None
     default: Any = None
     values: Any = None
+    margin: _Margin | None = None
+    expect: dict[str, str] = {}
 
 
 _VcrMarks: TypeAlias = Annotated[
@@ -163,16 +177,25 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
         raise ConfigError(f"{where} {name} = {value!r} must be a variable's name, or a table with {SOURCE_EXAMPLES}")
     flag = convert_table(value, _FlagTable, f"{where} {name}")
     _require_source(flag, value, f"{where} {name}")
+    require_known(flag.expect, EXPECTED_FIGURES, f"{where} {name} expect")
+    if wrong := [figure for figure, direction in flag.expect.items() if direction not in ("lower", "higher")]:
+        raise ConfigError(f'{where} {name} expect.{wrong[0]} = {flag.expect[wrong[0]]!r} must be "lower" or "higher"')
     if flag.values is not None:
-        return _parse_variants(name, flag, f"{where} {name}")
+        return _with_judgment(_parse_variants(name, flag, f"{where} {name}"), flag)
     default = False if flag.default is None else flag.default
     if not isinstance(default, bool):
         raise ConfigError(f"{where} {name} default = {default!r} must be true or false, or one of values = [...]")
     on = flag.on if flag.on is not None or default else "true"
     off = flag.off if flag.off is not None or not default else "false"
-    return Flag(
+    parsed = Flag(
         name, flag.env, flag.requires, on, off, default, flag.excludes, openfeature=flag.openfeature, set=flag.set
     )
+    return _with_judgment(parsed, flag)
+
+
+def _with_judgment(parsed: Flag, flag: _FlagTable) -> Flag:
+    """Return a flag with the settings of its verdicts."""
+    return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
 
 def _require_source(flag: _FlagTable, table: Mapping[str, Any], where: str) -> None:

@@ -22,6 +22,7 @@ from flag_harness.plugin.test.fixtures import (
 )
 from flag_harness.plugin.test.respx_routes import harness_respx
 from flag_harness.plugin.test.server import cassette_server, harness_cassette_server
+from flag_harness.plugin.verdicts.scores import harness_score
 
 __all__ = [
     "cassette",
@@ -35,6 +36,7 @@ __all__ = [
     "harness_normalisers",
     "harness_respx",
     "harness_scenarios",
+    "harness_score",
     "harness_set_flags",
     "pytest_addoption",
     "pytest_configure",

@@ -68,6 +68,9 @@ PROBE: "ProbeKey" = pytest.StashKey()
 VERDICTS: "VerdictsKey" = pytest.StashKey()
 """The verdicts of the run, for its record."""
 
+SCORES = pytest.StashKey[dict[str, float]]()
+"""The scores that a test has given its run, by name."""
+
 REPETITION = pytest.StashKey[int]()
 """The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
 

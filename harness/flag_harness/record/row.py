@@ -95,6 +95,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         budget: the limits of the test by name: US dollars, requests, tokens, seconds.
         logs: the warnings and errors that the code under test logged, most frequent first.
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
+        scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
     """
 
@@ -123,6 +124,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogCount, ...] = ()
     cache: CacheUse | None = None
     dropped_betas: tuple[str, ...] = ()
+    scores: dict[str, float] = {}
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""

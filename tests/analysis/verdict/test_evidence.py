@@ -1,7 +1,9 @@
 """Rounds of run records: which rows are paired, which strata there are, and what prevents a PASS."""
 
+import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from flag_harness.analysis.verdict.evidence import ALL_TESTS, collect_evidence, flag_changes, result_of
@@ -126,3 +128,40 @@ def test_the_lines_say_what_was_found_and_what_is_not_excluded() -> None:
     assert excluded.startswith("  a loss of ")
     assert cost.startswith("  to decide it, if the flag changes nothing: about ")
     assert "runs, about $" in cost
+
+
+def test_scores_are_strata_and_a_run_that_failed_before_it_was_scored_has_the_score_0() -> None:
+    """Graded results are judged like the test itself."""
+    rows = [
+        _row("a", 0, scores={"tone": 0.75}),
+        _row("a", 0, strict=True, scores={"tone": 0.5}),
+        _row("a", 1, scores={"tone": 1.0}),
+        _row("a", 1, strict=True, passed=False),
+        _row("a", 2),
+        _row("a", 2, strict=True, scores={"tone": 1.0}),
+    ]
+    assert {"a[*]": (0.0, -1.0, 0.0), "a[*], score tone": (-0.25, -1.0)} == _strata(rows)
+
+
+def _expecting(cost: float, rounds: int) -> tuple[str, tuple[str, ...]]:
+    change = flag_changes(dataclasses.replace(STRICT, expect=(("cost", "lower"),)), False)
+    rows = [
+        msgspec.structs.replace(_row("a", number, strict=strict), cost=cost if strict else 0.5)
+        for number in range(rounds)
+        for strict in (False, True)
+    ]
+    verdict = judge_flags(collect_evidence(rows, change))[0]
+    return verdict.decision, verdict.obstacles
+
+
+def test_a_pass_needs_the_improvements_that_are_expected() -> None:
+    """An expected saving must be shown; a flag that is safe and costs more is no PASS."""
+    assert ("PASS", ()) == _expecting(0.4, 100)
+    assert ("INCONCLUSIVE", ("cost was expected to be lower, and that is contradicted",)) == _expecting(0.6, 100)
+    assert ("INCONCLUSIVE", ("cost was expected to be lower, and that is not shown",)) == _expecting(0.5, 100)
+
+
+def test_a_flag_has_its_own_margin() -> None:
+    """A smaller margin needs more rounds."""
+    assert [0.1] == [change.margin for change in CHANGES]
+    assert [0.03] == [change.margin for change in flag_changes(dataclasses.replace(STRICT, margin=0.03), False)]

@@ -1,11 +1,12 @@
 """Pair the rows of run records into rounds: for each test, the result with a flag minus the result without it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, FlagEvidence, Stratum
+from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, Expectation, FlagEvidence, Stratum
 from flag_harness.flag import NO_PREFIX, Flag, value_text
 from flag_harness.matrix import name_of_test
 
@@ -16,6 +17,14 @@ ALL_TESTS = "all tests"
 """The stratum of all tests, each counted equally. One round over all of them is one observation."""
 
 _RESULTS = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "xfailed": 0.0}
+_FIGURES: "Mapping[str, Callable[[RunRow], float | None]]" = {
+    "cost": lambda row: row.cost,
+    "first_token": lambda row: row.first_token,
+    "input_tokens": lambda row: row.usage.total_input,
+    "output_tokens": lambda row: row.usage.output_tokens,
+    "requests": lambda row: len(row.requests),
+    "seconds": lambda row: row.seconds,
+}
 _OVERLOADED = frozenset({408, 409, 429})
 _Setting: TypeAlias = tuple[tuple[str, str], ...]
 _Cell: TypeAlias = tuple[str, _Setting]
@@ -31,6 +40,7 @@ class FlagChange:
         value: the value that is judged.
         label: the change as ids of combinations name it, such as `streaming`, `no-concise` or `model=haiku`.
         margin: the loss that counts as too large.
+        expect: what the change shall improve: pairs of a figure and `lower` or `higher`.
     """
 
     flag: str
@@ -38,9 +48,10 @@ class FlagChange:
     value: Any
     label: str
     margin: float = DEFAULT_MARGIN
+    expect: tuple[tuple[str, str], ...] = ()
 
 
-def flag_changes(flag: Flag, base: Any, margin: float = DEFAULT_MARGIN) -> list[FlagChange]:
+def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
     """Return the changes of a flag from `base` to each of its other values."""
     changes = []
     for value, label in zip(flag.values, flag.labels, strict=True):
@@ -49,7 +60,8 @@ def flag_changes(flag: Flag, base: Any, margin: float = DEFAULT_MARGIN) -> list[
         name = f"{flag.name}={label}"
         if flag.is_boolean:
             name = flag.name if value else f"{NO_PREFIX}{flag.name}"
-        changes.append(FlagChange(flag.name, base, value, name, margin))
+        margin = DEFAULT_MARGIN if flag.margin is None else flag.margin
+        changes.append(FlagChange(flag.name, base, value, name, margin, flag.expect))
     return changes
 
 
@@ -86,17 +98,27 @@ def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) ->
 class _Arms:
     """The results of one cell by repetition, without and with the flag, and whether any row has the flag's value."""
 
-    off: dict[int, float] = field(default_factory=dict)
-    on: dict[int, float] = field(default_factory=dict)
+    off: "dict[int, RunRow]" = field(default_factory=dict)
+    on: "dict[int, RunRow]" = field(default_factory=dict)
     has_value: bool = False
 
+    def differences(self, figure: "Callable[[RunRow], float | None]") -> dict[int, float]:
+        """Return the figure with the flag minus the one without it, for each repetition that has both."""
+        found = {}
+        for number in sorted(self.off.keys() & self.on.keys()):
+            off, on = figure(self.off[number]), figure(self.on[number])
+            if off is not None and on is not None:
+                found[number] = on - off
+        return found
+
     @property
-    def gains(self) -> dict[int, float]:
-        return {number: self.on[number] - self.off[number] for number in sorted(self.off.keys() & self.on.keys())}
+    def scores(self) -> list[str]:
+        """Return the names of the scores that its runs have."""
+        return sorted({name for rows in (self.off, self.on) for row in rows.values() for name in row.scores})
 
 
 def _evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
-    arms: dict[_Cell, _Arms] = {}
+    arms: dict[_Cell, _Arms] = {}  # cells without the flag's value belong to other tests, or to other comparisons
     obstacles: dict[str, None] = {}
     for row in rows:
         value = row.values.get(change.flag, change)
@@ -107,25 +129,48 @@ def _evidence(rows: "Sequence[RunRow]", change: FlagChange) -> FlagEvidence:
         cell.has_value = cell.has_value or value == change.value
         if row.rebased:
             obstacles[f"{row.cassette} was rebased and not recorded again"] = None
-        if (result := result_of(row)) is not None:
-            (cell.off if value == change.base else cell.on)[row.repetition] = result
-    return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles))
+        if result_of(row) is not None:
+            (cell.off if value == change.base else cell.on)[row.repetition] = row
+    arms = {cell: one for cell, one in arms.items() if one.has_value}
+    expectations = tuple(_expectation(arms.values(), *pair) for pair in change.expect)
+    return FlagEvidence(change.label, tuple(_strata(arms)), change.margin, tuple(obstacles), expectations)
+
+
+def _expectation(arms: "Iterable[_Arms]", figure: str, direction: str) -> Expectation:
+    sign = -1 if direction == "lower" else 1
+    rounds = [
+        {number: _sign(sign * change) for number, change in one.differences(_FIGURES[figure]).items()} for one in arms
+    ]
+    return Expectation(figure, direction, tuple(_means(rounds)))
+
+
+def _sign(number: float) -> float:
+    return float((number > 0) - (number < 0))
+
+
+def _means(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
+    """Yield the mean of each round that all tests have finished."""
+    numbers = set.intersection(*(set(one) for one in rounds)) if rounds else set()
+    return (math.fsum(one[number] for one in rounds) / len(rounds) for number in sorted(numbers))
+
+
+def _score(name: str, row: "RunRow") -> float | None:
+    """Return a score of a run. A run that failed before it was scored has the score 0."""
+    return row.scores.get(name, 0.0 if result_of(row) == 0.0 else None)
 
 
 def _strata(arms: Mapping[_Cell, _Arms]) -> Iterable[Stratum]:
-    """Yield a stratum for each cell that ran with the flag's value, and one for all of them.
-
-    The other cells belong to tests that leave the flag alone, or to comparisons of other flags.
-    """
-    rounds = {cell: one.gains for cell, one in arms.items() if one.has_value}
+    """Yield a stratum for each cell and each of its scores, and one for all cells."""
+    rounds = {cell: one.differences(result_of) for cell, one in arms.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
         name = test if len(settings) == 1 else f"{test} under {_setting_text(others, settings)}"
         yield Stratum(name, tuple(gains.values()))
+        own = arms[test, others]
+        for score in own.scores:
+            yield Stratum(f"{name}, score {score}", tuple(own.differences(partial(_score, score)).values()))
     if len(rounds) > 1:
-        numbers = set.intersection(*(set(gains) for gains in rounds.values()))
-        means = (math.fsum(gains[number] for gains in rounds.values()) / len(rounds) for number in sorted(numbers))
-        yield Stratum(ALL_TESTS, tuple(means))
+        yield Stratum(ALL_TESTS, tuple(_means([*rounds.values()])))
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:

@@ -11,7 +11,7 @@ A stratum is a test, a group of tests, or either under one setting of other flag
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 from flag_harness.analysis.verdict.betting import BettingProcess, harm_process, safety_process
@@ -107,6 +107,31 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a flag shall improve, and its rounds.
+
+    Attributes:
+        figure: the name of the figure, such as `cost`.
+        direction: `lower` or `higher`.
+        gains: for each round over all tests, the share of tests that improved minus the share that got worse.
+    """
+
+    figure: str
+    direction: str
+    gains: tuple[float, ...]
+
+    def state(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
+        """Return whether the rounds show the improvement, or that there is none, at an error rate of `level` each."""
+        better, worse = harm_process(), harm_process()
+        for gain in self.gains:
+            better.add(gain)
+            worse.add(-gain)
+        if better.p_value <= level:
+            return "shown"
+        return "contradicted" if worse.p_value <= level else "not shown"
+
+
+@dataclass(frozen=True, slots=True)
 class FlagEvidence:
     """What is known of one flag, or of one value of a flag.
 
@@ -115,12 +140,18 @@ class FlagEvidence:
         strata: the rounds of each stratum. A stratum without rounds prevents a PASS.
         margin: the loss that counts as too large, such as 0.10.
         obstacles: sentences that say why this evidence cannot support a PASS, however good it looks.
+        expectations: what the flag shall improve. A PASS needs all of that to be shown.
     """
 
     flag: str
     strata: tuple[Stratum, ...]
     margin: float = DEFAULT_MARGIN
     obstacles: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+
+    def is_expectation_open(self, level: float) -> bool:
+        """Return True if further rounds may show an expected improvement."""
+        return any(one.state(level) == "not shown" for one in self.expectations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +196,34 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
     findings = find(tests, alpha)
+    expected_at = _expectation_level(flags, alpha)
+    flags = [_with_expectations(flag, expected_at) for flag in flags]
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
 
 
-def find_evidence(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
-    """Return what the evidence on each flag has shown, without the figures of a verdict, which take longer."""
-    return find([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
+def decided_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[bool]:
+    """Return which flags need no further rounds: those that are harmful, and safe ones without open expectations."""
+    findings = find([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
+    level = _expectation_level(flags, alpha)
+    return [
+        bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))
+        for flag, finding in zip(flags, findings, strict=True)
+    ]
+
+
+def _expectation_level(flags: Sequence[FlagEvidence], alpha: float) -> float:
+    """Return the error rate for each expectation, so that all of them together have the rate `alpha` (Bonferroni)."""
+    return alpha / max(1, sum(len(flag.expectations) for flag in flags))
+
+
+def _with_expectations(flag: FlagEvidence, level: float) -> FlagEvidence:
+    """Return the evidence with an obstacle for each expected improvement that is not shown."""
+    unmet = tuple(
+        f"{one.figure} was expected to be {one.direction}, and that is {state}"
+        for one in flag.expectations
+        if (state := one.state(level)) != "shown"
+    )
+    return replace(flag, obstacles=(*flag.obstacles, *unmet))
 
 
 def _verdict(flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float) -> Verdict:

@@ -23,7 +23,7 @@ from flag_harness.plugin.redact.secrets import mask_report
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.misses import encode_misses
 from flag_harness.plugin.run.recorded_files import attach_file
-from flag_harness.plugin.stash import EXTRA_ROW, FLAG_SCOPE, PROBE, REFUSALS, REPETITION, TRAFFIC
+from flag_harness.plugin.stash import EXTRA_ROW, FLAG_SCOPE, PROBE, REFUSALS, REPETITION, SCORES, TRAFFIC
 from flag_harness.plugin.test.flag_sources import hidden_errors
 from flag_harness.plugin.test.rows import attach_row, explain_row, run_row
 
@@ -47,6 +47,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
     TRAFFIC,
     REFUSALS,
     FLAG_SCOPE,
+    SCORES,
     _FIXTURE_FINALIZERS,
     _CALL_IS_RUNNING,
     _SUBTEST_FAILED,

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.limits.budget import budget_of
 from flag_harness.plugin.limits.cache_use import traffic_cache_use
-from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, TRAFFIC, first_nodeid, repetition_of
+from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, SCORES, TRAFFIC, first_nodeid, repetition_of
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
@@ -60,6 +60,7 @@ def traffic_row(
     return RunRow(
         case=first_nodeid(item),
         repetition=repetition_of(item),
+        scores=_scores(item),
         combination=combination.id,
         values=combination.values,
         outcome=outcome,
@@ -71,6 +72,11 @@ def traffic_row(
         seconds=metrics.seconds,
         **origin,
     )
+
+
+def _scores(item: pytest.Item) -> dict[str, float]:
+    """Return the scores that a test has given its run."""
+    return item.stash.get(SCORES, {})
 
 
 def request_records(

@@ -149,13 +149,13 @@ class FlagJudge:
     def _stop_decided_flags(self) -> None:
         """Drop the decided changes from those that need further runs."""
         from flag_harness.analysis.verdict.evidence import collect_evidence
-        from flag_harness.analysis.verdict.judgment import find_evidence
+        from flag_harness.analysis.verdict.judgment import decided_flags
 
-        findings = find_evidence(collect_evidence(self._rows, self._changes))
+        decided = decided_flags(collect_evidence(self._rows, self._changes))
         self._open = [
             change
-            for change, finding in zip(self._changes, findings, strict=True)
-            if finding.decision == "INCONCLUSIVE" and change in self._open
+            for change, is_decided in zip(self._changes, decided, strict=True)
+            if not is_decided and change in self._open
         ]
 
     def _is_needed(self, combination: "Combination") -> bool:
