@@ -79,6 +79,20 @@ def test_a_hostile_answer_is_text(open_page: OpenPage) -> None:
     assert not [one for kind in ("markdown", "html") for one in page.main.get(kind) if "evil" in str(one.value)]
 
 
+def test_the_indentation_of_an_answer_is_kept(open_page: OpenPage) -> None:
+    """Also that of its first line."""
+    page = _send(open_page('[[turn]]\ntext = "    a\\n  b"'), "Code, please.")
+    assert "\u2060    a\n  b" == _texts(page)[-1]
+
+
+def test_a_discarded_text_is_folded_once_it_is_replaced(open_page: OpenPage) -> None:
+    """The answer is that of the second attempt alone."""
+    page = open_page('[[turn]]\ntext = "One two three four five."', faults=("stream_error:on=1,at=inside_text",))
+    texts = _texts(_send(page, "Count."))
+    assert "One two three four five." == texts[-1]
+    assert ["Discarded answer"] == [one.label for one in page.main.get("expander")]
+
+
 def test_flags_hold_from_the_next_turn_on(open_page: OpenPage) -> None:
     """Without streaming, the answer comes as a whole; the switch starts as the environment says."""
     scenario = """
@@ -121,6 +135,7 @@ def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expe
     def answer() -> None:
         while gate.pending is None:
             time.sleep(0.02)
+        time.sleep(0.5)  # the page shows the buttons meanwhile
         gate.answer(allow=allow)
 
     threading.Thread(target=answer).start()

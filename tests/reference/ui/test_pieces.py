@@ -7,7 +7,7 @@ import pytest
 from flag_harness.reference import events
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, TextPiece, ToolPiece, turn_pieces
-from flag_harness.reference.ui.page.plain_text import plain_text, split_text
+from flag_harness.reference.ui.page.plain_text import block_text, plain_text, split_text
 from flag_harness.wire.usage import Usage
 
 MODEL = "claude-haiku-4-5"
@@ -100,6 +100,25 @@ def test_keys_and_invisible_characters_are_not_shown() -> None:
     """Control characters of terminals and reversed text are named."""
     assert "key: [hidden]" == plain_text("key: sk-ant-api03-abcdefghijklmnop")
     assert "<U+001B>[31mred <U+202E>abc\tline\nnext" == plain_text("\x1b[31mred \u202eabc\tline\r\nnext")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one\n", "one"),
+        ("    indented\nless", "\u2060    indented\nless"),
+        ("a paragraph\n\n", "a paragraph\n\u2060"),
+        ("", ""),
+    ],
+)
+def test_white_space_at_the_ends_of_a_block_is_kept(text: str, expected: str) -> None:
+    """Streamlit would remove it; the line break between two blocks is theirs already."""
+    assert expected == block_text(text)
+
+
+def test_a_part_starts_with_a_line_that_is_not_indented() -> None:
+    """So the indentation of code survives."""
+    assert ["a:\n  b\n", "c:\n  d\n  e"] == list(split_text("a:\n  b\nc:\n  d\n  e", 13))
 
 
 @pytest.mark.parametrize("text", ["", "short", "one two three four", "one\ntwo\nthree\nfour\n", "x" * 35])

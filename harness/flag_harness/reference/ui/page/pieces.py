@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flag_harness.reference.tools.tool import DELAY
-from flag_harness.reference.ui.chat.transcript import Level, NoticePart, Part, TextPart, ToolPart, TurnTranscript
+from flag_harness.reference.ui.chat.transcript import Level, Part, TextPart, ToolPart, TurnTranscript
 from flag_harness.reference.ui.page.plain_text import plain_text, split_text
 
 TEXT_CHARACTERS = 4_000
@@ -70,7 +70,7 @@ def _part_pieces(part: Part, later: list[Part], turn: TurnTranscript, now: float
             yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
         case ToolPart():
             yield _tool_piece(part, turn, now)
-        case NoticePart():
+        case _:
             yield NoticePiece(part.level, plain_text(part.text))
 
 

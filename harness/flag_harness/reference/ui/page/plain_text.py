@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flag_harness.reference.logs import hide_secrets
 
@@ -9,6 +10,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Control characters, such as those of terminals, and characters that reverse the direction of what follows."""
 
 
+@lru_cache(maxsize=512)
 def plain_text(text: str) -> str:
     """Return a text without keys, and with invisible characters made visible, such as `<U+001B>`."""
     shown: str = hide_secrets(text)
@@ -22,13 +24,29 @@ def _visible(found: "re.Match[str]") -> str:
 def split_text(text: str, size: int) -> Iterator[str]:
     """Split a text into parts of at most `size` characters, at ends of lines if possible.
 
-    If the text grows, all parts but the last stay as they are.
+    If the text grows, all parts but the last stay as they are. A part starts with a line that is not indented if there
+    is one.
     """
     start = 0
     while len(text) - start > size:
-        cut = text.rfind("\n", start, start + size) + 1
-        cut = cut if cut > start else text.rfind(" ", start, start + size) + 1
-        cut = cut if cut > start else start + size
+        window = text[start : start + size]
+        lines = [found.end() for found in _LINE_END.finditer(window)]
+        cut = start + (lines[-1] if lines else window.rfind("\n") + 1 or window.rfind(" ") + 1 or size)
         yield text[start:cut]
         start = cut
     yield text[start:]
+
+
+def block_text(text: str) -> str:
+    """Return a text so that `streamlit.text` keeps its indentation and its blank lines at the end.
+
+    Streamlit removes white space at both ends, so an invisible character is put before or after it.
+    """
+    blank_lines = len(text) - len(text.rstrip("\n")) - 1
+    ending = "\n" * blank_lines + _GUARD if blank_lines > 0 else ""
+    return (_GUARD if text[:1].isspace() else "") + text.rstrip("\n") + ending
+
+
+_LINE_END = re.compile(r"\n(?=\S)")
+_GUARD = "\u2060"
+"""The word joiner, which has no width."""

@@ -9,15 +9,15 @@ from flag_harness.reference.request.limits import PLAIN_MAX_TOKENS
 from flag_harness.reference.settings import read_settings
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
-from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, Piece, TextPiece, ToolPiece, turn_pieces
-from flag_harness.reference.ui.page.plain_text import plain_text
+from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, turn_pieces
+from flag_harness.reference.ui.page.plain_text import block_text, plain_text
 
 STYLE = """<style>
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 [class*="st-key-discarded"] [data-testid="stText"] { text-decoration: line-through; }
 [class*="st-key-answer"] { gap: 0; }
 [data-testid="stStatusWidget"] { display: none; }
-[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * { color: inherit !important; }
+[data-testid="stCaptionContainer"] { opacity: 1 !important; }
 [data-stale="true"] { opacity: 1 !important; }
 </style>"""
 """The page's style. It holds no text of models or tools."""
@@ -38,7 +38,7 @@ class TurnDrawing:
     def __init__(self, prompt: str | None) -> None:
         if prompt is not None:
             with st.chat_message("user"):
-                st.text(plain_text(prompt))
+                st.text(block_text(plain_text(prompt)))
         self._place = st.chat_message("assistant")
         self._column = self._place.container(key=_new_key("answer"))
         self._slots: list[DeltaGenerator] = []
@@ -103,15 +103,15 @@ def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> No
 def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
     match piece:
         case TextPiece(discarded=False):
-            slot.text(piece.text)
+            slot.text(block_text(piece.text))
         case TextPiece():
-            slot.container(key=_new_key("discarded")).text(piece.text)
+            slot.container(key=_new_key("discarded")).text(block_text(piece.text))
         case FoldedPiece():
             folded = slot.expander(piece.label)
-            (folded.container(key=_new_key("discarded")) if piece.discarded else folded).text(piece.text)
+            (folded.container(key=_new_key("discarded")) if piece.discarded else folded).text(block_text(piece.text))
         case ToolPiece():
             _draw_tool(slot.container(border=True), piece)
-        case NoticePiece():
+        case _:
             slot.container(border=True).text(f"{_TITLES[piece.level]}: {piece.text}")
 
 

@@ -1,0 +1,170 @@
+"""Restored conversations on the page, recordings as upstreams, switches, and permission for tools."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.errors import ConfigError
+from flag_harness.flag import Flag
+from flag_harness.reference.context.context import Context
+from flag_harness.reference.tools.function_tool import function_tool
+from flag_harness.reference.ui.chat.approval import ApprovalGate, GatedTool
+from flag_harness.reference.ui.chat.history import transcripts_of
+from flag_harness.reference.ui.chat.recording import RecordedTool, read_recorded_chat
+from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart
+from flag_harness.reference.ui.page.switches import current_value, flag_switches, with_values
+
+
+def test_messages_of_every_shape_become_turns() -> None:
+    """Plain strings, results of several blocks, thinking without text, and a conversation that starts with a call."""
+    call = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+    result = [{"type": "text", "text": "Seen."}, {"type": "image", "source": {}}]
+    messages = (
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": "s"}, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": result, "is_error": True}]},
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Hi."},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]},
+    )
+    first, second = transcripts_of(Context(messages=messages))
+    assert [ToolPart("a", "look", {}, result="Seen.\n[image]", is_error=True)] == first.parts
+    assert ("Hello.", [TextPart("text", ["Hi."]), TextPart("thinking", ["Hm."])]) == (second.prompt, second.parts)
+
+
+def test_a_recorded_tool_gives_each_result_once() -> None:
+    """In the order of the recording; a call that was not recorded is an error for the model."""
+    tool = RecordedTool({"name": "look", "input_schema": {"type": "object"}}, [({"at": 1}, "a"), ({"at": 1}, "b")])
+    assert {"type": "object"} == tool.input_schema
+    assert ["a", "b"] == [asyncio.run(tool.run({"at": 1})) for _ in range(2)]
+    with pytest.raises(LookupError, match="no further result of look"):
+        asyncio.run(tool.run({"at": 1}))
+
+
+def test_a_cassette_without_messages_says_its_combination_only(tmp_path: Path) -> None:
+    """As one of requests that only list models."""
+    root = Path(__file__).parents[3]
+    document = json.loads((root / "recordings" / "matrix" / "off.json").read_text())
+    document["interactions"] = []
+    path = tmp_path / "empty.json"
+    path.write_text(json.dumps(document))
+    recorded = read_recorded_chat(path)
+    assert ("off", "", ()) == (recorded.combination, recorded.prompt, recorded.tools)
+
+
+def test_plain_prompts_and_results_of_a_cassette_are_read(tmp_path: Path) -> None:
+    """Messages may be strings; cache marks are no part of a tool's definition."""
+    root = Path(__file__).parents[3]
+    document = json.loads((root / "recordings" / "matrix" / "off.json").read_text())
+    body = document["interactions"][0]["request"]["json"]
+    body["messages"] = [{"role": "user", "content": "Hi."}]
+    body["tools"][0]["cache_control"] = {"type": "ephemeral"}
+    path = tmp_path / "plain.json"
+    path.write_text(json.dumps(document))
+    recorded = read_recorded_chat(path)
+    assert "Hi." == recorded.prompt
+    assert "cache_control" not in recorded.tools[0].definition
+
+
+def test_declared_flags_are_switches_beside_those_of_the_agent(tmp_path: Path) -> None:
+    """Flags that are read from elsewhere than a variable cannot be switched on a page."""
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text(
+        '[tool.flag-harness.flags]\nfast = "FAST"\nstreaming = "ENABLE_STREAMING"\n'
+        'ranker = { openfeature = "ranker" }\n'
+    )
+    switches = {switch.flag.name: switch.explanation for switch in flag_switches(pyproject)}
+    assert ["fast", "streaming", "prompt_cache", "extended_output"] == list(switches)
+    assert "Sets FAST" in switches["fast"]
+    assert "shown as they come" in switches["streaming"]
+    pyproject.write_text("[tool.flag-harness]\nnonsense = 1\n")
+    with pytest.raises(ConfigError):
+        flag_switches(pyproject)
+
+
+def test_switches_and_numbers_become_variables() -> None:
+    """A flag that is off, and a number that is empty, leave no variable."""
+    flag, level = Flag("fast", "FAST"), Flag("level", "LEVEL", values=("low", "high"), default="low")
+    environ = {"PATH": "/bin", "FAST": "true", "MAX_TOKENS": "9"}
+    assert {"PATH": "/bin", "LEVEL": "high"} == with_values(environ, {flag: False, level: "high"}, {"MAX_TOKENS": ""})
+    assert "low" == current_value(level, {"LEVEL": "nonsense"})
+
+
+def test_a_gate_that_is_off_lets_calls_pass() -> None:
+    """An answer that nobody waits for does nothing."""
+    gate = ApprovalGate(is_on=False)
+    tool = GatedTool(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
+    assert "4" == asyncio.run(tool.run({}))
+    gate.answer(allow=True)
+    assert ("add", "Add.", None) == (tool.name, tool.definition["description"], tool.beta)
+
+
+def test_only_the_first_answer_to_a_call_counts() -> None:
+    """A second click comes too late."""
+
+    async def click_twice() -> str:
+        gate = ApprovalGate(is_on=True)
+        tool = GatedTool(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
+        running = asyncio.ensure_future(tool.run({}))
+        await asyncio.sleep(0)
+        assert gate.pending
+        assert "add" == gate.pending.name
+        gate.answer(allow=True)
+        gate.answer(allow=False)
+        return await running
+
+    assert "4" == asyncio.run(click_twice())
+
+
+def test_the_sidebar_shows_choices_sessions_and_tools(
+    open_page: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flag with several values is a list; saved sessions can be opened, and a new one started."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.flag-harness.flags]\nlevel = { env = "LEVEL", values = ["low", "high"], default = "low" }\n'
+    )
+    monkeypatch.setenv("LEVEL", "high")
+    page = open_page('[[turn]]\ntext = "Hello."')
+    assert "high" == page.selectbox(key="flag-level").value
+    page.chat_input[0].set_value("Hi").run()
+    page.button(key="new").click().run()
+    assert ["one"] != page.query_params["session"]
+    assert [] == [one.value for one in page.main.get("text")]
+    page.selectbox(key="saved").select("one").run()
+    assert ["Hi", "Hello."] == [one.value for one in page.main.get("text")]
+
+
+def test_an_address_without_a_valid_session_starts_a_new_one(open_page: Callable[..., Any]) -> None:
+    """It cannot lead out of the folder of sessions."""
+    page = open_page('[[turn]]\ntext = "Hello."')
+    page.query_params["session"] = "../one"
+    page.run()
+    assert ["../one"] != page.query_params["session"]
+
+
+def test_many_turns_are_shown_from_the_latest_on(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    """A switch shows the others."""
+    messages = [{"role": role, "content": f"{role} {number}"} for number in range(32) for role in ("user", "assistant")]
+    document = {"version": 1, "harness": "0.1.0", "model": "claude-haiku-4-5", "combination": "off", "dropped": []}
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    (folder / "one.json").write_text(json.dumps({**document, "usage": {}, "ledger": {}, "messages": messages}))
+    page = open_page('[[turn]]\ntext = "Hello."')
+    assert "user 2" == page.main.get("text")[0].value
+    page.toggle(key="all").set_value(True).run()
+    assert "user 0" == page.main.get("text")[0].value
+
+
+def test_a_prompt_during_a_turn_of_another_tab_is_not_lost(
+    open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says that it was not sent, and repeats it."""
+    from flag_harness.reference.ui.chat.session import Chat
+
+    page = open_page('[[turn]]\ntext = "Hello."')
+    monkeypatch.setattr(Chat, "send", lambda self, text, environ: False)
+    page.chat_input[0].set_value("Hi").run()
+    assert "running in another tab: Hi" in page.warning[0].value
