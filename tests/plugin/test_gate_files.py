@@ -1,0 +1,145 @@
+"""What a record says for the gate: the hashes of declared files, what was imported, and how pytest ended."""
+
+import hashlib
+import signal
+from pathlib import Path
+
+import pytest
+
+from flag_harness.record import GateFiles, RunHeader, load_record, record_problem
+
+GATE = """
+[tool.pytest.ini_options]
+pythonpath = ["test"]
+[tool.flag-harness.gate]
+files = ["*.py", "prompts/*.md"]
+test = "test"
+policy = { tests = ["*"] }
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Return a project with a gate, whose test imports one of two modules in TEST."""
+    monkeypatch.delenv("TEST_ENV", raising=False)
+    pytester.makepyprojecttoml(GATE)
+    for path, text in {"agent.py": "X = 1\n", "other.py": "", "prompts/support.md": "one", "data.txt": ""}.items():
+        (pytester.path / "test" / path).parent.mkdir(parents=True, exist_ok=True)
+        (pytester.path / "test" / path).write_text(text, encoding="utf-8")
+    pytester.makepyfile(test_it="def test_a():\n    import agent\n")
+    return pytester
+
+
+def _header(suite: pytest.Pytester, *options: str) -> RunHeader:
+    suite.runpytest_subprocess("--harness-record=run.jsonl", *options)
+    return load_record(suite.path / "run.jsonl").header
+
+
+def _tested(header: RunHeader) -> GateFiles:
+    assert header.tested
+    return header.tested
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]])
+def test_declared_files_are_hashed_whoever_reads_them(suite: pytest.Pytester, options: list[str]) -> None:
+    """Prompts too, though no module is behind them; the imports of workers are collected."""
+    header = _header(suite, *options)
+    tested = _tested(header)
+    assert ["agent.py", "other.py", "prompts/support.md"] == sorted(tested.digests)
+    assert hashlib.sha256(b"one").hexdigest() == tested.digests["prompts/support.md"]
+    assert (("agent.py",), ()) == (tested.imported, tested.changed)
+    assert 0 == header.exit_status
+    assert "" == record_problem((suite.path / "run.jsonl").read_bytes())
+
+
+def test_a_file_that_changes_during_the_run_is_named(suite: pytest.Pytester) -> None:
+    """Changed, added or removed."""
+    suite.makepyfile(
+        test_it="""
+        from pathlib import Path
+
+        def test_a():
+            folder = Path("test")
+            (folder / "prompts" / "support.md").write_text("two")
+            (folder / "new.py").write_text("")
+            (folder / "other.py").unlink()
+        """
+    )
+    assert ("new.py", "other.py", "prompts/support.md") == _tested(_header(suite)).changed
+
+
+def test_the_variable_names_a_folder_outside_of_the_project(
+    suite: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TEST_ENV comes before the setting."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "agent.py").write_text("X = 2\n", encoding="utf-8")
+    monkeypatch.setenv("TEST_ENV", str(elsewhere))
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    suite.makepyprojecttoml(GATE.replace('pythonpath = ["test"]', ""))
+    tested = _tested(_header(suite))
+    assert ({"agent.py": hashlib.sha256(b"X = 2\n").hexdigest()}, ("agent.py",)) == (tested.digests, tested.imported)
+
+
+def test_a_module_from_another_folder_does_not_count_as_imported(suite: pytest.Pytester) -> None:
+    """PROD's own copy, for example: the record names it among the project's files."""
+    (suite.path / "prod").mkdir()
+    (suite.path / "prod" / "agent.py").write_text("X = 1\n", encoding="utf-8")
+    suite.makepyprojecttoml(GATE.replace('pythonpath = ["test"]', 'pythonpath = ["prod"]'))
+    header = _header(suite)
+    assert () == _tested(header).imported
+    assert "prod/agent.py" in header.files
+
+
+def test_a_project_without_a_gate_has_no_hashes(suite: pytest.Pytester) -> None:
+    """Nor has a run in a folder that only holds tests."""
+    suite.makepyprojecttoml("[tool.pytest.ini_options]\npythonpath = ['test']\n")
+    assert None is _header(suite).tested
+
+
+def test_a_mistake_in_the_gate_stops_a_run_that_writes_evidence(suite: pytest.Pytester) -> None:
+    """In one line, before the tests; other runs do not read the table."""
+    suite.makepyprojecttoml(GATE.replace("policy", "polcy"))
+    run = suite.runpytest_subprocess("--harness-record=run.jsonl")
+    run.stderr.fnmatch_lines(
+        ["ERROR: *pyproject.toml:*: [[]tool.flag-harness.gate[]] has no key 'polcy'; the nearest is*"]
+    )
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    assert not (suite.path / "run.jsonl").exists()
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("test", "status"),
+    [
+        ("def test_a(): assert False", 1),
+        ("def test_a(): raise KeyboardInterrupt", 2),
+        ("def helper(): pass", 5),
+        ("import no_such_module", 2),
+    ],
+)
+def test_the_record_says_how_pytest_ended(suite: pytest.Pytester, test: str, status: int) -> None:
+    """Failures of tests without a cassette leave no row, but they show here."""
+    suite.makepyfile(test_it=test)
+    assert status == _header(suite).exit_status
+
+
+def test_failures_that_plugins_find_at_the_end_show_too(suite: pytest.Pytester) -> None:
+    """The record is written after every plugin has had its say on the exit status."""
+    suite.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_sessionfinish(session):
+            session.exitstatus = 1
+        """
+    )
+    assert 1 == _header(suite).exit_status
+
+
+def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> None:
+    """It has neither a digest nor an exit status."""
+    suite.makepyfile(test_it=f"import os\ndef test_a(): os.kill(os.getpid(), {int(signal.SIGKILL)})")
+    assert -1 == _header(suite).exit_status
+    assert "it has no digest" in record_problem(Path(suite.path / "run.jsonl").read_bytes())
