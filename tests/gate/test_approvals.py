@@ -210,6 +210,15 @@ def test_somebody_else_can_approve(repository: Project) -> None:
     assert "promotion 1" in repository.run("promote")
 
 
+def test_the_author_of_a_new_file_cannot_approve(repository: Project) -> None:
+    """Nor can whoever wrote any version of a file that git never had as PROD has it."""
+    repository.write("test/prompts/new.md", "new")
+    repository.commit("test", person="eve")
+    repository.run("approve", repository.record(), "--name", "Ann", "--reason", "x")
+    repository.commit("approvals", person="eve")
+    assert "eve@example.com wrote the change" in repository.run("promote", code=1)
+
+
 def test_an_earlier_author_of_the_same_change_cannot_approve(repository: Project) -> None:
     """Not even if the last commit to the file is another person's, or the trailer names a co-author."""
     repository.write("test/prompts/support.md", "three")
@@ -221,6 +230,28 @@ def test_an_earlier_author_of_the_same_change_cannot_approve(repository: Project
         repository.git("commit", "-q", "--allow-empty", "-m", "Withdraw", person="start")
         repository.commit("approvals", person=person)
         assert f"{person}@example.com wrote the change" in repository.run("promote", code=1)
+
+
+def test_whoever_removed_a_file_or_made_it_executable_cannot_approve(project: Project) -> None:
+    """Neither leaves a line in the file."""
+    project.configure(other_person=True, files=["*.py", "prompts/*"])
+    project.write("prod/prompts/*.txt", "a name that is a pattern")
+    project.run("stage", "--overwrite")
+    project.git("init", "-q")
+    project.commit("gate.toml", "pyproject.toml", "test", person="start")
+    (project.test / "prompts" / "*.txt").unlink()
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "x")
+    project.commit("approvals", person="start")
+    assert "git does not know who wrote prompts/*.txt; commit it" in project.run("promote", code=1)
+    project.commit("test", person="bo")
+    (project.test / "tools.py").chmod(0o755)
+    project.run("approve", project.record(), "--name", "Ann", "--reason", "y")
+    project.commit("test", person="eve")
+    for person in ("bo", "eve"):
+        (newest, *_) = sorted(project.gate.approvals.iterdir(), reverse=True)
+        newest.write_text(f"{newest.read_text(encoding='utf-8')}\n", encoding="utf-8")
+        project.commit("approvals", person=person)
+        assert f"{person}@example.com wrote the change" in project.run("promote", code=1)
 
 
 def test_a_change_that_is_not_committed_has_no_known_author(project: Project) -> None:

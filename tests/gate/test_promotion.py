@@ -157,6 +157,16 @@ def test_a_dry_rollback_shows_the_change_and_makes_none(project: Project) -> Non
     assert "two" == _prompt(project)
 
 
+def test_a_rollback_skips_entries_that_left_the_same_files(project: Project) -> None:
+    """Such as what was found when other patterns were declared."""
+    project.promote("two")
+    project.configure(files=["agent.py", "tools.py", "prompts/*.md"])
+    assert "promotion 3" in project.promote("three")
+    assert "rollback 4 (to 2)" in project.run("rollback", "--name", "Ann")
+    assert "rollback 5 (to 0)" in project.run("rollback", "--name", "Ann")
+    assert "one" == _prompt(project)
+
+
 def test_a_rollback_is_promoted_over_again(project: Project) -> None:
     """The old approval still covers the files, the evidence and the policy."""
     project.promote("two")

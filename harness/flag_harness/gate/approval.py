@@ -94,13 +94,10 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
 
 
 def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
-    """Return why an approval does not cover a candidate, or an empty string."""
+    """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
     approval = file.approval
     if approval.files != manifest_digest(approval.manifest):
         return f"{file.path} was edited: its list of files does not match its digest"
-    if approval.files != manifest_digest(candidate.files):
-        names = join_names(changed_paths(approval.manifest, candidate.files))
-        return f"{file.path} approves other contents of {names}"
     if approval.policy != candidate.gate.policy_digest:
         return f"{file.path} was given under another policy; approve again under the present one"
     if sorted(approval.evidence.values()) != sorted(one.digest for one in candidate.evidence):

@@ -1,6 +1,7 @@
 """What the gate asks git: who wrote a file, and whether a commit has a valid signature."""
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -16,20 +17,23 @@ def identity(folder: Path) -> str:
     return f"{name} <{email}>" if name and email else ""
 
 
-def is_committed(path: Path) -> bool:
-    """Return whether a file is in git, and is as the checked-out commit has it."""
-    inside = _run(path.parent, "ls-files", "--error-unmatch", "--", path.name)
-    return inside.returncode == 0 and _run(path.parent, "diff", "--quiet", "HEAD", "--", path.name).returncode == 0
+def is_committed(folder: Path, path: str) -> bool:
+    """Return whether git knows a path of the folder, and the path is as the checked-out commit has it.
+
+    A removed file is committed if a commit removed it.
+    """
+    status = _run(folder, "status", "--porcelain", "--ignored", "--", _literal(path))
+    return status.returncode == 0 and not status.stdout and bool(last_commit(folder, path))
 
 
-def last_commit(path: Path) -> str:
-    """Return the hash of the last commit that changed a file, or an empty string."""
-    return _git(path.parent, "log", "-1", "--format=%H", "--", path.name)
+def last_commit(folder: Path, path: str) -> str:
+    """Return the hash of the last commit that changed a path, or an empty string."""
+    return _git(folder, "log", "-1", "--format=%H", "--", _literal(path))
 
 
-def commit_author(path: Path) -> str:
-    """Return the author's email of the last commit that changed a file, or an empty string."""
-    return _git(path.parent, "log", "-1", "--format=%aE", "--", path.name).lower()
+def commit_author(folder: Path, path: str) -> str:
+    """Return the author's email of the last commit that changed a path, or an empty string."""
+    return _git(folder, "log", "-1", "--format=%aE", "--", _literal(path)).lower()
 
 
 def has_valid_signature(folder: Path, commit: str) -> bool:
@@ -37,23 +41,35 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
     return bool(commit) and _run(folder, "verify-commit", commit).returncode == 0
 
 
-def change_authors(path: Path, old: Path) -> set[str]:
-    """Return the emails of all who wrote the change from the file `old` to the file `path`, co-authors included.
+def change_authors(folder: Path, path: str, old: Path) -> set[str]:
+    """Return the emails of all who wrote the change from the file `old` to a path of the folder, co-authors included.
 
-    These are the authors of the commits to `path` since git last had the content of `old`; all of them if it never had.
+    These are the authors of the commits to the path since git last had the file `old` there; all of them if it never
+    had. Either file may be missing.
     """
-    before = _git(path.parent, "hash-object", "--", str(old.absolute())) if old.is_file() else ""
     layout = f"--format={_COMMIT}%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
-    log = _git(path.parent, "log", layout, "--raw", "--no-abbrev", "-m", "--", path.name)
-    authors: set[str] = set()
-    pending: list[str] = []
+    log = _git(folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal(path))
+    before, authors, pending = _mode_and_blob(folder, old), set[str](), list[str]()
     for line in log.splitlines():
         if line.startswith(_COMMIT):
             authors.update(pending)
             pending = [_email(one) for one in line.removeprefix(_COMMIT).split("\0") if one]
-        elif line.startswith(":") and before and line.split()[3] == before:
+        elif line.startswith(":") and (line.split()[1], line.split()[3]) == before:
             return authors
     return authors | set(pending)
+
+
+def _mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
+    """Return how git would store a file: its mode and the hash of its content; two empty strings if it is missing."""
+    if not file.is_file():
+        return "", ""
+    mode = "100755" if file.stat().st_mode & stat.S_IXUSR else "100644"
+    return mode, _git(folder, "hash-object", "--", str(file.absolute()))
+
+
+def _literal(path: str) -> str:
+    """Return a path for git's command line in which no character is a wildcard."""
+    return f":(literal){path}"
 
 
 def _email(author: str) -> str:

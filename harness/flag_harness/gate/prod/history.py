@@ -133,7 +133,9 @@ class History:
         try:
             data = read_regular_file(path, MAX_FILE_BYTES)
         except (OSError, ValueError) as error:
-            raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
+            raise GateError(
+                f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; restore it from a backup"
+            ) from None
         if hashlib.sha256(data).hexdigest() != digest:
             raise GateError(f"{path}: is damaged: its hash is another; restore it from a backup")
         return data

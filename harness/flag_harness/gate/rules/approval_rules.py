@@ -4,6 +4,7 @@ from pathlib import Path
 
 from flag_harness.gate import git
 from flag_harness.gate.approval import ApprovalFile, approval_problem
+from flag_harness.gate.declared.manifest import changed_paths, read_manifest
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names
 
 
@@ -19,13 +20,13 @@ def judge_approver(file: ApprovalFile, candidate: Candidate, prod: Path) -> Rule
     """Judge whether the approval was committed by somebody who did not write the change."""
     if not candidate.gate.policy.other_person:
         return None
-    if not git.is_committed(file.path):
+    if not git.is_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
-    changed = [path for path in candidate.files if _differs(candidate.source / path, prod / path)]
-    if loose := [path for path in changed if not git.is_committed(candidate.source / path)]:
+    changed = changed_paths(read_manifest(prod, candidate.gate.files), candidate.files)
+    if loose := [path for path in changed if not git.is_committed(candidate.source, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
-    approver = git.commit_author(file.path)
-    authors = {one for path in changed for one in git.change_authors(candidate.source / path, prod / path)}
+    approver = git.commit_author(file.path.parent, file.path.name)
+    authors = {one for path in changed for one in git.change_authors(candidate.source, path, prod / path)}
     if approver in authors:
         return RuleResult("other person", "fail", f"{approver} wrote the change, so somebody else must approve it")
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
@@ -35,9 +36,9 @@ def judge_signature(file: ApprovalFile, candidate: Candidate) -> RuleResult | No
     """Judge whether the commit of the approval has a signature that git verifies."""
     if not candidate.gate.policy.signed:
         return None
-    if not git.is_committed(file.path):
+    if not git.is_committed(file.path.parent, file.path.name):
         return RuleResult("signature", "not shown", f"{file.path} is not committed; commit it with `git commit -S`")
-    commit = git.last_commit(file.path)
+    commit = git.last_commit(file.path.parent, file.path.name)
     if not git.has_valid_signature(file.path.parent, commit):
         return RuleResult(
             "signature", "fail", f"git verify-commit does not accept {commit[:12]}, which has {file.path}"
@@ -49,7 +50,3 @@ def judge_approval_rules(file: ApprovalFile, candidate: Candidate, prod: Path) -
     """Return the results of the rules about an approval."""
     results = (judge_approval(file, candidate), judge_approver(file, candidate, prod), judge_signature(file, candidate))
     return tuple(result for result in results if result is not None)
-
-
-def _differs(one: Path, other: Path) -> bool:
-    return not other.is_file() or one.read_bytes() != other.read_bytes()
