@@ -313,8 +313,6 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
             ],
             f"{empty}: there is no cassette in this folder (*.json)": [empty],
             f"cannot listen on 127.0.0.1, port {port}: Address already in use": [cassette, "--port", port],
-            "'0.0.0.0' is not a loopback address: the server has no authentication, anyone could use it; say "
-            "127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant": [cassette, "--host", "0.0.0.0"],
         }
         for message, words in wrong.items():
             assert 2 == main(["serve", "replay", *map(str, words)])
@@ -325,7 +323,7 @@ def test_wrong_usage_is_told(cassette: Path, capsys: pytest.CaptureFixture[str],
 
 def test_an_address_that_others_can_reach_is_warned_about(cassette: Path) -> None:
     """In one line; the Host header is checked, and further names are allowed by name."""
-    words = ("--host", "0.0.0.0", "--allow-anyone", "--allow-host", "*.internal.example")
+    words = ("--host", "0.0.0.0", "--allow-host", "*.internal.example")
     with served("replay", cassette, "--repeat", *words) as (url, process):
         local = url.replace("0.0.0.0", "127.0.0.1")
         for host, status in (("rebound.example", 421), ("agent.internal.example", 200), ("agent", 200)):
@@ -341,6 +339,12 @@ def test_an_address_that_others_can_reach_is_warned_about(cassette: Path) -> Non
         "that name to reach it (DNS rebinding). If the name is yours: flag-harness serve ... --allow-host "
         "rebound.example",
     ] == errors.splitlines()
+
+
+def test_the_warning_about_an_address_can_be_switched_off(cassette: Path) -> None:
+    """Where it is meant that other machines reach the server, such as in a container."""
+    with served("replay", cassette, "--host", "0.0.0.0", "--allow-anyone") as (_, process):
+        assert (0, "") == stopped(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

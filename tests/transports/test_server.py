@@ -316,7 +316,7 @@ def test_other_hosts_must_be_meant() -> None:
         LoopbackServer(serve(), host="0.0.0.0")
     assert (
         "'0.0.0.0' is not a loopback address: the server has no authentication, anyone could use it; "
-        "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
+        "say 127.0.0.1, or allow_any_host=True if that is meant"
     ) == str(caught.value)
     with pytest.raises(HarnessError):
         LoopbackServer(serve(), host="localhost.example.org")

@@ -72,7 +72,7 @@ def _add_upstream_parser(
     )
     parser.add_argument("--port", type=int, default=0, help="the port (default: a free one, which is printed)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--allow-anyone", action="store_true", help="allow a --host that other machines can reach")
+    parser.add_argument("--allow-anyone", action="store_true", help="do not warn that other machines can reach --host")
     parser.add_argument(
         "--allow-host",
         action="append",
@@ -210,13 +210,13 @@ def _serve_until_stopped(
         pace=pace,
         host=arguments.host,
         port=arguments.port,
-        allow_any_host=arguments.allow_anyone,
+        allow_any_host=True,
         limits=ServerLimits(hosts=(arguments.host, *arguments.allow_host)),
         threaded=True,
     )
     try:
         with _stop_signals() as signals, server:
-            if not listens_on_loopback(arguments.host):
+            if not arguments.allow_anyone and not listens_on_loopback(arguments.host):
                 print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
             _print_address(server, what, as_json=arguments.json)
             signals.get()

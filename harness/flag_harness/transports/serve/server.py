@@ -59,7 +59,7 @@ class LoopbackServer:
         if not allow_any_host and not listens_on_loopback(host):
             raise HarnessError(
                 f"{host!r} is not a loopback address: the server has no authentication, anyone could use it; "
-                "say 127.0.0.1, or allow_any_host=True (--allow-anyone) if that is meant"
+                "say 127.0.0.1, or allow_any_host=True if that is meant"
             )
         joined = clock is None and not pace
         upstream_with_layers = faulty(upstream, *layers) if layers else upstream
