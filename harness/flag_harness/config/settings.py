@@ -57,8 +57,9 @@ class Config:
     `hosts` are hosts of the API besides the known ones. A test that plays recordings may connect to `allowed_hosts`. A
     connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
     whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
-    `real`, while nothing is live. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds
-    the detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
+    `real`, while nothing is live. `border` is `run` if the whole run is kept offline, and not only the
+    tests that use the harness. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds the
+    detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
     the table of the gate, unchecked (`flag_harness.gate` checks it), or None.
     """
 
@@ -77,6 +78,7 @@ class Config:
     allowed_hosts: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
     time: Literal["virtual", "real"] = "virtual"
+    border: Literal["test", "run"] = "test"
     budget: Mapping[str, float] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
     sweep: SweepSettings | None = None

@@ -51,6 +51,7 @@ class _HeaderTable(msgspec.Struct):
 _FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")]
 
 
+_Border: TypeAlias = Annotated[Literal["test", "run"], msgspec.Meta(description='"test" or "run"')]
 _Time: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(description='"virtual" or "real"')]
 
 
@@ -101,6 +102,7 @@ class _ConfigTable(msgspec.Struct):
     allowed_hosts: TextList = ()
     ignore_hosts: TextList = ()
     time: _Time = "virtual"
+    border: _Border = "test"
     sweep: Any = None
 
 

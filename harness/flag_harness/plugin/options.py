@@ -6,6 +6,7 @@ from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import BORDER, Border
 from flag_harness.plugin.border.late_work import LateWorkReporter
+from flag_harness.plugin.border.run_border import configure_run_border
 from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
@@ -123,6 +124,7 @@ def _register_parts(config: pytest.Config) -> None:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
     config.pluginmanager.register(FlagReads(), "flag-harness-flag-reads")
+    configure_run_border(config)
     border = config.stash[BORDER] = Border(config)
     config.pluginmanager.register(border, "flag-harness-border")
     config.pluginmanager.register(WideFixtures(border), "flag-harness-wide-fixtures")

@@ -1,0 +1,112 @@
+"""The border around a whole run: from `pytest_configure` on, no API key exists and no other host can be reached."""
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from flag_harness.errors import NetworkRefused, Refusal
+from flag_harness.plugin.border.offline import is_offline, offline_environment
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import is_registered_elsewhere
+from flag_harness.plugin.stash import REFUSALS, TRAFFIC
+from flag_harness.plugin.test.refusals import NetworkFailure
+
+_DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
+"""Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
+
+
+def configure_run_border(config: pytest.Config) -> None:
+    """Begin the border if the project sets `border = "run"`, or if the command line says `--record-mode=none`.
+
+    A run that may reach the live API has no border. Without configuration of the harness, the option means another
+    plugin if such a plugin shares it.
+    """
+    is_explicit = config.getoption("--record-mode", default=None) == "none"
+    is_ours = is_explicit and not is_registered_elsewhere("--record-mode", config.pluginmanager)
+    if is_offline(config) and (is_ours or config.stash[CONFIG].border == "run"):
+        border = RunBorder(config)
+        config.add_cleanup(border.close)
+        config.pluginmanager.register(border, "flag-harness-run-border")
+
+
+class RunBorder:
+    """Refuses connections of the whole run, and fails the test or the module that attempts one, even if it is caught.
+
+    While a test has a cassette, this border is open, because the test has a border of its own.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        # imported here: most runs have no such border
+        from flag_harness.plugin.test.plan import make_api_scope
+        from flag_harness.transports.network import refuse_network
+
+        self._item: pytest.Item | None = None
+        self._is_collecting = False
+        self._outside: list[NetworkRefused] = []
+        """The refusals to code outside of tests and imports, such as other plugins."""
+        self._patches = ExitStack()
+        scope = make_api_scope(config)
+        self._patches.enter_context(offline_environment(applies=True))
+        guard = refuse_network(_DOING, self._make_failure, scope, self._is_open)
+        self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)
+
+    def close(self) -> None:
+        """End the border."""
+        self._patches.close()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Fail the collection of a module that tried to reach another host while it was imported."""
+        start, self._is_collecting = len(self._refused), True
+        try:
+            report = yield
+        finally:
+            self._is_collecting = False
+        if report.passed and (refused := self._refused[start:]):
+            report.outcome, report.longrepr, report.result = "failed", "\n\n".join(_messages(refused)), []
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Make the test the one that attempts belong to."""
+        self._item = item
+        try:
+            return (yield)
+        finally:
+            self._item = None
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Let the test fail if it catches a refusal. Tests with a cassette note their own refusals."""
+        start = len(self._refused)
+
+        def refusals() -> list[Refusal]:
+            return list(self._refused[start:])
+
+        item.stash[REFUSALS] = refusals
+        yield
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the run if code outside of tests and imports tried to reach another host."""
+        if self._outside and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print these attempts."""
+        for message in _messages(self._outside):
+            terminalreporter.write_line(f"outside of the tests: {message}", red=True)
+
+    def _make_failure(self, message: str) -> NetworkFailure:
+        error = NetworkFailure(message)
+        if self._item is None and not self._is_collecting:
+            self._outside.append(error)
+        return error
+
+    def _is_open(self, host: str) -> bool:
+        item = self._item
+        return item is not None and (TRAFFIC in item.stash or item.get_closest_marker("harness_network") is not None)
+
+
+def _messages(refused: Iterable[NetworkRefused]) -> list[str]:
+    return list(dict.fromkeys(map(str, refused)))
