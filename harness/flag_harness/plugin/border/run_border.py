@@ -9,8 +9,8 @@ from flag_harness.errors import NetworkRefused, Refusal
 from flag_harness.plugin.border.offline import is_offline, offline_environment
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_registered_elsewhere
+from flag_harness.plugin.refusals import NetworkFailure
 from flag_harness.plugin.stash import REFUSALS, TRAFFIC
-from flag_harness.plugin.test.refusals import NetworkFailure
 
 _DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
 """Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
