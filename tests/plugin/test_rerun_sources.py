@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from flag_harness.record import RunRow, load_record
+from flag_harness.simulator import simulate
+from flag_harness.transports.serve.server import LoopbackServer
 
 TEST = """
 import anthropic, pytest
@@ -74,3 +76,21 @@ def test_a_failure_is_the_same_when_it_is_run_again(
     again.assert_outcomes(failed=len(FAILED))
     second = _failures(pytester.path / "again.jsonl")
     assert first == second
+
+
+def test_a_live_trial_is_run_again_without_the_api(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the server nor the key that gave the answers is needed again."""
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makepyprojecttoml("")
+    pytester.makepyfile(test_it=TEST.replace("QUESTION", "How?"))
+    with LoopbackServer(simulate()) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-notarealkeynotarealkey0000")
+        pytester.runpytest_subprocess("--harness-record=out/run.jsonl", "--disable-recording", "-p", "no:asyncio")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    first = _failures(pytester.path / "out" / "run.jsonl")
+    assert FAILED == sorted(first)
+    again = pytester.runpytest_subprocess("--harness-rerun=out", "--harness-record=again.jsonl", "-p", "no:asyncio")
+    again.assert_outcomes(failed=len(FAILED))
+    assert first == _failures(pytester.path / "again.jsonl")
+    assert {"live"} == {row.recorded_from for row in load_record(pytester.path / "again.jsonl").rows}
