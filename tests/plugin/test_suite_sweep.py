@@ -183,3 +183,58 @@ def test_a_wrong_surprise_is_a_usage_error(options: list[str], words: str, proje
     run = project.runpytest_subprocess(*options)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines([f"ERROR: {words}"])
+
+
+def test_an_interrupted_turn_is_told_and_the_next_prompt_works(project: pytest.Pytester) -> None:
+    """The interrupt is the user's, so it is no failure of the agent; what it leaves behind may be one."""
+    run = project.runpytest_subprocess("--harness-sweep=interrupts")
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.fnmatch_lines(["cancelled * - * 2 *"])
+
+
+def test_an_interrupt_that_breaks_the_conversation_is_found(project: pytest.Pytester) -> None:
+    """The agent stores the call before it waits for the result's answer, and forgets the result."""
+    left = AGENT.replace(
+        "while True:\n            answer = self.send()", "while True:\n            answer = self.try_to_send()"
+    )
+    project.makepyfile(agent=left + BROKEN)
+    run = project.runpytest_subprocess("--harness-sweep=interrupts", "--harness-interrupt=inside_body:on=2")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        [
+            "cancelled:at=inside_body,on=2: illegal request: *",
+            "*pytest test_sum.py::test_sum --harness-sweep --harness-interrupt=inside_body:on=2",
+        ]
+    )
+
+
+BROKEN = """
+    def try_to_send(self):
+        try:
+            return self.send()
+        except BaseException:
+            self.messages.pop()
+            raise
+"""
+
+
+def test_known_failures_pass_and_new_ones_fail(project: pytest.Pytester) -> None:
+    """The first run writes the baseline, and the next one fails only for what got worse."""
+    options = ["--harness-sweep", "-k", "empty_answer or overloaded", "--harness-sweep-baseline=seen.json"]
+    first = project.runpytest_subprocess(*options)
+    first.stdout.fnmatch_lines(["written: *seen.json; from now on these failures are known"])
+    again = project.runpytest_subprocess(*options)
+    assert (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK) == (first.ret, again.ret)
+    again.stdout.fnmatch_lines(["empty_answer * 2 * -"])
+    project.makepyfile(agent=AGENT.replace('api_key="x"', 'api_key="x", max_retries=0'))
+    worse = project.runpytest_subprocess(*options)
+    assert pytest.ExitCode.TESTS_FAILED == worse.ret
+    worse.stdout.fnmatch_lines(["* troubles: regression: the agent recovered before; now: told"])
+
+
+def test_a_baseline_that_is_none_is_a_usage_error(project: pytest.Pytester) -> None:
+    """The message says how to get a new one."""
+    project.path.joinpath("seen.json").write_text("[]")
+    run = project.runpytest_subprocess("--harness-sweep", "--harness-sweep-baseline=seen.json")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(["ERROR: *seen.json is no baseline of a sweep *; delete it to write it anew"])

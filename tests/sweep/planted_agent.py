@@ -34,12 +34,12 @@ class Agent:
         self.messages = []
 
     async def ask(self, prompt):
-        """Return the text that answers a prompt. If that fails, forget the prompt and raise `AgentError`."""
+        """Return the text that answers a prompt. Forget the prompt if that fails."""
         start = len(self.messages)
         self.messages.append({"role": "user", "content": [{"type": "text", "text": prompt}]})
         try:
             return await self.answer()
-        except AgentError:
+        except BaseException:  # a cancelled turn is forgotten, too
             del self.messages[-1 if BUG == "orphan tool_use" else start :]
             raise
 

@@ -8,6 +8,7 @@ from typing import Any
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
+from flag_harness.sweep.troubles.interrupts import INTERRUPT
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import points_in
 from flag_harness.wire.json import decode_json_object
@@ -34,12 +35,13 @@ class Probe:
     """Observes one run of a test.
 
     `call` is the call of the test function that runs: 0 before the first. The trouble strikes during the first call
-    only. `simulator` and `clock` are those of the test's traffic.
+    only; `is_interrupted` is true if it is an interrupt. `simulator` and `clock` are those of the test's traffic.
     """
 
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
         self._armed = trouble.arm() if trouble else None
         self._is_off_script = False
+        self.is_interrupted = trouble is not None and trouble.kind == INTERRUPT
         self.call = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None

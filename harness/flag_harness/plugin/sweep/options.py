@@ -9,12 +9,12 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 
-SWEEPS = ("faults", "surprises")
+SWEEPS = ("faults", "surprises", "interrupts")
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
 
 
 def add_sweep_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-sweep`, `--harness-surprise` and `--harness-agent`."""
+    """Add `--harness-sweep`, and the options that select or compare its troubles."""
     group.addoption(
         "--harness-sweep",
         nargs="?",
@@ -23,7 +23,8 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         type=_parse_sweeps,
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
-        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault or --harness-surprise: only those. With "
+        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault, --harness-surprise or "
+        "--harness-interrupt: only those. With "
         "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
     )
     group.addoption(
@@ -33,6 +34,21 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         dest="harness_surprises",
         metavar="NAME:on=N",
         help="with --harness-sweep: only this surprise (repeatable), such as cut_call:on=2",
+    )
+    group.addoption(
+        "--harness-interrupt",
+        action="append",
+        default=[],
+        dest="harness_interrupts",
+        metavar="POINT:on=N",
+        help="with --harness-sweep: only this interrupt (repeatable), such as inside_text:on=2",
+    )
+    group.addoption(
+        "--harness-sweep-baseline",
+        metavar="FILE",
+        default=None,
+        help="compare a sweep over tests with what FILE says it found before: known failures pass, and new ones and "
+        "troubles from which the agent no longer recovers fail. A file that does not exist is written",
     )
     group.addoption(
         "--harness-agent",
@@ -56,8 +72,7 @@ def configure_sweep(config: pytest.Config) -> None:
     """Register the sweep if the command line has `--harness-sweep`. Raise `HarnessError` if it cannot run."""
     selected = config.getoption("--harness-sweep")
     if selected is None:
-        if surprises := config.getoption("harness_surprises"):
-            raise HarnessError(f"--harness-surprise={surprises[0]} belongs to a sweep; add --harness-sweep")
+        _refuse_without_sweep(config)
         return
     if _is_over_an_agent(config, selected):
         configure_agent_sweep(config)
@@ -65,6 +80,14 @@ def configure_sweep(config: pytest.Config) -> None:
     from flag_harness.plugin.sweep.suite_items import SuiteSweep  # imported here: other runs do not need it
 
     config.pluginmanager.register(SuiteSweep(config, tuple(selected.split(","))), "flag-harness-sweep")
+
+
+def _refuse_without_sweep(config: pytest.Config) -> None:
+    given = {name: config.getoption(f"harness_{name}s") for name in ("surprise", "interrupt")}
+    given["sweep-baseline"] = [path for path in [config.getoption("--harness-sweep-baseline")] if path]
+    for name, values in given.items():
+        if values:
+            raise HarnessError(f"--harness-{name}={values[0]} belongs to a sweep; add --harness-sweep")
 
 
 def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:

@@ -1,5 +1,6 @@
 """Run a test once under a trouble, with its own fixtures, and observe it."""
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,7 @@ from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
-from flag_harness.sweep.troubles import Trouble
+from flag_harness.sweep.troubles import Interruption, Trouble
 
 
 class Player:
@@ -58,14 +59,15 @@ class Player:
 
     def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
         probe.call += 1
+        told = (*self._told, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._told
         start = probe.clock.now()
         try:
             with limit_real_time(self._settings.patience):
                 function()
-        except (KeyboardInterrupt, pytest.exit.Exception):
-            raise
         except BaseException as error:  # an agent may raise anything
-            calls.append(describe_call(error, probe.clock.now() - start, item, self._told))
+            if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
+                raise
+            calls.append(describe_call(error, probe.clock.now() - start, item, told))
         else:
             calls.append(CallResult("returned", seconds=probe.clock.now() - start))
 

@@ -23,19 +23,27 @@ from flag_harness.sweep.judge import (
     play_to_json,
     without_assertions,
 )
+from flag_harness.sweep.ratchet import load_ratchet, save_ratchet
 from flag_harness.sweep.troubles import (
     FAULT_BUCKETS,
+    INTERRUPT,
     SURPRISES,
     Trouble,
     derive_faults,
+    derive_interrupts,
     derive_surprises,
+    parse_interrupt,
     parse_surprise,
 )
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-BUCKETS: Mapping[str, Sequence[str]] = {"faults": FAULT_BUCKETS, "surprises": tuple(SURPRISES)}
+BUCKETS: Mapping[str, Sequence[str]] = {
+    "faults": FAULT_BUCKETS,
+    "surprises": tuple(SURPRISES),
+    "interrupts": (INTERRUPT,),
+}
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"
 _NO_TOOLS = (
@@ -61,21 +69,27 @@ class SuiteSweepItem(pytest.Item):
         """Run the test under each trouble. Fail if an oracle finds something, skip if it fails without a trouble."""
         baseline, result = self.sweep.baseline(self.test)
         if self.kind == BASELINE:
-            self.results = [result]
+            self.results = [self.sweep.compare(result)]
         elif result.findings:
             pytest.skip("the test fails without any trouble")
         else:
-            self.results = [self.sweep.result(self.test, one, baseline) for one in self._troubles(baseline)]
+            troubles = self._troubles(baseline)
+            self.results = [self.sweep.compare(self.sweep.result(self.test, one, baseline)) for one in troubles]
         if failed := [one for one in self.results if one.findings]:
             raise NotSurvivedError("\n".join(cause_lines(failed)))
 
     def _troubles(self, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:
             return [one for one in self.sweep.chosen if one.kind == self.kind]
+        if self.kind == INTERRUPT:
+            return [] if self._is_real_time() else derive_interrupts(baseline)
         if self.kind in SURPRISES:
             return derive_surprises(self.kind, baseline) if self._has_scenario() else []
-        is_real_time = "harness_cassette_server" in self.test.fixturenames
-        return derive_faults(self.kind, baseline, is_real_time=is_real_time)
+        return derive_faults(self.kind, baseline, is_real_time=self._is_real_time())
+
+    def _is_real_time(self) -> bool:
+        """Return whether other processes take part in the test."""
+        return "harness_cassette_server" in self.test.fixturenames
 
     def _has_scenario(self) -> bool:
         """Return whether the simulator answers the test. A recording has no other answers than its own."""
@@ -100,6 +114,9 @@ class SuiteSweep:
         self._settings = config.stash[CONFIG].sweep or SweepSettings()
         self._sweeps = sweeps
         self.chosen = _chosen_troubles(config)
+        path = config.getoption("--harness-sweep-baseline")
+        self._ratchet_path = config.invocation_params.dir / path if path else None
+        self._ratchet = load_ratchet(self._ratchet_path) if self._ratchet_path else None
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._player = Player(self._settings, self._runner)
@@ -119,6 +136,10 @@ class SuiteSweep:
         if not self._option(test, "assertions", self._settings.assertions):
             observed = without_assertions(observed)
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
+
+    def compare(self, result: PlayResult) -> PlayResult:
+        """Return a result as it counts under `--harness-sweep-baseline`, or unchanged without that option."""
+        return self._ratchet.judge(result) if self._ratchet else result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -177,6 +198,11 @@ class SuiteSweep:
         """Collect the results of a report."""
         self._results += map(play_from_json, getattr(report, "flag_harness_plays", ()))
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the file of `--harness-sweep-baseline` if it does not exist. Workers do not."""
+        if self._ratchet_path and not self._ratchet and self._results and not hasattr(session.config, "workerinput"):
+            save_ratchet(self._ratchet_path, self._results)
+
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -192,6 +218,8 @@ class SuiteSweep:
         terminalreporter.section("sweep")
         for line in outcome_lines(self._results):
             terminalreporter.write_line(line)
+        if self._ratchet_path and not self._ratchet:
+            terminalreporter.write_line(f"written: {self._ratchet_path}; from now on these failures are known")
         if failed := [one for one in self._results if one.findings]:
             terminalreporter.section("failures by cause", red=True)
             for line in cause_lines(failed, with_commands=True):
@@ -201,8 +229,9 @@ class SuiteSweep:
 def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
     """Return the troubles that the command line names."""
     surprises = map(parse_surprise, config.getoption("harness_surprises"))
+    interrupts = (Trouble(INTERRUPT, parse_interrupt(text)) for text in config.getoption("harness_interrupts"))
     faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])
-    return (*faults, *(Trouble(one.kind.name, one) for one in surprises))
+    return (*faults, *(Trouble(one.kind.name, one) for one in surprises), *interrupts)
 
 
 def _can_be_swept(item: pytest.Function) -> bool:

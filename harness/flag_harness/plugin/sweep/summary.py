@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from flag_harness.sweep.judge import PlayResult
 from flag_harness.sweep.troubles import SURPRISES
+from flag_harness.sweep.troubles.interrupts import INTERRUPT
 
 BASELINE = "baseline"
 """The name of the items that run their test without a trouble."""
 MOST_CAUSES = 25
 MOST_CHARACTERS = 200
-_OUTCOMES = ("recovered", "told", "accepted", "not shown", "failed")
+_OUTCOMES = ("recovered", "told", "accepted", "not shown", "known", "failed")
 _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """What differs between two failures of one cause: addresses, ids and numbers."""
 
@@ -66,5 +67,7 @@ def _command(result: PlayResult) -> str:
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
         return f"{command} -k {BASELINE}"
-    option = "surprise" if result.kind in SURPRISES else "fault"
-    return f"{command} {shlex.quote(f'--harness-{option}={result.trouble}')}"
+    option = f"--harness-{'surprise' if result.kind in SURPRISES else 'fault'}={result.trouble}"
+    if result.kind == INTERRUPT:
+        option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT}:at=').replace(',on=', ':on=')}"
+    return f"{command} {shlex.quote(option)}"

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 from flag_harness.sweep.judge.observation import TestObservation
 from flag_harness.sweep.judge.oracles import Finding, find_failures, is_recovered
 
-PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepted", "not shown", "failed"]
+PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepted", "not shown", "known", "failed"]
 """The outcome of a test under a trouble.
 
 - does not apply: the trouble changed no answer.
@@ -14,6 +14,7 @@ PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepte
 - told: the agent failed, and raised an exception that says so.
 - accepted: the agent went on with other answers than in the baseline, and no oracle found anything.
 - not shown: the recording or the scenario has no answer to what the agent did next.
+- known: an oracle found what it found when the ratchet was written.
 - failed: an oracle found something.
 """
 

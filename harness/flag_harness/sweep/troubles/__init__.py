@@ -1,16 +1,21 @@
 """The troubles that a sweep tries on a test."""
 
-from flag_harness.sweep.troubles.derive import FAULT_BUCKETS, derive_faults, derive_surprises
+from flag_harness.sweep.troubles.derive import FAULT_BUCKETS, derive_faults, derive_interrupts, derive_surprises
+from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
 from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
     "FAULT_BUCKETS",
+    "INTERRUPT",
     "SURPRISES",
+    "Interruption",
     "Surprise",
     "SurpriseKind",
     "Trouble",
     "derive_faults",
+    "derive_interrupts",
     "derive_surprises",
+    "parse_interrupt",
     "parse_surprise",
 ]

@@ -9,6 +9,7 @@ from flag_harness.simulator import Call
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
 from flag_harness.sweep.judge.turns import blocks_of
 from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
+from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
@@ -45,6 +46,15 @@ def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]
     fitting = [number for number, one in enumerate(prompts, start=1) if _can_surprise(kind, one)]
     numbers = dict.fromkeys((*fitting[:1], *fitting[-1:]))
     return [Trouble(kind_name, Surprise(kind, number), calls) for number in numbers]
+
+
+def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
+    """Return the interrupts to try on a test: at each point, on the first request that reaches it and on the last."""
+    requests = list(baseline.exchanges_of_call(1))
+    reached = [(number, point) for number, one in enumerate(requests, start=1) for point in _points(one)]
+    found = {point: number for number, point in reversed(reached)}
+    pairs = dict.fromkeys((*((number, point) for point, number in found.items()), *reached[-1:]))
+    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in sorted(pairs)]
 
 
 def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:

@@ -1,0 +1,59 @@
+"""A ratchet: what a sweep saw before, per trouble. Known failures pass, and whatever got worse fails."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flag_harness.errors import HarnessError
+from flag_harness.sweep.judge import Finding, PlayResult
+
+VERSION = 1
+_IGNORED = "does not apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratchet:
+    """The outcomes of an earlier sweep: for each test, the outcome of each trouble, by name."""
+
+    outcomes: Mapping[str, Mapping[str, str]]
+
+    def judge(self, result: PlayResult) -> PlayResult:
+        """Return a result as it counts: without the findings that are known, and with one if it got worse."""
+        before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
+        if before is None:
+            return result
+        if result.findings and before == now:
+            return replace(result, outcome="known", findings=())
+        if before == "recovered" and not result.findings and now not in ("recovered", _IGNORED):
+            worse = Finding("regression", f"the agent recovered before; now: {now}")
+            return replace(result, outcome="failed", findings=(worse,))
+        return result
+
+
+def describe_outcome(result: PlayResult) -> str:
+    """Return the outcome of a result, with the oracle that failed it."""
+    return f"failed: {result.findings[0].oracle}" if result.findings else result.outcome
+
+
+def load_ratchet(path: Path) -> Ratchet | None:
+    """Return the ratchet in a file, or None if the file does not exist. Raise `HarnessError` if it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["version"] != VERSION:
+            raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
+        return Ratchet({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HarnessError(f"{path} is no baseline of a sweep ({error}); delete it to write it anew") from None
+
+
+def save_ratchet(path: Path, results: Iterable[PlayResult]) -> None:
+    """Write the outcomes of a sweep to a file, except for troubles that did not apply."""
+    outcomes: dict[str, dict[str, str]] = {}
+    for one in sorted(results, key=lambda result: (result.nodeid, result.kind, result.trouble)):
+        if one.outcome != _IGNORED:
+            outcomes.setdefault(one.nodeid, {})[one.trouble] = describe_outcome(one)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"version": VERSION, "outcomes": outcomes}, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,73 @@
+"""Interrupts: the user cancels the agent's turn while an answer arrives."""
+
+import asyncio
+from typing import Unpack
+
+from flag_harness.errors import HarnessError
+from flag_harness.faults import Fault
+from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, make_point_effect
+from flag_harness.faults.fault import DueRequest, Effect, fault_kind
+from flag_harness.faults.when import ConditionArguments
+from flag_harness.flag import nearest_name
+from flag_harness.wire.timeline import Chunk, Edit, Piece
+
+INTERRUPT = "cancelled"
+"""The name of the only interrupt."""
+
+
+class Interruption(KeyboardInterrupt):
+    """The interrupt that a sweep raises in code that runs in no task, as Ctrl-C does."""
+
+
+@fault_kind(
+    "interrupt",
+    stream_result="raises asyncio.CancelledError or KeyboardInterrupt",
+    create_result="raises asyncio.CancelledError or KeyboardInterrupt",
+    points=ALL_POINTS,
+)
+def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
+    """The user cancels the turn when an answer has arrived up to a point."""
+
+    def effect(due: DueRequest) -> Edit:
+        def interrupt_stream(point: PointContext) -> StreamChange:
+            _interrupt_caller(due)
+            return StreamChange((Chunk(point.at, point.event),))
+
+        def interrupt_body(data: bytes, moment: float) -> tuple[Piece, ...] | None:
+            _interrupt_caller(due)
+            return None
+
+        made = make_point_effect(at, 1, interrupt_stream, interrupt_body)(due)
+        assert callable(made)
+        return made
+
+    return effect
+
+
+def make_interrupt(at: str, on: int) -> Fault:
+    """Return the interrupt at a point of the answer to the request with the number `on`."""
+    return cancelled(at=at, on=on)
+
+
+def parse_interrupt(text: str) -> Fault:
+    """Parse an interrupt such as `inside_text:on=2`. Raise `HarnessError` if there is no such point."""
+    point, _, number = text.partition(":on=")
+    if point not in ALL_POINTS:
+        raise HarnessError(
+            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
+        )
+    if not (number or "1").isdecimal() or int(number or 1) < 1:
+        raise HarnessError(f"--harness-interrupt={text}: on={number} is no number from 1; type {point}:on=1")
+    return make_interrupt(point, int(number or 1))
+
+
+def _interrupt_caller(due: DueRequest) -> None:
+    """Cancel the running task, or raise `Interruption` if there is none."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        due.fire()
+        raise Interruption("the sweep interrupts the turn")
+    task.cancel()
