@@ -187,6 +187,15 @@ def test_no_view_shows_keys_or_personal_data(project: Path, capsys: pytest.Captu
     assert [] == [(name, one) for name, text in texts.items() for one in secrets if one in text]
 
 
+def test_the_record_that_is_run_again_is_not_replaced(project: Path) -> None:
+    """As it would be if `addopts` named it; its kept answers stay."""
+    before = sorted(project.rglob("artifact/**/*"))
+    again = _run(project, "pytest", "--harness-rerun=artifact", "--harness-record=artifact/run.jsonl")
+    assert 4 == again.returncode
+    assert "--harness-record=artifact/run.jsonl would replace that run; name another file" in again.stderr
+    assert before == sorted(project.rglob("artifact/**/*"))
+
+
 def test_a_run_without_failures_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import RecordError
+from flag_harness.plugin.evidence.kept_cassettes import record_path
 
 if TYPE_CHECKING:
     from flag_harness.record import RunHeader
@@ -52,6 +53,10 @@ class Rerun:
         if not self.cases:
             raise RecordError(f"--harness-rerun={path}: no test failed in this run, so there is nothing to run again")
 
+    def reads(self, record: Path) -> bool:
+        """Return whether a record is one of those whose tests are run again."""
+        return any(one.resolve() == record.resolve() for one in self._records)
+
     def kept(self, case: str) -> KeptCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
         from flag_harness.record.kept import kept_cassette_path
@@ -93,6 +98,11 @@ def configure_rerun(config: pytest.Config) -> None:
     if path is None:
         return
     rerun = config.stash[RERUN] = Rerun(path, config.invocation_params.dir)
+    if (record := record_path(config)) is not None and rerun.reads(record):
+        raise RecordError(
+            f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "
+            "name another file: --harness-record=again.jsonl"
+        )
     for name, value in _ANSWERING_OPTIONS.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
