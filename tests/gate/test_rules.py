@@ -108,6 +108,26 @@ def test_an_import_that_is_not_declared_fails(project: Project, statement: str) 
     assert ("fail", True) == _says(project.rule("imports"), f"{name} (imported by tools.py)")
 
 
+def test_imports_are_looked_for_where_python_would(project: Project) -> None:
+    """Beside a script in a folder that is no package, through packages, and not beside a module of a package."""
+    project.configure(files=["*.py", "prompts/*", "src/agent.py", "src/pkg/a.py"])
+    project.write("test/src/agent.py", "import helper, pkg.a\n")
+    project.write("test/src/pkg/__init__.py", "")
+    project.write("test/src/pkg/a.py", "import json\nfrom .. import sibling\nfrom .sub import *\n")
+    for path in ("src/helper.py", "src/pkg/sub/__init__.py", "src/pkg/sub/json.py", "src/json/__init__.py"):
+        project.write(f"test/{path}", "")
+    project.record()
+    status, reason = project.rule("imports")
+    assert "fail" == status
+    names = [
+        "src/helper.py (imported by src/agent.py)",
+        "src/pkg/__init__.py (imported by src/pkg/a.py)",
+        "src/pkg/sub/__init__.py (imported by src/pkg/a.py)",
+    ]
+    assert [] == [name for name in names if name not in reason]
+    assert "src/pkg/sub/json.py" not in reason
+
+
 def test_a_file_that_is_not_python_fails(project: Project) -> None:
     """What it imports cannot be known."""
     project.write("test/tools.py", "def (:\n")

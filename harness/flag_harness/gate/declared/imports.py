@@ -30,25 +30,48 @@ def _imported_files(folder: Path, importer: str) -> Iterator[str]:
         tree = ast.parse(read_file(folder, importer))
     except (SyntaxError, ValueError) as error:
         raise GateError(f"{folder / importer}: is not valid Python: {error}") from None
+    yield from _own_packages(folder, importer)
+    places = list(_import_places(folder, importer))
     for node in ast.walk(tree):
-        for parts in _imported_names(node, importer):
-            yield from _files_of_module(folder, parts)
+        for base, name in _imported_names(node, importer):
+            for place in places if base is None else [base]:
+                yield from _files_of_module(folder, place, name)
 
 
-def _imported_names(node: ast.AST, importer: str) -> Iterator[list[str]]:
-    """Yield each name that a statement imports, as the parts of its path from the folder."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name.split(".") for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        base = importer.split("/")[: -node.level] if node.level else []
-        module = [*base, *(node.module.split(".") if node.module else [])]
-        yield module
-        yield from ([*module, alias.name] for alias in node.names if alias.name != "*")
-
-
-def _files_of_module(folder: Path, parts: list[str]) -> Iterator[str]:
+def _own_packages(folder: Path, importer: str) -> Iterator[str]:
+    """Yield the `__init__.py` of each package that a file is in."""
+    parts = importer.split("/")[:-1]
     for end in range(1, len(parts) + 1):
-        stem = "/".join(parts[:end])
+        path = "/".join([*parts[:end], "__init__.py"])
+        if (folder / path).is_file():
+            yield path
+
+
+def _import_places(folder: Path, importer: str) -> Iterator[list[str]]:
+    """Yield the folders in which a file's absolute imports may be found, as parts of paths.
+
+    These are the folder itself and those on the way to the file that are not packages, such as `src`.
+    """
+    parts = importer.split("/")[:-1]
+    for end in range(len(parts) + 1):
+        if not (folder.joinpath(*parts[:end]) / "__init__.py").is_file():
+            yield parts[:end]
+
+
+def _imported_names(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
+    """Yield each name that a statement imports: where it is looked for, or None if that is absolute, and its parts."""
+    if isinstance(node, ast.Import):
+        yield from ((None, alias.name.split(".")) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = importer.split("/")[: -node.level] if node.level else None
+        module = node.module.split(".") if node.module else []
+        yield base, module
+        yield from ((base, [*module, alias.name]) for alias in node.names if alias.name != "*")
+
+
+def _files_of_module(folder: Path, place: list[str], name: list[str]) -> Iterator[str]:
+    for end in range(1, len(name) + 1):
+        stem = "/".join([*place, *name[:end]])
         for path in (f"{stem}/__init__.py", f"{stem}.py"):
             if (folder / path).is_file():
                 yield path

@@ -1,4 +1,4 @@
-"""Hashes the files that the gate declares, at the begin and the end of a run, for the header of the record."""
+"""Hash the files that the gate declares, at the beginning and the end of a run, for the header of the record."""
 
 import hashlib
 import sys
@@ -31,7 +31,7 @@ class DeclaredFiles:
         return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
 
     def tested(self, imported: Iterable[str]) -> "GateFiles | None":
-        """Return the hashes now, and which files changed since the begin; None if the project has no gate."""
+        """Return the hashes now, and which files changed since the beginning; None if the project has no gate."""
         if self._gate is None:
             return None
         from flag_harness.record import GateFiles

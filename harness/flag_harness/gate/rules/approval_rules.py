@@ -40,9 +40,8 @@ def judge_signature(file: ApprovalFile, candidate: Candidate) -> RuleResult | No
         return RuleResult("signature", "not shown", f"{file.path} is not committed; commit it with `git commit -S`")
     commit = git.last_commit(file.path.parent, file.path.name)
     if not git.has_valid_signature(file.path.parent, commit):
-        return RuleResult(
-            "signature", "fail", f"git verify-commit does not accept {commit[:12]}, which has {file.path}"
-        )
+        reason = f"git verify-commit does not accept {commit[:12]}, the commit of {file.path}"
+        return RuleResult("signature", "fail", reason)
     return RuleResult("signature", "pass", f"git verify-commit accepts {commit[:12]}")
 
 
