@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,18 @@ def test_the_sidebar_shows_choices_sessions_and_tools(
     assert [] == [one.value for one in page.main.get("text")]
     page.selectbox(key="saved").select("one").run()
     assert ["Hi", "Hello."] == [one.value for one in page.main.get("text")]
+
+
+def test_the_sidebar_says_what_flags_change_in_recordings(
+    open_page: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project without recordings is told so."""
+    page = open_page('[[turn]]\ntext = "Hello."')
+    page.button(key="changes").click().run()
+    assert "holds no recordings" in page.sidebar.get("code")[0].value
+    shutil.copytree(Path(__file__).parents[3] / "recordings" / "matrix", tmp_path / "recordings")
+    page.button(key="changes").click().run()
+    assert "streaming        stream: <absent>" in page.sidebar.get("code")[0].value
 
 
 def test_an_address_without_a_valid_session_starts_a_new_one(open_page: Callable[..., Any]) -> None:

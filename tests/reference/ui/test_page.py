@@ -188,6 +188,16 @@ def test_a_saved_session_is_restored(open_page: OpenPage, make_options: Any) -> 
     assert "Welcome back." == texts[-1]
 
 
+def test_a_cassette_says_what_to_send(open_page: OpenPage) -> None:
+    """The sidebar shows the recorded flags and the first prompt."""
+    file = Path(__file__).parents[3] / "recordings" / "matrix" / "streaming.json"
+    page = open_page("", upstream="cassette", file=str(file))
+    assert (
+        "recorded under the flags: streaming. Its first prompt:\nHow many open lines"
+        in page.sidebar.get("text")[1].value
+    )
+
+
 def test_an_upstream_that_cannot_be_opened_is_said(open_page: OpenPage, tmp_path: Path) -> None:
     """The page names the file."""
     page = open_page("", upstream="cassette", file=str(tmp_path / "none.json"))

@@ -67,10 +67,11 @@ class ChatDirectory:
         client = make_client(self.options, id)
         notices = _check_file(path)
         environ, clock, gate = dict(self._environ), SystemClock(), ApprovalGate(is_on=self.options.asks)
-        recorded, tools = RecordedChat(), list[Tool]()
+        recorded, tools, description = RecordedChat(), list[Tool](), ""
         if self.options.upstream == "cassette":
             recorded = read_recorded_chat(Path(self.options.file))
             tools += recorded.tools
+            description = recorded.description
         else:
             tools.append(GatedTool(Bash(directory=folder / f"{id}.files", environ=environ), gate))
         arguments: dict[str, Any] = {
@@ -84,7 +85,17 @@ class ChatDirectory:
         }
         agent = Agent.restore(path, client, **arguments) if path.exists() else Agent(client, **arguments)
         turns = transcripts_of(agent.context)
-        return Chat(agent, environ, clock=clock, gate=gate, tools=tools, path=path, turns=turns, notices=notices)
+        return Chat(
+            agent,
+            environ,
+            clock=clock,
+            gate=gate,
+            tools=tools,
+            path=path,
+            turns=turns,
+            notices=notices,
+            description=description,
+        )
 
 
 def _check_file(path: Path) -> list[str]:

@@ -24,6 +24,12 @@ class RecordedChat:
     prompt: str = ""
     combination: str = ""
 
+    @property
+    def description(self) -> str:
+        """What to send so that the cassette answers, for the user."""
+        prompt = f"Its first prompt:\n{self.prompt}" if self.prompt else "It has no prompt."
+        return f"The cassette was recorded under the flags: {self.combination}. {prompt}"
+
 
 @dataclass(slots=True)
 class RecordedTool:

@@ -24,8 +24,8 @@ class Chat:
     """A session on the page. All methods may be called from any thread.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are those on the page;
-    `revision` grows with each of their changes. The thread of the chat starts with the first turn,
-    and ends with the process.
+    `revision` grows with each of their changes. `description` says what the upstream answers. The thread of the chat
+    starts with the first turn, and ends with the process.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class Chat:
         path: Path | None = None,
         turns: Sequence[TurnTranscript] = (),
         notices: Sequence[str] = (),
+        description: str = "",
     ) -> None:
         self.clock, self.gate, self.tools, self.path = clock, gate, tuple(tools), path
         self.turns, self.notices, self.revision = list(turns), tuple(notices), 0
+        self.description = description
         self._earlier_usage = agent.context.usage
         self._agent, self._environ = agent, environ
         self._lock = threading.Lock()

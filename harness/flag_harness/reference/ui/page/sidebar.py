@@ -13,13 +13,21 @@ from flag_harness.reference.ui.chat.directory import new_chat_id
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.options import UiOptions
 from flag_harness.reference.ui.page.plain_text import plain_text
-from flag_harness.reference.ui.page.switches import FlagSwitch, current_value, flag_switches, with_values
+from flag_harness.reference.ui.page.switches import (
+    FlagSwitch,
+    current_value,
+    flag_switches,
+    recorded_changes,
+    with_values,
+)
 
 
 def show_sidebar(options: UiOptions, chat: Chat, saved: Sequence[str]) -> dict[str, str]:
     """Show the sidebar, and return the environment of the next turn. `saved` are the ids of saved sessions."""
     with st.sidebar:
         st.text(_upstream_words(options, chat))
+        if chat.description:
+            st.text(plain_text(chat.description))
         environ = _show_switches(chat)
         _show_tools(chat)
         _show_session(chat, saved)
@@ -34,7 +42,9 @@ def _upstream_words(options: UiOptions, chat: Chat) -> str:
 def _show_switches(chat: Chat) -> dict[str, str]:
     st.subheader("Flags")
     st.text("They hold from the next turn on.")
-    values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(Path("pyproject.toml"))}
+    values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(PYPROJECT)}
+    if st.button("What do they change in the recordings?", key="changes"):
+        st.code("\n".join(map(plain_text, recorded_changes(PYPROJECT))), language=None, wrap_lines=True)
     numbers = {
         setting.env: _show_number(setting.env, setting.default, chat) for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
@@ -91,3 +101,5 @@ def _open_session(id: str) -> None:
 SESSION = "session"
 """The parameter of the page's address that names the session."""
 _SAVED = "saved"
+PYPROJECT = Path("pyproject.toml")
+"""The configuration of the project in whose folder the server was started."""

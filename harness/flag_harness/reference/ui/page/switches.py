@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flag_harness.analysis.effects.flag_runs import attribute_cassettes, effect_lines
+from flag_harness.cassette import Cassette
 from flag_harness.config import read_config
 from flag_harness.errors import FlagError
 from flag_harness.flag import SHIPPED, Flag
@@ -42,6 +44,18 @@ def _explanation(flag: Flag, shipped: str | None) -> str:
     if shipped is not None:
         return EXPLANATIONS[shipped]
     return f"Sets {flag.env}, which the reference agent does not read, but its tools may."
+
+
+def recorded_changes(pyproject: Path) -> list[str]:
+    """Return what each flag changes in the requests of the project's recordings, one line for each change.
+
+    Raise `HarnessError` if a recording cannot be read.
+    """
+    config = read_config(pyproject)
+    folder = pyproject.parent / config.recordings
+    files = [path for path in sorted(folder.rglob("*.json")) if "blobs" not in path.parts]
+    lines = effect_lines(attribute_cassettes(map(Cassette.load, files), config.flags))
+    return lines or [f"{folder} holds no recordings of one test under two combinations."]
 
 
 def current_value(flag: Flag, environ: Mapping[str, str]) -> Any:
