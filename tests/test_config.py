@@ -121,6 +121,18 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             "[tool.flag-harness.flags] flag 'a' has the value datetime.date(2026, 1, 1), which OpenFeature cannot hold",
         ),
         (
+            '[tool.flag-harness.flags]\na = { env = "A", default = 1 }',
+            "[tool.flag-harness.flags] a default = 1 must be true or false, or one of values = [...]",
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { env = "A", values = ["x"] }',
+            '[tool.flag-harness.flags] a values = [\'x\'] must be a list or table of at least two: ["a", "b"]',
+        ),
+        (
+            '[tool.flag-harness.flags]\na = { env = "A", values = ["x", "y"], on = "1" }',
+            "[tool.flag-harness.flags] a has on or off, and no value is true or false; drop them",
+        ),
+        (
             '[tool.flag-harness.flags]\na = "A"\nb = { env = "A" }',
             "[tool.flag-harness.flags] flags 'a' and 'b' share the variable A; give each its own",
         ),
@@ -132,6 +144,14 @@ def test_a_mistake_names_the_file_the_key_and_the_nearest(tmp_path: Path, text: 
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert str(caught.value).startswith(f"{path}:2: {message}")
+
+
+def test_a_default_may_be_the_short_name_of_a_value(tmp_path: Path) -> None:
+    """The flag has the value itself by default."""
+    models = '{ fast = "claude-haiku-4-5", good = "claude-opus-4-7" }'
+    text = f'[tool.flag-harness.flags]\nmodel = {{ env = "MODEL", values = {models}, default = "good" }}'
+    (flag,) = read_config(_written(tmp_path, text)).flags
+    assert ("claude-opus-4-7", ("fast", "good")) == (flag.default, flag.labels)
 
 
 def test_the_old_name_of_the_table_is_an_error_that_says_the_new_one(tmp_path: Path) -> None:

@@ -210,6 +210,17 @@ async def test_a_confined_command_moves_files_and_sees_its_own_processes(bash: B
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("command", ["echo one; exit 3", "kill -9 $$"])
+async def test_a_command_ends_also_where_processes_have_no_descriptors(
+    bash: Bash, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Linux 5.3 and on macOS a thread waits for it: output and exit code are the same."""
+    expected = await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": command}))
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    assert expected == await Toolbox([bash], clock=VirtualClock()).run(ToolCall("t", "bash", {"command": command}))
+
+
+@pytest.mark.asyncio
 async def test_a_command_that_is_too_long_says_how_long_it_may_be(bash: Bash) -> None:
     """In bytes, and with what to do instead; the longest one that Linux passes on runs."""
     box, characters = Toolbox([bash], clock=VirtualClock()), COMMAND_LIMIT - len("# ")
