@@ -65,6 +65,28 @@ def test_an_interaction_of_twenty_flags_is_named(fault: Fault, text: str) -> Non
     assert BUDGET >= location.runs
 
 
+@pytest.mark.parametrize(
+    ("count", "oracle", "text"),
+    [
+        (3, lambda row: False, "always fails"),
+        (
+            3,
+            lambda row: not any(row),
+            "undecided: more than two conjunctions make it fail (suspects: f0, f1)",
+        ),
+        (
+            8,
+            lambda row: not all(row[:5]),
+            "undecided: no conjunction of up to four literals could be proven for the other failing rows",
+        ),
+    ],
+    ids=["always", "three causes", "five literals"],
+)
+def test_what_no_two_conjunctions_explain_is_said(count: int, oracle: Callable[[Row], bool], text: str) -> None:
+    """Nothing is named that does not explain every failure; what was near is a suspect."""
+    assert text == str(locate(FlagSpace([MatrixFlag(f"f{index}") for index in range(count)]), oracle))
+
+
 def test_two_interactions_at_once_are_named() -> None:
     """Neither the number of faults nor their sizes are told."""
     faults: list[Fault] = [{2: 1}, {5: 0, 6: 1}]

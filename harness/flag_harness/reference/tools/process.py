@@ -79,20 +79,16 @@ class ConfinedProcess:
         try:
             descriptor = os.pidfd_open(self._process.pid)
         except (AttributeError, OSError):
-            loop.run_in_executor(None, self._process.wait).add_done_callback(lambda _: self._note_exit())
+            loop.run_in_executor(None, self._process.wait).add_done_callback(lambda _: self.exited.set_result(None))
             return
 
         def note_exit() -> None:
             loop.remove_reader(descriptor)
             os.close(descriptor)
             self._process.wait()
-            self._note_exit()
+            self.exited.set_result(None)
 
         loop.add_reader(descriptor, note_exit)
-
-    def _note_exit(self) -> None:
-        if not self.exited.done():
-            self.exited.set_result(None)
 
     def _note_end(self) -> None:
         self._open_pipes -= 1
