@@ -3,6 +3,7 @@
 import asyncio
 import bdb
 import importlib.util
+import os
 import queue
 import socket
 import subprocess
@@ -12,13 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 
-from flag_harness.transports.virtual_time import ProjectNames, SharedClock, VirtualLoop, joining_layers, share_clock
+from flag_harness.transports.virtual_time import (
+    ProjectNames,
+    SharedClock,
+    VirtualLoop,
+    joining_layers,
+    share_clock,
+    shared_clock,
+)
 from flag_harness.wire.timeline import Request
 
 REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
@@ -399,6 +407,91 @@ def test_time_is_real_under_a_debugger(clock: SharedClock) -> None:
         sys.settrace(before)
     assert 0.05 <= elapsed
     assert 0 == clock.now()
+
+
+def test_a_loop_waits_really_while_a_debugger_holds_its_thread(
+    clock: SharedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the harness itself delays costs no time all the same."""
+
+    async def wait() -> float:
+        await asyncio.sleep(3600)
+        monkeypatch.setattr(shared_clock, "_is_debugged", lambda: True)
+        started = time.perf_counter()
+        await asyncio.sleep(0.05)
+        elapsed = time.perf_counter() - started
+        await clock.async_sleep(60)
+        return elapsed
+
+    assert asyncio.run(wait()) > 0.04
+    assert 3660 <= clock.now() < 3700
+    clock.sleep(60)
+    assert 3720 <= clock.now() < 3760
+
+
+class _PyDevTracer:
+    """The tracer of PyCharm and VS Code, as far as its module tells."""
+
+    __module__ = "_pydevd_bundle.pydevd_trace_dispatch"
+
+    def trace_dispatch(self) -> None:
+        """Trace a line."""
+
+
+@pytest.mark.parametrize(
+    ("tracer", "monitoring", "is_debugged"),
+    [
+        (bdb.Bdb().trace_dispatch, None, True),
+        (_PyDevTracer().trace_dispatch, None, True),
+        (lambda *_: None, None, False),
+        (None, SimpleNamespace(DEBUGGER_ID=0, get_tool={0: "pdb"}.get), True),
+        (None, SimpleNamespace(DEBUGGER_ID=0, get_tool={1: "coverage"}.get), False),
+        (None, None, False),
+    ],
+    ids=["pdb", "pydevd", "coverage", "pdb on sys.monitoring", "coverage on sys.monitoring", "none"],
+)
+def test_debuggers_are_told_from_other_tracers(
+    tracer: Any, monitoring: Any, is_debugged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run under coverage keeps virtual time."""
+    monkeypatch.setattr(shared_clock, "sys", SimpleNamespace(gettrace=lambda: tracer, monitoring=monitoring))
+    assert is_debugged == shared_clock._is_debugged()
+
+
+def test_an_answer_comes_late_if_its_loop_is_blocked(clock: SharedClock) -> None:
+    """As with a real server: the task waits until the loop runs again."""
+
+    async def wait() -> float:
+        answer = asyncio.create_task(clock.async_sleep(1))
+        await asyncio.sleep(0.5)
+        time.sleep(2)  # noqa: ASYNC251 - that is the point
+        await answer
+        return clock.now()
+
+    assert 2.5 == asyncio.run(wait())
+
+
+@pytest.mark.parametrize("collect", [lambda child: child.wait(), lambda child: os.waitpid(child.pid, 0)])
+def test_a_child_that_has_ended_holds_nobody_up(clock: SharedClock, collect: Callable[[Any], object]) -> None:
+    """Whoever has collected its exit status."""
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    collect(child)
+    time.sleep(3600)
+    assert 3600 == round(clock.now(), -1)
+    child.wait()
+
+
+def test_where_a_child_cannot_be_looked_at_it_runs_until_it_is_collected(
+    clock: SharedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has no `waitid`: a wait is real until somebody has asked for the exit status."""
+    monkeypatch.delattr(os, "waitid")
+    child, started = subprocess.Popen([sys.executable, "-c", "pass"]), time.perf_counter()
+    time.sleep(0.2)
+    assert 0.2 <= time.perf_counter() - started
+    child.wait()
+    time.sleep(3600)
+    assert 3600 <= clock.now()
 
 
 def test_the_harness_waits_on_the_same_clock(clock: SharedClock) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -131,3 +132,16 @@ def test_a_child_that_outlives_the_test_is_no_longer_refused(far_host: Any) -> N
     output, _ = child.communicate("\n", timeout=60)
     assert "ok\n" == output
     assert [] == refused
+
+
+TELL_PROXY = "import os; print(os.environ.get('http_proxy'))"
+
+
+def test_loading_libcurl_names_the_proxy_and_leaving_names_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libcurl reads the variables in C, so they are set before any child starts, and set back afterwards."""
+    monkeypatch.setenv("http_proxy", "http://mine.example:3128")
+    monkeypatch.setitem(sys.modules, "pycurl", ModuleType("pycurl"))
+    with refuse_network():
+        assert f"http://{LOOPBACK}:{checking_proxy().port}\n" == run(TELL_PROXY).stdout
+        assert "http://mine.example:3128" == os.environ["http_proxy"]
+    assert "http://mine.example:3128\n" == run(TELL_PROXY).stdout

@@ -1,5 +1,6 @@
 """Sockets below the guard: connections that were open before, and proxies on loopback."""
 
+import asyncio
 import contextlib
 import http.client
 import shutil
@@ -165,3 +166,25 @@ def test_nothing_is_sent_over_a_tls_connection_that_was_open_before(
         thread.join()
     assert 3 == len(refused)
     assert [b""] == received
+
+
+def test_uvloop_uses_a_connection_that_is_open(proxy: tuple[str, int]) -> None:
+    """Its peer is on loopback; a socket without a peer fails as it would without the guard."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def exchange() -> bytes:
+        loop = asyncio.get_running_loop()
+        connection = socket.create_connection(proxy)
+        reader, writer = await asyncio.open_connection(sock=connection)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        with socket.socket() as unconnected:
+            unconnected.setblocking(False)
+            with pytest.raises(OSError, match=r"Broken pipe|not connected"):
+                await loop.sock_sendall(unconnected, b"x")
+        return answer
+
+    with refuse_network() as refused:
+        assert b"ok" == uvloop.run(exchange())[-2:]
+    assert [] == refused

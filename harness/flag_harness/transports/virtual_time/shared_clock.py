@@ -124,11 +124,10 @@ class SharedClock(VirtualClock):
         """Let the real time since `started` pass on this clock, unless another thread has counted it."""
         with self._lock:
             now = real_time()
-            seconds = now - max(started, self._counted_until)
-            if seconds > 0:
-                self._now += seconds
-                self._really_waited += seconds
-                self._counted_until = now
+            seconds = max(now - max(started, self._counted_until), 0.0)
+            self._now += seconds
+            self._really_waited += seconds
+            self._counted_until = now
 
     @property
     def has_open_answers(self) -> bool:
