@@ -17,7 +17,7 @@ PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest")
 WORKERS = ("-n", "auto")
 WORKFLOWS = {
-    "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml"],
+    "github-workflows": ["docs/ci/github.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml"],
     "github-actions": [".github/actions/flag-harness/action.yml"],
     "gitlab-ci": ["docs/ci/gitlab.yml"],
 }
@@ -209,6 +209,20 @@ def docs(session: nox.Session) -> None:
     for schema, files in WORKFLOWS.items():
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
     session.run("python", "docs/site/build.py", "build/docs", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(venv_backend="venv")
+def package(session: nox.Session) -> None:
+    """Build the wheel and the sdist, check them, and run the demo from the wheel in an environment of its own."""
+    session.install("build", "check-wheel-contents", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    (wheel,) = Path("dist").glob("*.whl")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    session.run("check-wheel-contents", "--ignore", "W009", str(wheel))
+    session.run("python", "-m", "venv", "--clear", "build/package/venv")
+    session.run("build/package/venv/bin/pip", "install", "-q", str(wheel), external=True)
+    session.run("build/package/venv/bin/flag-harness", "demo", external=True)
 
 
 @nox.session
