@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
 from flag_harness.cli.terminal import add_commands
 from flag_harness.errors import RecordError
@@ -22,6 +23,7 @@ examples:
   flag-harness report merge shard-*.jsonl -o run.jsonl
   flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
+  flag-harness report diff main.jsonl branch.jsonl
   flag-harness report open artifact/
 """
 _LAST_RUN = Path(".pytest_cache/d") / CACHE_FOLDER / LAST_RUN
@@ -48,6 +50,15 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     merge.set_defaults(run=_run_merge)
     _add_build_command(subparsers)
     _add_metrics_command(subparsers)
+    add_diff_arguments(
+        _add_parser(
+            subparsers,
+            "diff",
+            "compare two runs, and fail if the second one is worse than allowed",
+            "Compare the outcomes, requests, tokens, latency, cost and errors of two runs, on the tests that both ran. "
+            "The exit code is 1 if the second run is worse than [tool.flag-harness.diff] in pyproject.toml allows.",
+        )
+    )
     add_open_arguments(
         _add_parser(
             subparsers,

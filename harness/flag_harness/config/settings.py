@@ -15,6 +15,18 @@ FILTERS = ("headers", "query", "json", "patterns")
 """The kinds of filters for secrets: header names, query parameters, JSON paths, regular expressions."""
 BUDGETS = ("cost", "requests", "input_tokens", "output_tokens", "seconds")
 """What a budget limits: US dollars at list price, requests, tokens, seconds until the last answer."""
+DIFF_FIGURES = (
+    "cost",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "first_token",
+    "seconds",
+    "longest_gap",
+    "requests",
+    "errors",
+)
+"""The figures that `flag-harness report diff` can limit."""
 NORMALISERS = ("patterns", "json")
 """The kinds of normalisers, which make matching ignore parts: regular expressions, JSON paths."""
 Action = Literal["mask", "refuse", "warn"]
@@ -51,6 +63,35 @@ class SweepSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowthLimit:
+    """By how much a figure may get worse from one run to the next, on average over the tests that both ran.
+
+    `value` is a number in the figure's own unit or, if `is_percent`, a percentage of the figure in the first run.
+    """
+
+    value: float
+    is_percent: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{'%' if self.is_percent else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSettings:
+    """Which differences between two runs fail `flag-harness report diff`.
+
+    Attributes:
+        outcomes: True if tests may not begin to fail, to be flaky, or to miss recordings.
+        bodies: True if the bodies of requests may not change.
+        limits: by how much figures may get worse, by the names in `DIFF_FIGURES`.
+    """
+
+    outcomes: bool = True
+    bodies: bool = False
+    limits: Mapping[str, GrowthLimit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
@@ -60,7 +101,8 @@ class Config:
     `real`, while nothing is live. `border` is `run` if the whole run is kept offline, and not only the
     tests that use the harness. `budget` holds the limits of each test, by the names in `BUDGETS`. `privacy` holds the
     detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
-    the table of the gate, unchecked (`flag_harness.gate` checks it), or None.
+    the table of the gate, unchecked (`flag_harness.gate` checks it), or None. `diff` holds the thresholds of
+    `flag-harness report diff`.
     """
 
     agent: str = SHIPPED_AGENT
@@ -82,6 +124,7 @@ class Config:
     budget: Mapping[str, float] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
     sweep: SweepSettings | None = None
+    diff: DiffSettings = field(default_factory=DiffSettings)
 
 
 def read_config(pyproject: Path) -> Config:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from flag_harness.config.command_tables import parse_diff, parse_sweep
 from flag_harness.config.settings import (
     BUDGETS,
     CREDENTIAL_HEADERS,
@@ -20,7 +21,6 @@ from flag_harness.config.settings import (
     Action,
     Config,
     DetectorSettings,
-    SweepSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flag import (
@@ -104,16 +104,7 @@ class _ConfigTable(msgspec.Struct):
     time: _Time = "virtual"
     border: _Border = "test"
     sweep: Any = None
-
-
-_Tools: TypeAlias = Annotated[Literal["", "real"], msgspec.Meta(description='"real"')]
-
-
-class _SweepTable(msgspec.Struct):
-    tools: _Tools = ""
-    told: TextList = ()
-    patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
-    assertions: bool = True
+    diff: Any = None
 
 
 def parse_config(table: Any, source: Path) -> Config:
@@ -131,17 +122,14 @@ def parse_config(table: Any, source: Path) -> Config:
     if "privacy" in table:
         values["privacy"] = _parse_privacy(table["privacy"], f"{where}.privacy]")
     if "sweep" in table:
-        values["sweep"] = _parse_sweep(table["sweep"], f"{where}.sweep]")
+        values["sweep"] = parse_sweep(table["sweep"], f"{where}.sweep]")
+    values["diff"] = parse_diff(table.get("diff", {}), f"{where}.diff]")
     return Config(**values)
 
 
 def _parse_budget(table: Any, where: str) -> dict[str, float]:
     limits = msgspec.structs.asdict(convert_table(table, _BudgetTable, where))
     return {name: limit for name, limit in limits.items() if limit is not None}
-
-
-def _parse_sweep(table: Any, where: str) -> SweepSettings:
-    return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
 
 
 def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ...]]:

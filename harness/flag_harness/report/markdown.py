@@ -22,7 +22,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for cause in report.causes:
         certainty = "" if cause.is_certain else "perhaps "
-        yield f"- **{_escape(certainty + cause.text)}**: {_names(cause.tests)}"
+        yield f"- **{escape_markdown(certainty + cause.text)}**: {_names(cause.tests)}"
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         yield f"  - To reproduce: {_code(cause.command)}"
@@ -30,10 +30,10 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     yield from _effect_lines(report)
     yield from _cache_lines(report)
     yield ""
-    yield _escape(report.recordings)
+    yield escape_markdown(report.recordings)
     if report.record.problem:
         yield ""
-        yield f"**Incomplete:** {_escape(report.record.problem)}"
+        yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:
@@ -51,21 +51,23 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
     yield ""
     rows = [
         [
-            _cell(line.name),
+            code_cell(line.name),
             *(_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
         ]
         for line in lines
     ]
-    yield from _table(["test", *(_escape(report.combinations[index] or "no flags") for index in shown)], rows)
+    yield from table_lines(
+        ["test", *(escape_markdown(report.combinations[index] or "no flags") for index in shown)], rows
+    )
     if len(columns) > len(shown):
         yield ""
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [str(len(group.rows)), _cell(group.reason or "no reason"), _cell(group.place) if group.place else ""]
+        [str(len(group.rows)), code_cell(group.reason or "no reason"), code_cell(group.place) if group.place else ""]
         for group in report.failures
     ]
-    yield from _table(["runs", "reason", "place"], reasons)
+    yield from table_lines(["runs", "reason", "place"], reasons)
     if report.record.header.content != "none":
         yield ""
         yield (
@@ -76,7 +78,12 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
 
 def _effect_lines(report: RunReport) -> Iterator[str]:
     rows = [
-        [_escape(effect.figure.name), _escape(effect.name), _escape(str(effect)), "yes" if effect.is_simulated else ""]
+        [
+            escape_markdown(effect.figure.name),
+            escape_markdown(effect.name),
+            escape_markdown(str(effect)),
+            "yes" if effect.is_simulated else "",
+        ]
         for effect in report.effects
         if len(effect.settings) == 1 and not effect.is_unchanged
     ]
@@ -85,7 +92,9 @@ def _effect_lines(report: RunReport) -> Iterator[str]:
     yield ""
     yield "### What each flag changes"
     yield ""
-    yield from _table(["figure", "flag", "change (95 % interval)", "simulated"], sorted(rows, key=lambda row: row[0]))
+    yield from table_lines(
+        ["figure", "flag", "change (95 % interval)", "simulated"], sorted(rows, key=lambda row: row[0])
+    )
     if any(row[3] for row in rows):
         yield ""
         yield f"{SIMULATED[0].upper()}{SIMULATED[1:]}."
@@ -102,38 +111,39 @@ def _cache_lines(report: RunReport) -> Iterator[str]:
     if places:
         rows = [
             [
-                _cell(place.block),
+                code_cell(place.block),
                 f"{place.byte:,}",
-                _cell(place.words) if place.words else "",
+                code_cell(place.words) if place.words else "",
                 f"{place.tokens:,}",
-                _escape(place.price),
+                escape_markdown(place.price),
                 _names(place.tests, 1),
             ]
             for place in places
         ]
-        yield from _table(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
+        yield from table_lines(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
         yield ""
     wasteful = [test for test in tests if test.use.costs_more]
     for test in wasteful[:MOST_CACHED_TESTS]:
-        yield f"- {_code(test.row.case)}: its cache marks cost more than they save: {_escape(test.price)}"
+        yield f"- {_code(test.row.case)}: its cache marks cost more than they save: {escape_markdown(test.price)}"
     if len(wasteful) > MOST_CACHED_TESTS:
         yield f"- and {len(wasteful) - MOST_CACHED_TESTS:,} further tests"
     yield ""
     turns = [
         [
-            _cell(test.row.case),
+            code_cell(test.row.case),
             str(turn.request + 1),
             *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
-            _escape(blocks_text(turn)),
-            _escape(turn.why),
+            escape_markdown(blocks_text(turn)),
+            escape_markdown(turn.why),
         ]
         for test in tests[:MOST_CACHED_TESTS]
         for turn in test.use.turns
     ]
-    yield from _table(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
+    yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a Markdown table. Rows beyond `MOST_ROWS` are counted below it."""
     yield f"| {' | '.join(headings)} |"
     yield f"|{' --- |' * len(headings)}"
     for row in rows[:MOST_ROWS]:
@@ -148,7 +158,7 @@ def _names(tests: Sequence[str], most: int = 3) -> str:
     return ", ".join(map(_code, tests[:most])) + (f" and {more} more" if more > 0 else "")
 
 
-def _cell(text: str) -> str:
+def code_cell(text: str) -> str:
     """Return a text as code for a table cell. Its vertical bars are escaped."""
     return _code(text).replace("|", "\\|")
 
@@ -161,5 +171,6 @@ def _code(text: str) -> str:
     return f"{fence}{space}{line}{space}{fence}"
 
 
-def _escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Return a text on one line that Markdown does not format."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

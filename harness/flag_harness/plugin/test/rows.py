@@ -12,13 +12,14 @@ from flag_harness.plugin.stash import COMBINATION, LOG_COUNTER, SCORES, TRAFFIC,
 
 if TYPE_CHECKING:
     from flag_harness.analysis.metrics import Metrics, RequestMetrics
-    from flag_harness.cassette import Filters
+    from flag_harness.cassette import Filters, Miss
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import Outcome, Phase, RequestRecord, RunRow
     from flag_harness.wire.timeline import Request, Response
 
 _MOST_REASON_CHARACTERS = 500
+_MOST_MISS_PATHS = 20
 _ATTRIBUTE = "flag_harness"
 """The attribute of a report that holds its row as plain values, so that workers can send it."""
 
@@ -41,9 +42,17 @@ def run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | 
         excluded_from_effects=traffic.excluded_from_effects,
         cache=traffic_cache_use(traffic),
         dropped_betas=dropped_betas(traffic.exchanges, traffic.request_metrics),
+        misses=tuple(map(_miss_paths, traffic.misses)),
         cassette=relative_cassette(item, traffic),
         **answer_origin(traffic),
     )
+
+
+def _miss_paths(miss: "Miss") -> str:
+    """Return a missed request and the paths at which it differs from the nearest recorded one, without any content."""
+    request = miss.sent.request
+    paths = ", ".join(dict.fromkeys(one.path or "body" for one in miss.differences[:_MOST_MISS_PATHS]))
+    return f"{request.method} {request.path}: {paths or miss.reason or 'not recorded'}"
 
 
 def traffic_row(

@@ -1,0 +1,46 @@
+"""Convert the tables of single commands: `[tool.flag-harness.sweep]` and `[tool.flag-harness.diff]`."""
+
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit, SweepSettings
+from flag_harness.errors import ConfigError
+from flag_harness.toml_tables import Switch, TextList, convert_table
+
+_Tools: TypeAlias = Annotated[Literal["", "real"], msgspec.Meta(description='"real"')]
+
+
+class _SweepTable(msgspec.Struct):
+    tools: _Tools = ""
+    told: TextList = ()
+    patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
+    assertions: bool = True
+
+
+_DiffTable = msgspec.defstruct(
+    "_DiffTable", [("outcomes", Switch, True), ("bodies", Switch, False), *((name, Any, None) for name in DIFF_FIGURES)]
+)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+def parse_sweep(table: Any, where: str) -> SweepSettings:
+    """Convert the table that says how to sweep the tests."""
+    return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
+
+
+def parse_diff(table: Any, where: str) -> DiffSettings:
+    """Convert the table with the thresholds of `flag-harness report diff`."""
+    values = msgspec.structs.asdict(convert_table(table, _DiffTable, where))
+    outcomes, bodies = values.pop("outcomes"), values.pop("bodies")
+    limits = {name: _parse_limit(value, f"{where} {name}") for name, value in values.items() if value is not None}
+    return DiffSettings(outcomes, bodies, limits)
+
+
+def _parse_limit(value: Any, where: str) -> GrowthLimit:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return GrowthLimit(float(value))
+    if isinstance(value, str) and (percent := _PERCENT.fullmatch(value.strip())):
+        return GrowthLimit(float(percent[1]), is_percent=True)
+    raise ConfigError(f'{where} = {value!r} must be a share of the base, such as "5%", or a number from 0')

@@ -1,0 +1,1 @@
+"""The comparison of two runs: what `flag-harness report diff` says."""

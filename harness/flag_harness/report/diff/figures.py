@@ -1,0 +1,102 @@
+"""How the figures of two runs differ, measured on the tests that passed in both."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from flag_harness.analysis.effects.figures import FIGURES, Figure
+from flag_harness.analysis.effects.student import mean_interval
+from flag_harness.config import DIFF_FIGURES, GrowthLimit
+from flag_harness.record import RunRow
+from flag_harness.report.table import is_simulated
+
+_NAMES = {"total time": "seconds"}
+"""The keys in the configuration of figures that have another name there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FigureChange:
+    """A figure in two runs, on average over the rows that are compared.
+
+    Attributes:
+        figure: the figure.
+        base, head: its mean in the first and in the second run.
+        low, high: the bounds of the 95 % confidence interval of the mean difference, or None if there is only one pair.
+        pairs: the number of rows of the second run that were compared with the same row of the first.
+        is_simulated: True if the simulator gave answers.
+    """
+
+    figure: Figure
+    base: float
+    head: float
+    low: float | None
+    high: float | None
+    pairs: int
+    is_simulated: bool
+
+    @property
+    def key(self) -> str:
+        """The name of the figure in `[tool.flag-harness.diff]`."""
+        return _NAMES.get(self.figure.name, self.figure.name.replace(" ", "_"))
+
+    @property
+    def growth(self) -> float:
+        """The mean difference: positive if the second run has more."""
+        return self.head - self.base
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether the confidence interval of the difference excludes 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    def exceeds(self, limit: GrowthLimit) -> bool:
+        """Return whether the figure got worse by more than `limit` allows. Fewer cached tokens are worse."""
+        worse = -self.growth if self.key == "cached_tokens" else self.growth
+        allowed = self.base * limit.value / 100 if limit.is_percent else limit.value
+        return worse > allowed + 1e-9 * abs(self.base)
+
+    def __str__(self) -> str:
+        if not self.growth and not self.can_be_told:
+            return "unchanged" if (self.low, self.high) in ((0, 0), (None, None)) else "cannot be told from these runs"
+        share = f"{100 * self.growth / self.base:+.1f} %" if self.base else f"{self.growth:+,.4g}"
+        if self.low is None or self.high is None:
+            return f"{share}; how sure this is cannot be told from one pair"
+        if not self.can_be_told:
+            return f"{share}, which may be chance"
+        return share if self.low == self.high else f"{share} ({self._interval})"
+
+    @property
+    def _interval(self) -> str:
+        low, high = self.low or 0.0, self.high or 0.0
+        if self.base:
+            return f"{100 * low / self.base:+.1f} to {100 * high / self.base:+.1f} %"
+        return f"{low:+,.4g} to {high:+,.4g}"
+
+
+def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[RunRow, RunRow], ...]:
+    """Return the rows whose figures can be compared.
+
+    These are the same test, combination and repetition, passed in both runs and not excluded from comparisons. A row
+    that the simulator answered is compared only with another such row.
+    """
+    before = {(row.case, row.combination, row.repetition): row for row in base if _is_comparable(row)}
+    pairs = [(before.get((row.case, row.combination, row.repetition)), row) for row in head if _is_comparable(row)]
+    return tuple((old, new) for old, new in pairs if old is not None and is_simulated(old) == is_simulated(new))
+
+
+def figure_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[FigureChange, ...]:
+    """Return how each figure changed, in the order of the configuration. A figure that no pair has is left out."""
+    found = {change.key: change for figure in FIGURES for change in _figure_change(figure, pairs)}
+    return tuple(found[name] for name in DIFF_FIGURES if name in found)
+
+
+def _figure_change(figure: Figure, pairs: Sequence[tuple[RunRow, RunRow]]) -> Iterator[FigureChange]:
+    read = [(figure.read(old), figure.read(new)) for old, new in pairs]
+    values = [(old, new) for old, new in read if old is not None and new is not None]
+    if values:
+        base, head = (sum(side) / len(values) for side in zip(*values, strict=True))
+        low, high = mean_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
+        yield FigureChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))
+
+
+def _is_comparable(row: RunRow) -> bool:
+    return row.outcome in ("passed", "xpassed") and not row.excluded_from_effects

@@ -1,0 +1,106 @@
+"""Which tests end otherwise in a second run than in the first, and which requests changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from flag_harness.record import RunRow
+
+RunKey: TypeAlias = tuple[str, str]
+"""The node id of a test, and the id of its combination."""
+_PASSED = ("passed", "xpassed")
+_COUNTED = (*_PASSED, "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeChanges:
+    """The tests whose outcome changed, as node ids.
+
+    Attributes:
+        newly_failing: passed in the first run, at least sometimes, and only failed in the second.
+        newly_flaky: only passed in the first run, and failed in some repetitions of the second.
+        failing_additions: not in the first run, and failed in the second.
+        newly_passing: failed in the first run, at least sometimes, and only passed in the second.
+        missing: passed or failed in the first run, and did neither in the second.
+        new_misses: requests that the cassettes do not hold, in the second run only, by test.
+    """
+
+    newly_failing: tuple[str, ...]
+    newly_flaky: tuple[str, ...]
+    failing_additions: tuple[str, ...]
+    newly_passing: tuple[str, ...]
+    missing: tuple[str, ...]
+    new_misses: Mapping[str, tuple[str, ...]]
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether tests began to fail, to be flaky, or to send requests that are not recorded."""
+        return bool(self.newly_failing or self.newly_flaky or self.failing_additions or self.new_misses)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRequests:
+    """What changed in the requests of a test."""
+
+    case: str
+    changes: tuple[str, ...]
+
+
+def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
+    """Compare the outcomes of two runs, test by test."""
+    before, after = _group_runs(base), _group_runs(head)
+    outcomes = {key: (_outcomes(before.get(key, ())), _outcomes(after.get(key, ()))) for key in {**before, **after}}
+    both = {key: sides for key, sides in outcomes.items() if all(sides)}
+    return OutcomeChanges(
+        newly_failing=_cases(key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}),
+        newly_flaky=_cases(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
+        failing_additions=_cases(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
+        newly_passing=_cases(key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}),
+        missing=_cases(key for key, (old, new) in outcomes.items() if old and not new),
+        new_misses={
+            key[0]: misses
+            for key in sorted(after)
+            if (misses := tuple(sorted(_misses(after[key]) - _misses(before.get(key, ())))))
+        },
+    )
+
+
+def changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
+    """Compare the requests of two runs by the hashes of their bodies, for each test with one outcome in each run."""
+    before = {(row.case, row.combination, row.repetition): row for row in base}
+    found = []
+    for row in head:
+        old = before.get((row.case, row.combination, row.repetition))
+        if old is not None and (changes := tuple(_request_changes(old, row))):
+            found.append(ChangedRequests(row.case, changes))
+    return tuple(found)
+
+
+def _request_changes(old: RunRow, new: RunRow) -> Iterable[str]:
+    for number, (before, after) in enumerate(zip(old.requests, new.requests, strict=False), start=1):
+        if (before.method, before.path) != (after.method, after.path):
+            yield f"request {number}: {before.method} {before.path} is now {after.method} {after.path}"
+        elif before.body_hash != after.body_hash:
+            model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
+            yield f"request {number}: body changed{model}"
+    if len(old.requests) != len(new.requests):
+        yield f"{len(old.requests)} requests are now {len(new.requests)}"
+
+
+def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:
+    groups: dict[RunKey, list[RunRow]] = {}
+    for row in rows:
+        groups.setdefault((row.case, row.combination), []).append(row)
+    return groups
+
+
+def _outcomes(rows: Sequence[RunRow]) -> set[str]:
+    return {"passed" if row.outcome in _PASSED else row.outcome for row in rows if row.outcome in _COUNTED}
+
+
+def _misses(rows: Sequence[RunRow]) -> set[str]:
+    return {miss for row in rows for miss in row.misses}
+
+
+def _cases(keys: Iterable[RunKey]) -> tuple[str, ...]:
+    return tuple(sorted(case for case, _ in keys))

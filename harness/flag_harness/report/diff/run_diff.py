@@ -1,0 +1,135 @@
+"""What differs between two runs, as values. The views are made from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from flag_harness.analysis.effects.figures import FigureEffect
+from flag_harness.config import DiffSettings
+from flag_harness.record import RunRecord
+from flag_harness.report.diff.figures import FigureChange, figure_changes, row_pairs
+from flag_harness.report.diff.outcomes import ChangedRequests, OutcomeChanges, changed_requests, outcome_changes
+from flag_harness.report.metrics import record_effects
+
+_HEADER_FIELDS = ("commit", "package", "sdk", "python")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiff:
+    """What differs between two runs.
+
+    Attributes:
+        code: what the headers say: other commits, packages or flags, one line each.
+        outcomes: the tests whose outcome changed, and the new misses.
+        requests: the tests whose requests changed.
+        pairs: the number of rows whose figures are compared.
+        uncompared: the number of rows that both runs have and whose figures cannot be compared.
+        figures: the figures of both runs.
+        effects: the effects of flags that differ between the runs: each as it was, and as it is.
+        violations: the thresholds that are exceeded, one line each.
+        unchecked: the figures that have a threshold, and that no compared row has.
+        problems: why a record is incomplete, one line each.
+    """
+
+    code: tuple[str, ...]
+    outcomes: OutcomeChanges
+    requests: tuple[ChangedRequests, ...]
+    pairs: int
+    uncompared: int
+    figures: tuple[FigureChange, ...]
+    effects: tuple[tuple[FigureEffect, FigureEffect], ...]
+    violations: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def is_acceptable(self) -> bool:
+        """Whether both records are complete and no threshold is exceeded."""
+        return not self.violations and not self.problems
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the simulator gave answers from which figures are compared."""
+        return any(change.is_simulated for change in self.figures)
+
+
+def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> RunDiff:
+    """Compare the second run, `head`, with the first one, `base`."""
+    outcomes, requests = outcome_changes(base.rows, head.rows), changed_requests(base.rows, head.rows)
+    pairs = row_pairs(base.rows, head.rows)
+    keys = {(row.case, row.combination, row.repetition) for row in base.rows}
+    both = {key for row in head.rows if (key := (row.case, row.combination, row.repetition)) in keys}
+    figures = figure_changes(pairs)
+    return RunDiff(
+        code=tuple(_code_changes(base, head)),
+        outcomes=outcomes,
+        requests=requests,
+        pairs=len(pairs),
+        uncompared=len(both) - len(pairs),
+        figures=figures,
+        effects=_changed_effects(base, head, both),
+        violations=tuple(_violations(outcomes, requests, figures, settings)),
+        unchecked=tuple(sorted(settings.limits.keys() - {change.key for change in figures})),
+        problems=tuple(record.problem for record in (base, head) if record.problem),
+    )
+
+
+def _code_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
+    for name in _HEADER_FIELDS:
+        before, after = getattr(base.header, name), getattr(head.header, name)
+        if before != after:
+            yield f"{name}: {before or 'unknown'} → {after or 'unknown'}"
+    old, new = base.header.flags, head.header.flags
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new or name not in old:
+            yield f"flag {name}: {'no longer declared' if name in old else 'new'}"
+        elif old[name] != new[name]:
+            yield f"flag {name}: declared otherwise"
+
+
+def _changed_effects(
+    base: RunRecord, head: RunRecord, keys: set[tuple[str, str, int]]
+) -> tuple[tuple[FigureEffect, FigureEffect], ...]:
+    """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
+    before, after = ({_effect_key(one): one for one in _effects_on(record, keys)} for record in (base, head))
+    pairs = ((before[key], effect) for key, effect in after.items() if key in before)
+    return tuple((old, new) for old, new in pairs if _are_apart(old, new))
+
+
+def _effects_on(record: RunRecord, keys: set[tuple[str, str, int]]) -> Iterator[FigureEffect]:
+    rows = tuple(row for row in record.rows if (row.case, row.combination, row.repetition) in keys)
+    found = record_effects(RunRecord(record.header, rows))
+    return (effect for effect in found if len(effect.settings) == 1)
+
+
+def _effect_key(effect: FigureEffect) -> tuple[object, str]:
+    return msgspec.json.encode(effect.settings), effect.figure.name
+
+
+def _are_apart(old: FigureEffect, new: FigureEffect) -> bool:
+    if old.low is None or old.high is None or new.low is None or new.high is None:
+        return False
+    return old.is_simulated == new.is_simulated and (old.high < new.low or new.high < old.low)
+
+
+def _violations(
+    outcomes: OutcomeChanges,
+    requests: tuple[ChangedRequests, ...],
+    figures: tuple[FigureChange, ...],
+    settings: DiffSettings,
+) -> Iterator[str]:
+    if settings.outcomes and outcomes.is_worse:
+        failing = len(outcomes.newly_failing) + len(outcomes.failing_additions)
+        yield (
+            f"outcomes: {failing} newly failing, {len(outcomes.newly_flaky)} newly flaky, "
+            f"{len(outcomes.new_misses)} with new misses"
+        )
+    if settings.bodies and requests:
+        yield f"bodies: the requests of {len(requests)} test{'s' if len(requests) != 1 else ''} changed"
+    for change in figures:
+        limit = settings.limits.get(change.key)
+        if limit is not None and change.exceeds(limit):
+            yield f"{change.key}: {change.base:,.6g} → {change.head:,.6g} a run ({change}); allowed: {limit}"
+    if settings.limits and not figures:
+        yield f"{', '.join(settings.limits)}: no run passed in both records, so nothing can be compared"

@@ -1,0 +1,163 @@
+"""The views of a comparison of two runs: lines for a terminal, Markdown, and values for JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flag_harness.report.diff.run_diff import RunDiff
+from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
+from flag_harness.report.metrics import effect_values
+from flag_harness.report.run_report import SIMULATED
+
+FORMAT = 1
+"""The version of the JSON format. It grows if older readers would misread a file."""
+MOST_TESTS = 20
+"""The most tests that a section of the terminal's view lists. The others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSection:
+    """A part of the comparison: a title, the names of columns, and rows. `is_code` marks the columns with names."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    is_code: tuple[bool, ...]
+
+
+def diff_lines(diff: RunDiff) -> Iterator[str]:
+    """Yield the comparison as lines for a terminal."""
+    yield headline(diff)
+    yield from (f"  {line}" for line in (*diff.violations, *diff.problems))
+    for section in diff_sections(diff):
+        yield ""
+        yield section.title
+        heading = [section.columns] if len(section.columns) > 1 else []
+        yield from _left_aligned_lines([*heading, *section.rows[:MOST_TESTS]])
+        if len(section.rows) > MOST_TESTS:
+            yield f"  and {len(section.rows) - MOST_TESTS:,} more; --json has all"
+    yield ""
+    yield footer(diff)
+
+
+def diff_markdown(diff: RunDiff) -> Iterator[str]:
+    """Yield the comparison as lines of Markdown."""
+    yield f"## {'✅' if diff.is_acceptable else '❌'} {escape_markdown(headline(diff))}"
+    if diff.violations or diff.problems:
+        yield ""
+    yield from (f"- {escape_markdown(line)}" for line in (*diff.violations, *diff.problems))
+    for section in diff_sections(diff):
+        yield ""
+        yield f"### {section.title}"
+        yield ""
+        rows = [
+            [
+                code_cell(cell) if is_code else escape_markdown(cell)
+                for cell, is_code in zip(row, section.is_code, strict=True)
+            ]
+            for row in section.rows
+        ]
+        yield from table_lines(section.columns, rows)
+    yield ""
+    yield escape_markdown(footer(diff))
+
+
+def diff_values(diff: RunDiff) -> Mapping[str, Any]:
+    """Return the comparison as dictionaries, lists, strings and numbers."""
+    return {
+        "flag_harness_diff": FORMAT,
+        "is_acceptable": diff.is_acceptable,
+        "is_simulated": diff.is_simulated,
+        "violations": list(diff.violations),
+        "problems": list(diff.problems),
+        "unchecked": list(diff.unchecked),
+        "code": list(diff.code),
+        "outcomes": asdict(diff.outcomes),
+        "requests": [asdict(one) for one in diff.requests],
+        "compared": diff.pairs,
+        "not_compared": diff.uncompared,
+        "figures": {
+            change.key: {
+                "base": change.base,
+                "head": change.head,
+                "growth": change.growth,
+                "low": change.low,
+                "high": change.high,
+                "pairs": change.pairs,
+                "is_simulated": change.is_simulated,
+            }
+            for change in diff.figures
+        },
+        "effects": [{"base": effect_values(old), "head": effect_values(new)} for old, new in diff.effects],
+    }
+
+
+def headline(diff: RunDiff) -> str:
+    """Return one sentence: whether the second run is within the thresholds."""
+    if diff.problems:
+        return "A record is incomplete"
+    if diff.violations:
+        return f"{len(diff.violations)} threshold{'s' if len(diff.violations) != 1 else ''} exceeded"
+    return "Within the thresholds"
+
+
+def footer(diff: RunDiff) -> str:
+    """Return what the figures were compared on, and which thresholds were not checked."""
+    count = f"{diff.pairs:,} run{'s' if diff.pairs != 1 else ''}"
+    text = f"Figures: the mean of {count} that passed in both records."
+    if diff.uncompared:
+        text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
+    if diff.unchecked:
+        text += f" Not checked, because no compared run has it: {', '.join(diff.unchecked)}."
+    return text
+
+
+def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
+    """Yield the parts of the comparison that have something to say."""
+    found = diff.outcomes
+    yield from _names_section("Code", diff.code, is_code=False)
+    yield from _names_section("Newly failing", found.newly_failing)
+    yield from _names_section("Newly flaky", found.newly_flaky)
+    yield from _names_section("New tests that fail", found.failing_additions)
+    misses = [(case, miss) for case, names in found.new_misses.items() for miss in names]
+    yield from _section("New misses", ("test", "request"), misses, (True, True))
+    yield from _names_section("Newly passing", found.newly_passing)
+    yield from _names_section("Not run any more", found.missing)
+    changes = [(one.case, change) for one in diff.requests for change in one.changes]
+    yield from _section("Changed requests", ("test", "change"), changes, (True, False))
+    figures = [
+        (
+            change.figure.name,
+            _value(change.base, change.figure.unit),
+            _value(change.head, change.figure.unit),
+            str(change),
+        )
+        for change in diff.figures
+    ]
+    mark = f" ({SIMULATED})" if diff.is_simulated else ""
+    yield from _section(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
+    effects = [(old.figure.name, old.name, str(old), str(new)) for old, new in diff.effects]
+    yield from _section("Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4)
+
+
+def _names_section(title: str, names: Sequence[str], *, is_code: bool = True) -> Iterator[DiffSection]:
+    yield from _section(title, ("test" if is_code else "difference",), [(name,) for name in names], (is_code,))
+
+
+def _section(
+    title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], is_code: tuple[bool, ...]
+) -> Iterator[DiffSection]:
+    if rows:
+        yield DiffSection(title, columns, tuple(rows), is_code)
+
+
+def _left_aligned_lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _value(value: float, unit: str) -> str:
+    if unit == "$":
+        return f"${value:,.6f}"
+    return f"{value:,.3f} s" if unit == "s" else f"{value:,.6g}"

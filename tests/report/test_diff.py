@@ -1,0 +1,165 @@
+"""`flag-harness report diff`: what differs between two runs, and which thresholds are exceeded."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.cli import main
+from flag_harness.record import RequestRecord, RunHeader, RunRow, body_hash, encode_record
+from flag_harness.wire.usage import Usage
+
+Diff = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Diff:
+    """Return a function that compares two lists of rows in a project, and returns the exit code and the output."""
+    monkeypatch.chdir(tmp_path)
+
+    def compare(base: Iterable[RunRow], head: Iterable[RunRow], settings: str = "", *options: str) -> tuple[int, str]:
+        Path("pyproject.toml").write_text(f"[tool.flag-harness.diff]\n{settings}\n", encoding="utf-8")
+        for name, rows in (("base", base), ("head", head)):
+            Path(f"{name}.jsonl").write_bytes(encode_record(RunHeader(commit=name, exit_status=0), rows))
+        code = main(["report", "diff", "base.jsonl", "head.jsonl", *options])
+        return code, capsys.readouterr().out
+
+    return compare
+
+
+def _row(name: str = "a", outcome: Any = "passed", **fields: Any) -> RunRow:
+    return RunRow(case=f"test_a.py::test_{name}", combination="off", outcome=outcome, **fields)
+
+
+def test_equal_runs_are_within_the_thresholds(diff: Diff) -> None:
+    """The exit code is 0, and the output says on how many runs figures were compared."""
+    code, output = diff([_row(cost=0.5)], [_row(cost=0.5)], 'cost = "0%"')
+    assert 0 == code
+    assert "Within the thresholds" == output.splitlines()[0]
+    assert "the mean of 1 run that passed in both records" in output
+
+
+def test_a_newly_failing_test_fails_the_comparison(diff: Diff) -> None:
+    """Unless the project says that outcomes do not count."""
+    code, output = diff([_row()], [_row(outcome="failed")])
+    assert 1 == code
+    assert "outcomes: 1 newly failing, 0 newly flaky, 0 with new misses" in output
+    assert "Newly failing\n  test_a.py::test_a\n" in output
+    assert 0 == diff([_row()], [_row(outcome="failed")], "outcomes = false")[0]
+
+
+def test_outcomes_are_told_apart(diff: Diff) -> None:
+    """Flaky tests fail in some repetitions only; a new test that fails and one that is gone have their own lists."""
+    base = [_row("flaky"), _row("flaky", repetition=1), _row("mended", "failed"), _row("gone")]
+    head = [_row("flaky"), _row("flaky", "failed", repetition=1), _row("mended"), _row("new", "failed")]
+    code, output = diff(base, head, "", "--json")
+    outcomes = json.loads(output)["outcomes"]
+    assert 1 == code
+    assert ["test_a.py::test_flaky"] == outcomes["newly_flaky"]
+    assert ["test_a.py::test_mended"] == outcomes["newly_passing"]
+    assert ["test_a.py::test_gone"] == outcomes["missing"]
+    assert ["test_a.py::test_new"] == outcomes["failing_additions"]
+    assert [] == outcomes["newly_failing"]
+
+
+def test_new_misses_are_shown_by_path(diff: Diff) -> None:
+    """A miss that the first run had too is not new."""
+    old, new = "POST /v1/messages: model", "POST /v1/messages: system[0].text"
+    code, output = diff([_row(misses=(old,))], [_row(misses=(old, new))])
+    assert 1 == code
+    assert new in output
+    assert old not in output
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [('cost = "10%"', 0), ('cost = "9%"', 1), ("cost = 0.05", 0), ("cost = 0.04", 1), ("output_tokens = 0", 0)],
+)
+def test_a_figure_may_grow_up_to_its_threshold(diff: Diff, limit: str, code: int) -> None:
+    """The threshold is a share of the base, or an amount a run."""
+    base = [_row(name, cost=0.5, usage=Usage(10, 10)) for name in "ab"]
+    head = [_row(name, cost=0.55, usage=Usage(10, 10)) for name in "ab"]
+    assert code == diff(base, head, limit)[0]
+
+
+def test_fewer_cached_tokens_are_worse(diff: Diff) -> None:
+    """More of them are not."""
+    few, many = ([_row(usage=Usage(1, 1, cache_read_input_tokens=count))] for count in (100, 200))
+    assert 1 == diff(many, few, 'cached_tokens = "10%"')[0]
+    assert 0 == diff(few, many, 'cached_tokens = "10%"')[0]
+
+
+def test_figures_are_compared_on_the_same_tests_only(diff: Diff) -> None:
+    """A test that only one run has, or that failed in one, or that was simulated in one only, does not count."""
+    base = [_row("a", cost=1.0), _row("failed", cost=1.0), _row("simulated", cost=1.0), _row("old", cost=9.0)]
+    head = [
+        _row("a", cost=1.0),
+        _row("failed", "failed", cost=2.0),
+        _row("simulated", cost=2.0, answered_by="simulator"),
+        _row("new", cost=7.0),
+    ]
+    values = json.loads(diff(base, head, 'cost = "0%"', "--json")[1])
+    assert (1.0, 1.0, 1) == tuple(values["figures"]["cost"][key] for key in ("base", "head", "pairs"))
+    assert (1, 2) == (values["compared"], values["not_compared"])
+
+
+def test_simulated_figures_are_marked(diff: Diff) -> None:
+    """In every view."""
+    rows = [_row(recorded_from="simulator")]
+    assert "Figures (simulated: tokens are the simulator's estimate" in diff(rows, rows)[1]
+    assert "### Figures (simulated: " in diff(rows, rows, "", "--markdown")[1]
+    assert json.loads(diff(rows, rows, "", "--json")[1])["is_simulated"]
+
+
+def test_changed_bodies_fail_if_the_project_says_so(diff: Diff) -> None:
+    """Each changed request is named; its content is not in the record."""
+    before, after = (RequestRecord("POST", "/v1/messages", 200, body_hash(body)) for body in (b"1", b"2"))
+    base, head = [_row(requests=(before, before))], [_row(requests=(before, after, after))]
+    assert 0 == diff(base, head)[0]
+    code, output = diff(base, head, "bodies = true")
+    assert 1 == code
+    assert "request 2: body changed" in output
+    assert "2 requests are now 3" in output
+
+
+def test_an_effect_that_changed_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the intervals of the two runs do not overlap."""
+
+    def rows(price: float) -> list[RunRow]:
+        return [
+            RunRow(
+                case=f"test_{n}.py::test[{name}]", combination=name, outcome="passed", cost=cost, values={"fast": on}
+            )
+            for n in range(3)
+            for name, on, cost in (("off", False, 1.0 + n), ("fast", True, (price + n / 100) * (1.0 + n)))
+        ]
+
+    monkeypatch.chdir(tmp_path)
+    header = RunHeader(flags={"fast": {"default": False}})
+    for name, price in (("base", 0.5), ("head", 0.8)):
+        Path(f"{name}.jsonl").write_bytes(encode_record(header, rows(price)))
+    assert 0 == main(["report", "diff", "base.jsonl", "head.jsonl"])
+    section = capsys.readouterr().out.partition("Effects of flags that changed")[2]
+    assert "fast" in section
+    assert "cost" in section
+
+
+def test_a_wrong_threshold_is_named(diff: Diff, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its line and what it must be."""
+    assert 2 == diff([_row()], [_row()], 'cost = "five"')[0]
+    Path("pyproject.toml").write_text('[tool.flag-harness.diff]\ncosts = "5%"\n', encoding="utf-8")
+    assert 2 == main(["report", "diff", "base.jsonl", "head.jsonl"])
+    assert "cost" in capsys.readouterr().err
+
+
+def test_an_incomplete_record_fails_the_comparison(diff: Diff, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output names the torn line."""
+    diff([_row()], [_row()])
+    with Path("head.jsonl").open("ab") as file:
+        file.write(b'{"case":')
+    assert 1 == main(["report", "diff", "base.jsonl", "head.jsonl"])
+    assert "head.jsonl:3: the last line is torn" in capsys.readouterr().out
