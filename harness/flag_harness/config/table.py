@@ -3,7 +3,6 @@
 This module is imported only if a project has the table, because it needs msgspec.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from flag_harness.config.command_tables import parse_diff, parse_sweep
+from flag_harness.config.privacy import parse_privacy, require_pattern
 from flag_harness.config.settings import (
     BUDGETS,
     CREDENTIAL_HEADERS,
     FILTERS,
     NORMALISERS,
     SHIPPED_AGENT,
-    Action,
     Config,
-    DetectorSettings,
 )
 from flag_harness.errors import ConfigError, FlagError
 from flag_harness.flag import (
@@ -77,12 +75,6 @@ _VcrMarks: TypeAlias = Annotated[
 ]
 
 
-class _DetectorTable(msgspec.Struct):
-    pattern: Text = ""
-    function: Text = ""
-    action: Action = "mask"
-
-
 class _ConfigTable(msgspec.Struct):
     agent: Text = SHIPPED_AGENT
     model: Text = ""
@@ -120,7 +112,7 @@ def parse_config(table: Any, source: Path) -> Config:
     values["headers"] = _parse_headers(table.get("headers", {}), f"{where}.headers]")
     values["budget"] = _parse_budget(table.get("budget", {}), f"{where}.budget]")
     if "privacy" in table:
-        values["privacy"] = _parse_privacy(table["privacy"], f"{where}.privacy]")
+        values["privacy"] = parse_privacy(table["privacy"], f"{where}.privacy]")
     if "sweep" in table:
         values["sweep"] = parse_sweep(table["sweep"], f"{where}.sweep]")
     values["diff"] = parse_diff(table.get("diff", {}), f"{where}.diff]")
@@ -244,7 +236,7 @@ def _parse_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
     lists = msgspec.structs.asdict(convert_table(table, kind, where))
     for pattern in lists["patterns"]:
-        _require_pattern(pattern, f"{where} patterns:")
+        require_pattern(pattern, f"{where} patterns:")
     return {key: lists[key] for key in table}
 
 
@@ -257,35 +249,3 @@ def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
         if name.strip().lower() in CREDENTIAL_HEADERS:
             raise ConfigError(f"{where} keep: {name!r} carries a credential and is never kept; remove it from the list")
     return {"keep": keep} if keep else {}
-
-
-def _parse_privacy(table: Any, where: str) -> dict[str, DetectorSettings]:
-    """Convert the table of detectors of personal data.
-
-    Each detector is a pattern, or a table with a pattern or a function.
-    """
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where} must be a table of detectors: phone = '\\+[0-9 ]{{8,}}'")
-    return {name: _parse_detector(value, f"{where} {name}") for name, value in table.items()}
-
-
-def _parse_detector(value: Any, where: str) -> DetectorSettings:
-    if not isinstance(value, (str, Mapping)):
-        raise ConfigError(
-            f'{where} = {value!r} must be a pattern, or {{ pattern = "..." or function = "module:function", '
-            f'action = "mask" }}'
-        )
-    detector = _DetectorTable(value) if isinstance(value, str) else convert_table(value, _DetectorTable, where)
-    if bool(detector.pattern) == bool(detector.function):
-        raise ConfigError(f'{where} needs either pattern = "..." or function = "module:function"')
-    if detector.pattern:
-        _require_pattern(detector.pattern, f"{where} pattern:")
-    return DetectorSettings(detector.pattern, detector.function, detector.action)
-
-
-def _require_pattern(pattern: str, where: str) -> None:
-    """Raise `ConfigError` if a pattern is not a regular expression."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"{where} {pattern!r} is not a regular expression: {error}") from None

@@ -27,22 +27,18 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         "--harness-interrupt: only those. With "
         "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
     )
-    group.addoption(
-        "--harness-surprise",
-        action="append",
-        default=[],
-        dest="harness_surprises",
-        metavar="NAME:on=N",
-        help="with --harness-sweep: only this surprise (repeatable), such as cut_call:on=2",
-    )
-    group.addoption(
-        "--harness-interrupt",
-        action="append",
-        default=[],
-        dest="harness_interrupts",
-        metavar="POINT:on=N",
-        help="with --harness-sweep: only this interrupt (repeatable), such as inside_text:on=2",
-    )
+    for name, metavar, example in (
+        ("surprise", "NAME:on=N", "cut_call:on=2"),
+        ("interrupt", "POINT:on=N", "inside_text:on=2"),
+    ):
+        group.addoption(
+            f"--harness-{name}",
+            action="append",
+            default=[],
+            dest=f"harness_{name}s",
+            metavar=metavar,
+            help=f"with --harness-sweep: only this {name} (repeatable), such as {example}",
+        )
     group.addoption(
         "--harness-sweep-baseline",
         metavar="FILE",

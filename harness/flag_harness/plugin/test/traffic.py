@@ -181,9 +181,8 @@ class CassetteTraffic:
     def async_http_client(self) -> "AsyncClient":
         """Return an async client of the SDK's HTTP library, for `anthropic.AsyncAnthropic(http_client=...)`."""
         upstream, layers = self.upstream_and_layers
-        client: AsyncClient = (
-            async_http_client(upstream, *layers, clock=self.clock) if upstream else live_async_http_client()
-        )
+        client: AsyncClient
+        client = async_http_client(upstream, *layers, clock=self.clock) if upstream else live_async_http_client()
         return client
 
     @property
