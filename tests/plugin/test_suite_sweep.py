@@ -238,3 +238,43 @@ def test_a_baseline_that_is_none_is_a_usage_error(project: pytest.Pytester) -> N
     run = project.runpytest_subprocess("--harness-sweep", "--harness-sweep-baseline=seen.json")
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(["ERROR: *seen.json is no baseline of a sweep *; delete it to write it anew"])
+
+
+RECORDED = """
+from agent import Agent
+
+
+def test_echo(cassette):
+    assert "2" in Agent().ask("What is 2?")
+"""
+SERVED = """
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.scenario("sum")
+def test_program(cassette_server):
+    run = subprocess.run([sys.executable, "program.py"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "5" in run.stdout
+"""
+
+
+def test_a_recording_answers_a_test_without_a_scenario(project: pytest.Pytester) -> None:
+    """Faults that leave requests as they were can be swept on it."""
+    project.makepyfile(test_sum=RECORDED)
+    project.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=1)
+    run = project.runpytest_subprocess("--harness-sweep", "-k", "overloaded or cut_text")
+    run.assert_outcomes(passed=2, deselected=run.parseoutcomes()["deselected"])
+    run.stdout.fnmatch_lines(["overloaded * 2 * 4 *", "6 troubles in 1 test"])
+
+
+def test_a_program_is_swept_over_the_loopback_server(project: pytest.Pytester) -> None:
+    """A traceback in the message of an assertion is a raw exception of the program."""
+    project.makepyfile(test_sum=SERVED, program="from agent import Agent\n\nprint(Agent().ask('What is 2 + 3?'))\n")
+    faults = ("overloaded:on=1", "unauthorized:on=2")
+    run = project.runpytest_subprocess("--harness-sweep", *(f"--harness-fault={fault}" for fault in faults))
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["overloaded * 1 * -", "unauthorized:on=2: raw exception: AssertionError: Traceback *"])

@@ -11,6 +11,7 @@ from flag_harness.imports import import_attribute
 from flag_harness.sweep.judge import CallEnding, CallResult
 
 _MOST_CHARACTERS = 160
+_TRACEBACK = "Traceback (most recent call last)"
 _SDK_ERROR = "AnthropicError"
 
 
@@ -58,7 +59,8 @@ def _ending(error: BaseException, path: str, item: pytest.Item, told: tuple[type
     if isinstance(error, told) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
         return "told"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
-    return "assertion" if is_assertion and _is_of_tests(path, item) else "raised"
+    shows_traceback = _TRACEBACK in str(error)  # of a process that the test has started
+    return "assertion" if is_assertion and _is_of_tests(path, item) and not shows_traceback else "raised"
 
 
 def _is_of_tests(path: str, item: pytest.Item) -> bool:
