@@ -140,7 +140,7 @@ def test_an_unknown_kind_of_trouble_is_a_usage_error(project: pytest.Pytester, v
     """The message lists the kinds, and says where a test belongs."""
     run = project.runpytest_subprocess("--harness-sweep", value)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    run.stderr.fnmatch_lines([f"*{value!r} is no kind of trouble; known: faults*put it before the option: *"])
+    run.stderr.fnmatch_lines([f"*{value!r} is no kind of trouble; known: faults*schedules*put it before the option: *"])
 
 
 def test_a_surprise_is_an_answer_that_nobody_scripted(project: pytest.Pytester) -> None:
@@ -278,3 +278,32 @@ def test_a_program_is_swept_over_the_loopback_server(project: pytest.Pytester) -
     run = project.runpytest_subprocess("--harness-sweep", *(f"--harness-fault={fault}" for fault in faults))
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(["overloaded * 1 * -", "unauthorized:on=2: raw exception: AssertionError: Traceback *"])
+
+
+FRAGILE = """
+    def try_to_send(self):
+        for _ in range(3):
+            try:
+                return self.send()
+            except anthropic.APIError as error:
+                self.errors = {*getattr(self, "errors", ()), isinstance(error, anthropic.APIStatusError)}
+                if len(self.errors) == 2:
+                    raise RuntimeError("a status and a broken connection in one conversation")
+                last = error
+        raise last
+"""
+
+
+def test_schedules_find_what_one_trouble_does_not(project: pytest.Pytester) -> None:
+    """The failure is shrunk to the two faults that it needs, and printed as a mark; the same seed finds the same."""
+    agent = AGENT.replace("answer = self.send()", "answer = self.try_to_send()").replace('"x")', '"x", max_retries=0)')
+    project.makepyfile(agent=agent + FRAGILE)
+    options = ("--harness-sweep=schedules", "--harness-runs=16", "--harness-seed=3")
+    run, again = project.runpytest_subprocess(*options), project.runpytest_subprocess(*options)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(
+        ["*: raw exception: RuntimeError: a status and*", "*test_sum: @pytest.mark.faults('*', '*')"]
+    )
+    assert [line for line in run.outlines if "mark.faults" in line] == [
+        line for line in again.outlines if "mark.faults" in line
+    ]

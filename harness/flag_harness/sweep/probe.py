@@ -50,9 +50,9 @@ class Probe:
         self._lock = threading.Lock()
 
     @property
-    def trouble_layer(self) -> Layer | None:
-        """The layer that causes the trouble, or None in a baseline."""
-        return self._armed.layer if self._armed else None
+    def trouble_layers(self) -> tuple[Layer, ...]:
+        """The layers that cause the trouble; empty in a baseline."""
+        return self._armed.layers if self._armed else ()
 
     @property
     def fired(self) -> int:
@@ -82,9 +82,9 @@ class Probe:
             return displaced or ScenarioTurn(text="Understood.")
         return surprise.edit_turn(turn) if surprise and self.call == 1 else turn
 
-    def layers(self, trouble: Layer | None) -> tuple[Layer, ...]:
-        """Return the layer that observes the requests, and the one that causes the trouble."""
-        return (self._observe_client, *([self._only_in_first_call(trouble)] if trouble else []))
+    def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
+        """Return the layer that observes the requests, and those that cause the trouble."""
+        return (self._observe_client, *map(self._only_in_first_call, troubles))
 
     def observation(self, calls: Iterable[CallResult], problem: str = "") -> TestObservation:
         """Return the facts of the run, once it is over."""

@@ -10,6 +10,8 @@ from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 
 SWEEPS = ("faults", "surprises", "interrupts")
+"""The sweeps that run by default."""
+SCHEDULES = "schedules"
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
 
 
@@ -23,9 +25,9 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         type=_parse_sweeps,
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
-        f"stream: {', '.join(SWEEPS)} (default: all); with --harness-fault, --harness-surprise or "
-        "--harness-interrupt: only those. With "
-        "--harness-agent, or an agent in [tool.flag-harness] and no tests named: that agent instead of tests",
+        f"stream: {', '.join(SWEEPS)} (default: all), or under schedules of several troubles; with --harness-fault, "
+        "--harness-surprise or --harness-interrupt: only those. With --harness-agent, or an agent in "
+        "[tool.flag-harness] and no tests named: that agent instead of tests",
     )
     for name, metavar, example in (
         ("surprise", "NAME:on=N", "cut_call:on=2"),
@@ -39,6 +41,14 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
             metavar=metavar,
             help=f"with --harness-sweep: only this {name} (repeatable), such as {example}",
         )
+    group.addoption(
+        "--harness-runs",
+        type=int,
+        default=20,
+        metavar="N",
+        help="with --harness-sweep=schedules: the number of schedules for each test (default: 20); --harness-seed is "
+        "the seed of the first",
+    )
     group.addoption(
         "--harness-sweep-baseline",
         metavar="FILE",
@@ -55,11 +65,12 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
 
 
 def _parse_sweeps(text: str) -> str:
-    wrong = [name for name in text.split(",") if name not in SWEEPS]
+    wrong = [name for name in text.split(",") if name not in (*SWEEPS, SCHEDULES)]
     if wrong:
+        known = ", ".join((*SWEEPS, SCHEDULES))
         raise argparse.ArgumentTypeError(
-            f"{wrong[0]!r} is no kind of trouble; known: {', '.join(SWEEPS)}. If it is a test, put it before the "
-            f"option: pytest {wrong[0]} --harness-sweep"
+            f"{wrong[0]!r} is no kind of trouble; known: {known}. If it is a test, put it before "
+            f"the option: pytest {wrong[0]} --harness-sweep"
         )
     return text
 

@@ -1,6 +1,7 @@
 """`--harness-sweep` over tests: one item for each test, combination and kind of trouble."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.sweep.judge import (
+    GARBLING_KINDS,
     PlayResult,
     TestObservation,
     judge_baseline,
@@ -27,13 +29,16 @@ from flag_harness.sweep.ratchet import load_ratchet, save_ratchet
 from flag_harness.sweep.troubles import (
     FAULT_BUCKETS,
     INTERRUPT,
+    SCHEDULE,
     SURPRISES,
     Trouble,
     derive_faults,
     derive_interrupts,
     derive_surprises,
+    draw_schedule,
     parse_interrupt,
     parse_surprise,
+    shrink_schedule,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +50,7 @@ BUCKETS: Mapping[str, Sequence[str]] = {
     "interrupts": (INTERRUPT,),
 }
 """The kinds of troubles of each sweep."""
+SCHEDULES = "schedules"
 _NOT_SURVIVED = "not survived"
 _NO_TOOLS = (
     '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
@@ -72,20 +78,42 @@ class SuiteSweepItem(pytest.Item):
             self.results = [self.sweep.compare(result)]
         elif result.findings:
             pytest.skip("the test fails without any trouble")
+        elif self.kind.startswith(SCHEDULE):
+            self.results = [self.sweep.compare(one) for one in self._run_schedule(baseline)]
         else:
-            troubles = self._troubles(baseline)
+            troubles = self._troubles(self.kind, baseline)
             self.results = [self.sweep.compare(self.sweep.result(self.test, one, baseline)) for one in troubles]
         if failed := [one for one in self.results if one.findings]:
             raise NotSurvivedError("\n".join(cause_lines(failed)))
 
-    def _troubles(self, baseline: TestObservation) -> Sequence[Trouble]:
+    def _troubles(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
         if self.sweep.chosen:
-            return [one for one in self.sweep.chosen if one.kind == self.kind]
-        if self.kind == INTERRUPT:
+            return [one for one in self.sweep.chosen if one.kind == kind]
+        if kind == INTERRUPT:
             return [] if self._is_real_time() else derive_interrupts(baseline)
-        if self.kind in SURPRISES:
-            return derive_surprises(self.kind, baseline) if self._has_scenario() else []
-        return derive_faults(self.kind, baseline, is_real_time=self._is_real_time())
+        if kind in SURPRISES:
+            return derive_surprises(kind, baseline) if self._has_scenario() else []
+        return derive_faults(kind, baseline, is_real_time=self._is_real_time())
+
+    def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
+        """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
+        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES) if kind not in GARBLING_KINDS]
+        troubles = [trouble for kind in kinds for trouble in self._troubles(kind, baseline)]
+        schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
+        if schedule is None:
+            return
+        results: dict[str, PlayResult] = {}
+
+        def run(one: Trouble) -> PlayResult:
+            results[one.name] = self.sweep.result(self.test, one, baseline)
+            return results[one.name]
+
+        if not (found := run(schedule)).findings:
+            yield found
+            return
+        oracle = found.findings[0].oracle
+        smallest = shrink_schedule(schedule, lambda one: any(oracle == it.oracle for it in run(one).findings[:1]))
+        yield replace(results[smallest.name], kind=SCHEDULE)
 
     def _is_real_time(self) -> bool:
         """Return whether other processes take part in the test."""
@@ -117,6 +145,8 @@ class SuiteSweep:
         path = config.getoption("--harness-sweep-baseline")
         self._ratchet_path = config.invocation_params.dir / path if path else None
         self._ratchet = load_ratchet(self._ratchet_path) if self._ratchet_path else None
+        seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
+        self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._player = Player(self._settings, self._runner)
@@ -160,7 +190,8 @@ class SuiteSweep:
     def _kinds(self) -> Sequence[str]:
         if self.chosen:
             return tuple(dict.fromkeys(one.kind for one in self.chosen))
-        return tuple(kind for sweep in self._sweeps for kind in BUCKETS[sweep])
+        kinds = [kind for sweep in self._sweeps for kind in BUCKETS.get(sweep, ())]
+        return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
 
     def _make_item(self, test: pytest.Function, kind: str) -> SuiteSweepItem:
         assert test.parent is not None

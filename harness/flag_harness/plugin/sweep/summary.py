@@ -67,7 +67,17 @@ def _command(result: PlayResult) -> str:
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
         return f"{command} -k {BASELINE}"
-    option = f"--harness-{'surprise' if result.kind in SURPRISES else 'fault'}={result.trouble}"
+    if " + " in result.trouble:
+        return _mark(result)
+    option = f"--harness-{'surprise' if result.trouble.partition(':')[0] in SURPRISES else 'fault'}={result.trouble}"
     if result.kind == INTERRUPT:
         option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT}:at=').replace(',on=', ':on=')}"
     return f"{command} {shlex.quote(option)}"
+
+
+def _mark(result: PlayResult) -> str:
+    """Return how to run several troubles again: as a mark to paste over the test, if all of them are faults."""
+    troubles = result.trouble.split(" + ")
+    if any(one.partition(":")[0] in SURPRISES for one in troubles):
+        return f"{result.nodeid}: {result.trouble}"
+    return f"{result.nodeid}: @pytest.mark.faults({', '.join(map(repr, troubles))})"

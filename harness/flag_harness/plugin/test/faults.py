@@ -220,9 +220,10 @@ def fault_layers(faults: Sequence["Fault"], replay: "Replay | None", probe: "Pro
     own: list[Layer] = [make_fault_layer(fault, replay) if replay else fault for fault in faults]
     if probe is None:
         return own
-    trouble = probe.trouble_layer
-    requeued = _make_requeueing_layer(trouble, replay, lambda: probe.fired) if trouble and replay else trouble
-    return [*own, *probe.layers(requeued)]
+    troubles = probe.trouble_layers
+    if replay is not None:
+        troubles = tuple(_make_requeueing_layer(one, replay, lambda: probe.fired) for one in troubles)
+    return [*own, *probe.layers(troubles)]
 
 
 def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":

@@ -31,7 +31,8 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
         type=int,
         default=0,
         metavar="SEED",
-        help="the seed of the simulator's random answers, the turns of a scenario that have a weight (default: 0)",
+        help="the seed of the simulator's random answers, the turns of a scenario that have a weight, and of the first "
+        "schedule of --harness-sweep=schedules (default: 0)",
     )
 
 

@@ -9,6 +9,7 @@ from flag_harness.sweep.judge.observation import (
 )
 from flag_harness.sweep.judge.oracles import ORACLES, Finding, find_failures
 from flag_harness.sweep.judge.verdict import (
+    GARBLING_KINDS,
     PlayResult,
     judge_baseline,
     judge_play,
@@ -17,6 +18,7 @@ from flag_harness.sweep.judge.verdict import (
 )
 
 __all__ = [
+    "GARBLING_KINDS",
     "ORACLES",
     "CallEnding",
     "CallResult",

@@ -2,12 +2,14 @@
 
 from flag_harness.sweep.troubles.derive import FAULT_BUCKETS, derive_faults, derive_interrupts, derive_surprises
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
+from flag_harness.sweep.troubles.schedule import SCHEDULE, draw_schedule, shrink_schedule
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
 from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
     "FAULT_BUCKETS",
     "INTERRUPT",
+    "SCHEDULE",
     "SURPRISES",
     "Interruption",
     "Surprise",
@@ -16,6 +18,8 @@ __all__ = [
     "derive_faults",
     "derive_interrupts",
     "derive_surprises",
+    "draw_schedule",
     "parse_interrupt",
     "parse_surprise",
+    "shrink_schedule",
 ]

@@ -19,33 +19,53 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 class Trouble:
     """One fault or surprise to try on a test. `kind` is the name of the bucket that it belongs to.
 
-    `calls` are the tool calls of the baseline.
+    `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
     """
 
     kind: str
     cause: Fault | Surprise
     calls: tuple[Call, ...] = ()
+    others: tuple["Trouble", ...] = ()
 
     @property
     def name(self) -> str:
-        """The trouble as it is written on the command line, such as `overloaded:on=2`."""
-        return str(self.cause)
+        """The trouble as it is written on the command line, such as `overloaded:on=2`. Several are joined by ` + `."""
+        return " + ".join([str(self.cause), *(one.name for one in self.others)])
+
+    @property
+    def is_fault(self) -> bool:
+        """True if the trouble is a fault, and no surprise."""
+        return isinstance(self.cause, Fault)
+
+    @property
+    def parts(self) -> "tuple[Trouble, ...]":
+        """The troubles of the run, one by one."""
+        kind = self.cause.name if isinstance(self.cause, Fault) else self.cause.kind.name
+        return (replace(self, kind=kind, others=()), *self.others)
 
     def arm(self) -> "ArmedTrouble":
         """Return the trouble with a new counter, for one run of a test."""
+        armed = tuple(one._arm_alone() for one in self.parts)
+        return ArmedTrouble(
+            lambda: sum(one.count_fired() for one in armed),
+            tuple(layer for one in armed for layer in one.layers),
+            next((one.surprise for one in armed if one.surprise), None),
+        )
+
+    def _arm_alone(self) -> "ArmedTrouble":
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
-            return ArmedTrouble(lambda: fault.fired, fault)
+            return ArmedTrouble(lambda: fault.fired, (fault,))
         armed = ArmedSurprise(self.cause, self.calls)
-        return ArmedTrouble(lambda: armed.fired, armed.answer_plainly, armed)
+        return ArmedTrouble(lambda: armed.fired, (armed.answer_plainly,), armed)
 
 
 @dataclass(frozen=True, slots=True)
 class ArmedTrouble:
-    """A trouble in one run of a test: a function that returns how often it has fired, its layer, and its surprise."""
+    """A trouble in one run of a test: a function that returns how often it has fired, its layers, and its surprise."""
 
     count_fired: Callable[[], int]
-    layer: Layer
+    layers: tuple[Layer, ...]
     surprise: "ArmedSurprise | None" = None
 
 
