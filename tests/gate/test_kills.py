@@ -15,7 +15,7 @@ from tests.gate.conftest import Project, tree_hash
 
 PROGRAM = Path(__file__).with_name("killed.py")
 POINTS = 10
-"""How many points are tried of each command outside of `nox -s deep`, which tries all: more than 200 together."""
+"""How many points are tried of each command outside of `nox -s deep`, which tries all: 381 together."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="PROD is locked with flock")
 
@@ -31,10 +31,10 @@ def start(project: Project, warm_python: Callable[[], str]) -> Callable[..., "su
 @pytest.fixture
 def many_files(project: Project, deep: bool) -> Project:
     """Return the project with an approved change of many files: changed, added, removed and made executable."""
-    for number in range(20 if deep else 4):
+    for number in range(12 if deep else 4):
         project.write(f"prod/prompts/{number}.md", f"old {number}")
     project.run("stage", "--overwrite")
-    for number in range(20 if deep else 4):
+    for number in range(12 if deep else 4):
         project.write(f"test/prompts/{number}.md", f"new {number}")
     (project.test / "prompts" / "support.md").unlink()
     project.write("test/prompts/added.md", "added")
