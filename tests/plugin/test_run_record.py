@@ -51,7 +51,11 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def _timeless(row: RunRow) -> dict[str, object]:
-    return {key: value for key, value in row.to_builtins().items() if key not in ("seconds", "first_token", "requests")}
+    return {
+        key: value
+        for key, value in row.to_builtins().items()
+        if key not in ("seconds", "duration", "first_token", "requests")
+    }
 
 
 def test_each_test_and_combination_leaves_a_row(suite: pytest.Pytester) -> None:

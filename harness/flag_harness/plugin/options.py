@@ -25,6 +25,7 @@ from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder, add_record_option
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.locate import add_locate_option, configure_locate
+from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
@@ -66,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_record_option(group)
     add_repeat_option(group)
     add_verdict_option(group)
+    add_shard_options(group)
     add_rerun_option(group)
     add_vcr_options(parser, pluginmanager)
     add_fault_options(group)
@@ -94,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_rerun(config)
         configure_flags(config)
         configure_faults(config)
+        configure_shard(config)
         configure_cost_limit(config)
         configure_sweep(config)
         configure_verify(config)

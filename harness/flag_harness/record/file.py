@@ -1,6 +1,7 @@
 """Files of run records. Each is JSON lines: first a header, then one row for each test and combination."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from flag_harness.record.row import RunRow
 CACHE_FOLDER, LAST_RUN = "flag-harness", "last-run.jsonl"
 """The folder in pytest's cache, and the file in it, with the record of the last run."""
 _MAX_BYTES = 1 << 30
+_SHARD_OPTION = "--harness-shard"
 _DIGEST = "digest"
 """The key of the first line that holds the digest of the whole file. It describes the file, so no struct has it."""
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -133,12 +135,28 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         is_dirty=any(record.header.is_dirty for record in records),
         files=dict(sorted(files.items())),
         shards=sum(record.header.shards for record in records),
+        shard=first.shard if len(records) == 1 else "",
+        options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
         tested=_merge_tested_files([record.header.tested for record in records]),
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
-    return RunRecord(header, rows, "\n".join(record.problem for record in records if record.problem))
+    problems = [*(record.problem for record in records), _missing_shards([record.header.shard for record in records])]
+    return RunRecord(header, rows, "\n".join(filter(None, problems)))
+
+
+def _missing_shards(shards: Sequence[str]) -> str:
+    """Return which parts of a sharded run are missing, or an empty string. A single record is not checked."""
+    parts = [tuple(map(int, shard.split("/"))) for shard in shards if re.fullmatch(r"\d+/\d+", shard)]
+    counts = {count for _, count in parts}
+    if len(shards) == 1 or not counts:
+        return ""
+    if len(counts) > 1:
+        return f"the shards belong to different runs: {', '.join(shards)}"
+    count = counts.pop()
+    missing = sorted({*range(1, count + 1)} - {index for index, _ in parts})
+    return f"shard {', '.join(map(str, missing))} of {count} is missing, so tests are missing, too" if missing else ""
 
 
 def _merge_exit_statuses(statuses: Sequence[int]) -> int:

@@ -43,6 +43,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
         content: what was kept of failed tests: `none`, `masked` or `full`.
         shards: the number of runs that were merged into this record.
+        shard: which part of the tests ran, such as `1/3`; empty if it is all of them.
         exit_status: how pytest ended: 0 if all tests passed, 1 if some failed, -1 if it did not come to its end.
         tested: the files that the gate declares, or None if the project declares none.
         verdicts: the verdicts on flags, if the run was asked for any.
@@ -61,6 +62,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     content: str = "none"
     shards: int = 1
+    shard: str = ""
     exit_status: int = -1
     tested: GateFiles | None = None
     verdicts: tuple[VerdictRecord, ...] = ()

@@ -96,6 +96,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         logs: the warnings and errors that the code under test logged, most frequent first.
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
+        duration: the real seconds that the decisive phase of the test took.
         misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
@@ -128,6 +129,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     dropped_betas: tuple[str, ...] = ()
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
+    duration: float = 0.0
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""

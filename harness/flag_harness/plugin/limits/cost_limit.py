@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.errors import Refusal
 from flag_harness.plugin.refusals import CostFailure
+from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request
 
 COST_LIMIT = pytest.StashKey["CostLimit | None"]()
@@ -23,7 +24,7 @@ def add_cost_option(group: pytest.OptionGroup) -> None:
         metavar="DOLLARS",
         help="the list price that the requests of `cassette` may cost at the live API. It is checked before each "
         "request: none is sent once the answers so far and the request's own input would exceed it, so the run can "
-        "exceed it by the answers that are under way. Each worker of pytest-xdist gets an equal share",
+        "exceed it by the answers that are under way. Each shard, and each worker of pytest-xdist, gets an equal share",
     )
 
 
@@ -33,7 +34,9 @@ def configure_cost_limit(config: pytest.Config) -> None:
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / workers)
+    shard = config.stash[SHARD]
+    shares = workers * (shard.count if shard else 1)
+    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / shares)
 
 
 class CostLimit:

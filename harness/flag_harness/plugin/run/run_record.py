@@ -21,6 +21,7 @@ from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
 
@@ -202,6 +203,7 @@ class RunRecorder:
             flags={flag.name: flag_values(flag) for flag in all_flags(self._config)},
             content=report_content(self._config) if is_evidence else "none",
             files=dict(sorted(files.items())),
+            shard=str(self._config.stash[SHARD] or ""),
             exit_status=self._exit_status,
             verdicts=self._config.stash.get(VERDICTS, ()),
             tested=self._declared.tested(self._imported) if self._declared and is_evidence else None,

@@ -148,7 +148,7 @@ def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
 
 
 def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
-    """Add the test's log counts, and the reason for a failure or skip without secrets, to the report's row."""
+    """Add to the report's row its duration, its log counts, and why it failed or was skipped, without secrets."""
     if (row := attached_row(report)) is None:
         return
     import msgspec
@@ -158,7 +158,8 @@ def explain_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[s
     reason = mask(reason)[:_MOST_REASON_CHARACTERS] if reason else ""
     counts = counter.counts() if counter else ()
     logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
-    attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs))
+    duration = round(report.duration, 4)
+    attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs, duration=duration))
 
 
 def _failure_reason_and_place(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:

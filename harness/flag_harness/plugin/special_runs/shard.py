@@ -1,0 +1,150 @@
+"""`--harness-shard=i/n`: run one of n parts of the tests, so that several machines share a run."""
+
+import heapq
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.errors import ConfigError
+from flag_harness.matrix import name_of_test
+from flag_harness.plugin.run.flag_effects import INERT_FLAG
+from flag_harness.plugin.stash import first_nodeid
+
+SHARD = pytest.StashKey["Shard | None"]()
+"""The stash key of the part of the tests that the run is limited to, or of None."""
+_OUTPUT_KEY = "flag_harness_shard_left_out"
+_OPTION = re.compile(r"(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` parts of the tests. `index` is counted from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def add_shard_options(group: pytest.OptionGroup) -> None:
+    """Add `--harness-shard` and `--harness-shard-by`."""
+    group.addoption(
+        "--harness-shard",
+        default=None,
+        metavar="I/N",
+        help="run the I-th of N parts of the tests, such as 1/3. All combinations of one test are in the same part. "
+        "--harness-max-cost is divided by N. `flag-harness report merge` joins the records",
+    )
+    group.addoption(
+        "--harness-shard-by",
+        type=Path,
+        default=None,
+        metavar="RECORD",
+        help="the record of an earlier run, by whose durations --harness-shard balances the parts. All N runs must "
+        "be given the same one",
+    )
+
+
+def configure_shard(config: pytest.Config) -> None:
+    """Read the options. Raise `ConfigError` if they are wrong, or if another option needs all tests in one run."""
+    text, record = config.getoption("--harness-shard"), config.getoption("--harness-shard-by")
+    config.stash[SHARD] = None
+    if text is None:
+        if record is not None:
+            raise ConfigError(f"--harness-shard-by={record} needs --harness-shard=I/N, such as 1/3")
+        return
+    parts = _OPTION.fullmatch(text)
+    if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
+        raise ConfigError(f"--harness-shard={text}: type the number of a part and how many there are, such as 1/3")
+    if INERT_FLAG in config.getoption("--harness-fail-on"):
+        raise ConfigError(
+            f"--harness-fail-on={INERT_FLAG} needs all tests in one run, because a flag may change the requests of "
+            "tests in other shards; remove it or --harness-shard"
+        )
+    if config.getoption("--harness-verdict"):
+        raise ConfigError("--harness-verdict needs all tests in one run; remove it or --harness-shard")
+    shard = config.stash[SHARD] = Shard(int(parts[1]), int(parts[2]))
+    durations = _recorded_durations(config.invocation_params.dir / record) if record else {}
+    config.pluginmanager.register(ShardSelector(shard, durations), "flag-harness-shard")
+
+
+class ShardSelector:
+    """Keeps the tests of one shard. `durations` has the seconds of each test in an earlier run."""
+
+    def __init__(self, shard: Shard, durations: Mapping[str, float]) -> None:
+        self._shard, self._durations = shard, durations
+        self._left_out = 0
+
+    def pytest_report_header(self) -> str:
+        """Return which part of the tests runs."""
+        return f"shard: {self._shard.index} of {self._shard.count}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Deselect the tests of other shards, after all other selections."""
+        groups: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            groups.setdefault(_test_name(item), []).append(item)
+        own = set(split_tests(self._weights(groups), self._shard.count)[self._shard.index - 1])
+        left_out = [item for name, group in groups.items() if name not in own for item in group]
+        self._left_out = len(left_out)
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+        kept = {id(item) for name in own for item in groups[name]}
+        items[:] = [item for item in items if id(item) in kept]
+
+    def _weights(self, groups: Mapping[str, Sequence[pytest.Item]]) -> Mapping[str, float]:
+        """Return the seconds that each test takes. A test whose duration is unknown counts as an average one."""
+        known = {name: self._durations[name] for name in groups if self._durations.get(name, 0.0) > 0}
+        runs = sum(len(groups[name]) for name in known)
+        average = sum(known.values()) / runs if runs else 1.0
+        return {name: known.get(name, average * len(group)) for name, group in groups.items()}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over from a worker how many tests are in other shards."""
+        self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_OUTPUT_KEY, 0))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let a run pass whose tests are all in other shards."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[_OUTPUT_KEY] = self._left_out
+        elif self._left_out and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = pytest.ExitCode.OK
+
+
+def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[str]]:
+    """Divide tests into `count` parts of about equal weight. Equal weights always give equal parts.
+
+    The heaviest tests are placed first, each into the part that is lightest so far.
+    """
+    parts: list[list[str]] = [[] for _ in range(count)]
+    lightest = [(0.0, 0, index) for index in range(count)]
+    for name in sorted(weights, key=lambda name: (-weights[name], name)):
+        weight, tests, index = heapq.heappop(lightest)
+        parts[index].append(name)
+        heapq.heappush(lightest, (weight + weights[name], tests + 1, index))
+    return parts
+
+
+def _test_name(item: pytest.Item) -> str:
+    """Return the name that all combinations and repetitions of a test share."""
+    combination = getattr(getattr(item, "callspec", None), "params", {}).get("harness_combination")
+    return name_of_test(first_nodeid(item), combination.id if combination is not None else "")
+
+
+def _recorded_durations(path: Path) -> dict[str, float]:
+    from flag_harness.record import load_record
+
+    durations: dict[str, float] = {}
+    for row in load_record(path).rows:
+        name = name_of_test(row.case, row.combination)
+        durations[name] = durations.get(name, 0.0) + row.duration
+    return durations
