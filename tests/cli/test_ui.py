@@ -1,5 +1,6 @@
 """The command `flag-harness ui`."""
 
+import gc
 import os
 import signal
 import socket
@@ -28,6 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
         calls.append(args)
 
     monkeypatch.setattr(streamlit.web.cli, "main", start)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     monkeypatch.chdir(tmp_path)
     return calls
 

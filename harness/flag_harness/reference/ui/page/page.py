@@ -13,7 +13,7 @@ from flag_harness.reference.ui.page.plain_text import plain_text
 from flag_harness.reference.ui.page.sidebar import SESSION, show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
 
-IDLE_POLL_SECONDS = 3.0
+IDLE_POLL_SECONDS = 5.0
 """How often an idle page looks for turns that another tab has started."""
 
 _TURNS = 30
