@@ -187,9 +187,9 @@ def test_a_stopped_turn_is_followed_by_the_next(
     start_server: Callable[..., UiServer], open_page: Callable[..., Any]
 ) -> None:
     """The page says what a stop means, and takes the next prompt."""
-    page = open_page(start_server().url)
+    page = open_page(start_server("--fault=stall:on=1,at=inside_text,occurrence=4").url)
     _send(page, "Count")
-    _wait_for_text(page, "word3")
+    _wait_for_text(page, "word0")
     page.get_by_role("button", name="Stop").click()
     _wait_for_text(page, "Stopped.")
     assert not page.get_by_text("word39").count()
