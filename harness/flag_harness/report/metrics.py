@@ -46,12 +46,17 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 
 def record_effects(record: RunRecord) -> tuple[FigureEffect, ...]:
     """Return what each flag, and each pair of flags, changes in the figures of a record's runs."""
-    return figure_effects(record.rows, _flag_defaults(record), _value_labels(record))
+    return figure_effects(record.rows, _flag_defaults(record), _value_labels(record), _flag_groups(record))
 
 
 def _flag_defaults(record: RunRecord) -> dict[str, Any]:
     """Return the default value of each flag that the record's header lists."""
     return {name: flag.get("default", False) for name, flag in record.header.flags.items()}
+
+
+def _flag_groups(record: RunRecord) -> dict[str, tuple[str, ...]]:
+    """Return the names of all flags in a flag's group, by the name of each flag that is in one."""
+    return {name: tuple(flag["group"]) for name, flag in record.header.flags.items() if flag.get("group")}
 
 
 def _value_labels(record: RunRecord) -> dict[tuple[str, str], str]:

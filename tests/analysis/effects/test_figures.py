@@ -3,6 +3,7 @@
 import math
 from itertools import product
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,25 @@ def test_a_value_is_called_as_in_ids() -> None:
     """If it has a name of its own."""
     rows = [_row("test", 10, model=model) for model in ("haiku", "sonnet")]
     assert {"model=large"} == {one.name for one in figure_effects(rows, DEFAULTS, {("model", "sonnet"): "large"})}
+
+
+def test_flags_of_a_group_are_each_compared_to_its_default() -> None:
+    """One flag of a group is always on, so switching one on switches another off."""
+    defaults = {"bm25": True, "vectors": False, "hybrid": False, "cache": False}
+    groups = dict.fromkeys(("bm25", "vectors", "hybrid"), ("bm25", "vectors", "hybrid"))
+    rows = [
+        msgspec.structs.replace(
+            _row("test", 10 + 5 * index + 3 * cache + 2 * (index == 1 and cache)),
+            case=f"test_it.py::test[{search}+{cache}]",
+            combination=f"{search}+{cache}",
+            values={**dict.fromkeys(groups, False), search: True, "cache": cache},
+        )
+        for index, search in enumerate(groups)
+        for cache in (False, True)
+    ]
+    found = figure_effects(rows, defaults, groups=groups)
+    means = {one.name: one.mean for one in found if one.figure.name == "output tokens"}
+    assert {"vectors": 6.0, "hybrid": 10.0, "cache": 11 / 3, "cache and vectors": 2.0, "cache and hybrid": 0.0} == means
 
 
 def test_runs_that_failed_are_left_out() -> None:

@@ -46,6 +46,8 @@ FIGURES = (
 
 Settings: TypeAlias = tuple[tuple[str, Any], ...]
 """Flags with values. The runs with these values are compared to runs with the default values."""
+FlagGroups: TypeAlias = Mapping[str, Sequence[str]]
+"""The names of all flags in a flag's group, by the name of each flag that is in one. One flag of a group is on."""
 ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
 """The labels of flag values in ids. The keys are pairs of a flag's name and the text of a value."""
 
@@ -102,25 +104,29 @@ class FigureEffect:
 
 
 def figure_effects(
-    rows: Iterable[RunRow], defaults: Mapping[str, Any], labels: ValueLabels = MappingProxyType({})
+    rows: Iterable[RunRow],
+    defaults: Mapping[str, Any],
+    labels: ValueLabels = MappingProxyType({}),
+    groups: FlagGroups = MappingProxyType({}),
 ) -> tuple[FigureEffect, ...]:
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
     For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
     four runs that differ only in these two. Only passed runs count, and only those that no test has excluded.
-    `defaults` has the default value of each flag, and `labels` the labels of values. Ratios are computed only for
+    `defaults` has the default value of each flag, and `labels` the labels of values. A flag of a group is compared with
+    the flag that is on in this group by default. Ratios are computed only for
     figures above 0.
     """
-    groups: dict[tuple[str, int], dict[Settings, RunRow]] = {}
+    tests: dict[tuple[str, int], dict[Settings, RunRow]] = {}
     for row in rows:
         if row.outcome in ("passed", "xpassed") and not row.excluded_from_effects:
             key = name_of_test(row.case, row.combination), row.repetition
             values = tuple((name, _hashable(value)) for name, value in sorted(row.values.items()))
-            groups.setdefault(key, {})[values] = row
+            tests.setdefault(key, {})[values] = row
     defaults = {name: _hashable(value) for name, value in defaults.items()}
     contrasts: dict[Settings, list[tuple[RunRow, ...]]] = {}
-    for runs in groups.values():
-        for settings, members in _comparable_runs(runs, defaults):
+    for runs in tests.values():
+        for settings, members in _comparable_runs(runs, defaults, groups):
             contrasts.setdefault(settings, []).append(members)
     effects = (
         _estimate_effect(settings, figure, members, labels)
@@ -131,7 +137,7 @@ def figure_effects(
 
 
 def _comparable_runs(
-    runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any]
+    runs: Mapping[Settings, RunRow], defaults: Mapping[str, Any], groups: FlagGroups
 ) -> Iterator[tuple[Settings, tuple[RunRow, ...]]]:
     """Yield groups of runs to compare, each with the settings that make the difference.
 
@@ -139,23 +145,30 @@ def _comparable_runs(
     second, and neither.
     """
     for values, row in runs.items():
-        changed = [(name, value) for name, value in values if name in defaults and value != defaults[name]]
+        changed = [
+            (name, value)
+            for name, value in values
+            if name in defaults and value != defaults[name] and not (name in groups and defaults[name] is True)
+        ]
         for setting in changed:
-            if (without := runs.get(_reset_to_defaults(values, defaults, setting))) is not None:
+            if (without := runs.get(_reset_to_defaults(values, defaults, groups, setting))) is not None:
                 yield (setting,), (row, without)
         for one, other in combinations(changed, 2):
             first, second = (
-                runs.get(_reset_to_defaults(values, defaults, other)),
-                runs.get(_reset_to_defaults(values, defaults, one)),
+                runs.get(_reset_to_defaults(values, defaults, groups, other)),
+                runs.get(_reset_to_defaults(values, defaults, groups, one)),
             )
-            neither = runs.get(_reset_to_defaults(values, defaults, one, other))
+            neither = runs.get(_reset_to_defaults(values, defaults, groups, one, other))
             if first is not None and second is not None and neither is not None:
                 yield (one, other), (row, first, second, neither)
 
 
-def _reset_to_defaults(values: Settings, defaults: Mapping[str, Any], *settings: tuple[str, Any]) -> Settings:
-    names = {name for name, _ in settings}
-    return tuple((name, defaults[name] if name in names else value) for name, value in values)
+def _reset_to_defaults(
+    values: Settings, defaults: Mapping[str, Any], groups: FlagGroups, *settings: tuple[str, Any]
+) -> Settings:
+    """Return values with the defaults of the flags in `settings`, and of those that are in a group with them."""
+    names = {member for name, _ in settings for member in groups.get(name, (name,))}
+    return tuple((name, defaults.get(name, value) if name in names else value) for name, value in values)
 
 
 def _estimate_effect(
