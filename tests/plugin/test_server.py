@@ -70,7 +70,7 @@ def test_a_program_that_swallows_a_miss_fails_its_test(repository: pytest.Pytest
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(
         [
-            "POST /v1/messages is not in */recordings/test_ask/test_ask.json (1 interaction).",
+            "POST /v1/messages is not in recordings/test_ask/test_ask.json (1 interaction).",
             "  messages[[]0].content: recorded 'Hello.', sent 'Bye.'",
             "1 of 1 recorded interactions of * were not played: 0.",
         ]

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from flag_harness.cassette.match.matching import MatchPart, body_value, hash_content, match_content, selected_content
 from flag_harness.cassette.match.multipart import normalise_boundary
 from flag_harness.cassette.redact.headers import select_request_headers
+from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
-
-UpstreamName = Literal["live", "simulator", "imported"]
 
 _TIME_HEADER_ENDINGS = ("-reset",)
 """Headers whose names end like this hold times, which differ from run to run."""

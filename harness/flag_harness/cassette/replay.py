@@ -13,6 +13,7 @@ from flag_harness.cassette.merge import own_indices
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.errors import CassetteMiss
+from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import End, Request, Response
 
 
@@ -52,6 +53,11 @@ class Replay:
         self._tracked_answers: dict[int, tuple[Request, int]] = {}
         self._nearest_by_key: dict[bytes, int | None] = {}
         self._lock = threading.Lock()
+
+    @property
+    def origin(self) -> UpstreamName:
+        """The upstream that the cassette was recorded from."""
+        return self.cassette.envelope.upstream
 
     def __call__(self, request: Request) -> Response:
         response = self.find(request)

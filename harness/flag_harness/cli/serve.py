@@ -21,6 +21,7 @@ from flag_harness.config import read_config
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import argument_lines
 from flag_harness.faults import Fault, explain_unfired, parse_fault
+from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Request, Response, Upstream
 
 if TYPE_CHECKING:
@@ -97,11 +98,14 @@ def _add_upstream_parser(
 class ReplaySet:
     """Answers each request from the first of several cassettes that has an answer to it.
 
-    `options` are passed to the `Replay` of each cassette. Raise `CassetteMiss` if no cassette has an answer.
+    `options` are passed to the `Replay` of each cassette. `origin` is the upstream of all cassettes, or `imported` if
+    they differ. Raise `CassetteMiss` if no cassette has an answer.
     """
 
     def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
         self._replays = [Replay(cassette, **options) for cassette in cassettes]
+        origins = {cassette.envelope.upstream for cassette in cassettes}
+        self.origin: UpstreamName = origins.pop() if len(origins) == 1 else "imported"
 
     def __call__(self, request: Request) -> Response:
         for one in self._replays:
@@ -123,7 +127,7 @@ def _run_replay(arguments: argparse.Namespace) -> int:
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)
     faults = _parse_faults(arguments.fault)
-    server = _serve_until_stopped(upstream, faults, arguments, f"{count} recorded interactions")
+    server = _serve_until_stopped(upstream, faults, arguments, f"{count} recorded interactions", upstream.origin)
     misses = len(server.refusals)
     if misses:
         print(f"{misses} request{'s' if misses > 1 else ''} missed", file=sys.stderr)
@@ -148,7 +152,7 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
                 printed += 1
         return response
 
-    _serve_until_stopped(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})")
+    _serve_until_stopped(answer, faults, arguments, f"the simulated API ({arguments.scenario or 'echo'})", "simulator")
     return 1 if _print_unfired_faults(faults) or simulator.unmatched else 0
 
 
@@ -191,11 +195,11 @@ def _without_delays(upstream: Upstream) -> Upstream:
 
 
 def _serve_until_stopped(
-    upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str
+    upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str, origin: UpstreamName
 ) -> "LoopbackServer":
     """Serve the upstream until Ctrl-C or SIGTERM, and return the server.
 
-    Faults that stall take real time at any pace.
+    Faults that stall take real time at any pace. Each answer names `origin` in a header.
     """
     pace = arguments.pace
     if not pace and any(fault.family == "stall" for fault in faults):
@@ -213,6 +217,7 @@ def _serve_until_stopped(
         allow_any_host=True,
         limits=ServerLimits(hosts=(arguments.host, *arguments.allow_host)),
         threaded=True,
+        origin=origin,
     )
     try:
         with _stop_signals() as signals, server:

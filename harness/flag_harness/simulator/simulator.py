@@ -74,7 +74,7 @@ class Simulator:
         self.signatures = SeededSignatures(seed)
         self.unmatched: list[UnmatchedRequest] = []
         self.broken_prefixes: list[BrokenPrefix] = []
-        self._clock, self._seed = clock, seed
+        self.origin, self._clock, self._seed = "simulator", clock, seed
         self._settings = scenario or Scenario()
         self._lenient_settings = msgspec.structs.replace(self._settings, refused_betas=(), refused_parameters=())
         seeds = (seed, "turn", *draws, "" if self._settings.paired else arm)

@@ -20,10 +20,11 @@ from msgspec import UNSET, Struct, UnsetType
 from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob, insert_blobs
 from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, encode_body, encode_chunk
 from flag_harness.cassette.file.layout import format_json
-from flag_harness.cassette.interaction import Envelope, Interaction, UpstreamName
+from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.wire.compression import check_decompressed_sizes
 from flag_harness.wire.json import DEPTH_LIMIT
+from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1

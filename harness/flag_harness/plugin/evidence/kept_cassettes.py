@@ -58,13 +58,13 @@ def _answers(traffic: "CassetteTraffic") -> "Cassette":
     """Return a cassette with the answers that were there for the test, before faults changed them."""
     from flag_harness.cassette import Cassette
     from flag_harness.cassette.merge import own_indices
-    from flag_harness.plugin.test.saving import new_envelope
+    from flag_harness.plugin.test.saving import answering_upstream, new_envelope
 
     plan = traffic.plan
     if traffic.evidence is not None:
-        return Cassette(new_envelope(plan), traffic.evidence.interactions)
+        return Cassette(new_envelope(plan, answering_upstream(plan, traffic.exchanges)), traffic.evidence.interactions)
     if plan.cassette is None:
-        return Cassette(new_envelope(plan), ())
+        return Cassette(new_envelope(plan, plan.upstream), ())
     indices = sorted({*own_indices(plan.cassette, plan.case), *traffic.played})
     interactions = tuple(_without_case(plan.cassette.interactions[index]) for index in indices)
     envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)

@@ -1,6 +1,6 @@
 """Write the recording of a test, and keep the recordings of other tests in the same file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -12,6 +12,8 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.errors import CassetteError
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.transports import sdk_version
+from flag_harness.wire.origin import UpstreamName, least_live_origin
+from flag_harness.wire.timeline import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,15 @@ class SavedRecording:
     replaced_broken_file: bool
 
 
-def new_envelope(plan: TrafficPlan) -> Envelope:
-    """Return the envelope (the metadata) of a recording that is made now."""
+def answering_upstream(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
+    """Return the upstream of the run, or the one that a server of the harness names, which stands for the live API."""
+    return least_live_origin(exchanges) or plan.upstream
+
+
+def new_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
+    """Return the envelope (the metadata) of a recording that is made now, of the answers of `upstream`."""
     return Envelope(
-        upstream=plan.upstream,
+        upstream=upstream,
         recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         sdk=sdk_version(),
         case=plan.case,
@@ -40,7 +47,7 @@ def new_envelope(plan: TrafficPlan) -> Envelope:
 
 def refuse_recording(plan: TrafficPlan, recording: Sequence[Interaction]) -> None:
     """Raise `CassetteError` if a recording may not be written because of a key or of personal data."""
-    refuse_keys(plan.path, new_envelope(plan), recording)
+    refuse_keys(plan.path, new_envelope(plan, plan.upstream), recording)
     refuse_personal_data(plan.path, recording, plan.filters.detectors)
 
 
@@ -50,15 +57,21 @@ def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> st
 
 
 def save_recording(
-    plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str = ""
+    plan: TrafficPlan,
+    recording: Sequence[Interaction],
+    exchanges: Iterable[tuple[Request, Response]],
+    excluded_from_effects: str = "",
 ) -> SavedRecording:
-    """Write the recording, unless it differs from the file only in times.
+    """Write the recording, which is a part of the exchanges of the test, unless it differs from the file only in times.
 
     Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
     """
     refuse_recording(plan, recording)
     try:
-        return _update_file(plan, recording, excluded_from_effects)
+        envelope = replace(
+            new_envelope(plan, answering_upstream(plan, exchanges)), excluded_from_effects=excluded_from_effects
+        )
+        return _update_file(plan, Cassette(envelope, tuple(recording)))
     except OSError as error:
         raise CassetteError(
             f"{plan.path} was not written: {error.strerror}; what was there before is untouched. "
@@ -66,11 +79,9 @@ def save_recording(
         ) from None
 
 
-def _update_file(plan: TrafficPlan, recording: Sequence[Interaction], excluded_from_effects: str) -> SavedRecording:
+def _update_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
     with lock_parent_folder(plan.path):
         existing, is_broken = _load_existing(plan)
-        envelope = replace(new_envelope(plan), excluded_from_effects=excluded_from_effects)
-        new = Cassette(envelope, tuple(recording))
         known = _apply_filters(existing, plan.filters) if existing else None
         both = merge_recordings(
             known,

@@ -16,7 +16,7 @@ from flag_harness.plugin.test import problems as messages
 from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
-from flag_harness.plugin.test.saving import SavedRecording, save_recording
+from flag_harness.plugin.test.saving import SavedRecording, answering_upstream, save_recording
 from flag_harness.plugin.test.scenarios import make_simulator
 from flag_harness.transports import (
     REPLAYING,
@@ -232,7 +232,7 @@ class CassetteTraffic:
     def is_live(self) -> bool:
         """True if the live API gives the answers, or gave them when they were recorded."""
         played = self.plan.cassette if self.plan.is_playing else None
-        return (played.envelope.upstream if played else self.plan.upstream) == "live"
+        return (played.envelope.upstream if played else answering_upstream(self.plan, self.exchanges)) == "live"
 
     @property
     def cassette(self) -> Cassette | None:
@@ -297,4 +297,5 @@ class CassetteTraffic:
     def save(self) -> None:
         """Write the recording, if there is one."""
         if recording := self.recording:
-            self.saved = save_recording(self.plan, recording, self.excluded_from_effects)
+            exchanges = *self.exchanges, *self._recorder.exchanges  # a fault may have taken a head that was recorded
+            self.saved = save_recording(self.plan, recording, exchanges, self.excluded_from_effects)

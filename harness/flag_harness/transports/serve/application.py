@@ -14,6 +14,7 @@ from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
 from flag_harness.transports.serve.limits import Rejection, ServerLimits, body_length
 from flag_harness.wire.head_rules import head_problem
+from flag_harness.wire.origin import UpstreamName, add_origin
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
 
@@ -45,10 +46,20 @@ class UpstreamApplication:
 
     With `joined`, each body is sent as one chunk. With `threaded`, each request has a thread of its own, so that a slow
     answer delays no other. `refusals` are the errors with which the upstream refused requests. `connections_of` maps
-    the address of each client to its open connection.
+    the address of each client to its open connection. `origin` is the upstream that every answer names in a header.
     """
 
-    def __init__(self, upstream: Upstream, clock: Clock, limits: ServerLimits, *, joined: bool, threaded: bool) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        clock: Clock,
+        limits: ServerLimits,
+        *,
+        joined: bool,
+        threaded: bool,
+        origin: UpstreamName | None = None,
+    ) -> None:
+        self._origin = origin
         self._upstream, self._clock, self._joined, self._limits = upstream, clock, joined, limits
         self._threaded, self._lock = threaded, threading.Lock()
         self._head_message = lru_cache(_CACHED_HEADS)(_head_message)
@@ -60,6 +71,8 @@ class UpstreamApplication:
         if received is None:
             return  # the client left before its request was complete: nothing is answered, no interaction is used up
         response = await self._response(received) if isinstance(received, Request) else _rejection_answer(received)
+        if self._origin is not None:
+            response = add_origin(response, self._origin)
         if (
             self._joined
             and isinstance(response[0], Head)

@@ -15,6 +15,7 @@ from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
 from flag_harness.transports.serve.limits import ServerLimits
 from flag_harness.wire.layers import faulty
+from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Layer, Upstream
 
 with require_extra("serve"):
@@ -42,6 +43,9 @@ class LoopbackServer:
 
     A request that exceeds the `limits` is answered with an error message. With `threaded`, a slow answer of the
     upstream delays neither other requests nor the end of the `with` block.
+
+    Each answer names its origin in a header: `origin`, by default that of a simulator or of a cassette's replay. A test
+    elsewhere that records the answers stamps its cassette with that name instead of `live`.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class LoopbackServer:
         allow_any_host: bool = False,
         limits: ServerLimits = ServerLimits(),  # noqa: B008 - a frozen value
         threaded: bool = False,
+        origin: UpstreamName | None = None,
     ) -> None:
         if not allow_any_host and not listens_on_loopback(host):
             raise HarnessError(
@@ -64,7 +69,12 @@ class LoopbackServer:
         joined = clock is None and not pace
         upstream_with_layers = faulty(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(
-            upstream_with_layers, clock or clock_for(pace, moves_loop=False), limits, joined=joined, threaded=threaded
+            upstream_with_layers,
+            clock or clock_for(pace, moves_loop=False),
+            limits,
+            joined=joined,
+            threaded=threaded,
+            origin=origin or getattr(upstream, "origin", None),
         )
         self._limits, self._stop_seconds = limits, STOP_SECONDS if threaded else None
         self._address = (host, port)

@@ -1,0 +1,32 @@
+"""Name the upstream that answers a request in a header of the answer, so that a recording elsewhere can tell."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+from flag_harness.wire.timeline import Head, Request, Response
+
+UpstreamName: TypeAlias = Literal["live", "simulator", "imported"]
+"""Who answered: the live API, the simulator, or an unknown upstream whose recording was imported."""
+ORIGIN_HEADER = "x-flag-harness-upstream"
+"""The response header with which a server of the harness says who gave its answers."""
+_LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
+
+
+def add_origin(response: Response, origin: UpstreamName) -> Response:
+    """Return the response with the header that names `origin`. A name that it has already is kept."""
+    head = response[0]
+    if not isinstance(head, Head) or _origin_of_head(head):
+        return response
+    return replace(head, headers=(*head.headers, (ORIGIN_HEADER, origin))), *response[1:]
+
+
+def least_live_origin(exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName | None:
+    """Return the upstream that the answers name, or None. If they name several, any other comes before the live API."""
+    origins = {_origin_of_head(piece) for _, response in exchanges for piece in response if isinstance(piece, Head)}
+    return next((one for one in _LEAST_LIVE_FIRST if one in origins), None)
+
+
+def _origin_of_head(head: Head) -> UpstreamName | None:
+    values = [value for name, value in head.headers if name.lower() == ORIGIN_HEADER]
+    return next((one for one in _LEAST_LIVE_FIRST if values[:1] == [one]), None)
