@@ -38,6 +38,12 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
         raise
 
 
+def refuse_lfs_pointer(data: bytes) -> None:
+    """Raise `ValueError` if the bytes of a file are a pointer of Git LFS, which stands for the file's real content."""
+    if data.startswith(_LFS_POINTER):
+        raise ValueError("it is a Git LFS pointer, and the content is not here; type `git lfs pull`")
+
+
 def read_regular_file(path: Path, limit: int) -> bytes:
     """Return the bytes of a file.
 
@@ -90,4 +96,5 @@ def _is_abandoned(path: Path, now: float) -> bool:
 _PART_NAME = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _WRITING_SECONDS = 60.0
 _NAME_CHARACTERS = 50
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """A part file repeats so many characters of the file's name. At 4 bytes each they fit into the limit of 255 bytes."""

@@ -14,6 +14,7 @@ from flag_harness.files import write_atomically
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
 from flag_harness.record.conversation import load_conversations, save_conversations
 from flag_harness.record.kept import copy_kept_cassettes
+from flag_harness.report.logs import log_digest_lines, log_values
 from flag_harness.report.metrics import effect_values, metric_lines, pass_counts, record_effects
 from flag_harness.report.output import SUFFIXES, check_report_path, write_report
 
@@ -23,6 +24,7 @@ examples:
   flag-harness report merge shard-*.jsonl -o run.jsonl
   flag-harness report build run.jsonl -o report.html
   flag-harness report metrics run.jsonl
+  flag-harness report logs run.jsonl
   flag-harness report diff main.jsonl branch.jsonl
   flag-harness report open artifact/
 """
@@ -50,6 +52,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     merge.set_defaults(run=_run_merge)
     _add_build_command(subparsers)
     _add_metrics_command(subparsers)
+    _add_logs_command(subparsers)
     add_diff_arguments(
         _add_parser(
             subparsers,
@@ -114,15 +117,32 @@ def _add_metrics_command(subparsers: "argparse._SubParsersAction[argparse.Argume
         "say what each flag changes in latency, tokens, cost and errors",
         "Say what each flag changes in latency, tokens, cost and errors, and which tests pass under it.",
     )
-    metrics.add_argument(
+    _add_record_arguments(metrics)
+    metrics.set_defaults(run=_run_metrics)
+
+
+def _add_logs_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    logs = _add_parser(
+        subparsers,
+        "logs",
+        "list the warnings and errors that the code under test logged",
+        "List the warnings and errors that the code under test logged, by message, with the tests that logged them, "
+        "and the betas that the API refused.",
+    )
+    _add_record_arguments(logs)
+    logs.set_defaults(run=_run_logs)
+
+
+def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the record that a command reads, and `--json`."""
+    parser.add_argument(
         "record",
         type=Path,
         nargs="?",
         metavar="RECORD",
         help=f"the record of a run; by default the last one, {_LAST_RUN}",
     )
-    metrics.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    metrics.set_defaults(run=_run_metrics)
+    parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
 
 
 def _run_build(arguments: argparse.Namespace) -> int:
@@ -150,6 +170,14 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(metric_lines(record)))
     _print_problem(record)
+    return 1 if record.problem else 0
+
+
+def _run_logs(arguments: argparse.Namespace) -> int:
+    record = load_record(arguments.record) if arguments.record else _load_last_run()
+    print(json.dumps(log_values(record)) if arguments.json else "\n".join(log_digest_lines(record)))
+    if not arguments.json:
+        _print_problem(record)
     return 1 if record.problem else 0
 
 

@@ -13,6 +13,7 @@ from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.age import add_age_option, max_age
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
+from flag_harness.plugin.limits.spending import configure_spending
 from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_recording_disabled, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
@@ -127,6 +128,7 @@ def _register_parts(config: pytest.Config) -> None:
         configure_vcr(config)
     config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
     config.pluginmanager.register(FlagReads(), "flag-harness-flag-reads")
+    configure_spending(config)
     configure_run_border(config)
     border = config.stash[BORDER] = Border(config)
     config.pluginmanager.register(border, "flag-harness-border")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.files import read_regular_file, refuse_lfs_pointer, write_atomically
 
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
@@ -130,6 +130,10 @@ class BlobFolderReader:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"its blob {file} cannot be read: {why}; {_HOW_TO_FIX}") from None
+        try:
+            refuse_lfs_pointer(block)
+        except ValueError as error:
+            raise ValueError(f"its blob {file} cannot be read: {error}") from None
         if (found := hashlib.sha256(block).hexdigest()) != name:
             raise ValueError(f"its blob {file} was altered (its SHA-256 is now {found}); {_HOW_TO_FIX}")
         return block

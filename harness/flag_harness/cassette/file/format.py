@@ -22,6 +22,7 @@ from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, 
 from flag_harness.cassette.file.layout import format_json
 from flag_harness.cassette.interaction import Envelope, Interaction
 from flag_harness.cassette.match.matching import MatchPart
+from flag_harness.files import refuse_lfs_pointer
 from flag_harness.wire.compression import check_decompressed_sizes
 from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.origin import UpstreamName
@@ -109,6 +110,7 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
 
     `read_blob` reads the blobs to which the file refers: see `blobs.BlobFolderReader`.
     """
+    refuse_lfs_pointer(data)
     try:
         return _decode_file(data, read_blob)
     except RecursionError:

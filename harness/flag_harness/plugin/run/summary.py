@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.limits.age import MaxAge, age_lines
+from flag_harness.plugin.limits.spending import spending_lines
 from flag_harness.plugin.run.flag_effects import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import attached_row
@@ -66,6 +67,8 @@ class RunSummary:
         for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_cache_lines(rows), *files):
             terminalreporter.write_line(line)
         for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():
+            terminalreporter.write_line(line)
+        for line in spending_lines(rows):
             terminalreporter.write_line(line)
         for line in age_lines(self._limit, self.rows, now) if self._limit else ():
             terminalreporter.write_line(line)

@@ -1,0 +1,139 @@
+"""Says before a live run what it will cost, judged by the recordings, and after it what it has cost."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunRow
+
+
+def configure_spending(config: pytest.Config) -> None:
+    """If the run may send requests to the live API, register the line about its cost."""
+    is_sending = is_recording_disabled(config) or selected_record_mode(config) != "none"
+    if is_sending and config.getoption("--harness-upstream") == "live" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(CostPreview(config), "flag-harness-cost-preview")
+
+
+@dataclass(frozen=True, slots=True)
+class CostEstimate:
+    """What a live run is expected to cost at list price, in US dollars.
+
+    Attributes:
+        recorded: the number of tests that will be sent again, and have a recording with a price.
+        cost: what the answers of these recordings cost.
+        unknown: the number of other tests that will be sent.
+        average: what a recording of the project costs on average, or None if none has a price.
+    """
+
+    recorded: int
+    cost: float
+    unknown: int
+    average: float | None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.recorded:
+            parts.append(f"about ${self.cost:.4f} for {_test_count(self.recorded)}, as when they were recorded")
+        if self.unknown and self.average is not None:
+            estimate = self.unknown * self.average
+            parts.append(f"about ${estimate:.4f} for {_test_count(self.unknown)} without a recording, by the average")
+        elif self.unknown:
+            parts.append(f"an unknown amount for {_test_count(self.unknown)} without a recording")
+        return "; ".join(parts)
+
+
+class CostPreview:
+    """Prints one line after the collection: what the run will cost at the live API."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._is_printed = False
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
+        """Return the line, or None if no test will send anything."""
+        return self._line([item.nodeid for item in items if "harness_cassette" in getattr(item, "fixturenames", ())])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Print the line once, if workers collect the tests. The recordings tell which of them use the harness."""
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        if not self._is_printed and reporter is not None:
+            self._is_printed = True
+            known = self._recorded_costs()
+            if line := self._line([nodeid for nodeid in ids if nodeid in known]):
+                reporter.write_line(line)
+
+    def _line(self, nodeids: Sequence[str]) -> str | None:
+        estimate = estimate_cost(nodeids, self._recorded_costs(), only_new=self._sends_only_new)
+        if not estimate.recorded and not estimate.unknown:
+            return None
+        limit = self._config.getoption("--harness-max-cost")
+        advice = "to limit it: --harness-max-cost=DOLLARS" if limit is None else f"the limit is ${limit:g}"
+        return f"live API, at list price: {estimate}; {advice}"
+
+    @property
+    def _sends_only_new(self) -> bool:
+        """Whether tests that have a recording play it."""
+        is_disabled = is_recording_disabled(self._config)
+        return not is_disabled and selected_record_mode(self._config) in ("once", "new_episodes")
+
+    def _recorded_costs(self) -> dict[str, float | None]:
+        recordings = self._config.rootpath / self._config.stash[CONFIG].recordings
+        return recorded_costs(sorted(recordings.rglob("*.json")))
+
+
+def estimate_cost(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
+    """Return what the tests will cost. `costs` has the price of each recording, by the node id of its test."""
+    prices = [cost for cost in costs.values() if cost is not None]
+    average = sum(prices) / len(prices) if prices else None
+    sent = [costs.get(nodeid) for nodeid in nodeids if not (only_new and nodeid in costs)]
+    known = [cost for cost in sent if cost is not None]
+    return CostEstimate(len(known), sum(known), len(sent) - len(known), average)
+
+
+def recorded_costs(paths: Iterable[Path]) -> dict[str, float | None]:
+    """Return the expected cost of sending recordings again, by test; None if a price is unknown.
+
+    Files that are no cassettes are left out.
+    """
+    from flag_harness.analysis.spending import expected_cost  # imported here: only live runs need it
+    from flag_harness.cassette import Cassette
+    from flag_harness.errors import CassetteError
+
+    costs: dict[str, float | None] = {}
+    for path in paths:
+        try:
+            cassette = Cassette.load(path)
+        except CassetteError:
+            continue
+        for one in cassette.interactions:
+            case, cost = one.case or cassette.envelope.case, expected_cost(one)
+            before = costs.get(case, 0.0)
+            costs[case] = None if before is None or cost is None else before + cost
+    return costs
+
+
+def spending_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
+    """Yield a line that says what the tests have spent at the live API, if they sent anything there."""
+    live = [row for row in rows if row.answered_by == "live" and row.requests]
+    if not live:
+        return
+    costs = [row.cost for row in live]
+    known = [cost for cost in costs if cost is not None]
+    requests = sum(len(row.requests) for row in live)
+    unpriced = f"; the price of {_test_count(len(costs) - len(known))} is unknown" if len(known) < len(costs) else ""
+    yield (
+        f"spent at the live API: ${sum(known):.4f} at list price, by {_test_count(len(live))} with {requests:,} "
+        f"request{'s' if requests != 1 else ''}{unpriced}"
+    )
+
+
+def _test_count(number: int) -> str:
+    return f"{number:,} test{'s' if number != 1 else ''}"

@@ -1,0 +1,89 @@
+"""The warnings and errors that the code under test logged, and the betas that the API refused, over a whole run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.record import RunRecord
+from flag_harness.report.table import log_counts
+
+_MOST_TESTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LogGroup:
+    """A message, and how often each run logged it, by node id; the run that logged it most comes first."""
+
+    level: str
+    logger: str
+    message: str
+    tests: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How often it was logged in all runs."""
+        return sum(self.tests.values())
+
+
+def log_groups(record: RunRecord) -> tuple[LogGroup, ...]:
+    """Return the messages of a run: errors before warnings, and the most frequent first."""
+    groups = []
+    for key, counts in log_counts(record.rows).items():
+        tests: dict[str, int] = {}
+        for row, count in counts:
+            tests[row.case] = tests.get(row.case, 0) + count
+        groups.append(LogGroup(*key, dict(sorted(tests.items(), key=lambda test: (-test[1], test[0])))))
+    return tuple(sorted(groups, key=lambda group: (group.level == "WARNING", -group.count, group.message)))
+
+
+def log_digest_lines(record: RunRecord) -> Iterator[str]:
+    """Yield what a run logged, as lines for a terminal."""
+    groups, betas = log_groups(record), _dropped_betas(record)
+    logged = {case for group in groups for case in group.tests}
+    total = sum(group.count for group in groups)
+    if not groups:
+        yield f"No warning and no error was logged in {_count(len(record.rows), 'run')}."
+    else:
+        messages = _count(len(groups), "message")
+        yield f"{messages}, logged {_count(total, 'time')} in {len(logged)} of {_count(len(record.rows), 'run')}"
+    for group in groups:
+        yield ""
+        yield f"{group.level} {group.logger}: {group.message}"
+        for case, count in list(group.tests.items())[:_MOST_TESTS]:
+            yield f"  {count:>6,}  {case}"
+        if len(group.tests) > _MOST_TESTS:
+            yield f"  and {_count(len(group.tests) - _MOST_TESTS, 'more run')}; --json has all"
+    for beta, cases in betas.items():
+        yield ""
+        yield f"beta {beta}: refused by the API and then dropped, in {_count(len(cases), 'run')}"
+        yield from (f"          {case}" for case in cases[:_MOST_TESTS])
+
+
+def log_values(record: RunRecord) -> Mapping[str, Any]:
+    """Return what a run logged as dictionaries, lists, strings and numbers."""
+    return {
+        "runs": len(record.rows),
+        "logs": [
+            {
+                "level": group.level,
+                "logger": group.logger,
+                "message": group.message,
+                "count": group.count,
+                "tests": group.tests,
+            }
+            for group in log_groups(record)
+        ],
+        "dropped_betas": _dropped_betas(record),
+    }
+
+
+def _dropped_betas(record: RunRecord) -> dict[str, list[str]]:
+    betas: dict[str, list[str]] = {}
+    for row in record.rows:
+        for beta in row.dropped_betas:
+            betas.setdefault(beta, []).append(row.case)
+    return betas
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
