@@ -191,7 +191,7 @@ def test_a_miss_is_told_in_its_phase_and_leaves_nothing_behind(
 def test_no_excuse_is_told_with_the_miss(project: pytest.Pytester) -> None:
     """In full."""
     project.makepyfile(test_it=MISSES)
-    path = project.path / "recordings" / "test_it"
+    path = Path("recordings") / "test_it"
     for name, excuse in (("test_skip", "a skip"), ("test_xfail", "an expected failure")):
         run = project.runpytest_subprocess(*QUIET, f"test_it.py::{name}")
         assert (
