@@ -11,6 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def display_path(path: Path) -> str:
+    """Return a path as a user would type it: relative to the current folder if it lies below that."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = None) -> None:
     """Replace a file with `data`, either completely or not at all.
 

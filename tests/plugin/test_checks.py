@@ -32,7 +32,7 @@ def _recorded(pytester: pytest.Pytester, *pieces: Piece, upstream: Any = "live")
     request = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"n":1}')
     response = pieces or (HEAD, Chunk(0.2, b'{"id":"msg_01"}'), End(0.3))
     Cassette(Envelope(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, response),)).save(path)
-    return str(path)
+    return str(path.relative_to(pytester.path))
 
 
 def _run(pytester: pytest.Pytester, body: str, *marks: str, asynchronous: bool = False) -> pytest.RunResult:

@@ -244,7 +244,7 @@ def test_a_miss_is_shown_with_whatever_failure_it_led_to(project: pytest.Pyteste
     run.assert_outcomes(failed=5)
 
     def miss(name: str) -> str:
-        return f"POST /v1/messages is not in {project.path}/recordings/test_it/{name}.json (0 interactions)."
+        return f"POST /v1/messages is not in recordings/test_it/{name}.json (0 interactions)."
 
     def command(name: str) -> str:
         return f"To record it: pytest test_it.py::{name} --record-mode=rewrite --harness-upstream=live"
@@ -294,7 +294,7 @@ def test_what_a_fixture_sends_in_its_teardown_is_recorded_and_played(project: py
         (one.value["messages"][0]["content"], one.late) for one in Cassette.load(path).interactions
     ]
     project.runpytest_subprocess(*QUIET, "-ktest_sends").assert_outcomes(passed=1)
-    unplayed = f"1 of 2 recorded interactions of {path} were not played: "
+    unplayed = f"1 of 2 recorded interactions of {path.relative_to(project.path)} were not played: "
     for source, outcomes, heading, place in (
         (LATE.replace('send("torn")', "pass"), {"passed": 1, "errors": 1}, "ERROR at teardown of test_sends", 1),
         (LATE.replace('send("call")', "pass"), {"failed": 1}, "test_sends", 0),

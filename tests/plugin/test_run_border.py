@@ -93,3 +93,27 @@ def test_another_border_is_refused(suite: Callable[..., pytest.RunResult]) -> No
     run = suite(border='border = "session"')
     assert pytest.ExitCode.USAGE_ERROR == run.ret
     run.stderr.fnmatch_lines(['*border*"test" or "run"*'])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome"), [("early, cassette", {"passed": 1}), ("cassette, early", {"errors": 1})]
+)
+def test_the_border_of_a_test_opens_with_its_cassette(
+    pytester: pytest.Pytester, arguments: str, outcome: dict[str, int]
+) -> None:
+    """A function fixture that is set up before it is not seen; one that is set up after it is refused."""
+    pytester.makepyfile(
+        f"""
+        import socket
+        import pytest
+
+        @pytest.fixture
+        def early():
+            socket.getaddrinfo("192.0.2.1", 80)
+
+        @pytest.mark.harness_no_request
+        def test_it({arguments}):
+            pass
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(**outcome)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.cassette import Cassette
@@ -13,6 +12,7 @@ from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchPart, betas, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
 from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
+from flag_harness.files import display_path
 
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
@@ -99,7 +99,7 @@ class MissReporter:
         path = self.cassette.path
         if path is None:
             return "the cassette"
-        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        return display_path(path)
 
     def _build_miss(
         self,

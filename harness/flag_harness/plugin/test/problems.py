@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flag_harness.cassette import Replay
 from flag_harness.errors import CassetteError
+from flag_harness.files import display_path
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.saving import refuse_recording
 
@@ -31,7 +32,7 @@ def unplayed_problems(replay: Replay, path: Path, command: str, in_teardown: boo
         return []
     which = ", ".join(map(str, sorted(unplayed)))
     return [
-        f"{len(unplayed)} of {len(own)} recorded interactions of {path} were not played: {which}.\n"
+        f"{len(unplayed)} of {len(own)} recorded interactions of {display_path(path)} were not played: {which}.\n"
         f"To record what the test does now: {command}"
     ]
 
@@ -50,7 +51,7 @@ def mixing_message(plan: TrafficPlan, request: "Request") -> str:
     """Return why a request is not sent whose answer would mix two upstreams in one cassette."""
     assert plan.cassette is not None
     return (
-        f"{request.method} {request.path} was not sent: {plan.path} was recorded from: "
+        f"{request.method} {request.path} was not sent: {display_path(plan.path)} was recorded from: "
         f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
         f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
     )
