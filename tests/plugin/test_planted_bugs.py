@@ -10,6 +10,7 @@ SETTINGS = """
 tools = "real"
 told = ["planted_agent.AgentError"]
 assertions = false
+usage = "planted_agent:usage"
 """
 SCENARIO = """
 [[turn]]
@@ -68,6 +69,7 @@ BUGS = {
     "more than four marks": ("baseline", "cache marks: a request has 5 cache marks; the API accepts 4*"),
     "signature dropped": ("baseline", "illegal request: *signature: Field required"),
     "truncated call run": ("cut_call", "cut call executed: the tool add ran although *"),
+    "usage counted twice": ("baseline", "reported usage: the agent reports * output_tokens, and its answers have *"),
     "user turn duplicated": ("overloaded", "user turn repeated: *'What is 2 + 3?'*"),
     "error result with empty content": ("unknown_tool", "illegal request: *content cannot be empty *"),
     "retry-after ignored": ("rate_limited", "retry-after ignored: retry-after said 2 s, *"),

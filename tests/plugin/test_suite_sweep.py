@@ -240,6 +240,23 @@ def test_a_baseline_that_is_none_is_a_usage_error(project: pytest.Pytester) -> N
     run.stderr.fnmatch_lines(["ERROR: *seen.json is no baseline of a sweep *; delete it to write it anew"])
 
 
+@pytest.mark.parametrize(
+    ("usage", "words"),
+    [
+        ("agent:usage", "ERROR: *usage: the function 'agent:usage' cannot be found: *"),
+        ("usages:empty", "*usages:empty returned {}, which has none of input_tokens, *"),
+        ("usages:broken", "*usages:broken raised KeyError: 'agents'; it is called with the fixtures of the test *"),
+    ],
+)
+def test_a_function_that_reports_no_usage_is_an_error(project: pytest.Pytester, usage: str, words: str) -> None:
+    """The message says what is wrong with it, before any trouble is tried."""
+    project.makepyprojecttoml(f'{REAL}usage = "{usage}"\n')
+    project.makepyfile(usages="def empty(fixtures):\n    return {}\n\ndef broken(fixtures):\n    fixtures['agents']\n")
+    run = project.runpytest_subprocess("--harness-sweep", "-k", "baseline")
+    assert run.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR)
+    pytest.LineMatcher([*run.outlines, *run.errlines]).fnmatch_lines([words])
+
+
 RECORDED = """
 from agent import Agent
 

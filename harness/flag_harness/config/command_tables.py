@@ -7,7 +7,7 @@ import msgspec
 
 from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit, SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import Switch, TextList, convert_table
+from flag_harness.toml_tables import Switch, Text, TextList, convert_table
 
 _Tools: TypeAlias = Annotated[Literal["", "real"], msgspec.Meta(description='"real"')]
 
@@ -17,6 +17,7 @@ class _SweepTable(msgspec.Struct):
     told: TextList = ()
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
+    usage: Text = ""
 
 
 _DiffTable = msgspec.defstruct(

@@ -54,12 +54,14 @@ class SweepSettings:
         told: the exceptions, as `module.Class`, by which the agent tells its user that it has failed.
         patience: the real seconds after which a test has hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
+        usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
     """
 
     tools: Literal["", "real"] = ""
     told: tuple[str, ...] = ()
     patience: float = 10.0
     assertions: bool = True
+    usage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
+from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
 from flag_harness.sweep.troubles import Interruption, Trouble
@@ -22,8 +26,9 @@ PROCESS_FACTOR = 6
 class Player:
     """Runs tests under troubles. Fixtures of every scope are set up anew for each run."""
 
-    def __init__(self, settings: SweepSettings, runner: RowRunner) -> None:
+    def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path) -> None:
         self._settings, self._runner = settings, runner
+        self._read_usage = make_usage_reader(settings.usage, root)
         self._told = load_exceptions(settings.told)
 
     def play(
@@ -63,16 +68,17 @@ class Player:
     def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
         probe.call += 1
         told = (*self._told, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._told
-        start = probe.clock.now()
+        start, used = probe.clock.now(), self._read_usage(_fixtures(item))
         try:
             with limit_real_time(self._patience(item)):
                 function()
         except BaseException as error:  # an agent may raise anything
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
                 raise
-            calls.append(describe_call(error, probe.clock.now() - start, item, told))
+            result = describe_call(error, probe.clock.now() - start, item, told)
         else:
-            calls.append(CallResult("returned", seconds=probe.clock.now() - start))
+            result = CallResult("returned", seconds=probe.clock.now() - start)
+        calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixtures(item)))))
 
     def _patience(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take. Other processes start slowly, and wait in real time."""
@@ -80,9 +86,16 @@ class Player:
         return self._settings.patience * (PROCESS_FACTOR if has_processes else 1)
 
 
+def _fixtures(item: pytest.Item) -> Mapping[str, Any]:
+    """Return the fixtures that a test has set up, by name."""
+    return getattr(item, "funcargs", {})
+
+
 def _setup_problem(reports: Sequence[pytest.TestReport]) -> str:
-    """Return the last line of the error of a fixture, or why the test was skipped."""
+    """Return the error of a fixture or of the usage function, or why the test was skipped."""
     for report in reports:
+        if crash := getattr(report.longrepr, "reprcrash", None):
+            return f"{report.when}: {' '.join(crash.message.split())}"
         if not report.passed:
             lines = report.longreprtext.strip().splitlines() if report.failed else [str(report.longrepr)]
             return f"{report.when}: {lines[-1] if lines else 'failed'}"

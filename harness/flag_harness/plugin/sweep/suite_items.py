@@ -149,7 +149,7 @@ class SuiteSweep:
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
-        self._player = Player(self._settings, self._runner)
+        self._player = Player(self._settings, self._runner, config.rootpath)
         self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
         self._results: list[PlayResult] = []
 

@@ -1,7 +1,7 @@
 """The facts of one run of a test in a sweep: its requests, their answers, and how the test function ended."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from flag_harness.wire.message import ParsedResponse
@@ -63,13 +63,15 @@ class ObservedExchange:
 class CallResult:
     """How one call of the test function ended.
 
-    `message` and `place` (file and line) are those of the exception; `seconds` is how long the call took.
+    `message` and `place` (file and line) are those of the exception; `seconds` is how long the call took. `usage` has
+    the tokens that the agent reports for the call, by their names in the API; empty if it reports none.
     """
 
     ending: CallEnding
     message: str = ""
     place: str = ""
     seconds: float = 0.0
+    usage: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

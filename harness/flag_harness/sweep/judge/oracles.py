@@ -15,6 +15,7 @@ from flag_harness.sweep.judge.turns import (
     request_lines,
     user_texts,
 )
+from flag_harness.sweep.judge.usage import find_wrong_usage
 from flag_harness.wire.timeline import header_value
 
 MAX_CALL_SECONDS = 7200.0
@@ -199,6 +200,7 @@ ORACLES: Mapping[str, Oracle] = {
     "turn lost": _find_lost_turn,
     "retry-after ignored": _find_ignored_retry_after,
     "cached prefix changes": _find_broken_prefixes,
+    "reported usage": find_wrong_usage,
     "raw exception": _find_raw_exception,
     "own assertion": _find_failed_assertion,
     "next prompt": _find_failed_next_prompt,

@@ -34,7 +34,7 @@ class PlayResult:
 
 GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
-_CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion"})
+_CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
 _ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
 """Oracles that say how a call ended, which is simply a failed test if there was no trouble."""
 

@@ -1,0 +1,43 @@
+"""Compare the tokens that an agent reports with those of the answers that it got."""
+
+from collections.abc import Iterable
+
+from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
+from flag_harness.wire.usage import Usage
+
+USAGE_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+"""The counts that an agent may report, as the API names them."""
+
+
+def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return how the reported tokens differ from those of the answers, or an empty string.
+
+    An agent that failed, or that repeated a request, need not count answers that it could not use.
+    """
+    for number, call in enumerate(observed.calls, start=1):
+        prompts = list(observed.prompts(number))
+        is_plain = call.ending == "returned" and len(prompts) == len(list(baseline.prompts(number)))
+        if reason := _compare(call, prompts, is_plain=is_plain):
+            return reason
+    return ""
+
+
+def _compare(call: CallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+    all_answers = _sum_usage(prompts)
+    whole_answers = _sum_usage(one for one in prompts if one.is_complete)
+    for name, reported in call.usage.items():
+        most, least = getattr(all_answers, name), getattr(whole_answers, name)
+        if reported > most or (is_plain and reported < least):
+            return f"the agent reports {reported} {name}, and its answers have {most}"
+    return ""
+
+
+def _sum_usage(exchanges: Iterable[ObservedExchange]) -> Usage:
+    return sum(map(_answer_usage, exchanges), Usage())
+
+
+def _answer_usage(exchange: ObservedExchange) -> Usage:
+    try:
+        return Usage.from_mapping(exchange.answer.usage)
+    except ValueError:  # an answer that a fault has garbled
+        return Usage()
