@@ -38,7 +38,7 @@ def test_nothing_is_approved_if_a_rule_does_not_pass(project: Project) -> None:
     """No file is written, and the rule is named."""
     project.record(row(outcome="failed"))
     printed = project.run("approve", "run.jsonl", "--name", "Ann", "--reason", "urgent", code=1)
-    assert "nothing is approved" in printed
+    assert "not approved:" in printed
     assert "fail       required tests" in printed
     assert not project.gate.approvals.exists()
 
@@ -59,7 +59,7 @@ def test_without_an_approval_nothing_is_promoted(project: Project) -> None:
     project.write("test/prompts/support.md", "two")
     project.record()
     before = project.tree()
-    assert "nobody has approved anything" in project.run("promote", code=1)
+    assert "there is no approval" in project.run("promote", code=1)
     assert before == project.tree()
 
 
@@ -72,7 +72,7 @@ def test_an_approval_of_other_files_covers_nothing(project: Project, path: str) 
     before = project.tree()
     printed = project.run("promote", "--evidence", "run.jsonl", code=1)
     assert "nobody has approved these files" in printed
-    assert f"has another {path}" in printed
+    assert f"differs in {path}" in printed
     assert before == project.tree()
 
 
@@ -98,7 +98,7 @@ def test_edited_evidence_needs_a_new_approval(project: Project, edit: Callable[[
     _approve(project)
     edit(project)
     before = project.tree()
-    assert "was given on other evidence, or the evidence was edited since" in project.run("promote", code=1)
+    assert "was made on other evidence, or the evidence was edited since" in project.run("promote", code=1)
     assert before == project.tree()
 
 
@@ -111,12 +111,12 @@ def test_another_policy_needs_a_new_approval(project: Project) -> None:
     records = [project.record(), project.record(name="sweep.jsonl", options=options)]
     project.run("approve", *records, "--name", "Ann", "--reason", "x")
     project.write("sweep.json", "[]")
-    assert "was given under another policy" in project.run("promote", code=1)
+    assert "was made under another policy" in project.run("promote", code=1)
     project.write("sweep.json", "{}")
     project.configure(sweep="sweep.json", log_errors=3)
-    assert "was given under another policy" in project.run("promote", code=1)
+    assert "was made under another policy" in project.run("promote", code=1)
     project.configure(sweep="sweep.json", log_errors=0, flags=("planner", "memory"))
-    assert "was given under another policy" in project.run("promote", code=1)
+    assert "was made under another policy" in project.run("promote", code=1)
     project.configure(sweep="sweep.json", log_errors=0)
     assert "promotion 1" in project.run("promote")
 
@@ -132,7 +132,7 @@ def test_an_edited_approval_covers_nothing(project: Project) -> None:
     assert "was edited: its list of files does not match" in project.run("promote", code=1)
     manifest = {name: {"digest": state.digest} for name, state in files.items()}
     _edit_approval(path, files=manifest_digest(files), manifest=manifest)
-    assert "was given on other evidence" in project.run("promote", code=1)
+    assert "was made on other evidence" in project.run("promote", code=1)
     path.write_text(json.dumps({**approval, "flag_harness_approval": 9}), encoding="utf-8")
     assert "format 9; install the release that wrote it" in project.run("promote", code=2)
     path.write_text("{}", encoding="utf-8")

@@ -163,7 +163,7 @@ def test_a_file_that_somebody_changed_during_the_interruption_is_not_lost(
     assert "was interrupted" in project.run("stage", "--overwrite", code=1)
     assert "was interrupted" in project.run("promote", "--dry-run", code=1)
     project.write("prod/prompts/1.md", "old 1")
-    assert "is finished: PROD is the new one" in project.run("promote")
+    assert "is finished: PROD has the new files" in project.run("promote")
 
 
 def test_of_two_promotions_at_once_one_wins_and_one_is_told(

@@ -52,7 +52,7 @@ def _block(path: Path) -> None:
 @pytest.mark.parametrize(
     ("blocked", "command", "words"),
     [
-        ("approvals", ("approve", "run.jsonl", "--name", "Ann", "--reason", "x"), "set `approvals` to a folder of git"),
+        ("approvals", ("approve", "run.jsonl", "--name", "Ann", "--reason", "x"), "set `approvals` to a folder in git"),
         ("prod.gate", ("promote",), "prod.gate: cannot be written"),
         ("prod.gate/blobs", ("promote",), "cannot be written"),
     ],
@@ -91,7 +91,7 @@ def test_an_approval_without_evidence_covers_nothing(project: Project) -> None:
     """Somebody took the records out of it."""
     path = _approve(project)
     path.write_text(json.dumps({**json.loads(path.read_text()), "evidence": {}}), encoding="utf-8")
-    assert "there is no evidence" in project.run("promote", code=2)
+    assert "no evidence was given" in project.run("promote", code=2)
 
 
 def test_folders_and_files_that_cannot_be_read_are_named(project: Project) -> None:

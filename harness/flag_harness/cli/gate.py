@@ -23,7 +23,7 @@ from flag_harness.gate.output import (
 from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
 from flag_harness.gate.prod.stage import stage
 from flag_harness.gate.prod.status import read_status
-from flag_harness.gate.rules.candidate import count, has_passed
+from flag_harness.gate.rules.candidate import has_passed, quantity
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 
 _EXAMPLES = """\
@@ -46,7 +46,7 @@ def add_gate_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
     description = "Copy files to PROD only if the evidence passes the policy, and a person has approved exactly that."
     commands = add_commands(_add_parser(subparsers, "gate", description))
     one = _add_command(commands, "stage", "copy the declared files of PROD to TEST", _run_stage)
-    one.add_argument("--overwrite", action="store_true", help="discard what was changed in TEST")
+    one.add_argument("--overwrite", action="store_true", help="discard the changes in TEST")
     one = _add_command(commands, "check", "judge each rule of the policy on the evidence", _run_check)
     one.add_argument("--markdown", action="store_true", help="print Markdown, for the summary of a CI job")
     _add_evidence(one)
@@ -57,16 +57,20 @@ def add_gate_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
     one = _add_command(commands, "promote", "copy the approved files of TEST to PROD", _run_promote)
     one.add_argument("test", type=Path, nargs="?", metavar="TEST", help="the folder to copy from")
     one.add_argument("prod", type=Path, nargs="?", metavar="PROD", help="the folder to copy to")
-    one.add_argument("--evidence", type=Path, nargs="+", default=[], metavar="RECORD", help="where the records are now")
+    one.add_argument(
+        "--evidence", type=Path, nargs="+", default=[], metavar="RECORD", help="the records, if they have moved since"
+    )
     one.add_argument("--dry-run", action="store_true", help="check everything and show the change, but change nothing")
     one = _add_command(commands, "rollback", "restore PROD as it was before the last change", _run_rollback)
     one.add_argument("--to", type=int, metavar="N", help="restore PROD as entry N of `log` left it")
     one.add_argument("--reason", default="", metavar="TEXT", help="why")
     one.add_argument("--name", metavar="NAME", help="who rolls back (default: the user that git is configured for)")
-    one.add_argument("--overwrite", action="store_true", help="replace files that somebody changed in PROD; keep them")
+    one.add_argument(
+        "--overwrite", action="store_true", help="replace files that somebody changed in PROD; the history keeps them"
+    )
     one.add_argument("--dry-run", action="store_true", help="show the change, but change nothing")
     _add_command(commands, "log", "list the changes of PROD", _run_log)
-    _add_command(commands, "status", "say what is in PROD and in TEST", _run_status)
+    _add_command(commands, "status", "show what is in PROD and in TEST", _run_status)
 
 
 def _add_parser(
@@ -99,7 +103,7 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command, and print a refusal of the gate."""
+    """Run a command and return its exit code; print the refusal if the gate refuses."""
     try:
         return run(arguments)
     except GateRefusalError as error:
@@ -111,17 +115,17 @@ def _run(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace
 
 
 def _run_stage(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    prod, test = _prod(gate), _test(gate)
+    gate = _load_gate()
+    prod, test = _open_prod(gate), _test_folder(gate)
     paths = stage(prod, test, overwrite=arguments.overwrite)
-    line = f"{test}: {count(len(paths), 'file')} changed, to what {prod.folder} has"
+    line = f"{test}: {quantity(len(paths), 'file')} changed to match {prod.folder}"
     _print(arguments, {"test": str(test), "changed": paths}, [line])
     return 0
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    candidate = read_candidate(gate, arguments.source or _test(gate), arguments.evidence)
+    gate = _load_gate()
+    candidate = read_candidate(gate, arguments.source or _test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
     lines = check_markdown(results) if arguments.markdown else check_lines(results)
     _print(arguments, check_values(candidate, results), lines)
@@ -129,26 +133,28 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
 
 def _run_approve(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    name = _who(gate, arguments.name)
+    gate = _load_gate()
+    name = _user_name(gate, arguments.name)
     if not arguments.reason.strip():
         raise GateError('--reason is empty; say why these files may go to PROD: --reason "..."')
-    candidate = read_candidate(gate, arguments.source or _test(gate), arguments.evidence)
+    candidate = read_candidate(gate, arguments.source or _test_folder(gate), arguments.evidence)
     results = judge_candidate(candidate)
     if not has_passed(results):
-        raise GateRefusalError("\n".join(["nothing is approved:", *check_lines(results)]))
+        raise GateRefusalError("\n".join(["not approved:", *check_lines(results)]))
     file = write_approval(candidate, name, arguments.reason)
     values = {**check_values(candidate, results), "approval": str(file.path)}
-    _print(arguments, values, [f"{file.path}: {name} approves {count(len(candidate.files), 'file')}; commit this file"])
+    _print(
+        arguments, values, [f"{file.path}: {name} approves {quantity(len(candidate.files), 'file')}; commit this file"]
+    )
     return 0
 
 
 def _run_promote(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    test = _test(gate, arguments.test)
-    prod = _prod(gate, arguments.prod, [test])
-    who, dry_run = _who(gate, "", "somebody"), arguments.dry_run
-    change = promote(prod, test, arguments.evidence, who, _say(arguments), dry_run=dry_run)
+    gate = _load_gate()
+    test = _test_folder(gate, arguments.test)
+    prod = _open_prod(gate, arguments.prod, [test])
+    who, dry_run = _user_name(gate, "", "somebody"), arguments.dry_run
+    change = promote(prod, test, arguments.evidence, who, _message_printer(arguments), dry_run=dry_run)
     if change is None:
         _print(arguments, {"changed": []}, [f"{prod.folder} has these files already; nothing is promoted"])
         return 0
@@ -157,14 +163,14 @@ def _run_promote(arguments: argparse.Namespace) -> int:
 
 
 def _run_rollback(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    prod, who = _prod(gate), _who(gate, arguments.name)
+    gate = _load_gate()
+    prod, who = _open_prod(gate), _user_name(gate, arguments.name)
     change = roll_back(
         prod,
         arguments.to,
         who,
         arguments.reason,
-        _say(arguments),
+        _message_printer(arguments),
         dry_run=arguments.dry_run,
         overwrite=arguments.overwrite,
     )
@@ -173,46 +179,46 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
 
 
 def _run_log(arguments: argparse.Namespace) -> int:
-    entries = _prod(_gate()).history.entries()
+    entries = _open_prod(_load_gate()).history.entries()
     _print(arguments, {"entries": log_values(entries)}, history_lines(entries))
     return 0
 
 
 def _run_status(arguments: argparse.Namespace) -> int:
-    gate = _gate()
-    status = read_status(_prod(gate), gate.test)
+    gate = _load_gate()
+    status = read_status(_open_prod(gate), gate.test)
     _print(arguments, status.values(), status_lines(status))
     return 0 if status.is_sound else 1
 
 
-def _gate() -> Gate:
+def _load_gate() -> Gate:
     if (gate := read_gate(Path())) is None:
         raise ConfigError(
-            "neither ./pyproject.toml nor ./gate.toml declares a gate; begin with: "
+            "neither ./pyproject.toml nor ./gate.toml declares a gate; start with: "
             '[tool.flag-harness.gate] files = ["*.py"] test = "test" prod = "prod" policy = { tests = ["*"] }'
         )
     return gate
 
 
-def _test(gate: Gate, folder: Path | None = None) -> Path:
+def _test_folder(gate: Gate, folder: Path | None = None) -> Path:
     if (found := folder or gate.test) is None:
         raise ConfigError("the folder TEST is not known; set TEST_ENV, or `test` in the gate's settings")
     return found
 
 
-def _prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> Prod:
+def _open_prod(gate: Gate, folder: Path | None = None, others: Sequence[Path] = ()) -> Prod:
     if (found := folder or gate.prod) is None:
         raise ConfigError("the folder PROD is not known; set PROD_ENV, or `prod` in the gate's settings")
     return open_prod(gate, found, others or ([gate.test] if gate.test else []))
 
 
-def _who(gate: Gate, name: str | None, default: str = "") -> str:
+def _user_name(gate: Gate, name: str | None, default: str = "") -> str:
     if not (who := name or git.identity(gate.root) or default):
-        raise GateError("git does not know who you are; name yourself with --name")
+        raise GateError("git has no user.name and user.email; name yourself with --name")
     return who
 
 
-def _say(arguments: argparse.Namespace) -> Callable[[str], None]:
+def _message_printer(arguments: argparse.Namespace) -> Callable[[str], None]:
     """Return a function that prints a message at once; on stderr if the output is JSON."""
     return lambda message: print(message, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 

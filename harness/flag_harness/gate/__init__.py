@@ -1,4 +1,4 @@
-"""The gate: files go from PROD to TEST freely, and back only with evidence, under a policy and with an approval."""
+"""The gate: it copies files to PROD only if the evidence passes the policy and a person has approved them."""
 
 from flag_harness.gate.settings import Gate, read_gate
 

@@ -1,4 +1,4 @@
-"""Approvals: files in git in which a person agrees to exactly these files, this evidence and this policy."""
+"""Approvals, which are files in git. Each approves exact files, exact evidence and one policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ FORMAT = 1
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """An approval, as its file holds it.
+    """An approval, as it is stored in its file.
 
     Attributes:
         flag_harness_approval: the version of the format.
         name: who approves.
-        reason: why, in the words of that person.
-        time: when, in ISO 8601.
+        reason: that person's reason.
+        time: the time of the approval, in ISO 8601.
         files: the digest of the manifest.
         policy: the digest of the policy.
         evidence: the SHA-256 of each record, by its path relative to the project.
@@ -65,7 +65,7 @@ def write_approval(candidate: Candidate, name: str, reason: str) -> ApprovalFile
     try:
         write_atomically(path, data)
     except OSError as error:
-        raise GateError(f"{path}: cannot be written: {error.strerror}; set `approvals` to a folder of git") from None
+        raise GateError(f"{path}: cannot be written: {error.strerror}; set `approvals` to a folder in git") from None
     return ApprovalFile(path, approval)
 
 
@@ -84,11 +84,11 @@ def approvals_of_files(folder: Path, files: Mapping[str, FileState]) -> list[App
     if found := [one for one in every if one.approval.files == digest]:
         return found
     if not every:
-        raise GateRefusalError(f"{folder}: nobody has approved anything; `flag-harness gate approve` does")
+        raise GateRefusalError(f"{folder}: there is no approval; to make one: flag-harness gate approve")
     nearest = min(every, key=lambda one: len(changed_paths(one.approval.manifest, files)))
     names = join_names(changed_paths(nearest.approval.manifest, files))
     raise GateRefusalError(
-        f"nobody has approved these files; the nearest approval, {nearest.path}, has another {names}. "
+        f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. "
         "To approve them: flag-harness gate approve"
     )
 
@@ -99,9 +99,9 @@ def approval_problem(file: ApprovalFile, candidate: Candidate) -> str:
     if approval.files != manifest_digest(approval.manifest):
         return f"{file.path} was edited: its list of files does not match its digest"
     if approval.policy != candidate.gate.policy_digest:
-        return f"{file.path} was given under another policy; approve again under the present one"
+        return f"{file.path} was made under another policy; approve again under the current one"
     if sorted(approval.evidence.values()) != sorted(one.digest for one in candidate.evidence):
-        return f"{file.path} was given on other evidence, or the evidence was edited since; approve again"
+        return f"{file.path} was made on other evidence, or the evidence was edited since; approve again"
     return ""
 
 

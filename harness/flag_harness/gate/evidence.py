@@ -9,7 +9,7 @@ from flag_harness.errors import GateError
 from flag_harness.record import RunRecord, RunRow, load_record, record_problem
 
 SWEEP_BASELINE = "--harness-sweep-baseline"
-"""The option by which a sweep fails if the agent no longer survives what it survived before."""
+"""The option that makes a sweep fail if the agent no longer survives a fault that it survived before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Evidence:
     Attributes:
         path: its file.
         digest: the SHA-256 of that file.
-        problem: why the file is not as the run wrote it, or empty.
+        problem: what is wrong with the file, such as a later edit; empty if it is as the run wrote it.
         record: the header and the rows.
     """
 
@@ -37,19 +37,19 @@ class Evidence:
 def load_evidence(paths: Sequence[Path]) -> tuple[Evidence, ...]:
     """Load run records. Raise `GateError` if there is none, and `RecordError` if one cannot be read."""
     if not paths:
-        raise GateError("there is no evidence; write it with `pytest --harness-record=run.jsonl`, and name run.jsonl")
+        raise GateError("no evidence was given; write it with `pytest --harness-record=run.jsonl`, and name run.jsonl")
     return tuple(map(_load, paths))
 
 
 def rows_of_tests(evidence: Sequence[Evidence]) -> Iterator[RunRow]:
-    """Yield the rows of all records but those of sweeps."""
+    """Yield the rows of all records except those of sweeps."""
     for one in evidence:
         if not is_sweep(one):
             yield from one.record.rows
 
 
 def is_sweep(evidence: Evidence) -> bool:
-    """Return whether a record is that of a sweep."""
+    """Return whether a sweep wrote a record."""
     return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE) for option in evidence.options)
 
 

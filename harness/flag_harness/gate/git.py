@@ -12,15 +12,15 @@ _COMMIT = "commit "
 
 
 def identity(folder: Path) -> str:
-    """Return the user that git is configured for, as `Name <email>`, or an empty string."""
+    """Return git's configured user as `Name <email>`, or an empty string."""
     name, email = _git(folder, "config", "user.name"), _git(folder, "config", "user.email")
     return f"{name} <{email}>" if name and email else ""
 
 
 def is_committed(folder: Path, path: str) -> bool:
-    """Return whether git knows a path of the folder, and the path is as the checked-out commit has it.
+    """Return whether git tracks a path of the folder, and the path has not changed since the checked-out commit.
 
-    A removed file is committed if a commit removed it.
+    A removed file counts as committed if a commit removed it.
     """
     status = _run(folder, "status", "--porcelain", "--ignored", "--", _literal(path))
     return status.returncode == 0 and not status.stdout and bool(last_commit(folder, path))
@@ -42,10 +42,10 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
 
 
 def change_authors(folder: Path, path: str, old: Path) -> set[str]:
-    """Return the emails of all who wrote the change from the file `old` to a path of the folder, co-authors included.
+    """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
 
-    These are the authors of the commits to the path since git last had the file `old` there; all of them if it never
-    had. Either file may be missing.
+    These are the authors of the commits since the path last had the content and mode of `old`, or of all its commits if
+    it never had them. Either file may be missing.
     """
     layout = f"--format={_COMMIT}%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git(folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal(path))
@@ -60,7 +60,7 @@ def change_authors(folder: Path, path: str, old: Path) -> set[str]:
 
 
 def _mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
-    """Return how git would store a file: its mode and the hash of its content; two empty strings if it is missing."""
+    """Return the mode and the hash that git would store for a file, or two empty strings if it is missing."""
     if not file.is_file():
         return "", ""
     mode = "100755" if file.stat().st_mode & stat.S_IXUSR else "100644"
@@ -68,7 +68,7 @@ def _mode_and_blob(folder: Path, file: Path) -> tuple[str, str]:
 
 
 def _literal(path: str) -> str:
-    """Return a path for git's command line in which no character is a wildcard."""
+    """Return a git pathspec that matches a path literally, without wildcards."""
     return f":(literal){path}"
 
 
@@ -89,4 +89,4 @@ def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
             command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, env=environment
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GateError(f"git cannot be run: {error}; install it, or start the command where git is") from None
+        raise GateError(f"git cannot be run: {error}; install git, or add it to PATH") from None

@@ -8,27 +8,27 @@ from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, 
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import Prod, ProdChange
 from flag_harness.gate.prod.status import GateStatus
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, has_passed, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed, join_names, quantity
 
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
 
 def check_lines(results: Sequence[RuleResult]) -> list[str]:
-    """Return the results of the rules as a table, and what follows from them."""
+    """Return the results of the rules as lines of a table, with a conclusion."""
     width = max(len(result.rule) for result in results)
     lines = [f"{result.status:<9}  {result.rule:<{width}}  {printable(result.reason)}" for result in results]
     return [*lines, "", _conclusion(results)]
 
 
 def check_markdown(results: Sequence[RuleResult]) -> list[str]:
-    """Return the results of the rules as Markdown."""
+    """Return the results of the rules as lines of Markdown."""
     rows = [f"| {_ICONS[one.status]} {one.status} | {_escape(one.rule)} | {_escape(one.reason)} |" for one in results]
     title = f"## {'✅' if has_passed(results) else '❌'} Gate: {_conclusion(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 
 
 def check_values(candidate: Candidate, results: Sequence[RuleResult]) -> dict[str, object]:
-    """Return the results of the rules as plain values."""
+    """Return the results of the rules as a dictionary, for JSON."""
     return {
         "passed": has_passed(results),
         "source": str(candidate.source),
@@ -40,7 +40,7 @@ def check_values(candidate: Candidate, results: Sequence[RuleResult]) -> dict[st
 
 
 def change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[str]:
-    """Return a change of PROD: a diff if it is a dry run, else the files.
+    """Return lines about a change of PROD: the diff if it is a dry run, or else the names of the files.
 
     `source` is the folder with the new files, or None if the history has them.
     """
@@ -48,13 +48,13 @@ def change_lines(change: ProdChange, prod: Prod, source: Path | None) -> list[st
     what = f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
     if not change.is_made:
         diff = [line for path in paths for line in _diff(change, prod, source, path)]
-        return [*diff, f"{what} would change {count(len(paths), 'file')} of {prod.folder}; nothing was changed"]
+        return [*diff, f"{what} would change {quantity(len(paths), 'file')} of {prod.folder}; nothing was changed"]
     names = join_names(paths) or "no file differed"
-    return [f"{what}: {count(len(paths), 'file')} of {prod.folder} changed: {names}"]
+    return [f"{what}: {quantity(len(paths), 'file')} of {prod.folder} changed: {names}"]
 
 
 def change_values(change: ProdChange) -> dict[str, object]:
-    """Return a change of PROD as plain values."""
+    """Return a change of PROD as a dictionary, for JSON."""
     return {
         "entry": change.entry.number,
         "kind": change.entry.kind,
@@ -67,20 +67,20 @@ def change_values(change: ProdChange) -> dict[str, object]:
 def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
     """Return one line for each entry of the history, newest first."""
     if not entries:
-        return ["nothing was promoted yet"]
+        return ["nothing has been promoted yet"]
     lines = []
     for entry, before in zip(reversed(entries), [*reversed(entries[:-1]), None], strict=True):
         number = len(changed_paths(before.files, entry.files)) if before else len(entry.files)
         kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
         words = ": ".join(filter(None, (entry.name, entry.reason)))
         lines.append(
-            printable(f"{entry.number:>4}  {entry.time}  {kind:<14}  {count(number, 'file'):<9}  {words}".rstrip())
+            printable(f"{entry.number:>4}  {entry.time}  {kind:<14}  {quantity(number, 'file'):<9}  {words}".rstrip())
         )
     return lines
 
 
 def log_values(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
-    """Return the entries of the history as plain values, oldest first."""
+    """Return the entries of the history as dictionaries for JSON, oldest first."""
     return [
         {
             "entry": entry.number,
@@ -98,18 +98,21 @@ def log_values(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
 
 
 def status_lines(status: GateStatus) -> list[str]:
-    """Return the status in words."""
+    """Return the status as lines of text."""
     last = status.last
-    lines = [f"PROD {status.prod}: " + (f"{last.kind} {last.number}, {last.time}" if last else "nothing promoted yet")]
+    lines = [
+        f"PROD {status.prod}: "
+        + (f"{last.kind} {last.number}, {last.time}" if last else "nothing has been promoted yet")
+    ]
     if status.interruption:
         lines.append(f"  {status.interruption}")
     if status.strange:
-        lines.append(f"  changed since by somebody else: {join_names(status.strange)}")
+        lines.append(f"  changed since then by somebody else: {join_names(status.strange)}")
     if status.test is None:
-        return [*lines, "TEST: there is no such folder; `flag-harness gate stage` makes it"]
+        return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
     if not status.changed:
-        return [*lines, f"TEST {status.test}: as PROD"]
-    lines.append(f"TEST {status.test}: not as PROD: {join_names(status.changed)}")
+        return [*lines, f"TEST {status.test}: same as PROD"]
+    lines.append(f"TEST {status.test}: differs from PROD in {join_names(status.changed)}")
     approvals = join_names(status.approvals)
     return [*lines, f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files"]
 
@@ -122,8 +125,8 @@ def printable(text: str) -> str:
 def _conclusion(results: Sequence[RuleResult]) -> str:
     bad = sum(result.status != "pass" for result in results)
     if not bad:
-        return f"all {count(len(results), 'rule')} pass"
-    return f"{bad} of {count(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
+        return f"all {quantity(len(results), 'rule')} pass"
+    return f"{bad} of {quantity(len(results), 'rule')} {'does' if bad == 1 else 'do'} not pass"
 
 
 def _diff(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Iterator[str]:
@@ -131,7 +134,7 @@ def _diff(change: ProdChange, prod: Prod, source: Path | None, path: str) -> Ite
     old = read_file(prod.folder, path) if old_state else b""
     new = b"" if new_state is None else read_file(source, path) if source else prod.history.content(new_state.digest)
     if old_state and new_state and old_state.is_executable != new_state.is_executable:
-        yield f"{path}: may {'' if new_state.is_executable else 'no longer '}be executed"
+        yield f"{path}: becomes {'executable' if new_state.is_executable else 'not executable'}"
     try:
         before, after = (data.decode("utf-8").splitlines() for data in (old, new))
     except UnicodeDecodeError:

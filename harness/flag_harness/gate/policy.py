@@ -17,7 +17,7 @@ _Upstream: TypeAlias = Annotated[
 _Combinations: TypeAlias = Annotated[
     str | tuple[str, ...], msgspec.Meta(description="full, 2, 3, 4 or single, or a list of ids of combinations")
 ]
-_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, description="a whole number from 0")]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, description="a whole number, 0 or more")]
 
 
 class _PolicyTable(msgspec.Struct):
@@ -48,7 +48,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         max_age: how old the evidence may be, or None.
         max_recording_age: how old a recording may be that a test played, or None.
         verdicts: the flags that need the verdict PASS; `all` means every declared flag.
-        budget: the most that one run of a test may use, by the names of `[tool.flag-harness.budget]`.
+        budget: the limits for one run of a test, by the names of `[tool.flag-harness.budget]`.
         sweep: the file with the faults that the agent survived before, or empty.
         log_errors: how many errors the tests may log, or None if any number.
         other_person: True if the approval must come from somebody who did not write the change.
@@ -71,7 +71,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
-    """Convert the table `policy`. Raise `ConfigError`, which begins with `where`, if it is invalid."""
+    """Parse the table `policy`. Raise `ConfigError`, whose message begins with `where`, if it is invalid."""
     where = f"{where} policy"
     values = msgspec.structs.asdict(convert_table(table, _PolicyTable, where))
     if not values["tests"]:
@@ -81,7 +81,7 @@ def parse_policy(table: Mapping[str, Any], where: str) -> Policy:
     require_known(values["budget"], BUDGETS, f"{where} budget")
     for name, limit in values["budget"].items():
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
-            raise ConfigError(f"{where} budget {name} = {limit!r} must be a number from 0")
+            raise ConfigError(f"{where} budget {name} = {limit!r} must be a number, 0 or more")
     return Policy(**values)
 
 

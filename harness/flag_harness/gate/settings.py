@@ -13,14 +13,14 @@ import msgspec
 from flag_harness.config import read_config
 from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
-from flag_harness.gate.declared.patterns import check_pattern
+from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import Policy, parse_policy
 from flag_harness.record import flag_values
 from flag_harness.toml_tables import AnyTable, Text, TextList, convert_table, find_line, parse_toml
 
 GATE_FILE = "gate.toml"
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
-"""The environment variables that name the two folders. They come before the settings `test` and `prod`."""
+"""The environment variables that name the two folders. They override the settings `test` and `prod`."""
 _EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
 
 
@@ -41,11 +41,12 @@ class Gate:
         root: the folder of the settings. Relative paths start here.
         files: the patterns of the files that are copied between `TEST` and `PROD`.
         test: the folder `TEST`, or None if neither the environment nor the settings name it.
-        prod: the folder `PROD`, or None likewise.
-        state: the folder with the history and the lock, or None if it is the one next to `PROD`.
-        approvals: the folder of approvals, which belongs to git.
+        prod: the folder `PROD`, or None if neither names it.
+        state: the folder with the history and the lock, or None for the default, a folder next to `PROD`.
+        approvals: the folder of approvals, which should be committed to git.
         policy: what the evidence must show.
-        policy_digest: the SHA-256 of all that decides: the policy, the patterns, the flags and the sweep's baseline.
+        policy_digest: the SHA-256 of everything that decides: the policy, the patterns, the flags and the sweep's
+            baseline.
         flags: the declared flags.
     """
 
@@ -95,9 +96,9 @@ def _parse_gate(
 ) -> Gate:
     parsed = convert_table(table, _GateTable, where)
     if not parsed.files:
-        raise ConfigError(f"{where} files = [] declares no file; name what is promoted: {_EXAMPLE}")
+        raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_EXAMPLE}")
     for pattern in parsed.files:
-        if problem := check_pattern(pattern):
+        if problem := pattern_problem(pattern):
             raise ConfigError(f"{where} files: {pattern!r} {problem}")
     policy = parse_policy(parsed.policy, where)
     return Gate(

@@ -1,4 +1,4 @@
-"""What Python files import from the same folder, found without running them."""
+"""Find what Python files import from their own folder, without running them."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ from flag_harness.gate.declared.manifest import read_file
 
 
 def undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
-    """Return the files of `folder` that declared Python files import and that are not declared, each with an importer.
+    """Return the undeclared files of `folder` that declared Python files import, each with a file that imports it.
 
-    Imports are followed. Raise `GateError` if a file is not valid Python.
+    Indirect imports are included. Raise `GateError` if a file is not valid Python.
     """
     known = set(declared)
     waiting, found = sorted(path for path in known if path.endswith(".py")), dict[str, str]()
@@ -25,13 +25,13 @@ def undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
 
 
 def _imported_files(folder: Path, importer: str) -> Iterator[str]:
-    """Yield the files of the folder that one file imports, the packages on the way to a module included."""
+    """Yield the files of the folder that one file imports, including the `__init__.py` of each package."""
     try:
         tree = ast.parse(read_file(folder, importer))
     except (SyntaxError, ValueError) as error:
         raise GateError(f"{folder / importer}: is not valid Python: {error}") from None
     yield from _own_packages(folder, importer)
-    places = list(_import_places(folder, importer))
+    places = list(_import_folders(folder, importer))
     for node in ast.walk(tree):
         for base, name in _imported_names(node, importer):
             for place in places if base is None else [base]:
@@ -47,7 +47,7 @@ def _own_packages(folder: Path, importer: str) -> Iterator[str]:
             yield path
 
 
-def _import_places(folder: Path, importer: str) -> Iterator[list[str]]:
+def _import_folders(folder: Path, importer: str) -> Iterator[list[str]]:
     """Yield the folders in which a file's absolute imports may be found, as parts of paths.
 
     These are the folder itself and those on the way to the file that are not packages, such as `src`.
@@ -59,7 +59,7 @@ def _import_places(folder: Path, importer: str) -> Iterator[list[str]]:
 
 
 def _imported_names(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
-    """Yield each name that a statement imports: where it is looked for, or None if that is absolute, and its parts."""
+    """Yield the base folder and the parts of each name that a statement imports; the base is None if it is absolute."""
     if isinstance(node, ast.Import):
         yield from ((None, alias.name.split(".")) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -46,10 +46,10 @@ def declared_paths(folder: Path, patterns: Sequence[str]) -> list[str]:
 
 def read_state(folder: Path, path: str) -> FileState:
     """Return the state of one file. Raise `GateError` as `read_manifest` does."""
-    return state_of(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
+    return file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
 
 
-def state_of(data: bytes, *, is_executable: bool = False) -> FileState:
+def file_state(data: bytes, *, is_executable: bool = False) -> FileState:
     """Return the state of a file with these bytes."""
     return FileState(hashlib.sha256(data).hexdigest(), is_executable)
 
@@ -92,9 +92,7 @@ def _walk(folder: Path, prefix: str, patterns: Sequence[str]) -> Iterator[str]:
         path = f"{prefix}{entry.name}"
         if not entry.is_dir():
             yield path
-        elif entry.name not in _SKIPPED_FOLDERS and (
-            not entry.name.startswith(".") or any(map(has_dot_name, patterns))
-        ):
+        elif not _is_skipped(entry.name, patterns):
             if entry.is_symlink():
                 _refuse_linked_folder(folder / entry.name, path, patterns)
             else:

@@ -8,8 +8,8 @@ _FILE_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 _FILE_WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-def check_pattern(pattern: str) -> str:
-    """Return why a pattern cannot name files of a folder, or an empty string."""
+def pattern_problem(pattern: str) -> str:
+    """Return what is wrong with a pattern of files, or an empty string."""
     parts = pattern.split("/")
     if not pattern or pattern.startswith("/") or "\\" in pattern or ":" in parts[0]:
         return "must be relative to the folder and use `/`, such as 'prompts/*.md'"

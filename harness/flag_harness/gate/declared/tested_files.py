@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DeclaredFiles:
-    """The files that a project's gate declares, in the folder `TEST` or else in the root."""
+    """The files that a project's gate declares, in the folder `TEST`, or in the root if `TEST` is not set."""
 
     def __init__(self, root: Path) -> None:
         """Hash the files. Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read."""
@@ -30,8 +30,8 @@ class DeclaredFiles:
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
         return {declared[path] for file in files if file and (path := Path(file).resolve()) in declared}
 
-    def tested(self, imported: Iterable[str]) -> "GateFiles | None":
-        """Return the hashes now, and which files changed since the beginning; None if the project has no gate."""
+    def gate_files(self, imported: Iterable[str]) -> "GateFiles | None":
+        """Return the current hashes and the files that changed since the start, or None if the project has no gate."""
         if self._gate is None:
             return None
         from flag_harness.record import GateFiles

@@ -1,4 +1,4 @@
-"""The history of PROD: what each promotion and rollback left there, with the bytes of every file."""
+"""The history of PROD: an entry for each promotion and rollback, and the bytes of every file."""
 
 import contextlib
 import hashlib
@@ -22,9 +22,9 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: counted from 0.
-        kind: `promotion`, `rollback`, or `found` for what stood in PROD before the first promotion, or before the first
-            one under other patterns.
-        time: when, in ISO 8601.
+        kind: `promotion`, `rollback`, or `found` for the files that were in PROD before the first promotion, or before
+            the first one with other patterns.
+        time: the time of the change, in ISO 8601.
         name: who approved a promotion, or who rolled back.
         reason: why.
         files: the state of each declared file afterwards.
@@ -32,7 +32,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
         restored: the number of the entry that a rollback restored, or None.
         approval: the name of the approval's file, or empty.
         evidence: the SHA-256 of each record of the evidence, by path.
-        overwritten: the files that were not as the entry before had left them, and were overwritten on request.
+        overwritten: the files that somebody had changed since the previous entry, and that were overwritten on request.
     """
 
     number: int
@@ -120,7 +120,7 @@ class History:
         sync_folder(self.folder)
 
     def keep(self, data: bytes) -> FileState:
-        """Keep the bytes of a file, and return their state."""
+        """Store the bytes of a file, and return their state."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._blob(digest)
         if not path.is_file() or path.read_bytes() != data:
@@ -137,11 +137,12 @@ class History:
                 f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; restore it from a backup"
             ) from None
         if hashlib.sha256(data).hexdigest() != digest:
-            raise GateError(f"{path}: is damaged: its hash is another; restore it from a backup")
+            raise GateError(f"{path}: is damaged: its hash does not match its name; restore it from a backup")
         return data
 
     def _remove_part_files(self) -> None:
-        """Remove what killed processes left in this folder. Only the holder of the lock writes here."""
+        """Remove the partial files that killed processes left in this folder. Only the holder of the lock writes
+        here."""
         for part in self.folder.rglob(".*.part"):
             part.unlink(missing_ok=True)
 
@@ -152,7 +153,7 @@ class History:
         try:
             write_atomically(path, data)
         except OSError as error:
-            raise GateError(f"{path}: cannot be written: {error.strerror}; make room, and try again") from None
+            raise GateError(f"{path}: cannot be written: {error.strerror}; fix that, and try again") from None
         sync_folder(path.parent)
 
     def _decode(self, path: Path, kind: type[T]) -> T:
@@ -163,7 +164,7 @@ class History:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names of a folder's files to disk, if the system can."""
+    """Flush a folder's list of files to disk, if the system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""A change of PROD under a journal: an interrupted one is finished or undone by the next command."""
+"""Change PROD under a journal, so that the next command can finish or undo an interrupted change."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_part_files, write_atomically
 from flag_harness.gate.declared.manifest import FileState, changed_paths, read_state, refuse_links
 from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
-from flag_harness.gate.rules.candidate import count, join_names
+from flag_harness.gate.rules.candidate import join_names, quantity
 
 
 def change_files(history: History, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry) -> list[str]:
@@ -19,15 +19,15 @@ def change_files(history: History, prod: Path, before: Mapping[str, FileState], 
     journal = Journal(dict(before), entry)
     for path in changed_paths(before, entry.files):
         if (state := entry.files.get(path)) is not None:
-            history.content(state.digest)  # a damaged history must be noticed while PROD is still whole
+            history.content(state.digest)  # notice a damaged history before PROD is changed
     history.start(journal)
     return _finish(history, prod, journal)
 
 
 def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
-    """Finish or undo a change that was interrupted, and say which. The caller holds the lock.
+    """Finish or undo an interrupted change, and report it through `say`. The caller holds the lock.
 
-    A change that has not replaced a file is undone, any other is finished. Raise `GateRefusalError` if a file is
+    A change that has replaced no file is undone; any other is finished. Raise `GateRefusalError` if a file is
     neither as before nor as after the change.
     """
     if (journal := history.journal()) is None:
@@ -40,23 +40,22 @@ def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
     name = f"{journal.entry.kind} {journal.entry.number}"
     if states and not replaced:
         history.end()
-        say(f"{name} was interrupted before it changed a file, and is undone: PROD is the old one")
+        say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the old files")
         return
     _finish(history, prod, journal)
-    say(
-        f"{name} was interrupted after {replaced} of {count(len(states), 'file')}, and is finished: PROD is the new one"
-    )
+    changed = f"{replaced} of {quantity(len(states), 'file')}"
+    say(f"{name} was interrupted after {changed}, so it is finished: PROD has the new files")
 
 
 def describe_interruption(history: History, prod: Path) -> str:
-    """Return what an interrupted change left and what to do about it, or an empty string. Nothing is changed."""
+    """Return what an interrupted change left and what to do about it, or an empty string. Change nothing."""
     if (journal := history.journal()) is None:
         return ""
     states = _states(prod, journal)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
     return (
         f"{journal.entry.kind} {journal.entry.number} is under way or was interrupted: {replaced} of "
-        f"{count(len(states), 'file')} of PROD are the new ones; `flag-harness gate promote` or `rollback` finishes or "
+        f"{quantity(len(states), 'file')} of PROD are new; `flag-harness gate promote` or `rollback` finishes or "
         "undoes it first"
     )
 
@@ -83,7 +82,7 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
             write_atomically(prod / path, history.content(target.digest), is_executable=target.is_executable)
     except OSError as error:
         raise GateError(
-            f"{prod / path}: cannot be changed: {error.strerror}; mend that, and run the command again to finish"
+            f"{prod / path}: cannot be changed: {error.strerror}; fix that, and run the command again to finish"
         ) from None
     sync_folder((prod / path).parent)
 

@@ -19,7 +19,7 @@ from flag_harness.gate.settings import Gate
 
 @dataclass(frozen=True, slots=True)
 class ProdChange:
-    """A change that was made, or that a dry run shows: the entry, or None without one, and the files before it."""
+    """A change of PROD that was made, or that a dry run shows: the files before it, and its entry in the history."""
 
     before: Manifest
     entry: HistoryEntry
@@ -55,12 +55,14 @@ class Prod:
 def open_prod(gate: Gate, folder: Path, others: Iterable[Path] = ()) -> Prod:
     """Return PROD with its history.
 
-    Raise `GateError` if PROD is missing, is not the one whose history the settings name, or is not apart from `others`.
+    Raise `GateError` if PROD is missing, is not the one whose history the settings name, or overlaps one of `others`.
     """
     if not folder.is_dir():
-        raise GateError(f"{folder}: there is no such folder; make it, or set PROD_ENV or `prod` in the gate's settings")
+        raise GateError(
+            f"{folder}: there is no such folder; create it, or set PROD_ENV or `prod` in the gate's settings"
+        )
     if gate.state and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
-        raise GateError(f"{gate.state}: holds the history of {gate.prod}, not of {folder}; leave the folder PROD out")
+        raise GateError(f"{gate.state}: holds the history of {gate.prod}, not of {folder}; leave out the argument PROD")
     state = gate.state or folder.resolve().with_name(f"{folder.resolve().name}.gate")
     for other in (*others, state, gate.approvals):
         one, two = folder.resolve(), other.resolve()
@@ -76,7 +78,7 @@ def promote(
 ) -> ProdChange | None:
     """Copy the declared files of `source` to PROD if they are approved, and every rule passes.
 
-    `evidence` may be empty: then the records are those that the approval names. Return None if PROD has these files
+    If `evidence` is empty, the records are those that the approval names. Return None if PROD has these files
     already. A dry run changes nothing. Raise `GateRefusalError` if the files must not be copied.
     """
     if dry_run:
@@ -110,13 +112,13 @@ def roll_back(
         return _rollback(prod, number, who, reason, dry_run=False, overwrite=overwrite)
 
 
-def find_approved(
+def find_approval(
     prod: Prod, source: Path, evidence: Sequence[Path]
 ) -> tuple[ApprovalFile, Candidate, tuple[RuleResult, ...]]:
     """Return the approval of the files in `source`, the candidate it covers, and the results of all rules.
 
-    If there are several approvals, the newest that passes is taken, else the newest. Raise `GateRefusalError` if there
-    is none.
+    If there are several approvals, the newest that passes is returned, or the newest if none passes. Raise
+    `GateRefusalError` if there is none.
     """
     files = read_manifest(source, prod.gate.files)
     judged = []
@@ -135,14 +137,14 @@ def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: b
     if not changed_paths(before, read_manifest(source, prod.gate.files)):
         return None
     _refuse_strange_files(prod)
-    file, candidate, results = find_approved(prod, source, evidence)
+    file, candidate, results = find_approval(prod, source, evidence)
     if not has_passed(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
     entries = prod.history.entries()
     is_found = bool(entries) and entries[-1].patterns == prod.gate.files
     if not is_found and not dry_run:
-        _add_found(prod, len(entries), before)
+        _add_found_entry(prod, len(entries), before)
     entry = HistoryEntry(
         number=len(entries) + (0 if is_found else 1),
         kind="promotion",
@@ -188,7 +190,7 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
     return ProdChange(before, entry, is_made=not dry_run)
 
 
-def _add_found(prod: Prod, number: int, files: Manifest) -> None:
+def _add_found_entry(prod: Prod, number: int, files: Manifest) -> None:
     """Add an entry for files of PROD that no entry describes yet."""
     _keep_files(prod, prod.folder, files)
     prod.history.add(HistoryEntry(number=number, kind="found", time=_now(), files=files, patterns=prod.gate.files))
@@ -198,14 +200,14 @@ def _keep_files(prod: Prod, folder: Path, files: Manifest) -> None:
     """Keep the bytes of files in the history. Raise `GateRefusalError` if one has changed since it was hashed."""
     for path, state in files.items():
         if prod.history.keep(read_file(folder, path)).digest != state.digest:
-            raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nobody writes there")
+            raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")
 
 
 def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
-    """Return the files that PROD must have to be as an entry left it.
+    """Return the files of PROD as an entry left them.
 
-    These are the entry's own, as far as they are still declared, and those that only later patterns declared, as they
-    were found then.
+    These are the entry's files that are still declared, and the files that only later patterns declared, as they were
+    then.
     """
     target = entries[number]
     files = dict(target.files)
@@ -217,7 +219,7 @@ def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
-    """Return the number of the newest entry before the one in effect that left other files."""
+    """Return the number of the newest entry before the current one that left other files."""
     if not entries:
         raise GateRefusalError("nothing was promoted, so there is nothing to roll back")
     last = entries[-1]

@@ -13,7 +13,7 @@ from flag_harness.gate.prod.promotion import Prod
 
 @dataclass(frozen=True, slots=True)
 class GateStatus:
-    """What `flag-harness gate status` says.
+    """What `flag-harness gate status` shows.
 
     Attributes:
         prod: the folder PROD.
@@ -55,7 +55,7 @@ class GateStatus:
 
 
 def read_status(prod: Prod, test: Path | None) -> GateStatus:
-    """Read the status. Nothing is changed, and no lock is taken."""
+    """Read the status without changing anything or taking the lock."""
     entries, files = prod.history.entries(), prod.files()
     interruption = describe_interruption(prod.history, prod.folder)
     test = test if test and test.is_dir() else None

@@ -1,1 +1,1 @@
-"""The rules of the gate: each passes, fails, or is not shown by the evidence."""
+"""The rules of the gate. Each passes, fails, or is not shown by the evidence."""

@@ -1,4 +1,4 @@
-"""The check of the gate: each rule of the policy passes, fails, or is not shown by the evidence."""
+"""The candidate that the rules of the gate judge, and the result of a rule."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -62,11 +62,11 @@ def has_passed(results: Sequence[RuleResult]) -> bool:
 
 
 def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names as a list in words, with the number of the others."""
     every = list(dict.fromkeys(names))
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
-def count(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """Return a number with its noun, such as `3 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

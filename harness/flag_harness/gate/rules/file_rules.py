@@ -1,13 +1,13 @@
-"""The rules about files: the evidence is whole, and it was made with the files that may go to PROD."""
+"""The rules about files: the evidence is complete, and it was made with the files that may go to PROD."""
 
 from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import undeclared_imports
 from flag_harness.gate.declared.patterns import matches_file
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
 
 
-def judge_wholeness(candidate: Candidate) -> RuleResult:
-    """Judge whether each record is complete and as its run wrote it."""
+def judge_completeness(candidate: Candidate) -> RuleResult:
+    """Judge whether each record is complete and unedited."""
     for one in candidate.evidence:
         if problem := one.problem or one.record.problem:
             return RuleResult("evidence", "fail", f"{one.path}: {problem}; run the tests again")
@@ -15,7 +15,9 @@ def judge_wholeness(candidate: Candidate) -> RuleResult:
             reason = f"pytest was stopped before its end (exit status {status})"
             return RuleResult("evidence", "fail", f"{one.path}: {reason}; run it again")
     rows = sum(len(one.record.rows) for one in candidate.evidence)
-    return RuleResult("evidence", "pass", f"{count(len(candidate.evidence), 'whole record')}, {count(rows, 'row')}")
+    return RuleResult(
+        "evidence", "pass", f"{quantity(len(candidate.evidence), 'whole record')}, {quantity(rows, 'row')}"
+    )
 
 
 def judge_patterns(candidate: Candidate) -> RuleResult:
@@ -27,7 +29,7 @@ def judge_patterns(candidate: Candidate) -> RuleResult:
     ]
     if unused:
         return RuleResult("declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}")
-    return RuleResult("declared files", "pass", count(len(candidate.files), "file"))
+    return RuleResult("declared files", "pass", quantity(len(candidate.files), "file"))
 
 
 def judge_digests(candidate: Candidate) -> RuleResult:
@@ -39,13 +41,15 @@ def judge_digests(candidate: Candidate) -> RuleResult:
             hint = "run pytest in the folder whose settings declare the gate"
             return RuleResult("tested files", "not shown", f"{one.path} holds no hashes of declared files; {hint}")
         if tested.changed:
-            return RuleResult("tested files", "fail", f"{one.path}: changed in the run: {join_names(tested.changed)}")
+            return RuleResult(
+                "tested files", "fail", f"{one.path}: changed during the run: {join_names(tested.changed)}"
+            )
         other = [path for path in sorted({*digests, *tested.digests}) if digests.get(path) != tested.digests.get(path)]
         if other:
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )
-    return RuleResult("tested files", "pass", f"the hashes of {count(len(digests), 'file')} are those of the evidence")
+    return RuleResult("tested files", "pass", f"the hashes of {quantity(len(digests), 'file')} match the evidence")
 
 
 def judge_imports(candidate: Candidate) -> RuleResult:
@@ -56,8 +60,10 @@ def judge_imports(candidate: Candidate) -> RuleResult:
         return RuleResult("imports", "fail", str(error))
     if found:
         names = join_names(f"{path} (imported by {importer})" for path, importer in sorted(found.items()))
-        return RuleResult("imports", "fail", f"PROD would lack what is not declared: {names}; add it to `files`")
-    return RuleResult("imports", "pass", "all that declared files import from their folder is declared")
+        return RuleResult(
+            "imports", "fail", f"PROD would lack files that are not declared: {names}; add them to `files`"
+        )
+    return RuleResult("imports", "pass", "everything that declared files import from their folder is declared")
 
 
 def judge_execution(candidate: Candidate) -> RuleResult | None:
@@ -69,7 +75,7 @@ def judge_execution(candidate: Candidate) -> RuleResult | None:
     tested = [one.record.header.tested for one in candidate.evidence]
     missing = wanted - {path for one in tested if one for path in one.imported}
     if not missing:
-        return RuleResult("imported files", "pass", f"the runs imported {count(len(wanted), 'file')}")
+        return RuleResult("imported files", "pass", f"the runs imported {quantity(len(wanted), 'file')}")
     elsewhere = sorted(
         run_path
         for one in candidate.evidence

@@ -11,7 +11,7 @@ from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.gate.settings import Gate
 
 RULES = (
-    file_rules.judge_wholeness,
+    file_rules.judge_completeness,
     file_rules.judge_patterns,
     file_rules.judge_digests,
     file_rules.judge_imports,
@@ -29,15 +29,15 @@ RULES = (
     verdict_rules.judge_verdicts,
     verdict_rules.judge_sweep,
 )
-"""The rules in the order in which they are shown. Each returns None if the policy does not ask for it."""
+"""The rules in the order in which they are shown. Each returns None if the policy does not contain it."""
 
 
 def read_candidate(gate: Gate, source: Path, evidence: Sequence[Path], now: datetime | None = None) -> Candidate:
-    """Read the declared files of a folder, and the evidence for them. Raise `GateError` if one cannot be read."""
+    """Read the declared files of a folder and the evidence for them. Raise `GateError` if one cannot be read."""
     return Candidate(gate, source, read_manifest(source, gate.files), load_evidence(evidence), now or datetime.now(UTC))
 
 
 def judge_candidate(candidate: Candidate) -> tuple[RuleResult, ...]:
-    """Return the result of each rule that the policy asks for."""
+    """Return the result of each rule that the policy contains."""
     results = (rule(candidate) for rule in RULES)
     return tuple(result for result in results if result is not None)

@@ -1,11 +1,12 @@
-"""The rules about runs: which tests passed under which flags, who answered, how old it is, and what it used."""
+"""The rules about runs: which tests passed under which flags, who answered, how old the runs are, and what they
+used."""
 
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from flag_harness.gate.declared.patterns import matches_test
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
 from flag_harness.matrix import name_of_test, select_combinations
 from flag_harness.record import RunRow, flag_values
 
@@ -21,7 +22,7 @@ def judge_tests(candidate: Candidate) -> RuleResult:
     missing = [pattern for pattern in patterns if not any(matches_test(row.case, pattern) for row in rows)]
     if missing:
         return RuleResult("required tests", "not shown", f"the evidence has no test that matches {join_names(missing)}")
-    return RuleResult("required tests", "pass", f"{count(len(rows), 'run')} passed")
+    return RuleResult("required tests", "pass", f"{quantity(len(rows), 'run')} passed")
 
 
 def judge_outcomes(candidate: Candidate) -> RuleResult:
@@ -30,7 +31,7 @@ def judge_outcomes(candidate: Candidate) -> RuleResult:
         return RuleResult("outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}")
     for one in candidate.evidence:
         if status := one.record.header.exit_status:
-            reason = f"{one.path}: pytest ended with exit status {status}, because of what no row of the record tells"
+            reason = f"{one.path}: pytest ended with exit status {status}, for a reason that no row of the record shows"
             return RuleResult("outcomes", "fail", reason)
     return RuleResult("outcomes", "pass", "no test in the evidence failed")
 
@@ -43,7 +44,7 @@ def judge_declared_flags(candidate: Candidate) -> RuleResult:
         if other := [name for name, values in declared.items() if known.get(name) != values]:
             reason = f"{one.path}: the run had another declaration of {join_names(other)}; run the tests again"
             return RuleResult("flags", "fail", reason)
-    return RuleResult("flags", "pass", f"declared as now: {join_names(declared)}")
+    return RuleResult("flags", "pass", f"declared as they are now: {join_names(declared)}")
 
 
 def judge_combinations(candidate: Candidate) -> RuleResult | None:
@@ -60,11 +61,13 @@ def judge_combinations(candidate: Candidate) -> RuleResult | None:
     if missing or not passed:
         reason = f"no passed run of {join_names(missing)}" if missing else "no required test ran"
         return RuleResult("combinations", "not shown", reason)
-    return RuleResult("combinations", "pass", f"{count(len(passed), 'test')} under {count(len(wanted), 'combination')}")
+    return RuleResult(
+        "combinations", "pass", f"{quantity(len(passed), 'test')} under {quantity(len(wanted), 'combination')}"
+    )
 
 
 def judge_upstream(candidate: Candidate) -> RuleResult:
-    """Judge whether the answers came from an upstream that the policy takes. Simulated answers are always named."""
+    """Judge whether the policy accepts the upstream that answered. Simulated answers are always named."""
     rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
     if not rows:
         return RuleResult("upstream", "not shown", "no required test sent a request")
@@ -73,17 +76,17 @@ def judge_upstream(candidate: Candidate) -> RuleResult:
     if unknown:
         return RuleResult("upstream", "not shown", f"it is not known who answered {join_names(unknown)}")
     simulated = upstreams["simulator"]
-    told = f"{simulated} of {count(len(rows), 'run')} had SIMULATED answers"
+    text = f"{simulated} of {quantity(len(rows), 'run')} had SIMULATED answers"
     if not simulated:
-        return RuleResult("upstream", "pass", f"the live API answered {count(len(rows), 'run')}")
+        return RuleResult("upstream", "pass", f"the live API answered {quantity(len(rows), 'run')}")
     if policy.upstream == "live":
         hint = 'record them from the live API, or set `upstream = "simulator"` in the policy'
-        return RuleResult("upstream", "fail", f"{told}; {hint}")
-    return RuleResult("upstream", "pass", f"{told}, which the policy takes: they show nothing of a real model")
+        return RuleResult("upstream", "fail", f"{text}; {hint}")
+    return RuleResult("upstream", "pass", f"{text}, which the policy accepts: they show nothing about a real model")
 
 
 def judge_rebased(candidate: Candidate) -> RuleResult | None:
-    """Judge whether no played recording was rebased, unless the policy takes rebased ones."""
+    """Judge whether no played recording was rebased, unless the policy accepts rebased ones."""
     if candidate.gate.policy.rebased:
         return None
     if rebased := [row.case for row in candidate.required_rows if row.rebased]:
@@ -93,7 +96,7 @@ def judge_rebased(candidate: Candidate) -> RuleResult | None:
 
 
 def judge_age(candidate: Candidate) -> RuleResult | None:
-    """Judge whether the evidence is young enough."""
+    """Judge whether the evidence is recent enough."""
     limit = candidate.gate.policy.max_age
     if limit is None:
         return None
@@ -102,7 +105,7 @@ def judge_age(candidate: Candidate) -> RuleResult | None:
 
 
 def judge_recording_age(candidate: Candidate) -> RuleResult | None:
-    """Judge whether the played recordings are young enough."""
+    """Judge whether the played recordings are recent enough."""
     limit = candidate.gate.policy.max_recording_age
     if limit is None:
         return None
@@ -123,11 +126,11 @@ def judge_budget(candidate: Candidate) -> RuleResult | None:
         return RuleResult("budget", "fail", join_names(over))
     if unknown := [f"{row.case}: {name}" for row, name, amount, _ in used if amount is None]:
         return RuleResult("budget", "not shown", f"unknown: {join_names(unknown)}")
-    return RuleResult("budget", "pass", f"{count(len(rows), 'run')} within {', '.join(budget)}")
+    return RuleResult("budget", "pass", f"{quantity(len(rows), 'run')} within {', '.join(budget)}")
 
 
 def judge_log_errors(candidate: Candidate) -> RuleResult | None:
-    """Judge whether the tests logged no more errors than the policy takes."""
+    """Judge whether the tests logged no more errors than the policy allows."""
     most = candidate.gate.policy.log_errors
     if most is None:
         return None
@@ -135,8 +138,8 @@ def judge_log_errors(candidate: Candidate) -> RuleResult | None:
     total = sum(log.count for log in logs)
     if total > most:
         names = join_names(f"{log.logger}: {log.message}" for log in logs)
-        return RuleResult("log errors", "fail", f"{count(total, 'error')} logged, at most {most} allowed: {names}")
-    return RuleResult("log errors", "pass", f"{count(total, 'error')} logged")
+        return RuleResult("log errors", "fail", f"{quantity(total, 'error')} logged, at most {most} allowed: {names}")
+    return RuleResult("log errors", "pass", f"{quantity(total, 'error')} logged")
 
 
 def _required_combinations(candidate: Candidate) -> tuple[str, ...]:
@@ -167,11 +170,11 @@ def _age(text: str | None, now: datetime) -> timedelta | None:
 
 
 def _describe_age(age: timedelta) -> str:
-    return count(age.days, "day") if age.days else count(int(age.total_seconds() // 3600), "hour")
+    return quantity(age.days, "day") if age.days else quantity(int(age.total_seconds() // 3600), "hour")
 
 
 def _amount(row: RunRow, name: str) -> float | None:
-    """Return what a run used of a part of the budget, or None if that is unknown."""
+    """Return the amount of a budgeted quantity that a run used, or None if that is unknown."""
     if name == "cost":
         return row.cost if row.requests else 0.0
     if name == "requests":

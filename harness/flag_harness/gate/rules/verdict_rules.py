@@ -3,11 +3,11 @@
 import posixpath
 
 from flag_harness.gate.evidence import SWEEP_BASELINE, is_sweep, option_value
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, count, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
 
 ALL_FLAGS = "all"
 _NARROWING = frozenset({"-k", "-m", "--harness-fault", "--harness-flags"})
-"""The options with which a sweep tries only a part of the faults."""
+"""The options that limit a sweep to some of the faults."""
 
 
 def judge_verdicts(candidate: Candidate) -> RuleResult | None:
@@ -24,12 +24,12 @@ def judge_verdicts(candidate: Candidate) -> RuleResult | None:
     simulated = [one.flag for one in verdicts if one.is_simulated]
     if simulated and candidate.gate.policy.upstream == "live":
         return RuleResult("verdicts", "fail", f"from SIMULATED answers only: {join_names(simulated)}")
-    told = f"; SIMULATED answers for {join_names(simulated)}" if simulated else ""
-    return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{told}")
+    note = f"; SIMULATED answers for {join_names(simulated)}" if simulated else ""
+    return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
 
 
 def judge_sweep(candidate: Candidate) -> RuleResult | None:
-    """Judge whether a whole sweep ran against the baseline of the policy. Whether it passed is judged for every run."""
+    """Judge whether a complete sweep ran against the policy's baseline. Other rules judge whether it passed."""
     baseline = candidate.gate.policy.sweep
     if not baseline:
         return None
@@ -45,4 +45,4 @@ def judge_sweep(candidate: Candidate) -> RuleResult | None:
             return RuleResult("sweep", "not shown", f"{one.path} is only a part of the sweep: {join_names(narrow)}")
         if tested is None or tested.policy != candidate.gate.policy_digest:
             return RuleResult("sweep", "fail", f"{one.path} was made with another {baseline} or policy; {hint}")
-    return RuleResult("sweep", "pass", f"{count(len(sweeps), 'sweep')} against {baseline}")
+    return RuleResult("sweep", "pass", f"{quantity(len(sweeps), 'sweep')} against {baseline}")

@@ -57,7 +57,7 @@ def add_record_option(group: pytest.OptionGroup) -> None:
         "--harness-report-content",
         choices=CONTENTS,
         default=None,
-        help="what a record or report keeps of failed tests: their conversations, and what answered them. none: "
+        help="what a record or report keeps of failed tests, such as their conversations and answers. none: "
         "nothing; full: all (default), without keys and without what filters and privacy detectors find; masked: also "
         "without whatever looks like an e-mail address, a telephone, account, card or social security number "
         "(default if CI is set)",
@@ -80,7 +80,7 @@ class RunRecorder:
         self._conversations: dict[str, Conversation] = {}
 
     def pytest_sessionstart(self) -> None:
-        """Begin the record's file. Raise `pytest.UsageError` if it cannot be written."""
+        """Create the record's file. Raise `pytest.UsageError` if it cannot be written."""
         if self._config.getoption("--harness-record") is not None:
             self._declared = _declared_files(self._config.rootpath)
         if self._is_worker:
@@ -119,7 +119,7 @@ class RunRecorder:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Write the record, sorted and with its final header, after every plugin has had its say on the exit status."""
+        """Write the record, sorted and with its final header, after every plugin could change the exit status."""
         result = yield
         self._end_run(session)
         return result
@@ -145,7 +145,7 @@ class RunRecorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print how to look at what failed, on this machine or another one."""
+        """Print the command that shows the failures, on this machine or another one."""
         if self._path is not None and self._conversations:
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
@@ -176,7 +176,7 @@ class RunRecorder:
         write_atomically(path, encode_record(record.header, record.rows))
 
     def _write_report(self, path: Path, record: "RunRecord") -> None:
-        """Write the report, or say in a warning why it cannot be written."""
+        """Write the report, or warn if it cannot be written."""
         from flag_harness.errors import HarnessError
         from flag_harness.report.output import write_report
 
@@ -206,7 +206,7 @@ class RunRecorder:
             shard=str(self._config.stash[SHARD] or ""),
             exit_status=self._exit_status,
             verdicts=self._config.stash.get(VERDICTS, ()),
-            tested=self._declared.tested(self._imported) if self._declared and is_evidence else None,
+            tested=self._declared.gate_files(self._imported) if self._declared and is_evidence else None,
         )
 
     def _hash_files(self) -> dict[str, str]:
