@@ -50,7 +50,7 @@ def test_an_async_agent_is_tested_under_its_flags(repository: Path, capsys: pyte
     assert 4 == len([*(repository / "recordings").rglob("*.json")])
     before = _tree(repository)
     assert 0 == main(["init"])
-    assert "so nothing is written" in capsys.readouterr().out
+    assert "so nothing was written" in capsys.readouterr().out
     assert before == _tree(repository)
 
 
@@ -192,7 +192,9 @@ def test_nothing_is_overwritten(repository: Path, capsys: pytest.CaptureFixture[
     _lay_out(repository, {**samples.VCR_SUITE, "tests/test_flag_matrix.py": "mine"})
     before = _tree(repository)
     assert 2 == main(["init"])
-    assert capsys.readouterr().err.startswith("tests/test_flag_matrix.py exists and is not overwritten; move it, then")
+    assert capsys.readouterr().err.startswith(
+        "tests/test_flag_matrix.py exists, and init overwrites nothing; move it, then"
+    )
     assert before == _tree(repository)
 
 
@@ -211,7 +213,7 @@ def test_a_first_test_that_fails_is_shown(repository: Path, capsys: pytest.Captu
     assert 1 == main(["init"])
     shown = capsys.readouterr().out
     assert "NameError: name 'client' is not defined" in shown
-    assert "mend test_flag_matrix.py, and run that command again" in shown
+    assert "fix test_flag_matrix.py, and run that command again" in shown
     assert "Left out, because it is not valid Python: broken.py" in shown
 
 
@@ -257,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_named(repository: Path, capsys: pytest
     _lay_out(repository, {"agent.py": AGENT.format(read="pass"), "fixtures": "a file"})
     before = _tree(repository)
     assert 2 == main(["init"])
-    assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing is: ")
+    assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing was written: ")
     assert before == _tree(repository)
 
 
@@ -265,4 +267,4 @@ def test_a_broken_pyproject_is_named(repository: Path, capsys: pytest.CaptureFix
     """Nothing is added to a file that cannot be read."""
     _lay_out(repository, {"pyproject.toml": "[tool"})
     assert 2 == main(["init"])
-    assert "mend the file, then run flag-harness init again" in capsys.readouterr().err
+    assert "fix the file, then run flag-harness init again" in capsys.readouterr().err

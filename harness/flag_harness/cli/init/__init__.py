@@ -1,4 +1,4 @@
-"""The command `flag-harness init`: look at a repository, propose a configuration, and write and run a first test."""
+"""The command `flag-harness init`: read a repository, configure the harness for it, and write and run a first test."""
 
 from flag_harness.cli.init.command import add_init_command
 

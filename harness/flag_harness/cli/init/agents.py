@@ -15,12 +15,12 @@ class FoundAgent:
 
     Attributes:
         path: the file, relative to the repository, with `/`.
-        name: the function; `Class.method`, or empty for a program that is started by its path.
+        name: the function or class, or empty for a program that is started by its path.
         call: the expression that calls it, or the arguments of the program.
         kind: `plain`, `async`, `generator`, `async generator`, `program` or `node`.
         needs_client: True if `call` uses a variable `client`.
         line: the line of the definition.
-        rank: how likely it is what a user of the agent calls; the highest is taken.
+        rank: how likely it is the function that users call; the agent with the highest rank is tested.
     """
 
     path: str
@@ -33,7 +33,7 @@ class FoundAgent:
 
 
 def find_agents(tree: ast.Module, path: str) -> Iterator[FoundAgent]:
-    """Yield what a test of this module could call."""
+    """Yield the functions and programs of a module that call the API and that a test could call."""
     functions = dict(_functions(tree))
     calling = {name for name, node in functions.items() if any(map(_is_api_call, ast.walk(node)))}
     while more := {
@@ -61,7 +61,7 @@ def _callable_agent(
     path: str,
     is_entry: bool,
 ) -> FoundAgent | None:
-    """Return how a test calls a function, or None if it cannot know an argument."""
+    """Return the agent that a function is, or None if its arguments are unknown."""
     owner, _, method = name.rpartition(".")
     is_static = any(getattr(one, "id", "") == "staticmethod" for one in node.decorator_list)
     arguments = _arguments(node, skip_first=bool(owner) and not is_static)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from flag_harness.cli.init.plan import Plan, files_in_the_way, make_plan
+from flag_harness.cli.init.plan import Plan, conflicting_files, make_plan
 from flag_harness.cli.init.repository import Repository, read_repository
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
@@ -22,7 +22,7 @@ Exit code: 0; 1 if the first test fails; 2 if a file cannot be written."""
 
 
 def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `init`."""
+    """Add the command `init` to the parser."""
     parser = subparsers.add_parser(
         "init",
         help="set up this repository: declare the flags that its code reads, write a first test and run it",
@@ -41,8 +41,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _print(_declared_lines(repository))
         return 0
     plan = make_plan(repository)
-    if existing := files_in_the_way(plan, repository.root):
-        raise InitError(f"{existing[0]} exists and is not overwritten; move it, then run flag-harness init again")
+    if existing := conflicting_files(plan, repository.root):
+        raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
     if arguments.dry_run:
         _print(_plan_lines(plan))
         return 0
@@ -78,12 +78,12 @@ def _write(plan: Plan, root: Path) -> None:
         except OSError as error:
             for one in created:
                 one.unlink()
-            raise InitError(f"{file.path} cannot be written, so nothing is: {error}") from None
+            raise InitError(f"{file.path} cannot be written, so nothing was written: {error}") from None
     _print([*lines, ""])
 
 
 def _run_test(plan: Plan, root: Path) -> int:
-    """Record the first test from the simulator, and play it. Return the exit code."""
+    """Record the first test from the simulator, play it, and return the exit code."""
     recording = ("--record-mode=once", "--harness-upstream=simulator")
     for title, options in (("Recording it from the simulator", recording), ("Playing it, offline", ())):
         command = [sys.executable, "-m", "pytest", "-q", *options, plan.test]
@@ -94,7 +94,7 @@ def _run_test(plan: Plan, root: Path) -> int:
             _print(
                 [
                     "The first test fails. If pytest names flags that broke it, read what the agent did under them.",
-                    f"Else the proposal does not fit: mend {plan.test}, and run that command again.",
+                    f"Otherwise the proposed test is wrong: fix {plan.test}, and run that command again.",
                 ]
             )
             return 1
@@ -126,7 +126,7 @@ def _finding_lines(repository: Repository) -> Iterator[str]:
 def _declared_lines(repository: Repository) -> Iterator[str]:
     declared = str(repository.pyproject["tool"]["flag-harness"].get("flags", {}))
     missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
-    yield "pyproject.toml has [tool.flag-harness], so nothing is written."
+    yield "pyproject.toml has [tool.flag-harness], so nothing was written."
     if missing:
         yield "Flags that it does not declare:"
         yield from (f"  {flag.name} = {flag.declaration}" for flag in missing)
@@ -137,7 +137,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for file in plan.files:
         yield f"--- {file.path}"
         yield file.text
-    yield "Nothing is written. To write these files: flag-harness init"
+    yield "Nothing was written. To write these files: flag-harness init"
 
 
 def _no_agent_lines() -> Sequence[str]:

@@ -12,7 +12,7 @@ from flag_harness.cli.init.repository import Repository
 TEST_NAME = "test_flag_matrix.py"
 SCENARIO = "hello"
 MAX_FULL_FLAGS = 6
-"""With more flags than these, 64 combinations, the first test runs a covering array."""
+"""With more flags, and so more than 64 combinations, the first test runs a covering array."""
 
 _PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
@@ -27,7 +27,7 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to write. `extras` names the extras of the harness that the test needs and that are not installed."""
+    """The files to write. `extras` are the harness's extras that the test needs and that are not installed."""
 
     files: tuple[PlannedFile, ...]
     agent: FoundAgent | None
@@ -36,7 +36,7 @@ class Plan:
 
 
 def make_plan(repository: Repository) -> Plan:
-    """Return what to write for a repository that does not configure the harness yet."""
+    """Return the files to write for a repository that does not configure the harness yet."""
     agent = repository.agents[0] if repository.agents else None
     files = [PlannedFile("pyproject.toml", _configuration(repository, agent))]
     test = ""
@@ -76,7 +76,7 @@ def _python_path(repository: Repository, agent: FoundAgent) -> str:
 
 
 def _module_name(agent: FoundAgent) -> str:
-    """Return the name by which a test imports the agent's module; empty if its folders have no valid names."""
+    """Return the name to import the agent's module by, or an empty string if a folder's name is not an identifier."""
     parts = PurePosixPath(agent.path).with_suffix("").parts
     parts = parts[1:] if parts[0] == "src" else parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
@@ -84,7 +84,7 @@ def _module_name(agent: FoundAgent) -> str:
 
 
 def _test_path(repository: Repository, agent: FoundAgent) -> str:
-    """Return where the test goes: into the folder of the tests if the agent can be imported from there."""
+    """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node"):
         return _join(repository.tests, TEST_NAME)
     if not _module_name(agent):
@@ -148,7 +148,7 @@ def _function_test(agent: FoundAgent) -> tuple[list[str], list[str]]:
 
 
 def _program_test(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
-    """Return the imports and the body of a test that starts a program, which gets the prompt both ways."""
+    """Return the imports and the body of a test that starts a program, with the prompt as an argument and on stdin."""
     up = len(PurePosixPath(test).parts) - 1
     interpreter = '"node"' if agent.kind == "node" else "sys.executable"
     imports = [
@@ -166,7 +166,7 @@ def _program_test(agent: FoundAgent, test: str) -> tuple[list[str], list[str]]:
 
 
 def _launchdarkly_lines(flags: list[FoundFlag]) -> Iterator[str]:
-    """Yield a fixture that sets flags of LaunchDarkly with its own test data, without its service."""
+    """Yield a fixture that sets LaunchDarkly flags through the SDK's test data, without the service."""
     if not flags:
         return
     keys = ", ".join(f'"{flag.name}": "{flag.key}"' for flag in flags)
@@ -199,6 +199,6 @@ def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterato
         yield "openfeature"
 
 
-def files_in_the_way(plan: Plan, root: Path) -> list[str]:
-    """Return the files of a plan that exist and would have to be overwritten."""
+def conflicting_files(plan: Plan, root: Path) -> list[str]:
+    """Return the files of a plan that already exist and would be overwritten."""
     return [file.path for file in plan.files if file.path != "pyproject.toml" and (root / file.path).exists()]

@@ -88,7 +88,7 @@ def _variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | No
 def _variable_flag(
     node: ast.AST, name: str, default: ast.expr | None, is_helper: bool, parents: dict[ast.AST, ast.AST], place: str
 ) -> FoundFlag | None:
-    """Return the flag that a variable is, or None if it is not read as a switch."""
+    """Return the flag for a variable, or None if the code does not read it as a switch."""
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or _NO_FLAG.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
@@ -106,7 +106,7 @@ def _variable_flag(
 
 
 def _compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
-    """Return the texts that an expression is compared with, and whether it must differ from them."""
+    """Return the strings that an expression is compared with, and whether the comparison is a negative one."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
         if isinstance(parent, ast.Call) and current is not parent.func and current not in parent.args:
@@ -135,7 +135,7 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
 
 
 def _settings_flags(node: ast.ClassDef, path: str) -> Iterator[FoundFlag]:
-    """Yield the boolean fields of a settings class of pydantic."""
+    """Yield a flag for each boolean field of a pydantic settings class."""
     bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
     if "BaseSettings" not in bases:
         return

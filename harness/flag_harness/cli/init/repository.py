@@ -1,4 +1,4 @@
-"""Look at a repository: its flags, its agents, its cassettes of vcrpy, and what its tests are like."""
+"""Read a repository: its flags, its agents, its vcrpy cassettes and its tests."""
 
 import ast
 import json
@@ -28,7 +28,7 @@ class Repository:
 
     Attributes:
         flags: the flags, by name, in the order in which they are read.
-        agents: what a test can call, the likeliest first.
+        agents: the agents that a test can call, the most likely first.
         vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
         pyproject: the decoded `pyproject.toml`; empty if there is none.
         tests: the folder of the tests, relative to the repository; `.` if there is none.
@@ -47,7 +47,7 @@ class Repository:
 
 
 def read_repository(root: Path) -> Repository:
-    """Look at the files of a repository, and run none of them."""
+    """Read the files of a repository without running any of them."""
     flags: list[FoundFlag] = []
     agents: list[FoundAgent] = []
     unreadable: list[str] = []
@@ -102,7 +102,7 @@ def _is_environment(folder: str, name: str) -> bool:
 
 
 def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
-    """Return each flag once, by its key; a flag whose name is taken gets its whole key as its name."""
+    """Return each flag once, by its key. If two flags have one name, the second gets its whole key as its name."""
     by_key: dict[tuple[str, str], FoundFlag] = {}
     for flag in flags:
         by_key.setdefault((flag.source, flag.key), flag)
@@ -114,7 +114,7 @@ def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
 
 
 def _node_flags(text: str, path: str) -> Iterator[FoundFlag]:
-    """Yield the variables that a script of Node compares with a text of a switch."""
+    """Yield the variables that a Node script compares with a word such as `true` or `1`."""
     for found in _NODE_FLAG.finditer(text):
         name, word = found[1], found[2]
         if word is not None and word.lower() in ("1", "true", "yes", "on"):
@@ -138,4 +138,4 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         from flag_harness.errors import ConfigError
 
-        raise ConfigError(f"{path}: {error}; mend the file, then run flag-harness init again") from None
+        raise ConfigError(f"{path}: {error}; fix the file, then run flag-harness init again") from None
