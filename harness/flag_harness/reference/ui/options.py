@@ -1,4 +1,4 @@
-"""The options of the chat, which the command hands to Streamlit's script as one argument."""
+"""The options of the chat, which the command passes to Streamlit's script as one argument."""
 
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -9,7 +9,7 @@ UpstreamName: TypeAlias = Literal["simulator", "cassette", "live"]
 
 
 class UiOptions(msgspec.Struct, frozen=True):
-    """What answers the chat, and where its sessions are saved.
+    """The upstream that answers the chat, and the folder of its sessions.
 
     `file` is the scenario of the simulator, or the cassette. If `asks` is true, the chat starts with "ask before
     running a tool" switched on. An empty `model` stands for the default one. `faults` are written as in

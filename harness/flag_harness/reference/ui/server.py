@@ -37,9 +37,8 @@ def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser:
 
 
 def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> int:
-    """Serve the chat until Ctrl-C or SIGTERM, and return the exit code.
-
-    Raise `HarnessError` before if the upstream cannot be opened, or if Streamlit is not installed.
+    """Serve the chat until Ctrl-C or SIGTERM, and return the exit code. Before that, raise `HarnessError` if the
+    upstream cannot be opened or Streamlit is not installed.
     """
     with require_extra("ui"):
         from streamlit.web.cli import main

@@ -1,1 +1,1 @@
-"""Chats: agents whose turns run in threads of their own, and what there is to show of them."""
+"""Chats: agents whose turns run in threads of their own, and transcripts of these turns."""

@@ -34,12 +34,12 @@ def error_words(event: AgentError) -> str:
 
 
 def ending_words(stop_reason: str) -> list[str]:
-    """Return the sentences that an unusual end of an answer needs; none for an ordinary end."""
+    """Return sentences that explain an unusual end of an answer, or an empty list for an ordinary end."""
     return [_ENDINGS[stop_reason]] if stop_reason in _ENDINGS else []
 
 
 def dropped_feature_words(event: FeatureDropped) -> str:
-    """Return what the session continues without, and why."""
+    """Return a sentence that says which feature was dropped from the session, and why."""
     return (
         f"The API refused {event.feature}, so this session continues without it. Start a new session to try it again. "
         f"The API said: {event.reason}"
@@ -47,7 +47,7 @@ def dropped_feature_words(event: FeatureDropped) -> str:
 
 
 def dropped_block_words(event: BlockDropped) -> str:
-    """Return which block was removed from the conversation, and why."""
+    """Return a sentence that says which block was removed from the conversation, and why."""
     return (
         f"The API refused a {event.block} block of an earlier answer, so it was removed from the conversation; nothing "
         f"needs to be done. The API said: {event.reason}"
@@ -55,7 +55,7 @@ def dropped_block_words(event: BlockDropped) -> str:
 
 
 STOPPED = (
-    "Stopped. What came until then is not part of the conversation; your prompt is kept. Send the next prompt, or "
+    "Stopped. The answer so far is not part of the conversation; your prompt is kept. Send the next prompt, or "
     "continue the turn."
 )
 """The notice at the end of a turn that the user stopped."""

@@ -22,7 +22,7 @@ class PendingCall:
 
 
 class ApprovalGate:
-    """Holds back tool calls while `is_on`, until the user answers in another thread."""
+    """Makes tool calls wait, if `is_on`, until the user answers in another thread."""
 
     def __init__(self, *, is_on: bool) -> None:
         self.is_on = is_on

@@ -23,7 +23,7 @@ from flag_harness.transports.clock import SystemClock
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LONGEST_CALL = 24 * 3600.0
-"""Seconds that a tool call may take, the wait for the user's approval included. Bash has a limit of its own."""
+"""The seconds that a tool call may take, including the wait for the user's approval. Bash has a limit of its own."""
 
 
 def new_chat_id() -> str:
@@ -99,7 +99,7 @@ class ChatDirectory:
 
 
 def _check_file(path: Path) -> list[str]:
-    """Return what the user must know about a session file: its repairs, or where a broken one was put."""
+    """Return notices about a session file: its repairs, or the new path of a broken one."""
     if not os.path.lexists(path):
         return []
     try:
@@ -107,7 +107,8 @@ def _check_file(path: Path) -> list[str]:
     except ContextError as error:
         aside = _put_aside(path)
         return [
-            f"The saved conversation cannot be restored: {error}. It is kept as {aside}; this is a new conversation."
+            f"The saved conversation cannot be restored: {error}. "
+            f"It was renamed to {aside}; this is a new conversation."
         ]
     return [f"Repaired after an interruption, and the model will be told: {repair}." for repair in repairs]
 

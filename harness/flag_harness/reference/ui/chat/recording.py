@@ -1,4 +1,4 @@
-"""What a chat must repeat of a cassette, so that the cassette answers it: the prompt's frame, and results of tools."""
+"""Read from a cassette what a chat must send so that the cassette answers: prompt, tools and tool results."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class RecordedChat:
 
     @property
     def description(self) -> str:
-        """What to send so that the cassette answers, for the user."""
+        """A sentence that tells the user what to send so that the cassette answers."""
         prompt = f"Its first prompt:\n{self.prompt}" if self.prompt else "It has no prompt."
         return f"The cassette was recorded under the flags: {self.combination}. {prompt}"
 
@@ -51,7 +51,7 @@ class RecordedTool:
         return schema
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
-        """Return the recorded result. Raise `LookupError` if there is none for this input, or none is left."""
+        """Return the next recorded result. Raise `LookupError` if there is none left for this input."""
         for index, (input, result) in enumerate(self.results):
             if input == arguments:
                 del self.results[index]
@@ -60,7 +60,7 @@ class RecordedTool:
 
 
 def read_recorded_chat(path: Path) -> RecordedChat:
-    """Return what the requests of a cassette say. Raise `CassetteError` if it cannot be read."""
+    """Return the model, prompts and tools in the requests of a cassette. Raise `CassetteError` if it cannot be read."""
     cassette = Cassette.load(path)
     bodies = [body for one in cassette.interactions if isinstance(body := one.value, dict) and body.get("messages")]
     if not bodies:

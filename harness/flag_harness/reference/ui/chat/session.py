@@ -21,11 +21,11 @@ LOG = logging.getLogger("flag_harness.reference.ui")
 
 
 class Chat:
-    """A session on the page. All methods may be called from any thread.
+    """A session on the page. Any thread may call any method.
 
-    `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are those on the page;
-    `revision` grows with each of their changes. `description` says what the upstream answers. The thread of the chat
-    starts with the first turn, and ends with the process.
+    `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
+    page; `revision` grows each time one of them changes. `description` says what the upstream answers. The thread of
+    the chat starts with the first turn, and ends with the process.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class Chat:
                 self._loop.call_soon_threadsafe(self._cancel_turn)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until no turn is running, at most so many seconds. Return whether none is running."""
+        """Wait at most `seconds` until no turn is running. Return whether none is running."""
         return self._idle.wait(seconds)
 
     def wait_for_change(self, revision: int, seconds: float) -> None:
-        """Wait until `revision` has another value than this, at most so many seconds."""
+        """Wait at most `seconds` until the chat's revision differs from `revision`."""
         with self._change:
             self._change.wait_for(lambda: self.revision != revision, seconds)
 

@@ -122,11 +122,11 @@ class TurnTranscript:
                 self._add_notice_of(event)
 
     def add_notice(self, level: Level, text: str) -> None:
-        """Add a sentence."""
+        """Add a notice with one sentence."""
         self.parts.append(NoticePart(level, text))
 
     def add_notices(self, texts: Sequence[str]) -> None:
-        """Add warnings."""
+        """Add a warning for each text."""
         for text in texts:
             self.add_notice("warning", text)
 

@@ -1,1 +1,1 @@
-"""The page: what Streamlit shows of a chat."""
+"""The Streamlit page of a chat."""

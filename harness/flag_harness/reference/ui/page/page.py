@@ -14,14 +14,14 @@ from flag_harness.reference.ui.page.sidebar import SESSION, show_sidebar
 from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_keys, show_turn
 
 IDLE_POLL_SECONDS = 5.0
-"""How often an idle page looks for turns that another tab has started."""
+"""The time between two checks of an idle page for turns that another tab has started."""
 
 _TURNS = 30
 """The most turns that the page shows, unless the user wants to see all."""
 
 
 def show_page(options: UiOptions) -> None:
-    """Show the session that the address names, or a new one. While a turn runs, follow it."""
+    """Show the session in the page's address, or a new one. If a turn is running, follow it."""
     st.set_page_config(page_title="flag-harness", layout="centered")
     st.html(STYLE)
     reset_keys()
@@ -54,7 +54,7 @@ def chat_directory(argument: str) -> ChatDirectory:
 
 
 def _session_id() -> str:
-    """Return the session's id from the page's address, or put a new one there."""
+    """Return the session's id in the page's address. If there is none, add a new one to the address."""
     id = st.query_params.get(SESSION, "")
     if not is_chat_id(id):
         id = new_chat_id()

@@ -1,4 +1,4 @@
-"""A turn as a list of pieces, each of which the page draws in a slot of its own.
+"""A turn as a list of pieces. The page draws each piece in a slot of its own.
 
 Pieces can be compared, so that a page which follows a running turn draws only what has changed.
 """

@@ -41,7 +41,7 @@ def _upstream_words(options: UiOptions, chat: Chat) -> str:
 
 def _show_switches(chat: Chat) -> dict[str, str]:
     st.subheader("Flags")
-    st.text("They hold from the next turn on.")
+    st.text("They take effect with the next turn.")
     values = {switch.flag: _show_switch(switch, chat.environ) for switch in flag_switches(PYPROJECT)}
     if st.button("What do they change in the recordings?", key="changes"):
         st.code("\n".join(map(plain_text, recorded_changes(PYPROJECT))), language=None, wrap_lines=True)

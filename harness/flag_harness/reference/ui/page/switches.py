@@ -59,7 +59,7 @@ def recorded_changes(pyproject: Path) -> list[str]:
 
 
 def current_value(flag: Flag, environ: Mapping[str, str]) -> Any:
-    """Return the flag's value in the environment, or its default if the variable holds no value of the flag."""
+    """Return the flag's value in the environment, or its default if the variable holds no valid value."""
     try:
         return flag.read_value(environ)
     except FlagError:

@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 0.1
 """The longest time between two drawings. Streamlit answers a click at the next drawing."""
 
 _CHARACTERS_PER_TOKEN = 4
-"""An estimate, for the progress of an answer whose usage is still unknown."""
+"""The estimated characters of a token, to show the progress of an answer whose usage is still unknown."""
 
 
 class TurnDrawing:
@@ -67,7 +67,7 @@ def show_turn(turn: TurnTranscript, chat: Chat) -> None:
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: Chat) -> None:
-    """Draw a running turn until it has ended, or until a tool call waits for an answer, or has got one."""
+    """Draw a running turn until it ends, or until a tool call starts or stops waiting for the user's answer."""
     pending = chat.gate.pending
     while chat.is_running and chat.gate.pending is pending:
         seen = chat.revision
