@@ -1,4 +1,4 @@
-"""What the prompt cache did in one test: what was read, written and missed, and which changes broke a cached prefix.
+"""Compute what the prompt cache did in one test: the tokens read, written and missed, and the broken prefixes.
 
 The API's answers say how many tokens were read and written, but not which. The blocks of the requests say which: their
 estimated tokens are scaled to the number that the answer reports.
@@ -46,7 +46,7 @@ class CachedRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A request with its blocks, whose tokens are scaled to the answer's."""
+    """A request with its blocks, whose estimated tokens are scaled to the number in the answer."""
 
     sent: CachedRequest
     model: Model
@@ -89,7 +89,7 @@ def _scaled_turn(sent: CachedRequest) -> _Turn | None:
     try:
         segments = prompt_segments(body, sent.model, api_key(sent.request.headers))
     except (KeyError, TypeError, AttributeError, ValueError):
-        return None  # not a request of this API, although its answer looks like one
+        return None  # not a Messages request, although its answer looks like one
     if not segments or not segments[-1].tokens:
         return None
     scale = sent.usage.total_input / segments[-1].tokens
@@ -194,7 +194,7 @@ def _read_end(earlier: Sequence[_Turn], turn: _Turn) -> int | None:
 
 
 def _saved_dollars(turns: Sequence[_Turn]) -> float | None:
-    """Return what the turns would have cost more without the cache, in US dollars, or None if no price is known."""
+    """Return how much more the turns would have cost without the cache, in US dollars, or None if no price is known."""
     saved = 0.0
     for turn in turns:
         usage = turn.sent.usage

@@ -77,7 +77,7 @@ class CacheUse(msgspec.Struct, frozen=True):
 
     @property
     def costs_more(self) -> bool:
-        """Whether the test would be cheaper without cache marks. A single request cannot tell, so it does not count."""
+        """Whether the test would be cheaper without cache marks; False if it sent a single request."""
         if len(self.turns) < 2 or not self.written:
             return False
         return not self.read if self.saved is None else self.saved < 0

@@ -15,9 +15,9 @@ class Passage(msgspec.Struct, frozen=True):
     """A part of a message.
 
     Attributes:
-        role: `user`, `assistant`, `system`, `tools`, or what else it is.
+        role: `user`, `assistant`, `system`, `tools`, or another role of the request.
         kind: the type of the content block, such as `text`, `thinking` or `tool_use`.
-        text: the text without secrets and personal data, perhaps cut.
+        text: the text without secrets and personal data; it may be cut.
         characters: the length of the whole text.
     """
 
@@ -31,7 +31,7 @@ class Turn(msgspec.Struct, frozen=True):
     """A request and its answer.
 
     Attributes:
-        request: what is new in the request since the one that it continues.
+        request: the parts that the request adds to the one that it continues.
         answer: the answer, as far as it arrived.
         ending: `end`, `abandoned`, `no answer`, or how the connection was cut.
     """
@@ -49,7 +49,7 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 def conversations_path(record: Path) -> Path:
-    """Return where the conversations of a record are kept: `run.conversations.jsonl` for `run.jsonl`."""
+    """Return the path of a record's conversations: `run.conversations.jsonl` for `run.jsonl`."""
     return record.with_suffix(".conversations.jsonl")
 
 

@@ -20,7 +20,7 @@ def kept_folder(record: Path) -> Path:
 
 
 def kept_cassette_path(record: Path, case: str) -> Path:
-    """Return where the cassette of a failed test is kept; `case` is its node id."""
+    """Return the path of the kept cassette of a failed test; `case` is its node id."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MOST_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return kept_folder(record) / f"{name}-{digest}.json"
@@ -52,7 +52,7 @@ def copy_kept_cassettes(source: Path, target: Path) -> None:
 
 
 def find_records(path: Path) -> tuple[Path, ...]:
-    """Return the records that a path stands for: the file itself, or all records in a folder, such as an artifact.
+    """Return the records at a path: the file itself, or all records in a folder, such as an artifact of a CI job.
 
     Raise `RecordError` if there is none.
     """
@@ -63,8 +63,8 @@ def find_records(path: Path) -> tuple[Path, ...]:
     found = tuple(sorted(file for file in path.rglob("*.jsonl") if _is_record(file)))
     if not found:
         raise RecordError(
-            f"{path}: no record of a run is in this folder; `pytest --harness-record=FILE` writes one, and an artifact "
-            "needs FILE with what is kept beside it"
+            f"{path}: there is no run record in this folder; `pytest --harness-record=FILE` writes one; an artifact "
+            "must contain FILE and the files beside it"
         )
     return found
 

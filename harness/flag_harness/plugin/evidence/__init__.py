@@ -1,1 +1,1 @@
-"""Keeps what failed tests sent and received beside the run record, and runs such tests again from it."""
+"""Keep the traffic of failed tests beside the run record, and run these tests again from it."""

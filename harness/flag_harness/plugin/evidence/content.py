@@ -1,4 +1,4 @@
-"""What a run keeps of failed tests, and what is hidden in it."""
+"""Decide what a run keeps of failed tests, and hide secrets and personal data in it."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def is_evidence_wanted(config: pytest.Config) -> bool:
 
 
 def report_content(config: pytest.Config) -> str:
-    """Return what is kept of failed tests; `none` if neither a record nor a report is written."""
+    """Return how much is kept of failed tests: `full`, `masked`, or `none` if no record and no report is written."""
     if not is_evidence_wanted(config):
         return "none"
     chosen: str | None = config.getoption("--harness-report-content")
@@ -38,7 +38,7 @@ def report_content(config: pytest.Config) -> str:
 
 
 def evidence_filters(filters: "Filters", content: str) -> "Filters":
-    """Return the filters for what is kept of failed tests.
+    """Return the filters for the traffic that is kept of failed tests.
 
     They hide keys, and everything that a detector finds, even if it only warns. Unless `content` is `full`, they also
     hide what looks like an e-mail address, a telephone, account, card or social security number.
@@ -58,9 +58,8 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
 
 
 def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
-    """Return the values that filters by name remove from exchanges, longest first.
-
-    They are hidden wherever else they occur, too. Patterns and detectors find their values anywhere anyway.
+    """Return the values that filters by name remove from exchanges, longest first, to hide them in other places too.
+    Patterns and detectors find their values in any place.
     """
     from flag_harness.cassette import Filters
 
@@ -70,9 +69,8 @@ def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Respo
 
 
 def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
-    """Return a function that masks a text for the record and the report, if the run writes one of them.
-
-    It hides what `evidence_filters` hides, and every value that these removed from the traffic.
+    """Return a function that masks a text for the record and the report, if the run writes one of them. It hides what
+    `evidence_filters` hide, and every value that they removed from the traffic.
     """
     if not is_evidence_wanted(config):
         return traffic.mask

@@ -1,4 +1,4 @@
-"""Keeps the conversation of a test that failed, without secrets and personal data, for the report of the run."""
+"""Keep the conversation of a failed test, without secrets and personal data, for the report of the run."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +34,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
 
 
 def attached_conversation(report: pytest.TestReport) -> "Conversation | None":
-    """Return the conversation of a report, on whichever worker it was made, or None."""
+    """Return the conversation that is attached to a report from any worker, or None."""
     value = getattr(report, _ATTRIBUTE, None)
     if value is None:
         return None

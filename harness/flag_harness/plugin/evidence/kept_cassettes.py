@@ -1,4 +1,4 @@
-"""Keeps the answers that a failed test got in a cassette beside the run record, so that it can be run again there."""
+"""Keep the answers to a failed test in a cassette beside the run record, so that the test can be run again from it."""
 
 import re
 import warnings
@@ -24,7 +24,7 @@ def record_path(config: pytest.Config) -> Path | None:
 
 
 def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
-    """Return a recorder of the answers to a test, or None if a cassette gives them or nothing will be kept."""
+    """Return a recorder of the answers to a test, or None if a cassette answers it or nothing will be kept."""
     if not plan.can_reach_upstream or record_path(config) is None or report_content(config) == "none":
         return None
     from flag_harness.cassette import Recorder
@@ -33,9 +33,8 @@ def evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder |
 
 
 def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
-    """Write what answered a failed test to the folder of the record, without what `evidence_filters` hides.
-
-    If it still holds what looks like a key, or cannot be written, warn instead.
+    """Write the answers to a failed test to the folder of the record, without what `evidence_filters` hide. If they
+    still contain what looks like a key, or cannot be written, warn instead.
     """
     record, content = record_path(config), report_content(config)
     if record is None or content == "none":
@@ -55,7 +54,7 @@ def keep_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
 
 
 def _answers(traffic: "CassetteTraffic") -> "Cassette":
-    """Return a cassette with the answers that were there for the test, before faults changed them."""
+    """Return a cassette with the answers to a test as they were before faults changed them."""
     from flag_harness.cassette import Cassette
     from flag_harness.cassette.merge import own_indices
     from flag_harness.plugin.test.saving import answering_upstream, new_envelope

@@ -1,4 +1,4 @@
-"""Adds properties of a test to its report: JUnit files, and files of pytest-json-ctrf, hold them."""
+"""Add properties of a test to its report, for JUnit files and the files of pytest-json-ctrf."""
 
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,12 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
 _CTRF_ATTRIBUTE = "_ctrf_metadata"
-"""The attribute of an item in which pytest-json-ctrf collects what its file holds of a test."""
+"""The attribute of an item from which pytest-json-ctrf takes the properties of a test."""
 
 
 def report_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
-    """Return the properties of a test: its combination, its requests and what they used, and who answered.
-
-    A price or an upstream that is unknown has no property.
+    """Return the properties of a test: its combination, its requests with their usage, and the upstream. An unknown
+    price or upstream has no property.
     """
     metrics, origin = traffic.metrics, answer_origin(traffic)
     combination = item.stash.get(COMBINATION, None)

@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from flag_harness.record import RunHeader
 
 _ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
-"""The options that would have somebody else answer, by the names of their attributes in pytest."""
+"""The options that choose another upstream, by the names of their attributes in pytest."""
 _COMMIT_DIGITS = 10
 
 
 def add_rerun_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-rerun`."""
+    """Add the option `--harness-rerun`."""
     group.addoption(
         "--harness-rerun",
         type=Path,
         metavar="RUN",
-        help="run only the tests that failed in an earlier run, and answer them from what that run kept; RUN is its "
+        help="run only the tests that failed in an earlier run, answered by what that run kept; RUN is its "
         "record, or a folder with it, such as the artifact of a CI job. No recordings and no key are needed",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCassette:
-    """The cassette of a failed test, and what was kept of texts: `masked` or `full`."""
+    """The cassette of a failed test, and whether its texts are `masked` or `full`."""
 
     path: Path
     content: str
 
 
 class Rerun:
-    """Selects the failed tests of one or several records (shards of one run), and knows their kept cassettes.
+    """Selects the failed tests of one or several records (shards of one run), and finds their kept cassettes.
 
     `path` is the option's value, relative to `folder`.
     """
@@ -65,7 +65,7 @@ class Rerun:
         return next((KeptCassette(path, header.content) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
-        """Yield what is run again, and which code failed."""
+        """Yield a line that says which tests are run again, and with which code they failed."""
         count = len(self.cases)
         yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code()}"
 
@@ -77,7 +77,7 @@ class Rerun:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep only the tests that failed. Raise `pytest.UsageError` if there is none of them here."""
+        """Keep only the tests that failed. Raise `pytest.UsageError` if none of them was collected."""
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in self.cases])
         items[:] = [item for item in items if item.nodeid in self.cases]
         if not items:
@@ -93,7 +93,7 @@ RERUN = pytest.StashKey[Rerun]()
 
 
 def configure_rerun(config: pytest.Config) -> None:
-    """Select the failed tests, and let nobody answer but kept cassettes. Raise `RecordError` if there are none."""
+    """Select the failed tests, and let only kept cassettes answer. Raise `RecordError` if there are none."""
     path: Path | None = config.getoption("--harness-rerun")
     if path is None:
         return

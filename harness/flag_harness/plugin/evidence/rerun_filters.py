@@ -1,4 +1,4 @@
-"""Filters for a test that is run again: they hide in its requests what was hidden when its cassette was kept."""
+"""Filters for a test that is run again. They hide in its requests what was hidden in its kept cassette."""
 
 import re
 from dataclasses import dataclass, field, fields
@@ -11,17 +11,17 @@ from flag_harness.wire.timeline import Request
 
 @dataclass(frozen=True, slots=True)
 class RerunFilters(Filters):
-    """Filters that also hide the values which they have removed from earlier requests, wherever else these occur."""
+    """Filters that also hide, in any place, the values that they have removed from earlier requests."""
 
     removed: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
     def of(cls, filters: Filters) -> Self:
-        """Return such filters with the rules of `filters`."""
+        """Return rerun filters with the rules of `filters`."""
         return cls(**{one.name: getattr(filters, one.name) for one in fields(filters)})
 
     def filter_request(self, request: Request) -> Request:
-        """Return the request without secrets, and without those of earlier requests."""
+        """Return the request without its secrets and without those of earlier requests."""
         self.removed.update(removed_values(Filters(self.headers, self.query, self.json), [(request, ())]))
         patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
         return Filters(patterns=patterns).filter_request(Filters.filter_request(self, request))

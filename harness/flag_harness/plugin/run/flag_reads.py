@@ -1,4 +1,4 @@
-"""Reports keys that tests read through OpenFeature and no flag has, and declared flags that they do not read."""
+"""Report undeclared keys that tests read through OpenFeature, and declared flags that no test reads."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ _ATTRIBUTE = "flag_harness_reads"
 
 
 class FlagReads:
-    """Collects what each test read, all its combinations together, and prints what does not fit the declarations."""
+    """Collects the flags that each test read under any combination, and prints what differs from the declarations."""
 
     def __init__(self) -> None:
         self._undeclared: dict[str, tuple[str, set[str]]] = {}
@@ -43,7 +43,7 @@ class FlagReads:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect what a report holds."""
+        """Collect the flags that a test read from its report."""
         found: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if found is None:
             return
@@ -64,7 +64,7 @@ class FlagReads:
     def lines(self) -> Iterator[str]:
         """Yield a line for each key that is not declared, and for each flag that some test did not read."""
         for key, (hint, tests) in sorted(self._undeclared.items()):
-            yield f"{key!r} was read and is not declared; {hint}: {_name_tests(tests)}"
+            yield f"{key!r} was read but is not declared; {hint}: {_name_tests(tests)}"
         for name, tests in self._tests.items():
             unread = tests - self._read.get(name, set())
             if unread == tests:

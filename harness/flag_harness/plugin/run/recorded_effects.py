@@ -22,7 +22,7 @@ _MOST_CASSETTES = 256
 
 
 def recorded_effects(config: pytest.Config, folder: Path) -> "RecordedEffects":
-    """Return the effects of flags in a folder's recordings, which are read once in a run."""
+    """Return the effects of flags in a folder's recordings. Each folder is read once in a run."""
     known = config.stash.setdefault(_RECORDED_EFFECTS, {})
     if folder not in known:
         known[folder] = RecordedEffects(folder, declared_flags(config))

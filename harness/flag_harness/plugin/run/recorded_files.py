@@ -1,4 +1,4 @@
-"""Says at the end of a run which cassettes it wrote, on whichever workers."""
+"""Say at the end of a run which cassettes it wrote, including those of workers."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ class RecordedFiles:
 
 
 def shorten_list(files: list[str], verbosity: int) -> Iterable[str]:
-    """Return up to five files, and how many more there are; all of them under `-v`."""
+    """Yield up to five files and the number of the others, or all files under `-v`."""
     if verbosity > 0 or len(files) <= SHOWN:
         return files
     return [*files[:SHOWN], f"and {len(files) - SHOWN} more (-v names them)"]

@@ -2,8 +2,8 @@
 
 A request breaks a prefix if an earlier request of the same conversation wrote more tokens to the cache than this one
 reads. A request without a cache mark breaks nothing. Two requests belong to the same conversation if they share at
-least half of the written blocks, or if the first changed block is mostly the same. Asking a new question after the same
-beginning breaks nothing: then only the last user turn is different.
+least half of the written blocks, or if the first changed block is mostly the same. A new question after the same
+beginning breaks nothing, because only the last user turn is different.
 """
 
 from collections import Counter, OrderedDict
@@ -58,7 +58,7 @@ class _StoredPrefix:
 
 
 class BrokenPrefixDetector:
-    """Remembers the prefixes that were written. It is not thread-safe; its owner holds a lock."""
+    """Compares each request with the prefixes of earlier ones. It is not thread-safe; its owner holds a lock."""
 
     def __init__(self) -> None:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
@@ -112,7 +112,7 @@ def _first_difference(old: Sequence[Segment], new: Sequence[Segment]) -> int | N
 def _is_same_conversation(old: Sequence[Segment], new: Sequence[Segment], at: int) -> bool:
     answered = any('"role":"assistant"' in segment.text for segment in new[at:])
     if new[at].path.startswith("messages") and not answered:
-        return old[at].text == new[at].text  # what stands before it changed: tool_choice or thinking
+        return old[at].text == new[at].text  # a setting that precedes all blocks changed: tool_choice or thinking
     shared = Counter(segment.text for segment in old) & Counter(segment.text for segment in new)
     return shared.total() * 2 >= len(old) or _is_similar(old[at].text, new[at].text)
 
