@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_named(repository: Path, capsys: pytest
     _lay_out(repository, {"agent.py": AGENT.format(read="pass"), "fixtures": "a file"})
     before = _tree(repository)
     assert 2 == main(["init"])
-    assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing was written: ")
+    assert capsys.readouterr().err.startswith("fixtures/scenarios/hello.toml cannot be written, so nothing was written")
     assert before == _tree(repository)
 
 
