@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from flag_harness import load_record
+
 REAL = '[tool.flag-harness.sweep]\ntools = "real"\n'
 SCENARIO = """
 [[turn]]
@@ -255,6 +257,30 @@ def test_a_function_that_reports_no_usage_is_an_error(project: pytest.Pytester, 
     run = project.runpytest_subprocess("--harness-sweep", "-k", "baseline")
     assert run.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR)
     pytest.LineMatcher([*run.outlines, *run.errlines]).fnmatch_lines([words])
+
+
+def test_the_record_and_the_report_show_what_a_sweep_found(project: pytest.Pytester) -> None:
+    """Each item is a row with its outcomes and causes, and the report counts them by kind."""
+    options = ("--harness-record=run.jsonl", "--harness-report=run.md")
+    project.runpytest_subprocess("--harness-sweep", "-k", "empty_answer or overloaded", *options)
+    rows = {row.sweep.kind: row for row in load_record(project.path / "run.jsonl").rows if row.sweep}
+    assert {"empty_answer": "failed", "overloaded": "passed"} == {kind: row.outcome for kind, row in rows.items()}
+    assert rows["overloaded"].sweep is not None
+    assert rows["empty_answer"].sweep is not None
+    assert {"recovered": 6, "told": 6} == rows["overloaded"].sweep.outcomes
+    (cause,) = rows["empty_answer"].sweep.causes
+    assert ("illegal request", 2, "empty_answer:on=1") == (cause.oracle, cause.count, cause.example)
+    report = project.path.joinpath("run.md").read_text().splitlines()
+    assert "| trouble | recovered | told | accepted | not shown | known | failed |" in report
+    assert "| `overloaded` | 6 | 6 |  |  |  |  |" in report
+
+
+def test_the_page_of_a_sweep_has_its_outcomes_and_causes(project: pytest.Pytester) -> None:
+    """The tables are in a section of their own, and a cell has the command that runs its kind again."""
+    project.runpytest_subprocess("--harness-sweep", "-k", "empty_answer", "--harness-report=run.html")
+    page = project.path.joinpath("run.html").read_text()
+    assert '<h2 id="sweep">Sweep</h2>' in page
+    assert "<code>test_sum.py::test_sum</code>: <code>empty_answer:on=1</code>" in page
 
 
 RECORDED = """

@@ -24,6 +24,7 @@ from flag_harness.record.row import (
     body_hash,
     row_from_builtins,
 )
+from flag_harness.record.sweep import SweepCause, SweepRecord
 from flag_harness.record.verdict import VerdictRecord
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "RunHeader",
     "RunRecord",
     "RunRow",
+    "SweepCause",
+    "SweepRecord",
     "VerdictRecord",
     "append_row",
     "body_hash",

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from flag_harness.record.cache import CacheUse
+from flag_harness.record.sweep import SweepRecord
 from flag_harness.wire.usage import Usage
 
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "inconclusive"]
@@ -100,6 +101,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
+        sweep: what a sweep over tests found, whose rows have no requests; None in the rows of ordinary tests.
     """
 
     case: str
@@ -130,6 +132,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
     duration: float = 0.0
+    sweep: SweepRecord | None = None
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""

@@ -82,9 +82,9 @@ def rerun_command(options: Sequence[str], case: str) -> str:
 def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
     """Convert a row of the record to a run of a matrix test.
 
-    Return None if the row is skipped or inconclusive, or if its flags are unknown.
+    Return None if the row is skipped, inconclusive or that of a sweep, or if its flags are unknown.
     """
-    if row.outcome in ("skipped", "inconclusive") or not row.values:
+    if row.outcome in ("skipped", "inconclusive") or not row.values or row.sweep is not None:
         return None
     try:
         indices = {flag.name: value_index(flag, row.values[flag.name]) for flag in flags if flag.name in row.values}

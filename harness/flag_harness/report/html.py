@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -17,6 +18,7 @@ from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_detai
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
 from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.report.table import is_simulated
 
 _HASH_DIGITS = 8
@@ -51,6 +53,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         written_at=now.isoformat(sep=" ", timespec="seconds"),
         simulated=SIMULATED,
         cache=cache_section(report.rows),
+        sweep_outcomes=OUTCOMES,
         most=MOST_TESTS,
     )
 
@@ -70,6 +73,13 @@ def _content_policy(style: str, script: str) -> str:
     )
 
 
+def _command(row: RunRow, options: Sequence[str]) -> str:
+    """Return the command that runs a row again."""
+    if row.sweep is None:
+        return rerun_command(options, row.case)
+    return f"{rerun_command(options, row.sweep.test)} --harness-sweep -k {row.sweep.kind}"
+
+
 def _details(report: RunReport) -> dict[str, Any]:
     """Return the details that a cell shows when it is opened.
 
@@ -77,7 +87,7 @@ def _details(report: RunReport) -> dict[str, Any]:
     """
     requests: dict[RequestRecord, int] = {}
     options = report.record.header.options
-    rows = [{**_row_details(row, requests), "command": rerun_command(options, row.case)} for row in report.rows]
+    rows = [{**_row_details(row, requests), "command": _command(row, options)} for row in report.rows]
     passages: dict[Passage, int] = {}
     return {
         "rows": rows,

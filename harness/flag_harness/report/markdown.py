@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from flag_harness.report.cache_map import blocks_text, broken_places, cached_tests
 from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.sweep_table import OUTCOMES
 
 MOST_ROWS = 50
 """The most rows that a table shows. The number of other rows is stated below it."""
@@ -26,6 +27,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
         if not cause.is_certain:
             yield f"  - {cause.ran} of {cause.allowed:,} combinations ran; `--harness-locate` finds out which flags"
         yield f"  - To reproduce: {_code(cause.command)}"
+    yield from _sweep_lines(report)
     yield from _failure_lines(report)
     yield from _effect_lines(report)
     yield from _cache_lines(report)
@@ -34,6 +36,29 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if report.record.problem:
         yield ""
         yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
+
+
+def _sweep_lines(report: RunReport) -> Iterator[str]:
+    if not (report.sweep.kinds or report.sweep.causes):
+        return
+    yield ""
+    yield "### Sweep"
+    yield ""
+    rows = [[code_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
+    yield from table_lines(["trouble", *OUTCOMES], rows)
+    if report.sweep.causes:
+        yield ""
+        causes = [
+            [
+                str(one.count),
+                one.oracle,
+                code_cell(one.reason),
+                code_cell(one.place) if one.place else "",
+                code_cell(f"{one.test} {one.example}"),
+            ]
+            for one in report.sweep.causes
+        ]
+        yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
 
 
 def _failure_lines(report: RunReport) -> Iterator[str]:

@@ -34,6 +34,7 @@ def report_values(report: RunReport) -> dict[str, Any]:
         "effects": [_effect(effect) for effect in report.effects],
         "logs": [asdict(entry) for entry in report.logs],
         "cache": cache_values(report.rows),
+        "sweep": asdict(report.sweep),
         "recordings": report.recordings,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row(row) for row in report.rows],

@@ -11,6 +11,7 @@ from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.causes import FailureCause, failure_causes
 from flag_harness.report.metrics import record_effects
+from flag_harness.report.sweep_table import SweepTable, make_sweep_table
 from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -89,6 +90,7 @@ class RunReport:
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         logs: the log messages, errors first.
+        sweep: what a sweep over tests found.
         recordings: a line that says who answered, and how old the oldest recording is.
         conversations: what failed tests sent and received, by node id, as far as it was kept.
     """
@@ -103,6 +105,7 @@ class RunReport:
     effects: tuple[FigureEffect, ...]
     logs: tuple[LogEntry, ...]
     recordings: str
+    sweep: SweepTable
     conversations: Mapping[str, Conversation] = field(default_factory=dict)
 
     @property
@@ -163,6 +166,7 @@ def build_report(
         effects=record_effects(record),
         logs=_log_entries(rows),
         recordings=recordings_line(rows, now),
+        sweep=make_sweep_table(rows),
         conversations=conversations or {},
     )
 

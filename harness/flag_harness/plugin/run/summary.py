@@ -57,13 +57,13 @@ class RunSummary:
         """Print the table, and lines about recorded files, logged errors and old recordings."""
         verbosity = terminalreporter.config.get_verbosity()
         files = [*self._files.lines(verbosity)]
-        if not self.rows and not files:
+        rows = sorted((row for row in self.rows if row.sweep is None), key=lambda row: row.case)
+        if not rows and not files:
             return
         from flag_harness.analysis.verdict.reliability import reliability_lines  # imported here: few runs need it
 
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        rows = sorted(self.rows, key=lambda row: row.case)
         for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_cache_lines(rows), *files):
             terminalreporter.write_line(line)
         for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep.player import Player
+from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
+from flag_harness.plugin.test.rows import attach_row
 from flag_harness.sweep.judge import (
     GARBLING_KINDS,
     PlayResult,
@@ -223,6 +226,7 @@ class SuiteSweep:
         report = yield
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
+            attach_row(report, sweep_row(item, item.test, item.kind, item.results, report, redact_keys))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

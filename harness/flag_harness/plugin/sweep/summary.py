@@ -36,10 +36,7 @@ def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
 
 def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) -> Iterator[str]:
     """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
-    groups: dict[tuple[str, str, str], list[PlayResult]] = defaultdict(list)
-    for one in failed:
-        groups[_cause(one)].append(one)
-    ordered = sorted(groups.values(), key=lambda group: -len(group))
+    ordered = group_by_cause(failed)
     for group in ordered[:MOST_CAUSES]:
         first = group[0].findings[0]
         place = f" ({first.place})" if first.place else ""
@@ -49,6 +46,14 @@ def cause_lines(failed: Sequence[PlayResult], *, with_commands: bool = False) ->
             yield f"    {_command(group[0])}"
     if len(ordered) > MOST_CAUSES:
         yield f"and {len(ordered) - MOST_CAUSES} more causes"
+
+
+def group_by_cause(failed: Sequence[PlayResult]) -> list[list[PlayResult]]:
+    """Return the failures grouped by cause, the most frequent cause first."""
+    groups: dict[tuple[str, str, str], list[PlayResult]] = defaultdict(list)
+    for one in failed:
+        groups[_cause(one)].append(one)
+    return sorted(groups.values(), key=lambda group: -len(group))
 
 
 def _count(number: int, noun: str) -> str:

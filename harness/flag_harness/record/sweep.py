@@ -1,0 +1,37 @@
+"""What a sweep found in one test under one kind of trouble."""
+
+import msgspec
+
+
+class SweepCause(msgspec.Struct, frozen=True):
+    """Failures of one cause.
+
+    Attributes:
+        oracle: what must hold and did not, such as `illegal request`.
+        reason: what happened under the first trouble, without secrets.
+        place: the file and line of the exception, or empty.
+        count: how many troubles failed for this cause.
+        example: the first of these troubles, such as `reset:at=inside_text,on=1`; empty for the baseline.
+    """
+
+    oracle: str
+    reason: str
+    place: str
+    count: int
+    example: str
+
+
+class SweepRecord(msgspec.Struct, frozen=True):
+    """The result of one item of a sweep.
+
+    Attributes:
+        test: the node id of the test that was run.
+        kind: the kind of trouble, such as `reset`, or `baseline`.
+        outcomes: how many troubles had each outcome; those that did not apply are left out.
+        causes: the failures by cause, most frequent first.
+    """
+
+    test: str
+    kind: str
+    outcomes: dict[str, int]
+    causes: tuple[SweepCause, ...] = ()

@@ -1,0 +1,60 @@
+"""The results of a sweep in a report: how many troubles of each kind had which outcome, and the failures by cause."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flag_harness.record import RunRow
+
+OUTCOMES = ("recovered", "told", "accepted", "not shown", "known", "failed")
+"""The outcomes of a trouble, in the order of the table's columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleCounts:
+    """How many troubles of one kind had each of `OUTCOMES`, over all tests."""
+
+    kind: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCount:
+    """A cause of failures, how many troubles are behind it, and one of them with its test."""
+
+    oracle: str
+    reason: str
+    place: str
+    count: int
+    test: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTable:
+    """What a sweep over tests found; both parts are empty if the run was none."""
+
+    kinds: tuple[TroubleCounts, ...]
+    causes: tuple[CauseCount, ...]
+
+
+def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
+    """Return the results of the rows that a sweep has written."""
+    counts: dict[str, Counter[str]] = {}
+    causes: dict[tuple[str, str, str], CauseCount] = {}
+    for found in (row.sweep for row in rows if row.sweep is not None):
+        if found.kind != "baseline":
+            counts.setdefault(found.kind, Counter()).update(found.outcomes)
+        for one in found.causes:
+            key = (one.oracle, one.place or one.reason, one.place and one.reason.partition(":")[0])
+            before = causes.get(key)
+            causes[key] = CauseCount(
+                before.oracle if before else one.oracle,
+                before.reason if before else one.reason,
+                one.place,
+                one.count + (before.count if before else 0),
+                before.test if before else found.test,
+                before.example if before else one.example or found.kind,
+            )
+    kinds = (TroubleCounts(kind, tuple(by[name] for name in OUTCOMES)) for kind, by in counts.items() if by.total())
+    return SweepTable(tuple(kinds), tuple(sorted(causes.values(), key=lambda one: -one.count)))
