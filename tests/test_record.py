@@ -1,6 +1,7 @@
 """The run record: what a row holds, how it travels, and what it does not reveal."""
 
 import json
+import time
 from pathlib import Path
 
 import msgspec
@@ -215,3 +216,18 @@ def test_merged_shards_say_how_the_worst_ended_and_what_they_tested() -> None:
     assert ("a.py",) == tested.changed
     without = merge_records([RunRecord(RunHeader(tested=GateFiles({})), ()), RunRecord(RunHeader(), ())])
     assert None is without.header.tested
+
+
+@pytest.mark.deep
+def test_ten_thousand_rows_are_read_within_a_second(tmp_path: Path) -> None:
+    """Each with five requests, in CPU seconds."""
+    request = RequestRecord("POST", "/v1/messages", 200, body_hash(b"{}"), "claude-haiku-4-5", usage=Usage(1200, 300))
+    rows = [
+        msgspec.structs.replace(ROW, case=f"test_a.py::test_{number}[streaming]", requests=(request,) * 5)
+        for number in range(10_000)
+    ]
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(encode_record(HEADER, rows))
+    started = time.process_time()
+    assert 10_000 == len(load_record(path).rows)
+    assert time.process_time() - started < 1

@@ -77,19 +77,35 @@ def _run(suite: pytest.Pytester, *options: str) -> None:
     suite.runpytest_subprocess(*options).assert_outcomes(passed=1, failed=1)
 
 
-def test_a_report_shows_the_conversation_of_a_failed_test(suite: pytest.Pytester) -> None:
-    """Only of those that failed, in one process as in workers."""
+def _conversation(details: Any, case: str) -> Any:
+    """Return the conversation that the cell of a test opens."""
+    [row] = [row for row in details["rows"] if row["case"] == case]
+    return details["conversations"][row["conversation"]]
+
+
+def test_a_report_shows_the_conversation_of_each_test(suite: pytest.Pytester) -> None:
+    """Of those that passed as well, in one process as in workers; beside the record is that of the failed test."""
     for workers in ("0", "2"):
-        _run(suite, "--harness-report=out.html", "-n", workers)
+        _run(suite, "--harness-report=out.html", "--harness-record=run.jsonl", "-n", workers)
         details = _details(suite.path / "out.html")
-        assert ["test_it.py::test_ask[streaming]"] == list(details["conversations"])
-        [turn] = details["conversations"]["test_it.py::test_ask[streaming]"]["turns"]
-        system, question = (details["passages"][index] for index in turn["request"])
-        [answer] = (details["passages"][index] for index in turn["answer"])
-        assert ("system", "Answer in one line.") == (system["role"], system["text"])
-        assert question["text"].startswith("Where is my refund?")
-        assert ("assistant", "text") == (answer["role"], answer["kind"])
-        assert answer["text"].startswith("It is on its way.")
+        for combination in ("off", "streaming"):
+            [turn] = _conversation(details, f"test_it.py::test_ask[{combination}]")["turns"]
+            system, question = (details["passages"][index] for index in turn["request"])
+            [answer] = (details["passages"][index] for index in turn["answer"])
+            assert ["system", "text", "Answer in one line."] == system
+            assert question[2].startswith("Where is my refund?")
+            assert ["assistant", "text"] == answer[:2]
+            assert answer[2].startswith("It is on its way.")
+        assert ["test_it.py::test_ask[streaming]"] == list(load_conversations(suite.path / "run.jsonl"))
+
+
+def test_each_repetition_has_its_own_conversation(suite: pytest.Pytester) -> None:
+    """Whichever of them failed."""
+    source = TEST.replace("assert False", "assert 'repeat2' not in os.environ['PYTEST_CURRENT_TEST']")
+    suite.makepyfile(test_it=source)
+    suite.runpytest_subprocess("--harness-report=out.html", "--harness-repeat=2")
+    details = _details(suite.path / "out.html")
+    assert 4 == len({row["conversation"] for row in details["rows"]}) == len(details["conversations"])
 
 
 @pytest.mark.parametrize("content", ["none", "masked", "full"])
@@ -130,7 +146,7 @@ def test_a_report_is_built_with_the_conversations_beside_its_record(suite: pytes
     assert 1 == len(_details(page)["conversations"])
     _run(suite, "--harness-record=run.jsonl", "--harness-report-content=none")
     assert 0 == main(["report", "build", str(record), "-o", str(page)])
-    assert {} == _details(page)["conversations"]
+    assert [] == _details(page)["conversations"]
 
 
 def test_a_broken_file_of_conversations_is_named(suite: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,8 +18,11 @@ from flag_harness.record import (
     RunRow,
     body_hash,
 )
+from flag_harness.record.conversation import Conversation, Passage, Turn
 from flag_harness.wire.usage import Usage
 
+WORDS = Path(__file__).parents[2].joinpath("docs", "faults.md").read_text("utf-8").split()
+"""The words of made-up texts, as frequent as in prose."""
 FLAGS = ("streaming", "prompt_cache", "extended_output")
 
 
@@ -28,6 +33,37 @@ def make_record() -> Callable[[int], RunRecord]:
     Every fourth test fails if `streaming` is on and `prompt_cache` is off. All figures of a test differ a little.
     """
     return _make_record
+
+
+@pytest.fixture(scope="session")
+def make_conversations() -> Callable[[RunRecord], dict[str, Conversation]]:
+    """Return a function that makes up what each run of a record sent and received.
+
+    All have the same system prompt and tools, all runs of a test its question and tool results, and each run has a last
+    answer of its own.
+    """
+    return lambda record: {row.case: _conversation(row.case) for row in record.rows}
+
+
+def _conversation(case: str) -> Conversation:
+    common, test, run = Random(1), Random(case.partition("[")[0]), Random(case)
+    system = _passage("system", "text", common, 600)
+    tools = [_passage("tools", "tool", common, 120) for _ in range(6)]
+    question, *results = (_passage("user", kind, test, 60) for kind in ("text", "tool_result", "tool_result"))
+    calls = [(_passage("assistant", "text", test, 25), _passage("assistant", "tool_use", test, 12)) for _ in range(2)]
+    return Conversation(
+        case,
+        (
+            Turn((system, *tools, question), calls[0]),
+            Turn((results[0],), calls[1]),
+            Turn((results[1],), (_passage("assistant", "text", run, 60),)),
+        ),
+    )
+
+
+def _passage(role: str, kind: str, random: Random, words: int) -> Passage:
+    text = " ".join(random.choice(WORDS) for _ in range(words))
+    return Passage(role, kind, text, len(text))
 
 
 def _make_record(tests: int) -> RunRecord:

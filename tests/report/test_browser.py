@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.record import RunRecord
+from flag_harness.record.conversation import Conversation
 from flag_harness.report.output import write_report
 from tests.chromium import axe_violations, load_axe
 
@@ -17,7 +18,10 @@ MOST_SECONDS_TO_OPEN = 1.0
 
 @pytest.fixture
 def open_report(
-    browser: Any, make_record: Callable[[int], RunRecord], tmp_path: Path
+    browser: Any,
+    make_record: Callable[[int], RunRecord],
+    make_conversations: Callable[[RunRecord], dict[str, Conversation]],
+    tmp_path: Path,
 ) -> Iterator[Callable[..., tuple[Any, list[str]]]]:
     """Return a function that opens the report of so many tests, and returns the page and what it must not do.
 
@@ -27,7 +31,8 @@ def open_report(
 
     def open_page(tests: int, **options: Any) -> tuple[Any, list[str]]:
         path = tmp_path / "report.html"
-        write_report(path, make_record(tests), datetime.now(UTC))
+        record = make_record(tests)
+        write_report(path, record, datetime.now(UTC), make_conversations(record))
         contexts.append(browser.new_context(**options))
         page, troubles = contexts[-1].new_page(), []
         page.on("console", lambda message: troubles.append(message.text))
@@ -97,7 +102,7 @@ def test_the_page_fits_a_phone(open_report: Callable[..., tuple[Any, list[str]]]
 
 
 def test_a_thousand_tests_open_within_a_second(open_report: Callable[..., tuple[Any, list[str]]]) -> None:
-    """And a cell of them as well; all are there soon after."""
+    """With all conversations, and a cell of them as well; all are there soon after."""
     page, troubles = open_report(1000)
     timing = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
     assert timing < MOST_SECONDS_TO_OPEN

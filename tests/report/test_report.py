@@ -15,6 +15,7 @@ import pytest
 
 from flag_harness.errors import RecordError
 from flag_harness.record import LogCount, RunHeader, RunRecord, RunRow
+from flag_harness.record.conversation import Conversation
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.output import write_report
@@ -288,3 +289,22 @@ def test_markdown_says_how_to_make_sure_of_a_guess(make_record: Callable[[int], 
     text = "\n".join(markdown_lines(build_report(partial, NOW)))
     assert "- **perhaps " in text
     assert "7 of 8 combinations ran; `--harness-locate` finds out which flags" in text
+
+
+@pytest.mark.deep
+def test_a_thousand_tests_with_all_conversations_are_a_small_file(
+    make_record: Callable[[int], RunRecord], make_conversations: Callable[[RunRecord], dict[str, Conversation]]
+) -> None:
+    """Each of the 8,000 conversations is in it in full; equal texts are stored once, and compressed."""
+    record = make_record(1000)
+    conversations = make_conversations(record)
+    page = render_html(build_report(record, NOW, conversations), NOW)
+    assert len(page.encode()) < 3_000_000
+    [packed] = re.findall(r'id="details-data">([^<]*)', page)
+    details = json.loads(zlib.decompress(base64.b64decode(packed)))
+    rows = {row["case"]: details["conversations"][row["conversation"]] for row in details["rows"]}
+    assert conversations.keys() == rows.keys()
+    for case, conversation in conversations.items():
+        indices = [index for turn in rows[case]["turns"] for index in turn["request"] + turn["answer"]]
+        shown = [details["passages"][index][2] for index in indices]
+        assert [one.text for turn in conversation.turns for one in (*turn.request, *turn.answer)] == shown

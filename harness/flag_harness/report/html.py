@@ -17,7 +17,7 @@ from flag_harness.record.conversation import Conversation, Passage
 from flag_harness.report.cache_page import MOST_TESTS, cache_section, turn_details
 from flag_harness.report.causes import rerun_command
 from flag_harness.report.chart import effect_charts
-from flag_harness.report.run_report import SIMULATED, RunReport
+from flag_harness.report.run_report import SIMULATED, RunReport, repetition_case
 from flag_harness.report.sweep_table import OUTCOMES
 from flag_harness.report.table import is_simulated
 
@@ -87,15 +87,21 @@ def _details(report: RunReport) -> dict[str, Any]:
     """
     requests: dict[RequestRecord, int] = {}
     options = report.record.header.options
-    rows = [{**_row_details(row, requests), "command": _command(row, options)} for row in report.rows]
+    numbers = {case: number for number, case in enumerate(sorted(report.conversations))}
+    rows = [
+        {
+            **_row_details(row, requests),
+            "command": _command(row, options),
+            "conversation": numbers.get(repetition_case(row.case, row.repetition)),
+        }
+        for row in report.rows
+    ]
     passages: dict[Passage, int] = {}
     return {
         "rows": rows,
         "requests": [_request_details(request) for request in requests],
-        "conversations": {
-            case: _conversation_details(one, passages) for case, one in sorted(report.conversations.items())
-        },
-        "passages": [msgspec.to_builtins(passage) for passage in passages],
+        "conversations": [_conversation_details(report.conversations[case], passages) for case in numbers],
+        "passages": [_passage_details(passage) for passage in passages],
     }
 
 
@@ -109,6 +115,12 @@ def _conversation_details(conversation: Conversation, passages: dict[Passage, in
         for turn in conversation.turns
     ]
     return {"turns": turns}
+
+
+def _passage_details(passage: Passage) -> list[Any]:
+    """Return role, kind and text and, only if the text was cut, how long all of it is."""
+    cut = [] if passage.characters == len(passage.text) else [passage.characters]
+    return [passage.role, passage.kind, passage.text, *cut]
 
 
 def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, Any]:

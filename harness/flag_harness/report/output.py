@@ -33,7 +33,7 @@ def write_report(
 ) -> None:
     """Write the report of a record, in the format that the file's suffix stands for.
 
-    `conversations` are those of failed tests, by node id.
+    `conversations` holds what tests sent and received, by node id.
 
     Raise `RecordError` if the suffix is unknown or the file cannot be written.
     """

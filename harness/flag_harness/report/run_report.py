@@ -92,7 +92,7 @@ class RunReport:
         logs: the log messages, errors first.
         sweep: what a sweep over tests found.
         recordings: a line that says who answered, and how old the oldest recording is.
-        conversations: what failed tests sent and received, by node id, as far as it was kept.
+        conversations: what tests sent and received, by node id, as far as it was kept.
     """
 
     record: RunRecord
@@ -136,7 +136,7 @@ def build_report(
 ) -> RunReport:
     """Build the report of a run. The age of recordings is computed for the time `now`.
 
-    `conversations` are those of failed tests, by node id.
+    `conversations` holds what tests sent and received, by node id.
     """
     combinations = tuple(name for name, _ in group_by_combination(record.rows))
     tests: dict[str, dict[str, list[RunRow]]] = {}
@@ -169,6 +169,18 @@ def build_report(
         sweep=make_sweep_table(rows),
         conversations=conversations or {},
     )
+
+
+def repetition_case(case: str, repetition: int) -> str:
+    """Return the node id of a repetition, counted from 0, of the test with the node id `case`.
+
+    >>> repetition_case("test_a.py::test_x[off]", 1), repetition_case("test_a.py::test_x", 2)
+    ('test_a.py::test_x[off-repeat2]', 'test_a.py::test_x[repeat3]')
+    """
+    if not repetition:
+        return case
+    suffix = f"repeat{repetition + 1}]"
+    return f"{case[:-1]}-{suffix}" if case.endswith("]") else f"{case}[{suffix}"
 
 
 def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:

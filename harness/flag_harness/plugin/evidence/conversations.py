@@ -1,4 +1,4 @@
-"""Keep the conversation of a failed test, without secrets and personal data, for the report of the run."""
+"""Keep the conversations of tests, without secrets and personal data, for the record and the report of the run."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -22,15 +22,26 @@ _ATTRIBUTE = "flag_harness_conversation"
 
 
 def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
-    """Attach what a failed test sent and received to its report, unless the run keeps no conversations."""
+    """Attach what a test sent and received to its report, unless the run keeps no conversations.
+
+    The record keeps those of failed tests; a page, or a report as JSON, keeps all.
+    """
     content = report_content(item.config)
     row = attached_row(report)
-    if content == "none" or row is None or row.outcome != "failed" or not traffic.exchanges:
+    if content == "none" or row is None or not traffic.exchanges:
+        return
+    if row.outcome != "failed" and not shows_conversations(item.config):
         return
     import msgspec
 
     conversation = build_conversation(item, traffic, content)
     setattr(report, _ATTRIBUTE, msgspec.to_builtins(conversation))
+
+
+def shows_conversations(config: pytest.Config) -> bool:
+    """Return whether the run writes a report that has the conversations of all tests: a page, or JSON."""
+    report = config.getoption("--harness-report")
+    return report is not None and report.suffix in (".html", ".json")
 
 
 def attached_conversation(report: pytest.TestReport) -> "Conversation | None":

@@ -24,6 +24,7 @@ from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
+from flag_harness.report.run_report import repetition_case
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
@@ -57,7 +58,8 @@ def add_record_option(group: pytest.OptionGroup) -> None:
         "--harness-report-content",
         choices=CONTENTS,
         default=None,
-        help="what a record or report keeps of failed tests, such as their conversations and answers. none: "
+        help="what a record or report keeps: the conversations of failed tests, with what answered them, and in a "
+        "page those of all tests. none: "
         "nothing; full: all (default), without keys and without what filters and privacy detectors find; masked: also "
         "without whatever looks like an e-mail address, a telephone, account, card or social security number "
         "(default if CI is set)",
@@ -146,7 +148,7 @@ class RunRecorder:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print the command that shows the failures, on this machine or another one."""
-        if self._path is not None and self._conversations:
+        if self._path is not None and any(self._failed_conversations()):
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
@@ -157,9 +159,13 @@ class RunRecorder:
             from flag_harness.record.conversation import save_conversations
 
             self._write_record(self._path, record)
-            save_conversations(self._path, self._conversations.values())
+            save_conversations(self._path, self._failed_conversations())
         if (report := self._config.getoption("--harness-report")) is not None:
             self._write_report(report, record)
+
+    def _failed_conversations(self) -> "Iterator[Conversation]":
+        failed = {repetition_case(row.case, row.repetition) for row in self._summary.rows if row.outcome == "failed"}
+        return (one for case, one in self._conversations.items() if case in failed)
 
     def _make_record(self, *, is_evidence: bool) -> "RunRecord":
         from flag_harness.record import make_record

@@ -81,11 +81,11 @@
   };
 
   const passages = (indices) => indices.map((index) => {
-    const one = details.passages[index];
-    const title = `${one.role} · ${one.kind} (${one.characters.toLocaleString("en")} characters)`;
+    const [role, kind, words, characters] = details.passages[index];
+    const title = `${role} · ${kind} (${(characters ?? [...words].length).toLocaleString("en")} characters)`;
     const made = element("details");
-    made.open = one.role !== "system" && one.role !== "tools" && one.kind !== "thinking";
-    const content = element("pre", one.text);
+    made.open = role !== "system" && role !== "tools" && kind !== "thinking";
+    const content = element("pre", words);
     content.tabIndex = 0;
     made.append(element("summary", title), content);
     return made;
@@ -119,8 +119,8 @@
     ]));
     if (row.requests) made.append(requestTable(row));
     else made.append(element("p", "It sent no request."));
-    const kept = details.conversations[row.case];
-    if (kept && row.outcome === "failed") made.append(conversation(kept));
+    const kept = details.conversations[row.conversation];
+    if (kept) made.append(conversation(kept));
     if (row.cache) {
       const headings = ["Request", "Read", "Written", "Missed", "Not cached", "Blocks", "Why"];
       made.append(table("Prompt cache (tokens)", headings, row.cache.map(([number, counts, blocks, why]) => [number, ...counts.map(count), blocks, why])));
@@ -150,6 +150,7 @@
 
   // Keyboard: one cell is in the tab order, arrow keys move it.
   const isVisible = (button) => button.offsetParent !== null;
+  for (const button of matrix.getElementsByTagName("button")) button.tabIndex = -1;
   let current = matrix.querySelector("button");
   const select = (button) => {
     if (!button) return;
