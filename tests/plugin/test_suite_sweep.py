@@ -142,7 +142,9 @@ def test_an_unknown_kind_of_trouble_is_a_usage_error(project: pytest.Pytester, v
     """The message lists the kinds, and says where a test belongs."""
     run = project.runpytest_subprocess("--harness-sweep", value)
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    run.stderr.fnmatch_lines([f"*{value!r} is no kind of trouble; known: faults*schedules*put it before the option: *"])
+    run.stderr.fnmatch_lines(
+        [f"*{value!r} is not a kind of trouble; known: faults*schedules*put it before the option: *"]
+    )
 
 
 def test_a_surprise_is_an_answer_that_nobody_scripted(project: pytest.Pytester) -> None:
@@ -177,7 +179,10 @@ def test_one_surprise_is_named_on_the_command_line(project: pytest.Pytester) -> 
             ["--harness-surprise=cut_call:on=1"],
             "--harness-surprise=cut_call:on=1 belongs to a sweep; add --harness-sweep",
         ),
-        (["--harness-sweep", "--harness-surprise=cut_call:on=0"], "*on=0 is no number from 1; type cut_call:on=1"),
+        (
+            ["--harness-sweep", "--harness-surprise=cut_call:on=0"],
+            "*on=0 must be 1 or more; type cut_call:on=1",
+        ),
     ],
 )
 def test_a_wrong_surprise_is_a_usage_error(options: list[str], words: str, project: pytest.Pytester) -> None:
@@ -224,7 +229,7 @@ def test_known_failures_pass_and_new_ones_fail(project: pytest.Pytester) -> None
     """The first run writes the baseline, and the next one fails only for what got worse."""
     options = ["--harness-sweep", "-k", "empty_answer or overloaded", "--harness-sweep-baseline=seen.json"]
     first = project.runpytest_subprocess(*options)
-    first.stdout.fnmatch_lines(["written: *seen.json; from now on these failures are known"])
+    first.stdout.fnmatch_lines(["wrote *seen.json; from now on these failures are known"])
     again = project.runpytest_subprocess(*options)
     assert (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK) == (first.ret, again.ret)
     again.stdout.fnmatch_lines(["empty_answer * 2 * -"])
@@ -239,7 +244,7 @@ def test_a_baseline_that_is_none_is_a_usage_error(project: pytest.Pytester) -> N
     project.path.joinpath("seen.json").write_text("[]")
     run = project.runpytest_subprocess("--harness-sweep", "--harness-sweep-baseline=seen.json")
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    run.stderr.fnmatch_lines(["ERROR: *seen.json is no baseline of a sweep *; delete it to write it anew"])
+    run.stderr.fnmatch_lines(["ERROR: *seen.json is not a baseline of a sweep *; delete it to write it anew"])
 
 
 @pytest.mark.parametrize(

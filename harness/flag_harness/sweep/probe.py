@@ -16,11 +16,11 @@ from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
 
 MAX_REQUESTS = 100
-"""A test has flooded the API after this many requests more than three times those of its baseline."""
+"""A test floods the API if it sends more requests than three times the baseline's plus this number."""
 
 
 class FloodError(BaseException):
-    """The test sends far too many requests. It derives from `BaseException` so that no agent can retry after it."""
+    """Raised if the test sends far too many requests: a `BaseException`, so that no agent can retry after it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,8 +68,8 @@ class Probe:
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
         """Return the turn that answers a request, given the scenario's turn or None.
 
-        Under a trouble the agent may send what the scenario does not know. It then gets the turn that a surprise has
-        displaced, or an answer that is of no help.
+        Under a trouble the agent may send a request that the scenario does not know. The answer is then the turn that a
+        surprise has replaced, or one that is of no use.
         """
         if self._armed is None:
             return turn
@@ -102,7 +102,7 @@ class Probe:
         return lambda request: layer(request) if self.call == 1 else None
 
     def _observe_client(self, request: Request) -> Edit:
-        """Store what the client sends and gets. Raise `FloodError` if it has sent too many requests."""
+        """Store each request and its answer as the client sees it. Raise `FloodError` if there are too many."""
         entry = _Entry(request, self.call, self.clock.now())
         with self._lock:
             self._entries.append(entry)

@@ -1,4 +1,4 @@
-"""A ratchet: what a sweep saw before, per trouble. Known failures pass, and whatever got worse fails."""
+"""A ratchet: the outcomes of an earlier sweep by trouble. Known failures pass; whatever got worse fails."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ class Ratchet:
     outcomes: Mapping[str, Mapping[str, str]]
 
     def judge(self, result: PlayResult) -> PlayResult:
-        """Return a result as it counts: without the findings that are known, and with one if it got worse."""
+        """Return a result without its known findings, and with a new finding if it got worse."""
         before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:
             return result
@@ -46,7 +46,7 @@ def load_ratchet(path: Path) -> Ratchet | None:
             raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
         return Ratchet({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HarnessError(f"{path} is no baseline of a sweep ({error}); delete it to write it anew") from None
+        raise HarnessError(f"{path} is not a baseline of a sweep ({error}); delete it to write it anew") from None
 
 
 def save_ratchet(path: Path, results: Iterable[PlayResult]) -> None:

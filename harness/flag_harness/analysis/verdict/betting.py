@@ -20,7 +20,7 @@ _LARGEST_SHARE = 0.99
 
 _HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
-"""Constant stakes: most wealth is where a fall of 15 points from 95 % is found soonest, some where small falls are."""
+"""Constant stakes: most wealth is on those that find a fall of 15 points soonest, some on those for small falls."""
 
 _SAFE_FACTORS = (0.3, 0.8)
 _SAFE_WEALTH = (0.1, 0.9)

@@ -40,7 +40,7 @@ class FlagChange:
         value: the value that is judged.
         label: the change as ids of combinations name it, such as `streaming`, `no-concise` or `model=haiku`.
         margin: the loss that counts as too large.
-        expect: what the change shall improve: pairs of a figure and `lower` or `higher`.
+        expect: what the change should improve, as pairs of a figure and `lower` or `higher`.
     """
 
     flag: str
@@ -68,8 +68,8 @@ def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
 def result_of(row: "RunRow") -> float | None:
     """Return 1 if a run passed and 0 if it failed, or None if it says nothing about the agent.
 
-    Runs say nothing that were skipped, refused, or failed in the setup or teardown, or because the live API did: its
-    last request broke off, or was answered with a status of the provider's own trouble.
+    A run says nothing if it was skipped or refused, or failed in the setup or teardown. Neither does one that failed
+    because of the provider: its last request broke off, or got a status that means trouble at the provider.
     """
     result = _RESULTS.get(row.outcome)
     if row.phase != "call" or (result == 0.0 and _is_provider_failure(row)):
@@ -85,7 +85,7 @@ def _is_provider_failure(row: "RunRow") -> bool:
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
-    """Return what run records say about each change.
+    """Return the evidence of run records about each change.
 
     Two rows make a round if they belong to the same test and repetition, and differ in this flag alone. The strata are
     the tests, each under each setting of the other flags, and all of them together.

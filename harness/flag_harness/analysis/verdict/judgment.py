@@ -1,4 +1,4 @@
-"""Judge flags: is a flag harmful, is it safe, and what can the data not exclude?
+"""Judge flags: is a flag harmful, is it safe, and which losses can the data not exclude?
 
 For each flag two hypotheses are tested, and both tests are valid at every look:
 
@@ -6,7 +6,7 @@ For each flag two hypotheses are tested, and both tests are valid at every look:
 - SAFE: in no stratum is the loss as large as the margin. Every stratum must show that; strata are never pooled.
 
 A stratum is a test, a group of tests, or either under one setting of other flags. Its rounds are differences from -1 to
-1: the result with the flag minus the result without it. What belongs together must be one round.
+1: the result with the flag minus the result without it. Results that depend on each other must be in one round.
 """
 
 import math
@@ -26,7 +26,7 @@ _CAUTION = 0.8
 """The share of the best stake that forecasts assume, as most players do."""
 
 LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
-"""The losses of which a verdict says whether they are excluded."""
+"""The losses for which a verdict says whether they are excluded."""
 
 Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
 
@@ -60,7 +60,7 @@ class FlagFinding(NamedTuple):
         return "PASS" if self.is_safe else "INCONCLUSIVE"
 
 
-def find(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
+def flag_findings(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
     """Return what the tests of each flag's strata have shown so far, at error rates over all flags together (Holm)."""
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm.p_value for owner, index in cells], alpha)
@@ -108,7 +108,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a flag shall improve, and its rounds.
+    """A figure that a flag should improve, and its rounds.
 
     Attributes:
         figure: the name of the figure, such as `cost`.
@@ -140,7 +140,7 @@ class FlagEvidence:
         strata: the rounds of each stratum. A stratum without rounds prevents a PASS.
         margin: the loss that counts as too large, such as 0.10.
         obstacles: sentences that say why this evidence cannot support a PASS, however good it looks.
-        expectations: what the flag shall improve. A PASS needs all of that to be shown.
+        expectations: the figures that the flag should improve. A PASS needs every improvement to be shown.
     """
 
     flag: str
@@ -195,7 +195,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
     """
     tests = [[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_SHARE / max(1, len(flags))
-    findings = find(tests, alpha)
+    findings = flag_findings(tests, alpha)
     expected_at = _expectation_level(flags, alpha)
     flags = [_with_expectations(flag, expected_at) for flag in flags]
     return tuple(_verdict(*figures, level) for figures in zip(flags, tests, findings, strict=True))
@@ -203,7 +203,7 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
 
 def decided_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> list[bool]:
     """Return which flags need no further rounds: those that are harmful, and safe ones without open expectations."""
-    findings = find([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
+    findings = flag_findings([[stratum.test(flag.margin) for stratum in flag.strata] for flag in flags], alpha)
     level = _expectation_level(flags, alpha)
     return [
         bool(finding.harmed) or (finding.is_safe and not flag.is_expectation_open(level))

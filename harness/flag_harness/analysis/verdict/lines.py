@@ -1,4 +1,4 @@
-"""Verdicts as text: the decision, what cannot be excluded, and what a decision would cost."""
+"""Verdicts as text: the decision, the losses that are not excluded, and what a decision would cost."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING

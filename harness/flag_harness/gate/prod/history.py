@@ -141,8 +141,7 @@ class History:
         return data
 
     def _remove_part_files(self) -> None:
-        """Remove the partial files that killed processes left in this folder. Only the holder of the lock writes
-        here."""
+        """Remove the partial files that killed processes left in this folder. The caller holds the lock."""
         for part in self.folder.rglob(".*.part"):
             part.unlink(missing_ok=True)
 

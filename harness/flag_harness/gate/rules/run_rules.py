@@ -1,5 +1,4 @@
-"""The rules about runs: which tests passed under which flags, who answered, how old the runs are, and what they
-used."""
+"""The rules about runs: the tests that passed, their flags, the upstream, the age of the runs, and what they used."""
 
 from collections import Counter
 from collections.abc import Mapping

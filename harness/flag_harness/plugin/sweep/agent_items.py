@@ -27,7 +27,7 @@ _HOW_TO_NAME = ", the reference agent. To sweep yours: --harness-agent=MODULE:NA
 def configure_agent_sweep(config: pytest.Config) -> None:
     """Register the sweep of one agent.
 
-    Raise `HarnessError` if the agent cannot be found, if it fails without any fault, or if tests are named as well.
+    Raise `HarnessError` if the agent cannot be found or fails without any fault, or if tests are named as well.
     """
     from flag_harness.sweep import Sweep, load_agent  # imported here: other runs do not need it
 
@@ -68,7 +68,7 @@ def _refuse_fault_as_keyword(expression: str) -> None:
 
 
 class AgentNotSurvivedError(Exception):
-    """The agent did not survive a fault, or a fault from the command line never fired."""
+    """Raised if the agent does not survive a fault, or if a fault from the command line never fires."""
 
 
 class AgentSweepItem(pytest.Item):
@@ -83,7 +83,7 @@ class AgentSweepItem(pytest.Item):
         """Run the fault; fail if the agent does not survive it under some combination."""
         self.result = self._sweep.result(self._trial)
         if self._must_fire and not self.result.applies:
-            raise AgentNotSurvivedError("it never fired, under no combination")
+            raise AgentNotSurvivedError("it never fired under any combination")
         if self.result.failures:
             raise AgentNotSurvivedError("\n".join(self.result.failures))
 

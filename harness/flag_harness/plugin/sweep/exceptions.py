@@ -1,4 +1,4 @@
-"""Tell from an exception how a test function ended: whose it is, what it says, and where it was raised."""
+"""Classify the exception that ended a test function: whose it is, its message, and the line that raised it."""
 
 import traceback
 from collections.abc import Iterable
@@ -16,21 +16,21 @@ _SDK_ERROR = "AnthropicError"
 
 
 class HangFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """The test function does not end."""
+    """Fails a test function that does not end."""
 
 
 class FloodFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """The test function sends far too many requests."""
+    """Fails a test function that sends far too many requests."""
 
 
 def load_exceptions(names: Iterable[str]) -> tuple[type[BaseException], ...]:
-    """Import exceptions that are named as `module.Class`. Raise `HarnessError` naming one that cannot be found."""
+    """Import exceptions from names such as `module.Class`. Raise `HarnessError` if one cannot be found."""
     found = []
     for name in names:
         module, _, attribute = name.rpartition(".")
         kind = import_attribute(f"{module}:{attribute}", "exception", "myapp.errors:AgentError")
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise HarnessError(f"[tool.flag-harness.sweep] told: {name!r} is no exception class")
+            raise HarnessError(f"[tool.flag-harness.sweep] told: {name!r} is not an exception class")
         found.append(kind)
     return tuple(found)
 
@@ -59,7 +59,7 @@ def _ending(error: BaseException, path: str, item: pytest.Item, told: tuple[type
     if isinstance(error, told) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
         return "told"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
-    shows_traceback = _TRACEBACK in str(error)  # of a process that the test has started
+    shows_traceback = _TRACEBACK in str(error)  # the traceback is that of a process that the test started
     return "assertion" if is_assertion and _is_of_tests(path, item) and not shows_traceback else "raised"
 
 

@@ -1,4 +1,4 @@
-"""Add the options of a sweep, and decide what it sweeps: the suite's tests, or one agent without tests."""
+"""Add the options of a sweep, and decide whether it runs the suite's tests or one agent."""
 
 import argparse
 from typing import Any
@@ -53,14 +53,14 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         "--harness-sweep-baseline",
         metavar="FILE",
         default=None,
-        help="compare a sweep over tests with what FILE says it found before: known failures pass, and new ones and "
+        help="compare a sweep over tests with an earlier one in FILE: known failures pass, and new ones and "
         "troubles from which the agent no longer recovers fail. A file that does not exist is written",
     )
     group.addoption(
         "--harness-agent",
         metavar="MODULE:NAME",
         default=None,
-        help="an agent to sweep instead of tests, as docs/agents.md describes it",
+        help="an agent to sweep instead of tests, as docs/agents.md describes",
     )
 
 
@@ -69,7 +69,7 @@ def _parse_sweeps(text: str) -> str:
     if wrong:
         known = ", ".join((*SWEEPS, SCHEDULES))
         raise argparse.ArgumentTypeError(
-            f"{wrong[0]!r} is no kind of trouble; known: {known}. If it is a test, put it before "
+            f"{wrong[0]!r} is not a kind of trouble; known: {known}. If it is a test, put it before "
             f"the option: pytest {wrong[0]} --harness-sweep"
         )
     return text
@@ -98,7 +98,7 @@ def _refuse_without_sweep(config: pytest.Config) -> None:
 
 
 def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:
-    """Return whether the sweep runs one agent. Workers do as their controller.
+    """Return whether the sweep runs one agent. Workers do what their controller does.
 
     It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
     """
@@ -113,7 +113,7 @@ def _is_over_an_agent(config: pytest.Config, selected: str) -> bool:
 
 
 class _WorkerInput:
-    """Tells the workers of pytest-xdist whether the sweep runs one agent."""
+    """Tells pytest-xdist workers whether the sweep runs one agent."""
 
     def __init__(self, runs_agent: bool) -> None:
         self._runs_agent = runs_agent

@@ -1,4 +1,4 @@
-"""Limit the real time of a call in the main thread."""
+"""Limit the real time that a call in the main thread may take."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ from flag_harness.plugin.sweep.exceptions import HangFailure
 
 @contextmanager
 def limit_real_time(seconds: float) -> Iterator[None]:
-    """Raise `HangFailure` in the context after some real seconds.
+    """Raise `HangFailure` if the context takes more than this many real seconds.
 
     The limit does not work on Windows or outside the main thread. A timer that was set before continues afterwards.
     """

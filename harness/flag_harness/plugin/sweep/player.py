@@ -20,7 +20,7 @@ from flag_harness.sweep.probe import MAX_REQUESTS, Probe
 from flag_harness.sweep.troubles import Interruption, Trouble
 
 PROCESS_FACTOR = 6
-"""How much longer a test may take in real time if other processes take part in it."""
+"""The factor by which a test may take longer in real time if it uses other processes."""
 
 
 class Player:
@@ -34,7 +34,7 @@ class Player:
     def play(
         self, item: pytest.Item, trouble: Trouble | None = None, *, baseline: TestObservation | None = None
     ) -> TestObservation:
-        """Run a test. Call its function once more, unless that fails in the baseline too.
+        """Run a test under a trouble. Call its function a second time, unless that fails in the baseline too.
 
         Without a baseline, the run is the baseline.
         """
@@ -72,7 +72,7 @@ class Player:
         try:
             with limit_real_time(self._patience(item)):
                 function()
-        except BaseException as error:  # an agent may raise anything
+        except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
                 raise
             result = describe_call(error, probe.clock.now() - start, item, told)

@@ -63,7 +63,7 @@ _NO_TOOLS = (
 
 
 class NotSurvivedError(Exception):
-    """The test failed under some troubles, or without any."""
+    """Raised if a test fails under some trouble, or without one."""
 
 
 class SuiteSweepItem(pytest.Item):
@@ -75,7 +75,7 @@ class SuiteSweepItem(pytest.Item):
         self.results: list[PlayResult] = []
 
     def runtest(self) -> None:
-        """Run the test under each trouble. Fail if an oracle finds something, skip if it fails without a trouble."""
+        """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
         baseline, result = self.sweep.baseline(self.test)
         if self.kind == BASELINE:
             self.results = [self.sweep.compare(result)]
@@ -123,7 +123,7 @@ class SuiteSweepItem(pytest.Item):
         return "harness_cassette_server" in self.test.fixturenames
 
     def _has_scenario(self) -> bool:
-        """Return whether the simulator answers the test. A recording has no other answers than its own."""
+        """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
         return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -171,12 +171,12 @@ class SuiteSweep:
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
     def compare(self, result: PlayResult) -> PlayResult:
-        """Return a result as it counts under `--harness-sweep-baseline`, or unchanged without that option."""
+        """Return a result after the comparison with `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Replace each test that can be swept by the sweep's items, among which `-k` and `-m` select."""
+        """Replace each test that can be swept with items of the sweep. `-k` and `-m` select among them."""
         tests = [item for item in items if isinstance(item, pytest.Function) and _can_be_swept(item)]
         kept = set(map(id, tests))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
@@ -186,7 +186,7 @@ class SuiteSweep:
         items[:] = [self._make_item(test, kind) for test in tests for kind in (BASELINE, *self._kinds())]
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
-        """Return an option of the sweep for a test: that of its mark, or the project's."""
+        """Return an option of the sweep for a test, from its mark or else from the project's settings."""
         mark = test.get_closest_marker("harness_sweep")
         return mark.kwargs.get(name, default) if mark else default
 
@@ -207,7 +207,7 @@ class SuiteSweep:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run an item of the sweep. Its fixtures are those of the test, which each run sets up and tears down."""
+        """Run an item of the sweep. Each run of its test sets up and tears down the test's fixtures."""
         if not isinstance(item, SuiteSweepItem):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -234,7 +234,7 @@ class SuiteSweep:
         self._results += map(play_from_json, getattr(report, "flag_harness_plays", ()))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the file of `--harness-sweep-baseline` if it does not exist. Workers do not."""
+        """Write the file of `--harness-sweep-baseline` if it does not exist, but not in a worker."""
         if self._ratchet_path and not self._ratchet and self._results and not hasattr(session.config, "workerinput"):
             save_ratchet(self._ratchet_path, self._results)
 
@@ -254,7 +254,7 @@ class SuiteSweep:
         for line in outcome_lines(self._results):
             terminalreporter.write_line(line)
         if self._ratchet_path and not self._ratchet:
-            terminalreporter.write_line(f"written: {self._ratchet_path}; from now on these failures are known")
+            terminalreporter.write_line(f"wrote {self._ratchet_path}; from now on these failures are known")
         if failed := [one for one in self._results if one.findings]:
             terminalreporter.section("failures by cause", red=True)
             for line in cause_lines(failed, with_commands=True):
@@ -270,13 +270,13 @@ def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
 
 
 def _can_be_swept(item: pytest.Function) -> bool:
-    """Return whether a test uses a cassette, and nothing goes wrong in it by itself."""
+    """Return whether a test uses a cassette and causes no trouble by itself."""
     excluded = ("harness_no_request", "faults")
     return "harness_cassette" in item.fixturenames and not any(map(item.get_closest_marker, excluded))
 
 
 def _do_nothing(item: SuiteSweepItem) -> None:
-    """Stand for the setup and the teardown of an item, which has none of its own."""
+    """Replace the setup and teardown of an item, which has no fixtures of its own."""
 
 
 _ENDS_THE_RUN = (pytest.exit.Exception, KeyboardInterrupt)

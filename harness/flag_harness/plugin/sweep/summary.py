@@ -15,7 +15,7 @@ MOST_CAUSES = 25
 MOST_CHARACTERS = 200
 _OUTCOMES = ("recovered", "told", "accepted", "not shown", "known", "failed")
 _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
-"""What differs between two failures of one cause: addresses, ids and numbers."""
+"""The parts that differ between two failures of one cause: addresses, ids and numbers."""
 
 
 def outcome_lines(results: Sequence[PlayResult]) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _cause(result: PlayResult) -> tuple[str, str, str]:
 
 
 def _command(result: PlayResult) -> str:
-    """Return the command that runs one trouble of a test again."""
+    """Return the command that runs a test under one trouble again."""
     command = f"pytest {shlex.quote(result.nodeid)} --harness-sweep"
     if not result.trouble:
         return f"{command} -k {BASELINE}"
@@ -81,7 +81,7 @@ def _command(result: PlayResult) -> str:
 
 
 def _mark(result: PlayResult) -> str:
-    """Return how to run several troubles again: as a mark to paste over the test, if all of them are faults."""
+    """Return a mark that runs several troubles again, to paste over the test if all of them are faults."""
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in SURPRISES for one in troubles):
         return f"{result.nodeid}: {result.trouble}"

@@ -1,1 +1,1 @@
-"""Repeated runs of tests, and what they say about flags: repetitions, reliability and verdicts."""
+"""Repeat tests, and judge flags by the repetitions: reliability and verdicts."""

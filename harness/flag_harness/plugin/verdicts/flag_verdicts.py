@@ -1,6 +1,6 @@
 """`--harness-verdict`: run tests with and without a flag until it is shown to be safe or harmful.
 
-A test that fails in such a run is a failed trial, not a failed test: what fails the run is a verdict other than PASS.
+A test that fails in such a run is a failed trial, not a failed test: only a verdict other than PASS fails the run.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -85,7 +85,7 @@ class FlagJudge:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """After each round, judge; leave out the runs that only a decided flag needs."""
+        """Judge the flags after each round, and skip the runs that only decided flags need."""
         if self._is_worker:
             return None
         if repetition_of(item) > self._round:
@@ -96,7 +96,7 @@ class FlagJudge:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Report a test that failed by itself as a failed trial. One whose request was refused says nothing."""
+        """Report a failed test as a failed trial, unless a request of it was refused."""
         report = yield
         row = attached_row(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):

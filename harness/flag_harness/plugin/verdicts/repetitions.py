@@ -63,7 +63,7 @@ class Repeater:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Run one round over all tests after the other, so that no arm of a comparison has all the bad minutes."""
+        """Sort the items into rounds over all tests, so that a bad minute affects all arms of a comparison."""
         items.sort(key=repetition_of)
 
     def _repetitions(self, item: object) -> Iterator[pytest.Function]:

@@ -1,4 +1,4 @@
-"""What a sweep observes of a test, and how it judges it by what was seen on the wire."""
+"""Observe the traffic of a test in a sweep, and judge the test by it."""
 
 from flag_harness.sweep.judge.observation import (
     CallEnding,

@@ -116,6 +116,6 @@ class TestObservation:
 
 
 def without_assertions(observed: TestObservation) -> TestObservation:
-    """Return the run of a test as if its own assertions had held."""
+    """Return the run of a test as if its own assertions had passed."""
     calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.calls)
     return replace(observed, calls=tuple(calls))

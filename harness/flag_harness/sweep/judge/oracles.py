@@ -1,4 +1,4 @@
-"""The oracles of a sweep: what must hold for any agent, whatever its test checks. Each finds one kind of failure."""
+"""The oracles of a sweep, which hold for any agent, whatever its test checks. Each finds one kind of failure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,14 +21,15 @@ from flag_harness.wire.timeline import header_value
 MAX_CALL_SECONDS = 7200.0
 """A test function has hung after this many seconds; three attempts that each hit the SDK's read timeout take 1800."""
 MAX_EXTRA_REQUESTS = 20
-"""More requests than three times the baseline's and these are a flood. The SDK sends a request three times at most."""
+"""A test floods the API if it sends more requests than three times the baseline's plus this number. The SDK sends a
+request three times at most."""
 MAX_CACHE_MARKS = 4
 LONGEST_WAIT = 3600.0
-"""A longer `retry-after`, in seconds, is no wait that an agent must keep: it may give up instead."""
+"""An agent need not wait for a longer `retry-after`, in seconds; it may give up instead."""
 _TRUNCATING = ("max_tokens", "model_context_window_exceeded")
 
 Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
-"""Gets a run under a trouble and the baseline. Returns what is wrong, or an empty string."""
+"""Takes a run under a trouble and the baseline. Returns what is wrong, or an empty string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Finding:
 
 
 def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple[Finding, ...]:
-    """Return what the oracles find in a run, the likeliest cause first."""
+    """Return the findings of the oracles about a run, the most likely cause first."""
     places = {"raw exception": observed.first_call.place, "own assertion": observed.first_call.place}
     if observed.second_call is not None:
         places["next prompt"] = observed.second_call.place
@@ -113,7 +114,7 @@ def _find_kept_cut_answer(observed: TestObservation, baseline: TestObservation) 
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
     for one in observed.prompts():
         if kept := [line for line in request_lines(one) if line in cut]:
-            return f"a request holds part of an answer that was cut off, as if it were whole: {kept[0][1]}"
+            return f"a request holds part of an answer that was cut off, as if it were complete: {kept[0][1]}"
     return ""
 
 
@@ -205,4 +206,4 @@ ORACLES: Mapping[str, Oracle] = {
     "own assertion": _find_failed_assertion,
     "next prompt": _find_failed_next_prompt,
 }
-"""The oracles by name, in the order in which their findings are reported: a cause before what follows from it."""
+"""The oracles by name, in the order in which their findings are reported: a cause before its consequences."""

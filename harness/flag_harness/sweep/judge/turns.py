@@ -17,7 +17,7 @@ def request_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
 
 
 def answer_lines(exchange: ObservedExchange) -> tuple[Line, ...]:
-    """Return the lines of the answer as far as it arrived."""
+    """Return the lines of the answer, or of the part that arrived."""
     try:
         return conversation_lines([{"role": "assistant", "content": exchange.answer.blocks}])
     except (KeyError, TypeError, AttributeError):
@@ -32,7 +32,7 @@ def user_texts(lines: Iterable[Line]) -> Counter[Line]:
 def find_repeated_user_text(found: Iterable[Line], allowed: Counter[Line]) -> str:
     """Return a text of the user that a conversation holds more often than `allowed`, or an empty string.
 
-    Texts that `allowed` does not know may occur once.
+    Texts that are not in `allowed` may occur once.
     """
     return next((line[2] for line, count in user_texts(found).items() if count > max(1, allowed[line])), "")
 

@@ -12,10 +12,10 @@ PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepte
 - does not apply: the trouble changed no answer.
 - recovered: the agent got every answer in the end, and the test passed.
 - told: the agent failed, and raised an exception that says so.
-- accepted: the agent went on with other answers than in the baseline, and no oracle found anything.
+- accepted: the agent went on with other answers than in the baseline, and no oracle found a failure.
 - not shown: the recording or the scenario has no answer to what the agent did next.
-- known: an oracle found what it found when the ratchet was written.
-- failed: an oracle found something.
+- known: an oracle found what the ratchet file says that it found before.
+- failed: an oracle found a failure.
 """
 
 
@@ -36,7 +36,7 @@ GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_eve
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
 _CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
 _ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
-"""Oracles that say how a call ended, which is simply a failed test if there was no trouble."""
+"""Oracles that say how a call ended. Without a trouble, their finding is simply a failed test."""
 
 
 def judge_play(

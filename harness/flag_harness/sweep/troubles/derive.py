@@ -1,4 +1,4 @@
-"""Derive the troubles to try on a test from its baseline: the points of its streams, and what its requests hold."""
+"""Derive the troubles to try on a test from its baseline: from the points of its streams and its requests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,8 @@ from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
 FAULT_BUCKETS = tuple(kind.name for kind in FAULT_KINDS.values() if kind.side == "wire")
-"""The kinds of faults that a sweep over tests tries. Those of the SDK's own side need a call of the test's code."""
+"""The kinds of faults that a sweep over tests tries. Faults on the SDK's side are left out: the test's code would have
+to call them."""
 SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "trickle"})
 """Kinds that take minutes, so they are not tried on tests whose time is real."""
 _LONGEST_REAL_WAIT = 5
@@ -23,7 +24,7 @@ _NEEDED_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
 _ENDLESS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
 """Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
 _USUAL_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
-"""Where faults strike later requests: the first of these points that the stream reaches."""
+"""The points at which faults strike later requests: the first of them that the stream reaches."""
 
 
 def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
@@ -105,7 +106,7 @@ def _has_tool_result(exchange: ObservedExchange) -> bool:
 
 
 def _arguments(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
-    """Return the arguments to try. Parameters and betas to reject are those that the requests hold."""
+    """Return the arguments to try. The parameters and betas to reject come from the requests."""
     if kind.name == "parameter_rejected":
         names = dict.fromkeys(name for one in requests for name in one.body if name not in _NEEDED_PARAMETERS)
         return [{"parameter": name} for name in names]

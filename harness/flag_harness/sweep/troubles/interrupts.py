@@ -26,7 +26,7 @@ class Interruption(KeyboardInterrupt):
     points=ALL_POINTS,
 )
 def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> Effect:
-    """The user cancels the turn when an answer has arrived up to a point."""
+    """Return the effect of a user who cancels the turn when an answer has arrived up to a point."""
 
     def effect(due: DueRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
@@ -57,7 +57,7 @@ def parse_interrupt(text: str) -> Fault:
             f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
         )
     if not (number or "1").isdecimal() or int(number or 1) < 1:
-        raise HarnessError(f"--harness-interrupt={text}: on={number} is no number from 1; type {point}:on=1")
+        raise HarnessError(f"--harness-interrupt={text}: on={number} must be 1 or more; type {point}:on=1")
     return make_interrupt(point, int(number or 1))
 
 

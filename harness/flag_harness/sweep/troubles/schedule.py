@@ -12,7 +12,8 @@ _MOST_TROUBLES = 3
 
 
 def draw_schedule(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
-    """Return two or three of the troubles as one, or None if there are fewer than two. The same seed draws the same.
+    """Return two or three of the troubles as one, or None if there are fewer than two. The same seed draws the same
+    troubles.
 
     A random half of the kinds takes part. At most one trouble is a surprise.
     """
@@ -37,7 +38,7 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
 
 
 def shrink_schedule(schedule: Trouble, fails: Callable[[Trouble], bool]) -> Trouble:
-    """Return the smallest part of a schedule with which the test still fails, or the schedule itself."""
+    """Return the smallest part of a schedule under which the test still fails, or the schedule itself."""
     parts = schedule.parts
     for size in range(1, len(parts)):
         for chosen in combinations(parts, size):

@@ -15,14 +15,14 @@ LONG_TEXT = "All of it, word for word. " * 800
 """About 20,000 characters, which a stream splits into about a thousand deltas."""
 
 TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[Call]], ScenarioTurn | None]
-"""Gets the scenario's turn and the calls of the baseline. Returns the surprising turn, or None if it does not apply."""
+"""Takes the scenario's turn and the baseline's calls. Returns the surprising turn, or None if it does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
 class SurpriseKind:
     """A kind of surprise. `needs` says which answers it can change: those with a call, those without, or any.
 
-    `edit` is None if the answer itself stays, and comes as plain JSON although a stream was asked for.
+    `edit` is None if the answer stays the same but comes as plain JSON in answer to a request for a stream.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Surprise:
     on: int
 
     def __str__(self) -> str:
-        """Return the surprise as on the command line, such as `cut_call:on=2`."""
+        """Return the surprise as it is written on the command line, such as `cut_call:on=2`."""
         return f"{self.kind.name}:on={self.on}"
 
 
 def parse_surprise(text: str) -> Surprise:
-    """Parse a surprise such as `cut_call:on=2`. Raise `HarnessError` if there is none of this name."""
+    """Parse a surprise such as `cut_call:on=2`. Raise `HarnessError` if no surprise has this name."""
     name, _, number = text.partition(":on=")
     if name not in SURPRISES:
         raise HarnessError(f"there is no surprise {name!r}; {nearest_name(name, SURPRISES)}")
     if not (number or "1").isdecimal() or int(number or 1) < 1:
-        raise HarnessError(f"{text!r}: on={number} is no number from 1; type {name}:on=1")
+        raise HarnessError(f"{text!r}: on={number} must be 1 or more; type {name}:on=1")
     return Surprise(SURPRISES[name], int(number or 1))
 
 

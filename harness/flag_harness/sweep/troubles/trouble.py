@@ -1,4 +1,4 @@
-"""A trouble: one thing that goes wrong, or that nobody expects, while a test runs."""
+"""A trouble: a fault, a surprise or an interrupt that happens while a test runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Trouble:
 
     @property
     def is_fault(self) -> bool:
-        """True if the trouble is a fault, and no surprise."""
+        """True if the trouble is a fault and not a surprise."""
         return isinstance(self.cause, Fault)
 
     @property
@@ -70,7 +70,7 @@ class ArmedTrouble:
 
 
 class ArmedSurprise:
-    """A surprise in one run of a test. It remembers the turn that it has displaced."""
+    """A surprise in one run of a test. It remembers the turn that it has replaced."""
 
     def __init__(self, surprise: Surprise, calls: Sequence[Call]) -> None:
         self._surprise, self._calls = surprise, calls
@@ -90,7 +90,7 @@ class ArmedSurprise:
         return changed
 
     def answer_plainly(self, request: Request) -> Response | Edit | None:
-        """Answer a request for a stream without one, if that is the surprise. Used as a layer."""
+        """Answer a request for a stream with plain JSON if that is the surprise. This is a layer."""
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         if self._surprise.kind.edit is not None or not is_prompt or not self._is_due():
             return None
