@@ -1,6 +1,7 @@
 """`--harness-sweep` over ordinary tests: their own fixtures and assertions, under every trouble."""
 
 import re
+import time
 
 import pytest
 
@@ -276,8 +277,8 @@ def test_the_record_and_the_report_show_what_a_sweep_found(project: pytest.Pytes
     (cause,) = rows["empty_answer"].sweep.causes
     assert ("illegal request", 2, "empty_answer:on=1") == (cause.oracle, cause.count, cause.example)
     report = project.path.joinpath("run.md").read_text().splitlines()
-    assert "| trouble | recovered | told | accepted | not shown | known | failed |" in report
-    assert "| `overloaded` | 6 | 6 |  |  |  |  |" in report
+    assert "| trouble | recovered | told | accepted | not shown | known | failed | not tried |" in report
+    assert "| `overloaded` | 6 | 6 |  |  |  |  |  |" in report
 
 
 def test_the_page_of_a_sweep_has_its_outcomes_and_causes(project: pytest.Pytester) -> None:
@@ -286,6 +287,43 @@ def test_the_page_of_a_sweep_has_its_outcomes_and_causes(project: pytest.Pyteste
     page = project.path.joinpath("run.html").read_text()
     assert '<h2 id="sweep">Sweep</h2>' in page
     assert "<code>test_sum.py::test_sum</code>: <code>empty_answer:on=1</code>" in page
+
+
+MATRIX = '[tool.flag-harness.flags]\nloud = "LOUD"\n'
+
+
+def test_a_budget_tries_each_point_before_the_rest(project: pytest.Pytester) -> None:
+    """The kinds' first troubles come before their others, and another combination begins with each kind."""
+    project.makepyprojecttoml(f"{MATRIX}{REAL}")
+    project.makepyfile(test_sum=TEST.replace("@pytest.mark.scen", "@pytest.mark.flag_matrix\n@pytest.mark.scen"))
+    options = ("--harness-sweep=faults", "-k", "baseline or overloaded or unauthorized")
+    run = project.runpytest_subprocess(*options, "--harness-sweep-budget=10m", "-v")
+    order = [line.split("::", 1)[1].split()[0] for line in run.outlines if line.startswith("test_sum.py::")]
+    first, second = dict.fromkeys(name.partition("::")[0] for name in order)
+    assert {f"{first}::baseline", f"{second}::baseline"} == set(order[:2])
+    assert ["rest"] * 4 == [name.rpartition("::")[2] for name in order[-4:]]
+    assert {first, second} == {name.partition("::")[0] for name in order[2:4]}
+    run.stdout.fnmatch_lines(["overloaded * 12 * 12 *", "32 troubles in 2 tests"])
+
+
+def test_a_budget_ends_the_sweep_and_says_what_was_not_tried(project: pytest.Pytester) -> None:
+    """Nothing begins after the time is used up, and the run does not fail for it."""
+    project.makepyfile(test_sum=TEST.replace("def test_sum(agent):", "def test_sum(agent):\n    time.sleep(0.2)"))
+    project.path.joinpath("test_sum.py").write_text("import time\n" + project.path.joinpath("test_sum.py").read_text())
+    started = time.monotonic()
+    run = project.runpytest_subprocess("--harness-sweep", "--harness-sweep-budget=2s", "--harness-record=run.jsonl")
+    assert time.monotonic() - started < 15
+    run.stdout.fnmatch_lines(["not tried within 2 s: at least * troubles (*"])
+    rows = load_record(project.path / "run.jsonl").rows
+    assert any("not tried" in row.sweep.outcomes for row in rows if row.sweep)
+
+
+@pytest.mark.parametrize("value", ["0s", "soon"])
+def test_a_budget_that_is_no_time_is_a_usage_error(project: pytest.Pytester, value: str) -> None:
+    """The message shows how to write one."""
+    run = project.runpytest_subprocess("--harness-sweep", f"--harness-sweep-budget={value}")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines([f"*{value!r} is no time above 0; type 60s, 5m or 1h*"])
 
 
 RECORDED = """

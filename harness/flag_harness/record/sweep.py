@@ -27,7 +27,8 @@ class SweepRecord(msgspec.Struct, frozen=True):
     Attributes:
         test: the node id of the test that was run.
         kind: the kind of trouble, such as `reset`, or `baseline`.
-        outcomes: how many troubles had each outcome; those that did not apply are left out.
+        outcomes: how many troubles had each outcome; those that did not apply are left out. `not tried`
+            counts the troubles for which `--harness-sweep-budget` was too small.
         causes: the failures by cause, most frequent first.
     """
 

@@ -6,8 +6,11 @@ from flag_harness.gate.evidence import SWEEP_BASELINE, is_sweep, option_value
 from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
 
 ALL_FLAGS = "all"
-_NARROWING = frozenset({"-k", "-m", "--harness-fault", "--harness-flags"})
-"""The options that limit a sweep to some of the faults."""
+_NARROWING = frozenset(
+    {"-k", "-m", "--harness-fault", "--harness-flags", "--harness-interrupt", "--harness-surprise"}
+    | {"--harness-sweep-budget"}
+)
+"""The options that limit a sweep to some of the troubles."""
 
 
 def judge_verdicts(candidate: Candidate) -> RuleResult | None:

@@ -1,6 +1,7 @@
 """Add the options of a sweep, and decide whether it runs the suite's tests or one agent."""
 
 import argparse
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 SWEEPS = ("faults", "surprises", "interrupts")
 """The sweeps that run by default."""
 SCHEDULES = "schedules"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
 
 
@@ -50,6 +53,14 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         "the seed of the first",
     )
     group.addoption(
+        "--harness-sweep-budget",
+        metavar="TIME",
+        default=None,
+        type=_parse_budget,
+        help="the time that a sweep over tests may take, such as 60s or 5m: it tries the most informative troubles "
+        "first, begins no run after that time, and says what it has not tried",
+    )
+    group.addoption(
         "--harness-sweep-baseline",
         metavar="FILE",
         default=None,
@@ -62,6 +73,15 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         default=None,
         help="an agent to sweep instead of tests, as docs/agents.md describes",
     )
+
+
+def _parse_budget(text: str) -> float:
+    """Return the seconds of a budget such as `60s`, `5m` or `1h`. Raise `ArgumentTypeError` if it is none."""
+    found = _DURATION.fullmatch(text.strip())
+    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time above 0; type 60s, 5m or 1h")
+    return seconds
 
 
 def _parse_sweeps(text: str) -> str:
@@ -92,6 +112,7 @@ def configure_sweep(config: pytest.Config) -> None:
 def _refuse_without_sweep(config: pytest.Config) -> None:
     given = {name: config.getoption(f"harness_{name}s") for name in ("surprise", "interrupt")}
     given["sweep-baseline"] = [path for path in [config.getoption("--harness-sweep-baseline")] if path]
+    given["sweep-budget"] = [seconds for seconds in [config.getoption("--harness-sweep-budget")] if seconds]
     for name, values in given.items():
         if values:
             raise HarnessError(f"--harness-{name}={values[0]} belongs to a sweep; add --harness-sweep")

@@ -1,35 +1,29 @@
 """Build the rows of the run record for a sweep over tests: one for each test, combination and kind of trouble."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flag_harness.plugin.stash import COMBINATION
 from flag_harness.plugin.sweep.summary import group_by_cause
-from flag_harness.sweep.judge import PlayResult
 
 if TYPE_CHECKING:
+    from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
     from flag_harness.record import Outcome, RunRow, SweepRecord
 
 _EXCLUDED = "it ran under the troubles of a sweep"
+_NOT_TRIED = "not tried"
 
 
-def sweep_row(
-    item: pytest.Item,
-    test: pytest.Item,
-    kind: str,
-    results: Sequence[PlayResult],
-    report: pytest.TestReport,
-    mask: Callable[[str], str],
-) -> "RunRow":
+def sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[[str], str]) -> "RunRow":
     """Return the row of an item of the sweep. `mask` takes secrets out of a text."""
     from flag_harness.record import RunRow  # imported here: other runs do not need it
 
-    found = _sweep_record(test.nodeid, kind, results, mask)
+    found = _sweep_record(item, mask)
     first = found.causes[0] if found.causes else None
-    combination = test.stash.get(COMBINATION, None)
+    combination = item.test.stash.get(COMBINATION, None)
     outcome: Outcome = report.outcome
     skipped = str(report.longrepr[2]) if report.skipped and isinstance(report.longrepr, tuple) else ""
     return RunRow(
@@ -45,12 +39,14 @@ def sweep_row(
     )
 
 
-def _sweep_record(nodeid: str, kind: str, results: Sequence[PlayResult], mask: Callable[[str], str]) -> "SweepRecord":
+def _sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "SweepRecord":
     from flag_harness.record import SweepCause, SweepRecord
 
-    counts = Counter(one.outcome for one in results if one.outcome != "does not apply")
+    counts = Counter[str](one.outcome for one in item.results if one.outcome != "does not apply")
+    if item.not_tried:
+        counts[_NOT_TRIED] = item.not_tried
     causes = []
-    for group in group_by_cause([one for one in results if one.findings]):
+    for group in group_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]
         causes.append(SweepCause(first.oracle, mask(first.reason), first.place, len(group), group[0].trouble))
-    return SweepRecord(nodeid, kind, dict(sorted(counts.items())), tuple(causes))
+    return SweepRecord(item.test.nodeid, item.kind, dict(sorted(counts.items())), tuple(causes))

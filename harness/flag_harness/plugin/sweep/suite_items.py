@@ -1,9 +1,8 @@
 """`--harness-sweep` over tests: one item for each test, combination and kind of trouble."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -11,15 +10,21 @@ import pytest
 from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.sweep.budget import (
+    REST,
+    SweepBudget,
+    not_tried_lines,
+    order_by_information,
+    order_by_test,
+)
 from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
+from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.sweep.judge import (
-    GARBLING_KINDS,
     PlayResult,
     TestObservation,
     judge_baseline,
@@ -35,13 +40,8 @@ from flag_harness.sweep.troubles import (
     SCHEDULE,
     SURPRISES,
     Trouble,
-    derive_faults,
-    derive_interrupts,
-    derive_surprises,
-    draw_schedule,
     parse_interrupt,
     parse_surprise,
-    shrink_schedule,
 )
 
 if TYPE_CHECKING:
@@ -62,82 +62,6 @@ _NO_TOOLS = (
 )
 
 
-class NotSurvivedError(Exception):
-    """Raised if a test fails under some trouble, or without one."""
-
-
-class SuiteSweepItem(pytest.Item):
-    """One test under one combination, run under all troubles of one kind."""
-
-    def __init__(self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.sweep, self.test, self.kind = sweep, test, kind
-        self.results: list[PlayResult] = []
-
-    def runtest(self) -> None:
-        """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
-        baseline, result = self.sweep.baseline(self.test)
-        if self.kind == BASELINE:
-            self.results = [self.sweep.compare(result)]
-        elif result.findings:
-            pytest.skip("the test fails without any trouble")
-        elif self.kind.startswith(SCHEDULE):
-            self.results = [self.sweep.compare(one) for one in self._run_schedule(baseline)]
-        else:
-            troubles = self._troubles(self.kind, baseline)
-            self.results = [self.sweep.compare(self.sweep.result(self.test, one, baseline)) for one in troubles]
-        if failed := [one for one in self.results if one.findings]:
-            raise NotSurvivedError("\n".join(cause_lines(failed)))
-
-    def _troubles(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
-        if self.sweep.chosen:
-            return [one for one in self.sweep.chosen if one.kind == kind]
-        if kind == INTERRUPT:
-            return [] if self._is_real_time() else derive_interrupts(baseline)
-        if kind in SURPRISES:
-            return derive_surprises(kind, baseline) if self._has_scenario() else []
-        return derive_faults(kind, baseline, is_real_time=self._is_real_time())
-
-    def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
-        """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
-        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES) if kind not in GARBLING_KINDS]
-        troubles = [trouble for kind in kinds for trouble in self._troubles(kind, baseline)]
-        schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
-        if schedule is None:
-            return
-        results: dict[str, PlayResult] = {}
-
-        def run(one: Trouble) -> PlayResult:
-            results[one.name] = self.sweep.result(self.test, one, baseline)
-            return results[one.name]
-
-        if not (found := run(schedule)).findings:
-            yield found
-            return
-        oracle = found.findings[0].oracle
-        smallest = shrink_schedule(schedule, lambda one: any(oracle == it.oracle for it in run(one).findings[:1]))
-        yield replace(results[smallest.name], kind=SCHEDULE)
-
-    def _is_real_time(self) -> bool:
-        """Return whether other processes take part in the test."""
-        return "harness_cassette_server" in self.test.fixturenames
-
-    def _has_scenario(self) -> bool:
-        """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
-        return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return the causes of the failures instead of a traceback of the sweep itself."""
-        if isinstance(excinfo.value, NotSurvivedError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return the location of the test, and the item's name."""
-        path, line, _ = self.test.reportinfo()
-        return Path(path), line, self.name
-
-
 class SuiteSweep:
     """Replaces the collected tests by items of the sweep, runs them, and prints the results by cause."""
 
@@ -150,11 +74,13 @@ class SuiteSweep:
         self._ratchet = load_ratchet(self._ratchet_path) if self._ratchet_path else None
         seed, runs = config.getoption("--harness-seed"), config.getoption("--harness-runs")
         self._schedules = [f"{SCHEDULE}_{number}" for number in range(seed, seed + runs)]
+        self.budget = SweepBudget(config.getoption("--harness-sweep-budget"))
         self._runner = RowRunner()
         config.pluginmanager.register(self._runner)
         self._player = Player(self._settings, self._runner, config.rootpath)
         self._baselines: dict[str, tuple[TestObservation, PlayResult]] = {}
         self._results: list[PlayResult] = []
+        self._not_tried: Counter[str] = Counter()
 
     def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
         """Return the run of a test without a trouble, and its result."""
@@ -174,6 +100,11 @@ class SuiteSweep:
         """Return a result after the comparison with `--harness-sweep-baseline`, or unchanged without that option."""
         return self._ratchet.judge(result) if self._ratchet else result
 
+    def known_baseline(self, test: pytest.Function) -> TestObservation | None:
+        """Return the run of a test without a trouble, or None if it has not run or has failed."""
+        observed, result = self._baselines.get(test.nodeid, (None, None))
+        return observed if result and not result.findings else None
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Replace each test that can be swept with items of the sweep. `-k` and `-m` select among them."""
@@ -183,7 +114,9 @@ class SuiteSweep:
         for test in tests:
             if not self._option(test, "tools", self._settings.tools):
                 raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
-        items[:] = [self._make_item(test, kind) for test in tests for kind in (BASELINE, *self._kinds())]
+        kinds = (BASELINE, *self._kinds())
+        order = order_by_information if self.budget.is_limited else order_by_test
+        items[:] = [self._make_item(*one) for one in order(tests, kinds)]
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""
@@ -196,10 +129,11 @@ class SuiteSweep:
         kinds = [kind for sweep in self._sweeps for kind in BUCKETS.get(sweep, ())]
         return (*kinds, *(self._schedules if SCHEDULES in self._sweeps else ()))
 
-    def _make_item(self, test: pytest.Function, kind: str) -> SuiteSweepItem:
+    def _make_item(self, test: pytest.Function, kind: str, part: str) -> SuiteSweepItem:
         assert test.parent is not None
+        name = f"{test.name}::{kind}" + (f"::{part}" if part == REST else "")
         item: SuiteSweepItem = SuiteSweepItem.from_parent(
-            test.parent, name=f"{test.name}::{kind}", sweep=self, test=test, kind=kind
+            test.parent, name=name, sweep=self, test=test, kind=kind, part=part
         )
         item.own_markers = list(test.own_markers)
         item.keywords.update({mark.name: mark for mark in item.own_markers})
@@ -226,12 +160,14 @@ class SuiteSweep:
         report = yield
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [play_to_json(one) for one in item.results]  # type: ignore[attr-defined]
-            attach_row(report, sweep_row(item, item.test, item.kind, item.results, report, redact_keys))
+            report.flag_harness_not_tried = {item.kind: item.not_tried}  # type: ignore[attr-defined]
+            attach_row(report, sweep_row(item, report, redact_keys))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the results of a report."""
         self._results += map(play_from_json, getattr(report, "flag_harness_plays", ()))
+        self._not_tried.update(getattr(report, "flag_harness_not_tried", {}))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the file of `--harness-sweep-baseline` if it does not exist, but not in a worker."""
@@ -248,10 +184,10 @@ class SuiteSweep:
 
     def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> None:
         """Print how many troubles each kind has, and the failures by cause."""
-        if not self._results:
+        if not (self._results or self._not_tried.total()):
             return
         terminalreporter.section("sweep")
-        for line in outcome_lines(self._results):
+        for line in (*outcome_lines(self._results), *not_tried_lines(self._not_tried, self.budget.seconds)):
             terminalreporter.write_line(line)
         if self._ratchet_path and not self._ratchet:
             terminalreporter.write_line(f"wrote {self._ratchet_path}; from now on these failures are known")

@@ -33,6 +33,11 @@ class Trouble:
         return " + ".join([str(self.cause), *(one.name for one in self.others)])
 
     @property
+    def point(self) -> object:
+        """The point of a stream at which the trouble strikes, or None."""
+        return dict(self.cause.arguments).get("at") if isinstance(self.cause, Fault) else None
+
+    @property
     def is_fault(self) -> bool:
         """True if the trouble is a fault and not a surprise."""
         return isinstance(self.cause, Fault)

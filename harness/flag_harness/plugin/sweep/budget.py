@@ -1,0 +1,78 @@
+"""`--harness-sweep-budget=60s`: try the most informative troubles first, and stop when the time is used up."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from time import monotonic
+
+import pytest
+
+from flag_harness.plugin.sweep.summary import BASELINE
+from flag_harness.sweep.troubles import SCHEDULE, Trouble
+
+ALL, FIRST, REST = "all", "first", "rest"
+"""The parts of an item: all troubles of its kind, one for each point, and the others."""
+Order = Iterator[tuple[pytest.Function, str, str]]
+_MOST_KINDS = 8
+
+
+class SweepBudget:
+    """The real time that a sweep may take, counted from the start of the process; without a limit if it is None."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self._started = monotonic()
+
+    @property
+    def is_limited(self) -> bool:
+        """True if there is a limit."""
+        return self.seconds is not None
+
+    def is_used_up(self) -> bool:
+        """Return whether no further run may begin."""
+        return self.seconds is not None and monotonic() - self._started >= self.seconds
+
+
+def order_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+    """Yield the test, kind and part of each item, test by test."""
+    return ((test, kind, ALL) for test in tests for kind in kinds)
+
+
+def order_by_information(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> Order:
+    """Yield the test, kind and part of each item, the most informative first.
+
+    The runs without troubles come first. Then each kind is tried at each point under one combination of every test,
+    another one from kind to kind; then under the other combinations; then all that is left.
+    """
+    functions: dict[object, list[pytest.Function]] = {}
+    for test in tests:
+        functions.setdefault((test.parent, test.originalname), []).append(test)
+    troubles = [kind for kind in kinds if kind != BASELINE and not kind.startswith(SCHEDULE)]
+    pairs = [(kind, _rotate(runs, index)) for index, kind in enumerate(troubles) for runs in functions.values()]
+    if BASELINE in kinds:
+        yield from ((test, BASELINE, ALL) for test in tests)
+    yield from ((runs[0], kind, FIRST) for kind, runs in pairs)
+    yield from ((test, kind, ALL) for kind in kinds if kind.startswith(SCHEDULE) for test in tests)
+    yield from ((test, kind, FIRST) for kind, runs in pairs for test in runs[1:])
+    yield from ((test, kind, REST) for kind, runs in pairs for test in runs)
+
+
+def _rotate(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
+    start = index % len(runs)
+    return [*runs[start:], *runs[:start]]
+
+
+def select_part(part: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
+    """Return the troubles of a part: all, the first at each point, or the others."""
+    if part == ALL:
+        return troubles
+    first = {one.point: one for one in reversed(troubles)}
+    return [one for one in troubles if (first[one.point] is one) == (part == FIRST)]
+
+
+def not_tried_lines(counts: Counter[str], seconds: float | None) -> Iterator[str]:
+    """Yield a line that says what the budget was too small for."""
+    if seconds is None or not (total := counts.total()):
+        return
+    kinds = [f"{kind} {count}" for kind, count in counts.most_common() if count]
+    more = f" and {len(kinds) - _MOST_KINDS} more kinds" if len(kinds) > _MOST_KINDS else ""
+    yield f"not tried within {seconds:g} s: at least {total} troubles ({', '.join(kinds[:_MOST_KINDS])}{more})"

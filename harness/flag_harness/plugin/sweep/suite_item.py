@@ -1,0 +1,133 @@
+"""An item of a sweep over tests: one test under one combination, run under all troubles of one kind."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flag_harness.plugin.modes import is_recording_disabled
+from flag_harness.plugin.sweep.budget import ALL, select_part
+from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
+from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
+from flag_harness.sweep.troubles import (
+    FAULT_BUCKETS,
+    INTERRUPT,
+    SCHEDULE,
+    SURPRISES,
+    Trouble,
+    derive_faults,
+    derive_interrupts,
+    derive_surprises,
+    draw_schedule,
+    shrink_schedule,
+)
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.sweep.suite_items import SuiteSweep
+
+_OUT_OF_BUDGET = "not tried within --harness-sweep-budget"
+
+
+class NotSurvivedError(Exception):
+    """Raised if a test fails under some trouble, or without one."""
+
+
+class SuiteSweepItem(pytest.Item):
+    """One test under one combination, run under all troubles of one kind."""
+
+    def __init__(
+        self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, part: str = ALL, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.sweep, self.test, self.kind, self.part = sweep, test, kind, part
+        self.results: list[PlayResult] = []
+        self.not_tried = 0
+        """The number of troubles for which the budget of the sweep was too small."""
+
+    def runtest(self) -> None:
+        """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
+        if self.sweep.budget.is_used_up():
+            self.not_tried = self._count_not_tried()
+            pytest.skip(_OUT_OF_BUDGET)
+        baseline, result = self.sweep.baseline(self.test)
+        if self.kind == BASELINE:
+            self.results = [self.sweep.compare(result)]
+        elif result.findings:
+            pytest.skip("the test fails without any trouble")
+        elif self.kind.startswith(SCHEDULE):
+            self.results = [self.sweep.compare(one) for one in self._run_schedule(baseline)]
+        else:
+            self.results = [self.sweep.compare(one) for one in self._run_troubles(baseline)]
+        if failed := [one for one in self.results if one.findings]:
+            raise NotSurvivedError("\n".join(cause_lines(failed)))
+
+    def _run_troubles(self, baseline: TestObservation) -> Iterator[PlayResult]:
+        """Run the test under each trouble of this item, until the budget is used up."""
+        troubles = select_part(self.part, self._troubles(self.kind, baseline))
+        for number, trouble in enumerate(troubles):
+            if self.sweep.budget.is_used_up():
+                self.not_tried = len(troubles) - number
+                return
+            yield self.sweep.result(self.test, trouble, baseline)
+
+    def _count_not_tried(self) -> int:
+        """Return how many troubles this item has, or 1 if the test has not run without a trouble either."""
+        baseline = self.sweep.known_baseline(self.test)
+        if baseline is None or self.kind.startswith(SCHEDULE) or self.kind == BASELINE:
+            return 1
+        return len(select_part(self.part, self._troubles(self.kind, baseline)))
+
+    def _troubles(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
+        if self.sweep.chosen:
+            return [one for one in self.sweep.chosen if one.kind == kind]
+        if kind == INTERRUPT:
+            return [] if self._is_real_time() else derive_interrupts(baseline)
+        if kind in SURPRISES:
+            return derive_surprises(kind, baseline) if self._has_scenario() else []
+        return derive_faults(kind, baseline, is_real_time=self._is_real_time())
+
+    def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
+        """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
+        kinds = [kind for kind in (*FAULT_BUCKETS, *SURPRISES) if kind not in GARBLING_KINDS]
+        troubles = [trouble for kind in kinds for trouble in self._troubles(kind, baseline)]
+        schedule = draw_schedule(troubles, f"{self.test.nodeid} {self.kind}")
+        if schedule is None:
+            return
+        results: dict[str, PlayResult] = {}
+
+        def run(one: Trouble) -> PlayResult:
+            results[one.name] = self.sweep.result(self.test, one, baseline)
+            return results[one.name]
+
+        if not (found := run(schedule)).findings:
+            yield found
+            return
+        oracle = found.findings[0].oracle
+
+        def fails(part: Trouble) -> bool:
+            is_over = self.sweep.budget.is_used_up()
+            return not is_over and any(oracle == one.oracle for one in run(part).findings[:1])
+
+        smallest = shrink_schedule(schedule, fails)
+        yield replace(results[smallest.name], kind=SCHEDULE)
+
+    def _is_real_time(self) -> bool:
+        """Return whether other processes take part in the test."""
+        return "harness_cassette_server" in self.test.fixturenames
+
+    def _has_scenario(self) -> bool:
+        """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
+        return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the causes of the failures instead of a traceback of the sweep itself."""
+        if isinstance(excinfo.value, NotSurvivedError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return the location of the test, and the item's name."""
+        path, line, _ = self.test.reportinfo()
+        return Path(path), line, self.name
