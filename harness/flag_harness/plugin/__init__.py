@@ -4,13 +4,6 @@ from flag_harness.plugin.combinations import pytest_generate_tests, pytest_itemc
 from flag_harness.plugin.options import pytest_addoption, pytest_configure, pytest_load_initial_conftests
 from flag_harness.plugin.redact.normalisers import harness_normalisers
 from flag_harness.plugin.redact.secrets import harness_filters
-from flag_harness.plugin.test.checks import (
-    pytest_fixture_setup,
-    pytest_runtest_call,
-    pytest_runtest_makereport,
-    pytest_runtest_setup,
-    pytest_runtest_teardown,
-)
 from flag_harness.plugin.test.fixtures import (
     cassette,
     flags_fixture,
@@ -40,12 +33,7 @@ __all__ = [
     "harness_set_flags",
     "pytest_addoption",
     "pytest_configure",
-    "pytest_fixture_setup",
     "pytest_generate_tests",
     "pytest_itemcollected",
     "pytest_load_initial_conftests",
-    "pytest_runtest_call",
-    "pytest_runtest_makereport",
-    "pytest_runtest_setup",
-    "pytest_runtest_teardown",
 ]

@@ -4,39 +4,34 @@ import pytest
 
 from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.border.border import BORDER, Border
-from flag_harness.plugin.border.late_work import LateWorkReporter
-from flag_harness.plugin.border.run_border import configure_run_border
-from flag_harness.plugin.border.wide_fixtures import WideFixtures
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
-from flag_harness.plugin.limits.age import add_age_option, max_age
+from flag_harness.plugin.limits.age import add_age_option
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
-from flag_harness.plugin.limits.spending import configure_spending
 from flag_harness.plugin.marks import CONFIG, MARKS
-from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_recording_disabled, is_registered_elsewhere
+from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
 from flag_harness.plugin.redact.normalisers import configured_normalisers
-from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask, configured_filters
+from flag_harness.plugin.redact.secrets import configured_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
-from flag_harness.plugin.run.flag_effects import FlagEffects, add_effects_options
-from flag_harness.plugin.run.flag_reads import FlagReads
-from flag_harness.plugin.run.misses import MissCollector
-from flag_harness.plugin.run.run_record import RunRecorder, add_record_option
-from flag_harness.plugin.run.summary import RunSummary
-from flag_harness.plugin.special_runs.locate import add_locate_option, configure_locate
+from flag_harness.plugin.run.flag_effects import add_effects_options
+from flag_harness.plugin.run.run_record import add_record_option
+from flag_harness.plugin.special_runs.locate import add_locate_option
 from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
 from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
+from flag_harness.plugin.test import checks
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
-from flag_harness.plugin.vcr.options import add_vcr_options, configure_vcr, unregister_other_plugin
+from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, configure_verdicts
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, configure_repetitions
+from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_tests, is_configured
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the options of the harness."""
+    """Add the options of the harness, and register its checks before the conftest files are loaded."""
+    pluginmanager.register(checks, CHECKS)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     if not is_registered_elsewhere("--record-mode", pluginmanager):
@@ -111,27 +106,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register_parts(config: pytest.Config) -> None:
-    """Register the parts of the plugin that follow all tests of a run."""
+    """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
     config.stash[CLAIM_TRACKER] = ClaimTracker(config)
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
-    config.stash[REPORT_MASK] = ReportMask()
-    config.pluginmanager.register(config.stash[REPORT_MASK], "flag-harness-secrets")
-    has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
-    summary = RunSummary(max_age(config), has_detectors=has_detectors)
-    config.pluginmanager.register(summary, "flag-harness-summary")
-    config.pluginmanager.register(RunRecorder(config, summary), "flag-harness-record")
-    effects = FlagEffects(config)
-    config.pluginmanager.register(effects, "flag-harness-effects")
-    configure_locate(config, effects)
+    if (follows_all := follows_all_tests(config)) or is_configured(config):
+        from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
+
+        register_parts(config)
+    if not follows_all:
+        config.pluginmanager.register(WaitingParts(), "flag-harness-waiting-parts")
     config.pluginmanager.register(budget, "flag-harness-budget")
-    if config.stash[CONFIG].vcr_marks:
-        configure_vcr(config)
-    config.pluginmanager.register(MissCollector(config), "flag-harness-misses")
-    config.pluginmanager.register(FlagReads(), "flag-harness-flag-reads")
-    configure_spending(config)
-    configure_run_border(config)
-    border = config.stash[BORDER] = Border(config)
-    config.pluginmanager.register(border, "flag-harness-border")
-    config.pluginmanager.register(WideFixtures(border), "flag-harness-wide-fixtures")
-    config.pluginmanager.register(LateWorkReporter(config, border), "flag-harness-late-work")
     config.pluginmanager.register(FixtureConflicts(config), "flag-harness-fixture-conflicts")

@@ -108,6 +108,7 @@ class Border:
         """Make a test the owner of all requests from now on. A second call does nothing."""
         if _OWNER in item.stash:
             return
+        self.is_test_running = True
         self.patch()
         owner = item.stash[_OWNER] = Owner(item.nodeid)
         item.stash[_ENVIRONMENT] = offline_environment(is_offline(self.config))

@@ -11,7 +11,8 @@ import pytest
 
 from flag_harness.config import Config
 from flag_harness.flag import SET_FLAGS
-from flag_harness.plugin.marks import CONFIG, MARKS, declared_flags
+from flag_harness.plugin.marks import CONFIG, declared_flags
+from flag_harness.plugin.waiting_parts import OUR_MARKS
 
 REPLACEMENTS = {
     "cassette": "harness_cassette",
@@ -19,7 +20,6 @@ REPLACEMENTS = {
     "flags": "harness_combination",
 }
 """Fixtures with common names, each with a second name for the same fixture that no other plugin uses."""
-_OUR_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
 _PACKAGE = "flag_harness."
 
 
@@ -55,7 +55,7 @@ class FixtureConflicts:
             self._unused_setter = _own_set_flags(items)
         for item in items:
             for fixture in _conflicting_fixtures(item):
-                has_mark = any(mark.name in _OUR_MARKS for mark in item.iter_markers())
+                has_mark = any(mark.name in OUR_MARKS for mark in item.iter_markers())
                 is_error = has_mark or (self._is_configured and fixture.name != "flags")
                 found = self._errors if is_error else self._summary_conflicts
                 found.setdefault(fixture, item.nodeid)

@@ -119,7 +119,7 @@ def _read_fault(node: pytest.Item, given: object) -> "Fault":
 
 
 class FaultMarkChecker:
-    """Checks that the `faults` marks of each test are valid, and that the test uses the `cassette` fixture."""
+    """Checks that the `faults` marks of each test are valid."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Report a wrong `faults` mark as a collection error."""
@@ -128,6 +128,10 @@ class FaultMarkChecker:
                 pass
         except HarnessError as error:
             raise pytest.Collector.CollectError(str(error)) from None
+
+
+class FaultReporter:
+    """Reports the faults of a test that fired, and fails a test whose faults cannot fire."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:

@@ -1,0 +1,58 @@
+"""Register the parts of the plugin that follow each test. Only a run that uses the harness has them."""
+
+import pytest
+
+from flag_harness.plugin.border.border import BORDER, Border
+from flag_harness.plugin.border.late_work import LateWorkReporter
+from flag_harness.plugin.border.run_border import configure_run_border
+from flag_harness.plugin.border.wide_fixtures import WideFixtures
+from flag_harness.plugin.limits.age import max_age
+from flag_harness.plugin.limits.spending import configure_spending
+from flag_harness.plugin.marks import CONFIG
+from flag_harness.plugin.modes import is_recording_disabled
+from flag_harness.plugin.redact.secrets import REPORT_MASK, ReportMask
+from flag_harness.plugin.run.flag_effects import FlagEffects
+from flag_harness.plugin.run.flag_reads import FlagReads
+from flag_harness.plugin.run.misses import MissCollector
+from flag_harness.plugin.run.run_record import RunRecorder
+from flag_harness.plugin.run.summary import RunSummary
+from flag_harness.plugin.special_runs.locate import configure_locate
+from flag_harness.plugin.test import checks
+from flag_harness.plugin.test.faults import FaultReporter
+from flag_harness.plugin.vcr.options import configure_vcr
+from flag_harness.plugin.waiting_parts import CHECKS, PARTS
+
+
+def register_parts(config: pytest.Config) -> None:
+    """Register the parts of the plugin that follow each test. Do nothing if they are registered already."""
+    if PARTS in config.stash:
+        return
+    plugins = config.pluginmanager
+    if not plugins.has_plugin(CHECKS):
+        plugins.register(checks, CHECKS)
+    parts: list[object] = []
+    config.stash[PARTS] = parts
+
+    def register(part: object, name: str) -> None:
+        plugins.register(part, f"flag-harness-{name}")
+        parts.append(part)
+
+    mask = config.stash[REPORT_MASK] = ReportMask()
+    has_detectors = config.stash[CONFIG].privacy is not None or is_recording_disabled(config)
+    summary, effects = RunSummary(max_age(config), has_detectors=has_detectors), FlagEffects(config)
+    register(FaultReporter(), "fault-reporter")
+    register(mask, "secrets")
+    register(summary, "summary")
+    register(RunRecorder(config, summary), "record")
+    register(effects, "effects")
+    configure_locate(config, effects)
+    if config.stash[CONFIG].vcr_marks:
+        configure_vcr(config)
+    register(MissCollector(config), "misses")
+    register(FlagReads(), "flag-reads")
+    configure_spending(config)
+    configure_run_border(config)
+    border = config.stash[BORDER] = Border(config)
+    register(border, "border")
+    register(WideFixtures(border), "wide-fixtures")
+    register(LateWorkReporter(config, border), "late-work")

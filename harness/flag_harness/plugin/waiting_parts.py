@@ -1,0 +1,70 @@
+"""Wait with the parts of the plugin that follow each test until a collected test uses the harness.
+
+In a run that does not use it, no hook of the harness is called for any test.
+"""
+
+import pytest
+
+from flag_harness.config import Config
+from flag_harness.plugin.marks import CONFIG, MARKS
+
+CHECKS = "flag-harness-checks"
+"""The name under which the module with the checks of each test is registered."""
+OUR_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARKS)
+"""The names of the marks of the harness."""
+_FIXTURE_PREFIX = "harness_"
+"""The prefix of a fixture that every fixture of the harness requests, or is."""
+_OPTIONS = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
+"""The options of the harness that have no prefix."""
+_REFINEMENTS = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
+"""Options that do nothing without another one, and have a default."""
+
+
+PARTS = pytest.StashKey[list[object]]()
+"""The parts that are registered now, the checks aside."""
+
+
+def follows_all_tests(config: pytest.Config) -> bool:
+    """Return True if the parts follow tests that do not use the harness, too: if an option or the project says so.
+
+    Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
+    """
+    if config.stash[CONFIG].vcr_marks or config.stash[CONFIG].border == "run":
+        return True
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return True
+    options = vars(config.option)
+    own = (name for name in options if name.startswith("harness_") and name not in _REFINEMENTS)
+    return any(options.get(name) for name in (*_OPTIONS, *own))
+
+
+def is_configured(config: pytest.Config) -> bool:
+    """Return True if the project configures the harness."""
+    return config.stash[CONFIG] != Config()
+
+
+def uses_part(item: pytest.Item) -> bool:
+    """Return True if a test has a fixture or a mark of the harness."""
+    if any(name.startswith(_FIXTURE_PREFIX) for name in getattr(item, "fixturenames", ())):
+        return True
+    return any(mark.name in OUR_MARKS for mark in item.iter_markers())
+
+
+class WaitingParts:
+    """Registers the parts once all tests are collected, if one of them uses the harness, or else unregisters them."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Register the parts, or unregister them if no test uses the harness."""
+        config = session.config
+        if any(map(uses_part, session.items)):
+            from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness need it not
+
+            register_parts(config)
+            return
+        for part in config.stash.get(PARTS, []):
+            config.pluginmanager.unregister(part)
+        if PARTS in config.stash:
+            del config.stash[PARTS]
+        if config.pluginmanager.has_plugin(CHECKS):
+            config.pluginmanager.unregister(name=CHECKS)
