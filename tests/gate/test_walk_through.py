@@ -11,7 +11,7 @@ import pytest
 from tests.gate.conftest import tree_hash
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
-WALK = DOCUMENT[DOCUMENT.index("## The whole way, once") : DOCUMENT.index("## Settings")]
+WALK = DOCUMENT[DOCUMENT.index("## A complete example") : DOCUMENT.index("## Settings")]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", WALK, re.DOTALL | re.MULTILINE)
 
 

@@ -17,7 +17,7 @@ from flag_harness.gate.output import (
     check_markdown,
     check_values,
     history_lines,
-    log_values,
+    history_values,
     status_lines,
 )
 from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
@@ -180,7 +180,7 @@ def _run_rollback(arguments: argparse.Namespace) -> int:
 
 def _run_log(arguments: argparse.Namespace) -> int:
     entries = _open_prod(_load_gate()).history.entries()
-    _print(arguments, {"entries": log_values(entries)}, history_lines(entries))
+    _print(arguments, {"entries": history_values(entries)}, history_lines(entries))
     return 0
 
 

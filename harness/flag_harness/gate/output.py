@@ -79,7 +79,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
     return lines
 
 
-def log_values(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
+def history_values(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
     """Return the entries of the history as dictionaries for JSON, oldest first."""
     return [
         {
