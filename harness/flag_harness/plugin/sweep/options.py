@@ -32,6 +32,18 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         "--harness-surprise or --harness-interrupt: only those. With --harness-agent, or an agent in "
         "[tool.flag-harness] and no tests named: that agent instead of tests",
     )
+    _add_trouble_options(group)
+    _add_extent_options(group)
+    group.addoption(
+        "--harness-agent",
+        metavar="MODULE:NAME",
+        default=None,
+        help="an agent to sweep instead of tests, as docs/agents.md describes",
+    )
+
+
+def _add_trouble_options(group: pytest.OptionGroup) -> None:
+    """Add the options that select single surprises and interrupts."""
     for name, metavar, example in (
         ("surprise", "NAME:on=N", "cut_call:on=2"),
         ("interrupt", "POINT:on=N", "inside_text:on=2"),
@@ -44,6 +56,10 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
             metavar=metavar,
             help=f"with --harness-sweep: only this {name} (repeatable), such as {example}",
         )
+
+
+def _add_extent_options(group: pytest.OptionGroup) -> None:
+    """Add the options that limit the number of runs and their time, and the file of known failures."""
     group.addoption(
         "--harness-runs",
         type=int,
@@ -58,7 +74,7 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         default=None,
         type=_parse_budget,
         help="the time that a sweep over tests may take, such as 60s or 5m: it tries the most informative troubles "
-        "first, begins no run after that time, and says what it has not tried",
+        "first, starts no run after that time, and says what it has not tried",
     )
     group.addoption(
         "--harness-sweep-baseline",
@@ -66,12 +82,6 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         default=None,
         help="compare a sweep over tests with an earlier one in FILE: known failures pass, and new ones and "
         "troubles from which the agent no longer recovers fail. A file that does not exist is written",
-    )
-    group.addoption(
-        "--harness-agent",
-        metavar="MODULE:NAME",
-        default=None,
-        help="an agent to sweep instead of tests, as docs/agents.md describes",
     )
 
 
