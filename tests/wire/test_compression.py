@@ -12,8 +12,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.compression import check_decompressed_sizes, decompress_response, unreadable_encodings
-from flag_harness.wire.decompression import DECOMPRESSED_BYTES
+from flag_harness.wire.compression import (
+    DECOMPRESSED_BYTES,
+    check_decompressed_sizes,
+    decompress_response,
+    unreadable_encodings,
+)
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Response, body
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from flag_harness.wire.decompression import GZIP_MAGIC, Decompressor, codecs
+from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, codecs
 from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flag_harness.wire.decompression import DECOMPRESSED_BYTES
+from flag_harness.wire.compression import DECOMPRESSED_BYTES
 
 MEBIBYTE = 1 << 20
 

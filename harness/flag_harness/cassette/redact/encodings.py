@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from flag_harness.cassette.redact.body_texts import UTF8
 from flag_harness.cassette.redact.edits import REDACTED, TextEdit, edit_text, merge_edits
 from flag_harness.cassette.redact.hints import letter_runs, letter_table
-from flag_harness.wire.decompression import codecs
+from flag_harness.wire.compression import codecs
 
 MAX_ENCODING_DEPTH = 4
 """The most encodings that are seen through. Percent-encoded base64 of gzip of JSON has three."""

@@ -124,8 +124,7 @@ class CassetteTraffic:
                 )
             stack.enter_context(patch_refused_keywords(*self._faults))
             route = self.route
-            interception = route_clients(lambda http_request: route if is_own(http_request) else None, self.plan.scope)
-            stack.enter_context(interception)
+            stack.enter_context(route_clients(lambda one: route if is_own(one) else None, self.plan.scope))
             stack.enter_context(share_clock(self.clock, self.plan.project_names))
             yield self
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from flag_harness.wire.decompression import Decompressor, codecs, decompressed_limit
+from flag_harness.wire.compression.decompressor import Decompressor, codecs, decompressed_limit
 from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, body, header_value
 
 _GZIPS = frozenset({"gzip", "x-gzip", "deflate"})

@@ -1,0 +1,25 @@
+"""Compressed bodies: decompress responses of any content encoding, within limits."""
+
+from flag_harness.wire.compression.decompressor import (
+    DECOMPRESSED_BYTES,
+    GZIP_MAGIC,
+    Decompressor,
+    codecs,
+    decompressed_limit,
+)
+from flag_harness.wire.compression.responses import (
+    check_decompressed_sizes,
+    decompress_response,
+    unreadable_encodings,
+)
+
+__all__ = [
+    "DECOMPRESSED_BYTES",
+    "GZIP_MAGIC",
+    "Decompressor",
+    "check_decompressed_sizes",
+    "codecs",
+    "decompress_response",
+    "decompressed_limit",
+    "unreadable_encodings",
+]
