@@ -1,11 +1,15 @@
 """`--harness-max-cost`: how much a run may spend at the live API."""
 
 import json
+import time
+from random import Random
 
 import pytest
 
+from flag_harness.models import shipped_model
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.usage import Usage
 
 LIVE = ("--disable-recording", "--harness-upstream=live")
 
@@ -103,3 +107,81 @@ def test_what_is_not_an_amount_is_a_usage_error(pytester: pytest.Pytester, amoun
     run = pytester.runpytest_subprocess(f"--harness-max-cost={amount}")
     assert 4 == run.ret
     run.stderr.fnmatch_lines(["ERROR: --harness-max-cost=*: not an amount; type dollars, such as 0.50"])
+
+
+RANDOM_SUITE = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
+import httpx2
+import pytest
+
+RANDOM = Random({seed})
+
+def send(model, tokens, words):
+    body = {{"model": model, "max_tokens": tokens, "messages": [{{"role": "user", "content": "word " * words}}]}}
+    try:
+        httpx2.post(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", json=body)
+    except Exception:
+        pass
+
+@pytest.mark.harness_no_request
+@pytest.mark.parametrize("number", range(8))
+def test_it(cassette, number):
+    calls = [
+        (RANDOM.choice(["claude-haiku-4-5", "claude-sonnet-4-5"]), RANDOM.randrange(1, 3000), RANDOM.randrange(1, 2000))
+        for _ in range(RANDOM.randrange(1, 6))
+    ]
+    if RANDOM.random() < 0.5:
+        for call in calls:
+            send(*call)
+    else:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda call: send(*call), calls))
+"""
+
+
+class CountingApi:
+    """An API that adds up what its answers cost. They have up to `max_tokens`, and take a moment."""
+
+    def __init__(self, seed: int) -> None:
+        self.costs: list[float] = []
+        self._random = Random(seed)
+
+    def __call__(self, request: Request) -> Response:
+        body = json.loads(request.body)
+        usage = Usage(len(request.body) // 4, self._random.randrange(body["max_tokens"]) + 1)
+        cost = shipped_model(body["model"]).cost(usage)
+        assert cost is not None
+        self.costs.append(cost)
+        time.sleep(0.005)
+        reported = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        message = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": reported}
+        return (
+            Head(0.0, 200, (("content-type", "application/json"),)),
+            Chunk(0.0, json.dumps(message).encode()),
+            End(0.0),
+        )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_run_spends_more_than_the_limit_and_one_request_a_worker(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, deep: bool, workers: int
+) -> None:
+    """Ten runs (200 in a deep run) with requests one after another and at the same time; most of them hit the limit."""
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    runs = (160 if deep else 9) if workers == 0 else (40 if deep else 1)
+    refused = 0
+    for seed in range(runs):
+        pytester.makepyfile(RANDOM_SUITE.format(seed=seed))
+        api = CountingApi(seed)
+        with LoopbackServer(api, threaded=True) as server:
+            monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+            run = pytester.runpytest_subprocess(*LIVE, "--harness-max-cost=0.05", "-q", "-n", str(workers))
+        outcomes = run.parseoutcomes()
+        assert 8 == sum(outcomes.get(name, 0) for name in ("passed", "failed"))
+        assert sum(api.costs) <= 0.05 + max(workers, 1) * max(api.costs), f"seed {seed}: {api.costs}"
+        assert sum(api.costs) > 0.0
+        refused += bool(outcomes.get("failed"))
+    assert refused > runs // 2

@@ -6,6 +6,7 @@ from flag_harness.analysis.conversation import cost_at_list_price
 from flag_harness.analysis.metrics import is_successful, reported_usage, requested_model
 from flag_harness.cassette import Interaction
 from flag_harness.wire.compression import decompress_response
+from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
 from flag_harness.wire.usage import Usage
@@ -42,6 +43,15 @@ def input_cost(request: Request) -> float | None:
     if not path.endswith("/v1/messages"):
         return 0.0
     return cost_at_list_price(requested_model(request), Usage(input_tokens=len(request.body) // BYTES_PER_TOKEN))
+
+
+def highest_cost(request: Request) -> float | None:
+    """Return the cost in US dollars of a request if its answer has `max_tokens`, or None if its price is unknown."""
+    if not request.path.partition("?")[0].endswith("/v1/messages"):
+        return input_cost(request)
+    most = decode_json_object(request.body).get("max_tokens")
+    usage = Usage(len(request.body) // BYTES_PER_TOKEN, most if isinstance(most, int) else 0)
+    return cost_at_list_price(requested_model(request), usage)
 
 
 def actual_cost(request: Request, response: Response) -> float | None:

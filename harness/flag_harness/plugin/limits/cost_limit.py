@@ -23,8 +23,9 @@ def add_cost_option(group: pytest.OptionGroup) -> None:
         type=float,
         metavar="DOLLARS",
         help="the list price that the requests of `cassette` may cost at the live API. It is checked before each "
-        "request: none is sent once the answers so far and the request's own input would exceed it, so the run can "
-        "exceed it by the answers that are under way. Each shard, and each worker of pytest-xdist, gets an equal share",
+        "request: none is sent once the answers so far and the request's own input would exceed it, or could with what "
+        "others under way may cost, so the run can exceed it by one answer. Each shard, and each worker of "
+        "pytest-xdist, gets an equal share",
     )
 
 
@@ -46,6 +47,7 @@ class CostLimit:
         from flag_harness.analysis.spending import Budget  # imported here: most runs do not need it
 
         self._budget, self._lock = Budget(dollars), Lock()
+        self._pending, self._under_way = 0.0, 0
 
     def add_spent(self, dollars: float) -> None:
         """Add dollars that another process has spent."""
@@ -53,13 +55,17 @@ class CostLimit:
             self._budget.add_cost(None, dollars)
 
     def layer(self, refusals: list[Refusal]) -> Layer:
-        """Return a layer that refuses each request that would exceed the limit, and appends the error to `refusals`."""
-        from flag_harness.analysis.spending import input_cost
+        """Return a layer that refuses each request that could exceed the limit, and appends the error to `refusals`.
+
+        An answer may cost up to `max_tokens`. That counts while it is under way, so that requests which are sent at the
+        same time exceed the limit by the cost of one of them at most.
+        """
+        from flag_harness.analysis.spending import highest_cost, input_cost
 
         def check(request: Request) -> Edit:
             expected = input_cost(request)
             with self._lock:
-                if reason := self._budget.refusal_reason(expected):
+                if reason := self._refusal_reason(expected):
                     refusals.append(
                         CostFailure(
                             f"{request.method} {request.path} was not sent: {reason}.\n"
@@ -68,11 +74,25 @@ class CostLimit:
                     )
                     raise refusals[-1]
                 self._budget.add_cost(expected, None)
-            return self._make_edit(request, expected or 0.0)
+                pending = (highest_cost(request) or 0.0) - (expected or 0.0)
+                self._pending += pending
+                self._under_way += 1
+            return self._make_edit(request, expected or 0.0, pending)
 
         return check
 
-    def _make_edit(self, request: Request, expected: float) -> Edit:
+    def _refusal_reason(self, expected: float | None) -> str:
+        """Return why a request must not be sent, or an empty string."""
+        if reason := self._budget.refusal_reason(expected):
+            return reason
+        if self._under_way and self._budget.spent + self._pending + (expected or 0.0) > self._budget.limit:
+            return (
+                f"the {self._under_way} under way may cost ${self._pending:.4f} more, by their max_tokens; "
+                f"${self._budget.spent:.4f} of ${self._budget.limit:.2f} are spent"
+            )
+        return ""
+
+    def _make_edit(self, request: Request, expected: float, pending: float) -> Edit:
         """Return a function that reads a response unchanged, and corrects the expected cost to the actual one."""
         from flag_harness.analysis.spending import actual_cost
 
@@ -80,9 +100,13 @@ class CostLimit:
 
         def edit(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
-            if isinstance(piece, (Cut, End)) and (actual := actual_cost(request, tuple(pieces))) is not None:
+            if isinstance(piece, (Cut, End)):
+                actual = actual_cost(request, tuple(pieces))
                 with self._lock:
-                    self._budget.add_cost(None, actual - expected)
+                    self._pending -= pending
+                    self._under_way -= 1
+                    if actual is not None:
+                        self._budget.add_cost(None, actual - expected)
             yield piece
 
         return edit
