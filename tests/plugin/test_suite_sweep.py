@@ -366,6 +366,90 @@ def test_a_program_is_swept_over_the_loopback_server(project: pytest.Pytester) -
     run.stdout.fnmatch_lines(["overloaded * 1 * -", "unauthorized:on=2: raw exception: AssertionError: Traceback *"])
 
 
+KEEPER = """
+import json
+import os
+import pathlib
+import sys
+import urllib.request
+
+FILE = pathlib.Path(sys.argv[1])
+messages = json.loads(FILE.read_text()) if FILE.exists() else []
+URL = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
+ADD = {"name": "add", "description": "Adds.", "input_schema": {"type": "object"}}
+
+
+def save(text):
+    FILE.with_suffix(".new").write_text(text)
+    os.replace(FILE.with_suffix(".new"), FILE)
+
+
+def send():
+    if not ATOMIC:
+        FILE.write_text(json.dumps(messages)[:-1])
+    body = {"model": "claude-haiku-4-5", "max_tokens": 4096, "messages": messages, "tools": [ADD]}
+    headers = {"content-type": "application/json", "anthropic-version": "2023-06-01", "x-api-key": "x"}
+    with urllib.request.urlopen(urllib.request.Request(URL, json.dumps(body).encode(), headers)) as response:
+        return json.loads(response.read())["content"]
+
+
+messages.append({"role": "user", "content": "What is 2 + 3?"})
+messages.append({"role": "assistant", "content": send()})
+call = messages[-1]["content"][-1]
+messages.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "5"}]})
+messages.append({"role": "assistant", "content": send()})
+print(messages[-1]["content"][0]["text"])
+save(json.dumps(messages))
+"""
+KEPT = """
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.scenario("sum")
+def test_program(cassette_server, tmp_path):
+    command = [sys.executable, "program.py", str(tmp_path / "state.json")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "5" in run.stdout
+"""
+
+
+@pytest.mark.parametrize(
+    ("atomic", "exit_code", "line"),
+    [
+        (True, pytest.ExitCode.OK, "sigkill * 1 *"),
+        (False, pytest.ExitCode.TESTS_FAILED, "sigkill:*: next prompt: AssertionError: Traceback *"),
+    ],
+)
+def test_a_killed_process_is_started_again(
+    project: pytest.Pytester, atomic: bool, exit_code: pytest.ExitCode, line: str
+) -> None:
+    """Its next prompt works if it keeps its state whole, and is a failure if the kill leaves a torn file."""
+    project.makepyfile(test_sum=KEPT, program=f"ATOMIC = {atomic}\n{KEEPER}")
+    run = project.runpytest_subprocess("--harness-sweep", "--harness-interrupt=sigkill/inside_body:on=2")
+    assert exit_code == run.ret
+    run.stdout.fnmatch_lines([line])
+
+
+@pytest.mark.deep
+def test_kills_and_signals_are_tried_at_the_points_of_the_answers(project: pytest.Pytester) -> None:
+    """Each answer of the first call has one point, since it is no stream; a test without processes has none."""
+    project.makepyfile(test_sum=KEPT + TEST, program=f"ATOMIC = True\n{KEEPER}")
+    run = project.runpytest_subprocess("--harness-sweep=interrupts,kills", "-k", "sig or baseline")
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.fnmatch_lines(["sigint * 2 *", "sigterm * 2 *", "sigkill * 2 *"])
+
+
+def test_a_signal_without_a_point_is_a_usage_error(project: pytest.Pytester) -> None:
+    """The message names the nearest one."""
+    run = project.runpytest_subprocess("--harness-sweep", "--harness-interrupt=sigkil/inside_text")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(["ERROR: *there is no signal 'sigkil'; the nearest is 'sigkill'*"])
+
+
 FRAGILE = """
     def try_to_send(self):
         for _ in range(3):

@@ -9,6 +9,7 @@ from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
 from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
+from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import points_in
 from flag_harness.wire.json import decode_json_object
@@ -41,8 +42,9 @@ class Probe:
     def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS) -> None:
         self._armed = trouble.arm() if trouble else None
         self._is_off_script = False
+        self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
         self.is_interrupted = trouble is not None and trouble.kind == INTERRUPT
-        self.call = 0
+        self.call = self.processes = 0
         self.clock: Clock = VirtualClock()
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
@@ -95,6 +97,7 @@ class Probe:
             fired=self.fired,
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
             is_off_script=self._is_off_script,
+            processes=self.processes,
             problem=problem,
         )
 

@@ -10,7 +10,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 
-SWEEPS = ("faults", "surprises", "interrupts")
+SWEEPS = ("faults", "surprises", "interrupts", "kills")
 """The sweeps that run by default."""
 SCHEDULES = "schedules"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")

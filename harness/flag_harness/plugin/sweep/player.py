@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
+from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
@@ -70,7 +72,7 @@ class Player:
         told = (*self._told, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._told
         start, used = probe.clock.now(), self._read_usage(_fixtures(item))
         try:
-            with limit_real_time(self._patience(item)):
+            with limit_real_time(self._patience(item)), self._signals(item, probe):
                 function()
         except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
@@ -78,12 +80,30 @@ class Player:
             result = describe_call(error, probe.clock.now() - start, item, told)
         else:
             result = CallResult("returned", seconds=probe.clock.now() - start)
+        if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
+            result = replace(result, ending="told")  # that is how a test sees that its process was ended
         calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixtures(item)))))
+
+    @contextmanager
+    def _signals(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
+        """Count the processes that the test function starts in its first call, and send them the signal, if any."""
+        if probe.call != 1 or not _has_processes(item):
+            yield
+            return
+        with track_processes() as started, ExitStack() as stack:
+            if probe.signal:
+                stack.enter_context(send_signal_when(probe.signal, lambda: probe.fired > 0, started))
+            yield
+        probe.processes = len(started)
 
     def _patience(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take. Other processes start slowly, and wait in real time."""
-        has_processes = "harness_cassette_server" in getattr(item, "fixturenames", ())
-        return self._settings.patience * (PROCESS_FACTOR if has_processes else 1)
+        return self._settings.patience * (PROCESS_FACTOR if _has_processes(item) else 1)
+
+
+def _has_processes(item: pytest.Item) -> bool:
+    """Return whether other processes may take part in a test."""
+    return "harness_cassette_server" in getattr(item, "fixturenames", ())
 
 
 def _fixtures(item: pytest.Item) -> Mapping[str, Any]:

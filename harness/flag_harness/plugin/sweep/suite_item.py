@@ -15,10 +15,12 @@ from flag_harness.sweep.troubles import (
     FAULT_BUCKETS,
     INTERRUPT,
     SCHEDULE,
+    SIGNALS,
     SURPRISES,
     Trouble,
     derive_faults,
     derive_interrupts,
+    derive_signals,
     derive_surprises,
     draw_schedule,
     shrink_schedule,
@@ -84,6 +86,8 @@ class SuiteSweepItem(pytest.Item):
             return [one for one in self.sweep.chosen if one.kind == kind]
         if kind == INTERRUPT:
             return [] if self._is_real_time() else derive_interrupts(baseline)
+        if kind in SIGNALS:
+            return derive_signals(kind, baseline) if self._is_real_time() else []
         if kind in SURPRISES:
             return derive_surprises(kind, baseline) if self._has_scenario() else []
         return derive_faults(kind, baseline, is_real_time=self._is_real_time())

@@ -41,6 +41,7 @@ from flag_harness.sweep.troubles import (
     SURPRISES,
     Trouble,
     parse_interrupt,
+    parse_signal,
     parse_surprise,
 )
 
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
 BUCKETS: Mapping[str, Sequence[str]] = {
     "faults": FAULT_BUCKETS,
     "surprises": tuple(SURPRISES),
-    "interrupts": (INTERRUPT,),
+    "interrupts": (INTERRUPT, "sigint", "sigterm"),
+    "kills": ("sigkill",),
 }
 """The kinds of troubles of each sweep."""
 SCHEDULES = "schedules"
@@ -200,9 +202,14 @@ class SuiteSweep:
 def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
     """Return the troubles that the command line names."""
     surprises = map(parse_surprise, config.getoption("harness_surprises"))
-    interrupts = (Trouble(INTERRUPT, parse_interrupt(text)) for text in config.getoption("harness_interrupts"))
+    interrupts = map(_parse_interrupt, config.getoption("harness_interrupts"))
     faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])
     return (*faults, *(Trouble(one.kind.name, one) for one in surprises), *interrupts)
+
+
+def _parse_interrupt(text: str) -> Trouble:
+    """Parse an interrupt such as `inside_text:on=2`, or a signal such as `sigkill/inside_text:on=2`."""
+    return Trouble(*parse_signal(text)) if "/" in text else Trouble(INTERRUPT, parse_interrupt(text))
 
 
 def _can_be_swept(item: pytest.Function) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from flag_harness.sweep.judge import PlayResult
-from flag_harness.sweep.troubles import SURPRISES
+from flag_harness.sweep.troubles import SIGNALS, SURPRISES
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
 
 BASELINE = "baseline"
@@ -77,6 +77,8 @@ def _command(result: PlayResult) -> str:
     option = f"--harness-{'surprise' if result.trouble.partition(':')[0] in SURPRISES else 'fault'}={result.trouble}"
     if result.kind == INTERRUPT:
         option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT}:at=').replace(',on=', ':on=')}"
+    if result.kind in SIGNALS:
+        option = f"--harness-interrupt={result.trouble.replace(':at=', '/').replace(',on=', ':on=')}"
     return f"{command} {shlex.quote(option)}"
 
 

@@ -84,6 +84,7 @@ class TestObservation:
         fired: the number of answers that the trouble changed.
         broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
         is_off_script: True if the scenario had no turn for a request.
+        processes: the number of processes that the test function started in its first call.
         problem: why the test could not run at all, such as an error in a fixture; else empty.
     """
 
@@ -95,6 +96,7 @@ class TestObservation:
     broken_prefixes: int = 0
     is_off_script: bool = False
     problem: str = ""
+    processes: int = 0
 
     def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
         """Yield all requests of one call of the test function."""

@@ -10,6 +10,7 @@ from flag_harness.sweep.judge.observation import ObservedExchange, TestObservati
 from flag_harness.sweep.judge.turns import blocks_of
 from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
+from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
@@ -51,11 +52,32 @@ def derive_surprises(kind_name: str, baseline: TestObservation) -> list[Trouble]
 
 def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
     """Return the interrupts to try on a test: at each point, on the first request that reaches it and on the last."""
-    requests = list(baseline.exchanges_of_call(1))
-    reached = [(number, point) for number, one in enumerate(requests, start=1) for point in _points(one)]
+    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in _interrupted_points(baseline)]
+
+
+def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
+    """Return the signals of one kind to send to a test's processes; empty if it starts none.
+
+    SIGKILL is tried at each point of each answer, the others as interrupts are.
+    """
+    if not baseline.processes:
+        return []
+    is_kill = kind_name == "sigkill"
+    pairs = _reached_points(baseline) if is_kill else _interrupted_points(baseline)
+    make = SIGNALS[kind_name]
+    return [Trouble(kind_name, make(at=point, on=number)) for number, point in dict.fromkeys(pairs)]
+
+
+def _interrupted_points(baseline: TestObservation) -> list[tuple[int, str]]:
+    reached = _reached_points(baseline)
     found = {point: number for number, point in reversed(reached)}
-    pairs = dict.fromkeys((*((number, point) for point, number in found.items()), *reached[-1:]))
-    return [Trouble(INTERRUPT, make_interrupt(point, number)) for number, point in sorted(pairs)]
+    return sorted({*((number, point) for point, number in found.items()), *reached[-1:]})
+
+
+def _reached_points(baseline: TestObservation) -> list[tuple[int, str]]:
+    """Return the number of each request of the first call with each point that its answer reaches."""
+    requests = enumerate(baseline.exchanges_of_call(1), start=1)
+    return [(number, point) for number, one in requests for point in _points(one)]
 
 
 def _can_surprise(kind: SurpriseKind, exchange: ObservedExchange) -> bool:

@@ -1,0 +1,83 @@
+"""Track the processes that a test function starts, and send them a signal while an answer arrives."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+READING_SECONDS = 0.05
+"""The real time that a process has to read what has arrived before the signal."""
+ENDING_SECONDS = 5.0
+"""The real time after which a process that SIGTERM or SIGINT has not ended gets SIGKILL."""
+_POLL_SECONDS = 0.005
+
+
+@contextmanager
+def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
+    """Return a list of the processes that are started in the context, also by `asyncio`."""
+    started: list[subprocess.Popen[Any]] = []
+    original = subprocess.Popen.__init__
+
+    def start(self: "subprocess.Popen[Any]", *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        started.append(self)
+
+    subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+    try:
+        yield started
+    finally:
+        subprocess.Popen.__init__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def send_signal_when(name: str, is_due: Callable[[], bool], started: list["subprocess.Popen[Any]"]) -> Iterator[None]:
+    """Send a signal to the processes, and to those that they have started, once it is due. Wait in a thread."""
+    is_over = threading.Event()
+
+    def wait() -> None:
+        while not is_due():
+            if is_over.wait(_POLL_SECONDS):
+                return
+        is_over.wait(READING_SECONDS)
+        running = [process for process in started if process.returncode is None]
+        for process in running:
+            _send(process.pid, getattr(signal, name.upper()))
+        end = monotonic() + ENDING_SECONDS
+        while monotonic() < end and not is_over.wait(_POLL_SECONDS):
+            pass
+        for process in running if not is_over.is_set() else ():
+            _send(process.pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=wait, name="flag-harness-signal", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _send(pid: int, number: int) -> None:
+    """Send a signal to a process and to all that descend from it, if they still run."""
+    for one in (*_descendants(pid), pid):
+        try:
+            os.kill(one, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Yield the processes that descend from a process, as far as the system shows them (Linux)."""
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            yield from _descendants(child)
+            yield child
