@@ -113,7 +113,7 @@ def test_a_torn_last_line_is_named_and_the_rest_is_kept(cut: int, tmp_path_facto
     path.write_bytes(encode_record(HEADER, _rows(3))[:-cut])
     record = load_record(path)
     assert _rows(2) == record.rows
-    assert f"{path}:4: the last line is torn, so the run was killed here" == record.problem
+    assert f"{path}:4: the last line is incomplete, so the run was killed here" == record.problem
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_a_record_without_its_end_is_noticed(tmp_path: Path) -> None:
     append_row(path, ROW)
     assert "it has no digest, so the run did not come to its end" in record_problem(path.read_bytes())
     whole = encode_record(HEADER, _rows(3))
-    assert "its digest is another" in record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))
-    assert "its last line is torn" in record_problem(whole[:-1])
+    assert "its digest does not match" in record_problem(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert "its last line is incomplete" in record_problem(whole[:-1])
     assert "its first line is not JSON" == record_problem(b"{\n")
 
 

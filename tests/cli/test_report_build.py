@@ -48,7 +48,7 @@ def test_a_torn_record_is_reported_and_named(tmp_path: Path, capsys: pytest.Capt
     with path.open("ab") as file:
         file.write(b'{"case":')
     assert 1 == main(["report", "build", str(path), "-o", str(tmp_path / "out.md")])
-    assert "the last line is torn" in capsys.readouterr().out
+    assert "the last line is incomplete" in capsys.readouterr().out
     assert "**Incomplete:**" in (tmp_path / "out.md").read_text("utf-8")
 
 

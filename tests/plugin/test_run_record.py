@@ -147,7 +147,7 @@ def test_a_torn_shard_is_said_and_the_rest_is_merged(
     path = Path("run.jsonl")
     path.write_bytes(path.read_bytes()[:-10])
     assert 1 == main(["report", "merge", "run.jsonl", "-o", "merged.jsonl"])
-    assert "run.jsonl:5: the last line is torn" in capsys.readouterr().out
+    assert "run.jsonl:5: the last line is incomplete" in capsys.readouterr().out
     assert 3 == len(json.loads(f"[{','.join(Path('merged.jsonl').read_text().splitlines())}]")) - 1
     assert 2 == main(["report", "merge", "absent.jsonl", "-o", "merged.jsonl"])
     assert "absent.jsonl: cannot be read" in capsys.readouterr().err

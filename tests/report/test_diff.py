@@ -162,4 +162,4 @@ def test_an_incomplete_record_fails_the_comparison(diff: Diff, capsys: pytest.Ca
     with Path("head.jsonl").open("ab") as file:
         file.write(b'{"case":')
     assert 1 == main(["report", "diff", "base.jsonl", "head.jsonl"])
-    assert "head.jsonl:3: the last line is torn" in capsys.readouterr().out
+    assert "head.jsonl:3: the last line is incomplete" in capsys.readouterr().out

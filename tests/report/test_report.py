@@ -255,7 +255,7 @@ def test_a_record_without_rows_is_reported() -> None:
 
 def test_a_torn_record_is_reported_as_incomplete() -> None:
     """In the page and in Markdown."""
-    record = RunRecord(RunHeader(), (), "run.jsonl:3: the last line is torn")
+    record = RunRecord(RunHeader(), (), "run.jsonl:3: the last line is incomplete")
     assert "Incomplete: run.jsonl:3" in _page(record).text
     assert any(line.startswith("**Incomplete:** run.jsonl:3") for line in _markdown(record))
 

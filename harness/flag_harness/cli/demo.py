@@ -43,7 +43,7 @@ _COLOURS = {"bold": 1, "red": 31, "green": 32}
 
 
 def add_demo_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `demo`."""
+    """Add the command `demo` to the parser."""
     parser = subparsers.add_parser(
         "demo",
         help="test a small agent under 16 combinations of flags, and see which flags broke it",

@@ -1,4 +1,4 @@
-"""The command `flag-harness report open`, which shows what failed in a run, perhaps in a run of another machine."""
+"""The command `flag-harness report open`, which shows the failed tests of a run, on this machine or another one."""
 
 import argparse
 import shlex
@@ -16,7 +16,7 @@ from flag_harness.record.kept import find_records, kept_cassette_path
 from flag_harness.report.output import write_report
 
 _MOST_LINES, _MOST_CHARACTERS = 20, 2_000
-"""How much of a text is printed."""
+"""The number of characters of a text that are printed."""
 _COMMIT_DIGITS = 10
 _ROLE_WIDTH = 12
 _KEPT_OPTIONS = tuple(f"--harness-{name}" for name in ("flags", "baseline", "matrix", "fault", "repeat"))
@@ -49,7 +49,7 @@ class OpenedRun:
         return chosen
 
     def has_cassette(self, case: str) -> bool:
-        """Return whether the run kept what answered a test."""
+        """Return whether the run kept the answers to a test."""
         return any(kept_cassette_path(file, case).exists() for file in self.shards)
 
     def rerun_commands(self, case: str | None) -> Sequence[str]:

@@ -23,7 +23,7 @@ _OPEN_HOST_WARNING = (
 
 
 def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `ui`."""
+    """Add the command `ui` to the parser."""
     parser = subparsers.add_parser(
         "ui",
         help="chat with the reference agent in the browser, under any flags",

@@ -60,7 +60,7 @@ def record_problem(data: bytes) -> str:
     """
     first, *lines = data.split(b"\n")
     if not lines or lines.pop() != b"":
-        return "its last line is torn, so it was cut or the run was killed"
+        return "its last line is incomplete, so it was cut or the run was killed"
     try:
         head = msgspec.json.decode(first)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -68,7 +68,7 @@ def record_problem(data: bytes) -> str:
     digest = head.pop(_DIGEST, None) if isinstance(head, dict) else None
     if digest is None:
         return "it has no digest, so the run did not come to its end, or an older release wrote it"
-    return "" if digest == _digest(head, lines) else "it was changed after it was written: its digest is another"
+    return "" if digest == _digest(head, lines) else "it was changed after it was written: its digest does not match"
 
 
 def _digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
@@ -105,7 +105,7 @@ def load_record(path: Path) -> RunRecord:
     header = _decode_header(path, first)
     torn, lines = lines[-1] if lines else first, lines[:-1]
     rows = {_sort_key(row): row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
-    problem = f"{path}:{len(lines) + 2}: the last line is torn, so the run was killed here" if torn else ""
+    problem = f"{path}:{len(lines) + 2}: the last line is incomplete, so the run was killed here" if torn else ""
     return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem)
 
 

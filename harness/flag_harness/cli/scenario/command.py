@@ -15,7 +15,7 @@ Exit code: 0, or 1 if something was left out; 2 if there is no answer to write, 
 
 
 def add_scenario_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `scenario`."""
+    """Add the command `scenario` to the parser."""
     options: dict[str, Any] = {"epilog": _EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     about = "work with scenarios, which say what the simulator answers"
     parser = subparsers.add_parser("scenario", help=about, description=f"W{about[1:]}.", **options)

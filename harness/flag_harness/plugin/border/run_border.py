@@ -17,7 +17,7 @@ _DOING = "runs offline", 'leave out --record-mode=none, or border = "run" in [to
 
 
 def configure_run_border(config: pytest.Config) -> None:
-    """Begin the border if the project sets `border = "run"`, or if the command line says `--record-mode=none`.
+    """Start the border if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
     A run that may reach the live API has no border. Without configuration of the harness, the option means another
     plugin if such a plugin shares it.
@@ -69,7 +69,7 @@ class RunBorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Make the test the one that attempts belong to."""
+        """Attribute attempts to reach the network to this test."""
         self._item = item
         try:
             return (yield)
@@ -93,7 +93,7 @@ class RunBorder:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print these attempts."""
+        """Print the attempts of code outside of tests and imports."""
         for message in _messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)
 

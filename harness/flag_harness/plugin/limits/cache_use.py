@@ -1,4 +1,4 @@
-"""Account for what the prompt cache did in a test: which prefixes broke, and what its marks cost or saved."""
+"""Compute what the prompt cache did in a test: the prefixes that broke, and what its marks cost or saved."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

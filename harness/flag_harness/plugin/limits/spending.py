@@ -1,4 +1,4 @@
-"""Says before a live run what it will cost, judged by the recordings, and after it what it has cost."""
+"""Print the expected cost of a live run before it, estimated from the recordings, and the actual cost after it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ def add_shard_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_shard(config: pytest.Config) -> None:
-    """Read the options. Raise `ConfigError` if they are wrong, or if another option needs all tests in one run."""
+    """Read the options. Raise `ConfigError` if one is invalid, or if another option needs all tests in one run."""
     text, record = config.getoption("--harness-shard"), config.getoption("--harness-shard-by")
     config.stash[SHARD] = None
     if text is None:
@@ -107,12 +107,12 @@ class ShardSelector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over from a worker how many tests are in other shards."""
+        """Store the number of tests in other shards that a worker reports."""
         self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_OUTPUT_KEY, 0))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Let a run pass whose tests are all in other shards."""
+        """Let a run pass if all its tests are in other shards."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[_OUTPUT_KEY] = self._left_out

@@ -207,7 +207,7 @@ class FaultTotals:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
     def _unfired_messages(self, config: pytest.Config) -> list[str]:
-        """Return a message for each fault that never fired. Workers and `--collect-only` do not judge."""
+        """Return a message for each fault that never fired. Return none in workers and under `--collect-only`."""
         from flag_harness.faults import explain_unfired
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):

@@ -72,7 +72,7 @@ class TurnError(Exception):
 
 
 class BrokenAnswerError(Exception):
-    """The answer is cut short, garbled, or violates the grammar of streams."""
+    """Raised if the answer is cut short or garbled, or violates the grammar of streams."""
 
 
 class SilentAnswerError(BrokenAnswerError):

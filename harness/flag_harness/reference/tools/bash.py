@@ -158,7 +158,7 @@ class Bash:
 
 
 async def _kill(starting: "asyncio.Future[ConfinedProcess]") -> None:
-    """Kill a process that was started or is about to be."""
+    """Kill a process once it has started."""
     await asyncio.wait({starting})
     if not starting.exception():
         await starting.result().kill()

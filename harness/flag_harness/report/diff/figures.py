@@ -10,7 +10,7 @@ from flag_harness.record import RunRow
 from flag_harness.report.table import is_simulated
 
 _NAMES = {"total time": "seconds"}
-"""The keys in the configuration of figures that have another name there."""
+"""The configuration keys of the figures that have another name there."""
 
 
 @dataclass(frozen=True, slots=True)

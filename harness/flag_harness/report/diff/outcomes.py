@@ -1,4 +1,4 @@
-"""Which tests end otherwise in a second run than in the first, and which requests changed."""
+"""Find the tests whose outcome differs between two runs, and the requests that changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What differs between two runs, as values. The views are made from them."""
+"""The differences between two runs, as values for the views."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _HEADER_FIELDS = ("commit", "package", "sdk", "python")
 
 @dataclass(frozen=True, slots=True)
 class RunDiff:
-    """What differs between two runs.
+    """The differences between two runs.
 
     Attributes:
         code: what the headers say: other commits, packages or flags, one line each.

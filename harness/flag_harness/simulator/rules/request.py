@@ -61,7 +61,7 @@ class Signatures(Protocol):
         ...
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
-        """Return whether the message is an answer that was issued as paused. It may be continued."""
+        """Return whether the message is an answer issued with the stop reason `pause_turn`, which may be continued."""
         ...
 
 

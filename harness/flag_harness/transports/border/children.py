@@ -29,7 +29,7 @@ _ENV_INDEX = 10
 
 
 class ChildGuard:
-    """Refuses hosts to child processes and libcurl, once the first child starts or libcurl is loaded.
+    """Refuses connections of child processes and libcurl, from the first child or the loading of libcurl on.
 
     The proxy variables are set in the environment that C and children read, but not in `os.environ`: the clients of
     this process do not use them.
