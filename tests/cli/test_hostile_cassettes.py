@@ -68,7 +68,7 @@ def _mutated(random_: random.Random) -> bytes:
     return data
 
 
-def _asked(upstream: Upstream, faults: Sequence[Fault], arguments: Namespace, what: str) -> Any:
+def _asked(upstream: Upstream, faults: Sequence[Fault], arguments: Namespace, what: str, *origin: object) -> Any:
     """In place of serving: the upstream is asked once for each recorded request, and once for something else."""
     for seed in SEEDS:
         body = json.dumps(seed["interactions"][0]["request"]["json"]).encode()

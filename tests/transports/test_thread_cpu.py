@@ -37,7 +37,11 @@ def test_a_thread_that_does_not_run_uses_none(start: bool) -> None:
     if start:
         thread.start()
         thread.join()
-    assert thread_cpu_seconds(thread) is None
+    for _ in range(1000):  # the system ends the thread a moment after Python does
+        if thread_cpu_seconds(thread) is None:
+            return
+        time.sleep(0.01)
+    pytest.fail("the thread has ended, and its time is still known")
 
 
 def test_threads_may_end_while_stillness_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:

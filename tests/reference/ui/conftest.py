@@ -1,5 +1,6 @@
 """Chats on the simulator in this process, in real time but fast, and their page under Streamlit's AppTest."""
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,23 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ENABLE_STREAMING", "true")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _end_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close all chats of the test: a thread that is left behind would keep virtual time from passing in later tests."""
+    started: list[Chat] = []
+    start = Chat._start_loop
+
+    def start_loop(chat: Chat) -> asyncio.AbstractEventLoop:
+        started.append(chat)
+        return start(chat)
+
+    monkeypatch.setattr(Chat, "_start_loop", start_loop)
+    yield
+    for chat in started:
+        chat.close()
+        assert not chat._thread or not chat._thread.is_alive()
 
 
 @pytest.fixture

@@ -114,7 +114,8 @@ class SharedClock(VirtualClock):
         with self.register_wait(wait):
             while not self._jump(wait):
                 started = real_time()
-                found = pause(min(_SLICE_SECONDS, wait.deadline - self._now))
+                left = wait.deadline - self._now  # negative if another thread has moved the clock meanwhile
+                found = pause(max(0.0, min(_SLICE_SECONDS, left)))
                 self.count_real_wait(started)
                 if found:
                     return found

@@ -25,7 +25,7 @@ class Chat:
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
     page; `revision` grows each time one of them changes. `description` says what the upstream answers. The thread of
-    the chat starts with the first turn, and ends with the process.
+    the chat starts with the first turn, and ends with `close` or the process.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Chat:
         self._agent, self._environ = agent, environ
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._idle = threading.Event()
         self._idle.set()
@@ -102,6 +103,13 @@ class Chat:
             if self._loop is not None and self.is_running:
                 self._loop.call_soon_threadsafe(self._cancel_turn)
 
+    def close(self) -> None:
+        """Cancel the running turn, if there is one, and end the thread of the chat. No turn can start afterwards."""
+        with self._lock:
+            if self._loop is not None and self._thread is not None and self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+
     def wait(self, seconds: float) -> bool:
         """Wait at most `seconds` until no turn is running. Return whether none is running."""
         return self._idle.wait(seconds)
@@ -119,8 +127,14 @@ class Chat:
     def _start_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="flag-harness-chat", daemon=True).start()
+            self._thread = threading.Thread(target=self._run_loop, name="flag-harness-chat", daemon=True)
+            self._thread.start()
         return self._loop
+
+    def _run_loop(self) -> None:
+        """Run turns until the loop is stopped, and clean up what still runs in it, as `asyncio.run` does."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # type: ignore[arg-type, return-value]
+            runner.get_loop().run_forever()
 
     def _start_turn(self, turn: TurnTranscript) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run_turn(turn))
