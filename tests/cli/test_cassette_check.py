@@ -111,7 +111,7 @@ def test_a_key_stays_in_the_history(capsys: pytest.CaptureFixture[str]) -> None:
     assert [
         f"{first[:10]} recordings/a.json: interaction 0, request messages[0].content: an Anthropic key (sk-ant…)",
         "1 files and 2 versions of the history checked: 1 look like a key, 0 cannot be read",
-        "What a commit holds stays there when the file is mended: withdraw those keys.",
+        "What a commit holds stays there when the file is fixed: withdraw those keys.",
     ] == _run(capsys, "recordings/a.json", "--history")[1]
     assert 1 == _run(capsys, "recordings/old.yaml", "--history")[0]
 

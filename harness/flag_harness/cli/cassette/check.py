@@ -208,7 +208,7 @@ def _report_lines(results: Sequence[_CheckResult]) -> Iterator[str]:
     data = f"{declared} hold what filters or detectors name, " if declared else ""
     yield f"{read} checked: {keys} look like a key, {data}{unreadable} cannot be read"
     if any(one.keys for one in results if one.version.commit):
-        yield "What a commit holds stays there when the file is mended: withdraw those keys."
+        yield "What a commit holds stays there when the file is fixed: withdraw those keys."
     elif keys:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
     if declared:

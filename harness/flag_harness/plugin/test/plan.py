@@ -196,7 +196,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
 def _refuse_unrecorded_repetition(node: pytest.Item, plan: TrafficPlan) -> None:
     """Fail a further repetition that would play a recording which does not exist.
 
-    The recording of another repetition would answer the same again, which is no new evidence.
+    The recording of another repetition would give the same answers again, which adds no evidence.
     """
     number = repetition_of(node)
     if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):

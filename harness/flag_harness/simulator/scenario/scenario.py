@@ -96,7 +96,7 @@ A request that no turn matches gets a 400 of the type `scenario_has_no_turn`, an
 names the turns and the one to add.
 
 What a scenario says is accepted when the client sends it back: answers without thinking, raw blocks, paused answers. As
-in the API, three kinds of answers cannot be followed by another message unless the client mends them: answers without
+in the API, three kinds of answers cannot be followed by another message unless the client repairs them: answers without
 blocks, texts of white space, and server tool calls without a result.
 
 Message Batches (a batch ends with the second retrieval of its status), the Files API and message threads are answered
