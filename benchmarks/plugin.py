@@ -173,8 +173,14 @@ def measure_plain_tests(directory: Path) -> Iterator[str | Target]:
         tests = (f"{mark}\ndef test_{number}(combination):\n    pass\n" for number in range(ITEMS // 8))
         path.write_text(head + "\n\n".join(tests), "utf-8")
     (directory / "pyproject.toml").write_text(FLAGS, "utf-8")
+    one = directory / "one"
+    one.mkdir()
+    (one / "test_one.py").write_text("def test_one():\n    pass\n", "utf-8")
+    (one / "pytest.ini").write_text("[pytest]\n", "utf-8")
     seconds = measure_interleaved(
         {
+            "one empty test, -p no:flag_harness": lambda: run_pytest(one, *QUIET, *BARE).own,
+            "one empty test, with the plugin": lambda: run_pytest(one, *QUIET).own,
             f"{PLAIN:,} empty tests, -p no:flag_harness": lambda: run_pytest(directory, *QUIET, *BARE, plain.name).own,
             f"{PLAIN:,} empty tests, with the plugin": lambda: run_pytest(directory, *QUIET, plain.name).own,
             f"collecting {ITEMS:,} parametrized items, -p no:flag_harness": lambda: (
@@ -184,9 +190,14 @@ def measure_plain_tests(directory: Path) -> Iterator[str | Target]:
         },
         ROUNDS,
     )
-    bare, plugin, parametrized, matrices = seconds.values()
+    bare_start, start, bare, plugin, parametrized, matrices = seconds.values()
     yield "\nCPU seconds of runs in which the plugin has little to do.\n"
     yield _seconds_table(seconds)
+    yield Target(
+        "an empty test with the plugin, in a project without its table, over `-p no:flag_harness`",
+        start / bare_start,
+        1.05,
+    )
     yield Target("empty tests with the plugin, over `-p no:flag_harness`", plugin / bare, 1.05)
     yield Target(f"collecting {ITEMS:,} items of matrices, over plain parametrize", matrices / parametrized, 1.1)
 

@@ -3,16 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flag_harness.errors import FlagError, HarnessError
 from flag_harness.flag import SHIPPED, Flag, nearest_name
-from flag_harness.matrix import Combination, fix_unnamed, parse_pins, pin_flags, select_combinations
-from flag_harness.matrix.arms import verdict_arms
-from flag_harness.matrix.baseline import Baseline, baseline_combinations, read_baseline
 from flag_harness.plugin.marks import all_flags, declared_flags, merge_flags
-from flag_harness.plugin.requested_rows import requested_combinations
+
+if TYPE_CHECKING:
+    from flag_harness.matrix import Combination
+    from flag_harness.matrix.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class CommandLineFlags:
 
     selection: str = ""
     pins: Mapping[str, object] = field(default_factory=dict)
-    baseline: Baseline | None = None
+    baseline: "Baseline | None" = None
     judged: frozenset[str] = frozenset()
-    selected_by_mark: dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]] = field(default_factory=dict)
+    selected_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
 
     def chosen_flags(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
@@ -74,10 +75,10 @@ def configure_flags(config: pytest.Config) -> None:
     if path and selection:
         raise FlagError("--harness-baseline says which combinations are run; leave out --harness-matrix")
     try:
-        parsed = parse_pins(flags, pins) if pins else {}
+        parsed = _parse_pins(flags, pins) if pins else {}
     except FlagError as error:
         raise FlagError(f"--harness-flags={pins}: {error}") from None
-    baseline = read_baseline(Path(path), declared_flags(config)) if path else None
+    baseline = _read_baseline(path, declared_flags(config)) if path else None
     judged = judged_flags(config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config))
     config.stash[COMMAND_LINE_FLAGS] = CommandLineFlags(selection, parsed, baseline, judged)
     if baseline is not None:
@@ -85,6 +86,18 @@ def configure_flags(config: pytest.Config) -> None:
     if config.getoption("--harness-sweep") is None:
         # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
         config.option.keyword = config.option.keyword.replace("=", ":")
+
+
+def _parse_pins(flags: Sequence[Flag], pins: str) -> Mapping[str, object]:
+    from flag_harness.matrix import parse_pins  # imported here: most runs do not need it
+
+    return parse_pins(flags, pins)
+
+
+def _read_baseline(path: str, flags: Sequence[Flag]) -> "Baseline":
+    from flag_harness.matrix.baseline import read_baseline  # imported here: most runs do not need it
+
+    return read_baseline(Path(path), flags)
 
 
 def judged_flags(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
@@ -104,7 +117,7 @@ def judged_flags(option: str, known: Sequence[str], declared: Sequence[Flag]) ->
 class _BaselineHeader:
     """Prints the state of production that a run starts from, in pytest's header."""
 
-    def __init__(self, path: str, baseline: Baseline) -> None:
+    def __init__(self, path: str, baseline: "Baseline") -> None:
         self._path, self._baseline = path, baseline
 
     def pytest_report_header(self) -> list[str]:
@@ -113,7 +126,7 @@ class _BaselineHeader:
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
 
-def item_combinations(node: pytest.Item) -> tuple[Combination, ...]:
+def item_combinations(node: pytest.Item) -> "tuple[Combination, ...]":
     """Return all combinations that the test function of `node` runs under."""
     flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
     return (pinned_combination(node, flags),) if mark is None else _mark_combinations(node.config, mark, node.nodeid)
@@ -145,11 +158,13 @@ def _add_combination_fixture(fixtures: list[str]) -> None:
         fixtures.insert(0, "harness_combination")
 
 
-def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> Combination:
+def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination":
     """Return the combination of a test without a matrix: the flags that its `flags` marks pin, the others at defaults.
 
     Marks win over the command line, and nearer marks over others.
     """
+    from flag_harness.matrix import fix_unnamed, pin_flags  # imported here: runs without the harness do not need it
+
     command_line = node.config.stash[COMMAND_LINE_FLAGS]
     pins = {} if command_line.baseline else dict(command_line.pins)
     marked_flags = SHIPPED if node.get_closest_marker("flags") else [flag for flag in SHIPPED if flag.name in pins]
@@ -172,8 +187,10 @@ def _pins_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
     return mark.kwargs
 
 
-def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> tuple[Combination, ...]:
+def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> "tuple[Combination, ...]":
     """Return the combinations that the mark, the command line and its node ids select for a test."""
+    from flag_harness.plugin.requested_rows import requested_combinations
+
     selected = config.stash[COMMAND_LINE_FLAGS].selected_by_mark
     mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
     if mark_arguments not in selected:
@@ -188,7 +205,7 @@ def _mark_combinations(config: pytest.Config, mark: pytest.Mark, nodeid: str) ->
 
 def _flags_and_combinations_of_mark(
     config: pytest.Config, mark: pytest.Mark
-) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
+) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
     """Return the flags that a `flag_matrix` mark varies, and their combinations.
 
     A mark without names varies all declared flags. Shipped flags can be named even if the project does not declare
@@ -206,15 +223,19 @@ def _flags_and_combinations_of_mark(
     return _flags_and_combinations(config, names, str(mark.kwargs.get("strength") or ""))
 
 
-def run_combinations(config: pytest.Config) -> tuple[Combination, ...]:
+def run_combinations(config: pytest.Config) -> "tuple[Combination, ...]":
     """Return the combinations of all declared flags that the command line selects."""
     return _flags_and_combinations(config, [flag.name for flag in declared_flags(config)], "")[1]
 
 
 def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
-) -> tuple[tuple[Flag, ...], tuple[Combination, ...]]:
+) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
     """Return the flags that have a value, and the combinations in which the flags in `names` vary."""
+    from flag_harness.matrix import fix_unnamed, select_combinations
+    from flag_harness.matrix.arms import verdict_arms
+    from flag_harness.matrix.baseline import baseline_combinations
+
     command_line = config.stash[COMMAND_LINE_FLAGS]
     declared = [flag.name for flag in declared_flags(config)]
     flags = command_line.chosen_flags(all_flags(config), names, declared)

@@ -4,6 +4,7 @@ import pytest
 
 from flag_harness.config import INI_KEY, read_config
 from flag_harness.errors import HarnessError
+from flag_harness.plugin import check_hooks
 from flag_harness.plugin.combinations import add_flag_options, configure_flags
 from flag_harness.plugin.evidence.rerun import add_rerun_option, configure_rerun
 from flag_harness.plugin.limits import budget
@@ -11,17 +12,14 @@ from flag_harness.plugin.limits.age import add_age_option
 from flag_harness.plugin.limits.cost_limit import add_cost_option, configure_cost_limit
 from flag_harness.plugin.marks import CONFIG, MARKS
 from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registered_elsewhere
+from flag_harness.plugin.record_options import add_effects_options, add_record_option
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import configured_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
-from flag_harness.plugin.run.flag_effects import add_effects_options
-from flag_harness.plugin.run.run_record import add_record_option
-from flag_harness.plugin.special_runs.locate import add_locate_option
+from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, configure_verify
 from flag_harness.plugin.special_runs.shard import add_shard_options, configure_shard
-from flag_harness.plugin.special_runs.verify import add_verify_options, configure_verify
 from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
-from flag_harness.plugin.test import checks
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, configure_verdicts
@@ -31,7 +29,7 @@ from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness, and register its checks before the conftest files are loaded."""
-    pluginmanager.register(checks, CHECKS)
+    pluginmanager.register(check_hooks, CHECKS)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     if not is_registered_elsewhere("--record-mode", pluginmanager):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flag_harness.plugin import check_hooks
 from flag_harness.plugin.border.border import BORDER, Border
 from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import configure_run_border
@@ -17,7 +18,6 @@ from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder
 from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.locate import configure_locate
-from flag_harness.plugin.test import checks
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
 from flag_harness.plugin.waiting_parts import CHECKS, PARTS
@@ -29,7 +29,7 @@ def register_parts(config: pytest.Config) -> None:
         return
     plugins = config.pluginmanager
     if not plugins.has_plugin(CHECKS):
-        plugins.register(checks, CHECKS)
+        plugins.register(check_hooks, CHECKS)
     parts: list[object] = []
     config.stash[PARTS] = parts
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import Refusal
-from flag_harness.matrix import Combination
 
 if TYPE_CHECKING:
+    from flag_harness.matrix import Combination
     from flag_harness.plugin.run.log_counts import LogCounter
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import VerdictRecord
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flag_harness.sweep.probe import Probe
     from flag_harness.vcr import VcrCassette
 
+    CombinationKey: TypeAlias = pytest.StashKey[Combination]
     FlagScopeKey: TypeAlias = pytest.StashKey[FlagScope]
     ProbeKey: TypeAlias = pytest.StashKey[Probe]
     LogCounterKey: TypeAlias = pytest.StashKey[LogCounter]
@@ -31,7 +32,7 @@ TRAFFIC: "TrafficKey" = pytest.StashKey()
 VCR_CASSETTE: "VcrCassetteKey" = pytest.StashKey()
 """The cassette of vcrpy that a test item plays or records."""
 
-COMBINATION = pytest.StashKey[Combination]()
+COMBINATION: "CombinationKey" = pytest.StashKey()
 """The combination of flags that a test item runs under."""
 
 LOG_COUNTER: "LogCounterKey" = pytest.StashKey()

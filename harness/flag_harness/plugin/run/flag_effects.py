@@ -8,6 +8,7 @@ from flag_harness.analysis.matrix_runs import MatrixRun, failing_tests, matrix_r
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.run.blame import ADVICE, LocatedTest, blame_lines
 from flag_harness.plugin.stash import COMBINATION, TRAFFIC, repetition_of
 
@@ -17,27 +18,8 @@ if TYPE_CHECKING:
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
 
-INERT_FLAG = "inert-flag"
-LOG_ERROR = "log-error"
-CACHE_BREAK = "cache-break"
-FAIL_ON = (INERT_FLAG, LOG_ERROR, CACHE_BREAK)
-"""The values that `--harness-fail-on` takes."""
-
 _ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
-
-
-def add_effects_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-fail-on`."""
-    group.addoption(
-        "--harness-fail-on",
-        action="append",
-        choices=FAIL_ON,
-        default=[],
-        help="fail the run if this is found; inert-flag: a flag that changed no request in any test; log-error: an "
-        "error that the code under test logged; cache-break: a request that could not read a cached prefix because a "
-        "block in it changed",
-    )
 
 
 class FlagEffects:

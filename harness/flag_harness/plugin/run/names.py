@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from flag_harness.matrix import Combination
-
 MAX_NAME_LENGTH = 120
 """The longest name. File systems allow 255 bytes, and Windows 260 characters with the path of the folder."""
 VCR_ILLEGAL = r"<>?%*:|\"'/\\"
@@ -86,6 +84,8 @@ def duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
 
 
 def _value_names(parameters: Mapping[str, Any], indices: Mapping[str, int]) -> Iterator[str]:
+    from flag_harness.matrix import Combination  # imported here: runs without the harness do not need it
+
     combinations = {name for name, value in parameters.items() if isinstance(value, Combination)}
     yield from (parameters[name].id for name in sorted(combinations))
     for name in sorted(parameters.keys() - combinations):

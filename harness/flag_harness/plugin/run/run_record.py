@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import CONTENTS, report_content
+from flag_harness.plugin.evidence.content import report_content
 from flag_harness.plugin.evidence.conversations import attached_conversation
 from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.run.summary import RunSummary
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
@@ -28,6 +27,7 @@ from flag_harness.report.run_report import repetition_case
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
+    from flag_harness.plugin.run.summary import RunSummary
     from flag_harness.record import RunHeader, RunRecord, RunRow
     from flag_harness.record.conversation import Conversation
 
@@ -38,38 +38,10 @@ _GIT_TIMEOUT_SECONDS = 10
 _INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
-def add_record_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-record` and `--harness-report`."""
-    group.addoption(
-        "--harness-record",
-        type=Path,
-        metavar="FILE",
-        help="write the record of the run to FILE: JSON lines, a header and one line for each test and combination. "
-        "Without it, the record of the last run is in pytest's cache",
-    )
-    group.addoption(
-        "--harness-report",
-        type=Path,
-        metavar="FILE",
-        help="write a report of the run to FILE: out.html for a browser, out.md for the summary of a CI job, or "
-        "out.json for scripts. `flag-harness report build` writes it from a record",
-    )
-    group.addoption(
-        "--harness-report-content",
-        choices=CONTENTS,
-        default=None,
-        help="what a record or report keeps: the conversations of failed tests, with what answered them, and in a "
-        "page those of all tests. none: "
-        "nothing; full: all (default), without keys and without what filters and privacy detectors find; masked: also "
-        "without whatever looks like an e-mail address, a telephone, account, card or social security number "
-        "(default if CI is set)",
-    )
-
-
 class RunRecorder:
     """Writes a row of the record when a test ends, and the whole record at the end, in the main process only."""
 
-    def __init__(self, config: pytest.Config, summary: RunSummary) -> None:
+    def __init__(self, config: pytest.Config, summary: "RunSummary") -> None:
         self._config, self._summary = config, summary
         self._is_worker = hasattr(config, "workerinput")
         self._path: Path | None = None

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.limits.age import MaxAge, age_lines
 from flag_harness.plugin.limits.spending import spending_lines
-from flag_harness.plugin.run.flag_effects import CACHE_BREAK, LOG_ERROR
+from flag_harness.plugin.record_options import CACHE_BREAK, LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import attached_row
 from flag_harness.report.table import has_log_error, log_lines, summary_lines

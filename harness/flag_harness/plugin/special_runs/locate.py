@@ -4,7 +4,6 @@ A row is one combination of a matrix test. Rows cannot be added to a run that is
 pytest-xdist, so this is a second pass, in the process that the user started.
 """
 
-import argparse
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -32,31 +31,8 @@ if TYPE_CHECKING:
     from flag_harness.matrix import Row
     from flag_harness.plugin.run.flag_effects import FlagEffects
 
-DEFAULT_BUDGET = 45
 MOST_RECORDINGS = 12
 """The most recordings of other combinations to try for a row. The nearest combinations come first."""
-
-
-def add_locate_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-locate`."""
-    group.addoption(
-        "--harness-locate",
-        nargs="?",
-        const=DEFAULT_BUDGET,
-        default=None,
-        type=_parse_budget,
-        metavar="N",
-        help="after the run, locate the flags that broke each failing test whose matrix leaves combinations out: run "
-        f"at most N further combinations of it (default: {DEFAULT_BUDGET}), chosen by bisection",
-    )
-
-
-def _parse_budget(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of combinations; type --harness-locate=45, or put {text!r} before the option"
-        )
-    return int(text)
 
 
 def configure_locate(config: pytest.Config, effects: "FlagEffects") -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import ConfigError
-from flag_harness.matrix import name_of_test
-from flag_harness.plugin.run.flag_effects import INERT_FLAG
+from flag_harness.plugin.record_options import INERT_FLAG
 from flag_harness.plugin.stash import first_nodeid
 
 SHARD = pytest.StashKey["Shard | None"]()
@@ -136,11 +135,14 @@ def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[s
 
 def _test_name(item: pytest.Item) -> str:
     """Return the name that all combinations and repetitions of a test share."""
+    from flag_harness.matrix import name_of_test  # imported here: few runs need it
+
     combination = getattr(getattr(item, "callspec", None), "params", {}).get("harness_combination")
     return name_of_test(first_nodeid(item), combination.id if combination is not None else "")
 
 
 def _recorded_durations(path: Path) -> dict[str, float]:
+    from flag_harness.matrix import name_of_test
     from flag_harness.record import load_record
 
     durations: dict[str, float] = {}

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from flag_harness.record import Outcome, RunRow
     from flag_harness.wire.timeline import Request, Response, Upstream
 
-DEFAULT_BUDGET = 0.50
-"""US dollars: about three times the list price of all recordings that ship."""
 VERIFICATION_FIXTURE = "_harness_verification"
 INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
 OFFLINE_KEY = "offline"
@@ -49,38 +47,6 @@ class Verification:
 
 VERIFICATION = pytest.StashKey[Verification]()
 OUTCOME = pytest.StashKey[VerifyOutcome]()
-
-
-def add_verify_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-verify` and its budget."""
-    group.addoption(
-        "--harness-verify",
-        action="store_true",
-        default=False,
-        help="instead of running tests, send their recorded requests to the upstream (--harness-upstream) and report "
-        "how its answers have changed; nothing is written",
-    )
-    group.addoption(
-        "--harness-verify-budget",
-        type=float,
-        default=DEFAULT_BUDGET,
-        metavar="DOLLARS",
-        help="the list price that verifying on the live API may cost. A request that would exceed it is not sent. "
-        "Its cost is that of the recorded usage; if the recording has none, or is incomplete, one token for every two "
-        "bytes of the request and all of max_tokens. An answer that grows longer than its recording can exceed the "
-        "budget by its own max_tokens, once in each worker (default: %(default)s)",
-    )
-
-
-def configure_verify(config: pytest.Config) -> None:
-    """Register the verifier if the command line has `--harness-verify`. Raise `HarnessError` for a bad budget."""
-    if not config.getoption("--harness-verify"):
-        return
-    budget = config.getoption("--harness-verify-budget")
-    if not 0 <= budget < float("inf"):
-        raise HarnessError(f"--harness-verify-budget={budget}: give US dollars, 0 or more, such as 0.50")
-    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
-    config.pluginmanager.register(Verifier(budget / workers, config.getoption("--harness-upstream")), "harness-verify")
 
 
 class Verifier:

@@ -8,7 +8,6 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.sweep.agent_items import configure_agent_sweep
 
 SWEEPS = ("faults", "surprises", "interrupts", "kills")
 """The sweeps that run by default."""
@@ -112,6 +111,8 @@ def configure_sweep(config: pytest.Config) -> None:
         _refuse_without_sweep(config)
         return
     if _is_over_an_agent(config, selected):
+        from flag_harness.plugin.sweep.agent_items import configure_agent_sweep  # imported here: few runs need it
+
         configure_agent_sweep(config)
         return
     from flag_harness.plugin.sweep.suite_items import SuiteSweep  # imported here: other runs do not need it

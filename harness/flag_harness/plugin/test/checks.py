@@ -55,8 +55,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 )
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+def check_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Clear the state of an earlier run of the item. Add swallowed refusals to a failure of the setup."""
     for key in _STASH_KEYS:
         if key in item.stash:
@@ -68,8 +67,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
         yield
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+def finish_fixture_later(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
     """Finish the fixtures of a test even if one of them raises a `BaseException`.
 
     pytest itself stops after anything but an `Exception`. After an `asyncio.CancelledError` the next test would get the
@@ -79,8 +77,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.Fix
         finalizers.callback(fixturedef.finish, request)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+def check_call(item: pytest.Item) -> Generator[None, None, None]:
     """After the test function, fail the test if its traffic has problems."""
     item.stash[_CALL_IS_RUNNING] = True
     try:
@@ -93,8 +90,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         traffic.mark_test_end()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+def check_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Finish all fixtures, check what they sent, and save the recording of a test that passed."""
     try:
         with _report_refusals(item):
@@ -111,8 +107,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         _save_recording(item, traffic)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
+def complete_report(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the row of the run record and the misses to the report, on whichever worker it is made."""

@@ -7,7 +7,6 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.fault_arguments import argument_lines
-from flag_harness.matrix import named_changes
 from flag_harness.plugin.combinations import item_combinations
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC
@@ -65,6 +64,7 @@ def configure_faults(config: pytest.Config) -> None:
 def _check_fault(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import check_combinations, patch_refused_keywords
+    from flag_harness.matrix import named_changes
 
     check_combinations(fault, named_changes(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.matrix import Combination
-from flag_harness.plugin.border.border import BORDER
-from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT
 from flag_harness.plugin.combinations import pinned_combination
 from flag_harness.plugin.marks import CONFIG, declared_flags
-from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
 from flag_harness.plugin.run.cassette_paths import default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
-from flag_harness.plugin.run.log_counts import count_logs
 from flag_harness.plugin.stash import COMBINATION, EXTRA_ROW, LOG_COUNTER, PROBE, REFUSALS, TRAFFIC
 from flag_harness.plugin.test.faults import arm_command_line_faults, arm_marked_faults
-from flag_harness.plugin.test.flag_sources import set_other_sources
 
 if TYPE_CHECKING:
+    from flag_harness.matrix import Combination
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.sources import SetFlags
@@ -35,11 +30,12 @@ def harness_set_flags() -> "SetFlags | None":
 
 
 @pytest.fixture
-def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Combination]:
+def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Combination]":
     """Set the test's flags at their sources, and other declared flags to their defaults. Return the combination.
 
     The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
+    from flag_harness.matrix import Combination
     from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
 
     register_parts(request.config)  # a test may request this fixture only while it runs
@@ -53,12 +49,14 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
             monkeypatch.delenv(variable, raising=False)
         else:
             monkeypatch.setenv(variable, value)
+    from flag_harness.plugin.test.flag_sources import set_other_sources
+
     with set_other_sources(request, combination, declared):
         yield combination
 
 
 @pytest.fixture(name="flags")
-def flags_fixture(harness_combination: Combination) -> Combination:
+def flags_fixture(harness_combination: "Combination") -> "Combination":
     """Return the flags that the test runs under: `"streaming" in flags`, `flags.id`."""
     return harness_combination
 
@@ -81,7 +79,7 @@ def harness_scenarios(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def harness_cassette(
-    harness_combination: Combination,
+    harness_combination: "Combination",
     harness_cassette_path: Path,
     harness_scenarios: Path,
     request: pytest.FixtureRequest,
@@ -91,7 +89,11 @@ def harness_cassette(
 
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
-    # imported here: a run that uses no cassette does not need it
+    # imported here: a run that uses no cassette does not need them
+    from flag_harness.plugin.border.border import BORDER
+    from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT
+    from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
+    from flag_harness.plugin.run.log_counts import count_logs
     from flag_harness.plugin.test.plan import extra_row_plan, make_traffic_plan, sweep_plan
 
     source = request.node.stash.get(EXTRA_ROW, None)
@@ -130,6 +132,7 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
 
 
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
+    from flag_harness.plugin.border.border import BORDER
     from flag_harness.plugin.evidence.kept_cassettes import evidence_recorder
     from flag_harness.plugin.test.traffic import CassetteTraffic
 

@@ -1,0 +1,52 @@
+"""The hooks of `test/checks.py`, which is imported once a test needs them.
+
+This module is registered before the conftest files are loaded, so that their hooks see the reports with what the checks
+found.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Check the setup of a test."""
+    from flag_harness.plugin.test.checks import check_setup
+
+    yield from check_setup(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
+    """Finish the fixtures of a test even if one of them raises a `BaseException`."""
+    from flag_harness.plugin.test.checks import finish_fixture_later
+
+    finish_fixture_later(fixturedef, request)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Check a test function."""
+    from flag_harness.plugin.test.checks import check_call
+
+    yield from check_call(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Check the teardown of a test, and save its recording."""
+    from flag_harness.plugin.test.checks import check_teardown
+
+    yield from check_teardown(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach to a report what the checks found."""
+    from flag_harness.plugin.test.checks import complete_report
+
+    return (yield from complete_report(item, call))
