@@ -209,4 +209,4 @@ def test_a_run_without_failures_is_not_run_again(
     assert 0 == main(["report", "open", "run.jsonl"])
     assert capsys.readouterr().out.startswith("run.jsonl: 0 of 1 run failed")
     assert 2 == main(["report", "open", "fixtures"])
-    assert "fixtures: no record of a run is in this folder" in capsys.readouterr().err
+    assert "fixtures: there is no run record in this folder" in capsys.readouterr().err
