@@ -9,7 +9,7 @@ from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit
 from flag_harness.errors import ConfigError
 from flag_harness.toml_tables import Switch, Text, TextList, convert_table
 
-_Tools: TypeAlias = Annotated[Literal["", "real"], msgspec.Meta(description='"real"')]
+_Tools: TypeAlias = Annotated[Literal["", "real", "record"], msgspec.Meta(description='"real" or "record"')]
 
 
 class _SweepTable(msgspec.Struct):
@@ -18,6 +18,7 @@ class _SweepTable(msgspec.Struct):
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
     usage: Text = ""
+    record: TextList = ()
 
 
 _DiffTable = msgspec.defstruct(

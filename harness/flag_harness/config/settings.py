@@ -50,18 +50,21 @@ class SweepSettings:
     """How to sweep a project's tests.
 
     Attributes:
-        tools: what the agent's tools do in a sweep; `real` runs them each time. Empty if the project does not say.
+        tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once. Empty if the project
+            does not say.
         told: the exceptions, as `module.Class`, by which the agent tells its user that it has failed.
         patience: the real seconds after which a test has hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
         usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
+        record: the functions, as `module:function`, whose results `tools = "record"` keeps.
     """
 
-    tools: Literal["", "real"] = ""
+    tools: Literal["", "real", "record"] = ""
     told: tuple[str, ...] = ()
     patience: float = 10.0
     assertions: bool = True
     usage: str = ""
+    record: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 
 from flag_harness.errors import HarnessError, Refusal
 from flag_harness.imports import import_attribute
+from flag_harness.plugin.sweep.recorded_tools import NotRecordedError
 from flag_harness.sweep.judge import CallEnding, CallResult
 
 _MOST_CHARACTERS = 160
@@ -54,7 +55,7 @@ def _ending(error: BaseException, path: str, item: pytest.Item, told: tuple[type
         return "hung"
     if isinstance(error, FloodFailure):
         return "flooded"
-    if isinstance(error, Refusal):
+    if isinstance(error, (Refusal, NotRecordedError)):
         return "refused"
     if isinstance(error, told) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
         return "told"

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
+from flag_harness.plugin.sweep.recorded_tools import RecordedTools
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
@@ -30,11 +31,17 @@ class Player:
 
     def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path) -> None:
         self._settings, self._runner = settings, runner
+        self._tools = RecordedTools(settings.record, root)
         self._read_usage = make_usage_reader(settings.usage, root)
         self._told = load_exceptions(settings.told)
 
     def play(
-        self, item: pytest.Item, trouble: Trouble | None = None, *, baseline: TestObservation | None = None
+        self,
+        item: pytest.Item,
+        trouble: Trouble | None = None,
+        *,
+        baseline: TestObservation | None = None,
+        records_tools: bool = False,
     ) -> TestObservation:
         """Run a test under a trouble. Call its function a second time, unless that fails in the baseline too.
 
@@ -51,7 +58,8 @@ class Player:
         state = random.getstate()
         random.seed(0)
         try:
-            reports = self._runner.run_item(item, None)
+            with self._tools.use(item.nodeid, is_baseline=baseline is None) if records_tools else nullcontext():
+                reports = self._runner.run_item(item, None)
         finally:
             random.setstate(state)
             del item.stash[PROBE], item.runtest
@@ -69,6 +77,7 @@ class Player:
 
     def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
         probe.call += 1
+        self._tools.begin_call()
         told = (*self._told, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._told
         start, used = probe.clock.now(), self._read_usage(_fixtures(item))
         try:

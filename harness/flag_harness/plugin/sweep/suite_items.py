@@ -57,6 +57,11 @@ BUCKETS: Mapping[str, Sequence[str]] = {
 """The kinds of troubles of each sweep."""
 SCHEDULES = "schedules"
 _NOT_SURVIVED = "not survived"
+RECORD = "record"
+_NO_FUNCTIONS = (
+    '{}: tools = "record" needs the functions whose results to keep, such as record = ["shop.tools:refund"] in '
+    "[tool.flag-harness.sweep] (docs/sweep.md)"
+)
 _NO_TOOLS = (
     '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
     '[tool.flag-harness.sweep] in pyproject.toml, or mark the test @pytest.mark.harness_sweep(tools="real") '
@@ -87,13 +92,14 @@ class SuiteSweep:
     def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
-            observed = self._player.play(test)
+            observed = self._player.play(test, records_tools=self._tools(test) == RECORD)
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
     def result(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
         """Run a test under a trouble, and judge it."""
-        observed = self._player.play(test, trouble, baseline=baseline)
+        records_tools = self._tools(test) == RECORD
+        observed = self._player.play(test, trouble, baseline=baseline, records_tools=records_tools)
         if not self._option(test, "assertions", self._settings.assertions):
             observed = without_assertions(observed)
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
@@ -114,11 +120,21 @@ class SuiteSweep:
         kept = set(map(id, tests))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         for test in tests:
-            if not self._option(test, "tools", self._settings.tools):
-                raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
+            self._check_tools(test)
         kinds = (BASELINE, *self._kinds())
         order = order_by_information if self.budget.is_limited else order_by_test
         items[:] = [self._make_item(*one) for one in order(tests, kinds)]
+
+    def _tools(self, test: pytest.Function) -> str:
+        return str(self._option(test, "tools", self._settings.tools))
+
+    def _check_tools(self, test: pytest.Function) -> None:
+        """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
+        tools = self._tools(test)
+        if tools not in ("real", RECORD):
+            raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
+        if tools == RECORD and not self._settings.record:
+            raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid))
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""

@@ -14,7 +14,7 @@ CallEnding: TypeAlias = Literal["returned", "assertion", "told", "raised", "refu
 - assertion: an assertion of the test itself failed.
 - told: the agent raised an exception that tells its user of the failure: an SDK error, or one that the project names.
 - raised: any other exception.
-- refused: the harness refused a request or a connection, for example because a recording does not hold the request.
+- refused: the harness refused a request, a connection or the call of a recorded tool, since it was not recorded.
 - hung: it did not end.
 - flooded: it sent far too many requests.
 """
