@@ -1,14 +1,20 @@
 """`--harness-max-cost`: how much a run may spend at the live API."""
 
+import contextlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 
 import pytest
 
+from flag_harness.errors import Refusal
 from flag_harness.models import shipped_model
+from flag_harness.plugin.limits.cost_limit import CostLimit
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, Upstream
 from flag_harness.wire.usage import Usage
 
 LIVE = ("--disable-recording", "--harness-upstream=live")
@@ -107,6 +113,33 @@ def test_what_is_not_an_amount_is_a_usage_error(pytester: pytest.Pytester, amoun
     run = pytester.runpytest_subprocess(f"--harness-max-cost={amount}")
     assert 4 == run.ret
     run.stderr.fnmatch_lines(["ERROR: --harness-max-cost=*: not an amount; type dollars, such as 0.50"])
+
+
+def test_requests_at_the_same_time_exceed_the_limit_by_one_at_most() -> None:
+    """In 200 runs of one worker with four threads each."""
+    exceeded, refused = [], 0
+    for seed in range(200):
+        api, random, refusals = CountingApi(seed), Random(seed), list[Refusal]()
+        upstream = faulty(api, CostLimit(0.05).layer(refusals))
+        requests = [_request(random.randrange(1, 3000), random.randrange(1, 2000)) for _ in range(12)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(partial(_send, upstream), requests))
+        refused += bool(refusals)
+        if sum(api.costs) > 0.05 + max(api.costs):
+            exceeded.append(seed)
+    assert [] == exceeded
+    assert refused > 100
+
+
+def _request(max_tokens: int, words: int) -> Request:
+    messages = [{"role": "user", "content": "word " * words}]
+    body = {"model": "claude-sonnet-4-5", "max_tokens": max_tokens, "messages": messages}
+    return Request("POST", "https://api.anthropic.com/v1/messages", (), json.dumps(body).encode())
+
+
+def _send(upstream: Upstream, request: Request) -> None:
+    with contextlib.suppress(Refusal):
+        upstream(request)
 
 
 RANDOM_SUITE = """
