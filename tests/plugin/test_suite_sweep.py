@@ -507,16 +507,29 @@ FRAGILE = """
 """
 
 
-def test_schedules_find_what_one_trouble_does_not(project: pytest.Pytester) -> None:
-    """The failure is shrunk to the two faults that it needs, and printed as a mark; the same seed finds the same."""
+def _run_schedules(project: pytest.Pytester, runs: int, seed: int) -> pytest.RunResult:
+    """Sweep an agent that survives each fault alone, but not a status and a broken connection together."""
     agent = AGENT.replace("answer = self.send()", "answer = self.try_to_send()").replace('"x")', '"x", max_retries=0)')
     project.makepyfile(agent=agent + FRAGILE)
-    options = ("--harness-sweep=schedules", "--harness-runs=16", "--harness-seed=3")
-    run, again = project.runpytest_subprocess(*options), project.runpytest_subprocess(*options)
+    return project.runpytest_subprocess(
+        "--harness-sweep=schedules", f"--harness-runs={runs}", f"--harness-seed={seed}", "-k", "schedule"
+    )
+
+
+def test_schedules_find_what_one_trouble_does_not(project: pytest.Pytester) -> None:
+    """The failure is shrunk to the two faults that it needs, and printed as a mark."""
+    run = _run_schedules(project, 1, 7)
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(
         ["*: raw exception: RuntimeError: a status and*", "*test_sum: @pytest.mark.faults('*', '*')"]
     )
-    assert [line for line in run.outlines if "mark.faults" in line] == [
-        line for line in again.outlines if "mark.faults" in line
-    ]
+
+
+@pytest.mark.deep
+def test_the_same_seed_draws_the_same_schedules(project: pytest.Pytester) -> None:
+    """Two runs find the same failures."""
+    first, second = (
+        [line for line in _run_schedules(project, 16, 3).outlines if "mark.faults" in line] for _ in range(2)
+    )
+    assert first
+    assert first == second
