@@ -46,7 +46,7 @@ def test_a_torn_record_fails(project: Project) -> None:
     """The rows before the torn one do not count either."""
     data = encode_record(project.header(), [row(), row(OTHER)])
     (project.root / "run.jsonl").write_bytes(data[:-9])
-    assert ("fail", True) == _says(project.rule("evidence"), "torn")
+    assert ("fail", True) == _says(project.rule("evidence"), "its last line is incomplete")
 
 
 @pytest.mark.parametrize("status", [-1, 2, 3, 5])
