@@ -100,7 +100,7 @@ def _check_recovery(project: Project, arguments: list[str], folders: dict[str, P
     project.gate.approvals.rename(project.root / "hidden")  # so that the next promotion does nothing but recover
     words = _run_any(project, "promote")
     (project.root / "hidden").rename(project.gate.approvals)
-    ending = next((one for one in ("undone", "finished") if f"is {one}: PROD is the" in words), "")
+    ending = next((one for one in ("undone", "finished") if f"is {one}: PROD has the" in words), "")
     assert is_interrupted == bool(ending), point
     assert project.tree() in trees.values(), point
     if ending:

@@ -29,7 +29,8 @@ from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness, and register its checks before the conftest files are loaded."""
-    pluginmanager.register(check_hooks, CHECKS)
+    if not pluginmanager.has_plugin(CHECKS):
+        pluginmanager.register(check_hooks, CHECKS)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
     if not is_registered_elsewhere("--record-mode", pluginmanager):
