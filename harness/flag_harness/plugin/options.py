@@ -33,6 +33,25 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         pluginmanager.register(check_hooks, CHECKS)
     parser.addini(INI_KEY, "the lines of [tool.flag-harness], for projects without a pyproject.toml", default="")
     group = parser.getgroup("harness", "flag harness")
+    _add_traffic_options(group, pluginmanager)
+    add_flag_options(group)
+    add_age_option(group)
+    add_cost_option(group)
+    add_effects_options(group)
+    add_locate_option(group)
+    add_record_option(group)
+    add_repeat_option(group)
+    add_verdict_option(group)
+    add_shard_options(group)
+    add_rerun_option(group)
+    add_vcr_options(parser, pluginmanager)
+    add_fault_options(group)
+    add_sweep_options(group)
+    add_verify_options(group)
+
+
+def _add_traffic_options(group: pytest.OptionGroup, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options that say who answers requests, and what is recorded."""
     if not is_registered_elsewhere("--record-mode", pluginmanager):
         group.addoption(
             "--record-mode",
@@ -54,20 +73,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default="live",
         help="who answers requests that are not played from a cassette: the live API (default) or the simulator",
     )
-    add_flag_options(group)
-    add_age_option(group)
-    add_cost_option(group)
-    add_effects_options(group)
-    add_locate_option(group)
-    add_record_option(group)
-    add_repeat_option(group)
-    add_verdict_option(group)
-    add_shard_options(group)
-    add_rerun_option(group)
-    add_vcr_options(parser, pluginmanager)
-    add_fault_options(group)
-    add_sweep_options(group)
-    add_verify_options(group)
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:

@@ -91,7 +91,6 @@ def harness_cassette(
     """
     # imported here: a run that uses no cassette does not need them
     from flag_harness.plugin.border.border import BORDER
-    from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT
     from flag_harness.plugin.redact.secrets import REPORT_MASK, mask_logs
     from flag_harness.plugin.run.log_counts import count_logs
     from flag_harness.plugin.test.plan import extra_row_plan, make_traffic_plan, sweep_plan
@@ -113,12 +112,19 @@ def harness_cassette(
         request.node.stash[TRAFFIC], request.node.stash[REFUSALS] = traffic, traffic.refusals
         request.config.stash[REPORT_MASK].set_mask(request.node.nodeid, traffic.mask)
         if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):
-            for variable, value in OFFLINE_ENVIRONMENT.items():
-                if value is None:
-                    monkeypatch.delenv(variable, raising=False)
-                else:
-                    monkeypatch.setenv(variable, value)
+            _set_offline_environment(monkeypatch)
         yield traffic
+
+
+def _set_offline_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the key and addresses of the developer from a test that must reach nobody."""
+    from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT
+
+    for variable, value in OFFLINE_ENVIRONMENT.items():
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, value)
 
 
 @pytest.fixture
