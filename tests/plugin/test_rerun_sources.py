@@ -83,7 +83,8 @@ def test_a_live_trial_is_run_again_without_the_api(pytester: pytest.Pytester, mo
     monkeypatch.delenv("CI", raising=False)
     pytester.makepyprojecttoml("")
     pytester.makepyfile(test_it=TEST.replace("QUESTION", "How?"))
-    with LoopbackServer(simulate()) as server:
+    upstream = simulate()
+    with LoopbackServer(lambda request: upstream(request)) as server:  # answers that do not say who gives them
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-notarealkeynotarealkey0000")
         pytester.runpytest_subprocess("--harness-record=out/run.jsonl", "--disable-recording", "-p", "no:asyncio")

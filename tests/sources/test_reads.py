@@ -27,7 +27,7 @@ def test_typo(flags):
 """
 LINES = [
     "*flags read through OpenFeature*",
-    "'rankr' was read and is not declared; the nearest is 'ranker'; known: *: test_agent.py::test_typo",
+    "'rankr' was read but is not declared; the nearest is 'ranker'; known: *: test_agent.py::test_typo",
     "ranker was not read in 1 of 2 tests: test_agent.py::test_typo",
     "limit was not read in 1 of 2 tests: test_agent.py::test_typo",
     "theme was never read: test_agent.py::test_rank[[]*[]], test_agent.py::test_typo",
