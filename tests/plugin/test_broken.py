@@ -160,8 +160,8 @@ def test_nothing_is_added_to_what_another_upstream_answered(pytester: pytest.Pyt
     run.assert_outcomes(failed=1)
     run.stdout.fnmatch_lines(
         [
-            f"POST /v1/messages was not sent: recordings/shared.json was recorded from: simulator, and --record-mode={mode} would add "
-            "answers of: live. A cassette holds answers of one upstream.",
+            "POST /v1/messages was not sent: recordings/shared.json was recorded from: simulator, and "
+            f"--record-mode={mode} would add answers of: live. A cassette holds answers of one upstream.",
             "To record it anew: pytest test_it.py::test_b --record-mode=rewrite --harness-upstream=live",
         ],
         consecutive=True,
