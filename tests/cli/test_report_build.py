@@ -6,9 +6,28 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.record import RunHeader, RunRow, append_row, encode_record, start_record
+from flag_harness.config import read_config
+from flag_harness.record import RunHeader, RunRow, append_row, encode_record, flag_values, load_record, start_record
+from flag_harness.report.causes import recorded_flags
 
 ROW = RunRow(case="test_a.py::test_a", combination="off", outcome="passed")
+
+FLAGS = """
+[tool.flag-harness.flags]
+variable = "VARIABLE"
+on_by_default = { env = "ON", default = true }
+off_by_text = { env = "TEXT", default = true, off = "true" }
+empty_text = { env = "EMPTY", on = "1", off = "" }
+key = { openfeature = "deep", margin = 0.1, expect = { cost = "lower" } }
+target = { set = "settings:override", requires = ["variable"] }
+fixture = { set = "harness_set_flags", excludes = ["key"] }
+model = { env = "MODEL", values = { small = "claude-haiku-4-5", large = "claude-opus-4-5" } }
+limit = { openfeature = "limit", values = [1, 2.5, [3]] }
+bm25 = { env = "BM25", default = true, off = "false" }
+vectors = { openfeature = "vectors" }
+[tool.flag-harness.groups]
+search = ["bm25", "vectors"]
+"""
 
 
 def _write(path: Path, *cases: str) -> str:
@@ -58,3 +77,29 @@ def test_an_unknown_format_is_refused_before_records_are_read(
     """The error names the formats."""
     assert 2 == main(["report", "build", str(tmp_path / "none.jsonl"), "-o", "out.pdf"])
     assert ".html, .md, .json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "json"])
+def test_flags_of_every_source_are_reported_as_declared(tmp_path: Path, suffix: str) -> None:
+    """A report can be made of a record whose flags have variables, OpenFeature keys, targets, values and groups."""
+    project = tmp_path / "pyproject.toml"
+    project.write_text(FLAGS, encoding="utf-8")
+    flags = read_config(project).flags
+    header = RunHeader(flags={flag.name: flag_values(flag) for flag in flags})
+    values = {flag.name: flag.default for flag in flags}
+    rows = [
+        RunRow(case="test_a.py::test_a[off]", combination="off", outcome="passed", values=values),
+        RunRow(
+            case="test_a.py::test_a[key]",
+            combination="key",
+            outcome="failed",
+            values={**values, "key": True},
+            reason="assert False",
+        ),
+    ]
+    record, output = tmp_path / "run.jsonl", tmp_path / f"out.{suffix}"
+    record.write_bytes(encode_record(header, rows))
+    assert 0 == main(["report", "build", str(record), "-o", str(output)])
+    assert "fails when key" in output.read_text("utf-8")
+    expected = sorted(flags, key=lambda flag: flag.name)
+    assert expected == sorted(recorded_flags(load_record(record).header), key=lambda flag: flag.name)

@@ -197,12 +197,13 @@ def test_a_report_of_an_unknown_format_is_refused_before_the_run(suite: pytest.P
     run.stderr.fnmatch_lines(["ERROR: --harness-report: out.pdf: a report is written as .html, .md, .json*"])
 
 
-def test_a_report_that_cannot_be_written_is_a_warning(suite: pytest.Pytester) -> None:
-    """The tests have run by then, and their outcome counts."""
+def test_a_report_that_cannot_be_written_fails_the_run(suite: pytest.Pytester) -> None:
+    """The tests have run by then; one line says why there is no report."""
     suite.makefile("", taken="")
     run = suite.runpytest_subprocess("--harness-report=taken/out.md", "-k", "skip")
-    run.assert_outcomes(skipped=1, deselected=4, warnings=1)
-    run.stdout.fnmatch_lines(["*PytestWarning: --harness-report: taken/out.md: cannot be written: *"])
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.assert_outcomes(skipped=1, deselected=4)
+    run.stdout.fnmatch_lines(["ERROR: --harness-report: taken/out.md: cannot be written: *"])
 
 
 def test_without_git_there_is_no_commit(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from flag_harness.analysis.blame import SharedExplanation, explain_tests, find_suspects
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun, failing_tests, matrix_row
 from flag_harness.errors import FlagError
-from flag_harness.flag import Flag
+from flag_harness.flag import SOURCES, Flag
 from flag_harness.matrix import flag_space, name_of_test
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow
@@ -66,7 +67,12 @@ def failure_causes(record: RunRecord) -> tuple[FailureCause, ...]:
 
 def recorded_flags(header: RunHeader) -> tuple[Flag, ...]:
     """Return the flags that the header of a record declares."""
-    return tuple(msgspec.convert({"env": name, **flag, "name": name}, Flag) for name, flag in header.flags.items())
+    return tuple(_recorded_flag(name, values) for name, values in header.flags.items())
+
+
+def _recorded_flag(name: str, values: Mapping[str, Any]) -> Flag:
+    source = {} if values.keys() & set(SOURCES) else {"env": name}
+    return msgspec.convert({**source, **values, "name": name}, Flag)
 
 
 def rerun_command(options: Sequence[str], case: str) -> str:

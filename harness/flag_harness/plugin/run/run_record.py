@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +50,7 @@ class RunRecorder:
         self._declared: DeclaredFiles | None = None
         self._imported: set[str] = set()
         self._exit_status = -1
+        self._report_error = ""
         self._conversations: dict[str, Conversation] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -111,6 +111,8 @@ class RunRecorder:
             return
         if wanted:
             self._write_evidence()
+        if self._report_error and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         cache = getattr(self._config, "cache", None)
         if cache is not None and self._summary.rows:
             from flag_harness.record import CACHE_FOLDER, LAST_RUN
@@ -119,7 +121,9 @@ class RunRecorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the command that shows the failures, on this machine or another one."""
+        """Print why the report could not be written, and the command that shows the failures, on any machine."""
+        if self._report_error:
+            terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
         if self._path is not None and any(self._failed_conversations()):
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
@@ -154,14 +158,14 @@ class RunRecorder:
         write_atomically(path, encode_record(record.header, record.rows))
 
     def _write_report(self, path: Path, record: "RunRecord") -> None:
-        """Write the report, or warn if it cannot be written."""
+        """Write the report, or keep the reason if it cannot be written."""
         from flag_harness.errors import HarnessError
         from flag_harness.report.output import write_report
 
         try:
             write_report(path, record, datetime.now(UTC), self._conversations)
         except HarnessError as error:
-            warnings.warn(pytest.PytestWarning(f"--harness-report: {error}"), stacklevel=1)
+            self._report_error = f"--harness-report: {error}"
 
     def _header(self, *, is_evidence: bool) -> "RunHeader":
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
