@@ -1,5 +1,7 @@
 """A live recording without a key: one line that says what to set, before anything is sent."""
 
+import os
+
 import pytest
 
 ASK = """
@@ -89,3 +91,36 @@ def test_recording_for_vcr_without_a_key_is_one_line(pytester: pytest.Pytester) 
     run = pytester.runpytest_subprocess("--record-mode=new_episodes")
     run.assert_outcomes(failed=1)
     assert [f"{SAID}, and run the test again."] == _failure(run)
+
+
+MODULE_CLIENT = """
+import os
+import anthropic
+
+CLIENT = anthropic.Anthropic()
+KEY = os.environ.get("ANTHROPIC_API_KEY")
+
+def test_it(cassette):
+    body = dict(model="claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "Hello."}])
+    assert CLIENT.messages.create(**body).content
+
+def test_key():
+    assert KEY == EXPECTED
+"""
+
+
+@pytest.mark.parametrize(("key", "expected"), [(None, "offline"), ("sk-mine", "sk-mine")])
+def test_a_client_that_is_made_at_import_needs_no_key_offline(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: str | None, expected: str
+) -> None:
+    """Recorded from the simulator and played; a key of the developer stays as it is, and none is left behind."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    if key:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(test_it=MODULE_CLIENT.replace("EXPECTED", repr(expected)))
+    for options in (("--record-mode=once", "--harness-upstream=simulator"), ()):
+        pytester.runpytest_subprocess("-p", "no:asyncio", *options).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("-p", "no:asyncio", "--collect-only")
+    assert key == os.environ.get("ANTHROPIC_API_KEY")

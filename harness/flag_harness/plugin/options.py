@@ -114,8 +114,10 @@ def _register_parts(config: pytest.Config) -> None:
     config.stash[CLAIM_TRACKER] = ClaimTracker(config)
     config.pluginmanager.register(config.stash[CLAIM_TRACKER], "flag-harness-claims")
     if (follows_all := follows_all_tests(config)) or is_configured(config):
+        from flag_harness.plugin.border.offline import set_offline_key
         from flag_harness.plugin.parts import register_parts  # imported here: runs without the harness do not need it
 
+        set_offline_key(config)
         register_parts(config)
     if not follows_all:
         config.pluginmanager.register(WaitingParts(), "flag-harness-waiting-parts")

@@ -26,6 +26,16 @@ def is_offline(config: pytest.Config) -> bool:
     return selected_record_mode(config) == "none" and not is_recording_disabled(config)
 
 
+def set_offline_key(config: pytest.Config) -> None:
+    """If no request of the run can reach the API and there is no key, set one until the end of the run.
+
+    Clients that a module makes when it is imported read the key then, before any test begins.
+    """
+    if is_offline(config) and not any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")):
+        _set_variable("ANTHROPIC_API_KEY", OFFLINE_KEY)
+        config.add_cleanup(lambda: os.environ.pop("ANTHROPIC_API_KEY", None))
+
+
 @contextmanager
 def offline_environment(applies: bool) -> Iterator[None]:
     """If `applies`, hide the API's key and address in the environment inside the context, and restore them after it.
