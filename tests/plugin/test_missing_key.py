@@ -118,7 +118,7 @@ def test_a_client_that_is_made_at_import_needs_no_key_offline(
     monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     if key:
         monkeypatch.setenv("ANTHROPIC_API_KEY", key)
-    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyprojecttoml("[tool.flag-harness.flags]\nfast = 'FAST'\n")
     pytester.makepyfile(test_it=MODULE_CLIENT.replace("EXPECTED", repr(expected)))
     for options in (("--record-mode=once", "--harness-upstream=simulator"), ()):
         pytester.runpytest_subprocess("-p", "no:asyncio", *options).assert_outcomes(passed=2)

@@ -33,7 +33,7 @@ def set_offline_key(config: pytest.Config) -> None:
     """
     if is_offline(config) and not any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")):
         _set_variable("ANTHROPIC_API_KEY", OFFLINE_KEY)
-        config.add_cleanup(lambda: os.environ.pop("ANTHROPIC_API_KEY", None))
+        config.add_cleanup(lambda: _set_variable("ANTHROPIC_API_KEY", None))
 
 
 @contextmanager
