@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness.cassette import Cassette, Envelope
 from flag_harness.cli import main
-from flag_harness.record import RunHeader, RunRow, encode_record
+from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
 from flag_harness.record.conversation import Conversation, Passage, Turn, save_conversations
 from flag_harness.record.kept import kept_cassette_path
 
@@ -110,3 +110,64 @@ def test_the_summary_of_a_job_says_how_to_see_more(tmp_path: Path) -> None:
     record = _write(tmp_path / "run.jsonl", CASE)
     assert 0 == main(["report", "build", str(record), "-o", str(tmp_path / "out.md")])
     assert "`flag-harness report open FOLDER`" in (tmp_path / "out.md").read_text("utf-8")
+
+
+def test_an_incomplete_run_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The torn line is named, and the exit code is 1."""
+    record = _write(tmp_path / "run.jsonl", CASE)
+    with record.open("ab") as file:
+        file.write(b'{"case":')
+    assert 1 == main(["report", "open", str(record)])
+    assert f"{record}:3: the last line is incomplete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("requests", "conversation"),
+    [((), "  it sent no request"), ((RequestRecord("POST", "/", 200, ""),), "  no conversation was kept")],
+    ids=["no request", "a request"],
+)
+def test_a_failed_test_of_which_nothing_was_kept_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], requests: tuple[RequestRecord, ...], conversation: str
+) -> None:
+    """The output says who answered it, and that the project's own recordings answer when it is run again."""
+    record = tmp_path / "run.jsonl"
+    row = RunRow(
+        case=CASE, combination="streaming", outcome="failed", requests=requests, cassette="a.json", recorded_from="live"
+    )
+    record.write_bytes(encode_record(RunHeader(), [row]))
+    assert 0 == main(["report", "open", str(record)])
+    shown = capsys.readouterr().out.splitlines()
+    assert "  answered by: a.json, recorded from: live" in shown
+    assert conversation in shown
+    assert "  What answered it was not kept: it is run again with the project's own recordings." in shown
+
+
+def test_a_run_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error says what can be named."""
+    assert 2 == main(["report", "open", str(tmp_path / "none")])
+    assert f"{tmp_path / 'none'}: there is no such file or folder; name a record" in capsys.readouterr().err
+
+
+def test_a_folder_with_the_name_of_a_record_is_no_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The records beside it are read."""
+    (tmp_path / "out" / "old.jsonl").mkdir(parents=True)
+    _write(tmp_path / "out" / "run.jsonl", CASE)
+    assert 0 == main(["report", "open", str(tmp_path / "out")])
+    assert "1 of 1 run failed" in capsys.readouterr().out
+
+
+def test_a_merged_record_may_replace_one_of_its_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cassettes stay."""
+    first, second = (_write(tmp_path / f"{name}.jsonl", f"test_{name}.py::test_it") for name in "ab")
+    assert 0 == main(["report", "merge", str(first), str(second), "-o", str(first)])
+    assert 0 == main(["report", "open", str(first)])
+    assert "was not kept" not in capsys.readouterr().out
+
+
+def test_cassettes_that_cannot_be_copied_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is where their folder would be."""
+    shards = [str(_write(tmp_path / f"{name}.jsonl", f"test_{name}.py::test_it")) for name in "ab"]
+    (tmp_path / "run.cassettes").touch()
+    assert 2 == main(["report", "merge", *shards, "-o", str(tmp_path / "run.jsonl")])
+    expected = f"{tmp_path / 'run.cassettes'}: the cassettes of {shards[0]} cannot be copied: "
+    assert expected in capsys.readouterr().err

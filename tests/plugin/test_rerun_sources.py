@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.record import RunRow, load_record
+from flag_harness.record import RunHeader, RunRow, encode_record, load_record
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
 
@@ -95,3 +95,18 @@ def test_a_live_trial_is_run_again_without_the_api(pytester: pytest.Pytester, mo
     again.assert_outcomes(failed=len(FAILED))
     assert first == _failures(pytester.path / "again.jsonl")
     assert {"live"} == {row.recorded_from for row in load_record(pytester.path / "again.jsonl").rows}
+
+
+def test_a_rerun_from_another_folder_says_where_to_run_pytest(pytester: pytest.Pytester) -> None:
+    """None of the failed tests is collected, so one of them is named."""
+    pytester.makepyfile(test_it="def test_a(): pass\n")
+    failed = RunRow(case="tests/test_it.py::test_a", combination="", outcome="failed")
+    pytester.path.joinpath("run.jsonl").write_bytes(encode_record(RunHeader(), [failed]))
+    run = pytester.runpytest_inprocess("--harness-rerun=run.jsonl", "test_it.py")
+    assert pytest.ExitCode.USAGE_ERROR == run.ret
+    run.stderr.fnmatch_lines(
+        [
+            "ERROR: --harness-rerun=run.jsonl: none of its failed tests was collected, such as "
+            "tests/test_it.py::test_a; run pytest at the root of the project*"
+        ]
+    )

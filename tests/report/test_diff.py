@@ -163,3 +163,70 @@ def test_an_incomplete_record_fails_the_comparison(diff: Diff, capsys: pytest.Ca
         file.write(b'{"case":')
     assert 1 == main(["report", "diff", "base.jsonl", "head.jsonl"])
     assert "head.jsonl:3: the last line is incomplete" in capsys.readouterr().out
+
+
+def test_other_declarations_of_flags_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flag may be new, changed, or gone."""
+    monkeypatch.chdir(tmp_path)
+    flags = {
+        "base": {"same": {}, "old": {}, "model": {"env": "A"}},
+        "head": {"same": {}, "new": {}, "model": {"env": "B"}},
+    }
+    for name, declared in flags.items():
+        Path(f"{name}.jsonl").write_bytes(encode_record(RunHeader(flags=declared), [_row()]))
+    assert 0 == main(["report", "diff", "base.jsonl", "head.jsonl"])
+    shown = capsys.readouterr().out
+    assert "Code\n  flag model: declared otherwise\n  flag new: new\n  flag old: no longer declared\n" in shown
+
+
+def test_a_growth_that_is_no_chance_has_an_interval(diff: Diff) -> None:
+    """In percent, or as an amount if the first run has none."""
+    base = [_row(name, cost=0.5, usage=Usage(1, 1)) for name in "abc"]
+    head = [
+        _row(name, cost=cost, usage=Usage(1, 1, cache_read_input_tokens=cached))
+        for name, cost, cached in zip("abc", (0.55, 0.56, 0.57), (100, 110, 120), strict=True)
+    ]
+    output = diff(base, head)[1]
+    assert "+12.0 % (+7.0 to +17.0 %)" in output
+    assert "+110 (+85.16 to +134.8)" in output
+
+
+def test_a_long_section_is_cut_in_the_terminal(diff: Diff) -> None:
+    """It says how many tests are left out."""
+    names = [f"{number:02}" for number in range(22)]
+    output = diff([_row(name) for name in names], [_row(name, "failed") for name in names])[1]
+    assert "test_a.py::test_19\n  and 2 more; --json has all\n" in output
+    assert "test_a.py::test_20" not in output
+
+
+def test_markdown_lists_what_exceeds_a_threshold(diff: Diff) -> None:
+    """As a list below the headline."""
+    lines = diff([_row()], [_row(outcome="failed")], "", "--markdown")[1].splitlines()
+    assert ["## ❌ 1 threshold exceeded", ""] == lines[:2]
+    assert lines[2].startswith("- outcomes: 1 newly failing")
+
+
+def test_a_threshold_that_no_run_can_be_compared_with_is_named(diff: Diff) -> None:
+    """It fails the comparison if no run passed in both records."""
+    assert "Not checked, because no compared run has it: cost." in diff([_row()], [_row()], 'cost = "5%"')[1]
+    code, output = diff([_row(cost=1.0)], [_row("b", cost=1.0)], 'cost = "5%"')
+    assert 1 == code
+    assert "cost: no run passed in both records, so nothing can be compared" in output
+
+
+def test_an_effect_without_an_interval_is_not_called_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One pair of runs does not say how sure an effect is."""
+    monkeypatch.chdir(tmp_path)
+    for name, price in (("base", 0.5), ("head", 0.8)):
+        rows = [
+            RunRow(case=f"test_a.py::test[{row}]", combination=row, outcome="passed", cost=cost, values={"fast": on})
+            for row, on, cost in (("off", False, 1.0), ("fast", True, price))
+        ]
+        header = RunHeader(flags={"fast": {"default": False}})
+        Path(f"{name}.jsonl").write_bytes(encode_record(header, rows))
+    assert 0 == main(["report", "diff", "base.jsonl", "head.jsonl"])
+    assert "Effects of flags that changed" not in capsys.readouterr().out

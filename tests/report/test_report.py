@@ -308,3 +308,9 @@ def test_a_thousand_tests_with_all_conversations_are_a_small_file(
         indices = [index for turn in rows[case]["turns"] for index in turn["request"] + turn["answer"]]
         shown = [details["passages"][index][2] for index in indices]
         assert [one.text for turn in conversation.turns for one in (*turn.request, *turn.answer)] == shown
+
+
+def test_markdown_counts_the_combinations_that_it_leaves_out() -> None:
+    """A table with more than sixteen columns would not be readable."""
+    rows = [RunRow(case=f"test_a.py::test_a[f{n}]", combination=f"f{n}", outcome="failed") for n in range(18)]
+    assert "2 further combinations are not shown." in _markdown(RunRecord(RunHeader(), tuple(rows)))

@@ -151,7 +151,7 @@ def _passage_lines(passage: Passage) -> Iterator[str]:
 
 
 def _kept_options(options: Sequence[str]) -> Iterator[str]:
-    for option, following in zip(options, [*options[1:], ""], strict=True):
+    for option, following in zip(options, [*options[1:], ""], strict=False):
         if option.startswith(_KEPT_OPTIONS):
             yield option
             if "=" not in option:

@@ -41,8 +41,6 @@ def remove_kept_cassettes(record: Path) -> None:
 
 def copy_kept_cassettes(source: Path, target: Path) -> None:
     """Copy the cassettes beside the record `source` to the record `target`. Raise `RecordError` if that fails."""
-    if source == target:
-        return
     try:
         for path in kept_files(source):
             copy = kept_folder(target) / path.relative_to(kept_folder(source))

@@ -137,3 +137,50 @@ def test_a_refused_request_is_no_trial(pytester: pytest.Pytester) -> None:
     run = pytester.runpytest_inprocess("--harness-verdict=fast", "--harness-repeat=2", "--harness-record=run.jsonl")
     assert pytest.ExitCode.TESTS_FAILED == run.ret
     run.stdout.fnmatch_lines(["fast: INCONCLUSIVE after 0 rounds*"])
+
+
+def test_with_xdist_all_rounds_run_and_the_main_process_judges(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decided flag does not stop, since no worker knows all rows."""
+    _make_project(pytester)
+    monkeypatch.setenv("BREAKS", "1")
+    run = pytester.runpytest_subprocess("-n1", "--harness-verdict=strict", "--harness-repeat=40", *SIMULATED)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["strict: FAIL (simulator only) after 40 rounds*"])
+    assert [("strict", "fail", True)] == _verdicts(pytester)
+
+
+def test_a_flag_without_tests_is_inconclusive_and_collection_judges_nothing(pytester: pytest.Pytester) -> None:
+    """The verdict says that no test varied the flag."""
+    _make_project(pytester)
+    options = ("--harness-verdict=fast", "--harness-repeat=2", *SIMULATED)
+    run = pytester.runpytest_inprocess("-k", "other", *options)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["fast: INCONCLUSIVE after 0 rounds: no test ran with and without it"])
+    run = pytester.runpytest_inprocess("--collect-only", *options)
+    assert pytest.ExitCode.OK == run.ret
+    run.stdout.no_fnmatch_line("*verdicts*")
+
+
+def test_an_expected_improvement_that_is_not_shown_is_named(pytester: pytest.Pytester) -> None:
+    """Without it there is no PASS."""
+    _make_project(pytester)
+    pytester.makepyprojecttoml(CONFIG.replace('"FAST"', '"FAST", expect = { cost = "lower" }'))
+    run = pytester.runpytest_inprocess("--harness-verdict=fast", "--harness-repeat=2", *SIMULATED)
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["  no PASS: cost was expected to be lower, and that is *"])
+
+
+def test_a_decided_value_of_a_choice_stops_while_another_one_runs_on(pytester: pytest.Pytester) -> None:
+    """Each value is compared to the default alone."""
+    _make_project(pytester)
+    pytester.makepyfile(test_it=TEST.replace("if strict and (fast or breaks)", 'if os.environ.get("STYLE") == "bad"'))
+    pytester.makepyprojecttoml(
+        '[tool.flag-harness.flags]\nstyle = { env = "STYLE", values = ["plain", "bad", "good"] }\n'
+    )
+    run = pytester.runpytest_inprocess("--harness-verdict=style", "--harness-repeat=40", *SIMULATED)
+    run.stdout.fnmatch_lines(["style=bad: FAIL *", "style=good: INCONCLUSIVE * after 40 rounds*"])
+    rows = [json.loads(line) for line in (pytester.path / "run.jsonl").read_text().splitlines()[1:]]
+    counts = {name: sum(row["values"]["style"] == name for row in rows) for name in ("plain", "bad", "good")}
+    assert counts["bad"] < counts["plain"] == counts["good"] == 40
