@@ -181,6 +181,27 @@ def test_a_prompt_with_a_key_is_refused_before_anything_is_written(
     assert before == {name: (tmp_path / name).read_bytes() for name in before}
 
 
+@pytest.mark.parametrize(("new", "code"), [("1h", 0), ("2h", 1)])
+def test_a_request_that_the_api_refuses_is_not_rewritten(
+    tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str], new: str, code: int
+) -> None:
+    """Its old answer would hide a fault of the code. One that the API accepts is rewritten."""
+    mark = {"type": "ephemeral", "ttl": "5m"}
+    system = [{"type": "text", "text": "Be brief.", "cache_control": mark}]
+    body = {"model": "claude-haiku-4-5", "max_tokens": 9, "system": system}
+    body["messages"] = [{"role": "user", "content": "Hello."}]
+    one = tmp_path / "recordings" / "one.json"
+    before = _cassette(one, body)
+    at = ["system", 0, "cache_control", "ttl"]
+    change = {"path": "system[0].cache_control.ttl", "at": at, "to": at, "old": "5m", "new": new}
+    misses(_miss("recordings/one.json", changes=[change]))
+    status, shown = _run(capsys, "--yes")
+    assert code == status
+    assert (code == 1) == (before == one.read_bytes())
+    assert (code == 1) == ("interaction 0: the API would refuse the new request: " in shown)
+    assert (code == 1) == ("ttl: Input should be '5m' or '1h'" in shown)
+
+
 @pytest.mark.parametrize("written", [0, 1])
 def test_a_write_that_fails_tells_what_was_written(
     written: int, tmp_path: Path, misses: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,8 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.cli.terminal import print_json
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.wire import timeline
 
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
@@ -34,9 +36,10 @@ other requests in the cassette that the run did not reach, if they are equal the
 asked the API whether it would still give them. So the envelope is stamped "rebased", and every run says so until the
 cassette is recorded anew.
 
-What is refused, without writing anything: changes of the model, max_tokens, stop_sequences, stream, tools, tool choice,
-thinking, output format, context_management, container, betas, method or path; cassettes that have changed since the
-run; and cassettes that would hold a key. Leave out the path of such a cassette, or record it anew.
+What is refused, without writing anything: requests that the API would refuse, as far as the simulator knows; changes of
+the model, max_tokens, stop_sequences, stream, tools, tool choice, thinking, output format, context_management,
+container, betas, method or path; cassettes that have changed since the run; and cassettes that would hold a key. Leave
+out the path of such a cassette, or record it anew.
 
 Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misses need a recording; 2 wrong usage."""
 
@@ -130,9 +133,36 @@ def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> Rebas
     rewrites = [RequestRewrite(row["index"], tuple(map(RequestChange.from_row, row["changes"]))) for row in rows]
     new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
     refuse_keys(path, new.envelope, new.interactions)
+    _require_legal_requests(path, old, new)
     return RebasePlan(
         path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
     )
+
+
+def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
+    """Raise `CassetteError` if the simulator refuses a rewritten request whose recorded form it accepts."""
+    # imported here: the other commands do not need it
+    from flag_harness.simulator import simulate
+
+    for index in rewritten_indices(old, new):
+        before, after = (simulate()(_complete_request(one.interactions[index].request)) for one in (old, new))
+        if (_status(before), _status(after)) == (HTTPStatus.OK, HTTPStatus.BAD_REQUEST):
+            message = json.loads(timeline.body(after))["error"]["message"]
+            raise CassetteError(
+                f"{path}: interaction {index}: the API would refuse the new request: {message}; change what the code "
+                "sends, or record it again"
+            )
+
+
+def _status(response: timeline.Response) -> int | None:
+    return next((piece.status for piece in response if isinstance(piece, timeline.Head)), None)
+
+
+def _complete_request(request: timeline.Request) -> timeline.Request:
+    """Return a recorded request with the headers that a cassette leaves out and the API requires."""
+    known = {name.lower() for name, _ in request.headers}
+    required = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
+    return replace(request, headers=(*request.headers, *(one for one in required if one[0] not in known)))
 
 
 def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
