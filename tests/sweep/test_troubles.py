@@ -1,0 +1,220 @@
+"""The troubles of a sweep over tests: which are derived from a baseline, how they are parsed, and what they do."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flag_harness.clock import VirtualClock
+from flag_harness.errors import HarnessError
+from flag_harness.faults import Fault
+from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
+from flag_harness.simulator.scenario.scenario import Error
+from flag_harness.sweep.judge import ObservedExchange, TestObservation
+from flag_harness.sweep.troubles import (
+    SIGNALS,
+    SURPRISES,
+    Interruption,
+    Surprise,
+    Trouble,
+    derive_faults,
+    derive_interrupts,
+    derive_signals,
+    derive_surprises,
+    parse_interrupt,
+    parse_signal,
+    parse_surprise,
+)
+from flag_harness.sweep.troubles.interrupts import make_interrupt
+from flag_harness.wire.layers import faulty
+from flag_harness.wire.message import ParsedResponse, parse_response
+from flag_harness.wire.timeline import Cut, Request, Response
+
+ADD, SEND = Call(name="add", input={"a": 2}), Call(name="send", input={"to": "Ann"})
+ASK = {"role": "user", "content": "What is 2 + 3?"}
+CALL_TURN = ScenarioTurn(blocks=(Block(thinking="I add."), Block(text="I add."), Block(call=ADD)))
+TEXT_TURN = ScenarioTurn(text="It is 5.")
+
+
+def _exchange(*blocks: Mapping[str, Any], streamed: bool = True, points: tuple[str, ...] = ()) -> ObservedExchange:
+    answer = ParsedResponse(200, streamed, {"content": list(blocks)}, complete=True, error=None)
+    return ObservedExchange(1, "/v1/messages", {"messages": [ASK], "top_k": 1}, (), 0.0, 1.0, (), answer, points)
+
+
+def _baseline(*exchanges: ObservedExchange, processes: int = 0) -> TestObservation:
+    return TestObservation((), exchanges, processes=processes)
+
+
+ANSWER = _exchange({"type": "text", "text": "It is 5."}, points=("before_first_block", "inside_text"))
+CALLS = _exchange({"type": "tool_use", "name": "add", "input": {"a": 2}}, points=("inside_text", "mid_partial_json"))
+
+
+def test_slow_faults_are_not_tried_in_real_time() -> None:
+    """A test with other processes would wait for minutes."""
+    assert [] == derive_faults("stall", _baseline(ANSWER), is_real_time=True)
+    assert derive_faults("stall", _baseline(ANSWER))
+
+
+def test_long_waits_are_not_tried_in_real_time() -> None:
+    """A `retry_after` of a minute is left out; the other arguments of the fault are tried."""
+    found = {
+        is_real: derive_faults("rate_limited", _baseline(ANSWER), is_real_time=is_real) for is_real in (False, True)
+    }
+    left_out = {one.name for one in found[False]} - {one.name for one in found[True]}
+    assert found[True]
+    assert left_out
+    assert all("retry_after=" in name for name in left_out)
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+def test_a_test_without_processes_gets_no_signals(kind: str) -> None:
+    """There is nothing to kill."""
+    assert [] == derive_signals(kind, _baseline(ANSWER))
+
+
+def test_a_kill_is_tried_at_each_point_of_each_answer() -> None:
+    """The other signals strike each point once, and the last one."""
+    baseline = _baseline(CALLS, ANSWER, _exchange(streamed=False), processes=1)
+    expected = [
+        "sigkill:at=inside_text,on=1",
+        "sigkill:at=mid_partial_json,on=1",
+        "sigkill:at=before_first_block,on=2",
+        "sigkill:at=inside_text,on=2",
+        "sigkill:at=inside_body,on=3",
+    ]
+    assert expected == [one.name for one in derive_signals("sigkill", baseline)]
+    once = [name.removeprefix("sigkill:") for name in expected if name != "sigkill:at=inside_text,on=2"]
+    assert once == [one.name.removeprefix("sigterm:") for one in derive_signals("sigterm", baseline)]
+    assert once == [one.name.removeprefix("cancelled:") for one in derive_interrupts(baseline)]
+
+
+def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None:
+    """Here the second answer has the only call, and the others have a text."""
+    baseline = _baseline(ANSWER, CALLS, ANSWER)
+    assert ["cut_call:on=2"] == [one.name for one in derive_surprises("cut_call", baseline)]
+    assert ["long_answer:on=1", "long_answer:on=3"] == [one.name for one in derive_surprises("long_answer", baseline)]
+
+
+def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, int]:
+    surprise = Trouble(name, Surprise(SURPRISES[name], 1), calls).arm().surprise
+    assert surprise is not None
+    return surprise.edit_turn(turn), surprise.fired
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "stop_reason"),
+    [
+        ("parallel_calls", [Block(text="I add."), Block(call=ADD), Block(call=SEND)], "tool_use"),
+        ("invalid_input", [Block(call=Call(name="add", input={"no_such_argument": True}))], "tool_use"),
+        ("text_after_call", [Block(text="I add."), Block(call=ADD), Block(text="I wait for the result.")], "tool_use"),
+        ("unknown_tool", [Block(call=Call(name="no_such_tool", input={"value": 1}))], "tool_use"),
+    ],
+)
+def test_a_surprise_changes_the_turn(name: str, blocks: list[Block], stop_reason: str) -> None:
+    """Its thinking stays in front."""
+    changed, fired = _edited(name, CALL_TURN, ADD, SEND)
+    assert (1, stop_reason) == (fired, changed.final_stop_reason)
+    assert (Block(thinking="I add."), *blocks) == tuple(changed.content)
+
+
+def test_redacted_thinking_comes_before_the_thinking() -> None:
+    """An answer without thinking stays as it is."""
+    changed, fired = _edited("redacted_thinking", CALL_TURN)
+    assert (1, "what nobody may read") == (fired, changed.content[0].redacted_thinking)
+    assert tuple(CALL_TURN.content) == tuple(changed.content[1:])
+    assert (TEXT_TURN, 0) == _edited("redacted_thinking", TEXT_TURN)
+
+
+def test_calls_are_parallel_only_if_the_test_has_another() -> None:
+    """With a single call there is nothing to add, so the trouble does not apply."""
+    assert (CALL_TURN, 0) == _edited("parallel_calls", CALL_TURN, ADD)
+
+
+def test_an_error_turn_is_not_surprising() -> None:
+    """The scenario's own error stays."""
+    turn = ScenarioTurn(error=Error(status=529, type="overloaded_error", message="Overloaded"))
+    assert (turn, 0) == _edited("empty_answer", turn)
+
+
+def _upstream() -> Simulator:
+    return Simulator(Scenario(turns=(TEXT_TURN,)), VirtualClock(), 0)
+
+
+def _request(*, stream: bool) -> Request:
+    body = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": [ASK]} | ({"stream": True} if stream else {})
+    headers = (("x-api-key", "x"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
+    return Request("POST", "https://api.anthropic.com/v1/messages", headers, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
+    """A request without a stream gets what it asks for, so nothing has fired."""
+    armed = Trouble("plain_answer", parse_surprise("plain_answer")).arm()
+    assert armed.surprise is not None
+    armed.surprise.simulator = _upstream()
+    answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
+    assert (False, "It is 5.", int(stream)) == (answer.streamed, answer.blocks[0]["text"], armed.count_fired())
+
+
+def _answer(fault: Fault, *, stream: bool) -> Response:
+    return faulty(_upstream(), fault)(_request(stream=stream))
+
+
+@pytest.mark.parametrize(("point", "stream"), [("inside_text", True), ("inside_body", False)])
+def test_an_interrupt_is_raised_in_code_without_a_task(point: str, stream: bool) -> None:
+    """As Ctrl-C would be."""
+    fault = make_interrupt(point, 1)
+    with pytest.raises(Interruption, match="the sweep interrupts the turn"):
+        _answer(fault, stream=stream)
+    assert 1 == fault.fired
+
+
+@pytest.mark.parametrize(("point", "stream"), [("inside_text", True), ("inside_body", False)])
+def test_an_interrupt_cancels_the_running_task(point: str, stream: bool) -> None:
+    """The task ends at its next `await`."""
+
+    async def ask() -> None:
+        _answer(make_interrupt(point, 1), stream=stream)
+        await asyncio.sleep(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("point", "stream"), [("inside_text", True), ("inside_body", False)])
+def test_an_answer_stops_at_the_point_of_a_signal(point: str, stream: bool) -> None:
+    """Nothing more arrives, so that the process is in the middle of the answer if the signal reaches it."""
+    fault = SIGNALS["sigterm"](at=point, on=1)
+    answer = _answer(fault, stream=stream)
+    last = answer[-1]
+    assert isinstance(last, Cut)
+    assert ("read_timeout", 1, False) == (last.how, fault.fired, parse_response(answer).complete)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("inside_txt", "there is no point 'inside_txt'; .*inside_text"),
+        ("inside_text:on=0", "on=0 must be 1 or more; type inside_text:on=1"),
+    ],
+)
+def test_a_wrong_interrupt_is_an_error(text: str, message: str) -> None:
+    """The message says what to type."""
+    with pytest.raises(HarnessError, match=message):
+        parse_interrupt(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sigkil/inside_text", "there is no signal 'sigkil'; .*sigkill"),
+        ("sigkill/inside_txt", "there is no point 'inside_txt'; .*inside_text"),
+        ("sigkill/inside_text:on=0", "on=0 is no number from 1; type sigkill/inside_text:on=1"),
+    ],
+)
+def test_a_wrong_signal_is_an_error(text: str, message: str) -> None:
+    """The message says what to type."""
+    with pytest.raises(HarnessError, match=message):
+        parse_signal(text)

@@ -1,0 +1,97 @@
+"""The verdicts of a sweep over tests, on observations made by hand; and the file of known failures."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flag_harness.errors import HarnessError
+from flag_harness.sweep.judge import CallResult, Finding, ObservedExchange, PlayResult, TestObservation, judge_play
+from flag_harness.sweep.judge.turns import answer_lines, request_lines
+from flag_harness.sweep.ratchet import Ratchet, load_ratchet
+from flag_harness.wire.message import ParsedResponse
+
+ASK, MORE = {"role": "user", "content": "What is 2 + 3?"}, {"role": "user", "content": "And 4 more?"}
+SAID = {"role": "assistant", "content": "It is 5."}
+
+
+def _exchange(messages: Sequence[Any], *blocks: Any) -> ObservedExchange:
+    answer = ParsedResponse(200, False, {"content": list(blocks)}, complete=True, error=None)
+    return ObservedExchange(1, "/v1/messages", {"messages": list(messages)}, (), 0.0, 1.0, (), answer)
+
+
+TEXT = {"type": "text", "text": "It is 5."}
+BASELINE = TestObservation(
+    (CallResult("returned"),), (_exchange([ASK], TEXT), _exchange([ASK, SAID, MORE], {"type": "text", "text": "9."}))
+)
+FIRED = replace(BASELINE, fired=1)
+
+
+def _judge(observed: TestObservation) -> tuple[str, tuple[tuple[str, str], ...]]:
+    result = judge_play("test_sum", "overloaded", "overloaded:on=1", observed, BASELINE)
+    return result.outcome, tuple((one.oracle, one.reason) for one in result.findings)
+
+
+@pytest.mark.parametrize(
+    ("observed", "outcome", "findings"),
+    [
+        (BASELINE, "does not apply", ()),
+        (FIRED, "recovered", ()),
+        (replace(FIRED, calls=(), problem="setup: no database"), "failed", (("fixture", "setup: no database"),)),
+        (replace(FIRED, calls=(CallResult("refused", "not recorded"),)), "not shown", ()),
+        (replace(FIRED, calls=(CallResult("hung", "it waits"),)), "failed", (("hang", "it waits"),)),
+        (replace(FIRED, calls=(CallResult("hung"),)), "failed", (("hang", "the test does not end"),)),
+        (
+            replace(FIRED, calls=(CallResult("returned", seconds=9000),)),
+            "failed",
+            (("hang", "the test takes 9,000 s"),),
+        ),
+    ],
+)
+def test_a_run_is_judged_by_how_it_ended(
+    observed: TestObservation, outcome: str, findings: tuple[tuple[str, str], ...]
+) -> None:
+    """A problem of a fixture fails, and so does a test that does not end."""
+    assert (outcome, findings) == _judge(observed)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([SAID, MORE], "the last request lacks a turn of the user"),
+        ([ASK, MORE], "the last request lacks an answer of the model"),
+    ],
+)
+def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
+    """The test passes, but the agent has forgotten a part of the conversation."""
+    first, last = BASELINE.exchanges
+    observed = replace(FIRED, exchanges=(first, replace(last, body={"messages": messages})))
+    assert ("failed", (("turn lost", reason),)) == _judge(observed)
+
+
+@pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": 5}, "text"])
+def test_a_malformed_request_has_no_lines(message: Any) -> None:
+    """The API refuses it; the comparison of turns goes on with the other requests."""
+    assert () == request_lines(_exchange([message]))
+
+
+def test_a_malformed_answer_has_no_lines() -> None:
+    """A fault may have cut the type of a block off."""
+    assert () == answer_lines(_exchange([ASK], {"text": "It is 5."}))
+
+
+def test_a_new_failure_fails_beside_a_ratchet() -> None:
+    """The file knows another trouble of the test only."""
+    result = PlayResult("test_sum", "stall", "stall:on=1", "failed", (Finding("hang", "it waits"),))
+    assert result == Ratchet({"test_sum": {"overloaded:on=1": "failed: hang"}}).judge(result)
+    assert "known" == Ratchet({"test_sum": {"stall:on=1": "failed: hang"}}).judge(result).outcome
+
+
+def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:
+    """The message says what to do."""
+    path = tmp_path / "seen.json"
+    path.write_text('{"version": 99, "outcomes": {}}')
+    with pytest.raises(HarnessError, match="version 99 is unknown; delete the file to write it anew"):
+        load_ratchet(path)
