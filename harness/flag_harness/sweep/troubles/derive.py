@@ -115,11 +115,7 @@ def _kind_faults(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Itera
 def _chosen_requests(requests: Sequence[ObservedExchange]) -> list[int]:
     """Return the numbers of the first prompt, of the first one after a tool result, and of the last one."""
     prompts = [number for number, one in enumerate(requests, start=1) if one.is_prompt]
-    after_tool = [
-        number
-        for number in prompts
-        if any(b.get("type") == "tool_result" for b in blocks_of(requests[number - 1], "user"))
-    ]
+    after_tool = [number for number in prompts if _has_tool_result(requests[number - 1])]
     return sorted({*prompts[:1], *after_tool[:1], *prompts[-1:]}) or [1]
 
 
