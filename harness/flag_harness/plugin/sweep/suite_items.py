@@ -195,8 +195,11 @@ class SuiteSweep:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Keep failed items out of pytest's list of failures, which would repeat one cause many times."""
-        if not (report.failed and hasattr(report, "flag_harness_plays")):
+        """Keep failed items out of pytest's list of failures, which would repeat one cause many times.
+
+        An item without results is an error of the sweep itself, which pytest lists with its traceback.
+        """
+        if not (report.failed and getattr(report, "flag_harness_plays", None)):
             return None
         return _NOT_SURVIVED, "F", ("NOT SURVIVED", {"red": True})
 
