@@ -60,10 +60,8 @@ def test_the_children_of_a_process_get_the_signal_too() -> None:
     with track_processes() as started, send_signal_when("sigkill", is_due.is_set, started), _start(PARENT) as process:
         first = {_first_line(process).strip(), _first_line(process).strip()}
         is_due.set()
-        begin = time.monotonic()
         assert ("", None) == process.communicate(timeout=20)
         assert "on" in first
-    assert time.monotonic() - begin < 20
 
 
 def test_a_process_that_has_ended_gets_no_signal() -> None:
