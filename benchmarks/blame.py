@@ -11,7 +11,7 @@ from itertools import product
 from random import Random
 from statistics import median
 
-from measuring import publish, table
+from measuring import markdown_table, publish_section
 
 from flag_harness.analysis.conjunctions import Conjunction
 from flag_harness.analysis.locate import BUDGET, Location, locate
@@ -170,8 +170,9 @@ def main() -> None:
     agents = sum(group.agents for group in GROUPS)
     seconds = (time.process_time() - start) / agents
     header = ["planted", "agents", *KINDS, "median runs", "most runs"]
-    lines = [table(header, [group.row() for group in GROUPS]), "", f"{seconds * 1000:.0f} ms of CPU per agent."]
-    publish("blame", "\n".join([DESCRIPTION, *lines]), "Locate planted interactions of 20 flags.")
+    table = markdown_table(header, [group.row() for group in GROUPS])
+    lines = [table, "", f"{seconds * 1000:.0f} ms of CPU per agent."]
+    publish_section("blame", "\n".join([DESCRIPTION, *lines]), "Locate planted interactions of 20 flags.")
 
 
 if __name__ == "__main__":
