@@ -115,6 +115,7 @@ def _combination_id(stated: str | None) -> str:
 
 
 def _run_restore(arguments: argparse.Namespace) -> int:
+    from flag_harness.reference.context.conversation import block_list
     from flag_harness.reference.context.heal import heal, transition_prompt
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
@@ -132,9 +133,8 @@ def _run_restore(arguments: argparse.Namespace) -> int:
         "transition_prompt": prompt,
         "messages": context.messages,
     }
-    lines = [
-        f"{message['role']}: {_block_text(block)}" for message in context.messages for block in _content_blocks(message)
-    ]
+    blocks = ((message["role"], block) for message in context.messages for block in block_list(message["content"]))
+    lines = [f"{role}: {_block_text(block)}" for role, block in blocks]
     _print_report(arguments, report, [*lines, *(["", prompt] if prompt else [])])
     return 0
 
@@ -169,11 +169,6 @@ def _read_json(source: str) -> Any:
         raise ContextError(f"{source}: is not JSON: {error}; give an array of messages, or a request's body") from None
     except RecursionError:
         raise ContextError(f"{source}: its values are nested too deeply; give an array of messages") from None
-
-
-def _content_blocks(message: dict[str, Any]) -> list[Any]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
 def _block_text(block: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ def with_user_turn(messages: Messages, text: str | None, transition: str | None 
     user's text, but after tool results, which the API wants first.
     """
     if messages and messages[-1]["role"] == "user":
-        earlier, pending = messages[:-1], _blocks(messages[-1]["content"])
+        earlier, pending = messages[:-1], block_list(messages[-1]["content"])
     else:
         earlier, pending = messages, []
     said = [] if text is None or (pending and pending[-1] == _text(text)) else [_text(text)]
@@ -51,7 +51,7 @@ def without_last_turn(messages: Messages) -> Messages:
     for index in reversed(range(len(messages))):
         if messages[index]["role"] != "user":
             continue
-        blocks = _blocks(messages[index]["content"])
+        blocks = block_list(messages[index]["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
         if len(results) < len(blocks):
             kept = ({"role": "user", "content": results},) if results else ()
@@ -64,7 +64,8 @@ def is_unanswered(messages: Messages) -> bool:
     return bool(messages) and messages[-1]["role"] == "user"
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def block_list(content: Any) -> list[dict[str, Any]]:
+    """Return the content of a message as a list of blocks. A string becomes one text block."""
     return [_text(content)] if isinstance(content, str) else list(content)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from flag_harness.flag import OFF
 from flag_harness.reference.context.context import Context, LedgerEntry
+from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED = "The session was interrupted while this tool ran; it may or may not have taken effect."
@@ -125,7 +126,7 @@ class _Repair:
         joined: list[Message] = []
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:
-                both = _blocks(joined[-1]) + _blocks(message)
+                both = block_list(joined[-1]["content"]) + block_list(message["content"])
                 joined[-1] = _with_content(joined[-1], both)
                 self.notes.append(f"two messages of the {message['role']} in a row were joined")
             else:
@@ -136,7 +137,7 @@ class _Repair:
         """Put a user message that starts with the results after each assistant message with calls."""
         paired: list[Message] = []
         for previous, message in pairwise([_NO_MESSAGE, *messages, _NO_MESSAGE]):
-            calls = [block for block in _blocks(previous) if block["type"] == "tool_use"]
+            calls = [block for block in block_list(previous["content"]) if block["type"] == "tool_use"]
             if message["role"] == "user":
                 paired.append(_with_content(message, self._content_after_calls(message, calls)))
             else:
@@ -147,7 +148,7 @@ class _Repair:
 
     def _content_after_calls(self, message: Message, calls: Sequence[Block]) -> Any:
         """Return a user message's content: one result for each of `calls` first, and no other results."""
-        blocks = _blocks(message)
+        blocks = block_list(message["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
         if not calls and not results:
             return message["content"]
@@ -191,11 +192,6 @@ _NO_MESSAGE: Message = {"role": "", "content": []}
 def _with_content(message: Message, content: Any) -> Message:
     """Return a copy of the message with other content, and its keys in the same order."""
     return {**message, "content": content}
-
-
-def _blocks(message: Message) -> list[Block]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
 def _is_thinking(block: Block) -> bool:

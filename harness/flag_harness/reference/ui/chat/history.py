@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flag_harness.reference.context.context import Context
+from flag_harness.reference.context.conversation import block_list
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTranscript
 
 
@@ -11,7 +12,7 @@ def transcripts_of(context: Context) -> list[TurnTranscript]:
     """Return one transcript for each turn in the context. Their usage is unknown, so it is empty."""
     turns: list[TurnTranscript] = []
     for message in context.messages:
-        blocks = _blocks(message)
+        blocks = block_list(message["content"])
         texts = [block["text"] for block in blocks if block["type"] == "text"]
         if message["role"] == "user" and texts:
             turns.append(TurnTranscript("\n\n".join(texts), has_ended=True))
@@ -35,11 +36,6 @@ def _add_block(turn: TurnTranscript, role: str, block: Mapping[str, Any]) -> Non
             for part in turn.parts:
                 if isinstance(part, ToolPart) and part.id == block["tool_use_id"]:
                     part.result, part.is_error = _result_text(block.get("content")), bool(block.get("is_error"))
-
-
-def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    content = message["content"]
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
 def _result_text(content: Any) -> str:
