@@ -53,6 +53,7 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
 def _run(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.ui.options import UiOptions
     from flag_harness.reference.ui.server import run_server
+    from flag_harness.transports.serve.server import listens_on_loopback
 
     options = UiOptions(
         upstream=arguments.upstream,
@@ -62,7 +63,7 @@ def _run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         faults=tuple(arguments.fault),
     )
-    if arguments.host not in ("127.0.0.1", "localhost", "::1"):
+    if not listens_on_loopback(arguments.host):
         print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
     return run_server(options, host=arguments.host, port=arguments.port, opens_browser=not arguments.no_browser)
 
