@@ -1,22 +1,20 @@
 """Explain the failure of a test that should reach the live API but has no API key."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from flag_harness.plugin.border.offline import is_offline
+from flag_harness.plugin.border.offline import KEYS, has_key, is_offline
 from flag_harness.plugin.modes import reproduce_command
 from flag_harness.plugin.stash import TRAFFIC, VCR_CASSETTE
 
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _SDK_REFUSAL = "Could not resolve authentication method"
 _FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 
 def missing_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
-    if any(os.environ.get(key) for key in KEYS) or not _is_unsent(item):
+    if has_key() or not _is_unsent(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {KEYS[0]}"
     if VCR_CASSETTE in item.stash:

@@ -8,6 +8,8 @@ import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
 
+KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+"""The variables of which one must be set to reach the live API."""
 OFFLINE_KEY = "offline"
 """The value of `ANTHROPIC_API_KEY` while a test plays recordings or the simulator: no real key is used or can leak."""
 
@@ -23,7 +25,14 @@ def is_offline(config: pytest.Config) -> bool:
     """Return True if no request of the run can reach the live API."""
     if config.getoption("--harness-upstream") == "simulator":
         return True
+    if config.getoption("--harness-verify"):
+        return False
     return selected_record_mode(config) == "none" and not is_recording_disabled(config)
+
+
+def has_key() -> bool:
+    """Return True if the environment has a key for the live API."""
+    return any(os.environ.get(name) for name in KEYS)
 
 
 def set_offline_key(config: pytest.Config) -> None:
@@ -31,10 +40,9 @@ def set_offline_key(config: pytest.Config) -> None:
 
     Clients that a module makes when it is imported read the key then, before any test begins.
     """
-    has_key = any(os.environ.get(name) for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
-    if is_offline(config) and not has_key and not config.getoption("--harness-verify"):
-        _set_variable("ANTHROPIC_API_KEY", OFFLINE_KEY)
-        config.add_cleanup(lambda: _set_variable("ANTHROPIC_API_KEY", None))
+    if is_offline(config) and not has_key():
+        _set_variable(KEYS[0], OFFLINE_KEY)
+        config.add_cleanup(lambda: _set_variable(KEYS[0], None))
 
 
 @contextmanager

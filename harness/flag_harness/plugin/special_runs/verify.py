@@ -3,7 +3,6 @@
 No file is written. A test whose recording could not be verified is `inconclusive`, which is not a pass.
 """
 
-import os
 import shlex
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
-from flag_harness.plugin.border.missing_key import KEYS
+from flag_harness.plugin.border.offline import KEYS, has_key
 from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.test.rows import attach_row, request_records, traffic_row
@@ -200,8 +199,8 @@ class _VerificationClient:
         from flag_harness.simulator import simulate
 
         self._simulator: Upstream | None = simulate(scenario) if name == "simulator" else None
-        has_key = self._simulator is not None or any(os.environ.get(key) for key in KEYS)
-        self.missing_key = "" if has_key else f"there is no key for the live API: set {KEYS[0]}"
+        can_ask = self._simulator is not None or has_key()
+        self.missing_key = "" if can_ask else f"there is no key for the live API: set {KEYS[0]}"
 
     def send(self, interaction: "Interaction") -> "tuple[Request, Response]":
         """Send a recorded request with the installed SDK's headers. Return the request as sent, and its answer."""
