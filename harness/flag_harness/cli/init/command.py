@@ -3,8 +3,9 @@
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flag_harness.cli.init.plan import Plan, conflicting_files, make_plan
 from flag_harness.cli.init.repository import Repository, read_repository
@@ -37,8 +38,8 @@ def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
 def _run(arguments: argparse.Namespace) -> int:
     repository = read_repository(Path.cwd())
     _print(_finding_lines(repository))
-    if repository.is_declared:
-        _print(_declared_lines(repository))
+    if repository.settings is not None:
+        _print(_declared_lines(repository, repository.settings))
         return 0
     plan = make_plan(repository)
     if existing := conflicting_files(plan, repository.root):
@@ -123,8 +124,8 @@ def _finding_lines(repository: Repository) -> Iterator[str]:
     yield ""
 
 
-def _declared_lines(repository: Repository) -> Iterator[str]:
-    declared = str(repository.pyproject["tool"]["flag-harness"].get("flags", {}))
+def _declared_lines(repository: Repository, settings: Mapping[str, Any]) -> Iterator[str]:
+    declared = str(settings.get("flags", {}))
     missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
     yield "pyproject.toml has [tool.flag-harness], so nothing was written."
     if missing:

@@ -77,12 +77,10 @@ def _variable_read(node: ast.AST, helpers: set[str]) -> tuple[str, ast.expr | No
     if not isinstance(node, ast.Call) or not node.args or (variable := text_of(node.args[0])) is None:
         return None
     function = node.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    is_get = isinstance(function, ast.Attribute) and name == "get" and _is_environ(function.value)
-    if is_get or name == "getenv" or name in helpers:
-        default = node.args[1] if len(node.args) > 1 else None
-        return variable, default, name in helpers
-    return None
+    is_helper = (function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")) in helpers
+    if not is_helper and not _reads_environ(function):
+        return None
+    return variable, node.args[1] if len(node.args) > 1 else None, is_helper
 
 
 def _variable_flag(
@@ -102,7 +100,7 @@ def _variable_flag(
     elif words:
         off = next((word for word in _OFF_WORDS if word in words), words[0])
     is_on = (text or "") not in words if is_negated and words else bool(text) and (text or "").lower() in _ON_WORDS
-    return FoundFlag(_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
+    return FoundFlag(short_flag_name(name), "env", name, on, off if is_on else None, is_on, place)
 
 
 def _compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
@@ -157,9 +155,9 @@ def _service_flags(call: ast.Call, method: str, place: str) -> Iterator[FoundFla
         return
     default = call.args[-1].value if isinstance(call.args[-1], ast.Constant) else None
     if _OPENFEATURE_METHODS.match(method):
-        yield FoundFlag(_flag_name(key), "openfeature", key, "true", None, default is True, place)
+        yield FoundFlag(short_flag_name(key), "openfeature", key, "true", None, default is True, place)
     elif method in ("variation", "variation_detail", "bool_variation") and isinstance(default, bool):
-        yield FoundFlag(_flag_name(key), "set", key, "true", None, False, place)
+        yield FoundFlag(short_flag_name(key), "set", key, "true", None, False, place)
 
 
 def _reads_a_parameter(function: ast.FunctionDef) -> bool:
@@ -178,6 +176,7 @@ def _reads_a_parameter(function: ast.FunctionDef) -> bool:
 
 
 def _reads_environ(function: ast.expr) -> bool:
+    """Return whether a function is `os.environ.get` or `os.getenv`, however it was imported."""
     if isinstance(function, ast.Attribute):
         return function.attr == "getenv" or (function.attr == "get" and _is_environ(function.value))
     return getattr(function, "id", "") == "getenv"
@@ -196,7 +195,12 @@ def _is_switch_word(text: str) -> bool:
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)
 
 
-def _flag_name(key: str) -> str:
+def short_flag_name(key: str) -> str:
     """Return a short name for a flag: `ENABLE_STREAMING` is `streaming`, `new-planner` is `new_planner`."""
-    name = re.sub(r"\W+", "_", key).strip("_").lower()
+    name = full_flag_name(key)
     return re.sub(r"^(enable|use|feature|ff)_", "", name) or name
+
+
+def full_flag_name(key: str) -> str:
+    """Return the whole key as a name: `ENABLE_STREAMING` is `enable_streaming`."""
+    return re.sub(r"\W+", "_", key).strip("_").lower()

@@ -5,13 +5,14 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flag_harness.cli.init.agents import FoundAgent, find_agents
-from flag_harness.cli.init.python_flags import FoundFlag, find_flags
+from flag_harness.cli.init.python_flags import FoundFlag, find_flags, full_flag_name, short_flag_name
+from flag_harness.errors import ConfigError
 
 MAX_BYTES = 1_000_000
 """Longer files are not read: they are generated."""
@@ -32,7 +33,6 @@ class Repository:
         vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
         pyproject: the decoded `pyproject.toml`; empty if there is none.
         tests: the folder of the tests, relative to the repository; `.` if there is none.
-        is_declared: True if the harness is configured already.
         unreadable: the Python files that could not be parsed.
     """
 
@@ -42,8 +42,13 @@ class Repository:
     vcr: str
     pyproject: dict[str, Any]
     tests: str
-    is_declared: bool
     unreadable: tuple[str, ...]
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """The table `[tool.flag-harness]`, or None if the harness is not configured yet."""
+        settings: Mapping[str, Any] | None = self.pyproject.get("tool", {}).get("flag-harness")
+        return settings
 
 
 def read_repository(root: Path) -> Repository:
@@ -70,7 +75,6 @@ def read_repository(root: Path) -> Repository:
             flags += _node_flags(text, name)
             agents.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
     pyproject = _read_toml(root / "pyproject.toml")
-    declared = pyproject.get("tool", {}).get("flag-harness")
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
     return Repository(
         root,
@@ -79,7 +83,6 @@ def read_repository(root: Path) -> Repository:
         _vcr_plugin(root, pyproject) if has_vcr_marks else "",
         pyproject,
         tests,
-        declared is not None,
         tuple(unreadable),
     )
 
@@ -108,7 +111,7 @@ def _unique_flags(flags: Iterable[FoundFlag]) -> tuple[FoundFlag, ...]:
         by_key.setdefault((flag.source, flag.key), flag)
     names: dict[str, FoundFlag] = {}
     for flag in by_key.values():
-        name = flag.name if flag.name not in names else re.sub(r"\W+", "_", flag.key).lower()
+        name = flag.name if flag.name not in names else full_flag_name(flag.key)
         names.setdefault(name, replace(flag, name=name))
     return tuple(names.values())
 
@@ -119,8 +122,7 @@ def _node_flags(text: str, path: str) -> Iterator[FoundFlag]:
         name, word = found[1], found[2]
         if word is not None and word.lower() in ("1", "true", "yes", "on"):
             line = text.count("\n", 0, found.start()) + 1
-            short = re.sub(r"^(enable|use|feature)_", "", name.lower())
-            yield FoundFlag(short, "env", name, word, None, False, f"{path}:{line}")
+            yield FoundFlag(short_flag_name(name), "env", name, word, None, False, f"{path}:{line}")
 
 
 def _vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
@@ -136,6 +138,4 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        from flag_harness.errors import ConfigError
-
         raise ConfigError(f"{path}: {error}; fix the file, then run flag-harness init again") from None
