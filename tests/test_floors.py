@@ -26,6 +26,7 @@ FLOORS = (
         "owner",
         "toml_tables",
         "wire",
+        "wording",
     },
     {"matrix", "record"},
     {"config"},

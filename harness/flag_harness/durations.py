@@ -3,8 +3,19 @@
 import re
 from datetime import timedelta
 
+from flag_harness.wording import quantity
+
 _UNITS = {"w": "weeks", "d": "days", "h": "hours"}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([wdh])")
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration in whole days, or in whole hours if it is shorter than a day.
+
+    >>> duration_text(timedelta(days=30, hours=5)), duration_text(timedelta(hours=1))
+    ('30 days', '1 hour')
+    """
+    return quantity(duration.days, "day") if duration.days else quantity(int(duration.total_seconds() // 3600), "hour")
 
 
 def parse_duration(text: str) -> timedelta | None:

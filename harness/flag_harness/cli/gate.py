@@ -23,8 +23,9 @@ from flag_harness.gate.output import (
 from flag_harness.gate.prod.promotion import Prod, open_prod, promote, roll_back
 from flag_harness.gate.prod.stage import stage
 from flag_harness.gate.prod.status import read_status
-from flag_harness.gate.rules.candidate import has_passed, quantity
+from flag_harness.gate.rules.candidate import has_passed
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
+from flag_harness.wording import quantity
 
 _EXAMPLES = """\
 examples:

@@ -11,6 +11,7 @@ from flag_harness.flag import SET_FLAGS, SHIPPED, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
 from flag_harness.matrix.selection import SELECTION_HELP
+from flag_harness.wording import quantity
 
 _EXAMPLES = """examples:
   flag-harness matrix
@@ -72,13 +73,9 @@ def _run_check(flags: tuple[Flag, ...]) -> int:
         print(f"{_PYPROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
         return 1
     names = ", ".join(flag.name for flag in flags)
-    combinations = _count_with_noun(space.count, "combination")
-    print(f"{_PYPROJECT}: valid: {_count_with_noun(len(flags), 'flag')} ({names}), {combinations}")
+    combinations = quantity(space.count, "combination")
+    print(f"{_PYPROJECT}: valid: {quantity(len(flags), 'flag')} ({names}), {combinations}")
     return 0
-
-
-def _count_with_noun(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _report_lines(selected: str, combinations: Sequence[Combination], coverage: Coverage | None) -> list[str]:
@@ -90,7 +87,7 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
         line = f"{'*' if one.id == selected else ' '} {one.id:<42} {f'{gain:<14} ' if gain else ''}{shown}"
         lines.append(line.rstrip())
     if coverage:
-        count, total = _count_with_noun(len(combinations), "combination"), coverage.covered + len(coverage.missing)
+        count, total = quantity(len(combinations), "combination"), coverage.covered + len(coverage.missing)
         lines.append(f"{count}: {coverage.covered:,} of {total:,} {coverage.noun} of values")
     return lines
 

@@ -14,6 +14,7 @@ from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
 from flag_harness.record.kept import find_records, kept_cassette_path
 from flag_harness.report.output import write_report
+from flag_harness.wording import quantity
 
 _MOST_LINES, _MOST_CHARACTERS = 20, 2_000
 """The number of characters of a text that are printed."""
@@ -94,7 +95,7 @@ def _run_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     rows = opened.failed_rows(case)
     total = len(opened.record.rows)
     failed = sum(row.outcome == "failed" for row in opened.record.rows)
-    yield f"{opened.path}: {failed:,} of {total:,} run{'s' if total != 1 else ''} failed, {_code(opened.record.header)}"
+    yield f"{opened.path}: {failed:,} of {quantity(total, 'run')} failed, {_code(opened.record.header)}"
     if opened.record.problem:
         yield opened.record.problem
     for row in rows:

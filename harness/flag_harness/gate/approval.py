@@ -10,7 +10,8 @@ import msgspec
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import FileState, changed_paths, manifest_digest
-from flag_harness.gate.rules.candidate import Candidate, join_names
+from flag_harness.gate.rules.candidate import Candidate
+from flag_harness.wording import join_names
 
 FORMAT = 1
 

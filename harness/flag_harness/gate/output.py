@@ -8,7 +8,8 @@ from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, 
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.promotion import Prod, ProdChange
 from flag_harness.gate.prod.status import GateStatus
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed, join_names, quantity
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
+from flag_harness.wording import join_names, quantity
 
 _ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 

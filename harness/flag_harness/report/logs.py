@@ -6,6 +6,7 @@ from typing import Any
 
 from flag_harness.record import RunRecord
 from flag_harness.report.table import log_counts
+from flag_harness.wording import quantity
 
 _MOST_TESTS = 10
 
@@ -42,20 +43,20 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
     logged = {case for group in groups for case in group.tests}
     total = sum(group.count for group in groups)
     if not groups:
-        yield f"No warning and no error was logged in {_count(len(record.rows), 'run')}."
+        yield f"No warning and no error was logged in {quantity(len(record.rows), 'run')}."
     else:
-        messages = _count(len(groups), "message")
-        yield f"{messages}, logged {_count(total, 'time')} in {len(logged)} of {_count(len(record.rows), 'run')}"
+        messages = quantity(len(groups), "message")
+        yield f"{messages}, logged {quantity(total, 'time')} in {len(logged)} of {quantity(len(record.rows), 'run')}"
     for group in groups:
         yield ""
         yield f"{group.level} {group.logger}: {group.message}"
         for case, count in list(group.tests.items())[:_MOST_TESTS]:
             yield f"  {count:>6,}  {case}"
         if len(group.tests) > _MOST_TESTS:
-            yield f"  and {_count(len(group.tests) - _MOST_TESTS, 'more run')}; --json has all"
+            yield f"  and {quantity(len(group.tests) - _MOST_TESTS, 'more run')}; --json has all"
     for beta, cases in betas.items():
         yield ""
-        yield f"beta {beta}: refused by the API and then dropped, in {_count(len(cases), 'run')}"
+        yield f"beta {beta}: refused by the API and then dropped, in {quantity(len(cases), 'run')}"
         yield from (f"          {case}" for case in cases[:_MOST_TESTS])
 
 
@@ -83,7 +84,3 @@ def _dropped_betas(record: RunRecord) -> dict[str, list[str]]:
         for beta in row.dropped_betas:
             betas.setdefault(beta, []).append(row.case)
     return betas
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"

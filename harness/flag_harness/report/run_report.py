@@ -13,6 +13,7 @@ from flag_harness.report.causes import FailureCause, failure_causes
 from flag_harness.report.metrics import record_effects
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
 from flag_harness.report.table import group_by_combination, is_simulated, log_counts, recordings_line
+from flag_harness.wording import quantity
 
 SIMULATED = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
 _WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed", "skipped")
@@ -114,9 +115,8 @@ class RunReport:
         total, failed = sum(self.outcomes.values()), self.outcomes["failed"]
         if not total:
             return "No test ran"
-        plural = "s" if total != 1 else ""
         if failed:
-            return f"{failed:,} of {total:,} run{plural} failed"
+            return f"{failed:,} of {quantity(total, 'run')} failed"
         others = ", ".join(f"{count:,} {name}" for name, count in sorted(self.outcomes.items()) if name != "passed")
         return f"No run failed: {self.outcomes['passed']:,} of {total:,} passed" + (f", {others}" if others else "")
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flag_harness.matrix import name_of_test
+from flag_harness.wording import quantity
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -46,9 +47,9 @@ def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MOST_LOGS]:
         level, logger, message = key
         times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
-        yield f"logged {_times_text(times)} in {_count_text(len(tests), 'test')}: {level} {logger}: {message}"
+        yield f"logged {_times_text(times)} in {quantity(len(tests), 'test')}: {level} {logger}: {message}"
     if len(errors) > _MOST_LOGS:
-        yield f"and {_count_text(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
+        yield f"and {quantity(len(errors) - _MOST_LOGS, 'other error')} in the logs; --harness-record=FILE keeps all"
 
 
 def log_counts(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
@@ -75,10 +76,6 @@ def has_log_error(row: "RunRow") -> bool:
 
 def _times_text(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _count_text(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":

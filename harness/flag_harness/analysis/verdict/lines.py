@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
+from flag_harness.wording import join_names, quantity
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -14,7 +15,7 @@ _MOST_NAMED = 3
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]", *, is_simulated: bool) -> Iterator[str]:
     """Yield the lines about one verdict. `rows` are the runs of both arms, for what further rounds would cost."""
     where = " (simulator only)" if is_simulated else ""
-    yield f"{verdict.flag}: {verdict.decision}{where} after {_count(verdict.rounds, 'round')}{_reason(verdict)}"
+    yield f"{verdict.flag}: {verdict.decision}{where} after {quantity(verdict.rounds, 'round')}{_reason(verdict)}"
     yield f"  {excluded_text(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
@@ -34,14 +35,13 @@ def excluded_text(verdict: Verdict) -> str:
 
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
-    return f"{verdict.flag}: {verdict.decision} after {_count(verdict.rounds, 'round')}; {excluded_text(verdict)}"
+    return f"{verdict.flag}: {verdict.decision} after {quantity(verdict.rounds, 'round')}; {excluded_text(verdict)}"
 
 
 def _reason(verdict: Verdict) -> str:
     if verdict.harmed:
-        named = ", ".join(verdict.harmed[:_MOST_NAMED])
-        more = f" and {len(verdict.harmed) - _MOST_NAMED} more" if len(verdict.harmed) > _MOST_NAMED else ""
-        return f": it is worse with the flag in {named}{more}{_worst(verdict)}"
+        named = join_names(verdict.harmed, _MOST_NAMED)
+        return f": it is worse with the flag in {named}{_worst(verdict)}"
     if verdict.worst is None:
         return ": no test ran with and without it"
     return _worst(verdict)
@@ -63,14 +63,10 @@ def _cost_text(verdict: Verdict, rows: "Sequence[RunRow]") -> str:
     costs = [row.cost for row in rows if row.cost is not None]
     dollars = f", about ${runs * sum(costs) / len(costs):.2f}" if costs else ""
     return (
-        f"to decide it, if the flag changes nothing: about {_count(verdict.rounds_to_pass, 'further round')}, "
-        f"{_count(runs, 'run')}{dollars}"
+        f"to decide it, if the flag changes nothing: about {quantity(verdict.rounds_to_pass, 'further round')}, "
+        f"{quantity(runs, 'run')}{dollars}"
     )
 
 
 def _points(loss: float) -> str:
     return f"{loss * 100:g} points"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' if number != 1 else ''}"

@@ -7,7 +7,7 @@ from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import remove_abandoned_part_files, write_atomically
 from flag_harness.gate.declared.manifest import FileState, changed_paths, read_state, refuse_links
 from flag_harness.gate.prod.history import History, HistoryEntry, Journal, sync_folder
-from flag_harness.gate.rules.candidate import join_names, quantity
+from flag_harness.wording import join_names, quantity
 
 
 def change_files(history: History, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry) -> list[str]:

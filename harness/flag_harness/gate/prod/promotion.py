@@ -12,9 +12,10 @@ from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.history import History, HistoryEntry
 from flag_harness.gate.prod.journalled_change import change_files, describe_interruption, recover
 from flag_harness.gate.rules.approval_rules import judge_approval_rules
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult, has_passed
 from flag_harness.gate.rules.judging import judge_candidate, read_candidate
 from flag_harness.gate.settings import Gate
+from flag_harness.wording import join_names
 
 
 @dataclass(frozen=True, slots=True)

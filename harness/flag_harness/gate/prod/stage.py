@@ -8,7 +8,7 @@ from flag_harness.files import write_atomically
 from flag_harness.gate.declared.manifest import changed_paths, file_state, read_file, read_manifest
 from flag_harness.gate.prod.journalled_change import describe_interruption
 from flag_harness.gate.prod.promotion import Prod
-from flag_harness.gate.rules.candidate import join_names
+from flag_harness.wording import join_names
 
 
 def stage(prod: Prod, test: Path, *, overwrite: bool = False) -> list[str]:

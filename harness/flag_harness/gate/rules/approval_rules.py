@@ -5,7 +5,8 @@ from pathlib import Path
 from flag_harness.gate import git
 from flag_harness.gate.approval import ApprovalFile, approval_problem
 from flag_harness.gate.declared.manifest import changed_paths, read_manifest
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names
+from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.wording import join_names
 
 
 def judge_approval(file: ApprovalFile, candidate: Candidate) -> RuleResult:

@@ -1,6 +1,6 @@
 """The candidate that the rules of the gate judge, and the result of a rule."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,6 @@ from flag_harness.gate.settings import Gate
 from flag_harness.record import RunRow
 
 Status: TypeAlias = Literal["pass", "fail", "not shown"]
-MOST_NAMES = 5
-"""The most names that a reason lists; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,3 @@ class Candidate:
 def has_passed(results: Sequence[RuleResult]) -> bool:
     """Return whether every rule passes."""
     return bool(results) and all(result.status == "pass" for result in results)
-
-
-def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
-    """Return the first names as a list in words, with the number of the others."""
-    every = list(dict.fromkeys(names))
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
-
-
-def quantity(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `3 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

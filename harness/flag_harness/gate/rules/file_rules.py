@@ -3,7 +3,8 @@
 from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import undeclared_imports
 from flag_harness.gate.declared.patterns import matches_file
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
+from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.wording import join_names, quantity
 
 
 def judge_completeness(candidate: Candidate) -> RuleResult:

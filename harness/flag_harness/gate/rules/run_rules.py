@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from flag_harness.durations import duration_text
 from flag_harness.gate.declared.patterns import matches_test
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
+from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.matrix import name_of_test, select_combinations
 from flag_harness.record import RunRow, flag_values
+from flag_harness.wording import join_names, quantity
 
 _GOOD_OUTCOMES = frozenset({"passed", "skipped", "xfailed"})
 _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
@@ -156,9 +158,9 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
     known = {name: age for name, age in ages.items() if age is not None}
     if future := [name for name, age in known.items() if age < -timedelta(minutes=5)]:
         return RuleResult(rule, "fail", f"in the future: {join_names(future)}; set the clock, and {hint}")
-    if old := [f"{name} ({_describe_age(age)})" for name, age in known.items() if age > limit]:
-        return RuleResult(rule, "fail", f"older than {_describe_age(limit)}: {join_names(old)}; {hint}")
-    return RuleResult(rule, "pass", f"none is older than {_describe_age(limit)}")
+    if old := [f"{name} ({duration_text(age)})" for name, age in known.items() if age > limit]:
+        return RuleResult(rule, "fail", f"older than {duration_text(limit)}: {join_names(old)}; {hint}")
+    return RuleResult(rule, "pass", f"none is older than {duration_text(limit)}")
 
 
 def _age(text: str | None, now: datetime) -> timedelta | None:
@@ -166,10 +168,6 @@ def _age(text: str | None, now: datetime) -> timedelta | None:
         return now - datetime.fromisoformat(text or "").astimezone(UTC)
     except ValueError:
         return None
-
-
-def _describe_age(age: timedelta) -> str:
-    return quantity(age.days, "day") if age.days else quantity(int(age.total_seconds() // 3600), "hour")
 
 
 def _amount(row: RunRow, name: str) -> float | None:

@@ -3,7 +3,8 @@
 import posixpath
 
 from flag_harness.gate.evidence import SWEEP_BASELINE, is_sweep, option_value
-from flag_harness.gate.rules.candidate import Candidate, RuleResult, join_names, quantity
+from flag_harness.gate.rules.candidate import Candidate, RuleResult
+from flag_harness.wording import join_names, quantity
 
 ALL_FLAGS = "all"
 _NARROWING = frozenset(

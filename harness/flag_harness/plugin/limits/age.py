@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from flag_harness.durations import parse_duration
+from flag_harness.durations import duration_text, parse_duration
+from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -58,7 +59,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
         return
     if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
-            f"{traffic.plan.path} was recorded {_format_age(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
+            f"{traffic.plan.path} was recorded {duration_text(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
             f"To record it anew: {traffic.command}"
         )
 
@@ -69,10 +70,9 @@ def age_lines(limit: MaxAge, rows: "Iterable[RunRow]", now: datetime) -> Iterato
     if not ages:
         return
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
-    more = f" and {len(ages) - MAX_NAMES_SHOWN} more" if len(ages) > MAX_NAMES_SHOWN else ""
     plays = f"{len(ages)} test{'s play' if len(ages) != 1 else ' plays'}"
-    named = ", ".join(f"{case} ({_format_age(ages[case])})" for case in oldest[:MAX_NAMES_SHOWN])
-    yield f"{plays} recordings older than {OPTION}={limit.text}: {named}{more}"
+    named = join_names((f"{case} ({duration_text(ages[case])})" for case in oldest), MAX_NAMES_SHOWN)
+    yield f"{plays} recordings older than {OPTION}={limit.text}: {named}"
 
 
 def _age_text(text: str) -> str:
@@ -89,8 +89,3 @@ def _parse_age(text: str) -> MaxAge | None:
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
     return MaxAge(text, limit, bool(colon)) if limit and (not colon or word in _FAIL_WORDS) else None
-
-
-def _format_age(age: timedelta) -> str:
-    count, unit = (age.days, "day") if age.days else (int(age.total_seconds() // 3600), "hour")
-    return f"{count} {unit}{'s' if count != 1 else ''}"

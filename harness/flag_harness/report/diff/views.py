@@ -8,6 +8,7 @@ from flag_harness.report.diff.run_diff import RunDiff
 from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_values
 from flag_harness.report.run_report import SIMULATED
+from flag_harness.wording import quantity
 
 FORMAT = 1
 """The version of the JSON format. It grows if older readers would misread a file."""
@@ -97,14 +98,13 @@ def headline(diff: RunDiff) -> str:
     if diff.problems:
         return "A record is incomplete"
     if diff.violations:
-        return f"{len(diff.violations)} threshold{'s' if len(diff.violations) != 1 else ''} exceeded"
+        return f"{quantity(len(diff.violations), 'threshold')} exceeded"
     return "Within the thresholds"
 
 
 def footer(diff: RunDiff) -> str:
     """Return what the figures were compared on, and which thresholds were not checked."""
-    count = f"{diff.pairs:,} run{'s' if diff.pairs != 1 else ''}"
-    text = f"Figures: the mean of {count} that passed in both records."
+    text = f"Figures: the mean of {quantity(diff.pairs, 'run')} that passed in both records."
     if diff.uncompared:
         text += f" {diff.uncompared:,} more did not pass in both, or only one of the two was simulated."
     if diff.unchecked:

@@ -1,0 +1,25 @@
+"""Counts and lists of names, in words."""
+
+from collections.abc import Iterable
+
+MOST_NAMES = 5
+"""The most names that a list shows by default; the others are counted."""
+
+
+def quantity(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> quantity(1, "file"), quantity(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def join_names(names: Iterable[str], most: int = MOST_NAMES) -> str:
+    """Return the first names as a list in words, with the number of the others.
+
+    >>> join_names(["a", "b", "a", "c"], most=2)
+    'a, b and 1 more'
+    """
+    every = list(dict.fromkeys(names))
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
