@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from flag_harness.cli.demo import PROJECT_FILES
+from flag_harness.cli.demo import _create_project
 
 ROOT = Path(__file__).parents[1]
 ACTION = ROOT / ".github" / "actions" / "flag-harness" / "action.yml"
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 ENVIRON["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), ENVIRON.get("PATH", "")])
-DEMO = ROOT / "harness" / "flag_harness" / "demo" / "project"
 
 
 def _load(path: Path) -> Any:
@@ -50,9 +49,7 @@ def test_workflows_give_pytest_options_that_exist(name: str, known_options: set[
 
 def test_the_action_adds_a_report_to_the_summary_and_fails_as_pytest_does(tmp_path: Path) -> None:
     """Its own script, on the project of the demo, which has a bug."""
-    for name in PROJECT_FILES:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes((DEMO / name).read_bytes())
+    _create_project(tmp_path)
     action = _load(ACTION)
     defaults = {name.upper().replace("-", "_"): value["default"] for name, value in action["inputs"].items()}
     summary = tmp_path / "summary.md"

@@ -31,12 +31,11 @@ SECTIONS = {
         "verdict",
         "gate",
         "privacy",
-        "places",
         "upgrades",
     ),
-    "What it does": ("simulated", "faults", "blame", "time", "network", "fidelity", "performance", "security"),
+    "What it does": ("faults", "blame", "time", "network", "fidelity", "performance", "security"),
 }
-"""The pages of each section of the site, in this order. Those that do not exist are left out, and others come last."""
+"""The pages of each section of the site, in this order. Other pages come last."""
 
 _LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(\))")
 
@@ -86,13 +85,10 @@ def _site_links(page: Path, sources: dict[str, Path]) -> str:
 
 
 def _nav(names: list[str]) -> list[dict[str, list[str]]]:
-    known = [name for section in SECTIONS.values() for name in section]
-    nav = [{title: [f"{name}.md" for name in section if name in names]} for title, section in SECTIONS.items()]
-    nav.append(
-        {"Reference": [f"{name}.md" for name in (*REFERENCE, "api", "settings") if name in (*REFERENCE, *names)]}
-    )
-    placed = {*known, "api", "settings"}
-    return [*nav, {"Project": [f"{name}.md" for name in names if name not in placed]}]
+    reference = [*REFERENCE, "api", "settings"]
+    placed = {*reference, *(name for section in SECTIONS.values() for name in section)}
+    sections = {**SECTIONS, "Reference": reference, "Project": [name for name in names if name not in placed]}
+    return [{title: [f"{name}.md" for name in section]} for title, section in sections.items()]
 
 
 def _write_markdown(pages: Path, site: Path) -> None:
