@@ -17,7 +17,8 @@ from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.cli.terminal import print_json
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.wire import timeline
+from flag_harness.wire.message import ParsedResponse, parse_response
+from flag_harness.wire.timeline import Request
 
 MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
@@ -144,21 +145,21 @@ def _require_legal_requests(path: Path, old: Cassette, new: Cassette) -> None:
     # imported here: the other commands do not need it
     from flag_harness.simulator import simulate
 
+    def answer(cassette: Cassette, index: int) -> ParsedResponse:
+        return parse_response(simulate()(_complete_request(cassette.interactions[index].request)))
+
     for index in rewritten_indices(old, new):
-        before, after = (simulate()(_complete_request(one.interactions[index].request)) for one in (old, new))
-        if (_status(before), _status(after)) == (HTTPStatus.OK, HTTPStatus.BAD_REQUEST):
-            message = json.loads(timeline.body(after))["error"]["message"]
-            raise CassetteError(
-                f"{path}: interaction {index}: the API would refuse the new request: {message}; change what the code "
-                "sends, or record it again"
-            )
+        refusal = answer(new, index)
+        if refusal.status != HTTPStatus.BAD_REQUEST or answer(old, index).status != HTTPStatus.OK:
+            continue
+        message = (refusal.error or {}).get("message")
+        raise CassetteError(
+            f"{path}: interaction {index}: the API would refuse the new request: {message}; change what the code "
+            "sends, or record it again"
+        )
 
 
-def _status(response: timeline.Response) -> int | None:
-    return next((piece.status for piece in response if isinstance(piece, timeline.Head)), None)
-
-
-def _complete_request(request: timeline.Request) -> timeline.Request:
+def _complete_request(request: Request) -> Request:
     """Return a recorded request with the headers that a cassette leaves out and the API requires."""
     known = {name.lower() for name, _ in request.headers}
     required = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
