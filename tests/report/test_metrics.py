@@ -30,6 +30,12 @@ def test_without_pairs_the_page_says_so(make_record: Callable[[int], RunRecord])
     assert ["", "compatibility", "  off  5 of 5 runs passed"] == others
 
 
+def test_a_run_of_skipped_tests_has_metrics_too() -> None:
+    """The page says that no run passed or failed."""
+    skipped = RunRow(case="test_it.py::test_it[off]", combination="off", outcome="skipped")
+    assert ["", "compatibility", "  no run passed or failed"] == [*metric_lines(RunRecord(RunHeader(), (skipped,)))][1:]
+
+
 def test_what_two_flags_change_together_is_on_the_page() -> None:
     """Beyond what each changes alone, and not marked as simulated if it is not."""
     rows = [

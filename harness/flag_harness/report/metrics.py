@@ -6,6 +6,7 @@ from typing import Any
 from flag_harness.analysis.effects.figures import CONFIDENCE, FigureEffect, figure_effects
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
+from flag_harness.report.table import left_aligned_lines
 
 PAGES = {
     "performance": ("total time", "requests"),
@@ -32,16 +33,15 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
         if rows:
             yield ""
             yield title
-            yield from _left_aligned_lines(sorted(rows, key=lambda row: names.index(row[0])))
+            yield from left_aligned_lines(sorted(rows, key=lambda row: names.index(row[0])))
     if together:
         yield ""
         yield "two flags together, beyond the sum of each one's effect"
-        yield from _left_aligned_lines([(effect.figure.name, effect.name, str(effect)) for effect in together])
+        yield from left_aligned_lines([(effect.figure.name, effect.name, str(effect)) for effect in together])
     yield ""
     yield "compatibility"
-    yield from _left_aligned_lines(
-        [(name, f"{passed} of {total} runs passed", "") for name, passed, total in pass_counts(record)]
-    )
+    passes = [(name, f"{passed} of {total} runs passed") for name, passed, total in pass_counts(record)]
+    yield from left_aligned_lines(passes or [("no run passed or failed",)])
 
 
 def record_effects(record: RunRecord) -> tuple[FigureEffect, ...]:
@@ -94,10 +94,3 @@ def effect_values(effect: FigureEffect) -> dict[str, Any]:
         "can_be_told": effect.can_be_told,
         "is_simulated": effect.is_simulated,
     }
-
-
-def _left_aligned_lines(rows: list[tuple[str, str, str]]) -> Iterator[str]:
-    """Yield one indented line for each row, with its columns aligned to the left."""
-    widths = [max(len(row[index]) for row in rows) for index in range(2)]
-    for first, second, third in rows:
-        yield f"  {first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip()

@@ -134,6 +134,13 @@ def align_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([first.ljust(widths[0]), *right])
 
 
+def left_aligned_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield one indented line for each row, with its columns aligned to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
 _UPSTREAM_NAMES = {"simulator": "simulator", "live": "live API"}
 
 

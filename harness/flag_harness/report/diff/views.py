@@ -8,6 +8,7 @@ from flag_harness.report.diff.run_diff import RunDiff
 from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_values
 from flag_harness.report.run_report import SIMULATED
+from flag_harness.report.table import left_aligned_lines
 from flag_harness.wording import quantity
 
 FORMAT = 1
@@ -34,7 +35,7 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
         yield ""
         yield section.title
         heading = [section.columns] if len(section.columns) > 1 else []
-        yield from _left_aligned_lines([*heading, *section.rows[:MOST_TESTS]])
+        yield from left_aligned_lines([*heading, *section.rows[:MOST_TESTS]])
         if len(section.rows) > MOST_TESTS:
             yield f"  and {len(section.rows) - MOST_TESTS:,} more; --json has all"
     yield ""
@@ -149,12 +150,6 @@ def _section(
 ) -> Iterator[DiffSection]:
     if rows:
         yield DiffSection(title, columns, tuple(rows), is_code)
-
-
-def _left_aligned_lines(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _value(value: float, unit: str) -> str:
