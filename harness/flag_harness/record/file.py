@@ -39,7 +39,7 @@ class RunRecord:
 
 def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
     """Return the record of a run whose rows came in any order."""
-    return RunRecord(header, tuple(sorted(rows, key=_sort_key)))
+    return RunRecord(header, tuple(sorted(rows, key=lambda row: row.key)))
 
 
 def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
@@ -47,7 +47,7 @@ def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
 
     The first line holds a digest of the file, by which `record_problem` finds out whether it was changed later.
     """
-    lines = [_encoder.encode(row) for row in sorted(rows, key=_sort_key)]
+    lines = [_encoder.encode(row) for row in sorted(rows, key=lambda row: row.key)]
     head: dict[str, Any] = msgspec.to_builtins(header)
     first = _encoder.encode({**head, _DIGEST: _digest(head, lines)})
     return b"".join(line + b"\n" for line in (first, *lines))
@@ -104,7 +104,7 @@ def load_record(path: Path) -> RunRecord:
     first, *lines = data.split(b"\n")
     header = _decode_header(path, first)
     torn, lines = lines[-1] if lines else first, lines[:-1]
-    rows = {_sort_key(row): row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
+    rows = {row.key: row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
     problem = f"{path}:{len(lines) + 2}: the last line is incomplete, so the run was killed here" if torn else ""
     return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem)
 
@@ -188,11 +188,7 @@ def _number_repetitions(rows: Iterable[RunRow]) -> tuple[RunRow, ...]:
         number = row.repetition if row.repetition not in taken else max(taken) + 1
         taken.add(number)
         numbered.append(row if number == row.repetition else msgspec.structs.replace(row, repetition=number))
-    return tuple(sorted(numbered, key=_sort_key))
-
-
-def _sort_key(row: RunRow) -> tuple[str, str, int]:
-    return row.case, row.combination, row.repetition
+    return tuple(sorted(numbered, key=lambda row: row.key))
 
 
 def _decode_header(path: Path, line: bytes) -> RunHeader:

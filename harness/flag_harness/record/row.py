@@ -14,6 +14,8 @@ from flag_harness.wire.usage import Usage
 
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "inconclusive"]
 Phase: TypeAlias = Literal["setup", "call", "teardown"]
+RowKey: TypeAlias = tuple[str, str, int]
+"""The node id of a test, the id of its combination, and the number of the repetition."""
 
 HASH_KEY = b"flag-harness run record"
 """The default key of `body_hash`. It is not secret; it only makes these hashes differ from plain BLAKE2 hashes."""
@@ -133,6 +135,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     misses: tuple[str, ...] = ()
     duration: float = 0.0
     sweep: SweepRecord | None = None
+
+    @property
+    def key(self) -> RowKey:
+        """What names the row within its record."""
+        return self.case, self.combination, self.repetition
 
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""

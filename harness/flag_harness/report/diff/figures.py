@@ -78,8 +78,8 @@ def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[Run
     These are the same test, combination and repetition, passed in both runs and not excluded from comparisons. A row
     that the simulator answered is compared only with another such row.
     """
-    before = {(row.case, row.combination, row.repetition): row for row in base if _is_comparable(row)}
-    pairs = [(before.get((row.case, row.combination, row.repetition)), row) for row in head if _is_comparable(row)]
+    before = {row.key: row for row in base if _is_comparable(row)}
+    pairs = [(before.get(row.key), row) for row in head if _is_comparable(row)]
     return tuple((old, new) for old, new in pairs if old is not None and is_simulated(old) == is_simulated(new))
 
 

@@ -67,10 +67,10 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
 
 def changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
     """Compare the requests of two runs by the hashes of their bodies, for each test with one outcome in each run."""
-    before = {(row.case, row.combination, row.repetition): row for row in base}
+    before = {row.key: row for row in base}
     found = []
     for row in head:
-        old = before.get((row.case, row.combination, row.repetition))
+        old = before.get(row.key)
         if old is not None and (changes := tuple(_request_changes(old, row))):
             found.append(ChangedRequests(row.case, changes))
     return tuple(found)

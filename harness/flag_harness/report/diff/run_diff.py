@@ -8,6 +8,7 @@ import msgspec
 from flag_harness.analysis.effects.figures import FigureEffect
 from flag_harness.config import DiffSettings
 from flag_harness.record import RunRecord
+from flag_harness.record.row import RowKey
 from flag_harness.report.diff.figures import FigureChange, figure_changes, row_pairs
 from flag_harness.report.diff.outcomes import ChangedRequests, OutcomeChanges, changed_requests, outcome_changes
 from flag_harness.report.metrics import record_effects
@@ -58,8 +59,8 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
     """Compare the second run, `head`, with the first one, `base`."""
     outcomes, requests = outcome_changes(base.rows, head.rows), changed_requests(base.rows, head.rows)
     pairs = row_pairs(base.rows, head.rows)
-    keys = {(row.case, row.combination, row.repetition) for row in base.rows}
-    both = {key for row in head.rows if (key := (row.case, row.combination, row.repetition)) in keys}
+    keys = {row.key for row in base.rows}
+    both = keys & {row.key for row in head.rows}
     figures = figure_changes(pairs)
     return RunDiff(
         code=tuple(_code_changes(base, head)),
@@ -89,7 +90,7 @@ def _code_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
 
 
 def _changed_effects(
-    base: RunRecord, head: RunRecord, keys: set[tuple[str, str, int]]
+    base: RunRecord, head: RunRecord, keys: set[RowKey]
 ) -> tuple[tuple[FigureEffect, FigureEffect], ...]:
     """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
     before, after = ({_effect_key(one): one for one in _effects_on(record, keys)} for record in (base, head))
@@ -97,8 +98,8 @@ def _changed_effects(
     return tuple((old, new) for old, new in pairs if _are_apart(old, new))
 
 
-def _effects_on(record: RunRecord, keys: set[tuple[str, str, int]]) -> Iterator[FigureEffect]:
-    rows = tuple(row for row in record.rows if (row.case, row.combination, row.repetition) in keys)
+def _effects_on(record: RunRecord, keys: set[RowKey]) -> Iterator[FigureEffect]:
+    rows = tuple(row for row in record.rows if row.key in keys)
     found = record_effects(RunRecord(record.header, rows))
     return (effect for effect in found if len(effect.settings) == 1)
 
