@@ -58,10 +58,9 @@ class SuiteSweepItem(pytest.Item):
             self.results = [self.sweep.compare(result)]
         elif result.findings:
             pytest.skip("the test fails without any trouble")
-        elif self.kind.startswith(SCHEDULE):
-            self.results = [self.sweep.compare(one) for one in self._run_schedule(baseline)]
         else:
-            self.results = [self.sweep.compare(one) for one in self._run_troubles(baseline)]
+            run = self._run_schedule if self.kind.startswith(SCHEDULE) else self._run_troubles
+            self.results = [self.sweep.compare(one) for one in run(baseline)]
         if failed := [one for one in self.results if one.findings]:
             raise NotSurvivedError("\n".join(cause_lines(failed)))
 

@@ -18,6 +18,7 @@ from flag_harness.plugin.sweep.budget import (
     order_by_information,
     order_by_test,
 )
+from flag_harness.plugin.sweep.options import SCHEDULES
 from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
@@ -55,7 +56,6 @@ BUCKETS: Mapping[str, Sequence[str]] = {
     "kills": ("sigkill",),
 }
 """The kinds of troubles of each sweep."""
-SCHEDULES = "schedules"
 _NOT_SURVIVED = "not survived"
 RECORD = "record"
 _NO_FUNCTIONS = (
@@ -164,9 +164,7 @@ class SuiteSweep:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for when, function in _PHASES:
-            call = pytest.CallInfo.from_call(
-                partial(function, item), when=when, reraise=(pytest.exit.Exception, KeyboardInterrupt)
-            )
+            call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_ENDS_THE_RUN)
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
