@@ -27,8 +27,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
     The record keeps those of failed tests; a page, or a report as JSON, keeps all.
     """
     content = report_content(item.config)
-    row = attached_row(report)
-    if content == "none" or row is None or not traffic.exchanges:
+    if content == "none" or not traffic.exchanges or (row := attached_row(report)) is None:
         return
     if row.outcome != "failed" and not shows_conversations(item.config):
         return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.plugin.evidence.content import report_content
+from flag_harness.plugin.evidence.content import is_evidence_wanted, report_content
 from flag_harness.plugin.evidence.conversations import attached_conversation
 from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
@@ -102,7 +102,7 @@ class RunRecorder:
         self._exit_status = int(session.exitstatus)
         if self._declared is not None:
             self._imported |= self._declared.imported_paths()
-        wanted = any(self._config.getoption(name) is not None for name in ("--harness-record", "--harness-report"))
+        wanted = is_evidence_wanted(self._config)
         if self._is_worker:
             if wanted:
                 output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
