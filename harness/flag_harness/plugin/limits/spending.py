@@ -58,7 +58,8 @@ class CostPreview:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Return the line, or None if no test will send anything."""
-        return self._line([item.nodeid for item in items if "harness_cassette" in getattr(item, "fixturenames", ())])
+        nodeids = [item.nodeid for item in items if "harness_cassette" in getattr(item, "fixturenames", ())]
+        return self._line(nodeids, self._recorded_costs())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -67,11 +68,11 @@ class CostPreview:
         if not self._is_printed and reporter is not None:
             self._is_printed = True
             known = self._recorded_costs()
-            if line := self._line([nodeid for nodeid in ids if nodeid in known]):
+            if line := self._line([nodeid for nodeid in ids if nodeid in known], known):
                 reporter.write_line(line)
 
-    def _line(self, nodeids: Sequence[str]) -> str | None:
-        estimate = estimate_cost(nodeids, self._recorded_costs(), only_new=self._sends_only_new)
+    def _line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
+        estimate = estimate_cost(nodeids, costs, only_new=self._sends_only_new)
         if not estimate.recorded and not estimate.unknown:
             return None
         limit = self._config.getoption("--harness-max-cost")
