@@ -87,7 +87,7 @@ class TrialRun:
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # the SDK's models may warn of a garbled answer: that is no failure
-            stack.enter_context(_seed_random())
+            stack.enter_context(seed_random())
             stack.enter_context(_set_variables({**_API_VARIABLES, **self._environ}))
             stack.enter_context(enter_scope(self._scope, follows_work=False))
             stack.enter_context(intercept_clients(self._upstream, *self._layers, clock=self._clock))
@@ -209,8 +209,8 @@ def _describe(error: BaseException) -> str:
 
 
 @contextmanager
-def _seed_random() -> Iterator[None]:
-    """Seed `random` inside the context, so that an agent gets the same random numbers in every sweep."""
+def seed_random() -> Iterator[None]:
+    """Seed `random` inside the context, so that an agent gets the same random numbers in every run of a sweep."""
     before = random.getstate()
     random.seed(0)
     try:

@@ -1,7 +1,6 @@
 """Run a test once under a trouble, with its own fixtures, and observe it."""
 
 import asyncio
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -20,6 +19,7 @@ from flag_harness.plugin.sweep.recorded_tools import RecordedTools
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
+from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 
 PROCESS_FACTOR = 6
@@ -55,13 +55,11 @@ class Player:
         original: Callable[[], None] = item.runtest
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
         item.stash[PROBE] = probe
-        state = random.getstate()
-        random.seed(0)
+        tools = self._tools.use(item.nodeid, is_baseline=baseline is None) if records_tools else nullcontext()
         try:
-            with self._tools.use(item.nodeid, is_baseline=baseline is None) if records_tools else nullcontext():
+            with seed_random(), tools:
                 reports = self._runner.run_item(item, None)
         finally:
-            random.setstate(state)
             del item.stash[PROBE], item.runtest
         return probe.observation(calls, "" if calls else _setup_problem(reports))
 
