@@ -14,7 +14,7 @@ from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
-from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
+from flag_harness.plugin.sweep.processes import has_processes, send_signal_when, track_processes
 from flag_harness.plugin.sweep.recorded_tools import RecordedTools
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
 from flag_harness.sweep.judge import CallResult, TestObservation
@@ -94,7 +94,7 @@ class Player:
     @contextmanager
     def _signals(self, item: pytest.Item, probe: Probe) -> Iterator[None]:
         """Count the processes that the test function starts in its first call, and send them the signal, if any."""
-        if probe.call != 1 or not _has_processes(item):
+        if probe.call != 1 or not has_processes(item):
             yield
             return
         with track_processes() as started, ExitStack() as stack:
@@ -105,12 +105,7 @@ class Player:
 
     def _patience(self, item: pytest.Item) -> float:
         """Return the real seconds that a call may take. Other processes start slowly, and wait in real time."""
-        return self._settings.patience * (PROCESS_FACTOR if _has_processes(item) else 1)
-
-
-def _has_processes(item: pytest.Item) -> bool:
-    """Return whether other processes may take part in a test."""
-    return "harness_cassette_server" in getattr(item, "fixturenames", ())
+        return self._settings.patience * (PROCESS_FACTOR if has_processes(item) else 1)
 
 
 def _fixtures(item: pytest.Item) -> Mapping[str, Any]:

@@ -10,11 +10,18 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pytest
+
 READING_SECONDS = 0.05
 """The real time that a process has to read what has arrived before the signal."""
 ENDING_SECONDS = 5.0
 """The real time after which a process that SIGTERM or SIGINT has not ended gets SIGKILL."""
 _POLL_SECONDS = 0.005
+
+
+def has_processes(item: pytest.Item) -> bool:
+    """Return whether other processes may take part in a test, so that its time is real."""
+    return "harness_cassette_server" in getattr(item, "fixturenames", ())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.plugin.modes import is_recording_disabled
 from flag_harness.plugin.sweep.budget import ALL, select_part
+from flag_harness.plugin.sweep.processes import has_processes
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines
 from flag_harness.sweep.judge import GARBLING_KINDS, PlayResult, TestObservation
 from flag_harness.sweep.troubles import (
@@ -84,12 +85,12 @@ class SuiteSweepItem(pytest.Item):
         if self.sweep.chosen:
             return [one for one in self.sweep.chosen if one.kind == kind]
         if kind == INTERRUPT:
-            return [] if self._is_real_time() else derive_interrupts(baseline)
+            return [] if has_processes(self.test) else derive_interrupts(baseline)
         if kind in SIGNALS:
-            return derive_signals(kind, baseline) if self._is_real_time() else []
+            return derive_signals(kind, baseline) if has_processes(self.test) else []
         if kind in SURPRISES:
             return derive_surprises(kind, baseline) if self._has_scenario() else []
-        return derive_faults(kind, baseline, is_real_time=self._is_real_time())
+        return derive_faults(kind, baseline, is_real_time=has_processes(self.test))
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:
         """Run the test under the schedule of this item's seed. If that fails, yield the result of its smallest part."""
@@ -115,10 +116,6 @@ class SuiteSweepItem(pytest.Item):
 
         smallest = shrink_schedule(schedule, fails)
         yield replace(results[smallest.name], kind=SCHEDULE)
-
-    def _is_real_time(self) -> bool:
-        """Return whether other processes take part in the test."""
-        return "harness_cassette_server" in self.test.fixturenames
 
     def _has_scenario(self) -> bool:
         """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
