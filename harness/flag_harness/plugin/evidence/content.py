@@ -70,25 +70,12 @@ def removed_values(filters: "Filters", exchanges: "Iterable[tuple[Request, Respo
 
 def evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
     """Return a function that masks a text for the record and the report, if the run writes one of them. It hides what
-    `evidence_filters` hide, and every value that they removed from the traffic.
+    `evidence_filters` hide. `traffic.mask` also hides every value that the filters removed from the traffic.
     """
     if not is_evidence_wanted(config):
         return traffic.mask
     filters = evidence_filters(traffic.plan.filters, report_content(config))
-    secrets: tuple[str, ...] | None = None
-
-    def mask(text: str) -> str:
-        nonlocal secrets
-        from flag_harness.cassette import REDACTED
-
-        if secrets is None:
-            secrets = removed_values(filters, traffic.exchanges)
-        text = traffic.mask(filters.filter_text(text))
-        for secret in secrets:
-            text = text.replace(secret, REDACTED)
-        return text
-
-    return mask
+    return lambda text: traffic.mask(filters.filter_text(text))
 
 
 def _key_spans(text: str) -> Iterator[tuple[int, int]]:

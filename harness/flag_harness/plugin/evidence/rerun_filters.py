@@ -22,6 +22,6 @@ class RerunFilters(Filters):
 
     def filter_request(self, request: Request) -> Request:
         """Return the request without its secrets and without those of earlier requests."""
-        self.removed.update(removed_values(Filters(self.headers, self.query, self.json), [(request, ())]))
+        self.removed.update(removed_values(self, [(request, ())]))
         patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
         return Filters(patterns=patterns).filter_request(Filters.filter_request(self, request))
