@@ -68,17 +68,26 @@ def make_item(template: pytest.Function, combination: "Combination") -> pytest.F
     ids = list(spec._idlist)
     ids[ids.index(old)] = combination.id
     spec = dataclasses.replace(spec, params={**spec.params, "harness_combination": combination}, _idlist=ids)
-    item = type(template).from_parent(
+    return copy_item(template, spec)
+
+
+def copy_item(template: pytest.Function, spec: Any) -> pytest.Function:
+    """Return an item like `template`, with another `callspec`."""
+    item: pytest.Function = type(template).from_parent(
         template.parent,
         name=f"{template.originalname}[{spec.id}]",
         callspec=spec,
         fixtureinfo=template._fixtureinfo,
         originalname=template.originalname,
     )
+    copy_marks(template, item)
+    return item
+
+
+def copy_marks(template: pytest.Item, item: pytest.Item) -> None:
+    """Give an item the marks of `template`."""
     item.own_markers = list(template.own_markers)
     item.keywords.update({mark.name: mark for mark in item.own_markers})
-    made: pytest.Function = item
-    return made
 
 
 def finish_fixtures(session: pytest.Session) -> None:

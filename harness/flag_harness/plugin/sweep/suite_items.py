@@ -10,7 +10,7 @@ import pytest
 from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.marks import CONFIG
-from flag_harness.plugin.special_runs.extra_rows import RowRunner
+from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     REST,
     SweepBudget,
@@ -153,8 +153,7 @@ class SuiteSweep:
         item: SuiteSweepItem = SuiteSweepItem.from_parent(
             test.parent, name=name, sweep=self, test=test, kind=kind, part=part
         )
-        item.own_markers = list(test.own_markers)
-        item.keywords.update({mark.name: mark for mark in item.own_markers})
+        copy_marks(test, item)
         return item
 
     @pytest.hookimpl(tryfirst=True)

@@ -93,16 +93,10 @@ def _uses_harness(item: pytest.Function) -> bool:
 
 def _make_repetition(item: pytest.Function, number: int) -> pytest.Function:
     """Return an item like `item` for a further repetition, counted from 0."""
+    from flag_harness.plugin.special_runs.extra_rows import copy_item  # imported here: few runs repeat tests
+
     spec: Any = getattr(item, "callspec", None) or _EmptyCallSpec()
     spec = dataclasses.replace(spec, _idlist=[*spec._idlist, f"repeat{number + 1}"])
-    made: pytest.Function = type(item).from_parent(
-        item.parent,
-        name=f"{item.originalname}[{spec.id}]",
-        callspec=spec,
-        fixtureinfo=item._fixtureinfo,
-        originalname=item.originalname,
-    )
-    made.own_markers = list(item.own_markers)
-    made.keywords.update({mark.name: mark for mark in made.own_markers})
+    made = copy_item(item, spec)
     made.stash[REPETITION] = number
     return made
