@@ -1,7 +1,7 @@
 """Promote files from TEST to PROD, and roll PROD back."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,9 +40,8 @@ class Prod:
     folder: Path
     history: History
 
-    def strange_files(self) -> list[str]:
-        """Return the declared files of PROD that are not as the last change left them."""
-        entries = self.history.entries()
+    def strange_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
+        """Return the declared files of PROD that are not as the last entry of the history left them."""
         if not entries:
             return []
         last = entries[-1]
@@ -114,18 +113,17 @@ def roll_back(
 
 
 def find_approval(
-    prod: Prod, source: Path, evidence: Sequence[Path]
+    prod: Prod, source: Path, files: Manifest, evidence: Sequence[Path]
 ) -> tuple[ApprovalFile, Candidate, tuple[RuleResult, ...]]:
-    """Return the approval of the files in `source`, the candidate it covers, and the results of all rules.
+    """Return the approval of the `files` in `source`, the candidate it covers, and the results of all rules.
 
     If there are several approvals, the newest that passes is returned, or the newest if none passes. Raise
     `GateRefusalError` if there is none.
     """
-    files = read_manifest(source, prod.gate.files)
     judged = []
     for file in approvals_of_files(prod.gate.approvals, files):
         paths = list(evidence) or [prod.gate.root / path for path in file.approval.evidence]
-        candidate = replace(read_candidate(prod.gate, source, paths), files=files)
+        candidate = read_candidate(prod.gate, source, paths, files)
         results = (*judge_approval_rules(file, candidate, prod.folder), *judge_candidate(candidate))
         judged.append((file, candidate, results))
         if has_passed(results):
@@ -134,15 +132,15 @@ def find_approval(
 
 
 def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: bool) -> ProdChange | None:
-    before = prod.files()
-    if not changed_paths(before, read_manifest(source, prod.gate.files)):
+    before, files = prod.files(), read_manifest(source, prod.gate.files)
+    if not changed_paths(before, files):
         return None
-    _refuse_strange_files(prod)
-    file, candidate, results = find_approval(prod, source, evidence)
+    entries = prod.history.entries()
+    _refuse_strange_files(prod, prod.strange_files(entries), entries)
+    file, candidate, results = find_approval(prod, source, files, evidence)
     if not has_passed(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
-    entries = prod.history.entries()
     is_found = bool(entries) and entries[-1].patterns == prod.gate.files
     if not is_found and not dry_run:
         _add_found_entry(prod, len(entries), before)
@@ -152,24 +150,24 @@ def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: b
         time=_now(),
         name=file.approval.name,
         reason=file.approval.reason,
-        files=candidate.files,
+        files=files,
         patterns=prod.gate.files,
         approval=file.path.name,
         evidence={str(one.path): one.digest for one in candidate.evidence},
     )
     if not dry_run:
-        _keep_files(prod, source, candidate.files)
+        _keep_files(prod, source, files)
         change_files(prod.history, prod.folder, before, entry)
     return ProdChange(before, entry, is_made=not dry_run)
 
 
 def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool) -> ProdChange:
     entries = prod.history.entries()
-    strange = prod.strange_files()
-    if strange and not overwrite:
-        _refuse_strange_files(prod)
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
+    strange = changed_paths(entries[-1].files, before) if entries else []
+    if not overwrite:
+        _refuse_strange_files(prod, strange, entries)
     number = _previous_number(entries, before) if number is None else number
     if not 0 <= number < len(entries):
         numbers = f"0 to {len(entries) - 1}" if entries else "none, because nothing was promoted"
@@ -232,12 +230,12 @@ def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
     return number
 
 
-def _refuse_strange_files(prod: Prod) -> None:
-    if strange := prod.strange_files():
+def _refuse_strange_files(prod: Prod, strange: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
+    if strange:
         raise GateRefusalError(
             f"{prod.folder} is not as the last promotion left it: {join_names(strange)} changed. Move that change to "
             "TEST and put the file back, or discard it: flag-harness gate rollback --overwrite --to "
-            f"{prod.history.entries()[-1].number}"
+            f"{entries[-1].number}"
         )
 
 

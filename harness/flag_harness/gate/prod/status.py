@@ -1,5 +1,6 @@
 """The status of the gate: what is in PROD and TEST, and whether a change was interrupted."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,22 +57,22 @@ class GateStatus:
 
 def read_status(prod: Prod, test: Path | None) -> GateStatus:
     """Read the status without changing anything or taking the lock."""
-    entries, files = prod.history.entries(), prod.files()
     interruption = describe_interruption(prod.history, prod.folder)
+    entries = prod.history.entries()
+    strange = [] if interruption else prod.strange_files(entries)
+    files = prod.files()
     test = test if test and test.is_dir() else None
     staged = read_manifest(test, prod.gate.files) if test else None
     approvals = []
     if staged is not None:
-        try:
+        with contextlib.suppress(GateRefusalError):
             approvals = [str(file.path) for file in approvals_of_files(prod.gate.approvals, staged)]
-        except GateRefusalError:
-            approvals = []
     return GateStatus(
         prod=prod.folder,
         files=manifest_digest(files),
         last=entries[-1] if entries else None,
         interruption=interruption,
-        strange=[] if interruption else prod.strange_files(),
+        strange=strange,
         test=test,
         changed=changed_paths(files, staged) if staged is not None else [],
         approvals=approvals,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flag_harness.gate.declared.manifest import read_manifest
+from flag_harness.gate.declared.manifest import Manifest, read_manifest
 from flag_harness.gate.evidence import load_evidence
 from flag_harness.gate.rules import file_rules, run_rules, verdict_rules
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
@@ -32,9 +32,13 @@ RULES = (
 """The rules in the order in which they are shown. Each returns None if the policy does not contain it."""
 
 
-def read_candidate(gate: Gate, source: Path, evidence: Sequence[Path], now: datetime | None = None) -> Candidate:
-    """Read the declared files of a folder and the evidence for them. Raise `GateError` if one cannot be read."""
-    return Candidate(gate, source, read_manifest(source, gate.files), load_evidence(evidence), now or datetime.now(UTC))
+def read_candidate(gate: Gate, source: Path, evidence: Sequence[Path], files: Manifest | None = None) -> Candidate:
+    """Read the evidence for the declared files of a folder, and the files too unless `files` has their states.
+
+    Raise `GateError` if one cannot be read.
+    """
+    files = read_manifest(source, gate.files) if files is None else files
+    return Candidate(gate, source, files, load_evidence(evidence), datetime.now(UTC))
 
 
 def judge_candidate(candidate: Candidate) -> tuple[RuleResult, ...]:
