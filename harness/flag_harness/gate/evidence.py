@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.errors import GateError
-from flag_harness.record import RunRecord, RunRow, load_record, record_problem
+from flag_harness.record import RunRecord, RunRow, decode_record, read_record, record_problem
 
 SWEEP_BASELINE = "--harness-sweep-baseline"
 """The option that makes a sweep fail if the agent no longer survives a fault that it survived before."""
@@ -64,6 +64,5 @@ def option_value(evidence: Evidence, name: str) -> str | None:
 
 
 def _load(path: Path) -> Evidence:
-    record = load_record(path)
-    data = path.read_bytes()
-    return Evidence(path, hashlib.sha256(data).hexdigest(), record_problem(data), record)
+    data = read_record(path)
+    return Evidence(path, hashlib.sha256(data).hexdigest(), record_problem(data), decode_record(path, data))

@@ -92,15 +92,27 @@ def append_row(path: Path, row: RunRow) -> None:
 def load_record(path: Path) -> RunRecord:
     """Load a run record from a file.
 
-    A test has two rows if its teardown failed after its call; the last one is kept. An incomplete last line is skipped
-    and named in `problem`. Raise `RecordError` if the file cannot be read, is not a record, was written in a later
-    format, or has another line that is not a row.
+    Raise `RecordError` if the file cannot be read, or as `decode_record` does.
     """
+    return decode_record(path, read_record(path))
+
+
+def read_record(path: Path) -> bytes:
+    """Return the bytes of a record's file. Raise `RecordError` if it cannot be read."""
     try:
-        data = read_regular_file(path, _MAX_BYTES)
+        return read_regular_file(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise RecordError(f"{path}: cannot be read: {why}; to write a record: pytest --harness-record=FILE") from None
+
+
+def decode_record(path: Path, data: bytes) -> RunRecord:
+    """Decode the bytes of a record's file; messages name `path`.
+
+    A test has two rows if its teardown failed after its call; the last one is kept. An incomplete last line is skipped
+    and named in `problem`. Raise `RecordError` if the bytes are not a record, were written in a later format, or have
+    another line that is not a row.
+    """
     first, *lines = data.split(b"\n")
     header = _decode_header(path, first)
     torn, lines = lines[-1] if lines else first, lines[:-1]
