@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from flag_harness.errors import GateError
 from flag_harness.files import read_regular_file
 from flag_harness.gate.declared.patterns import has_dot_name, matches_file
 
+T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 28
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
 
@@ -78,8 +79,13 @@ def manifest_digest(manifest: Mapping[str, FileState]) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def changed_paths(old: Mapping[str, FileState], new: Mapping[str, FileState]) -> list[str]:
-    """Return the sorted paths of the files that were added, changed or removed."""
+def file_digests(files: Mapping[str, FileState]) -> dict[str, str]:
+    """Return the SHA-256 of each file, as run records hold it."""
+    return {path: state.digest for path, state in files.items()}
+
+
+def changed_paths(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
+    """Return the sorted paths of the files that were added, changed or removed, from their states or digests."""
     return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
 
 

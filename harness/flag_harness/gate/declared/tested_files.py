@@ -1,6 +1,5 @@
 """Hash the files that the gate declares, at the beginning and the end of a run, for the header of the record."""
 
-import hashlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,16 +33,16 @@ class DeclaredFiles:
         """Return the current hashes and the files that changed since the start, or None if the project has no gate."""
         if self._gate is None:
             return None
+        from flag_harness.gate.declared.manifest import changed_paths
         from flag_harness.record import GateFiles
 
         now = self._digests()
-        changed = [path for path in {*self._before, *now} if self._before.get(path) != now.get(path)]
-        return GateFiles(now, tuple(sorted({*imported})), tuple(sorted(changed)), self._gate.policy_digest)
+        changed = tuple(changed_paths(self._before, now))
+        return GateFiles(now, tuple(sorted({*imported})), changed, self._gate.policy_digest)
 
     def _digests(self) -> dict[str, str]:
         if self._gate is None or not self._folder.is_dir():
             return {}
-        from flag_harness.gate.declared.manifest import declared_paths, read_file
+        from flag_harness.gate.declared.manifest import file_digests, read_manifest
 
-        paths = declared_paths(self._folder, self._gate.files)
-        return {path: hashlib.sha256(read_file(self._folder, path)).hexdigest() for path in paths}
+        return file_digests(read_manifest(self._folder, self._gate.files))

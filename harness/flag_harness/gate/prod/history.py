@@ -1,7 +1,6 @@
 """The history of PROD: an entry for each promotion and rollback, and the bytes of every file."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import msgspec
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import read_regular_file, write_atomically
-from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState
+from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, file_state
 
 T = TypeVar("T")
 _LOCK, _JOURNAL, _ENTRIES, _BLOBS = "lock", "journal.json", "entries", "blobs"
@@ -121,11 +120,11 @@ class History:
 
     def keep(self, data: bytes) -> FileState:
         """Store the bytes of a file, and return their state."""
-        digest = hashlib.sha256(data).hexdigest()
-        path = self._blob(digest)
+        state = file_state(data)
+        path = self._blob(state.digest)
         if not path.is_file() or path.read_bytes() != data:
             self._write(path, data)
-        return FileState(digest)
+        return state
 
     def content(self, digest: str) -> bytes:
         """Return the bytes with a hash. Raise `GateError` if they are missing or damaged."""
@@ -136,7 +135,7 @@ class History:
             raise GateError(
                 f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; restore it from a backup"
             ) from None
-        if hashlib.sha256(data).hexdigest() != digest:
+        if file_state(data).digest != digest:
             raise GateError(f"{path}: is damaged: its hash does not match its name; restore it from a backup")
         return data
 

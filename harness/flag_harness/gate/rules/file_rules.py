@@ -2,6 +2,7 @@
 
 from flag_harness.errors import GateError
 from flag_harness.gate.declared.imports import undeclared_imports
+from flag_harness.gate.declared.manifest import changed_paths, file_digests
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.rules.candidate import Candidate, RuleResult
 from flag_harness.wording import join_names, quantity
@@ -35,7 +36,7 @@ def judge_patterns(candidate: Candidate) -> RuleResult:
 
 def judge_digests(candidate: Candidate) -> RuleResult:
     """Judge whether the runs had exactly the files that may go to PROD."""
-    digests = {path: state.digest for path, state in candidate.files.items()}
+    digests = file_digests(candidate.files)
     for one in candidate.evidence:
         tested = one.record.header.tested
         if tested is None:
@@ -45,8 +46,7 @@ def judge_digests(candidate: Candidate) -> RuleResult:
             return RuleResult(
                 "tested files", "fail", f"{one.path}: changed during the run: {join_names(tested.changed)}"
             )
-        other = [path for path in sorted({*digests, *tested.digests}) if digests.get(path) != tested.digests.get(path)]
-        if other:
+        if other := changed_paths(digests, tested.digests):
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )
