@@ -33,7 +33,7 @@ def matches_file(path: str, patterns: Iterable[str]) -> bool:
 
 def matches_test(case: str, pattern: str) -> bool:
     """Return whether a pattern matches a node id, or its part before the parameters. `*` matches any text."""
-    compiled = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+    compiled = _test_pattern(pattern)
     return bool(compiled.fullmatch(case) or compiled.fullmatch(case.partition("[")[0]))
 
 
@@ -46,3 +46,8 @@ def has_dot_name(path: str) -> bool:
 def _file_pattern(pattern: str) -> re.Pattern[str]:
     parts = _FILE_PARTS.findall(pattern)
     return re.compile("".join(_FILE_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)
+
+
+@lru_cache
+def _test_pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,7 +25,7 @@ class RuleResult:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """What a rule judges: files that may go to PROD, and the evidence for them.
 
@@ -42,12 +43,12 @@ class Candidate:
     evidence: tuple[Evidence, ...]
     now: datetime
 
-    @property
+    @cached_property
     def rows(self) -> tuple[RunRow, ...]:
         """The rows of the tests in the evidence."""
         return tuple(rows_of_tests(self.evidence))
 
-    @property
+    @cached_property
     def required_rows(self) -> tuple[RunRow, ...]:
         """The rows of the tests that the policy requires."""
         patterns = self.gate.policy.tests
