@@ -141,6 +141,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         """What names the row within its record."""
         return self.case, self.combination, self.repetition
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether the test passed, and did not forbid that this run's figures are compared to those of others."""
+        return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects
+
     def to_builtins(self) -> dict[str, Any]:
         """Return the row as plain dictionaries, lists, strings and numbers, for JSON and pytest-xdist."""
         row: dict[str, Any] = msgspec.to_builtins(self)

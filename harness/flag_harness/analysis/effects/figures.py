@@ -119,7 +119,7 @@ def figure_effects(
     """
     tests: dict[tuple[str, int], dict[Settings, RunRow]] = {}
     for row in rows:
-        if row.outcome in ("passed", "xpassed") and not row.excluded_from_effects:
+        if row.is_comparable:
             key = name_of_test(row.case, row.combination), row.repetition
             values = tuple((name, _hashable(value)) for name, value in sorted(row.values.items()))
             tests.setdefault(key, {})[values] = row

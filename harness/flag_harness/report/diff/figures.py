@@ -78,8 +78,8 @@ def row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[Run
     These are the same test, combination and repetition, passed in both runs and not excluded from comparisons. A row
     that the simulator answered is compared only with another such row.
     """
-    before = {row.key: row for row in base if _is_comparable(row)}
-    pairs = [(before.get(row.key), row) for row in head if _is_comparable(row)]
+    before = {row.key: row for row in base if row.is_comparable}
+    pairs = [(before.get(row.key), row) for row in head if row.is_comparable]
     return tuple((old, new) for old, new in pairs if old is not None and is_simulated(old) == is_simulated(new))
 
 
@@ -96,7 +96,3 @@ def _figure_change(figure: Figure, pairs: Sequence[tuple[RunRow, RunRow]]) -> It
         base, head = (sum(side) / len(values) for side in zip(*values, strict=True))
         low, high = mean_interval([new - old for old, new in values])[1:] if len(values) > 1 else (None, None)
         yield FigureChange(figure, base, head, low, high, len(values), any(is_simulated(new) for _, new in pairs))
-
-
-def _is_comparable(row: RunRow) -> bool:
-    return row.outcome in ("passed", "xpassed") and not row.excluded_from_effects
