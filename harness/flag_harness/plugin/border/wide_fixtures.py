@@ -187,7 +187,9 @@ class WideFixture:
             self._fail_on([str(error)])
 
     def keep_evidence(self) -> None:
-        """Keep what answered the fixture, since a test that may use it has failed; again after the teardown."""
+        """Keep what answered the setup, since a test that may use the fixture has failed; again after the teardown."""
+        if self.is_evidence:
+            return
         self.is_evidence = True
         if self.traffic is not None:
             keep_cassette(self._request.config, self.traffic)
