@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
 
@@ -58,7 +59,7 @@ class CostPreview:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Return the line, or None if no test will send anything."""
-        nodeids = [item.nodeid for item in items if "harness_cassette" in getattr(item, "fixturenames", ())]
+        nodeids = [item.nodeid for item in items if uses_harness(item)]
         return self._line(nodeids, self._recorded_costs())
 
     @pytest.hookimpl(optionalhook=True)

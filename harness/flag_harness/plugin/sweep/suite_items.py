@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.config import SweepSettings
+from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
@@ -231,7 +232,7 @@ def _parse_interrupt(text: str) -> Trouble:
 def _can_be_swept(item: pytest.Function) -> bool:
     """Return whether a test uses a cassette and causes no trouble by itself."""
     excluded = ("harness_no_request", "faults")
-    return "harness_cassette" in item.fixturenames and not any(map(item.get_closest_marker, excluded))
+    return uses_harness(item) and not any(map(item.get_closest_marker, excluded))
 
 
 def _do_nothing(item: SuiteSweepItem) -> None:
