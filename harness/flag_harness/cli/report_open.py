@@ -13,6 +13,7 @@ from flag_harness.errors import RecordError
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, Passage, load_conversations
 from flag_harness.record.kept import find_records, kept_cassette_path
+from flag_harness.report.causes import selected_options
 from flag_harness.report.output import write_report
 from flag_harness.wording import quantity
 
@@ -59,7 +60,7 @@ class OpenedRun:
         If the shards ran with different flags or faults, return a command for each of them.
         """
         failed = {
-            file: tuple(_kept_options(shard.header.options))
+            file: tuple(selected_options(shard.header.options, _KEPT_OPTIONS))
             for file, shard in self.shards.items()
             if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
         }
@@ -149,11 +150,3 @@ def _passage_lines(passage: Passage) -> Iterator[str]:
     left = passage.characters - sum(map(len, lines)) - len(lines) + 1
     if left > 0:
         yield f"    {'':<{_ROLE_WIDTH}}… {left:,} more characters; --browser shows them"
-
-
-def _kept_options(options: Sequence[str]) -> Iterator[str]:
-    for option, following in zip(options, [*options[1:], ""], strict=False):
-        if option.startswith(_KEPT_OPTIONS):
-            yield option
-            if "=" not in option:
-                yield following

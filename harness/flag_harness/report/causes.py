@@ -77,12 +77,17 @@ def _recorded_flag(name: str, values: Mapping[str, Any]) -> Flag:
 
 def rerun_command(options: Sequence[str], case: str) -> str:
     """Return the command that runs a test again with the same upstream and record mode as in its run."""
-    kept = []
+    return shlex.join(["pytest", case, *selected_options(options, _UPSTREAM_OPTIONS)])
+
+
+def selected_options(options: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
+    """Return the options of a command line that begin with one of `prefixes`, each with its value."""
+    selected = []
     for option, following in zip(options, [*options[1:], ""], strict=False):
-        if option.startswith(_UPSTREAM_OPTIONS):
+        if option.startswith(prefixes):
             has_value = "=" not in option and option != "--disable-recording" and not following.startswith("-")
-            kept += [option, following] if has_value else [option]
-    return shlex.join(["pytest", case, *kept])
+            selected += [option, following] if has_value else [option]
+    return selected
 
 
 def _matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
