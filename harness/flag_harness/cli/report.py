@@ -148,22 +148,22 @@ def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_build(arguments: argparse.Namespace) -> int:
     check_report_path(arguments.output)
     paths: Sequence[Path] = arguments.records
-    record = merge_records([load_record(path) for path in paths]) if paths else _load_last_run()
-    conversations = {case: one for path in paths for case, one in load_conversations(path).items()}
-    write_report(arguments.output, record, datetime.now(UTC), conversations)
+    record = merge_records([load_record(path) for path in paths]) if paths else _load_run(None)
+    write_report(arguments.output, record, datetime.now(UTC), load_conversations(*paths))
     _print_problem(record)
     print(f"{arguments.output}: a report of {_count_rows(record)}")
     return 1 if record.problem else 0
 
 
-def _load_last_run() -> RunRecord:
-    if not _LAST_RUN.exists():
+def _load_run(path: Path | None) -> RunRecord:
+    """Load a record, or that of the last run if `path` is None. Raise `RecordError` if it cannot be read."""
+    if path is None and not _LAST_RUN.exists():
         raise RecordError(f"{_LAST_RUN}: there is no last run; run pytest first, or name a record")
-    return load_record(_LAST_RUN)
+    return load_record(path or _LAST_RUN)
 
 
 def _run_metrics(arguments: argparse.Namespace) -> int:
-    record = load_record(arguments.record) if arguments.record else _load_last_run()
+    record = _load_run(arguments.record)
     if arguments.json:
         passes = {name: {"passed": passed, "runs": total} for name, passed, total in pass_counts(record)}
         print(json.dumps({"effects": [effect_values(effect) for effect in record_effects(record)], "passes": passes}))
@@ -174,7 +174,7 @@ def _run_metrics(arguments: argparse.Namespace) -> int:
 
 
 def _run_logs(arguments: argparse.Namespace) -> int:
-    record = load_record(arguments.record) if arguments.record else _load_last_run()
+    record = _load_run(arguments.record)
     print(json.dumps(log_values(record)) if arguments.json else "\n".join(log_digest_lines(record)))
     if not arguments.json:
         _print_problem(record)
@@ -184,7 +184,7 @@ def _run_logs(arguments: argparse.Namespace) -> int:
 def _run_merge(arguments: argparse.Namespace) -> int:
     paths: Sequence[Path] = arguments.records
     merged = merge_records([load_record(path) for path in paths])
-    conversations = {case: one for path in paths for case, one in load_conversations(path).items()}
+    conversations = load_conversations(*paths)
     try:
         write_atomically(arguments.output, encode_record(merged.header, merged.rows))
         save_conversations(arguments.output, conversations.values())

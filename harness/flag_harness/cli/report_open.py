@@ -38,8 +38,7 @@ class OpenedRun:
     def load(cls, path: Path) -> "OpenedRun":
         """Load a record, or all records in a folder. Raise `RecordError` if there is none, or one cannot be read."""
         shards = {file: load_record(file) for file in find_records(path)}
-        conversations = {case: one for file in shards for case, one in load_conversations(file).items()}
-        return cls(path, shards, merge_records([*shards.values()]), conversations)
+        return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
     def failed_rows(self, case: str | None) -> Sequence[RunRow]:
         """Return the rows of failed tests, or of one of them. Raise `RecordError` if `case` is not a failed test."""

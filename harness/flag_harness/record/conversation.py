@@ -66,17 +66,17 @@ def save_conversations(record: Path, conversations: Iterable[Conversation]) -> N
         path.unlink(missing_ok=True)
 
 
-def load_conversations(record: Path) -> Mapping[str, Conversation]:
-    """Return the conversations that are kept beside a record, by the node id of their test; empty if there are none.
+def load_conversations(*records: Path) -> Mapping[str, Conversation]:
+    """Return the conversations that are kept beside records, by the node id of their test; empty if there are none.
 
-    Raise `RecordError` if the file cannot be read.
+    Raise `RecordError` if a file cannot be read.
     """
-    path = conversations_path(record)
-    if not path.exists():
-        return {}
+    return {one.case: one for path in map(conversations_path, records) if path.exists() for one in _load_file(path)}
+
+
+def _load_file(path: Path) -> list[Conversation]:
     try:
         lines = read_regular_file(path, _MAX_BYTES).splitlines()
-        found = [msgspec.json.decode(line, type=Conversation) for line in lines if line]
+        return [msgspec.json.decode(line, type=Conversation) for line in lines if line]
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: not the conversations of a run: {error}; delete it, or run pytest again") from None
-    return {one.case: one for one in found}
