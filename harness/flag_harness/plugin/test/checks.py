@@ -119,7 +119,8 @@ def complete_report(
         _fail_excused_refusal(item, report)
         outcome = "failed" if item.stash.get(_SUBTEST_FAILED, False) else _report_outcome(report)
         _outcomes_by_phase(item)[str(report.when)] = outcome
-        if (report.when == "call" or not report.passed) and (row := run_row(item, outcome, report.when)) is not None:
+        has_row = (report.when == "call" or not report.passed) and PROBE not in item.stash  # a sweep makes its own rows
+        if has_row and (row := run_row(item, outcome, report.when)) is not None:
             attach_row(report, row)
         if traffic is not None:
             failure = str(call.excinfo.value) if call.excinfo else ""
@@ -127,10 +128,10 @@ def complete_report(
             report.flag_harness_misses = encode_misses(item, traffic, failure, reported)  # type: ignore[attr-defined]
             item.stash[_REPORTED_MISSES] = len(traffic.misses)
     if traffic is not None:
-        if report.when == "teardown":
+        if report.when == "teardown" and PROBE not in item.stash:
             attach_file(report, item.config, traffic)
             add_properties(item, report, traffic)
-            if _has_failed(item) and not (PROBE in item.stash or EXTRA_ROW in item.stash):
+            if _has_failed(item) and EXTRA_ROW not in item.stash:
                 keep_cassette(item.config, traffic)
         explain_row(item, report, evidence_mask(item.config, traffic))
         attach_conversation(item, report, traffic)
