@@ -28,11 +28,13 @@ AnyTable = Annotated[dict[str, Any], msgspec.Meta(description="a table")]
 
 
 def parse_toml(text: str, source: object) -> dict[str, Any]:
-    """Parse TOML text. Raise `ConfigError` naming `source` and the line if it is invalid."""
+    """Parse TOML text. Raise `ConfigError` naming `source`, and the line if it is known, if it is invalid."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: its values are nested too deeply") from None
 
 
 def find_line(text: str, message: str) -> int:

@@ -103,6 +103,8 @@ def test_folders_and_files_that_cannot_be_read_are_named(project: Project) -> No
     assert "x.json: cannot be read: Is a directory" in project.run("promote", "--dry-run", code=2)
     (project.root / "gate.toml").write_bytes(b"\xff")
     assert "gate.toml: cannot be read" in project.run("status", code=2)
+    project.write("gate.toml", f"files = {'[' * 3000}{']' * 3000}")
+    assert "gate.toml: its values are nested too deeply" in project.run("status", code=2)
 
 
 def test_a_declared_file_that_is_too_large_or_hidden_in_a_folder_that_cannot_be_read_is_named(
