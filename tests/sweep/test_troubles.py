@@ -211,7 +211,7 @@ def test_a_wrong_interrupt_is_an_error(text: str, message: str) -> None:
     [
         ("sigkil/inside_text", "there is no signal 'sigkil'; .*sigkill"),
         ("sigkill/inside_txt", "there is no point 'inside_txt'; .*inside_text"),
-        ("sigkill/inside_text:on=0", "on=0 must be 1 or more; type sigkill/inside_text:on=1"),
+        ("sigkill/inside_text:on=0", "on=0 is no number from 1; type sigkill/inside_text:on=1"),
     ],
 )
 def test_a_wrong_signal_is_an_error(text: str, message: str) -> None:

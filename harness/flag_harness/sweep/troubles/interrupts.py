@@ -51,22 +51,14 @@ def make_interrupt(at: str, on: int) -> Fault:
 
 def parse_interrupt(text: str) -> Fault:
     """Parse an interrupt such as `inside_text:on=2`. Raise `HarnessError` if there is no such point."""
-    return make_interrupt(*parse_point(text))
-
-
-def parse_point(text: str, prefix: str = "") -> tuple[str, int]:
-    """Return the point and the number of the request in the value of `--harness-interrupt`, after a prefix.
-
-    Raise `HarnessError` if there is no such point or number.
-    """
-    point, _, number = text.removeprefix(prefix).partition(":on=")
+    point, _, number = text.partition(":on=")
     if point not in ALL_POINTS:
         raise HarnessError(
             f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
         )
     if not (number or "1").isdecimal() or int(number or 1) < 1:
-        raise HarnessError(f"--harness-interrupt={text}: on={number} must be 1 or more; type {prefix}{point}:on=1")
-    return point, int(number or 1)
+        raise HarnessError(f"--harness-interrupt={text}: on={number} must be 1 or more; type {point}:on=1")
+    return make_interrupt(point, int(number or 1))
 
 
 def _interrupt_caller(due: DueRequest) -> None:

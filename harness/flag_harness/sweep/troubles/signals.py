@@ -9,7 +9,6 @@ from flag_harness.faults.edits import ALL_POINTS, PointContext, StreamChange, ma
 from flag_harness.faults.fault import Effect, fault_kind
 from flag_harness.faults.when import ConditionArguments
 from flag_harness.flag import nearest_name
-from flag_harness.sweep.troubles.interrupts import parse_point
 from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
@@ -43,8 +42,14 @@ def parse_signal(text: str) -> tuple[str, Fault]:
 
     Raise `HarnessError` if there is no such signal or point.
     """
-    name = text.partition("/")[0]
+    name, _, rest = text.partition("/")
+    point, _, number = rest.partition(":on=")
     if name not in SIGNALS:
         raise HarnessError(f"--harness-interrupt={text}: there is no signal {name!r}; {nearest_name(name, SIGNALS)}")
-    point, number = parse_point(text, f"{name}/")
-    return name, SIGNALS[name](at=point, on=number)
+    if point not in ALL_POINTS:
+        raise HarnessError(
+            f"--harness-interrupt={text}: there is no point {point!r}; {nearest_name(point, ALL_POINTS)}"
+        )
+    if not (number or "1").isdecimal() or int(number or 1) < 1:
+        raise HarnessError(f"--harness-interrupt={text}: on={number} is no number from 1; type {name}/{point}:on=1")
+    return name, SIGNALS[name](at=point, on=int(number or 1))
