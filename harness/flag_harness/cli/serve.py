@@ -205,8 +205,8 @@ def _serve_until_stopped(
     if not pace and any(fault.family == "stall" for fault in faults):
         upstream, pace = _without_delays(upstream), 1.0
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    from flag_harness.transports.serve.limits import ServerLimits
-    from flag_harness.transports.serve.server import LoopbackServer, listens_on_loopback
+    from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
+    from flag_harness.transports.serve.server import LoopbackServer
 
     server = LoopbackServer(
         upstream,

@@ -53,7 +53,7 @@ def add_ui_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
 def _run(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.ui.options import UiOptions
     from flag_harness.reference.ui.server import run_server
-    from flag_harness.transports.serve.server import listens_on_loopback
+    from flag_harness.transports.serve.limits import listens_on_loopback
 
     options = UiOptions(
         upstream=arguments.upstream,

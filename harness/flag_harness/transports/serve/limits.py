@@ -110,3 +110,11 @@ def body_length(headers: Mapping[bytes, Any]) -> int:
     """Return the number in a request's `content-length` header, or 0."""
     value = bytes(headers.get(b"content-length", b""))
     return int(value) if value.isdigit() else 0
+
+
+def listens_on_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server at this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

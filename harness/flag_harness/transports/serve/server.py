@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import threading
 from types import TracebackType
@@ -13,7 +12,7 @@ from flag_harness.errors import HarnessError, Refusal, require_extra
 from flag_harness.transports.clients import clock_for
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
-from flag_harness.transports.serve.limits import ServerLimits
+from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Layer, Upstream
@@ -160,11 +159,3 @@ class _Server(uvicorn.Server):
         """Ask the thread to end, even if streams are open."""
         self.force_exit = True
         self.should_exit = True
-
-
-def listens_on_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server at this address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
