@@ -67,6 +67,10 @@ def test_what_a_project_says_is_read(tmp_path: Path) -> None:
             "[tool.flag-harness]\nvcr_marks = 1",
             "[tool.flag-harness] vcr_marks = 1 must be true or false, or 'pytest-vcr'",
         ),
+        (
+            "[tool.flag-harness.sweep]\ntold = []",
+            "[tool.flag-harness.sweep] told is not read any more; rename it to reported",
+        ),
         ("[tool]\nflag-harness = 5", "[tool.flag-harness] must be a table, not 5"),
         (
             '[tool.flag-harness]\nflags = ["a"]',

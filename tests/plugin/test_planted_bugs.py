@@ -8,7 +8,7 @@ AGENT = Path(__file__).parents[1] / "sweep" / "planted_agent.py"
 SETTINGS = """
 [tool.flag-harness.sweep]
 tools = "real"
-told = ["planted_agent.AgentError"]
+reported = ["planted_agent.AgentError"]
 assertions = false
 usage = "planted_agent:usage"
 """

@@ -193,7 +193,7 @@ def test_a_wrong_surprise_is_a_usage_error(options: list[str], words: str, proje
     run.stderr.fnmatch_lines([f"ERROR: {words}"])
 
 
-def test_an_interrupted_turn_is_told_and_the_next_prompt_works(project: pytest.Pytester) -> None:
+def test_an_interrupted_turn_is_reported_and_the_next_prompt_works(project: pytest.Pytester) -> None:
     """The interrupt is the user's, so it is no failure of the agent; what it leaves behind may be one."""
     run = project.runpytest_subprocess("--harness-sweep=interrupts")
     assert pytest.ExitCode.OK == run.ret
@@ -237,7 +237,7 @@ def test_known_failures_pass_and_new_ones_fail(project: pytest.Pytester) -> None
     project.makepyfile(agent=AGENT.replace('api_key="x"', 'api_key="x", max_retries=0'))
     worse = project.runpytest_subprocess(*options)
     assert pytest.ExitCode.TESTS_FAILED == worse.ret
-    worse.stdout.fnmatch_lines(["* troubles: regression: the agent recovered before; now: told"])
+    worse.stdout.fnmatch_lines(["* troubles: regression: the agent recovered before; now: reported"])
 
 
 def test_a_baseline_that_is_none_is_a_usage_error(project: pytest.Pytester) -> None:
@@ -273,11 +273,11 @@ def test_the_record_and_the_report_show_what_a_sweep_found(project: pytest.Pytes
     assert {"empty_answer": "failed", "overloaded": "passed"} == {kind: row.outcome for kind, row in rows.items()}
     assert rows["overloaded"].sweep is not None
     assert rows["empty_answer"].sweep is not None
-    assert {"recovered": 6, "told": 6} == rows["overloaded"].sweep.outcomes
+    assert {"recovered": 6, "reported": 6} == rows["overloaded"].sweep.outcomes
     (cause,) = rows["empty_answer"].sweep.causes
     assert ("illegal request", 2, "empty_answer:on=1") == (cause.oracle, cause.count, cause.example)
     report = project.path.joinpath("run.md").read_text().splitlines()
-    assert "| trouble | recovered | told | accepted | not shown | known | failed | not tried |" in report
+    assert "| trouble | recovered | reported | accepted | not shown | known | failed | not tried |" in report
     assert "| `overloaded` | 6 | 6 |  |  |  |  |  |" in report
 
 

@@ -149,14 +149,14 @@ def test_the_limit_is_for_the_main_thread_only() -> None:
 def test_an_exception_of_the_settings_must_be_a_class() -> None:
     """The message names the setting."""
     assert (TimeoutError,) == load_exceptions(["builtins.TimeoutError"])
-    with pytest.raises(HarnessError, match=r"told: 'json\.dumps' is not an exception class"):
+    with pytest.raises(HarnessError, match=r"reported: 'json\.dumps' is not an exception class"):
         load_exceptions(["json.dumps"])
 
 
 @pytest.mark.parametrize(
     ("error", "ending"),
     [
-        (ExceptionGroup("two", [TimeoutError("a"), TimeoutError("b")]), "told"),
+        (ExceptionGroup("two", [TimeoutError("a"), TimeoutError("b")]), "reported"),
         (ExceptionGroup("two", [TimeoutError("a"), ValueError("b")]), "raised"),
         (HangFailure("it waits", pytrace=False), "hung"),
         (FloodFailure("900 requests", pytrace=False), "flooded"),

@@ -1,6 +1,7 @@
 """Convert the tables of single commands: `[tool.flag-harness.sweep]` and `[tool.flag-harness.diff]`."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -14,7 +15,7 @@ _Tools: TypeAlias = Annotated[Literal["", "real", "record"], msgspec.Meta(descri
 
 class _SweepTable(msgspec.Struct):
     tools: _Tools = ""
-    told: TextList = ()
+    reported: TextList = ()
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
     usage: Text = ""
@@ -29,6 +30,8 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 def parse_sweep(table: Any, where: str) -> SweepSettings:
     """Convert the table that says how to sweep the tests."""
+    if isinstance(table, Mapping) and "told" in table:
+        raise ConfigError(f"{where} told is not read any more; rename it to reported")
     return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
 
 

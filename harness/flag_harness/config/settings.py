@@ -52,7 +52,7 @@ class SweepSettings:
     Attributes:
         tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once. Empty if the project
             does not say.
-        told: the exceptions, as `module.Class`, by which the agent tells its user that it has failed.
+        reported: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
         patience: the real seconds after which a test has hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
         usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
@@ -60,7 +60,7 @@ class SweepSettings:
     """
 
     tools: Literal["", "real", "record"] = ""
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     patience: float = 10.0
     assertions: bool = True
     usage: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flag_harness.record import RunRow
 
-OUTCOMES = ("recovered", "told", "accepted", "not shown", "known", "failed", "not tried")
+OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
 """The outcomes of a trouble, in the order of the table's columns. `not tried` is what the budget was too small for."""
 
 

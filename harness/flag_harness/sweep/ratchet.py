@@ -8,7 +8,7 @@ from pathlib import Path
 from flag_harness.errors import HarnessError
 from flag_harness.sweep.judge import Finding, PlayResult
 
-VERSION = 1
+VERSION = 2
 _IGNORED = "does not apply"
 
 

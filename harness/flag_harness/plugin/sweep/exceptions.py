@@ -31,34 +31,34 @@ def load_exceptions(names: Iterable[str]) -> tuple[type[BaseException], ...]:
         module, _, attribute = name.rpartition(".")
         kind = import_attribute(f"{module}:{attribute}", "exception", "myapp.errors:AgentError")
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise HarnessError(f"[tool.flag-harness.sweep] told: {name!r} is not an exception class")
+            raise HarnessError(f"[tool.flag-harness.sweep] reported: {name!r} is not an exception class")
         found.append(kind)
     return tuple(found)
 
 
 def describe_call(
-    error: BaseException, seconds: float, item: pytest.Item, told: tuple[type[BaseException], ...]
+    error: BaseException, seconds: float, item: pytest.Item, reported: tuple[type[BaseException], ...]
 ) -> CallResult:
     """Return the result of a call of the test function that raised `error`."""
     text = " ".join(str(error).split())
     message = f"{type(error).__name__}: {text}"[:_MOST_CHARACTERS] if text else type(error).__name__
     path, line = _place(error, item)
     place = f"{_relative(path, item.config.rootpath)}:{line}" if path else ""
-    return CallResult(_ending(error, path, item, told), message, place, seconds)
+    return CallResult(_ending(error, path, item, reported), message, place, seconds)
 
 
-def _ending(error: BaseException, path: str, item: pytest.Item, told: tuple[type[BaseException], ...]) -> CallEnding:
+def _ending(error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]) -> CallEnding:
     if isinstance(error, BaseExceptionGroup):
-        endings = [_ending(one, path, item, told) for one in error.exceptions]
-        return next((one for one in endings if one != "told"), "told")
+        endings = [_ending(one, path, item, reported) for one in error.exceptions]
+        return next((one for one in endings if one != "reported"), "reported")
     if isinstance(error, HangFailure):
         return "hung"
     if isinstance(error, FloodFailure):
         return "flooded"
     if isinstance(error, (Refusal, NotRecordedError)):
         return "refused"
-    if isinstance(error, told) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
-        return "told"
+    if isinstance(error, reported) or any(kind.__name__ == _SDK_ERROR for kind in type(error).__mro__):
+        return "reported"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
     shows_traceback = _TRACEBACK in str(error)  # the traceback is that of a process that the test started
     return "assertion" if is_assertion and _is_of_tests(path, item) and not shows_traceback else "raised"

@@ -33,7 +33,7 @@ class Player:
         self._settings, self._runner = settings, runner
         self._tools = RecordedTools(settings.record, root)
         self._read_usage = make_usage_reader(settings.usage, root)
-        self._told = load_exceptions(settings.told)
+        self._reported = load_exceptions(settings.reported)
 
     def play(
         self,
@@ -76,7 +76,7 @@ class Player:
     def _run_call(self, item: pytest.Item, function: Callable[[], None], probe: Probe, calls: list[CallResult]) -> None:
         probe.call += 1
         self._tools.begin_call()
-        told = (*self._told, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._told
+        reported = (*self._reported, Interruption, asyncio.CancelledError) if probe.is_interrupted else self._reported
         start, used = probe.clock.now(), self._read_usage(_fixtures(item))
         try:
             with limit_real_time(self._patience(item)), self._signals(item, probe):
@@ -84,11 +84,11 @@ class Player:
         except BaseException as error:  # an agent may raise any exception
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)) and not isinstance(error, Interruption):
                 raise
-            result = describe_call(error, probe.clock.now() - start, item, told)
+            result = describe_call(error, probe.clock.now() - start, item, reported)
         else:
             result = CallResult("returned", seconds=probe.clock.now() - start)
         if probe.signal and probe.call == 1 and result.ending in ("assertion", "raised"):
-            result = replace(result, ending="told")  # that is how a test sees that its process was ended
+            result = replace(result, ending="reported")  # that is how a test sees that its process was ended
         calls.append(replace(result, usage=usage_between(used, self._read_usage(_fixtures(item)))))
 
     @contextmanager

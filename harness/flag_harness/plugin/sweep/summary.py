@@ -13,7 +13,7 @@ BASELINE = "baseline"
 """The name of the items that run their test without a trouble."""
 MOST_CAUSES = 25
 MOST_CHARACTERS = 200
-_OUTCOMES = ("recovered", "told", "accepted", "not shown", "known", "failed")
+_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed")
 _VARYING = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """The parts that differ between two failures of one cause: addresses, ids and numbers."""
 

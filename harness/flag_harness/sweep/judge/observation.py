@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeAlias
 from flag_harness.wire.message import ParsedResponse
 from flag_harness.wire.timeline import Headers
 
-CallEnding: TypeAlias = Literal["returned", "assertion", "told", "raised", "refused", "hung", "flooded"]
+CallEnding: TypeAlias = Literal["returned", "assertion", "reported", "raised", "refused", "hung", "flooded"]
 """How a test function can end.
 
 - returned: it passed.
 - assertion: an assertion of the test itself failed.
-- told: the agent raised an exception that tells its user of the failure: an SDK error, or one that the project names.
+- reported: the agent raised an exception that reports the failure: an SDK error, or one that the project names.
 - raised: any other exception.
 - refused: the harness refused a request, a connection or the call of a recorded tool, since it was not recorded.
 - hung: it did not end.

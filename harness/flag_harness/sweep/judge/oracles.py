@@ -170,7 +170,7 @@ def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservatio
     again, usual = observed.second_call, baseline.second_call
     if again is None or usual is None or usual.ending != "returned":
         return ""
-    if again.ending in ("told", "raised"):
+    if again.ending in ("reported", "raised"):
         return again.message
     return again.message if again.ending == "assertion" and _is_bound(observed, baseline, call=2) else ""
 

@@ -6,12 +6,12 @@ from typing import Any, Literal, TypeAlias
 from flag_harness.sweep.judge.observation import TestObservation
 from flag_harness.sweep.judge.oracles import Finding, find_failures, is_recovered
 
-PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "told", "accepted", "not shown", "known", "failed"]
+PlayOutcome: TypeAlias = Literal["does not apply", "recovered", "reported", "accepted", "not shown", "known", "failed"]
 """The outcome of a test under a trouble.
 
 - does not apply: the trouble changed no answer.
 - recovered: the agent got every answer in the end, and the test passed.
-- told: the agent failed, and raised an exception that says so.
+- reported: the agent failed, and raised an exception that says so.
 - accepted: the agent went on with other answers than in the baseline, and no oracle found a failure.
 - not shown: the recording or the scenario has no answer to what the agent did next.
 - known: an oracle found what the ratchet file says that it found before.
@@ -59,8 +59,8 @@ def _judge(
         return "not shown", ()
     if findings := tuple(one for one in find_failures(observed, baseline) if one.oracle not in ignored):
         return "failed", findings
-    if observed.first_call.ending == "told":
-        return "told", ()
+    if observed.first_call.ending == "reported":
+        return "reported", ()
     if observed.is_off_script:
         return "not shown", ()
     return ("recovered" if is_recovered(observed, baseline) else "accepted"), ()
