@@ -47,7 +47,9 @@ def describe_call(
     return CallResult(_ending(error, path, item, reported), message, place, seconds)
 
 
-def _ending(error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]) -> CallEnding:
+def _ending(
+    error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]
+) -> CallEnding:
     if isinstance(error, BaseExceptionGroup):
         endings = [_ending(one, path, item, reported) for one in error.exceptions]
         return next((one for one in endings if one != "reported"), "reported")
