@@ -156,3 +156,9 @@ def test_betas_that_are_left_out_after_a_refusal_are_dropped() -> None:
     assert () == dropped(exchange("new", 400), exchange("", 200), exchange("new", 200))
     assert () == dropped(exchange("new", 200), exchange("", 200), exchange("new", 400))
     assert () == dropped(exchange("new", 400), exchange("", 200, "/v1/models"))
+
+
+def test_a_request_without_a_prompt_is_left_out() -> None:
+    """It has nothing that could be cached."""
+    (turn,) = use_of(sent(0, (2000, 0, 0), messages=[]), sent(1, (10, 2990, 0), system=system())).turns
+    assert 1 == turn.request

@@ -227,3 +227,25 @@ def test_the_examples_of_the_docs_print_what_they_say(capsys: pytest.CaptureFixt
     for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(example, {})
     assert re.findall(r"print\(.*\)  # (.*)", text) == capsys.readouterr().out.splitlines()
+
+
+def test_a_row_that_is_flaky_proves_nothing() -> None:
+    """The only row that could prove `streaming` passes first and fails then."""
+    outcomes = {(0, 0): [True], (0, 1): [True], (1, 0): [False], (1, 1): [True, False]}
+    space = FlagSpace([MatrixFlag("streaming"), MatrixFlag("concise")])
+
+    def oracle(row: Row) -> bool:
+        return outcomes[row].pop(0) if len(outcomes[row]) > 1 else outcomes[row][0]
+
+    location = locate(space, oracle, [(row, oracle(row)) for row in full_matrix(space)])
+    assert ((), ((1, 1),)) == (location.named, location.flaky)
+    assert ["streaming and not concise", "streaming"] == list(map(str, location.suspects))
+
+
+def test_three_causes_at_once_are_suspects_and_not_named() -> None:
+    """Too many rows fail in which a candidate does not hold, so none is proven."""
+    labels = ("a", "b", "c")
+    flags = [MatrixFlag(name, labels, "a") if name in "ace" else MatrixFlag(name) for name in "abcde"]
+    location = search(FlagSpace(flags), lambda row: passes(row, [{3: 1}, {0: 0, 3: 0}, {4: 0}]), seed=103)
+    assert not location.named
+    assert "undecided: the budget of 45 runs is spent (suspects: a=a, e=a, " in str(location)

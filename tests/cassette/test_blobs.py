@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.file import blobs
 from flag_harness.cassette.file.blobs import (
     MIN_BLOB_CHARACTERS,
     BlobFolderReader,
@@ -186,3 +187,23 @@ def test_a_blob_is_written_before_its_cassette(tmp_path: Path, monkeypatch: pyte
     _cassette(_block()).save(tmp_path / "x.json")
     assert [_only_blob(tmp_path).name, "x.json"] == written
     assert IMAGE == BlobFolderReader(tmp_path / "x.json")("blobs", written[0])
+
+
+def test_a_block_that_is_too_large_to_be_read_again_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the cassette and both sizes."""
+    monkeypatch.setattr(blobs, "MAX_BLOB_BYTES", 1000)
+    path = tmp_path / "one.json"
+    with pytest.raises(CassetteError, match=rf"one\.json was not written: .* {len(IMAGE):,} bytes, and at most 1,000"):
+        _cassette(_block()).save(path)
+    assert not path.exists()
+
+
+def test_a_blob_that_git_lfs_has_not_fetched_is_named(tmp_path: Path) -> None:
+    """The message says how to fetch it."""
+    _cassette(_block()).save(tmp_path / "one.json")
+    (blob,) = (tmp_path / "blobs").iterdir()
+    blob.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{blob.name}\nsize 9\n")
+    with pytest.raises(CassetteError, match=rf"its blob .*{blob.name} cannot be read: .*git lfs pull"):
+        Cassette.load(tmp_path / "one.json")

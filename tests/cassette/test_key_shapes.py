@@ -147,3 +147,10 @@ def test_what_only_resembles_a_key_raises_no_alarm(text: str) -> None:
     """Names without values, examples, ids and hashes."""
     assert [] == scan_file(text.encode())
     assert text == redact_keys(text)
+
+
+def test_long_base64_is_not_taken_for_a_token_that_it_begins_like() -> None:
+    """A Facebook token does not end with `=`, even if that is far behind its beginning."""
+    assert f"EAAC{_letters(60)}" != redact_keys(f"EAAC{_letters(60)}")
+    text = f"EAAC{_letters(60) * 8}="
+    assert text == redact_keys(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
+from flag_harness.cassette.match import miss
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.miss import MAX_RANKED_REQUESTS, Miss, MissReporter, request_differences
 from flag_harness.errors import CassetteMiss
@@ -88,7 +89,7 @@ def test_a_cassette_is_named_as_the_user_would_type_it(
 
 def test_an_empty_cassette_has_no_nearest() -> None:
     """And where nobody says how to record, no command is invented."""
-    miss = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")
+    found = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")
     assert (
         Miss(
             _interaction(BODY),
@@ -97,7 +98,7 @@ def test_an_empty_cassette_has_no_nearest() -> None:
             "POST /v1/messages is not in the cassette (0 interactions).",
             "nothing is recorded",
         )
-        == miss
+        == found
     )
 
 
@@ -142,6 +143,14 @@ def test_a_miss_among_long_conversations_takes_less_than_a_second() -> None:
     changed = [{**message, "content": f"{message['content']}more"} for message in messages]
     assert cassette.index
     started = time.process_time()
-    miss = _miss(_interaction({**BODY, "n": 77, "messages": changed}), cassette, tuple(range(500)))
+    found = _miss(_interaction({**BODY, "n": 77, "messages": changed}), cassette, tuple(range(500)))
     assert time.process_time() - started < 1.0
-    assert (77, 200) == (miss.nearest, len(miss.differences))
+    assert (77, 200) == (found.nearest, len(found.differences))
+
+
+def test_texts_too_long_to_compare_are_ranked_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest of two prompts of which no word is the same."""
+    monkeypatch.setattr(miss, "MAX_COMPARED_LENGTH", 100)
+    bodies = [{**BODY, "system": "a" * length} for length in (250, 300)]
+    message = _message(_interaction({**BODY, "system": "b" * 299}), *map(_interaction, bodies))
+    assert "The nearest is interaction 1;" in message

@@ -2,7 +2,9 @@
 
 import base64
 import gzip
+import io
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+from flag_harness.cassette.redact import encodings
 from flag_harness.cassette.redact.scan import KEY_SHAPES, KeyFinding, redact_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
 from flag_harness.wire.sse import encode_event
@@ -298,3 +301,43 @@ def test_a_key_is_found_whichever_of_its_characters_are_escaped(key: str, escape
     value = f'{{"a":"it is {written}"}}'
     document = json.dumps({"b": value}) if nested else value
     assert 1 == len(_found(_interaction(document.encode())))
+
+
+def test_a_key_beside_the_compressed_content_is_found() -> None:
+    """Gzip data may name the file that it was made of."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(KEY, "wb", fileobj=packed) as file:
+        file.write(b"plain words")
+    head = Head(0.0, 200, (("content-encoding", "gzip"),))
+    interaction = Interaction(
+        Request("POST", "/v1/messages", (), b"{}"), (head, Chunk(0.1, packed.getvalue()), End(0.2))
+    )
+    (found,) = scan_cassette(ENVELOPE, [interaction])
+    assert "an Anthropic key" == found.kind
+
+
+def test_a_key_in_a_request_that_got_no_answer_is_found() -> None:
+    """Such a response has no head."""
+    interaction = Interaction(
+        Request("POST", "/v1/messages", (), json.dumps({"system": KEY}).encode()), (Cut(0.1, "x"),)
+    )
+    (found,) = scan_cassette(ENVELOPE, [interaction])
+    assert "an Anthropic key" == found.kind
+
+
+def test_gzip_data_that_expands_too_far_is_searched_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What begins in the first 2,000 bytes is found, and nothing after them is decompressed."""
+    monkeypatch.setattr(encodings, "EXPANDED_BYTES", 2000)
+    monkeypatch.setattr(encodings, "EXPANDED_RATIO", 0)
+    packed = gzip.compress(f"{KEY} ".encode() + random.Random(0).randbytes(9000).hex().encode()).decode("latin-1")
+    body = json.dumps({"system": packed}).encode()
+    interaction = Interaction(Request("POST", "/v1/messages", (), body), (End(0.1),))
+    assert "an Anthropic key" in [found.kind for found in scan_cassette(ENVELOPE, [interaction])]
+
+
+def test_escapes_are_removed_a_limited_number_of_times() -> None:
+    """Text that was escaped more often is searched as it then is."""
+    text = "%" + "25" * 99 + "41"
+    assert [text[: -2 * level - 2] + "41" for level in range(encodings.MAX_ENCODING_DEPTH + 1)] == [
+        level.text for level in encodings.escape_levels(text)
+    ]

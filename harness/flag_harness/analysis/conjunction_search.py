@@ -53,7 +53,7 @@ class ConjunctionSearch:
         """Update the weights with the outcome of the first run of a row."""
         if passed:
             self._weights = {excluded: weight for excluded, weight in self._weights.items() if row & excluded}
-        elif all(row & excluded for excluded in self._named):
+        else:
             for excluded in self._weights:
                 if row & excluded:
                     self._weights[excluded] *= OTHER_CAUSE_PROBABILITY

@@ -208,3 +208,10 @@ def test_planted_effects_are_named_and_nothing_else(seed: int) -> None:
     space, effects, runs = benchmark.planted_agent(seed, 6)
     named = benchmark.named_effects(attribute_effects(space, {"test": runs}))
     assert benchmark.expected_effects(effects) == named
+
+
+def test_a_date_that_changes_during_the_run_is_no_effect() -> None:
+    """Every test with streaming ran after midnight."""
+    days = ["Today is 2026-11-27.", "Today is 2026-11-28."]
+    found = _attribute(lambda streaming, *_: [_request({"system": days[streaming]})])
+    assert ({"system"}, ("streaming", "concise", "model")) == ({*found.volatile}, tuple(found.inert))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flag_harness.analysis.verdict.judgment import FlagEvidence, Stratum, flag_findings, judge_flags
+from flag_harness.analysis.verdict.judgment import LOSSES, FlagEvidence, Stratum, flag_findings, judge_flags
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
 
 TRIALS = 150
@@ -115,3 +115,8 @@ def test_holm_rejects_step_by_step() -> None:
     assert [False, True, False] == holm_rejections([0.04, 0.01, 0.03], 0.05)
     assert [False, False] == holm_rejections([0.03, 0.04], 0.05)
     assert [] == holm_rejections([], 0.05)
+
+
+def test_a_flag_that_improves_every_run_excludes_every_loss() -> None:
+    """Down to the smallest one of the list."""
+    assert LOSSES[0] == Stratum("test", (1.0,) * 2000).smallest_excluded_loss(0.05)

@@ -55,3 +55,9 @@ def test_the_lines_weigh_tests_equally_and_name_flaky_ones() -> None:
 def test_a_run_without_repetitions_has_no_lines() -> None:
     """One run says nothing about reliability."""
     assert [] == list(reliability_lines(_rows("a", "p")))
+
+
+def test_beyond_ten_flaky_tests_only_their_number_is_shown() -> None:
+    """The last line says where to find the others."""
+    lines = [*reliability_lines(row for number in range(23) for row in _rows(f"test_{number}", "pf"))]
+    assert "flaky: and 13 more; --harness-record=FILE keeps all" == lines[-1]

@@ -6,8 +6,6 @@ from functools import lru_cache
 
 _TINY = 1e-300
 _PRECISION = 1e-16
-_MOST_TERMS = 10_000
-_MOST_HALVINGS = 200
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
@@ -28,10 +26,7 @@ def t_quantile(probability: float, degrees: int) -> float:
     """
     tail = 2 * (1 - probability)
     low, high = 0.0, 1.0
-    for _ in range(_MOST_HALVINGS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
+    while low < (middle := (low + high) / 2) < high:
         if _incomplete_beta(middle, degrees / 2, 0.5) < tail:
             low = middle
         else:
@@ -52,14 +47,15 @@ def _continued_fraction(x: float, a: float, b: float) -> float:
     """Return the continued fraction of the incomplete beta function, by Lentz's method."""
     c, d = 1.0, 1 / _replace_zero(1 - (a + b) * x / (a + 1))
     fraction = d
-    for m in range(1, _MOST_TERMS):
+    m, change = 0, math.inf
+    while abs(change - 1) >= _PRECISION:
+        m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
             d, c = 1 / _replace_zero(1 + term * d), _replace_zero(1 + term / c)
             fraction *= c * d
-        if abs(c * d - 1) < _PRECISION:
-            break
+        change = c * d
     return fraction
 
 

@@ -181,11 +181,6 @@ class Verdict:
     rounds_to_pass: int
     obstacles: tuple[str, ...] = ()
 
-    @property
-    def is_decided(self) -> bool:
-        """Return True if further runs can change nothing."""
-        return self.decision != "INCONCLUSIVE"
-
 
 def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> tuple[Verdict, ...]:
     """Return the verdict on each flag.

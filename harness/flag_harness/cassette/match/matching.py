@@ -85,5 +85,5 @@ def _request_part_content(request: Request, value: Any, word: MatchPart) -> byte
             return repr(sorted(request.headers)).encode()
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
-        case "body":
+        case _:  # "body"
             return hashlib.blake2b(value).digest() if isinstance(value, bytes) else sorted_json(value)

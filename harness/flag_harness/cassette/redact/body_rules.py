@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from flag_harness.cassette.redact.body_texts import BodyText, body_texts, parse_json_parts
 from flag_harness.cassette.redact.detectors import Detector
-from flag_harness.cassette.redact.edits import TextEdit, document_edits, merge_edits, redaction_edits, split_edits
+from flag_harness.cassette.redact.edits import REDACTED, TextEdit, document_edits, merge_edits, split_edits
 from flag_harness.cassette.redact.encodings import finding_edits
 from flag_harness.errors import ConfigError
 from flag_harness.wire.json_paths import json_path_pattern
@@ -75,7 +75,7 @@ class BodyRules:
         if text.is_json and (inner := parse_json_parts(value)) is not None:
             return sorted(self._document_edits(value, [part.to_text(*text.paths) for part in inner], is_whole))
         if is_whole or self.is_redacted(text.paths):
-            return redaction_edits([(0, len(value))])
+            return [TextEdit(0, len(value), REDACTED)] if value else []
         return self.text_edits(value)
 
 

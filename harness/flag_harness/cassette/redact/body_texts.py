@@ -10,15 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from flag_harness.cassette.file.blobs import decode_exact_base64
 from flag_harness.wire.json import DEPTH_LIMIT
 from flag_harness.wire.json_paths import join_json_paths
 
 UTF8 = ("utf-8", "surrogateescape")
 """An encoding and error handler that decode any bytes, and encode them back unchanged."""
-
-SHORTEST_BASE64 = 28
-"""The shortest text that is decoded as base64, in characters: no key fits into less."""
 
 _API_WORD_LIST = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
@@ -116,12 +112,6 @@ def body_texts(body: str) -> list[BodyText]:
     if any(_event_parts(body, line) is not None for line in _STREAM_LINE.finditer(body)):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
-
-
-def decode_base64(text: str) -> str | None:
-    """Decode base64; return None if it is invalid or under 28 characters."""
-    block = decode_exact_base64(text) if len(text) >= SHORTEST_BASE64 else None
-    return None if block is None else block.decode(*UTF8)
 
 
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:

@@ -18,17 +18,6 @@ class TextEdit(NamedTuple):
     new: Any
 
 
-def redaction_edits(spans: Iterable[tuple[int, int]]) -> list[TextEdit]:
-    """Return edits that redact these (start, stop) spans; overlapping or adjacent spans become one edit."""
-    edits: list[TextEdit] = []
-    for start, stop in sorted(span for span in spans if span[0] < span[1]):
-        if edits and start <= edits[-1].stop:
-            edits[-1] = edits[-1]._replace(stop=max(stop, edits[-1].stop))
-        else:
-            edits.append(TextEdit(start, stop, REDACTED))
-    return edits
-
-
 def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
     """Return the edits sorted by position; edits that overlap become one."""
     merged: list[TextEdit] = []
