@@ -107,8 +107,8 @@ def status_lines(status: GateStatus) -> list[str]:
     ]
     if status.interruption:
         lines.append(f"  {status.interruption}")
-    if status.strange:
-        lines.append(f"  changed since then by somebody else: {join_names(status.strange)}")
+    if status.modified:
+        lines.append(f"  changed since then by somebody else: {join_names(status.modified)}")
     if status.test is None:
         return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
     if not status.changed:

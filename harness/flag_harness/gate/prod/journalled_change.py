@@ -33,7 +33,7 @@ def recover(history: History, prod: Path, say: Callable[[str], None]) -> None:
     if (journal := history.journal()) is None:
         return
     states = _states(prod, journal)
-    _refuse_strange_files(prod, journal, states)
+    _refuse_modified_files(prod, journal, states)
     for path in states:
         remove_abandoned_part_files(prod / path, of_any_age=True)
     replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
@@ -74,7 +74,7 @@ def _change_file(history: History, prod: Path, path: str, journal: Journal) -> N
     if state == target:
         return
     if state != journal.before.get(path):
-        _refuse_strange_files(prod, journal, {path: state})
+        _refuse_modified_files(prod, journal, {path: state})
     try:
         if target is None:
             (prod / path).unlink(missing_ok=True)
@@ -96,11 +96,11 @@ def _state(prod: Path, path: str) -> FileState | None:
     return read_state(prod, path) if (prod / path).exists() else None
 
 
-def _refuse_strange_files(prod: Path, journal: Journal, states: Mapping[str, FileState | None]) -> None:
+def _refuse_modified_files(prod: Path, journal: Journal, states: Mapping[str, FileState | None]) -> None:
     known = (journal.before, journal.entry.files)
-    strange = [path for path, state in states.items() if all(state != files.get(path) for files in known)]
-    if strange:
+    modified = [path for path, state in states.items() if all(state != files.get(path) for files in known)]
+    if modified:
         raise GateRefusalError(
-            f"{prod}: {join_names(strange)} changed while {journal.entry.kind} {journal.entry.number} was interrupted, "
-            "and is neither the old nor the new file; put one of them back, and try again"
+            f"{prod}: {join_names(modified)} changed while {journal.entry.kind} {journal.entry.number} was "
+            "interrupted, and is neither the old nor the new file; put one of them back, and try again"
         )

@@ -40,7 +40,7 @@ class Prod:
     folder: Path
     history: History
 
-    def strange_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
+    def modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
         """Return the declared files of PROD that are not as the last entry of the history left them."""
         if not entries:
             return []
@@ -136,7 +136,7 @@ def _promotion(prod: Prod, source: Path, evidence: Sequence[Path], *, dry_run: b
     if not changed_paths(before, files):
         return None
     entries = prod.history.entries()
-    _refuse_strange_files(prod, prod.strange_files(entries), entries)
+    _refuse_modified_files(prod, prod.modified_files(entries), entries)
     file, candidate, results = find_approval(prod, source, files, evidence)
     if not has_passed(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
@@ -165,9 +165,9 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
     entries = prod.history.entries()
     patterns = entries[-1].patterns if entries else prod.gate.files
     before = read_manifest(prod.folder, patterns)
-    strange = changed_paths(entries[-1].files, before) if entries else []
+    modified = changed_paths(entries[-1].files, before) if entries else []
     if not overwrite:
-        _refuse_strange_files(prod, strange, entries)
+        _refuse_modified_files(prod, modified, entries)
     number = _previous_number(entries, before) if number is None else number
     if not 0 <= number < len(entries):
         numbers = f"0 to {len(entries) - 1}" if entries else "none, because nothing was promoted"
@@ -181,7 +181,7 @@ def _rollback(prod: Prod, number: int | None, who: str, reason: str, *, dry_run:
         files=_files_of_entry(entries, number),
         patterns=patterns,
         restored=number,
-        overwritten={path: before[path] for path in strange if path in before},
+        overwritten={path: before[path] for path in modified if path in before},
     )
     if not dry_run:
         _keep_files(prod, prod.folder, entry.overwritten)
@@ -230,10 +230,10 @@ def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
     return number
 
 
-def _refuse_strange_files(prod: Prod, strange: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
-    if strange:
+def _refuse_modified_files(prod: Prod, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
+    if modified:
         raise GateRefusalError(
-            f"{prod.folder} is not as the last promotion left it: {join_names(strange)} changed. Move that change to "
+            f"{prod.folder} is not as the last promotion left it: {join_names(modified)} changed. Move that change to "
             "TEST and put the file back, or discard it: flag-harness gate rollback --overwrite --to "
             f"{entries[-1].number}"
         )

@@ -21,7 +21,7 @@ class GateStatus:
         files: the digest of its declared files.
         last: the last entry of the history, or None.
         interruption: what an interrupted change left, or empty.
-        strange: the files of PROD that are not as the last change left them.
+        modified: the files of PROD that are not as the last change left them.
         test: the folder TEST, or None if it is not known or does not exist.
         changed: the files that differ between TEST and PROD.
         approvals: the approvals of the files in TEST.
@@ -31,7 +31,7 @@ class GateStatus:
     files: str
     last: HistoryEntry | None
     interruption: str
-    strange: list[str]
+    modified: list[str]
     test: Path | None
     changed: list[str]
     approvals: list[str]
@@ -39,7 +39,7 @@ class GateStatus:
     @property
     def is_sound(self) -> bool:
         """Whether PROD is what the last change left, and no change was interrupted."""
-        return not self.interruption and not self.strange
+        return not self.interruption and not self.modified
 
     def values(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
@@ -48,7 +48,7 @@ class GateStatus:
             "files": self.files,
             "entry": self.last.number if self.last else None,
             "interruption": self.interruption,
-            "strange": self.strange,
+            "modified": self.modified,
             "test": str(self.test) if self.test else None,
             "changed": self.changed,
             "approvals": self.approvals,
@@ -59,7 +59,7 @@ def read_status(prod: Prod, test: Path | None) -> GateStatus:
     """Read the status without changing anything or taking the lock."""
     interruption = describe_interruption(prod.history, prod.folder)
     entries = prod.history.entries()
-    strange = [] if interruption else prod.strange_files(entries)
+    modified = [] if interruption else prod.modified_files(entries)
     files = prod.files()
     test = test if test and test.is_dir() else None
     staged = read_manifest(test, prod.gate.files) if test else None
@@ -72,7 +72,7 @@ def read_status(prod: Prod, test: Path | None) -> GateStatus:
         files=manifest_digest(files),
         last=entries[-1] if entries else None,
         interruption=interruption,
-        strange=strange,
+        modified=modified,
         test=test,
         changed=changed_paths(files, staged) if staged is not None else [],
         approvals=approvals,
