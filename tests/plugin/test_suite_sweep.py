@@ -464,7 +464,7 @@ def add(a, b):
 @pytest.mark.parametrize("held", ["add", "TOOLS[0]", "TABLE['add']", "PAIR[0]"])
 def test_a_recorded_tool_runs_once(project: pytest.Pytester, held: str) -> None:
     """The baseline runs it, and each trouble gets its result, wherever a module holds the function."""
-    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "record"\nrecord = ["shop:add"]\n')
+    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "record"\nfunctions = ["shop:add"]\n')
     holders = "from shop import add\n\nTOOLS, TABLE, PAIR = [add], {'add': add}, (add, 1)\n"
     agent = AGENT.replace('str(call.input["a"] + call.input["b"])', f'{held}(call.input["a"], call.input["b"])')
     project.makepyfile(shop=TOOLS, agent=holders + agent)
@@ -476,7 +476,7 @@ def test_a_recorded_tool_runs_once(project: pytest.Pytester, held: str) -> None:
 
 def test_a_recorded_tool_does_not_run_on_other_arguments(project: pytest.Pytester) -> None:
     """The agent gets an error, and if it raises that, the outcome is not shown."""
-    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "record"\nrecord = ["shop:add"]\n')
+    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "record"\nfunctions = ["shop:add"]\n')
     agent = AGENT.replace('call.input["a"] + call.input["b"]', 'add(call.input.get("a", 7), call.input.get("b", 7))')
     project.makepyfile(shop=TOOLS, agent="from shop import add\n" + agent)
     run = project.runpytest_subprocess("--harness-sweep", "--harness-surprise=invalid_input:on=1")
@@ -485,12 +485,15 @@ def test_a_recorded_tool_does_not_run_on_other_arguments(project: pytest.Pyteste
     assert "2 3\n" == project.path.joinpath("calls.txt").read_text()
 
 
-def test_recording_tools_needs_their_names(project: pytest.Pytester) -> None:
+@pytest.mark.parametrize("tools", ["record", "stub"])
+def test_recorded_tools_and_stubs_need_their_names(project: pytest.Pytester, tools: str) -> None:
     """The message shows how to name them."""
-    project.makepyprojecttoml('[tool.flag-harness.sweep]\ntools = "record"\n')
-    run = project.runpytest_subprocess("test_sum.py", "--harness-sweep")
+    project.makepyprojecttoml(f'[tool.flag-harness.sweep]\ntools = "{tools}"\n')
+    run = project.runpytest_inprocess("-p", "no:asyncio", "test_sum.py", "--harness-sweep")
     assert pytest.ExitCode.USAGE_ERROR == run.ret
-    run.stderr.fnmatch_lines(['ERROR: test_sum.py::test_sum: *record = ?"shop.tools:refund"? in *'])
+    run.stderr.fnmatch_lines(
+        [f'ERROR: test_sum.py::test_sum: tools = "{tools}" *functions = ?"shop.tools:refund"? in *']
+    )
 
 
 FRAGILE = """

@@ -8,9 +8,12 @@ import msgspec
 
 from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit, SweepSettings
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import Switch, Text, TextList, convert_table
+from flag_harness.toml_tables import AnyTable, Switch, Text, TextList, convert_table
 
-_Tools: TypeAlias = Annotated[Literal["", "real", "record"], msgspec.Meta(description='"real" or "record"')]
+_Tools: TypeAlias = Annotated[
+    Literal["", "real", "record", "stub"], msgspec.Meta(description='"real", "record" or "stub"')
+]
+_RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
 
 
 class _SweepTable(msgspec.Struct):
@@ -19,7 +22,8 @@ class _SweepTable(msgspec.Struct):
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
     usage: Text = ""
-    record: TextList = ()
+    functions: TextList = ()
+    stub: AnyTable = {}
 
 
 _DiffTable = msgspec.defstruct(
@@ -30,8 +34,9 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 def parse_sweep(table: Any, where: str) -> SweepSettings:
     """Convert the table that says how to sweep the tests."""
-    if isinstance(table, Mapping) and "told" in table:
-        raise ConfigError(f"{where} told is not read any more; rename it to reported")
+    for old, new in _RENAMED_SWEEP_KEYS.items():
+        if isinstance(table, Mapping) and old in table:
+            raise ConfigError(f"{where} {old} is not read any more; rename it to {new}")
     return SweepSettings(**msgspec.structs.asdict(convert_table(table, _SweepTable, where)))
 
 

@@ -50,21 +50,23 @@ class SweepSettings:
     """How to sweep a project's tests.
 
     Attributes:
-        tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once. Empty if the project
-            does not say.
+        tools: what the agent's tools do in a sweep: `real` runs them each time, `record` once, `stub` never. Empty if
+            the project does not say.
         reported: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
         patience: the real seconds after which a test has hung.
         assertions: True if the tests' own assertions must hold if the agent has recovered.
         usage: a function, as `module:function`, that returns the tokens that the agent reports; empty if it has none.
-        record: the functions, as `module:function`, whose results `tools = "record"` keeps.
+        functions: the functions that are the agent's tools, as `module:function`.
+        stub: what such functions return with `tools = "stub"`, by name.
     """
 
-    tools: Literal["", "real", "record"] = ""
+    tools: Literal["", "real", "record", "stub"] = ""
     reported: tuple[str, ...] = ()
     patience: float = 10.0
     assertions: bool = True
     usage: str = ""
-    record: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    stub: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

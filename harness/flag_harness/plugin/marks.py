@@ -26,7 +26,8 @@ MARKS = (
     "harness_misses: the test may send requests that its cassette does not hold",
     "harness_repeat(n): run the test n times under each combination; --harness-repeat=N wins over it",
     "harness_real_time: sleeps, clocks and deadlines of the test's code are real, though nothing in the test is live",
-    'harness_sweep(tools="real", assertions=True): how --harness-sweep runs this test: whether its tools really run, '
+    'harness_sweep(tools="real", assertions=True): how --harness-sweep runs this test: whether its tools run ("real", '
+    '"record" or "stub"), '
     "and whether its own assertions must hold if the agent has recovered",
     "harness_network: the test may reach the network while it plays recordings",
 )

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.errors import HarnessError, Refusal
 from flag_harness.imports import import_attribute
-from flag_harness.plugin.sweep.recorded_tools import NotRecordedError
+from flag_harness.plugin.sweep.tools.results import NotRecordedError
 from flag_harness.sweep.judge import CallEnding, CallResult
 
 _MOST_CHARACTERS = 160

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from flag_harness.plugin.stash import PROBE
 from flag_harness.plugin.sweep.exceptions import describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import has_processes, send_signal_when, track_processes
-from flag_harness.plugin.sweep.recorded_tools import RecordedTools
 from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_between
+from flag_harness.plugin.sweep.tools.tools import SweptTools
 from flag_harness.sweep.judge import CallResult, TestObservation
 from flag_harness.sweep.probe import MAX_REQUESTS, Probe
 from flag_harness.sweep.trial_run import seed_random
@@ -31,7 +31,7 @@ class Player:
 
     def __init__(self, settings: SweepSettings, runner: RowRunner, root: Path) -> None:
         self._settings, self._runner = settings, runner
-        self._tools = RecordedTools(settings.record, root)
+        self._tools = SweptTools(settings, root)
         self._read_usage = make_usage_reader(settings.usage, root)
         self._reported = load_exceptions(settings.reported)
 
@@ -41,11 +41,11 @@ class Player:
         trouble: Trouble | None = None,
         *,
         baseline: TestObservation | None = None,
-        records_tools: bool = False,
+        tools: str = "real",
     ) -> TestObservation:
         """Run a test under a trouble. Call its function a second time, unless that fails in the baseline too.
 
-        Without a baseline, the run is the baseline.
+        Without a baseline, the run is the baseline. `tools` is what the tools of the test do.
         """
         usual = len(list(baseline.prompts())) if baseline else 0
         probe = Probe(trouble, MAX_REQUESTS + 3 * usual)
@@ -55,9 +55,8 @@ class Player:
         original: Callable[[], None] = item.runtest
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
         item.stash[PROBE] = probe
-        tools = self._tools.use(item.nodeid, is_baseline=baseline is None) if records_tools else nullcontext()
         try:
-            with seed_random(), tools:
+            with seed_random(), self._tools.use(item.nodeid, tools, is_baseline=baseline is None):
                 reports = self._runner.run_item(item, None)
         finally:
             del item.stash[PROBE], item.runtest

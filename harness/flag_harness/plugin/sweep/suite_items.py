@@ -24,6 +24,7 @@ from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
 from flag_harness.plugin.sweep.summary import BASELINE, cause_lines, outcome_lines
+from flag_harness.plugin.sweep.tools.tools import RECORD, STUB
 from flag_harness.plugin.test.faults import COMMAND_LINE_FAULTS
 from flag_harness.plugin.test.rows import attach_row
 from flag_harness.sweep.judge import (
@@ -58,9 +59,8 @@ BUCKETS: Mapping[str, Sequence[str]] = {
 }
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"
-RECORD = "record"
 _NO_FUNCTIONS = (
-    '{}: tools = "record" needs the functions whose results to keep, such as record = ["shop.tools:refund"] in '
+    '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
     "[tool.flag-harness.sweep] (docs/sweep.md)"
 )
 _NO_TOOLS = (
@@ -93,14 +93,13 @@ class SuiteSweep:
     def baseline(self, test: pytest.Function) -> tuple[TestObservation, PlayResult]:
         """Return the run of a test without a trouble, and its result."""
         if test.nodeid not in self._baselines:
-            observed = self._player.play(test, records_tools=self._tools(test) == RECORD)
+            observed = self._player.play(test, tools=self._tools(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
     def result(self, test: pytest.Function, trouble: Trouble, baseline: TestObservation) -> PlayResult:
         """Run a test under a trouble, and judge it."""
-        records_tools = self._tools(test) == RECORD
-        observed = self._player.play(test, trouble, baseline=baseline, records_tools=records_tools)
+        observed = self._player.play(test, trouble, baseline=baseline, tools=self._tools(test))
         if not self._option(test, "assertions", self._settings.assertions):
             observed = without_assertions(observed)
         return judge_play(test.nodeid, trouble.kind, trouble.name, observed, baseline)
@@ -132,10 +131,10 @@ class SuiteSweep:
     def _check_tools(self, test: pytest.Function) -> None:
         """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
         tools = self._tools(test)
-        if tools not in ("real", RECORD):
+        if tools not in ("real", RECORD, STUB):
             raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
-        if tools == RECORD and not self._settings.record:
-            raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid))
+        if tools != "real" and not (self._settings.functions or self._settings.stub):
+            raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid, tools))
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""

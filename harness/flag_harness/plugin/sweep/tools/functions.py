@@ -1,0 +1,86 @@
+"""Find the functions that are an agent's tools, and replace them wherever the project holds them."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from flag_harness.errors import ConfigError
+from flag_harness.imports import import_attribute
+
+Function: TypeAlias = Callable[..., Any]
+_KEY = "[tool.flag-harness.sweep] functions"
+_INNER = ("call", "func", "function")
+"""The attributes of a tool object that are its function, in the order in which they are proposed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolFunction:
+    """A function that is a tool, and its owner: the module, class or object that has it as an attribute.
+
+    `has_self` is True if its first argument is the instance of a class.
+    """
+
+    name: str
+    function: Function
+    owner: Any
+    attribute: str
+    has_self: bool
+
+
+def find_functions(names: Iterable[str], root: Path) -> list[ToolFunction]:
+    """Import the functions with these names. Raise `ConfigError` if one cannot be found or is no function."""
+    return [_find_function(name, root) for name in dict.fromkeys(names)]
+
+
+def _find_function(name: str, root: Path) -> ToolFunction:
+    function = import_attribute(name, f"{_KEY}: the function", "shop.tools:refund", root)
+    if not inspect.isroutine(function):
+        inner = [one for one in _INNER if inspect.isroutine(getattr(function, one, None))]
+        example = f", such as {name}.{inner[0]}" if inner else ""
+        raise ConfigError(f"{_KEY}: {name!r} is no function; name the function that the agent calls{example}")
+    path, _, attribute = name.rpartition("." if "." in name.partition(":")[2] else ":")
+    owner = import_attribute(path, _KEY, name) if ":" in path else sys.modules[path]
+    has_self = isinstance(owner, type) and inspect.isfunction(inspect.getattr_static(owner, attribute))
+    return ToolFunction(name, function, owner, attribute, has_self)
+
+
+class FunctionReplacer:
+    """Replaces functions by others in the attributes of the project's modules, and of their classes and objects."""
+
+    def __init__(self, wrappers: Mapping[ToolFunction, Function], root: Path) -> None:
+        self._root = root
+        self._replacements = {id(tool.function): (tool.function, new) for tool, new in wrappers.items()}
+        for tool, new in wrappers.items():
+            if not isinstance(tool.owner, ModuleType):
+                is_static = isinstance(tool.owner, type) and not tool.has_self
+                setattr(tool.owner, tool.attribute, staticmethod(new) if is_static else new)
+
+    def replace_everywhere(self) -> None:
+        """Replace the functions in the attributes of the project's modules, and in their lists, tuples and dicts."""
+        for module in [*sys.modules.values()]:
+            if _is_own(module, self._root):
+                for name, value in [*vars(module).items()]:
+                    if (changed := self._replace(value)) is not value:
+                        setattr(module, name, changed)
+
+    def _replace(self, value: Any) -> Any:
+        """Return the value with its functions replaced. Lists and dicts are changed in place."""
+        if type(value) is list:
+            value[:] = map(self._replacement, value)
+        elif type(value) is dict:
+            value.update({key: new for key, old in value.items() if (new := self._replacement(old)) is not old})
+        elif type(value) is tuple and any(self._replacement(one) is not one for one in value):
+            return tuple(map(self._replacement, value))
+        return self._replacement(value)
+
+    def _replacement(self, value: Any) -> Any:
+        return self._replacements.get(id(value), (value, value))[1]
+
+
+def _is_own(module: ModuleType, root: Path) -> bool:
+    path = Path(getattr(module, "__file__", None) or "/")
+    return path.is_relative_to(root) and "site-packages" not in path.parts

@@ -1,0 +1,64 @@
+"""The results of an agent's tools in the run without troubles, by function and arguments."""
+
+import copy
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Key: TypeAlias = tuple[str, bytes]
+
+
+class NotRecordedError(Exception):
+    """A tool was called as the baseline has not called it, so it has no result, and did not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool returned, or the exception that it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+    def get(self) -> Any:
+        """Return a copy of the value, or raise the exception."""
+        if self.error is not None:
+            raise self.error
+        return _copy(self.value)
+
+
+@dataclass(eq=False, slots=True)
+class Recording:
+    """The results of one test's baseline, and how many of them this call of the test function has returned."""
+
+    results: dict[Key, list[ToolResult]] = field(default_factory=lambda: defaultdict(list))
+    used: Counter[Key] = field(default_factory=Counter)
+    is_baseline: bool = True
+
+    def find(self, key: Key) -> ToolResult | None:
+        """Return the next result of a call, the last one if there are no more, or None if the tool must run.
+
+        Raise `NotRecordedError` if it must not run, because a trouble is tried.
+        """
+        known = self.results.get(key, [])
+        self.used[key] += 1
+        index = self.used[key] - 1
+        if self.is_baseline and index >= len(known):
+            return None
+        if known:
+            return known[min(index, len(known) - 1)]
+        name, arguments = key
+        raise NotRecordedError(
+            f"{name} was not called with {arguments.decode()} without a trouble, so it has no recorded result; it did "
+            "not run"
+        )
+
+    def keep(self, key: Key, result: ToolResult) -> None:
+        """Keep a result of the baseline."""
+        self.results[key].append(ToolResult(_copy(result.value), result.error))
+
+
+def _copy(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # a connection, for example: it can only be returned as it is
+        return value

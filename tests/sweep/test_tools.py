@@ -1,0 +1,172 @@
+"""The tools of a swept agent: which functions are replaced, and what they return."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from flag_harness.config import SweepSettings
+from flag_harness.errors import ConfigError
+from flag_harness.plugin.sweep.tools.results import NotRecordedError
+from flag_harness.plugin.sweep.tools.tools import SweptTools
+
+SHOP = """
+RUNS = []
+
+def count(item, *, box=None):
+    RUNS.append(item)
+    if item == "none":
+        raise LookupError("no such item")
+    return [len(RUNS)]
+
+async def fetch(item):
+    return count(item)
+
+class Shop:
+    def sell(self, item):
+        return count(item)
+
+    @staticmethod
+    def sell_any(item):
+        return count(item)
+
+    @classmethod
+    def open(cls, item):
+        return cls, count(item)
+
+class Tool:
+    def __init__(self, func):
+        self.func = func
+
+buy = Tool(count)
+PAIR, TABLE, LIST = (count, 1), {"count": count}, [count]
+lock = open(__file__)
+lock.close()
+
+def connect():
+    RUNS.append("connect")
+    return lock
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Return a module of a project with functions, a class and an object."""
+    tmp_path.joinpath("swept_shop.py").write_text(SHOP)
+    monkeypatch.syspath_prepend(tmp_path)
+    import swept_shop
+
+    yield swept_shop
+    del sys.modules["swept_shop"]
+
+
+def _make_tools(shop: ModuleType, *functions: str, stub: dict[str, Any] | None = None) -> SweptTools:
+    names = tuple(f"swept_shop:{name}" for name in functions)
+    return SweptTools(SweepSettings(functions=names, stub=stub or {}), Path(str(shop.__file__)).parent)
+
+
+def _call(shop: ModuleType, name: str, *args: Any) -> Any:
+    """Call a function of the shop by its name. Return what it returns, or the exception that it raises."""
+    owner, _, attribute = name.rpartition(".")
+    found = getattr(shop, owner) if owner else shop
+    function = getattr(found() if name == "Shop.sell" else found, attribute)
+    try:
+        value = function(*args)
+        return asyncio.run(value) if asyncio.iscoroutine(value) else value
+    except Exception as error:
+        return error
+
+
+EVERY_KIND = ["count", "fetch", "Shop.sell", "Shop.sell_any", "Shop.open", "buy.func"]
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_a_recorded_function_runs_in_the_baseline_only(shop: ModuleType, name: str) -> None:
+    """Under a trouble it returns, or raises, the same in the same order, and then the last result again."""
+    tools = _make_tools(shop, name)
+    with tools.use("test", "record", is_baseline=True):
+        tools.begin_call()
+        first = [_call(shop, name, item) for item in ("a", "a", "none")]
+    assert isinstance(first[2], LookupError)
+    assert first[0] != first[1]
+    with tools.use("test", "record", is_baseline=False):
+        tools.begin_call()
+        assert first == [_call(shop, name, item) for item in ("a", "a", "none")]
+        assert first[1] == _call(shop, name, "a")
+        error = _call(shop, name, "b")
+    assert isinstance(error, NotRecordedError)
+    assert f'swept_shop:{name} was not called with {{"item":"b"}} without a trouble' in str(error)
+    assert ["a", "a", "none"] == shop.RUNS
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_a_stub_never_runs(shop: ModuleType, name: str) -> None:
+    """It returns what the configuration says, and takes the arguments that the function takes."""
+    tools = _make_tools(shop, name)
+    with tools.use("test", "stub", is_baseline=True):
+        assert "ok" == _call(shop, name, "a")
+        assert isinstance(_call(shop, name), TypeError)
+    tools = _make_tools(shop, stub={f"swept_shop:{name}": {"sold": [1]}})
+    with tools.use("test", "stub", is_baseline=False):
+        _call(shop, name, "a")["sold"].append(2)
+        assert {"sold": [1]} == _call(shop, name, "a")
+    assert [] == shop.RUNS
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_a_real_function_runs_each_time(shop: ModuleType, name: str) -> None:
+    """So does every function after the sweep has run its test."""
+    tools = _make_tools(shop, name)
+    with tools.use("test", "real", is_baseline=False):
+        tools.begin_call()
+        _call(shop, name, "a")
+    _call(shop, name, "b")
+    assert ["a", "b"] == shop.RUNS
+
+
+def test_a_function_is_replaced_in_the_containers_of_a_module(shop: ModuleType) -> None:
+    """An agent may look its tools up in a list, a tuple or a dict."""
+    tools = _make_tools(shop, "count")
+    with tools.use("test", "stub", is_baseline=True):
+        assert ["ok"] * 3 == [count("a") for count in (shop.PAIR[0], shop.TABLE["count"], shop.LIST[0])]
+    assert [] == shop.RUNS
+
+
+def test_a_result_that_cannot_be_copied_is_returned_as_it_is(shop: ModuleType) -> None:
+    """A connection, for example."""
+    tools = _make_tools(shop, "connect")
+    with tools.use("test", "record", is_baseline=True):
+        assert shop.lock is shop.connect()
+    with tools.use("test", "record", is_baseline=False):
+        assert shop.lock is shop.connect()
+    assert ["connect"] == shop.RUNS
+
+
+def test_an_argument_without_a_json_form_is_known_by_its_type(shop: ModuleType) -> None:
+    """Two calls with different objects of one type have the same result."""
+    tools = _make_tools(shop, "count")
+    with tools.use("test", "record", is_baseline=True):
+        first = shop.count("a", box=object())
+    with tools.use("test", "record", is_baseline=False):
+        assert first == shop.count("a", box=object())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "buy",
+            r"'swept_shop:buy' is no function; name the function that the agent calls, such as swept_shop:buy\.func",
+        ),
+        ("RUNS", "'swept_shop:RUNS' is no function; name the function that the agent calls$"),
+        ("cout", "'swept_shop:cout' cannot be found"),
+    ],
+)
+def test_what_is_no_function_is_a_configuration_error(shop: ModuleType, name: str, words: str) -> None:
+    """The message names the function inside an object."""
+    with pytest.raises(ConfigError, match=words):
+        _make_tools(shop, name)
