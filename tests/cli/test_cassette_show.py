@@ -1,6 +1,7 @@
 """`flag-harness cassette show`: a cassette as a conversation, for people and for scripts."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,37 @@ def test_system_and_tools_are_told_when_they_change() -> None:
     ]
     found = list(conversation_steps(Cassette(Envelope("live", ""), tuple(_asked(body, _plain({})) for body in bodies))))
     assert [["system", "tools", "user"], ["system"]] == [[role for role, _ in one.new_content] for one in found]
+
+
+def test_a_huge_text_is_cut_as_a_short_one_is(show: Any) -> None:
+    """Only its beginning is wrapped, however wide its words are, and the rest is counted."""
+    for text in ("word " * 40_000, "\u200b" * 5_000 + "word " * 40_000, "w" * 90_000, "\n" * 30_000 + "word " * 9_000):
+        lines = show(_asked({"messages": [{"role": "user", "content": text}]}, _plain({})))
+        first = [line for line in lines if not line.startswith("──")][:2]
+        assert first[0].startswith("user")
+        assert first[1].endswith(f"… {len(text):,} characters")
+
+
+def test_a_large_cassette_is_shown_in_little_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file and its bodies are held at once, and a few decoded bodies, but never all of them."""
+    bodies = [{"messages": [{"role": "user", "content": f"{number} " + "word " * 100_000}]} for number in range(8)]
+    path = tmp_path / "a.json"
+    size = path.write_bytes(encode_file(Envelope("live", ""), [_asked(body, _plain({})) for body in bodies]))
+    tracemalloc.start()
+    try:
+        assert 0 == main(["cassette", "show", str(path)])
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "8 interactions" in capsys.readouterr().out
+    assert used < 3 * size
+
+
+def test_a_conversation_goes_on_from_a_huge_message(show: Any) -> None:
+    """Huge texts are compared by their hash, so the second request shows only what is new in it."""
+    sent = [{"role": "user", "content": "a long story " * 100_000}]
+    more = [*sent, {"role": "assistant", "content": "Oh."}, USER]
+    answer = _plain({"type": "message", "content": [{"type": "text", "text": "Oh."}]})
+    lines = show(_asked({"messages": sent}, answer), _asked({"messages": more}, _plain({})))
+    assert 1 == sum(line.startswith("user        a long story") for line in lines)
+    assert 1 == sum(line == "user        Hello." for line in lines)

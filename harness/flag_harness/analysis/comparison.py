@@ -6,7 +6,7 @@ equal if both come from the same part of earlier answers.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
 from typing import Any
@@ -50,8 +50,9 @@ def compare_cassettes(first: Cassette, second: Cassette) -> Iterator[Interaction
     """Yield pairs of matching interactions in the order of the first cassette."""
     same_ids: set[tuple[str, str]] = set()
     for before, after in _pair_interactions(first.interactions, second.interactions):
-        ours = None if before is None else first.interactions[before]
-        theirs = None if after is None else second.interactions[after]
+        # copies, since an interaction keeps its decoded body, and bodies may be large
+        ours = None if before is None else replace(first.interactions[before])
+        theirs = None if after is None else replace(second.interactions[after])
         request = (ours or theirs).request  # type: ignore[union-attr]
         if ours is None or theirs is None:
             yield InteractionPair(before, after, request.method, request.path)

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from flag_harness import models
-from flag_harness.analysis.metrics import first_token, reported_usage, requested_model
+from flag_harness.analysis.metrics import first_token, reported_usage
 from flag_harness.cassette import Cassette, Interaction
-from flag_harness.cassette.match.matching import BETA_HEADER, betas
+from flag_harness.cassette.match.matching import BETA_HEADER, betas, body_value
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, End
@@ -25,6 +25,9 @@ _CONTENT_KEYS = ("messages", "system", "tools")
 """Keys of a request that are shown as content. All others are shown as parameters."""
 _CACHE_MARK = "cache_control"
 """This key is ignored in comparisons, because cache marks move as a conversation grows."""
+_HASH_BYTES = 16
+_HUGE_TEXT = 1 << 20
+"""The longest text that is compared as a whole, in characters; of a longer one the hash is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,15 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
     """Yield the interactions of a cassette as steps of a conversation."""
     first_seen: dict[bytes, int] = {}
     answers: list[ParsedResponse] = []
+    previous: Mapping[str, Any] = {}
     for number, interaction in enumerate(cassette.interactions):
-        body = interaction.value if isinstance(interaction.value, dict) else {}
+        body = _body_object(interaction)
         prefixes = _beginning_hashes(_messages(body))
         common, follows = next(
             ((count, first_seen[key]) for count, key in reversed(prefixes) if key in first_seen), (0, None)
         )
-        earlier = cassette.interactions[follows].value if follows is not None else {}
+        before = cassette.interactions[follows] if follows is not None else None
+        earlier = previous if follows == number - 1 else _body_object(before) if before else {}
         new = _messages(body)[common:]
         if follows is not None and new and _repeats_answer(new[0], answers[follows]):
             new = new[1:]
@@ -82,9 +87,9 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
             *_blocks_with_roles(new),
             *_body_as_text(interaction, body),
         )
-        before = cassette.interactions[follows] if follows is not None else None
         parameters = _changed_parameters(body, earlier) | _changed_betas(interaction, before)
-        yield _build_step(number, interaction, answers[-1], (follows, parameters, new_content))
+        previous = body
+        yield _build_step(number, interaction, answers[-1], (follows, body.get("model"), parameters, new_content))
 
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
@@ -112,11 +117,12 @@ def _build_step(
     number: int,
     interaction: Interaction,
     answer: ParsedResponse,
-    new: tuple[int | None, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
+    new: tuple[int | None, Any, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
 ) -> ConversationStep:
-    request, response, model = interaction.request, interaction.response, requested_model(interaction.request)
+    request, response = interaction.request, interaction.response
     usage = reported_usage(answer)
-    follows, parameters, new_content = new
+    follows, asked_model, parameters, new_content = new
+    model = asked_model if isinstance(asked_model, str) else ""
     return ConversationStep(
         number=number,
         method=request.method,
@@ -132,6 +138,12 @@ def _build_step(
         first_token=first_token(response),
         seconds=response[-1].at,
     )
+
+
+def _body_object(interaction: Interaction) -> Mapping[str, Any]:
+    """Return the JSON object in a request's body, or an empty dict. It is decoded anew, because bodies may be large."""
+    value = body_value(interaction.request.body)
+    return value if isinstance(value, dict) else {}
 
 
 def _messages(body: Mapping[str, Any]) -> list[Any]:
@@ -152,17 +164,28 @@ def _beginning_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
 
 
 def _message_hash(before: bytes, message: Any) -> bytes:
-    return blake2b(before + msgspec.json.encode(_normalize_message(message), order="sorted"), digest_size=16).digest()
+    content = msgspec.json.encode(_normalize_message(message), order="sorted")
+    return blake2b(before + content, digest_size=_HASH_BYTES).digest()
 
 
 def _normalize_message(value: Any) -> Any:
-    """Return a message without cache marks, and with texts in the form of content blocks."""
+    """Return a message without cache marks, with texts in the form of content blocks, and with hashes of huge texts."""
     if isinstance(value, dict):
         members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK}
         if isinstance(members.get("content"), str):
             members["content"] = [{"type": "text", "text": members["content"]}]
         return members
+    if isinstance(value, str) and len(value) > _HUGE_TEXT:
+        return _text_hash(value)
     return [_normalize_message(member) for member in value] if isinstance(value, list) else value
+
+
+def _text_hash(text: str) -> str:
+    """Return a hash of a huge text, which is encoded piece by piece to save memory."""
+    total = blake2b(digest_size=_HASH_BYTES)
+    for start in range(0, len(text), _HUGE_TEXT):
+        total.update(text[start : start + _HUGE_TEXT].encode("utf-8", "surrogatepass"))
+    return total.hexdigest()
 
 
 def _repeats_answer(message: Any, answer: ParsedResponse) -> bool:
@@ -194,16 +217,16 @@ def _text_block(value: Any) -> Mapping[str, Any]:
     return {"type": "text", "text": text}
 
 
-def _changed_system_and_tools(body: Mapping[str, Any], earlier: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    before = earlier if isinstance(earlier, dict) else {}
+def _changed_system_and_tools(
+    body: Mapping[str, Any], before: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for part in ("system", "tools"):
         value = body.get(part)
         if value is not None and _normalize_message(value) != _normalize_message(before.get(part)):
             yield from ((part, block) for _, block in _blocks_with_roles([{"role": part, "content": value}]))
 
 
-def _changed_parameters(body: Mapping[str, Any], earlier: Any) -> dict[str, Any]:
-    before = earlier if isinstance(earlier, dict) else {}
+def _changed_parameters(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != before.get(key)}
     return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 

@@ -113,7 +113,7 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
             for part in parts
             for line in styled_text(part, style).wrap(console, max(width, 1)) or [styled_text("")]
         ]
-    whole = styled_text(" ".join(text.split()), style)
+    whole = styled_text(_beginning(text, cells=width * (max_lines + 1)), style)
     if 0 < whole.cell_len <= width:
         return [whole]
     lines = list(whole.wrap(console, max(width, 1)))
@@ -123,6 +123,17 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
         last.truncate(max(width - len(more), 1))
         lines[max_lines - 1 :] = [_strip_trailing_space(last).append(more, "dim")]
     return [_strip_trailing_space(line) for line in lines]
+
+
+def _beginning(text: str, cells: int) -> str:
+    """Return a text on one line: all of it, or a beginning that is wider than `cells`."""
+    characters = max(4 * cells, 1)
+    while characters < len(text):
+        beginning = " ".join(text[:characters].split())
+        if styled_text(beginning).cell_len > cells:
+            return beginning
+        characters *= 4
+    return " ".join(text.split())
 
 
 def _strip_trailing_space(line: "Text") -> "Text":

@@ -112,18 +112,21 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
     """
     refuse_lfs_pointer(data)
     try:
-        return _decode_file(data, read_blob)
+        file = _FILE_DECODER.decode(data)
+        del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
+        return _decode_content(file, read_blob)
     except RecursionError:
         raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
 
 
-def _decode_file(data: bytes, read_blob: BlobReader | None) -> tuple[Envelope, list[Interaction]]:
-    file = _FILE_DECODER.decode(data)
+def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> tuple[Envelope, list[Interaction]]:
     if file.envelope.format != FORMAT:
         raise ValueError(f"format {file.envelope.format} is unknown (this version reads format {FORMAT})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
     blobs = file.envelope.blobs
-    interactions = [_decode_interaction(number, raw, blobs, read_blob) for number, raw in enumerate(file.interactions)]
+    rows = file.interactions[::-1]
+    file.interactions.clear()
+    interactions = [_decode_interaction(number, rows.pop(), blobs, read_blob) for number in range(len(rows))]
     check_decompressed_sizes([one.response for one in interactions])
     return envelope, interactions
 
@@ -192,6 +195,7 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
 def _decode_interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReader | None) -> Interaction:
     try:
         row = _INTERACTION_DECODER.decode(raw)
+        del raw
         if blobs:
             _insert_blobs(row, blobs, read_blob)
         request_row = row.request

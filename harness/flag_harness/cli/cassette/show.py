@@ -21,6 +21,7 @@ from flag_harness.cli.terminal import (
     styled_text,
     wrap_text,
 )
+from flag_harness.wire.usage import Usage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,7 @@ def add_show_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 def _run(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
-    found = list(conversation_steps(cassette))
+    found = conversation_steps(cassette)
     if arguments.json:
         print_json(_json_report(arguments.file, cassette.envelope, found))
         return 0
@@ -81,14 +82,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _conversation_texts(
-    path: Path, envelope: Envelope, found: Sequence[ConversationStep], screen: "Console", *, full: bool
+    path: Path, envelope: Envelope, found: Iterable[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield styled_text(str(path), "bold")
     yield styled_text(_provenance_text(envelope), "dim")
+    figures = []
     for step in found:
         yield from _heading_lines(step, screen)
         yield from _step_lines(step, screen, full=full)
-    yield styled_text(_totals_text(found), "dim")
+        figures.append((step.usage, step.cost, step.seconds))  # the steps themselves may be large
+    yield styled_text(_totals_text(figures), "dim")
 
 
 def _provenance_text(envelope: Envelope) -> str:
@@ -193,14 +196,15 @@ def _wrap_parts(parts: Sequence[str], width: int) -> Iterator[str]:
     yield line
 
 
-def _totals_text(found: Sequence[ConversationStep]) -> str:
-    costs = [step.cost for step in found if step.usage is not None]
-    tokens = [step.usage for step in found if step.usage is not None]
-    count = f"{len(found)} interaction{'s' if len(found) != 1 else ''}"
+def _totals_text(figures: Sequence[tuple[Usage | None, float | None, float]]) -> str:
+    """Return the totals of a conversation, given the usage, the cost and the seconds of each step."""
+    costs = [cost for usage, cost, _ in figures if usage is not None]
+    tokens = [usage for usage, _, _ in figures if usage is not None]
+    count = f"{len(figures)} interaction{'s' if len(figures) != 1 else ''}"
     read, written = sum(one.total_input for one in tokens), sum(one.output_tokens for one in tokens)
     cached = sum(one.cache_read_input_tokens for one in tokens)
     price = "" if None in costs or not costs else f"${_sum_known_costs(costs):.4f} at list price"
-    seconds = f"{sum(step.seconds for step in found):.2f} s"
+    seconds = f"{sum(seconds for _, _, seconds in figures):.2f} s"
     parts = [count, f"{read:,} in ({cached:,} cached)", f"{written:,} out", seconds, price]
     return _PART_SEPARATOR.join(filter(None, parts))
 
@@ -209,7 +213,7 @@ def _sum_known_costs(costs: Iterable[float | None]) -> float:
     return sum(cost for cost in costs if cost is not None)
 
 
-def _json_report(path: Path, envelope: Envelope, found: Sequence[ConversationStep]) -> dict[str, Any]:
+def _json_report(path: Path, envelope: Envelope, found: Iterable[ConversationStep]) -> dict[str, Any]:
     return {
         "path": str(path),
         "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},

@@ -47,12 +47,12 @@ def write_scenario(arguments: argparse.Namespace) -> int:
     if not answers:
         raise CassetteError(f"{path}: no answer of {_MESSAGES} in it that a scenario can give{_reason(notes)}")
     text = format_scenario(make_scenario(answers, path.stem))
-    parse_scenario(text, target or path)
+    scenario = parse_scenario(text, target or path)
     if target is None:
         print(text, end="")
     else:
         _write(target, text, is_forced=arguments.force)
-        print(f"{target}: {len(parse_scenario(text).turns)} turns; to use it: @pytest.mark.scenario({target.stem!r})")
+        print(f"{target}: {len(scenario.turns)} turns; to use it: @pytest.mark.scenario({target.stem!r})")
     for note in notes:
         print(f"{path}: {note}", file=sys.stderr)
     return 1 if notes else 0

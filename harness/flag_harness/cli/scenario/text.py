@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -33,11 +34,16 @@ def _changed_values(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {
             field.encode_name: _changed_values(own)
-            for field in msgspec.structs.fields(value)
+            for field in _fields(type(value))
             if (own := getattr(value, field.name)) != field.default
             and not (field.default_factory is not msgspec.NODEFAULT and own == field.default_factory())
         }
     return [_changed_values(one) for one in value] if isinstance(value, tuple) else value
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
 def _toml_value(value: Any) -> str:
