@@ -275,3 +275,21 @@ def test_a_clock_for_servers_leaves_the_loop_alone() -> None:
 
     assert asyncio.run(serve()) < 1
     assert 60 == clock.now()
+
+
+def test_a_callback_that_never_rests_does_not_stop_the_clock() -> None:
+    """A timer of the loop fires, and the sleeper wakes."""
+    clock, fired = VirtualClock(), []
+
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+
+        def spin() -> None:
+            loop.call_soon(spin)
+
+        spin()
+        loop.call_later(1, lambda: fired.append(round(clock.now())))
+        await clock.async_sleep(2)
+        return clock.now()
+
+    assert (2.0, [1]) == (asyncio.run(run()), fired)

@@ -264,3 +264,17 @@ def test_a_flag_declares_its_margin_and_what_it_shall_improve(tmp_path: Path) ->
         path.write_text(wrong)
         with pytest.raises(ConfigError, match=re.escape(message)):
             read_config(path)
+
+
+def test_a_table_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+    """No traceback of the TOML parser is shown."""
+    path = _written(tmp_path, f"[tool.flag-harness]\nx = {'[' * 9999}")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml: its values are nested too deeply"):
+        read_config(path)
+
+
+def test_a_value_in_a_table_on_one_line_is_found_at_that_line(tmp_path: Path) -> None:
+    """The line of the nearest table is named."""
+    path = _written(tmp_path, "\ntool = { flag-harness = { agent = 5 } }")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml:2: .*agent = 5"):
+        read_config(path)

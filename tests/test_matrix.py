@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from flag_harness.errors import FlagError
 from flag_harness.flag import SHIPPED, STREAMING, Flag
 from flag_harness.matrix import Combination, all_combinations, parse_combination, pin_flags, read_combination
+from flag_harness.matrix.arms import verdict_arms
 
 
 @st.composite
@@ -266,3 +267,10 @@ def test_a_combination_is_shown_by_its_id() -> None:
     """Failures of pytest print it beside the test's other values."""
     flags = [Flag("streaming", "STREAMING"), Flag("planner", "PLANNER")]
     assert "<Combination streaming+planner>" == repr(pin_flags(flags, {"streaming": True, "planner": True}))
+
+
+def test_a_flag_that_a_base_does_not_allow_has_no_arms_there() -> None:
+    """`b` requires `a`, so it can be compared only where `a` is on."""
+    flags = (Flag("a", "A"), Flag("b", "B", ("a",)))
+    off, on = Combination(flags, (0, 0)), Combination(flags, (1, 0))
+    assert (on, Combination(flags, (1, 1))) == verdict_arms((off, on), ("b",), {})

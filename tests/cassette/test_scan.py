@@ -319,7 +319,7 @@ def test_a_key_beside_the_compressed_content_is_found() -> None:
 def test_a_key_in_a_request_that_got_no_answer_is_found() -> None:
     """Such a response has no head."""
     interaction = Interaction(
-        Request("POST", "/v1/messages", (), json.dumps({"system": KEY}).encode()), (Cut(0.1, "x"),)
+        Request("POST", "/v1/messages", (), json.dumps({"system": KEY}).encode()), (Cut(0.1, "eof"),)
     )
     (found,) = scan_cassette(ENVELOPE, [interaction])
     assert "an Anthropic key" == found.kind

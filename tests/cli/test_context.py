@@ -115,6 +115,7 @@ def test_a_combination_of_no_flags_that_there_are_is_refused(
     ("data", "problem"),
     [
         ("[", "is not JSON: Expecting value: line 1 column 2 (char 1); give an array of messages, or a request's body"),
+        ("[" * 99_999, "its values are nested too deeply; give an array of messages"),
         ("5", f"messages must be an array, not 5; fix it, or {NEXT}"),
         ("{}", f"messages must be an array, not null; fix it, or {NEXT}"),
         ('[{"role": "user"}]', f"messages[0].content is required; fix it, or {NEXT}"),

@@ -199,6 +199,8 @@ def test_a_combination_that_did_not_pass_is_not_shown(project: Project, combinat
     assert ("not shown", True) == _says(project.rule("combinations"), "tests/test_agent.py::test_a[*] under planner")
     project.record(row("tests/test_agent.py::test_a[off]"), _streamed())
     assert ("pass", "1 test under 2 combinations") == project.rule("combinations")
+    project.record(row("tests/test_agent.py::test_a[off]"), _streamed(outcome="failed"))
+    assert ("not shown", True) == _says(project.rule("combinations"), "tests/test_agent.py::test_a[*] under planner")
     project.record(row(OTHER))
     assert ("not shown", "no required test ran") == project.rule("combinations")
 

@@ -222,3 +222,11 @@ def test_an_empty_sample_is_refused() -> None:
     """The error says how small a sample can be."""
     with pytest.raises(FlagError, match="a random sample of 0 rows is empty; ask for at least 1"):
         random_sample(FlagSpace(boolean_flags(3)), 0, 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_that_leave_no_allowed_row_are_not_chosen(seed: int) -> None:
+    """One of three flags must be on, and `alone` excludes the two that are left."""
+    flags = [MatrixFlag("first"), MatrixFlag("second"), MatrixFlag("third", default=True)]
+    space = FlagSpace([*flags, MatrixFlag("alone", excludes=("first", "second"))], [["first", "second", "third"]])
+    assert space.completion({2: 0}, Random(seed)) in [(0, 1, 0, 0), (1, 0, 0, 0)]

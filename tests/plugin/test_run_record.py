@@ -151,6 +151,8 @@ def test_a_torn_shard_is_said_and_the_rest_is_merged(
     assert 3 == len(json.loads(f"[{','.join(Path('merged.jsonl').read_text().splitlines())}]")) - 1
     assert 2 == main(["report", "merge", "absent.jsonl", "-o", "merged.jsonl"])
     assert "absent.jsonl: cannot be read" in capsys.readouterr().err
+    assert 2 == main(["report", "merge", "run.jsonl", "-o", "."])
+    assert ".: cannot be written: Is a directory" in capsys.readouterr().err
 
 
 def test_the_metrics_of_the_last_run_are_printed(

@@ -8,6 +8,7 @@ import anthropic
 import pytest
 
 from flag_harness.simulator import Simulator, parse_scenario, simulate
+from flag_harness.simulator.endpoints import threads
 from flag_harness.transports import async_http_client, http_client
 from flag_harness.wire.aws_frames import CONTENT_TYPE
 from flag_harness.wire.message import parse_response
@@ -306,3 +307,23 @@ def test_a_body_that_is_no_object_is_refused_on_every_cloud() -> None:
         response = simulate()(Request("POST", url, (("authorization", SIGNED),), b"[1]"))
         assert isinstance(response[0], Head)
         assert 400 == response[0].status
+
+
+def test_a_batch_of_an_early_month_names_no_service_tier() -> None:
+    """As a message of that month, which lacks the key."""
+    batches = client(simulate(parse_scenario(f'profile = "2024-06"\n{CHATTY}'))).messages.batches
+    made = batches.create(**batch_of(PARAMS))  # type: ignore[arg-type]
+    assert ["in_progress", "ended"] == [batches.retrieve(made.id).processing_status for _ in range(2)]
+    (result,) = batches.results(made.id)
+    assert None is result.result.message.usage.service_tier  # type: ignore[union-attr]
+
+
+def test_the_oldest_thread_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that continues it is answered as if it never was."""
+    monkeypatch.setattr(threads, "_MAX_THREADS", 1)
+    simulator = simulate(parse_scenario(CHATTY))
+    headers = (*HEADERS, ("anthropic-beta", "message-threads-2026-08-12"))
+    create = {**PARAMS, "thread": {"type": "create"}}
+    ids = [ask(simulator, "POST", "/v1/messages", create, headers)[1]["id"] for _ in range(2)]
+    going_on = [{**PARAMS, "thread": {"type": "continue", "previous_message_id": id}} for id in ids]
+    assert [404, 200] == [ask(simulator, "POST", "/v1/messages", one, headers)[0] for one in going_on]

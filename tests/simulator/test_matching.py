@@ -96,3 +96,10 @@ def test_a_request_without_a_user_says_nothing() -> None:
     """A body whose only message is the assistant's has no user text and no results."""
     seen = request_view({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
     assert ("", "", ()) == (seen.user, seen.last_user_text, seen.results)
+
+
+def test_the_first_turn_with_a_weight_answers_if_none_is_drawn() -> None:
+    """Whoever checks a scenario needs the same answer each time."""
+    turns = parse_scenario('[[turn]]\ntext = "a"\nweight = 0.1\n[[turn]]\ntext = "b"\nweight = 0.9\n').turns
+    selector = TurnSelector(turns)
+    assert [turns[0], turns[0]] == [selector.choose(request_view(ASKED)) for _ in range(2)]

@@ -252,3 +252,9 @@ def test_the_documentation_is_what_the_module_says() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
     assert scenario.__doc__ is not None
     assert f"# Scenarios\n\n{scenario.__doc__.strip()}\n" == documented
+
+
+def test_a_scenario_that_is_nested_too_deeply_is_named() -> None:
+    """No traceback of the TOML parser is shown."""
+    with pytest.raises(ScenarioError, match=r"deep\.toml: its values are nested too deeply"):
+        parse_scenario(f"x = {'[' * 9999}", "deep.toml")

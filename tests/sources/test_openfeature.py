@@ -15,6 +15,7 @@ from flag_harness.errors import FlagError
 api = pytest.importorskip("openfeature.api", reason="pip install 'flag-harness[openfeature]'")
 
 InMemoryFlag = pytest.importorskip("openfeature.provider.in_memory_provider").InMemoryFlag
+ProviderFatalError = pytest.importorskip("openfeature.exception").ProviderFatalError
 InMemoryProvider = pytest.importorskip("openfeature.provider.in_memory_provider").InMemoryProvider
 
 FLAGS = """
@@ -197,7 +198,7 @@ def test_a_read_that_belongs_to_no_block_is_an_error_of_those_that_run(client: A
     def poll() -> None:
         started.set()
         go.wait()
-        seen.append(client.get_string_value("ranker", "none"))
+        seen.extend(client.get_string_value(key, "none") for key in ("ranker", "theme"))
 
     thread = threading.Thread(target=poll)
     thread.start()
@@ -210,4 +211,19 @@ def test_a_read_that_belongs_to_no_block_is_an_error_of_those_that_run(client: A
 
     with pytest.raises(FlagError, match="'ranker' was read by code that no running block has started, and several run"):
         read_during_two_blocks()
-    assert ["none"] == seen
+    assert ["none", "none"] == seen
+
+
+def test_a_project_whose_provider_is_not_ready_reads_declared_flags_only(client: Any) -> None:
+    """The details of another key say why it has no value."""
+
+    class Broken(InMemoryProvider):  # type: ignore[misc, valid-type]
+        def initialize(self, evaluation_context: Any) -> None:
+            raise ProviderFatalError
+
+    api.set_provider(Broken({}))
+    with flag_harness.flags(ranker="b"):
+        details = client.get_string_details("theme", "none")
+        assert "b" == client.get_string_value("ranker", "none")
+    message = "no flag is declared for 'theme', and the provider of the project is not ready"
+    assert ("none", message) == (details.value, details.error_message)

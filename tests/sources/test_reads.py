@@ -1,8 +1,15 @@
 """What a run reports of flags that are read through OpenFeature, and how other processes and the sweep read them."""
 
+from pathlib import Path
+
 import pytest
 
-pytest.importorskip("openfeature", reason="pip install 'flag-harness[openfeature]'")
+from flag_harness.errors import FlagError
+from flag_harness.flag import Flag
+from flag_harness.matrix import Combination
+from flag_harness.sweep import SweepContext, run_trial
+
+api = pytest.importorskip("openfeature.api", reason="pip install 'flag-harness[openfeature]'")
 
 FLAGS = """
 [tool.flag-harness.flags]
@@ -107,3 +114,18 @@ def test_the_sweep_sets_openfeature_flags(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(swept_agent=AGENT)
     pytester.runpytest_subprocess("-p", "no:asyncio", "--harness-sweep=faults", "--harness-fault=overloaded:on=1")
     assert {"a", "b"} == set((pytester.path / "read.txt").read_text())
+
+
+def test_a_wrong_read_ends_a_trial_of_the_sweep(tmp_path: Path) -> None:
+    """The agent would go on with the default."""
+
+    class WrongAgent:
+        def __init__(self, context: SweepContext) -> None:
+            self.context = context
+
+        async def run(self, prompt: str) -> None:
+            api.get_client().get_boolean_value("ranker", True)
+
+    combination = Combination((Flag("ranker", openfeature="ranker", values=("a", "b"), default="a"),), (1,))
+    with pytest.raises(FlagError, match="'ranker' as boolean failed"):
+        run_trial(WrongAgent, None, combination, tmp_path)

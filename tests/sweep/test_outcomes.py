@@ -65,6 +65,11 @@ def changed(*added: Line, without: Line | None = None) -> tuple[Line, ...]:
             TrialOutcome.LOST,
             "the next request does not hold the prompt",
         ),
+        (
+            replace(FIRED, conversation=changed(("user", "text", ASK))),
+            TrialOutcome.LOST,
+            f"the conversation holds the user's turn more than once: {ASK!r}",
+        ),
         (replace(FIRED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
         (replace(FIRED, conversation=changed(*TOOL_RAN_TWICE)), TrialOutcome.LOST, "added: assistant text"),
         (replace(FIRED, conversation=changed(DONE)), TrialOutcome.LOST, "in another order, or more than once"),

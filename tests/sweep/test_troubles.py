@@ -9,7 +9,7 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import HarnessError
-from flag_harness.faults import Fault
+from flag_harness.faults import Fault, parse_fault
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
 from flag_harness.simulator.scenario.scenario import Error
 from flag_harness.sweep.judge import ObservedExchange, TestObservation
@@ -28,6 +28,8 @@ from flag_harness.sweep.troubles import (
     parse_surprise,
 )
 from flag_harness.sweep.troubles.interrupts import make_interrupt
+from flag_harness.sweep.troubles.schedule import draw_schedule, join_troubles, shrink_schedule
+from flag_harness.sweep.troubles.surprises import LONG_TEXT
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
@@ -109,6 +111,8 @@ def _edited(name: str, turn: ScenarioTurn, *calls: Call) -> tuple[ScenarioTurn, 
         ("parallel_calls", [Block(text="I add."), Block(call=ADD), Block(call=SEND)], "tool_use"),
         ("invalid_input", [Block(call=Call(name="add", input={"no_such_argument": True}))], "tool_use"),
         ("text_after_call", [Block(text="I add."), Block(call=ADD), Block(text="I wait for the result.")], "tool_use"),
+        ("refused_call", [Block(text="I add."), Block(call=ADD)], "refusal"),
+        ("same_call_twice", [Block(text="I add."), Block(call=ADD), Block(call=ADD)], "tool_use"),
         ("unknown_tool", [Block(call=Call(name="no_such_tool", input={"value": 1}))], "tool_use"),
     ],
 )
@@ -125,6 +129,13 @@ def test_redacted_thinking_comes_before_the_thinking() -> None:
     assert (1, "what nobody may read") == (fired, changed.content[0].redacted_thinking)
     assert tuple(CALL_TURN.content) == tuple(changed.content[1:])
     assert (TEXT_TURN, 0) == _edited("redacted_thinking", TEXT_TURN)
+
+
+def test_a_long_answer_says_more_than_the_turn() -> None:
+    """An answer with a call is not made longer."""
+    changed, fired = _edited("long_answer", TEXT_TURN)
+    assert (1, (Block(text=f"It is 5.{LONG_TEXT}"),)) == (fired, tuple(changed.content))
+    assert (CALL_TURN, 0) == _edited("long_answer", CALL_TURN)
 
 
 def test_calls_are_parallel_only_if_the_test_has_another() -> None:
@@ -218,3 +229,23 @@ def test_a_wrong_signal_is_an_error(text: str, message: str) -> None:
     """The message says what to type."""
     with pytest.raises(HarnessError, match=message):
         parse_signal(text)
+
+
+def _troubles(*names: str) -> list[Trouble]:
+    return [trouble for name in names for trouble in derive_surprises(name, _baseline(ANSWER, CALLS))]
+
+
+def test_a_schedule_has_at_most_one_surprise() -> None:
+    """Two would change the same turn."""
+    faults = [Trouble("overloaded", parse_fault(f"overloaded:on={number}"), ()) for number in (1, 2)]
+    troubles = [*faults, *_troubles("cut_call", "long_answer")]
+    schedules = [found for seed in range(20) if (found := draw_schedule(troubles, seed)) is not None]
+    assert schedules
+    assert [] == [one for one in schedules if sum(not part.is_fault for part in one.parts) > 1]
+
+
+def test_a_schedule_without_a_failing_part_stays_whole() -> None:
+    """Only all of its troubles together make the test fail."""
+    schedule = join_troubles(_troubles("cut_call", "long_answer"))
+    assert schedule == shrink_schedule(schedule, lambda part: False)
+    assert schedule.parts[1] == shrink_schedule(schedule, lambda part: part == schedule.parts[1])

@@ -10,8 +10,11 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.sweep.judge import CallResult, Finding, ObservedExchange, PlayResult, TestObservation, judge_play
 from flag_harness.sweep.judge.turns import answer_lines, request_lines
-from flag_harness.sweep.ratchet import Ratchet, load_ratchet
+from flag_harness.sweep.judge.usage import find_wrong_usage
+from flag_harness.sweep.probe import FloodError, Probe
+from flag_harness.sweep.ratchet import Ratchet, load_ratchet, save_ratchet
 from flag_harness.wire.message import ParsedResponse
+from flag_harness.wire.timeline import Request
 
 ASK, MORE = {"role": "user", "content": "What is 2 + 3?"}, {"role": "user", "content": "And 4 more?"}
 SAID = {"role": "assistant", "content": "It is 5."}
@@ -95,3 +98,31 @@ def test_a_ratchet_of_another_version_is_an_error(tmp_path: Path) -> None:
     path.write_text('{"version": 99, "outcomes": {}}')
     with pytest.raises(HarnessError, match="version 99 is unknown; delete the file to write it anew"):
         load_ratchet(path)
+
+
+def test_an_outcome_that_does_not_apply_is_not_saved(tmp_path: Path) -> None:
+    """It is no promise for the next sweep."""
+    path = tmp_path / "seen.json"
+    recovered = PlayResult("test_sum", "stall", "stall:on=1", "recovered", ())
+    save_ratchet(path, [recovered, replace(recovered, trouble="stall:on=9", outcome="does not apply")])
+    assert Ratchet({"test_sum": {"stall:on=1": "recovered"}}) == load_ratchet(path)
+
+
+def test_tokens_that_no_readable_answer_has_are_wrong() -> None:
+    """A fault has garbled the count of the answer."""
+    answer = ParsedResponse(
+        200, False, {"content": [TEXT], "usage": {"input_tokens": "many"}}, complete=True, error=None
+    )
+    exchange = replace(BASELINE.exchanges[0], answer=answer)
+    observed = TestObservation((CallResult("returned", usage={"input_tokens": 5}),), (exchange,))
+    assert "the agent reports 5 input_tokens, and its answers have 0" == find_wrong_usage(observed, observed)
+
+
+def test_a_test_that_sends_far_too_many_requests_is_stopped() -> None:
+    """By an exception that no agent catches."""
+    (layer,) = Probe(None, request_limit=2).layers(())
+    request = Request("POST", "https://api.anthropic.com/v1/messages", (), b"{}")
+    for _ in range(2):
+        layer(request)
+    with pytest.raises(FloodError, match="more than 2 requests"):
+        layer(request)

@@ -196,3 +196,22 @@ def test_a_filter_may_change_all_of_a_request(tmp_path: Path) -> None:
     assert b"text" == cassette.requests[0].body
     assert {"a": "2"} == cassette.requests[0].headers
     assert 3 != cassette.requests[0].headers
+
+
+def test_a_hook_may_drop_what_is_loaded(tmp_path: Path) -> None:
+    """It may take the cassette as its third argument, and a later hook is then not called."""
+    seen: list[int] = []
+
+    def drop(request: VcrRequest, response: dict[str, Any], cassette: VcrCassette) -> Any:
+        seen.append(response["status"]["code"])
+        return None if response["status"]["code"] == 500 else (request, response)
+
+    rows = _row(answer="1"), _row(status={"code": 500, "message": "Broken"})
+    cassette = _played(tmp_path, *rows, after_load_interaction=[drop, lambda request, response: (request, response)])
+    assert ([200, 500], 1) == (seen, len(cassette))
+
+
+def test_a_placeholder_without_a_value_replaces_nothing(tmp_path: Path) -> None:
+    """The variable that holds the value is unset, for example."""
+    cassette = _played(tmp_path, _row(answer="<KEY> <ID>"), filter_sensitive_data={"<KEY>": None, "<ID>": "7"})
+    assert b"<KEY> 7" == _ask(cassette)

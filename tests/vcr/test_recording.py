@@ -1,5 +1,6 @@
 """What a recording in vcrpy's format must not hold, and when it is not written."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 import yaml
 
 from flag_harness.cassette import Filters
+from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS
 from flag_harness.errors import CassetteError
 from flag_harness.transports import SystemClock, intercept_clients
-from flag_harness.vcr import VcrCassette, parse_settings
+from flag_harness.vcr import VcrCassette, parse_settings, storage
 from flag_harness.vcr.secrets import project_request_filter, project_response_filter
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request
 from tests.loopback import LoopbackServer
@@ -247,3 +249,51 @@ def test_what_vcrpy_keeps_beside_the_interactions_stays(tmp_path: Path, loopback
     after = yaml.safe_load(path.read_text())
     assert {"seed": 3} == after["metadata"]
     assert ["Fine", "OK"] == [row["response"]["status"]["message"] for row in after["interactions"]]
+
+
+def test_only_the_first_keys_are_listed(tmp_path: Path, loopback_server: LoopbackServer) -> None:
+    """The rest is counted."""
+    keys = [f"{KEY}{number}" for number in range(MAX_LISTED_FINDINGS + 3)]
+    with pytest.raises(CassetteError, match=r"\n  \.\.\. and \d+ more\nTake it out in vcr_config"):
+        _send(tmp_path / "it.yaml", loopback_server.url, body=json.dumps(keys))
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, loopback_server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, for example."""
+
+    def fail(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "write_atomically", fail)
+    with pytest.raises(CassetteError, match=r"it\.yaml was not written: .*No space left on device"):
+        _send(tmp_path / "it.yaml", loopback_server.url)
+
+
+def test_an_answer_that_a_hook_leaves_without_a_body_is_written(
+    tmp_path: Path, loopback_server: LoopbackServer
+) -> None:
+    """And can be read again."""
+
+    def remove_body(request: Any, response: dict[str, Any]) -> Any:
+        return request, {name: value for name, value in response.items() if name != "body"}
+
+    (row,) = _send(tmp_path / "it.yaml", loopback_server.url, before_save_interaction=remove_body)
+    assert "body" not in row["response"]
+
+
+def test_a_persister_may_parse_with_the_serializer_of_the_suite(
+    tmp_path: Path, loopback_server: LoopbackServer
+) -> None:
+    """It gets vcrpy's own one for JSON."""
+
+    class Persister:
+        def load_cassette(self, path: str, serializer: Any) -> Any:
+            rows = serializer.deserialize('{"interactions": []}')["interactions"]
+            return rows, rows
+
+        def save_cassette(self, path: str, document: Any, serializer: Any) -> None:
+            Path(path).write_text(serializer.serialize({"interactions": len(document["requests"])}))
+
+    assert 1 == _send(tmp_path / "it.json", loopback_server.url, persister=Persister(), serializer="json")

@@ -115,6 +115,7 @@ BOMBS = {
     "twice": ("gzip, gzip", lambda data: gzip.compress(gzip.compress(data, 9), 9)),
     "br": ("br", lambda data: brotli.compress(data, quality=5)),
     "zstd": ("zstd", zstandard.compress),
+    "zstd, then noise": ("zstd", lambda data: zstandard.compress(data + random.Random(1).randbytes(4096))),
 }
 
 

@@ -26,7 +26,9 @@ def test_levels_are_counted_and_nothing_else(levels: int, inner: Any, beside: in
     assert (deep, deep) == (is_too_deep(text, value), is_too_deep(text.encode(), value))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, "[" * 101 + "]" * 101])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff", b"[" * 100_000, "[" * 101 + "]" * 101, '["\\ud800", ' + "[" * 101 + "]" * 102]
+)
 def test_what_cannot_be_decoded_is_none_or_the_default(data: bytes | str) -> None:
     """No error escapes, whether it is broken, not UTF-8 or nested too deeply."""
     assert (None, data, {}) == (decode_json(data), decode_json(data, default=data), decode_json_object(data))

@@ -26,8 +26,8 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
     strength = min(strength, len(space.flags))
     rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_array(space, strength)))
-    if gap := next(uncovered_tuples(space, rows, strength), None):
-        raise AssertionError(f"the covering array of strength {strength} lacks {gap}")
+    gap = next(uncovered_tuples(space, rows, strength), None)
+    assert gap is None, f"the covering array of strength {strength} lacks {gap}"
     return rows
 
 

@@ -96,11 +96,9 @@ def _extend_rows(space: FlagSpace, rows: list[PartialRow], index: int, missing: 
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
         gains = {value: missing.count_gain(row, value) for value in range(space.sizes[index])}
-        for value in sorted(gains, key=lambda value: (-gains[value], uses[value])):
-            if _can_complete(space, row, {index: value}):
-                row[index] = value
-                uses[value] += 1
-                break
+        best_first = sorted(gains, key=lambda value: (-gains[value], uses[value]))
+        row[index] = next(value for value in best_first if _can_complete(space, row, {index: value}))
+        uses[row[index]] += 1
         missing.cover(row)
 
 

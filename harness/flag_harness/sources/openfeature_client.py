@@ -28,8 +28,6 @@ def patch_clients() -> Iterator[None]:
 
     def provider(client: OpenFeatureClient) -> FeatureProvider:
         beneath: FeatureProvider = own_provider.fget(client)
-        if isinstance(beneath, CombinationProvider) or not _has_scope():
-            return beneath
         is_ready = own_status(SimpleNamespace(provider=beneath)) not in (ProviderStatus.NOT_READY, ProviderStatus.FATAL)
         return CombinationProvider(beneath, is_ready=is_ready)
 

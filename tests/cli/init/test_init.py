@@ -126,6 +126,7 @@ def answer(text):
             'fast = { env = "FAST", off = "0", default = true }',
         ),
         ('flag = os.getenv("FAST") and 1 if os.getenv("FAST") else 2', 'fast = "FAST"'),
+        ('def is_on(name): return os.environ[name]\n    flag = 1 if is_on("FAST") else 2', 'fast = "FAST"'),
         ('flag = int(os.getenv("USE_FAST", "0"))', 'fast = "USE_FAST"'),
         (
             'flag = client.get_boolean_value("fast-path", True)',
@@ -145,6 +146,16 @@ def test_a_flag_is_what_the_code_reads_as_a_switch(
     declared = [line.partition(" # ")[0].rstrip() for line in lines[: lines.index("")]]
     assert [declaration] if declaration else 1 == len(declared)
     assert (declaration or '# streaming = "ENABLE_STREAMING"    ').strip() == declared[0].strip()
+
+
+def test_a_script_of_node_that_sends_no_request_is_no_agent(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor are its variables flags."""
+    _lay_out(repository, {"page.js": "if (process.env.DARK_MODE === '1') paint()"})
+    shown = _proposal(capsys)
+    assert "Flags that the code reads: 0\n" in shown
+    assert "DARK_MODE" not in shown
 
 
 def test_fields_of_settings_are_flags(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

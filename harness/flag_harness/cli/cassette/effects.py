@@ -55,6 +55,4 @@ def _load_cassettes(paths: Sequence[Path]) -> Iterator[Cassette]:
     for path in paths:
         if not path.exists():
             raise CassetteError(f"{path} does not exist; name a cassette, or a folder of them")
-        for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
-            if "blobs" not in file.parts:
-                yield Cassette.load(file)
+        yield from map(Cassette.load, sorted(path.rglob("*.json")) if path.is_dir() else [path])

@@ -107,8 +107,6 @@ def _compared_words(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[lis
     """Return the strings that an expression is compared with, and whether the comparison is a negative one."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
-        if isinstance(parent, ast.Call) and current is not parent.func and current not in parent.args:
-            break
         current, parent = parent, parents.get(parent)
     if not isinstance(parent, ast.Compare):
         return [], False

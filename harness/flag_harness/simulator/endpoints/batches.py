@@ -145,9 +145,8 @@ class BatchStore:
         response = self._answer_one(replace(batch.request, url=PATH.rpartition("/")[0], body=content))
         value = decode_json_object(body(response))
         if isinstance(response[0], Head) and response[0].status == 200:
-            usage = value.get("usage")
-            if isinstance(usage, dict) and "service_tier" in usage:
-                usage["service_tier"] = "batch"
+            if "service_tier" in value["usage"]:
+                value["usage"]["service_tier"] = "batch"
             return {"type": "succeeded", "message": value}
         return {"type": "errored", "error": value}
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from flag_harness.simulator.rules import api_key
-from flag_harness.wire.aws_frames import CONTENT_TYPE, encode_exception, frame_from_sse
+from flag_harness.wire.aws_frames import CONTENT_TYPE, frame_from_sse
 from flag_harness.wire.json import decode_json, decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.sse import decode_events, encode_event
@@ -178,9 +178,6 @@ def _stream_as_frames(response: Response) -> Response:
 
 
 def _encode_event_frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
-    if name == "error":
-        error = decode_json_object(data).get("error") or {}
-        return encode_exception(str(error.get("type")), str(error.get("message")))
     if name != "message_stop":
         return frame_from_sse(encode_event(name, data))
     metrics = {

@@ -36,7 +36,7 @@ class _Codec(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, limit: int | None) -> bytes: ...
+    def decompress(self, data: bytes, limit: int) -> bytes: ...
 
 
 class Decompressor:
@@ -46,7 +46,7 @@ class Decompressor:
     `ignore_padding`, bytes that do not start a gzip member are skipped instead.
     """
 
-    def __init__(self, codec: Callable[[], _Codec], *, limit: int | None = None, ignore_padding: bool = False) -> None:
+    def __init__(self, codec: Callable[[], _Codec], *, limit: int, ignore_padding: bool = False) -> None:
         self._new_codec = codec
         self._limit = limit
         self._ignore_padding = ignore_padding
@@ -77,10 +77,9 @@ class Decompressor:
             plain = codec.decompress(data, self._limit)
         except Exception as error:  # every library has an error class of its own
             raise ValueError(str(error)) from None
-        if self._limit is not None:
-            self._limit -= len(plain)
-            if self._limit < 0:
-                raise OverflowError
+        self._limit -= len(plain)
+        if self._limit < 0:
+            raise OverflowError
         return plain
 
 
@@ -98,8 +97,8 @@ class _Zlib:
     def unused_data(self) -> bytes:
         return self._decompressor.unused_data
 
-    def decompress(self, data: bytes, limit: int | None) -> bytes:
-        return self._decompressor.decompress(data, 0 if limit is None else limit + 1)
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        return self._decompressor.decompress(data, limit + 1)
 
 
 class _Brotli:
@@ -114,9 +113,8 @@ class _Brotli:
     def eof(self) -> bool:
         return bool(self._decompressor.is_finished())
 
-    def decompress(self, data: bytes, limit: int | None) -> bytes:
-        options = {} if limit is None else {"output_buffer_limit": limit + 1}
-        return bytes(self._decompressor.process(data, **options))
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        return bytes(self._decompressor.process(data, output_buffer_limit=limit + 1))
 
 
 class _Zstandard:
@@ -130,7 +128,7 @@ class _Zstandard:
     def eof(self) -> bool:
         return bool(self._decompressor.eof)
 
-    def decompress(self, data: bytes, limit: int | None) -> bytes:
+    def decompress(self, data: bytes, limit: int) -> bytes:
         plain = bytearray()
         for start in range(0, len(data), _ZSTD_STEP):
             stop = start + _ZSTD_STEP
@@ -138,7 +136,7 @@ class _Zstandard:
             if self.eof:
                 self.unused_data = self._decompressor.unused_data + data[stop:]
                 break
-            if limit is not None and len(plain) > limit:
+            if len(plain) > limit:
                 break
         return bytes(plain)
 
