@@ -183,6 +183,18 @@ def finish(arguments: list[str]) -> None:
     os._exit(status & 0xFF)
 
 
+def save_coverage() -> None:
+    """Save which lines the warm-up ran, if they are measured, so that each fork writes its own lines only.
+
+    Coverage also lists the files that never ran, for which it walks through the package; one list is enough.
+    """
+    coverage = sys.modules.get("coverage")
+    measured = coverage.Coverage.current() if coverage else None
+    if measured:
+        measured.save()
+        measured._post_save_work = lambda: None
+
+
 def main() -> None:
     """Warm up, then serve on the socket that the command line names."""
     path, project, python = sys.argv[1:]
@@ -190,6 +202,7 @@ def main() -> None:
     assert 1 == threading.active_count(), threading.enumerate()
     server = Server(path)
     sys.executable = python
+    save_coverage()
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
