@@ -29,15 +29,18 @@ WARM = Path(__file__).with_name("warm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark of tests that take long. Stop the garbage collector until all tests are collected."""
+    """Register the mark of tests that take long."""
     config.addinivalue_line("markers", "deep: the test runs under `nox -s deep` only")
-    gc.disable()  # of the million objects that collecting makes, none is garbage
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """Start the garbage collector again."""
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect with the garbage collector off: of the million objects that this makes, none is garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
