@@ -231,3 +231,9 @@ def test_ten_thousand_rows_are_read_within_a_second(tmp_path: Path) -> None:
     started = time.process_time()
     assert 10_000 == len(load_record(path).rows)
     assert time.process_time() - started < 1
+
+
+def test_shards_of_runs_with_different_counts_are_said_to_differ() -> None:
+    """What is missing cannot be known."""
+    records = [RunRecord(msgspec.structs.replace(HEADER, shard=shard), ()) for shard in ("1/2", "2/3")]
+    assert "the shards belong to different runs: 1/2, 2/3" == merge_records(records).problem

@@ -54,3 +54,12 @@ def test_a_quiet_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """With the number of runs."""
     assert 0 == main(["report", "logs", _write(tmp_path / "run.jsonl", _row("test_one"))])
     assert "No warning and no error was logged in 1 run.\n" == capsys.readouterr().out
+
+
+def test_beyond_ten_tests_only_their_number_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of those that logged the same message."""
+    path = _write(
+        tmp_path / "run.jsonl", *(_row(f"test_{n}", LogCount("ERROR", "agent", "down", 1)) for n in range(13))
+    )
+    assert 0 == main(["report", "logs", path])
+    assert "  and 3 more runs; --json has all" in capsys.readouterr().out.splitlines()

@@ -636,6 +636,17 @@ async def test_an_id_that_is_used_again_is_no_call(
     assert ["repeated_id"] * 2 == [r.event for r in caplog.records if r.event == "repeated_id"]  # type: ignore[attr-defined]
 
 
+async def test_a_call_of_an_answer_that_ended_the_turn_is_not_run(
+    start: Callable[..., Any], wire: SimpleNamespace
+) -> None:
+    """The model is told so with the user's next turn."""
+    calls: list[Any] = []
+    session = start([wire.message(wire.call("toolu_1"), stop="end_turn")], tools=[noting(calls)])
+    await session.send("Note it.")
+    words = "note was not run: the answer ended with end_turn."
+    assert ([], [words]) == (calls, [event.content for event in session.events_of(ToolResult)])
+
+
 async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
     start: Callable[..., Any], wire: SimpleNamespace
 ) -> None:

@@ -133,3 +133,13 @@ async def test_what_a_discarded_answer_cost_is_spent(start: Callable[..., Any], 
     [discarded] = session.events_of(TurnDiscarded)
     assert (10, 5) == (discarded.usage.input_tokens, discarded.usage.output_tokens)
     assert (20, 10) == (session.agent.context.usage.input_tokens, session.agent.context.usage.output_tokens)
+
+
+@pytest.mark.asyncio
+async def test_a_wait_that_takes_no_real_time_is_too_long_too() -> None:
+    """The loop does not see the time of this clock."""
+    clock = VirtualClock(moves_loop=False)
+    watchdog = Watchdog(clock, 10)
+    await watchdog.wait_for(clock.async_sleep(9))
+    with pytest.raises(SilentAnswerError):
+        await watchdog.wait_for(clock.async_sleep(10))

@@ -230,3 +230,12 @@ def test_an_effect_without_an_interval_is_not_called_changed(
         Path(f"{name}.jsonl").write_bytes(encode_record(header, rows))
     assert 0 == main(["report", "diff", "base.jsonl", "head.jsonl"])
     assert "Effects of flags that changed" not in capsys.readouterr().out
+
+
+def test_a_request_that_goes_elsewhere_is_named(diff: Diff) -> None:
+    """Its body is not compared then."""
+    before = RequestRecord("POST", "/v1/messages", 200, "1")
+    after = RequestRecord("POST", "/v1/messages/batches", 200, "2")
+    output = diff([_row(requests=(before,))], [_row(requests=(after,))], "bodies = true")[1]
+    assert "request 1: POST /v1/messages is now POST /v1/messages/batches" in output
+    assert "body changed" not in output

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +15,9 @@ import msgspec
 import pytest
 
 from flag_harness.errors import RecordError
-from flag_harness.record import LogCount, RunHeader, RunRecord, RunRow
+from flag_harness.record import CacheTurn, CacheUse, LogCount, RunHeader, RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
+from flag_harness.record.sweep import SweepRecord
 from flag_harness.report.html import render_html
 from flag_harness.report.markdown import markdown_lines
 from flag_harness.report.output import write_report
@@ -314,3 +316,40 @@ def test_markdown_counts_the_combinations_that_it_leaves_out() -> None:
     """A table with more than sixteen columns would not be readable."""
     rows = [RunRow(case=f"test_a.py::test_a[f{n}]", combination=f"f{n}", outcome="failed") for n in range(18)]
     assert "2 further combinations are not shown." in _markdown(RunRecord(RunHeader(), tuple(rows)))
+
+
+def test_markdown_says_that_figures_are_simulated_only_if_they_are(make_record: Callable[[int], RunRecord]) -> None:
+    """A recording of the API has real ones."""
+    record = make_record(8)
+    rows = tuple(msgspec.structs.replace(row, recorded_from="live") for row in record.rows)
+    texts = ["\n".join(_markdown(one)) for one in (record, replace(record, rows=rows))]
+    assert [True, True] == ["### What each flag changes" in text for text in texts]
+    assert [True, False] == ["imulated: " in text for text in texts]
+
+
+def test_markdown_of_a_sweep_counts_the_troubles_and_not_the_baseline() -> None:
+    """Without a failure there is no table of causes."""
+    sweeps = (SweepRecord("test_a", kind, {"recovered": 2}) for kind in ("baseline", "reset"))
+    rows = tuple(RunRow(case=f"sweep {one.kind}", combination="off", outcome="passed", sweep=one) for one in sweeps)
+    lines = _markdown(RunRecord(RunHeader(), rows))
+    table = lines[lines.index("### Sweep") + 2 :]
+    assert ["`reset`"] == [line.split(" | ")[0].strip("| ") for line in table[2:] if line.startswith("|")]
+
+
+def test_markdown_names_tests_whose_cache_marks_do_not_pay() -> None:
+    """Although nothing that they cached has changed."""
+    use = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), saved=-0.5)
+    row = RunRow(case="test_a.py::test_a", combination="off", outcome="passed", cache=use)
+    lines = _markdown(RunRecord(RunHeader(), (row,)))
+    assert [
+        line for line in lines if line.startswith("- `test_a.py::test_a`: its cache marks cost more than they save")
+    ]
+    assert not [line for line in lines if line.startswith("| changed block")]
+
+
+def test_a_value_that_no_flag_has_blames_no_flag(make_record: Callable[[int], RunRecord]) -> None:
+    """A row of it was written by another version of the project; the others are explained as before."""
+    record = make_record(8)
+    odd = msgspec.structs.replace(record.rows[0], case="test_odd", outcome="failed", values={"streaming": "fast"})
+    changed = build_report(replace(record, rows=(*record.rows, odd)), NOW)
+    assert build_report(record, NOW).causes == changed.causes

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.record import RequestRecord, RunRow
-from flag_harness.report.table import align_columns, group_by_combination, recordings_line, summary_lines
+from flag_harness.record import LogCount, RequestRecord, RunRow
+from flag_harness.report.table import align_columns, group_by_combination, log_lines, recordings_line, summary_lines
 from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -119,3 +119,11 @@ def test_columns_are_aligned(rows: list[tuple[str, ...]]) -> None:
     lines = list(align_columns(rows))
     assert 1 == len({len(line) for line in lines})
     assert all(line.startswith(row[0]) and line.endswith(row[-1]) for line, row in zip(lines, rows, strict=True))
+
+
+def test_beyond_five_errors_only_their_number_is_shown() -> None:
+    """The most frequent ones are listed."""
+    logs = tuple(LogCount("ERROR", "agent", f"message {number}", number) for number in range(1, 9))
+    lines = [*log_lines([_row(logs=logs)])]
+    assert lines[0].endswith("ERROR agent: message 8")
+    assert "and 3 other errors in the logs; --harness-record=FILE keeps all" == lines[5]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flag_harness.simulator import parse_scenario, simulate
+from flag_harness.simulator.answer import signatures
 from flag_harness.simulator.answer.signatures import SeededSignatures
 from flag_harness.simulator.checking import check_request
 from flag_harness.simulator.rules import RULES
@@ -823,3 +824,12 @@ def test_legal_request_is_answered(changes: dict[str, Any], request_for: Any, re
     """What lies near the rules' borders is accepted."""
     status, answer = read(simulate()(request_for(**changes)))
     assert 200 == status, answer
+
+
+def test_the_oldest_paused_answer_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Continuing it is then an error, as after a restart."""
+    monkeypatch.setattr(signatures, "_MAX_REMEMBERED", 2)
+    issued = SeededSignatures(0)
+    for text in "abc":
+        issued.remember_pause([{"type": "text", "text": text}])
+    assert [False, True, True] == [issued.is_paused({"role": "assistant", "content": text}) for text in "abc"]

@@ -1,5 +1,6 @@
 """The page of a chat, under Streamlit's AppTest."""
 
+import importlib
 import threading
 import time
 from collections.abc import Callable
@@ -202,3 +203,51 @@ def test_an_upstream_that_cannot_be_opened_is_said(open_page: OpenPage, tmp_path
     """The page names the file."""
     page = open_page("", upstream="cassette", file=str(tmp_path / "none.json"))
     assert "none\\.json" in page.error[0].value
+
+
+def test_pieces_that_are_replaced_by_fewer_disappear(open_page: OpenPage) -> None:
+    """A long text that was discarded is folded as soon as a short one follows."""
+
+    def draw() -> None:
+        from flag_harness.reference import events
+        from flag_harness.reference.ui.chat.transcript import TurnTranscript
+        from flag_harness.reference.ui.page.turn_view import TurnDrawing, reset_keys
+
+        reset_keys()
+        turn, drawing = TurnTranscript(None), TurnDrawing(None)
+        turn.add_event(events.TextDelta(1, "many words\n" * 2000), "m")
+        turn.add_event(events.TurnDiscarded(2, "cut"), "m")
+        drawing.update(turn, 3)
+        turn.add_event(events.TextDelta(4, "Short."), "m")
+        drawing.update(turn, 5)
+
+    page = importlib.import_module("streamlit.testing.v1").AppTest.from_function(draw).run()
+    assert not page.exception
+    assert "Short." == _texts(page)[-1]
+    assert not page.warning
+
+
+def test_what_another_tab_has_changed_meanwhile_is_shown(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is drawn again at once."""
+    notices = ["changed in the other tab"]
+
+    def change(chat: Chat) -> bool:
+        chat.revision += len(notices)
+        chat.notices = (*chat.notices, *notices)
+        notices.clear()
+        return False
+
+    monkeypatch.setattr(Chat, "can_continue", property(change))
+    assert ["changed in the other tab"] == [one.value for one in open_page(KERNEL).warning]
+
+
+def test_a_choice_of_no_session_stays_in_this_one(open_page: OpenPage, make_options: Any) -> None:
+    """The field of the saved sessions can be emptied again."""
+    chat = ChatDirectory(make_options(KERNEL), {"PATH": "/usr/bin:/bin"}).open("other")
+    chat.send("Which kernel?", {"PATH": "/usr/bin:/bin"})
+    assert chat.wait(20)
+    page = open_page(KERNEL)
+    page = page.sidebar.selectbox(key="saved").set_value("other").run()
+    page = page.sidebar.selectbox(key="saved").set_value(None).run()
+    assert not page.exception
+    assert "Which kernel?" == _texts(page)[0]

@@ -129,3 +129,16 @@ def test_a_long_text_is_split_at_lines_or_words(text: str) -> None:
     assert max(map(len, parts)) <= 10
     longer = list(split_text(text + "\nand so on", 10))
     assert parts[:-1] == longer[: len(parts) - 1]
+
+
+def test_a_call_of_a_discarded_answer_stays() -> None:
+    """Only its texts are struck out."""
+    turn = _turn(
+        events.TextDelta(1, "I look."), events.ToolUse(1, "toolu_1", "bash", {}), events.TurnDiscarded(2, "cut")
+    )
+    assert [TextPiece, NoticePiece, ToolPiece] == [type(piece) for piece in turn_pieces(turn, 3)]
+
+
+def test_a_result_of_no_call_is_not_shown() -> None:
+    """The call was in a turn before the restart."""
+    assert [] == turn_pieces(_turn(events.ToolResult(1, "toolu_1", "Linux", False)), 3)

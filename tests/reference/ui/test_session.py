@@ -1,5 +1,6 @@
 """Chats: their turns run in threads of their own, can be stopped, and survive a restart."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from flag_harness.cli import main
 from flag_harness.errors import HarnessError
 from flag_harness.reference.ui.chat.directory import ChatDirectory, is_chat_id, new_chat_id
+from flag_harness.reference.ui.chat.recording import RecordedTool
 from flag_harness.reference.ui.chat.session import Chat
 from flag_harness.reference.ui.chat.transcript import NoticePart, TextPart, ToolPart
 from flag_harness.reference.ui.options import UiOptions
@@ -195,3 +197,20 @@ def test_the_live_api_needs_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ChatDirectory(options, {}).open("one")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-not-a-key")
     assert not ChatDirectory(options, {}).open("one").is_running
+
+
+def test_stopping_a_chat_without_a_turn_does_nothing(open_chat: OpenChat) -> None:
+    """The next prompt is answered."""
+    chat = open_chat(HELLO)
+    chat.stop()
+    assert chat.send("Hi", ENVIRON)
+    assert chat.wait(20)
+    assert ["Hello."] == _answers(chat)
+
+
+def test_a_recorded_tool_returns_the_result_of_the_same_input() -> None:
+    """Each result once, in any order."""
+    tool = RecordedTool({"name": "note"}, [({"step": 1}, "one"), ({"step": 2}, "two")])
+    assert ["two", "one"] == [asyncio.run(tool.run({"step": step})) for step in (2, 1)]
+    with pytest.raises(LookupError, match="the cassette holds no further result of note for this input"):
+        asyncio.run(tool.run({"step": 1}))

@@ -130,7 +130,7 @@ class TurnTranscript:
         for text in texts:
             self.add_notice("warning", text)
 
-    def _add_notice_of(self, event: Event) -> None:
+    def _add_notice_of(self, event: Waiting | FeatureDropped | BlockDropped | Transition) -> None:
         match event:
             case Waiting():
                 self.add_notice("info", f"{event.reason}; trying again in {event.seconds:g} s.")
@@ -138,7 +138,7 @@ class TurnTranscript:
                 self.add_notice("warning", dropped_feature_words(event))
             case BlockDropped():
                 self.add_notice("warning", dropped_block_words(event))
-            case Transition():
+            case _:
                 self.add_notice("info", f"The model was told: {event.text}")
 
     def _add_text(self, kind: Literal["text", "thinking"], text: str) -> None:
