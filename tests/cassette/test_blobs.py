@@ -170,10 +170,10 @@ def test_a_reference_that_is_no_hash_is_refused(tmp_path: Path, name: Any) -> No
 
 def test_bytes_alone_cannot_give_what_stands_in_another_file() -> None:
     """Who decodes a file's bytes must say from where blobs are read."""
-    data, blocks = encode_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
+    encoded = encode_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
     with pytest.raises(ValueError, match="interaction 0: its blob blobs/") as raised:
-        decode_file(data)
-    (name,) = blocks
+        decode_file(encoded.data)
+    (name,) = encoded.files
     assert (f"interaction 0: its blob blobs/{name} is another file; read the cassette from its own path") == str(
         raised.value
     )

@@ -176,8 +176,8 @@ def _edited(**response: object) -> bytes:
         (b"", "Input data was truncated"),
         (b"{}", "Object missing required field `envelope`"),
         (
-            FILE.replace('"format": 1', '"format": 2').encode(),
-            "format 2 is unknown (this version reads format 1)",
+            FILE.replace('"format": 1', '"format": 3').encode(),
+            "format 3 is unknown (this version reads formats 1 and 2)",
         ),
         (
             FILE.replace('"simulator"', '"nobody"').encode(),

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
-from flag_harness.cassette.file.format import decode_file, encode_files
+from flag_harness.cassette.file.format import decode_cassette, encode_files
 from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_keys
@@ -26,6 +26,8 @@ class Cassette:
     path: Path | None = None
     blobs: Path | None = field(default=None, compare=False)
     """The folder from which the cassette's blobs (separate files) were loaded, or None if it has none."""
+    has_parts: bool = field(default=False, compare=False)
+    """Whether what it may have in common with other cassettes is stored in separate files, which they share."""
 
     @classmethod
     def load(cls, path: str | Path) -> "Cassette":
@@ -33,10 +35,10 @@ class Cassette:
         path = Path(path)
         reader = BlobFolderReader(path)
         try:
-            envelope, interactions = decode_file(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
+            content = decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
         except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
-        return cls(envelope, tuple(interactions), path, reader.folder)
+        return cls(content.envelope, tuple(content.interactions), path, reader.folder, content.has_parts)
 
     def save(
         self,
@@ -49,8 +51,10 @@ class Cassette:
         """Write the cassette atomically unless the file is up to date; return whether it was written.
 
         A file that differs only in times counts as up to date. If it is older than `max_age`, its recording date alone
-        is updated. `replaces` is the file's present content, if the caller has loaded it. Blobs are written first: to
-        the folder `blobs`, else to the folder from which they were loaded, else to `blobs` beside the file.
+        is updated. `replaces` is the file's present content, if the caller has loaded it. If the cassette `has_parts`,
+        what it may have in common with others is written to separate files, as large base64 strings always are. Those
+        files are written first: to the folder `blobs`, else to the folder from which they were loaded, else to `blobs`
+        beside the file.
 
         Raise `CassetteError` if the cassette contains what looks like an API key, or is too large to be read again.
         Raise `OSError` if writing fails. The old file then stays.
@@ -73,15 +77,16 @@ class Cassette:
         return RequestIndex(self.interactions, self.envelope.match_on)
 
     def _write(self, path: Path, folder: Path) -> None:
-        data, blocks = encode_files(self.envelope, self.interactions, relative_folder(folder, path.parent))
-        if len(data) > MAX_CASSETTE_BYTES:
+        names = relative_folder(folder, path.parent)
+        encoded = encode_files(self.envelope, self.interactions, names, in_parts=self.has_parts)
+        if len(encoded.data) > MAX_CASSETTE_BYTES:
             raise CassetteError(
-                f"{path} was not written: it would have {len(data):,} bytes, and at most {MAX_CASSETTE_BYTES:,} are "
-                "read; split the test, or let it ask for less"
+                f"{path} was not written: it would have {len(encoded.data):,} bytes, and at most "
+                f"{MAX_CASSETTE_BYTES:,} are read; split the test, or let it ask for less"
             )
         try:
-            write_blobs(folder, blocks)
-            write_atomically(path, data)
+            write_blobs(folder, encoded.files)
+            write_atomically(path, encoded.data)
         except ValueError as error:
             raise CassetteError(f"{path} was not written: {error}") from None
 

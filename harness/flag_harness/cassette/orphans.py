@@ -1,15 +1,17 @@
-"""Find orphans: cassettes that no test uses any more, and blobs that no cassette refers to."""
+"""Find orphans: cassettes that no test uses any more, and blobs and parts that no cassette refers to."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, blob_references
+from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME, MAX_BLOB_BYTES, blob_references
+from flag_harness.cassette.file.parts import part_references
 from flag_harness.files import read_regular_file
 
 CASSETTE_SUFFIX = ".json"
@@ -55,21 +57,33 @@ def orphan_cassettes(root: Path, recordings: Path, claims: Claims) -> Iterator[P
 
 
 def unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
-    """Return the blobs below `recordings` to which no cassette refers, ignoring cassettes in `removed`.
+    """Return the blobs and parts below `recordings` to which no cassette refers, ignoring cassettes in `removed`.
 
     Raise `ValueError` naming any cassette that cannot be read, because it may refer to any blob.
     """
     blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME.fullmatch(path.name)]
     if not blobs:
         return []
+    files: dict[str, list[Path]] = {}
+    for blob in blobs:
+        files.setdefault(blob.name, []).append(blob)
     used: set[str] = set()
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
         if path not in removed:
             try:
-                used.update(blob_references(msgspec.json.decode(read_regular_file(path, MAX_CASSETTE_BYTES))))
+                _add_references(msgspec.json.decode(read_regular_file(path, MAX_CASSETTE_BYTES)), files, used)
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"{path} cannot be read and may refer to any blob: {error}") from None
     return [path for path in blobs if path.name not in used]
+
+
+def _add_references(value: Any, files: Mapping[str, Sequence[Path]], used: set[str]) -> None:
+    """Add the names of the blobs and parts to which a JSON value refers, and to which those parts refer, to `used`."""
+    used.update(blob_references(value))
+    for name in {*part_references(value)} - used:
+        used.add(name)
+        for path in files.get(name, ()):
+            _add_references(msgspec.json.decode(read_regular_file(path, MAX_BLOB_BYTES)), files, used)
 
 
 def posix_relative_path(root: Path, path: Path) -> str:

@@ -8,75 +8,44 @@
 A request body is stored under `json`, `text` or `base64`. A JSON response body is stored whole under `json`, and
 `chunks` holds the length of each chunk in bytes. Any other response body is stored in `chunks`, as text or
 `{"base64": "..."}`, with a line for each chunk. Large base64 strings may be stored in their own files: see `blobs.py`.
+So may be what several cassettes have in common, in format 2: see `parts.py`.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from flag_harness.cassette.file.blobs import BlobReader, extract_blobs, has_blob, insert_blobs
 from flag_harness.cassette.file.body import BodyForm, EncodedBody, decode_body, encode_body, encode_chunk
 from flag_harness.cassette.file.layout import format_json
+from flag_harness.cassette.file.parts import (
+    extract_body_parts,
+    extract_part,
+    insert_body_parts,
+    interaction_reference,
+    is_large,
+)
+from flag_harness.cassette.file.rows import (
+    CassetteFile,
+    EncodedBytes,
+    StoredEnvelope,
+    StoredInteraction,
+    StoredRequest,
+    StoredResponse,
+)
 from flag_harness.cassette.interaction import Envelope, Interaction
-from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.files import refuse_lfs_pointer
 from flag_harness.wire.compression import check_decompressed_sizes
 from flag_harness.wire.json import DEPTH_LIMIT
-from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, body
 
 FORMAT = 1
-
-
-class StoredEnvelope(Struct, forbid_unknown_fields=True):
-    format: int
-    upstream: UpstreamName
-    recorded_at: str
-    sdk: str = ""
-    case: str = ""
-    combination: str = ""
-    fidelity: tuple[str, ...] = ()
-    match_on: tuple[MatchPart, ...] = ()
-    rebased: bool = False
-    excluded_from_effects: str = ""
-    blobs: str = ""
-
-
-class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    method: str
-    path: str
-    headers: list[tuple[str, str]]
-    json: Any = UNSET
-    text: str | UnsetType = UNSET
-    base64: str | UnsetType = UNSET
-
-
-class EncodedBytes(Struct, forbid_unknown_fields=True):
-    base64: str
-
-
-class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    head: tuple[float, int] | None
-    headers: list[tuple[str, str]]
-    json: Any = UNSET
-    chunks: list[tuple[float, str | int | EncodedBytes]] = []
-    end: tuple[float, Literal["end", "abandoned", "reset", "eof", "read_timeout", "refused"]] = (0.0, "end")
-
-
-class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    request: StoredRequest
-    response: StoredResponse
-    case: str = ""
-    late: bool = False
-
-
-class CassetteFile(Struct, forbid_unknown_fields=True):
-    envelope: StoredEnvelope
-    interactions: list[msgspec.Raw]
-    """The interactions as raw JSON, decoded one by one to spare the garbage collector."""
+FORMAT_WITH_PARTS = 2
+"""The format of a file that refers to parts, which releases that read only format 1 do not know."""
 
 
 _FILE_DECODER = msgspec.json.Decoder(CassetteFile)
@@ -84,31 +53,80 @@ _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
 _OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedCassette:
+    """The bytes of a cassette's file, and the files to which it refers, by their SHA-256."""
+
+    data: bytes
+    files: dict[str, bytes]
+    has_parts: bool
+
+
 def encode_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one file that contains its blobs."""
-    return _encode_document(envelope, _stored_interactions(interactions), "")
+    return _encode_document(FORMAT, envelope, msgspec.to_builtins(_stored_interactions(interactions)), "")
 
 
-def encode_files(envelope: Envelope, interactions: Iterable[Interaction], blobs: str) -> tuple[bytes, dict[str, bytes]]:
-    """Encode a cassette; return the bytes of its file, and its blobs by their SHA-256.
+def encode_files(
+    envelope: Envelope, interactions: Iterable[Interaction], blobs: str, *, in_parts: bool = False
+) -> EncodedCassette:
+    """Encode a cassette as a file that refers to its blobs and, if it is `in_parts`, to parts.
 
-    `blobs` is the blob folder, relative to the cassette's folder; the file names it only if there are blobs.
+    `blobs` is the blob folder, relative to the cassette's folder; the file names it only if it refers to a file in it.
     """
     rows = _stored_interactions(interactions)
-    bodies = (side for row in rows for side in (row.request, row.response) if side.json is not UNSET)
-    with_json = [side for side in bodies if isinstance(side.json, (dict, list, str))]
-    blocks: dict[str, bytes] = {}
-    if not any(has_blob(side.json) for side in with_json):
-        return _encode_document(envelope, rows, ""), blocks
-    for side in with_json:
-        side.json = extract_blobs(side.json, blocks)
-    return _encode_document(envelope, rows, blobs), blocks
+    files: dict[str, bytes] = {}
+    if not any(has_blob(side.json) for side in _sides_with_json(rows)) and not in_parts:
+        return EncodedCassette(_encode_document(FORMAT, envelope, msgspec.to_builtins(rows), ""), files, False)
+    for side in _sides_with_json(rows):
+        side.json = extract_blobs(side.json, files)
+    documents = msgspec.to_builtins(rows)
+    if not in_parts:
+        return EncodedCassette(_encode_document(FORMAT, envelope, documents, blobs), files, False)
+    parts: dict[str, bytes] = {}
+    documents = [_extract_parts(one, envelope, parts) for one in documents]
+    if not parts:
+        return encode_files(envelope, interactions, blobs)
+    return EncodedCassette(_encode_document(FORMAT_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True)
+
+
+def _sides_with_json(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
+    sides = (side for row in rows for side in (row.request, row.response))
+    return [side for side in sides if isinstance(side.json, (dict, list, str))]
+
+
+def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str, bytes]) -> dict[str, Any]:
+    """Replace what other cassettes may have in common with an interaction by references.
+
+    That is the interaction itself if it was simulated: equal requests have equal answers then. No two answers of the
+    live API are equal, so they stay in the file.
+    """
+    request = document["request"]
+    if "json" in request:
+        request["json"] = extract_body_parts(request["json"], parts)
+    is_part = envelope.upstream == "simulator" and is_large(document)
+    return extract_part(document, parts) if is_part else document
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedCassette:
+    """What a cassette file contains, and whether it refers to parts."""
+
+    envelope: Envelope
+    interactions: list[Interaction]
+    has_parts: bool
 
 
 def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envelope, list[Interaction]]:
+    """Decode the envelope and interactions of a cassette file, as `decode_cassette` does."""
+    cassette = decode_cassette(data, read_blob)
+    return cassette.envelope, cassette.interactions
+
+
+def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> DecodedCassette:
     """Decode a cassette file. If it is invalid, raise `ValueError` naming the interaction and the reason.
 
-    `read_blob` reads the blobs to which the file refers: see `blobs.BlobFolderReader`.
+    `read_blob` reads the files to which the file refers: see `blobs.BlobFolderReader`.
     """
     refuse_lfs_pointer(data)
     try:
@@ -119,16 +137,17 @@ def decode_file(data: bytes, read_blob: BlobReader | None = None) -> tuple[Envel
         raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
 
 
-def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> tuple[Envelope, list[Interaction]]:
-    if file.envelope.format != FORMAT:
-        raise ValueError(f"format {file.envelope.format} is unknown (this version reads format {FORMAT})")
+def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> DecodedCassette:
+    if file.envelope.format not in (FORMAT, FORMAT_WITH_PARTS):
+        known = f"formats {FORMAT} and {FORMAT_WITH_PARTS}"
+        raise ValueError(f"format {file.envelope.format} is unknown (this version reads {known})")
     envelope = Envelope(**{name: getattr(file.envelope, name) for name in Envelope.__slots__})
-    blobs = file.envelope.blobs
-    rows = file.interactions[::-1]
+    store = _Store(file.envelope, read_blob)
+    rows: list[bytes] = list(file.interactions[::-1])
     file.interactions.clear()
-    interactions = [_decode_interaction(number, rows.pop(), blobs, read_blob) for number in range(len(rows))]
+    interactions = [_decode_interaction(number, rows.pop(), store) for number in range(len(rows))]
     check_decompressed_sizes([one.response for one in interactions])
-    return envelope, interactions
+    return DecodedCassette(envelope, interactions, store.has_parts)
 
 
 def _stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
@@ -138,24 +157,42 @@ def _stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInte
     ]
 
 
-def _encode_document(envelope: Envelope, rows: list[StoredInteraction], blobs: str) -> bytes:
+def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: str) -> bytes:
     fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
-    row = StoredEnvelope(FORMAT, blobs=blobs, **fields)
+    row = StoredEnvelope(form, blobs=blobs, **fields)
     known = {name: value for name, value in msgspec.to_builtins(row).items() if name not in _OMITTED_IF_EMPTY or value}
-    document = {"envelope": dict(sorted(known.items())), "interactions": msgspec.to_builtins(rows)}
+    document = {"envelope": dict(sorted(known.items())), "interactions": interactions}
     return format_json(document).encode("utf-8") + b"\n"
 
 
-def _insert_blobs(row: StoredInteraction, folder: str, read_blob: BlobReader | None) -> None:
-    """Replace each blob reference in an interaction by the blob."""
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """The folder with the files to which a cassette refers."""
 
-    def read(name: str) -> bytes:
-        if read_blob is None:
+    envelope: StoredEnvelope
+    read_blob: BlobReader | None
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.envelope.blobs)
+
+    @property
+    def has_parts(self) -> bool:
+        return self.envelope.format == FORMAT_WITH_PARTS
+
+    def read(self, name: str) -> bytes:
+        folder = self.envelope.blobs
+        if self.read_blob is None:
             raise ValueError(f"its blob {folder}/{name} is another file; read the cassette from its own path")
-        return read_blob(folder, name)
+        return self.read_blob(folder, name)
 
+
+def _insert_files(row: StoredInteraction, store: _Store) -> None:
+    """Replace each reference in an interaction by the content of its file."""
+    if store.has_parts and row.request.json is not UNSET:
+        row.request.json = insert_body_parts(row.request.json, store.read)
     for side in (row.request, row.response):
-        side.json = insert_blobs(side.json, read)
+        side.json = insert_blobs(side.json, store.read)
 
 
 def _stored_request(request: Request) -> StoredRequest:
@@ -192,12 +229,14 @@ def _encode_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.abandoned else "end"
 
 
-def _decode_interaction(number: int, raw: msgspec.Raw, blobs: str, read_blob: BlobReader | None) -> Interaction:
+def _decode_interaction(number: int, raw: bytes, store: _Store) -> Interaction:
     try:
+        if store.has_parts and (name := interaction_reference(raw)) is not None:
+            raw = store.read(name)
         row = _INTERACTION_DECODER.decode(raw)
         del raw
-        if blobs:
-            _insert_blobs(row, blobs, read_blob)
+        if store.is_used:
+            _insert_files(row, store)
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _stored_body_values(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.comparison import InteractionPair, compare_cassettes, difference_to_json
-from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.difference import MAX_EXCERPT_LENGTH, Difference, changed_words, excerpts
+from flag_harness.cli.cassette.revisions import load_file_or_revision
 from flag_harness.cli.terminal import add_output_options, console, join_texts, print_json, print_lines, styled_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """examples:
   flag-harness cassette diff recordings/matrix/off.json recordings/matrix/streaming.json
-  git show HEAD:recordings/x.json > before.json && flag-harness cassette diff before.json recordings/x.json
+  flag-harness cassette diff HEAD:recordings/x.json recordings/x.json
   flag-harness cassette diff A.json B.json --json | jq '.interactions[].request[].path'
 
 Requests are compared in full, answers by content: blocks, texts, usage. Times, ids and signatures are ignored.
@@ -33,14 +33,14 @@ def add_diff_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("before", type=Path, metavar="A", help="a cassette")
+    parser.add_argument("before", type=Path, metavar="A", help="a cassette, or one of a git revision")
     parser.add_argument("after", type=Path, metavar="B", help="another cassette")
     add_output_options(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    pairs = compare_cassettes(Cassette.load(arguments.before), Cassette.load(arguments.after))
+    pairs = compare_cassettes(load_file_or_revision(arguments.before), load_file_or_revision(arguments.after))
     counts: Counter[bool] = Counter()
     if arguments.json:
         found = list(_count_pairs(pairs, counts))

@@ -11,6 +11,7 @@ from typing import Any
 from flag_harness.analysis.conversation import conversation_steps, days_since
 from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
+from flag_harness.cassette.file.blobs import BLOB_NAME
 from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
 from flag_harness.config import read_config
 from flag_harness.errors import CassetteError, HarnessError
@@ -43,7 +44,10 @@ _UNKNOWN_MARK = "-"
 
 @dataclass(frozen=True, slots=True)
 class _CassetteSummary:
-    """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown."""
+    """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown.
+
+    `folder` is that of the files which one cassette shares with others, or None.
+    """
 
     path: str
     upstreams: Counter[str]
@@ -55,6 +59,7 @@ class _CassetteSummary:
     streams: int
     usage: Usage
     cost: float | None
+    folder: Path | None = None
 
 
 def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -81,12 +86,15 @@ def _run(arguments: argparse.Namespace) -> int:
         except CassetteError as error:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
+    shared = list(_shared_file_sizes({stat.folder for stat in stats}))
     if arguments.json:
-        print_json(_json_report(stats, total, unreadable))
+        print_json({**_json_report(stats, total, unreadable), "shared": {"files": len(shared), "bytes": sum(shared)}})
     else:
         screen = console(no_color=arguments.no_color)
         for line, style in _table_lines(stats, total):
             screen.print(styled_text(line, style), soft_wrap=True)
+        if shared:
+            screen.print(styled_text(f"shared: {len(shared)} files, {sum(shared) / 1024:,.1f} KiB", "dim"))
         for _, reason in unreadable:
             screen.print(styled_text(reason, "red"), soft_wrap=True)
     return 1 if unreadable else 0
@@ -97,6 +105,12 @@ def _cassette_files(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.exists():
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
         yield from sorted(path.rglob("*.json")) if path.is_dir() else [path]
+
+
+def _shared_file_sizes(folders: Iterable[Path | None]) -> Iterator[int]:
+    """Yield the sizes of the blobs and parts in the folders."""
+    for folder in filter(None, folders):
+        yield from (path.stat().st_size for path in folder.iterdir() if BLOB_NAME.fullmatch(path.name))
 
 
 def _summarise(path: Path, now: datetime) -> _CassetteSummary:
@@ -114,6 +128,7 @@ def _summarise(path: Path, now: datetime) -> _CassetteSummary:
         streams=sum(exchange.answer.streamed for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
+        folder=cassette.blobs,
     )
 
 

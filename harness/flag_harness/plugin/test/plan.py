@@ -15,6 +15,7 @@ from flag_harness.cassette.file.blobs import BLOB_FOLDER
 from flag_harness.cassette.merge import can_add, has_recording_of
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
+from flag_harness.flag import OFF
 from flag_harness.matrix import Combination, name_of_test
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import kept_cassette
@@ -61,7 +62,8 @@ class TrafficPlan:
         kept_headers: response headers to record beyond the allow-list.
         allowed: the checks that the test's marks switch off, such as `unplayed`.
         cassette: the existing recording that is played or added to, or None.
-        blobs: the folder for large bodies, or None to keep them in the cassette.
+        blobs: the folder for large bodies, or None to keep them beside the cassette.
+        shares_parts: whether the cassette shares what it has in common with those of other combinations.
         is_gone: a function that returns True if the test with a node id no longer exists.
         is_recorded_now: a function that returns True if the test with a node id was recorded in this run.
         scope: the hosts of the API, and the other hosts that the test may reach.
@@ -86,6 +88,7 @@ class TrafficPlan:
     allowed: frozenset[str] = frozenset()
     cassette: Cassette | None = None
     blobs: Path | None = None
+    shares_parts: bool = False
     is_gone: Callable[[str], bool] = lambda case: False
     is_recorded_now: Callable[[str], bool] = lambda case: False
     scope: ApiScope = field(default_factory=ApiScope)
@@ -239,6 +242,7 @@ def _make_plan(
         mode=mode,
         cassette=_load_cassette_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
         blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
+        shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF),
         is_gone=config.stash[CLAIM_TRACKER].is_gone,
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,

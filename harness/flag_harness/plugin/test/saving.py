@@ -90,6 +90,7 @@ def _update_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
             is_gone=plan.is_gone,
             is_recorded_now=plan.is_recorded_now,
         )
+        both = replace(both, has_parts=plan.shares_parts and not any(one.case for one in both.interactions))
         is_written = both.save(plan.path, plan.blobs, replaces=existing, max_age=plan.max_age_limit)
     return SavedRecording(is_written, is_broken)
 

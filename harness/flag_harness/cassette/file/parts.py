@@ -1,0 +1,103 @@
+"""Parts: what the cassettes of a flag matrix have in common, each stored once in a file of its own.
+
+In a cassette of format 2, `{"$json": "<sha256>"}` refers to the JSON file of that name in the blob folder. It stands
+for a whole interaction, for a member of a request body such as `tools`, or for one of the `messages`. If a body itself
+holds such an object there, the key is written with an extra `$`. No part is ever changed: other content has another
+name.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from flag_harness.cassette.file.blobs import BLOB_NAME
+from flag_harness.cassette.file.layout import format_json
+
+MIN_PART_BYTES = 1024
+"""The smallest value that becomes a part, in bytes of its file: a reference takes a tenth of that."""
+
+REFERENCE = "$json"
+_REFERENCE_KEY = re.compile(r"\$+json")
+_LONGEST_RAW_REFERENCE = 200
+"""No reference has more bytes, however it is indented; an interaction of fewer bytes is not possible."""
+_MEMBER_BY_MEMBER = "messages"
+"""The member of a request body that grows with each turn, so that its own members are parts."""
+
+
+def extract_part(value: Any, parts: dict[str, bytes]) -> Any:
+    """Return a reference to a JSON value, and add the bytes of its file to `parts` under their SHA-256."""
+    data = _part_bytes(value)
+    name = hashlib.sha256(data).hexdigest()
+    parts[name] = data
+    return {REFERENCE: name}
+
+
+def is_large(value: Any) -> bool:
+    """Return whether a JSON value is large enough to be a part."""
+    return isinstance(value, (dict, list, str)) and len(_part_bytes(value)) >= MIN_PART_BYTES
+
+
+def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
+    """Replace the large values of a request body by references, and add them to `parts`."""
+    return _map_body(body, lambda value: _extract_if_large(value, parts))
+
+
+def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
+    """Replace each reference in a request body by its part; `read` returns the bytes for a SHA-256."""
+    return _map_body(body, lambda value: _insert_part(value, read))
+
+
+def interaction_reference(raw: bytes) -> str | None:
+    """Return the SHA-256 in a reference to an interaction, or None if `raw` is an interaction itself."""
+    if len(raw) > _LONGEST_RAW_REFERENCE:
+        return None
+    value = msgspec.json.decode(raw)
+    return _checked_name(value[REFERENCE]) if _is_like_reference(value) and REFERENCE in value else None
+
+
+def part_references(value: Any) -> Iterator[str]:
+    """Yield the SHA-256 of each part that a JSON value from a cassette file or a part refers to."""
+    if _is_like_reference(value) and isinstance(name := value.get(REFERENCE), str):
+        yield name
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from part_references(member)
+
+
+def _map_body(body: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a body with `change` applied to each value that may be a part."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        key: list(map(change, value)) if key == _MEMBER_BY_MEMBER and isinstance(value, list) else change(value)
+        for key, value in body.items()
+    }
+
+
+def _extract_if_large(value: Any, parts: dict[str, bytes]) -> Any:
+    if _is_like_reference(value):
+        return {f"${key}": member for key, member in value.items()}
+    return extract_part(value, parts) if is_large(value) else value
+
+
+def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
+    if not _is_like_reference(value):
+        return value
+    ((key, member),) = value.items()
+    return msgspec.json.decode(read(_checked_name(member))) if key == REFERENCE else {key[1:]: member}
+
+
+def _part_bytes(value: Any) -> bytes:
+    return format_json(value).encode("utf-8") + b"\n"
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not BLOB_NAME.fullmatch(name):
+        raise ValueError(f"{REFERENCE} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
+    return name
+
+
+def _is_like_reference(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and _REFERENCE_KEY.fullmatch(next(iter(value))) is not None

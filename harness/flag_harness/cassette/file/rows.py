@@ -1,0 +1,57 @@
+"""The rows of a cassette file, as they stand in its JSON."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from flag_harness.cassette.match.matching import MatchPart
+from flag_harness.wire.origin import UpstreamName
+
+
+class StoredEnvelope(Struct, forbid_unknown_fields=True):
+    format: int
+    upstream: UpstreamName
+    recorded_at: str
+    sdk: str = ""
+    case: str = ""
+    combination: str = ""
+    fidelity: tuple[str, ...] = ()
+    match_on: tuple[MatchPart, ...] = ()
+    rebased: bool = False
+    excluded_from_effects: str = ""
+    blobs: str = ""
+
+
+class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    json: Any = UNSET
+    text: str | UnsetType = UNSET
+    base64: str | UnsetType = UNSET
+
+
+class EncodedBytes(Struct, forbid_unknown_fields=True):
+    base64: str
+
+
+class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    head: tuple[float, int] | None
+    headers: list[tuple[str, str]]
+    json: Any = UNSET
+    chunks: list[tuple[float, str | int | EncodedBytes]] = []
+    end: tuple[float, Literal["end", "abandoned", "reset", "eof", "read_timeout", "refused"]] = (0.0, "end")
+
+
+class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    request: StoredRequest
+    response: StoredResponse
+    case: str = ""
+    late: bool = False
+
+
+class CassetteFile(Struct, forbid_unknown_fields=True):
+    envelope: StoredEnvelope
+    interactions: list[msgspec.Raw]
+    """The interactions as raw JSON, decoded one by one to spare the garbage collector."""

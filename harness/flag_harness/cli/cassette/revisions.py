@@ -1,0 +1,44 @@
+"""Load cassettes as they are in a git revision, such as `HEAD:recordings/x.json`."""
+
+import hashlib
+import posixpath
+import subprocess
+from pathlib import Path
+
+from flag_harness.cassette import Cassette
+from flag_harness.cassette.file.format import decode_cassette
+from flag_harness.errors import CassetteError
+
+
+def load_file_or_revision(name: Path) -> Cassette:
+    """Load a cassette from a file, or from a git revision if no such file exists: `HEAD:recordings/x.json`.
+
+    Raise `CassetteError` if it cannot be read.
+    """
+    revision, _, path = str(name).partition(":")
+    if not path or len(revision) < 2 or name.exists():  # one letter is a drive
+        return Cassette.load(name)
+
+    def read_blob(folder: str, blob: str) -> bytes:
+        start = "./" if path.startswith(".") else ""
+        data = _read_object(f"{revision}:{start}{posixpath.normpath(f'{posixpath.dirname(path)}/{folder}/{blob}')}")
+        if hashlib.sha256(data).hexdigest() != blob:
+            raise ValueError(f"its blob {folder}/{blob} was altered")
+        return data
+
+    try:
+        content = decode_cassette(_read_object(str(name)), read_blob)
+    except ValueError as error:
+        raise CassetteError(f"{name}: cannot be read as a cassette: {error}") from None
+    return Cassette(content.envelope, tuple(content.interactions), name, has_parts=content.has_parts)
+
+
+def _read_object(name: str) -> bytes:
+    """Return the bytes of a file in a git revision. Raise `ValueError` if there is none."""
+    try:
+        return subprocess.run(["git", "show", name], check=True, capture_output=True).stdout
+    except FileNotFoundError:
+        raise ValueError("git is not installed, and there is no such file") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ValueError(f"git does not find {name} ({lines[0] if lines else 'git failed'})") from None
