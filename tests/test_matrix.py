@@ -127,7 +127,10 @@ def test_a_pin_that_is_no_flag_is_an_error_that_lists_them() -> None:
     """The first in alphabetical order is named."""
     with pytest.raises(FlagError) as caught:
         pin_flags(SHIPPED, {"streeming": True, "streaming": True})
-    assert "no flag is called 'streeming'; declared: streaming, prompt_cache, extended_output" == str(caught.value)
+    expected = (
+        "no flag is called 'streeming'; the nearest is 'streaming'; known: streaming, prompt_cache, extended_output"
+    )
+    assert expected == str(caught.value)
 
 
 MODEL = Flag("m", "M", values=("x", "y"), default="x")

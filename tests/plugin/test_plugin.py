@@ -261,12 +261,12 @@ def test_the_matrix_sets_the_environment_of_tests_that_ask_for_no_fixture(reposi
         (
             'flag_matrix("streeming")',
             "test_it.py::test_it: @pytest.mark.flag_matrix: no flag is called 'streeming'; "
-            "declared: planner, streaming, prompt_cache, extended_output",
+            "the nearest is 'streaming'; known: planner, streaming",
         ),
         (
             "flags(streeming=True)",
             "test_it.py::test_it: @pytest.mark.flags: no flag is called 'streeming'; "
-            "declared: planner, streaming, prompt_cache, extended_output",
+            "the nearest is 'streaming'; known: planner, streaming",
         ),
         (
             'flags("streaming")',
@@ -325,6 +325,7 @@ def test_what_the_users_shell_says_of_the_api_is_not_played_with(
 
 def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytester) -> None:
     """What the project calls its variable counts; no two flags of a combination share one."""
+    repository.makeconftest('pytest_plugins = ["flag_harness.plugin.features"]')
     repository.makepyprojecttoml("[tool.flag-harness.flags]\nlive_text = 'ENABLE_STREAMING'\n")
     repository.makepyfile(
         """
@@ -338,6 +339,22 @@ def test_a_shipped_flag_under_another_name_is_one_flag(repository: pytest.Pytest
         """
     )
     repository.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [("flag_matrix('streaming')", ()), ("flags(streaming=True)", ()), ("flag_matrix", ("--harness-flags=streaming",))],
+)
+def test_the_flags_of_the_reference_agent_are_unknown_beside_flags_of_the_project(
+    repository: pytest.Pytester, mark: str, options: tuple[str, ...]
+) -> None:
+    """A typo must not find a flag that nobody declared, and that the agent never reads."""
+    repository.makepyprojecttoml("[tool.flag-harness.flags]\nstream_text = 'STREAM_TEXT'\n")
+    repository.makepyfile(test_it=f"import pytest\n@pytest.mark.{mark}\ndef test_it(flags): pass\n")
+    run = repository.runpytest_inprocess(*options)
+    expected = "no flag is called 'streaming'; the nearest is 'stream_text'; known: stream_text"
+    assert expected in run.stdout.str() + run.stderr.str()
+    assert 0 != run.ret
 
 
 def test_an_unknown_key_of_the_configuration_is_a_usage_error(repository: pytest.Pytester) -> None:

@@ -165,7 +165,7 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     row = list(space.default_row)
     indices = {flag.name: index for index, flag in enumerate(declared)}
     if unknown := sorted(set(pins) - indices.keys()):
-        raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(indices)}")
+        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name(unknown[0], indices)}")
     for name, pin in pins.items():
         flag = declared[indices[name]]
         if flag.is_boolean and not isinstance(pin, bool):

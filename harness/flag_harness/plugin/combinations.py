@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import FlagError, HarnessError
-from flag_harness.flag import SHIPPED, Flag, nearest_name
-from flag_harness.plugin.marks import all_flags, declared_flags, merge_flags
+from flag_harness.flag import Flag, nearest_name
+from flag_harness.plugin.marks import all_flags, declared_flags
 
 if TYPE_CHECKING:
     from flag_harness.matrix import Combination
@@ -167,16 +167,17 @@ def pinned_combination(node: pytest.Item, flags: Sequence[Flag]) -> "Combination
 
     command_line = node.config.stash[COMMAND_LINE_FLAGS]
     pins = {} if command_line.baseline else dict(command_line.pins)
-    marked_flags = SHIPPED if node.get_closest_marker("flags") else [flag for flag in SHIPPED if flag.name in pins]
-    declared = merge_flags(flags, marked_flags)
+    known = all_flags(node.config)
+    if not node.get_closest_marker("flags"):
+        known = tuple(flag for flag in known if flag in flags or flag.name in pins)
     try:
         marked: dict[str, object] = {}
         for mark in reversed(list(node.iter_markers("flags"))):
             marked.update(_pins_of_mark(mark))
         if pins:
-            pin_flags(declared, marked)
-            pins = fix_unnamed(declared, (), {**pins, **marked})
-        return pin_flags(declared, {**pins, **marked})
+            pin_flags(known, marked)
+            pins = fix_unnamed(known, (), {**pins, **marked})
+        return pin_flags(known, {**pins, **marked})
     except HarnessError as error:
         raise pytest.fail.Exception(f"{node.nodeid}: @pytest.mark.flags: {error}", pytrace=False) from None
 
@@ -208,12 +209,11 @@ def _flags_and_combinations_of_mark(
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
     """Return the flags that a `flag_matrix` mark varies, and their combinations.
 
-    A mark without names varies all declared flags. Shipped flags can be named even if the project does not declare
-    them. The command line wins over the mark.
+    A mark without names varies all declared flags. The command line wins over the mark.
     """
     known = [flag.name for flag in all_flags(config)]
     if unknown := [name for name in mark.args if name not in known]:
-        raise FlagError(f"no flag is called {unknown[0]!r}; declared: {', '.join(known)}")
+        raise FlagError(f"no flag is called {unknown[0]!r}; {nearest_name(unknown[0], known)}")
     if wrong := [keyword for keyword in mark.kwargs if keyword != "strength"]:
         raise FlagError(
             f"{wrong[0]}=... is not an argument; name the flags as strings, flag_matrix({wrong[0]!r}), or "

@@ -7,6 +7,9 @@ import pytest
 from flag_harness.config import Config
 from flag_harness.flag import SHIPPED, Flag
 
+FEATURES = "flag_harness.plugin.features"
+"""The plugin of the 25 cases, which read the shipped flags. Their conftest files load it."""
+
 CONFIG = pytest.StashKey[Config]()
 """The stash key of the project's configuration, `[tool.flag-harness]`."""
 
@@ -39,8 +42,13 @@ def declared_flags(config: pytest.Config) -> tuple[Flag, ...]:
 
 
 def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
-    """Return the flags that a mark can name: those that the project declares, and the shipped ones."""
-    return merge_flags(declared_flags(config), SHIPPED)
+    """Return the flags that a mark can name: those that the project declares, and the shipped ones if it uses them.
+
+    It uses the flags of the reference agent if it declares none of its own, or if its tests have the option
+    `--feature`, as the 25 cases do.
+    """
+    declared = declared_flags(config)
+    return merge_flags(declared, SHIPPED) if config.pluginmanager.has_plugin(FEATURES) else declared
 
 
 def merge_flags(flags: Sequence[Flag], others: Sequence[Flag]) -> tuple[Flag, ...]:
