@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flag_harness.cli.terminal import add_commands
+from flag_harness.config import find_root
 from flag_harness.errors import ConfigError, GateError, GateRefusalError
 from flag_harness.gate import Gate, git, read_gate
 from flag_harness.gate.approval import write_approval
@@ -37,7 +38,7 @@ examples:
   flag-harness gate promote                                 # TEST to PROD
   flag-harness gate rollback
 
-The settings are [tool.flag-harness.gate] in ./pyproject.toml, or ./gate.toml. TEST_ENV and PROD_ENV name the folders.
+The settings are [tool.flag-harness.gate] in pyproject.toml, or gate.toml. TEST_ENV and PROD_ENV name the folders.
 
 Exit code: 0, 1 if the gate refuses, 2 for wrong usage or a file that cannot be read."""
 
@@ -193,9 +194,10 @@ def _run_status(arguments: argparse.Namespace) -> int:
 
 
 def _load_gate() -> Gate:
-    if (gate := read_gate(Path())) is None:
+    root = find_root()
+    if (gate := read_gate(root)) is None:
         raise ConfigError(
-            "neither ./pyproject.toml nor ./gate.toml declares a gate; start with: "
+            f"neither {root / 'pyproject.toml'} nor {root / 'gate.toml'} declares a gate; start with: "
             '[tool.flag-harness.gate] files = ["*.py"] test = "test" prod = "prod" policy = { tests = ["*"] }'
         )
     return gate

@@ -3,10 +3,11 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config, read_table
 from flag_harness.flag import SET_FLAGS, SHIPPED, Flag, value_text
 from flag_harness.matrix import Combination, flag_space, read_combination, select_combinations
 from flag_harness.matrix.coverage import Coverage, impossible_values, measure_coverage
@@ -19,10 +20,10 @@ _EXAMPLES = """examples:
   flag-harness matrix --strength 2
   flag-harness matrix --check
 
-The flags are those of [tool.flag-harness.flags] in ./pyproject.toml; without them, the three that ship.
+The flags are those of [tool.flag-harness.flags]; without them, the three of the reference agent. The settings are read
+from the directory that pytest takes as its root, which may be above the current one.
 
 Exit code: 0, or with --check 1 if no combination has some value; 2 if the flags are invalid."""
-_PYPROJECT = Path("pyproject.toml")
 
 
 def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,9 +47,10 @@ def add_matrix_command(subparsers: "argparse._SubParsersAction[argparse.Argument
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    flags = read_config(_PYPROJECT).flags
+    pyproject = find_root() / "pyproject.toml"
+    flags, source = read_config(pyproject).flags, (read_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
-        return _run_check(flags)
+        return _run_check(flags, source)
     if flags == SHIPPED:
         from flag_harness.reference.settings import read_settings
 
@@ -63,18 +65,20 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_json_report(selected, combinations, coverage)))
     else:
         print("\n".join(_report_lines(selected, combinations, coverage)))
+        if flags == SHIPPED:
+            print(f"{source} declares no flags: these are those of the reference agent", file=sys.stderr)
     return 0
 
 
-def _run_check(flags: tuple[Flag, ...]) -> int:
+def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
     """Check the flags: print how many combinations there are, or the values that no combination can have."""
     space = flag_space(flags)
     if impossible := impossible_values(space):
-        print(f"{_PYPROJECT}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
+        print(f"{source}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
         return 1
     names = ", ".join(flag.name for flag in flags)
     combinations = quantity(space.count, "combination")
-    print(f"{_PYPROJECT}: valid: {quantity(len(flags), 'flag')} ({names}), {combinations}")
+    print(f"{source}: valid: {quantity(len(flags), 'flag')} ({names}), {combinations}")
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
 from flag_harness.cli.terminal import add_commands
+from flag_harness.config import find_root
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
 from flag_harness.record import CACHE_FOLDER, LAST_RUN, RunRecord, encode_record, load_record, merge_records
@@ -157,9 +158,12 @@ def _run_build(arguments: argparse.Namespace) -> int:
 
 def _load_run(path: Path | None) -> RunRecord:
     """Load a record, or that of the last run if `path` is None. Raise `RecordError` if it cannot be read."""
-    if path is None and not _LAST_RUN.exists():
-        raise RecordError(f"{_LAST_RUN}: there is no last run; run pytest first, or name a record")
-    return load_record(path or _LAST_RUN)
+    if path is not None:
+        return load_record(path)
+    last = find_root() / _LAST_RUN
+    if not last.exists():
+        raise RecordError(f"{last}: there is no last run; run pytest first, or name a record")
+    return load_record(last)
 
 
 def _run_metrics(arguments: argparse.Namespace) -> int:

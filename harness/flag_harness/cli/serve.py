@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flag_harness.cassette import Cassette, Normalisers, Replay
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.scan import redact_keys
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import argument_lines
 from flag_harness.faults import Fault, explain_unfired, parse_fault
@@ -33,7 +33,7 @@ _REPLAY_HELP = """examples:
 
 Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no cassette holds is answered with 404 and
 the number of the miss; standard error says how it differs from the nearest recording, without keys and without what
-[tool.flag-harness.filters] in ./pyproject.toml names. It ends on Ctrl-C or SIGTERM, with exit code 1 if there were
+[tool.flag-harness.filters] names. It ends on Ctrl-C or SIGTERM, with exit code 1 if there were
 misses."""
 _SIMULATOR_HELP = """examples:
   flag-harness serve simulator
@@ -121,8 +121,9 @@ class ReplaySet:
 
 
 def _run_replay(arguments: argparse.Namespace) -> int:
-    config = read_config(Path("pyproject.toml"))
-    filters, normalisers = project_filters(config, Path.cwd()), Normalisers(**config.normalise)
+    root = find_root()
+    config = read_config(root / "pyproject.toml")
+    filters, normalisers = project_filters(config, root.absolute()), Normalisers(**config.normalise)
     cassettes = [Cassette.load(path) for path in _cassette_files(arguments.cassettes)]
     upstream = ReplaySet(cassettes, repeat=arguments.repeat, filters=filters, normalisers=normalisers)
     count = sum(len(cassette.interactions) for cassette in cassettes)

@@ -1,6 +1,7 @@
 """The settings of a project: `[tool.flag-harness]` in its `pyproject.toml`, or lines in its `pytest.ini`."""
 
 from flag_harness.config.ini import INI_KEY
+from flag_harness.config.root import find_root
 from flag_harness.config.settings import (
     ACTIONS,
     BUDGETS,
@@ -16,6 +17,7 @@ from flag_harness.config.settings import (
     GrowthLimit,
     SweepSettings,
     read_config,
+    read_table,
 )
 
 __all__ = [
@@ -33,5 +35,7 @@ __all__ = [
     "DiffSettings",
     "GrowthLimit",
     "SweepSettings",
+    "find_root",
     "read_config",
+    "read_table",
 ]

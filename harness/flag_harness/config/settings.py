@@ -140,24 +140,33 @@ def read_config(pyproject: Path) -> Config:
     Return the defaults if neither exists. If a setting is invalid, raise `ConfigError` naming the file, the key, and
     the nearest known key.
     """
-    table = _read_pyproject_table(pyproject)
-    own = read_ini_table(pyproject.parent)
-    if table is not None and own is not None:
-        raise ConfigError(f"{own[1]}: flag_harness is set, and {pyproject} has [tool.flag-harness]; keep one of them")
-    if table is None and own is None:
+    found = read_table(pyproject)
+    if found is None:
         return Config()
     # imported here: a project without the table does not need it
     from flag_harness.config.table import parse_config
     from flag_harness.toml_tables import find_line
 
-    if own is not None:
-        return parse_config(*own)
+    if found[1] != pyproject:
+        return parse_config(*found)
     try:
-        return parse_config(table, pyproject)
+        return parse_config(*found)
     except ConfigError as error:
         message = str(error).removeprefix(f"{pyproject}: ")
         line = find_line(pyproject.read_text(encoding="utf-8"), message)
         raise ConfigError(f"{pyproject}:{line}: {message}") from None
+
+
+def read_table(pyproject: Path) -> tuple[Any, Path] | None:
+    """Return the table of a project's settings unchecked, with its file, or None if no file has one.
+
+    Raise `ConfigError` if a file cannot be decoded, or if two files have settings.
+    """
+    table = _read_pyproject_table(pyproject)
+    own = read_ini_table(pyproject.parent)
+    if table is not None and own is not None:
+        raise ConfigError(f"{own[1]}: flag_harness is set, and {pyproject} has [tool.flag-harness]; keep one of them")
+    return own if table is None else (table, pyproject)
 
 
 def _read_pyproject_table(pyproject: Path) -> Any:

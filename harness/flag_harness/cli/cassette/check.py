@@ -15,7 +15,7 @@ from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import KeyFinding, scan_cassette, scan_file
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import HarnessError
 from flag_harness.files import read_regular_file
 
@@ -24,7 +24,7 @@ _EXAMPLES = """examples:
   flag-harness cassette check recordings/matrix --history
   flag-harness cassette check --json | jq -r '.findings[].path'
 
-Without a PATH, the recordings directory of ./pyproject.toml is checked. --history reads every version of the files
+Without a PATH, the recordings directory of the project is checked. --history reads every version of the files
 under the paths, in every commit of every branch, tag and stash, including files that have been deleted.
 
 Recordings that are older than a filter in [tool.flag-harness.filters] or a detector in [tool.flag-harness.privacy], and
@@ -82,8 +82,9 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    config = read_config(Path("pyproject.toml"))
-    recordings, filters = Path(config.recordings), project_filters(config, Path.cwd())
+    root = find_root()
+    config = read_config(root / "pyproject.toml")
+    recordings, filters = root / config.recordings, project_filters(config, root.absolute())
     paths = arguments.paths or [recordings]
     files = [] if not arguments.paths and not recordings.exists() else list(_current_files(paths, arguments.history))
     results = [_check_version(file, filters) for file in files]

@@ -9,7 +9,7 @@ from pathlib import Path
 from flag_harness.analysis.effects.flag_runs import attribute_cassettes, effect_lines
 from flag_harness.cassette import Cassette
 from flag_harness.cli.files import one_line
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteError
 
 _EXAMPLES = """examples:
@@ -18,7 +18,7 @@ _EXAMPLES = """examples:
   flag-harness cassette effects --json | jq '.effects[] | select(.flag == "streaming") | .path'
 
 Recordings of one test under combinations that differ in one flag alone are compared. The flags are those of
-[tool.flag-harness.flags] in ./pyproject.toml. Without a PATH, its recordings directory is read.
+[tool.flag-harness.flags]. Without a PATH, the recordings directory of the project is read.
 
 Exit code: 0 every flag changes something, 1 a flag changes no request, 2 wrong usage."""
 
@@ -38,8 +38,9 @@ def add_effects_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    config = read_config(Path("pyproject.toml"))
-    attribution = attribute_cassettes(_load_cassettes(arguments.paths or [Path(config.recordings)]), config.flags)
+    root = find_root()
+    config = read_config(root / "pyproject.toml")
+    attribution = attribute_cassettes(_load_cassettes(arguments.paths or [root / config.recordings]), config.flags)
     if arguments.json:
         effects = [asdict(effect) for effect in attribution.effects]
         print(json.dumps({"effects": effects, "inert": dict(attribution.inert), "unpaired": attribution.unpaired}))

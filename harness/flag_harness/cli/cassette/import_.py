@@ -20,7 +20,7 @@ from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.cli.files import OutputFiles, one_line
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteError, MissingExtraError
 from flag_harness.files import read_regular_file
 from flag_harness.models import shipped_models
@@ -32,7 +32,7 @@ _EXAMPLES = """examples:
 
 It reads YAML and JSON of every version of vcrpy, and YAML of go-vcr. Nothing in a file is executed, whatever its tags.
 Imported cassettes match as loosely as --match-on says until they are recorded again; "fidelity" in the envelope lists
-what does not come from the API. What [tool.flag-harness.filters] in ./pyproject.toml names is removed. A cassette of
+what does not come from the API. What [tool.flag-harness.filters] names is removed. A cassette of
 pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is written to where that test expects it.
 Files over 64 MiB, bodies over 64 MiB decompressed, and values nested 200 deep are refused.
 
@@ -111,8 +111,9 @@ def _run(arguments: argparse.Namespace) -> int:
         match_on = stored_match_parts(word.strip() for word in arguments.match_on.split(",") if word.strip())
     except ValueError as error:
         raise CassetteError(f"--match-on: {error}") from None
-    config = read_config(Path("pyproject.toml"))
-    filters, keep = project_filters(config, Path.cwd()), config.headers.get("keep", ())
+    root = find_root()
+    config = read_config(root / "pyproject.toml")
+    filters, keep = project_filters(config, root.absolute()), config.headers.get("keep", ())
     settings = _ImportSettings(match_on, arguments.every_path, filters, keep, OutputFiles())
     outcomes = [_import_file(source, settings, arguments) for source in list(_import_sources(arguments))]
     if arguments.json:

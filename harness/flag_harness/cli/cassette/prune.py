@@ -11,7 +11,7 @@ from typing import Any
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.orphans import Claims, orphan_cassettes, posix_relative_path, unused_blobs
 from flag_harness.cli.terminal import print_json
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteError
 from flag_harness.files import abandoned_part_files, read_regular_file
 
@@ -67,16 +67,17 @@ def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     )
     parser.add_argument("--dry-run", action="store_true", help="remove nothing; list what would be removed")
     parser.add_argument(
-        "--cache", type=Path, default=Path(".pytest_cache"), metavar="DIR", help="pytest's cache (default: %(default)s)"
+        "--cache", type=Path, metavar="DIR", help="pytest's cache (default: .pytest_cache of the project)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root = Path.cwd()
+    folder = find_root()
+    root = folder.absolute()
     recordings = root / read_config(root / "pyproject.toml").recordings
-    run = _read_last_run(arguments.cache / CLAIMS_FILE)
+    run = _read_last_run((arguments.cache or folder / ".pytest_cache") / CLAIMS_FILE)
     if run.partial_reason:
         raise CassetteError(f"the last run was not complete ({run.partial_reason}); {_RUN_SUITE_ADVICE}")
     removable = _find_removable(root, recordings, run)

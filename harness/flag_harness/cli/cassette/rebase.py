@@ -15,6 +15,7 @@ from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import RequestChange, RequestRewrite, rebase_cassette, rewritten_indices
 from flag_harness.cassette.redact.scan import refuse_keys
 from flag_harness.cli.terminal import print_json
+from flag_harness.config import find_root
 from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.wire.message import ParsedResponse, parse_response
@@ -69,18 +70,19 @@ def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser.add_argument("--dry-run", action="store_true", help="show what would be rewritten; change no cassette")
     parser.add_argument("--yes", action="store_true", help="rewrite even if no dry run has shown these changes")
     parser.add_argument(
-        "--from", dest="source", type=Path, default=MISSES_FILE, metavar="FILE", help="default: %(default)s"
+        "--from", dest="source", type=Path, metavar="FILE", help=f"default: {MISSES_FILE} of the project"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    root, rows = _read_misses(arguments.source)
+    source = arguments.source or find_root() / MISSES_FILE
+    root, rows = _read_misses(source)
     wanted = [row for row in rows if _is_selected(root / row["cassette"], arguments.paths)]
     left = [row for row in wanted if not row["changes"]]
     changed = [row for row in wanted if row["changes"]]
-    reviewed = arguments.source.with_name(REVIEWED_FILE)
+    reviewed = source.with_name(REVIEWED_FILE)
     with lock_parent_folders(path for row in changed if (path := root / row["cassette"]).exists()):
         plans, refusals = _plan_rebases(root, changed)
         digest = _requests_digest(plans)

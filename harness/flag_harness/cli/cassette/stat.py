@@ -13,7 +13,7 @@ from flag_harness.analysis.metrics import is_successful
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_NAME
 from flag_harness.cli.terminal import add_output_options, console, print_json, styled_text
-from flag_harness.config import read_config
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import CassetteError, HarnessError
 from flag_harness.report.table import align_columns
 from flag_harness.wire.usage import Usage
@@ -23,7 +23,7 @@ _EXAMPLES = """examples:
   flag-harness cassette stat recordings/matrix
   flag-harness cassette stat --json | jq .total.cost
 
-Without a PATH, the recordings directory of ./pyproject.toml is read. Costs are list prices; `days` is the age.
+Without a PATH, the recordings directory of the project is read. Costs are list prices; `days` is the age.
 
 Exit code: 0 all were read, 1 some cannot be read (each is named), 2 wrong usage."""
 _HEADINGS = (
@@ -77,7 +77,8 @@ def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    recordings = Path(read_config(Path("pyproject.toml")).recordings)
+    root = find_root()
+    recordings = root / read_config(root / "pyproject.toml").recordings
     files = list(_cassette_files(arguments.paths or ([recordings] if recordings.exists() else [])))
     stats, unreadable, now = [], [], datetime.now(UTC)
     for path in files:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flag_harness.cli.init.plan import Plan, conflicting_files, make_plan
 from flag_harness.cli.init.repository import Repository, read_repository
+from flag_harness.config import find_root, read_config
 from flag_harness.errors import InitError
 from flag_harness.files import write_atomically
 
@@ -36,10 +37,13 @@ def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentPa
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    repository = read_repository(Path.cwd())
+    repository = read_repository(find_root().absolute())
+    if repository.root != Path.cwd():
+        _print([f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""])
     _print(_finding_lines(repository))
     if repository.settings is not None:
-        _print(_declared_lines(repository, repository.settings))
+        read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
+        _print(_declared_lines(repository, *repository.settings))
         return 0
     plan = make_plan(repository)
     if existing := conflicting_files(plan, repository.root):
@@ -124,10 +128,10 @@ def _finding_lines(repository: Repository) -> Iterator[str]:
     yield ""
 
 
-def _declared_lines(repository: Repository, settings: Mapping[str, Any]) -> Iterator[str]:
+def _declared_lines(repository: Repository, settings: Mapping[str, Any], source: Path) -> Iterator[str]:
     declared = str(settings.get("flags", {}))
     missing = [flag for flag in repository.flags if flag.key not in declared and flag.name not in declared]
-    yield "pyproject.toml has [tool.flag-harness], so nothing was written."
+    yield f"{source.relative_to(repository.root)} has settings of the harness already, so nothing was written."
     if missing:
         yield "Flags that it does not declare:"
         yield from (f"  {flag.name} = {flag.declaration}" for flag in missing)

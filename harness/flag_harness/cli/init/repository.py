@@ -12,6 +12,8 @@ from typing import Any
 
 from flag_harness.cli.init.agents import FoundAgent, find_agents
 from flag_harness.cli.init.python_flags import FoundFlag, find_flags, full_flag_name, short_flag_name
+from flag_harness.config.root import PYPROJECT
+from flag_harness.config.settings import read_table
 from flag_harness.errors import ConfigError
 
 MAX_BYTES = 1_000_000
@@ -45,10 +47,9 @@ class Repository:
     unreadable: tuple[str, ...]
 
     @property
-    def settings(self) -> Mapping[str, Any] | None:
-        """The table `[tool.flag-harness]`, or None if the harness is not configured yet."""
-        settings: Mapping[str, Any] | None = self.pyproject.get("tool", {}).get("flag-harness")
-        return settings
+    def settings(self) -> tuple[Mapping[str, Any], Path] | None:
+        """The table of settings with its file, or None if the harness is not configured yet."""
+        return read_table(self.root / PYPROJECT)
 
 
 def read_repository(root: Path) -> Repository:
@@ -74,7 +75,7 @@ def read_repository(root: Path) -> Repository:
         elif _NODE_CALL.search(text):
             flags += _node_flags(text, name)
             agents.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
-    pyproject = _read_toml(root / "pyproject.toml")
+    pyproject = _read_toml(root / PYPROJECT)
     tests = next((folder for folder in sorted(_TEST_FOLDERS, reverse=True) if (root / folder).is_dir()), ".")
     return Repository(
         root,

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from flag_harness.config import find_root
 from flag_harness.flag import TRUE_VALUES
 from flag_harness.reference.settings import ENABLE_TOOLS, MAX_TOKENS, THINKING_BUDGET
 from flag_harness.reference.ui.chat.directory import new_chat_id
@@ -101,5 +101,5 @@ def _open_session(id: str) -> None:
 SESSION = "session"
 """The parameter of the page's address that names the session."""
 _SAVED = "saved"
-PYPROJECT = Path("pyproject.toml")
-"""The configuration of the project in whose folder the server was started."""
+PYPROJECT = find_root() / "pyproject.toml"
+"""The configuration of the project in whose folder, or one below, the server was started."""

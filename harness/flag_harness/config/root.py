@@ -1,0 +1,68 @@
+"""Find the root directory of a project, which is where pytest looks for its settings too."""
+
+import configparser
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+PYPROJECT = "pyproject.toml"
+
+
+def find_root(folder: Path = Path()) -> Path:
+    """Return the root directory that pytest takes if it is run in `folder`: an absolute path, or `folder` itself.
+
+    That is the nearest directory, upwards, with settings of pytest; else the nearest one with a pyproject.toml; else
+    the nearest one with a setup.py; else `folder`.
+    """
+    start = folder.absolute()
+    folders = (start, *start.parents)
+    for has_settings in (_has_pytest_settings, _has_file(PYPROJECT), _has_file("setup.py")):
+        found = next((one for one in folders if has_settings(one)), None)
+        if found is not None:
+            return folder if found == start else found
+    return folder
+
+
+def _has_pytest_settings(folder: Path) -> bool:
+    return any((folder / name).is_file() and is_settings(folder / name) for name, is_settings in _SETTINGS_FILES)
+
+
+def _has_file(name: str) -> Callable[[Path], bool]:
+    return lambda folder: (folder / name).is_file()
+
+
+def _has_toml_table(path: Path) -> bool:
+    try:
+        table: Any = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(table, Mapping) and bool(table.get("pytest"))
+
+
+def _has_section(section: str) -> Callable[[Path], bool]:
+    def has_section(path: Path) -> bool:
+        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            return False
+        return parser.has_section(section)
+
+    return has_section
+
+
+def _always(path: Path) -> bool:
+    return True
+
+
+_SETTINGS_FILES: tuple[tuple[str, Callable[[Path], bool]], ...] = (
+    ("pytest.toml", _always),
+    (".pytest.toml", _always),
+    ("pytest.ini", _always),
+    (".pytest.ini", _always),
+    (PYPROJECT, _has_toml_table),
+    ("tox.ini", _has_section("pytest")),
+    ("setup.cfg", _has_section("tool:pytest")),
+)
+"""The files in which pytest looks for settings, in its order, each with the check whether it has any."""
