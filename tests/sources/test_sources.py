@@ -2,12 +2,15 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 
 import flag_harness
 from flag_harness.errors import ConfigError, FlagError
+from flag_harness.owner import current_scope
 
 FLAGS = """
 [tool.flag-harness.flags]
@@ -155,3 +158,18 @@ def test_a_wrong_pin_is_named(pins: dict[str, object], error: type[Exception], m
     with pytest.raises(error, match=message), flag_harness.flags(**pins):
         raise AssertionError
     assert "before" == os.environ["A_1"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_block_may_end_in_another_context_than_it_began_in() -> None:
+    """As in an async fixture, whose teardown may run in a task of its own."""
+
+    def fixture() -> Iterator[None]:
+        with flag_harness.flags(a=True):
+            yield
+
+    generator = fixture()
+    copy_context().run(next, generator)
+    assert "true" == os.environ["A_1"]
+    next(generator, None)
+    assert ("before", None) == (os.environ["A_1"], current_scope())

@@ -12,6 +12,7 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import SystemClock, intercept_clients
+from flag_harness.transports.interception.custom_transports import find_custom_transports
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 from flag_harness.wire.traffic_log import TrafficLog
 
@@ -160,3 +161,18 @@ def test_a_library_that_nobody_uses_is_not_imported(monkeypatch: pytest.MonkeyPa
     with intercept_clients(_upstream, clock=VirtualClock()):
         assert "httpx" not in sys.modules
         assert "hello" == _plain(httpx2)("https://api.example.invalid")
+
+
+def test_a_transport_is_found_in_the_client_that_another_one_holds() -> None:
+    """The innermost one answers, so that what the other one does still happens."""
+
+    class Sending(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200)
+
+    class Retrying(Sending):
+        def __init__(self, client: httpx2.Client) -> None:
+            self.client = client
+
+    with httpx2.Client(transport=Sending()) as client:
+        assert [Sending] == find_custom_transports(Retrying(client), httpx2, "handle_request", frozenset())

@@ -188,6 +188,18 @@ def test_without_uvloop_nothing_of_it_is_guarded(monkeypatch: pytest.MonkeyPatch
         assert "uvloop" not in sys.modules
 
 
+def test_uvloop_is_guarded_as_soon_as_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the code that imports it has it."""
+    monkeypatch.delitem(sys.modules, "uvloop")
+    with refuse_network() as refused:
+        import uvloop as imported
+
+        factory = imported.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner, pytest.raises(NetworkRefused):
+            runner.run(_uvloop_look_up("far.example"))
+    assert [MESSAGE.format("far.example:443")] == list(map(str, refused))
+
+
 def test_an_address_of_ip_version_6_is_refused() -> None:
     """As are those with a zone."""
     with refuse_network() as refused, socket.socket(socket.AF_INET6) as one:

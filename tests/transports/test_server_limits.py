@@ -176,3 +176,13 @@ def test_nobody_waits_for_a_slow_client_or_a_slow_answer() -> None:
     release.set()
     for connection in connections:
         connection.close()
+
+
+def test_nothing_is_read_after_a_rejection(server: LoopbackServer, requests: list[Request]) -> None:
+    """A request that follows on the same connection is not answered."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"no http\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert b"" == b"".join(iter(lambda: connection.recv(4096), b"")).partition(b"Invalid HTTP request received.")[2]
+    assert [] == requests

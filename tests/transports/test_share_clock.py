@@ -26,6 +26,7 @@ from flag_harness.transports.virtual_time import (
     joining_layers,
     share_clock,
     shared_clock,
+    thread_waits,
 )
 from flag_harness.wire.timeline import Request
 
@@ -220,6 +221,7 @@ def test_a_join_with_a_timeout_waits_in_virtual_time(clock: SharedClock) -> None
     thread.join(0)
     assert thread.is_alive()
     thread.join()
+    thread.join(5)
     assert clock.now() == pytest.approx(8, abs=0.5)
 
 
@@ -514,3 +516,31 @@ def test_the_harness_waits_on_the_same_clock(clock: SharedClock) -> None:
     clock.sleep(-1)
     assert clock.has_reached(70)
     assert 70 == clock.now()
+
+
+def test_an_event_that_is_set_at_once_takes_no_time(clock: SharedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait ends before anybody asks whether time may jump."""
+    monkeypatch.setattr(thread_waits, "_MOMENT", 10)
+    event = threading.Event()
+
+    def set_event() -> None:
+        while not event._cond._waiters:  # type: ignore[attr-defined]
+            threading.Event().wait(0.001)
+        event.set()
+
+    threading.Thread(target=set_event).start()
+    assert event.wait(30)
+    assert clock.now() < 10
+
+
+def test_a_name_that_the_project_has_bound_anew_stays(tmp_path: Path) -> None:
+    """As by a test that counts its sleeps."""
+    module, sleeps = _import(tmp_path, "from time import sleep\n"), list[float]()
+    names = ProjectNames(tmp_path)
+    with share_clock(SharedClock(), names):
+        module.sleep(5)
+    module.sleep = sleeps.append
+    with share_clock(SharedClock(), names):
+        module.sleep(8)
+    assert [8] == sleeps
+    del sys.modules[module.__name__]

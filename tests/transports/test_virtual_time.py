@@ -229,3 +229,9 @@ def test_the_clock_reads_the_loop(runner: asyncio.Runner) -> None:
 
     coroutine: Coroutine[Any, Any, list[object]] = slept()
     assert [5.0, True, False] == runner.run(coroutine)
+
+
+def test_blocking_for_no_time_does_not_move_the_loop(runner: asyncio.Runner) -> None:
+    """A loop that only does that is still found to wait for nothing."""
+    _loop(runner).block(0)
+    assert 0 == _loop(runner).time()

@@ -5,12 +5,17 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from flag_harness.errors import NetworkRefused
 from flag_harness.transports import ApiScope, refuse_network
+from flag_harness.transports.border import proxy
+from flag_harness.transports.border.audit import audit_hook
+from flag_harness.transports.border.children import start_asking_parent
 from flag_harness.transports.border.proxy import LOOPBACK, ask_parent, checking_proxy
 
 GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
@@ -145,3 +150,43 @@ def test_loading_libcurl_names_the_proxy_and_leaving_names_the_old_one(monkeypat
         assert f"http://{LOOPBACK}:{checking_proxy().port}\n" == run(TELL_PROXY).stdout
         assert "http://mine.example:3128" == os.environ["http_proxy"]
     assert "http://mine.example:3128\n" == run(TELL_PROXY).stdout
+
+
+def test_a_forked_child_asks_the_process_that_was_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test is told; children of the child get the same proxy, and nothing is refused once the parent has ended."""
+    with socket.create_server((LOOPBACK, 0)) as free:
+        closed = free.getsockname()[1]
+    with refuse_network() as refused:
+        run("pass")
+        with monkeypatch.context() as forked:
+            test, pid = threading.get_ident(), os.getpid()
+            forked.setattr(os, "getpid", lambda: 1 if threading.get_ident() == test else pid)
+            with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
+                socket.getaddrinfo("far.example", 443)
+            assert run("import os; print(os.environ['http_proxy'])", env={}).stdout.startswith("http://127.0.0.1:")
+            forked.setattr(checking_proxy(), "port", closed)
+            assert socket.getaddrinfo("192.0.2.1", 443)
+    assert 1 == len(refused)
+
+
+def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its first line on, for as long as it runs."""
+    handlers: list[Any] = []
+    monkeypatch.setattr(type(audit_hook()), "handle_forever", lambda hook, more: handlers.append(more))
+    with refuse_network(scope=ApiScope(allowed=("near.example",))) as refused:
+        run("pass")
+        start_asking_parent(checking_proxy().port)
+        handlers[0]["socket.getaddrinfo"]("near.example", 443)
+        with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
+            handlers[0]["socket.getaddrinfo"]("far.example", 443)
+    assert 1 == len(refused)
+
+
+def test_a_debugger_sees_the_threads_of_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it sees those of `threading`, which they are not."""
+    traced: list[object] = []
+    monkeypatch.setattr("_thread.start_new_thread", lambda run, arguments: run(*arguments))
+    monkeypatch.setattr(threading, "gettrace", lambda: "the debugger")
+    monkeypatch.setattr(sys, "settrace", traced.append)
+    proxy._start_thread(traced.append, "the proxy")
+    assert ["the debugger", "the proxy"] == traced

@@ -188,3 +188,11 @@ def test_uvloop_uses_a_connection_that_is_open(proxy: tuple[str, int]) -> None:
     with refuse_network() as refused:
         assert b"ok" == uvloop.run(exchange())[-2:]
     assert [] == refused
+
+
+def test_what_is_no_data_is_refused_by_the_socket_itself(proxy: tuple[str, int]) -> None:
+    """With the error that it always had."""
+    with refuse_network(), socket.create_connection(proxy) as connection:
+        with pytest.raises(TypeError, match="a bytes-like object is required, not 'str'"):
+            connection.send("text")  # type: ignore[arg-type]
+        connection.sendall(b"x")

@@ -132,17 +132,14 @@ class _Interception:
             assert self._scope is not None
             found = choose(client, url)
             if self._scope.has_host(str(url)):
-                for kind in find_custom_transports(found, self._http, method, frozenset(self._patched)):
-                    self._patch_once(kind, method)
+                self._patch_custom_transports(found, method, self._scope)
             return found
 
         return transport_for_url
 
-    def _patch_once(self, kind: Any, method: str) -> None:
-        assert self._scope is not None
-        scope = self._scope
+    def _patch_custom_transports(self, transport: Any, method: str, scope: ApiScope) -> None:
         with self._lock:
-            if kind not in self._patched:
+            for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
                 self._patch(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
 
     def _patch(self, kind: Any, method: str, is_ours: Any) -> None:

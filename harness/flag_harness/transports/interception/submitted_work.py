@@ -68,11 +68,7 @@ def _make_start(original: Any) -> Any:
         if owner is None:
             return original(thread)
         owner.add_work(thread, SubmittedWork(f"the thread {thread.name!r}", thread.is_alive, not thread.daemon))
-        try:
-            return original(thread)
-        except BaseException:
-            owner.remove_work(thread)
-            raise
+        return original(thread)
 
     return start
 
