@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,18 @@ def _start_server(environ: dict[str, str]) -> tuple["subprocess.Popen[bytes]", P
     assert server.stdout
     assert b"ready\n" == server.stdout.readline(), "the warm server did not start; it says why above"
     return server, folder
+
+
+@pytest.fixture(scope="session")
+def warm_run(warm_python: Callable[[], str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Return a `subprocess.run` that starts forks of the warm Python in place of this interpreter."""
+    run = subprocess.run
+
+    def run_warm(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+        own = command[0] == sys.executable
+        return run([warm_python(), *command[1:]] if own else command, **options)
+
+    return run_warm
 
 
 @pytest.fixture

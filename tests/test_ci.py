@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ def _pytest_options(command: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def known_options(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def known_options(tmp_path_factory: pytest.TempPathFactory, warm_run: Callable[..., Any]) -> set[str]:
     """Every long option that pytest takes here."""
     command = [sys.executable, "-m", "pytest", "--help", "-p", "no:cacheprovider"]
-    run = subprocess.run(command, cwd=tmp_path_factory.mktemp("help"), capture_output=True, text=True, check=True)
+    run = warm_run(command, cwd=tmp_path_factory.mktemp("help"), capture_output=True, text=True, check=True)
     return set(re.findall(r"(--[a-z][\w-]+)", run.stdout))
 
 
@@ -47,7 +48,9 @@ def test_workflows_give_pytest_options_that_exist(name: str, known_options: set[
     assert [] == [option for option in options if option not in known_options]
 
 
-def test_the_action_adds_a_report_to_the_summary_and_fails_as_pytest_does(tmp_path: Path) -> None:
+def test_the_action_adds_a_report_to_the_summary_and_fails_as_pytest_does(
+    tmp_path: Path, warm_python: Callable[[], str]
+) -> None:
     """Its own script, on the project of the demo, which has a bug."""
     _create_project(tmp_path)
     action = _load(ACTION)
@@ -56,6 +59,7 @@ def test_the_action_adds_a_report_to_the_summary_and_fails_as_pytest_does(tmp_pa
     environ = {
         **ENVIRON,
         **defaults,
+        "PATH": os.pathsep.join([str(Path(warm_python()).parent), ENVIRON["PATH"]]),
         "ARGUMENTS": "-p no:cacheprovider -p no:asyncio -q",
         "GITHUB_STEP_SUMMARY": str(summary),
     }

@@ -1,9 +1,10 @@
 """The documentation site: what the code has, the pages have."""
 
 import re
-import sys
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,13 +16,14 @@ SETTINGS = (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[dict[str, str]]:
+def reference(warm_run: Callable[..., Any]) -> Iterator[dict[str, str]]:
     """The reference pages, made from the code."""
-    sys.path.insert(0, str(DOCS / "site"))
-    from reference import REFERENCE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS / "site")
+        patch.setattr(subprocess, "run", warm_run)
+        from reference import REFERENCE
 
-    yield {name: make_page() for name, make_page in REFERENCE.items()}
-    sys.path.remove(str(DOCS / "site"))
+        yield {name: make_page() for name, make_page in REFERENCE.items()}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The extras: what runs without them, and what is said where one is missing."""
 
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,15 @@ from flag_harness.errors import MissingExtraError, require_extra
 LIBRARIES = ("httptools", "jinja2", "pytest_asyncio", "rich", "streamlit", "uvicorn", "yaml")
 """What only extras bring."""
 
-WITHOUT = f"import sys\nsys.modules.update(dict.fromkeys({LIBRARIES}))\n"
-"""Makes every import of these libraries fail as if they were not installed."""
+WITHOUT = """
+import sys
+
+for name in [*sys.modules]:
+    if name.partition(".")[0] in ("flag_harness", *{blocked}):
+        del sys.modules[name]
+sys.modules.update(dict.fromkeys({blocked}))
+"""
+"""Makes every import of these libraries fail as if they were not installed, also where they were imported before."""
 
 SUITE = """
 import anthropic
@@ -28,12 +36,11 @@ def test_ask(cassette):
     assert "Two." == ask()
 """
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.usefixtures("cold")
 
 
 def _run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     """Run pytest in a process in which no library of an extra can be imported."""
-    pytester.makepyfile(without=WITHOUT)
+    pytester.makepyfile(without=WITHOUT.format(blocked=LIBRARIES))
     return pytester.runpytest_subprocess("-p", "without", "-p", "no:asyncio", *options)
 
 
@@ -89,11 +96,12 @@ def test_the_cases_without_their_extra_are_one_line(pytester: pytest.Pytester) -
     run.stderr.fnmatch_lines(["ERROR: the cases: pytest_asyncio is not installed: pip install 'flag-harness[[]agent]'"])
 
 
+@pytest.mark.usefixtures("cold")
 def test_the_cases_need_nothing_that_is_for_developers_only(pytester: pytest.Pytester) -> None:
     """The README's first command installs the extra `agent`, and collects below `tests` too."""
     developers = ("aiohttp", "brotli", "hypothesis", "trio", "uvloop", "vcr", "zstandard")
     blocked = [name for name in (*LIBRARIES, *developers) if name != "pytest_asyncio"]
-    pytester.makepyfile(without=f"import sys\nsys.modules.update(dict.fromkeys({blocked}))\n")
+    pytester.makepyfile(without=WITHOUT.format(blocked=blocked))
     plugins = (
         "-p",
         "without",
@@ -135,15 +143,15 @@ def test_the_cases_need_nothing_that_is_for_developers_only(pytester: pytest.Pyt
         ),
     ],
 )
-def test_a_command_without_its_extra_is_one_line(tmp_path: Path, arguments: list[str], expected: str) -> None:
+def test_a_command_without_its_extra_is_one_line(
+    tmp_path: Path, arguments: list[str], expected: str, warm_run: Callable[..., Any]
+) -> None:
     """And exits with 2."""
     (tmp_path / "x.yaml").write_text("interactions: []\nversion: 1\n", encoding="utf-8")
     cassette = str(ROOT / "recordings" / "matrix" / "off.json")
-    script = f"{WITHOUT}from flag_harness.cli import main\nsys.exit(main(sys.argv[1:]))"
+    script = f"{WITHOUT.format(blocked=LIBRARIES)}from flag_harness.cli import main\nsys.exit(main(sys.argv[1:]))"
     named = [cassette if one == "CASSETTE" else one for one in arguments]
-    run = subprocess.run(
-        [sys.executable, "-c", script, *named], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    run = warm_run([sys.executable, "-c", script, *named], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (2, "", f"{expected}\n") == (run.returncode, run.stdout, run.stderr)
 
 

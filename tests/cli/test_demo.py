@@ -2,8 +2,11 @@
 
 import html
 import re
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +27,7 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def demo(tmp_path_factory: pytest.TempPathFactory, warm_run: Callable[..., Any]) -> tuple[Path, str]:
     """Return the project that the demo has left behind, and what it printed: in a hostile place, without a key."""
     place, project = tmp_path_factory.mktemp("place"), tmp_path_factory.mktemp("kept") / "new" / "my project"
     (place / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
@@ -37,6 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         for name, value in HOSTILE.items():
             patch.setenv(name, value)
         patch.setattr(sys, "stdout", stdout)
+        patch.setattr(subprocess, "run", warm_run)
         assert 0 == main(["demo", "--keep", str(project)])
     place.chmod(0o755)
     assert ["anthropic.py", "pytest.ini"] == sorted(path.name for path in place.iterdir())

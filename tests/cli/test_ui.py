@@ -5,9 +5,9 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +92,12 @@ def test_a_wrong_upstream_is_an_error_before_anything_starts(
     assert [] == started
 
 
-def test_the_page_is_served_until_sigterm(tmp_path: Path) -> None:
+def test_the_page_is_served_until_sigterm(tmp_path: Path, warm_python: Callable[[], str]) -> None:
     """A real server answers, and ends with exit code 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "flag_harness.cli", "ui", "--no-browser", f"--port={port}"]
+    command = [warm_python(), "-m", "flag_harness.cli", "ui", "--no-browser", f"--port={port}"]
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
     try:
         until = time.monotonic() + 60

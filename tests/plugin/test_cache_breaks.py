@@ -79,7 +79,7 @@ def test_the_record_holds_each_turn_and_each_break(project: pytest.Pytester) -> 
     """The rows come from workers; tests without marks have no cache use."""
     project.makepyfile(AGENT + TIME + STABLE)
     path = Path(project.path, "run.jsonl")
-    project.runpytest("-n2", f"--harness-record={path}", "--harness-report-content=full")
+    project.runpytest_subprocess("-n2", f"--harness-record={path}", "--harness-report-content=full")
     uses = {row.case.partition("::")[2]: row.cache for row in load_record(path).rows}
     assert None is uses["test_without_marks"]
     stable, time = uses["test_stable"], uses["test_time[1]"]
@@ -123,5 +123,6 @@ def test_marks_that_only_cost_are_named(project: pytest.Pytester) -> None:
 def test_the_run_fails_for_a_broken_prefix_if_asked(project: pytest.Pytester) -> None:
     """The rows of workers count too; without a broken prefix the run passes."""
     project.makepyfile(AGENT + TIME + STABLE)
-    assert pytest.ExitCode.TESTS_FAILED == project.runpytest("--harness-fail-on=cache-break", "-n2").ret
+    run = project.runpytest_subprocess("--harness-fail-on=cache-break", "-n2")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
     assert pytest.ExitCode.OK == project.runpytest("--harness-fail-on=cache-break", "-k", "not time").ret

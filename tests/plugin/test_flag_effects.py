@@ -1,8 +1,8 @@
 """What a run says of its flags: what each changes, which change nothing, and which broke a test."""
 
-import sys
-
 import pytest
+
+from flag_harness.cli import main
 
 CONFIGURATION = """
 [tool.flag-harness.flags]
@@ -154,26 +154,30 @@ def test_a_skipped_combination_is_no_passing_one(repository: pytest.Pytester) ->
     run.stdout.fnmatch_lines(["perhaps fails when streaming: 1 test (test_ask.py::test_ask[[]*[]])"])
 
 
-def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester) -> None:
+def test_effects_are_read_off_recordings_alone(repository: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
     """`flag-harness cassette effects` says the same, and exits with 1 because of the idle flag."""
     repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
-    run = repository.run(sys.executable, "-m", "flag_harness.cli", "cassette", "effects")
-    assert 1 == run.ret
-    run.stdout.fnmatch_lines(
-        [
-            "streaming  stream: False → True (4 of 4 pairs)",
-            "concise    max_tokens: 200 → 100 (4 of 4 pairs)",
-            "idle: changed no request in 4 of 4 pairs",
-        ]
+    capsys.readouterr()
+    assert 1 == main(["cassette", "effects"])
+    lines = (
+        "streaming  stream: False → True (4 of 4 pairs)",
+        "concise    max_tokens: 200 → 100 (4 of 4 pairs)",
+        "idle: changed no request in 4 of 4 pairs",
     )
+    shown = capsys.readouterr().out.splitlines()
+    assert list(lines) == [line for line in shown if line in lines]
 
 
-def test_recordings_of_excluded_runs_are_not_compared(repository: pytest.Pytester) -> None:
+def test_recordings_of_excluded_runs_are_not_compared(
+    repository: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The recording keeps the reason that its test gave."""
     repository.makepyfile(test_ask=_excluding_test())
     repository.runpytest_subprocess("--record-mode=once", "--harness-upstream=simulator").assert_outcomes(passed=8)
-    run = repository.run(sys.executable, "-m", "flag_harness.cli", "cassette", "effects")
-    assert "idle: not shown; no two recordings of a test differ in this flag alone" in run.outlines
+    capsys.readouterr()
+    main(["cassette", "effects"])
+    line = "idle: not shown; no two recordings of a test differ in this flag alone"
+    assert line in capsys.readouterr().out.splitlines()
     (one,) = repository.path.glob("recordings/test_ask/*[[]idle[]].json")
     assert '"excluded_from_effects": "asks something else"' in one.read_text()
 

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from flag_harness.errors import ContextError
 how, path, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 contexts = [
     Context(messages=tuple({"role": role, "content": [{"type": "text", "text": letter * 2000}]}
-                           for _ in range(200) for role in ("user", "assistant")))
+                           for _ in range(50) for role in ("user", "assistant")))
     for letter in "ab"
 ]
 
@@ -62,10 +62,10 @@ print(json.dumps({"refused": refused, "seen": sorted(seen)}))
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, which this system does not have")
 
 
-def killed(how: str, path: Path, rounds: int) -> tuple[list[str], list[int]]:
+def killed(python: str, how: str, path: Path, rounds: int) -> tuple[list[str], list[int]]:
     """Kill -9 a process that saves in a loop, at random moments; what `load` refused, and which contexts it found."""
     run = subprocess.run(
-        [sys.executable, "-c", KILLER, how, str(path), str(rounds)],
+        [python, "-c", KILLER, how, str(path), str(rounds)],
         capture_output=True,
         text=True,
         check=True,
@@ -76,14 +76,16 @@ def killed(how: str, path: Path, rounds: int) -> tuple[list[str], list[int]]:
 
 
 @needs_fork
-def test_a_context_killed_while_it_is_saved_is_the_old_one_or_the_new_one(tmp_path: Path, deep: bool) -> None:
+def test_a_context_killed_while_it_is_saved_is_the_old_one_or_the_new_one(
+    tmp_path: Path, deep: bool, warm_python: Callable[[], str]
+) -> None:
     """However often it is killed, the file always loads, is always one of the two, and both are met."""
-    assert ([], [0, 1]) == killed("whole", tmp_path / "context.json", 200 if deep else 40)
+    assert ([], [0, 1]) == killed(warm_python(), "whole", tmp_path / "context.json", 200 if deep else 15)
 
 
 @needs_fork
-def test_the_same_kills_break_a_file_that_is_written_in_place(tmp_path: Path) -> None:
+def test_the_same_kills_break_a_file_that_is_written_in_place(tmp_path: Path, warm_python: Callable[[], str]) -> None:
     """So the test above can fail; and what they leave is refused in words, never taken for a session."""
-    refused, _ = killed("plainly", tmp_path / "context.json", 40)
+    refused, _ = killed(warm_python(), "plainly", tmp_path / "context.json", 15)
     assert len(refused) > 0
     assert all(error.startswith(f"{tmp_path / 'context.json'}: is cut off at line ") for error in refused)

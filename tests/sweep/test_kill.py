@@ -3,6 +3,7 @@
 `pytest tests/sweep/test_kill.py --kills=1000` kills more often; the figures are printed with `-s`.
 """
 
+import copy
 import json
 import os
 import select
@@ -68,15 +69,16 @@ def model(body: Mapping[str, Any]) -> ScenarioTurn:
 class Grave:
     """Runs the agent in processes of their own against one loopback server, and kills them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, python: str) -> None:
         self.directory = directory
         self.context, self.effects = directory / "context.json", directory / "effects.txt"
         self.requests: list[dict[str, Any]] = []
+        self.baselines: dict[str, list[dict[str, Any]]] = {}
         self._kill_at = 0
         self._upstream: Callable[[Request], Response] = simulate(hook=model)
         script = Path(__file__).with_name("victim.py")
         self._parent = subprocess.Popen(
-            [sys.executable, str(script)],
+            [python, str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -145,9 +147,9 @@ class Grave:
 
 
 @pytest.fixture(scope="module")
-def grave(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grave]:
+def grave(tmp_path_factory: pytest.TempPathFactory, warm_python: Callable[[], str]) -> Iterator[Grave]:
     """One warmed parent and one server for all kills."""
-    grave = Grave(tmp_path_factory.mktemp("grave"))
+    grave = Grave(tmp_path_factory.mktemp("grave"), warm_python())
     with grave.server:
         yield grave
     grave.close()
@@ -158,10 +160,14 @@ def _text(words: str) -> dict[str, str]:
 
 
 def _baselines(grave: Grave, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    grave.begin(environ)
-    assert 0 == grave.run(environ)
-    assert [STEP] == grave.entries
-    return list(grave.requests)
+    """The requests of a run that nobody kills, which is made once for each environment."""
+    key = json.dumps({**environ})
+    if key not in grave.baselines:
+        grave.begin(environ)
+        assert 0 == grave.run(environ)
+        assert [STEP] == grave.entries
+        grave.baselines[key] = list(grave.requests)
+    return copy.deepcopy(grave.baselines[key])
 
 
 def _without_transition(body: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def test_no_kill_loses_a_context_or_repeats_a_side_effect(
         assert -signal.SIGKILL == grave.run(environ, point), point
         met[point.partition(":")[0]] += 1
         if 0 != grave.run(environ) or [STEP] != grave.entries:
-            lost.append(f"{point}: {grave.noted}")
+            lost.append(f"{point}: {grave.entries}")
         answered = load_context(grave.context).messages[-1]
         assert [_text("It is noted.")] == [block for block in answered["content"] if block["type"] == "text"], point
         for part in grave.directory.glob(".*.part"):

@@ -1,9 +1,11 @@
 """`flag-harness init` in sample repositories."""
 
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,10 @@ from tests.cli.init import samples
 
 
 @pytest.fixture(autouse=True)
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_run: Callable[..., Any]) -> Path:
     """An empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "run", warm_run)
     for name in ("BOT_THINKING", "BOT_STREAMING", "LONG_ANSWERS", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
