@@ -164,13 +164,13 @@ def test_trio_sleeps_on_it_too() -> None:
 
     async def together() -> None:
         async with trio.open_nursery() as nursery:
-            for seconds in (3.0, 1.0, 2.0):
+            for seconds in (3.0, 1.0, 6.0, 2.0, 5.0, 4.0):
                 nursery.start_soon(nap, seconds)
             with trio.move_on_after(0):
                 await nap(60.0)
 
     trio.run(together)
-    assert [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0)] == woken
+    assert [(float(second), float(second)) for second in range(1, 7)] == woken
 
 
 def test_a_thousand_sleepers_cost_no_more_than_each_alone() -> None:

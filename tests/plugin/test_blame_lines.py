@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from flag_harness.analysis.locate import BUDGET, Location, locate
-from flag_harness.analysis.matrix_runs import FailingTest
+from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.matrix import Row, covering_array, flag_space
-from flag_harness.plugin.run.blame import LocatedTest, located_lines
+from flag_harness.plugin.run.blame import LocatedTest, blame_lines, located_lines
 
 FLAGS = tuple(Flag(f"f{index}", f"F{index}") for index in range(20))
 SPACE = flag_space(FLAGS)
@@ -65,3 +65,15 @@ def test_the_flaky_combinations_are_listed_by_their_ids() -> None:
         "  Why",
         "  To reproduce: pytest x",
     ] == lines
+
+
+def test_a_combination_that_passed_and_failed_is_said_to_be_left_out(pytestconfig: pytest.Config) -> None:
+    """Of a test that ran under all combinations."""
+    flags = FLAGS[:1]
+    outcomes = [(0, True), (1, False), (0, False), (0, True)]
+    runs = tuple(
+        MatrixRun(nodeid=f"test_ask[{on}]", test="test_ask", row={"f0": on}, passed=passed, left_out="", requests=[])
+        for on, passed in outcomes
+    )
+    lines = list(blame_lines(pytestconfig, [FailingTest("test_ask[*]", flags, runs)], [], flags))
+    assert "  Combinations that both passed and failed are left out" in lines

@@ -1,8 +1,12 @@
 """`@pytest.mark.budget`: what the requests of one test may use."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
+
+from flag_harness.plugin.limits.budget import _amounts_per_request
+from flag_harness.wire.usage import Usage
 
 CONFIGURATION = """
 [tool.pytest.ini_options]
@@ -112,3 +116,10 @@ def test_a_budget_does_not_stop_a_verification(pytester: pytest.Pytester) -> Non
     )
     run.assert_outcomes()
     run.stdout.fnmatch_lines(["*1 inconclusive*"])
+
+
+def test_a_request_without_a_price_is_said_to_be_unknown() -> None:
+    """Beside the others, which have one."""
+    known, unknown = SimpleNamespace(usage=Usage(1, 2), cost=0.5), SimpleNamespace(usage=None, cost=None)
+    traffic = SimpleNamespace(request_metrics=[known, unknown])
+    assert ["$0.5000", "unknown"] == list(_amounts_per_request("cost", traffic))  # type: ignore[arg-type]

@@ -9,12 +9,13 @@ from random import Random
 
 import pytest
 
+from flag_harness.analysis.spending import input_cost
 from flag_harness.errors import Refusal
 from flag_harness.models import shipped_model
 from flag_harness.plugin.limits.cost_limit import CostLimit
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.layers import faulty
-from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, Upstream
+from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, Upstream
 from flag_harness.wire.usage import Usage
 
 LIVE = ("--disable-recording", "--harness-upstream=live")
@@ -218,3 +219,11 @@ def test_no_run_spends_more_than_the_limit_and_one_request_a_worker(
         assert sum(api.costs) > 0.0
         refused += bool(outcomes.get("failed"))
     assert refused > runs // 2
+
+
+def test_an_answer_that_was_cut_costs_its_input() -> None:
+    """Its usage is not known, so the expected cost stays."""
+    limit, request = CostLimit(1.0), _request(100, 1000)
+    upstream = faulty(lambda request: (Cut(0.1, "reset"),), limit.layer([]))
+    list(upstream(request))
+    assert input_cost(request) == limit._budget.spent

@@ -5,9 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeAlias
 
 import pytest
+
+from flag_harness.flag import Flag
+from flag_harness.matrix import Combination
+from flag_harness.plugin.features import case_features
 
 ROOT = Path(__file__).parents[2]
 CASE_COUNTS = {
@@ -146,3 +151,11 @@ def test_a_run_that_is_told_to_leave_cases_out_is_not_stopped(
     run = run_pytest("--feature=all", "--collect-only", "-q", *arguments, folder=folder)
     listed = sum("::test_" in line for line in run.stdout.splitlines())
     assert (0 if cases else 5, cases) == (run.returncode, listed), run.stderr
+
+
+def test_a_parameter_beside_the_combination_is_no_feature() -> None:
+    """The combination itself has its flags, and `integration` if all of them are on."""
+    combination = Combination((Flag("streaming", "S"),), (1,))
+    spec = SimpleNamespace(params={"size": 3, "harness_combination": combination})
+    item = SimpleNamespace(callspec=spec, iter_markers=lambda name: iter(()))
+    assert {"streaming", "integration"} == case_features(item)  # type: ignore[arg-type]

@@ -1,6 +1,10 @@
 """Warnings and errors that the code under test logs: counted, shown, and failed on request."""
 
+import logging
+
 import pytest
+
+from flag_harness.plugin.run.log_counts import count_logs
 
 CONFIGURATION = """
 [tool.pytest.ini_options]
@@ -45,3 +49,13 @@ def test_the_run_fails_if_asked(pytester: pytest.Pytester) -> None:
         workers = "-n0" if run == pytester.runpytest else "-n2"
         assert pytest.ExitCode.TESTS_FAILED == run("--harness-fail-on=log-error", workers).ret
     assert pytest.ExitCode.OK == pytester.runpytest("--harness-fail-on=log-error", "-k", "quiet").ret
+
+
+def test_beyond_a_hundred_different_messages_only_known_ones_are_counted() -> None:
+    """A message with its arguments filled in cannot fill the memory."""
+    log = logging.getLogger("agent")
+    with count_logs() as counter:
+        for number in [*range(120), 5]:
+            log.warning(f"message {number}")
+    counts = {one.message: one.count for one in counter.counts()}
+    assert (100, 2, False) == (len(counts), counts["message 5"], "message 110" in counts)

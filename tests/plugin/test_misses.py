@@ -4,11 +4,15 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette.match.difference import differences
+from flag_harness.plugin.run.misses import MissCollector, describe_difference
+from flag_harness.plugin.run.recorded_effects import RecordedEffects
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
 TESTS = 40
@@ -184,3 +188,23 @@ def test_what_was_never_recorded_can_be_recorded_with_one_command(pytester: pyte
         "  test_prompt.py::test_ask[0], test_prompt.py::test_ask[1], test_prompt.py::test_ask[2]",
         "  To record them: pytest --record-mode=once --harness-upstream=live",
     ] == _summary(run)
+
+
+def test_a_part_that_only_moved_is_called_reordered() -> None:
+    """Both orders would be too long."""
+    tools = [{"name": "a"}, {"name": "b"}]
+    (difference,) = differences({"tools": tools}, {"tools": tools[::-1]}, lambda one, other: False)
+    assert "`tools`, reordered" == describe_difference(difference)
+
+
+def test_a_cache_elsewhere_is_named_in_the_advice() -> None:
+    """As `--from` of the command."""
+    collector = MissCollector(SimpleNamespace(cache=object(), getini=lambda name: "elsewhere"))  # type: ignore[arg-type]
+    advice = "If the answers still hold: flag-harness cassette rebase --dry-run --from elsewhere/v/flag-harness/misses"
+    assert advice == collector._advice()
+
+
+def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:
+    """It is reported by the test that plays it."""
+    (tmp_path / "broken.json").write_text("{")
+    assert None is RecordedEffects(tmp_path, []).flag_that_changes("tools")

@@ -1,8 +1,12 @@
 """A live recording without a key: one line that says what to set, before anything is sent."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
+
+from flag_harness.plugin.border.missing_key import missing_key_message
+from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT, offline_environment
 
 ASK = """
 import asyncio, contextlib, os
@@ -124,3 +128,29 @@ def test_a_client_that_is_made_at_import_needs_no_key_offline(
         pytester.runpytest_subprocess("-p", "no:asyncio", *options).assert_outcomes(passed=2)
     pytester.runpytest_inprocess("-p", "no:asyncio", "--collect-only")
     assert key == os.environ.get("ANTHROPIC_API_KEY")
+
+
+def test_a_request_of_an_earlier_fixture_is_explained_too(pytester: pytest.Pytester) -> None:
+    """The cassette of the test is not open yet."""
+    pytester.makepyfile(
+        test_ask=f"{ASK}\n@pytest.fixture\ndef early(): ask()\n\ndef test_ask(early, cassette):\n    pass\n"
+    )
+    run = pytester.runpytest_inprocess("-p", "no:asyncio", "--record-mode=rewrite")
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines([f"{SAID}, or ask the simulator*"])
+
+
+def test_a_test_without_a_cassette_keeps_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client is none of the harness's business."""
+    item = SimpleNamespace(fixturenames=("flags",), stash=pytest.Stash())
+    assert "" == missing_key_message(item)  # type: ignore[arg-type]
+
+
+def test_a_key_that_the_code_sets_while_it_runs_offline_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the harness has set is taken back."""
+    for name in OFFLINE_ENVIRONMENT:
+        monkeypatch.setenv(name, "before")
+    with offline_environment(True):
+        assert OFFLINE_ENVIRONMENT == {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT}
+        os.environ["ANTHROPIC_API_KEY"] = "mine"
+    assert {"before", "mine"} == {os.environ[name] for name in OFFLINE_ENVIRONMENT}

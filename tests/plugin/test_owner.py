@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flag_harness.cassette import Cassette
+from flag_harness.plugin.border.late_work import LateWork, LateWorkReporter
 
 QUIET = ("-q", *(f"-pno:{name}" for name in ("hypothesispytest", "respx")))
 RECORD = (*QUIET, "--record-mode=rewrite", "--harness-upstream=simulator")
@@ -289,3 +292,15 @@ def test_a_late_request_is_told_once_by_a_worker(pytester: pytest.Pytester) -> N
     assert 1 == run.stdout.str().count(SENT_LATE)
     assert SENT_LATE in (pytester.path / "junit.xml").read_text()
     assert json.dumps("late") not in "".join(path.read_text() for path in pytester.path.rglob("recordings/**/*.json"))
+
+
+def test_the_same_message_of_two_reports_of_a_worker_is_one_error() -> None:
+    """A fixture that several tests share has no row in the record."""
+    reports: list[Any] = []
+    hook = SimpleNamespace(pytest_runtest_logreport=lambda report: reports.append(report))
+    reporter = LateWorkReporter(SimpleNamespace(hook=hook), SimpleNamespace(late_work=LateWork()))  # type: ignore[arg-type]
+    output = {"flag_harness_late_requests": [["the module fixture wide", "POST was refused"]] * 2}
+    reporter.pytest_testnodedown(SimpleNamespace(workeroutput=output))
+    assert [("the module fixture wide", "failed", "teardown")] == [
+        (report.nodeid, report.outcome, report.when) for report in reports
+    ]

@@ -104,8 +104,7 @@ def configure_rerun(config: pytest.Config) -> None:
             "name another file: --harness-record=again.jsonl"
         )
     for name, value in _ANSWERING_OPTIONS.items():
-        if hasattr(config.option, name):
-            setattr(config.option, name, value)
+        setattr(config.option, name, value)
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not hasattr(config, "workerinput"):
         here = [case for case in sorted(rerun.cases) if (config.rootpath / case.partition("::")[0]).exists()]
         config.args[:] = [str(config.rootpath / case) for case in here]

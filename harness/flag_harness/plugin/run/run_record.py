@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +175,7 @@ class RunRecorder:
         files = {**self._hash_files(), **self._files} if is_evidence else {}
         return RunHeader(
             package=version("flag-harness"),
-            sdk=_sdk_version(),
+            sdk=version("anthropic"),
             python=platform.python_version(),
             started_at=self._started_at,
             seconds=round(time.monotonic() - self._started, 3),
@@ -260,10 +260,3 @@ def _git(root: Path, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _sdk_version() -> str:
-    try:
-        return version("anthropic")
-    except PackageNotFoundError:
-        return ""
