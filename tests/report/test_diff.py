@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, body_hash, encode_record
+from flag_harness.record.outline import body_outline
 from flag_harness.wire.usage import Usage
 
 Diff = Callable[..., tuple[int, str]]
@@ -122,6 +123,47 @@ def test_changed_bodies_fail_if_the_project_says_so(diff: Diff) -> None:
     assert 1 == code
     assert "request 2: body changed" in output
     assert "2 requests are now 3" in output
+
+
+def _request(body: Any) -> RequestRecord:
+    return RequestRecord("POST", "/v1/messages", 200, body_hash(json.dumps(body).encode()), outline=body_outline(body))
+
+
+def test_bodies_are_compared_by_path(diff: Diff) -> None:
+    """Each path that changed, from what to what, and in how many tests; texts are not in the record."""
+    body = {"max_tokens": 4096, "system": "Be kind.", "messages": [{"content": "Hi."}, {"id": "toolu_0123456"}]}
+    new = {**body, "max_tokens": 8192, "system": "Be brief.", "stream": True}
+    longer = {**body, "messages": [{"content": "Hello."}, {"id": "toolu_6543210"}, {"content": "Bye."}]}
+    base = [_row(name, requests=(_request(body), _request(body))) for name in ("a", "b")]
+    head = [_row("a", requests=(_request(new), _request(body))), _row("b", requests=(_request(new), _request(longer)))]
+    output = diff(base, head)[1]
+    table = [line.split("  ") for line in output.partition("Request bodies\n")[2].partition("\n\n")[0].splitlines()]
+    assert [
+        ["path", "base", "head", "in"],
+        ["max_tokens", "4096", "8192", "2 tests"],
+        ["stream", "absent", "true", "2 tests"],
+        ["system", "text", "another text", "2 tests"],
+        ["messages[*]", "absent", "text", "1 test"],
+        ["messages[*]", "text", "another text", "1 test"],
+    ] == [[cell.strip() for cell in line if cell] for line in table]
+    assert "request 1: max_tokens: 4096 → 8192, system: changed, stream: absent → true" in output
+    assert "| `max_tokens` | 4096 | 8192 | 2 tests |" in diff(base, head, "", "--markdown")[1]
+    first = json.loads(diff(base, head, "", "--json")[1])["paths"][0]
+    assert {
+        "path": "max_tokens",
+        "before": "4096",
+        "after": "8192",
+        "cases": ["test_a.py::test_a", "test_a.py::test_b"],
+    } == first
+
+
+def test_bodies_that_differ_only_in_ids_of_the_api_are_equal(diff: Diff) -> None:
+    """So two live runs can be compared."""
+    old, new = (_request({"messages": [{"content": [{"tool_use_id": f"toolu_01234{n}"}]}]}) for n in (1, 2))
+    assert old.body_hash != new.body_hash
+    code, output = diff([_row(requests=(old,))], [_row(requests=(new,))], "bodies = true")
+    assert 0 == code
+    assert "Changed requests" not in output
 
 
 def test_an_effect_that_changed_is_shown(

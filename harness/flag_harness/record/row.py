@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from flag_harness.record.cache import CacheUse
+from flag_harness.record.outline import Outline
 from flag_harness.record.sweep import SweepRecord
 from flag_harness.wire.usage import Usage
 
@@ -38,6 +39,8 @@ class RequestRecord(msgspec.Struct, frozen=True):
         seconds: seconds to the end of the answer.
         chunks: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
+        outline: the parameters of the body by path, and short hashes of its texts: see `outline.body_outline`. It is
+            empty in records of earlier versions, and if the body is not JSON.
     """
 
     method: str
@@ -52,6 +55,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     chunks: int = 0
     longest_gap: float = 0.0
+    outline: Outline = {}
 
 
 class LogCount(msgspec.Struct, frozen=True):

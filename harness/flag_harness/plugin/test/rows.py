@@ -100,6 +100,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
     from flag_harness.cassette.interaction import storable_request
     from flag_harness.cassette.match.matching import body_value, sorted_json
     from flag_harness.record import RequestRecord, body_hash
+    from flag_harness.record.outline import body_outline
 
     kept = filters.filter_request(storable_request(request))
     value = body_value(kept.body)
@@ -117,6 +118,7 @@ def _request_record(request: "Request", measured: "RequestMetrics", filters: "Fi
         seconds=measured.seconds,
         chunks=measured.chunks,
         longest_gap=measured.longest_gap,
+        outline=body_outline(value),
     )
 
 

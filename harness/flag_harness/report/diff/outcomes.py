@@ -1,4 +1,4 @@
-"""Find the tests whose outcome differs between two runs, and the requests that changed."""
+"""Find the tests whose outcome differs between two runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,14 +38,6 @@ class OutcomeChanges:
         return bool(self.newly_failing or self.newly_flaky or self.failing_additions or self.new_misses)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedRequests:
-    """What changed in the requests of a test."""
-
-    case: str
-    changes: tuple[str, ...]
-
-
 def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
     """Compare the outcomes of two runs, test by test."""
     before, after = _group_runs(base), _group_runs(head)
@@ -63,28 +55,6 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
             if (misses := tuple(sorted(_misses(after[key]) - _misses(before.get(key, ())))))
         },
     )
-
-
-def changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
-    """Compare the requests of two runs by the hashes of their bodies, for each test with one outcome in each run."""
-    before = {row.key: row for row in base}
-    found = []
-    for row in head:
-        old = before.get(row.key)
-        if old is not None and (changes := tuple(_request_changes(old, row))):
-            found.append(ChangedRequests(row.case, changes))
-    return tuple(found)
-
-
-def _request_changes(old: RunRow, new: RunRow) -> Iterable[str]:
-    for number, (before, after) in enumerate(zip(old.requests, new.requests, strict=False), start=1):
-        if (before.method, before.path) != (after.method, after.path):
-            yield f"request {number}: {before.method} {before.path} is now {after.method} {after.path}"
-        elif before.body_hash != after.body_hash:
-            model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
-            yield f"request {number}: body changed{model}"
-    if len(old.requests) != len(new.requests):
-        yield f"{len(old.requests)} requests are now {len(new.requests)}"
 
 
 def _group_runs(rows: Iterable[RunRow]) -> dict[RunKey, list[RunRow]]:

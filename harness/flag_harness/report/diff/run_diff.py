@@ -10,7 +10,8 @@ from flag_harness.config import DiffSettings
 from flag_harness.record import RunRecord
 from flag_harness.record.row import RowKey
 from flag_harness.report.diff.figures import FigureChange, figure_changes, row_pairs
-from flag_harness.report.diff.outcomes import ChangedRequests, OutcomeChanges, changed_requests, outcome_changes
+from flag_harness.report.diff.outcomes import OutcomeChanges, outcome_changes
+from flag_harness.report.diff.requests import ChangedRequests, PathChange, changed_requests, path_changes
 from flag_harness.report.metrics import record_effects
 
 _HEADER_FIELDS = ("commit", "package", "sdk", "python")
@@ -24,6 +25,7 @@ class RunDiff:
         code: what the headers say: other commits, packages or flags, one line each.
         outcomes: the tests whose outcome changed, and the new misses.
         requests: the tests whose requests changed.
+        paths: what changed in the bodies of requests, by path, over all tests.
         pairs: the number of rows whose figures are compared.
         uncompared: the number of rows that both runs have and whose figures cannot be compared.
         figures: the figures of both runs.
@@ -36,6 +38,7 @@ class RunDiff:
     code: tuple[str, ...]
     outcomes: OutcomeChanges
     requests: tuple[ChangedRequests, ...]
+    paths: tuple[PathChange, ...]
     pairs: int
     uncompared: int
     figures: tuple[FigureChange, ...]
@@ -66,6 +69,7 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
         code=tuple(_code_changes(base, head)),
         outcomes=outcomes,
         requests=requests,
+        paths=path_changes(base.rows, head.rows),
         pairs=len(pairs),
         uncompared=len(both) - len(pairs),
         figures=figures,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flag_harness.report.diff.requests import HIDDEN, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
 from flag_harness.report.markdown import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_values
@@ -76,6 +77,7 @@ def diff_values(diff: RunDiff) -> Mapping[str, Any]:
         "code": list(diff.code),
         "outcomes": asdict(diff.outcomes),
         "requests": [asdict(one) for one in diff.requests],
+        "paths": [asdict(one) for one in diff.paths],
         "compared": diff.pairs,
         "not_compared": diff.uncompared,
         "figures": {
@@ -124,6 +126,8 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section("New misses", ("test", "request"), misses, (True, True))
     yield from _names_section("Newly passing", found.newly_passing)
     yield from _names_section("Not run any more", found.missing)
+    paths = [(one.path, *_sides(one), quantity(len(one.cases), "test")) for one in diff.paths]
+    yield from _section("Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False))
     changes = [(one.case, change) for one in diff.requests for change in one.changes]
     yield from _section("Changed requests", ("test", "change"), changes, (True, False))
     figures = [
@@ -139,6 +143,11 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
     effects = [(old.figure.name, old.name, str(old), str(new)) for old, new in diff.effects]
     yield from _section("Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4)
+
+
+def _sides(change: PathChange) -> tuple[str, str]:
+    """Return the values of a change as a table shows them."""
+    return (HIDDEN, "another text") if change.before == change.after == HIDDEN else (change.before, change.after)
 
 
 def _names_section(title: str, names: Sequence[str], *, is_code: bool = True) -> Iterator[DiffSection]:

@@ -1,0 +1,77 @@
+"""Outlines of request bodies: which parameters a request has, without what people or prompts say.
+
+An outline has a value for each path. Numbers, booleans and the names of models and kinds stand as they are; anything
+else is a short keyed hash, which shows whether two runs sent the same, but has too few digits to be guessed backwards.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+Outline: TypeAlias = dict[str, int | float | bool | str | None]
+"""The values of a request body by path, such as `thinking.budget_tokens`."""
+
+_HASH_MARK = "#"
+_HASH_BYTES = 3
+"""With 24 bits, thousands of telephone numbers share each hash."""
+_HASH_KEY = b"flag-harness outline"
+_MOST_PATHS = 60
+"""The outline of a longer body ends with a hash of what is left, under the path `...`."""
+_PLAIN_KEYS = frozenset({"model", "type", "effort", "ttl", "display", "service_tier", "speed"})
+"""The members whose texts are words of the API."""
+_PLAIN_TEXT = re.compile(r"[A-Za-z0-9._:@/-]{1,80}")
+_PRIVATE_KEYS = frozenset({"messages", "system", "metadata", "tools", "mcp_servers", "container"})
+"""The members of a body that contain people's or the project's words."""
+_API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|file)_[A-Za-z0-9]{6,}\b")
+
+
+def body_outline(body: Any) -> Outline:
+    """Return the outline of a decoded JSON body, or an empty one if it is not an object."""
+    if not isinstance(body, Mapping):
+        return {}
+    found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]
+    outline = dict(found[:_MOST_PATHS])
+    return {**outline, "...": _hash(found[_MOST_PATHS:])} if len(found) > _MOST_PATHS else outline
+
+
+def is_hash(value: object) -> bool:
+    """Return whether a value of an outline stands for something that the outline does not show."""
+    return isinstance(value, str) and value.startswith(_HASH_MARK)
+
+
+def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the paths and values of a member of the body."""
+    if key == "tools" and isinstance(value, list):
+        for number, tool in enumerate(value):
+            name = tool.get("name") if isinstance(tool, Mapping) else None
+            yield f"tools[{name if isinstance(name, str) and _PLAIN_TEXT.fullmatch(name) else number}]", _hash(tool)
+    elif key == "messages" and isinstance(value, list):
+        yield from ((f"messages[{number}]", _hash(message)) for number, message in enumerate(value))
+    elif key == "system" and isinstance(value, list):
+        for number, block in enumerate(value):
+            yield from _leaves(f"system[{number}]", block, is_private=True)
+    else:
+        yield from _leaves(key, value, is_private=key in _PRIVATE_KEYS)
+
+
+def _leaves(path: str, value: Any, *, is_private: bool) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key in sorted(value, key=str):
+            yield from _leaves(f"{path}.{key}", value[key], is_private=is_private)
+    else:
+        yield path, value if _is_plain(path, value, is_private) else _hash(value)
+
+
+def _is_plain(path: str, value: Any, is_private: bool) -> bool:
+    if isinstance(value, str):
+        return path.rpartition(".")[2] in _PLAIN_KEYS and _PLAIN_TEXT.fullmatch(value) is not None
+    return not is_private and (value is None or isinstance(value, (bool, int, float)))
+
+
+def _hash(value: Any) -> str:
+    """Return a short hash of a value, in which all ids that the API generated are equal."""
+    text = _API_ID.sub("<id>", json.dumps(value, sort_keys=True, ensure_ascii=False))
+    data = text.encode("utf-8", "surrogatepass")
+    return _HASH_MARK + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

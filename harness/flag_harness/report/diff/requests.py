@@ -1,0 +1,94 @@
+"""Find what changed in the requests of the tests that both runs have, by path."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flag_harness.record import RequestRecord, RunRow
+from flag_harness.record.outline import is_hash
+
+ABSENT = "absent"
+"""Stands for the value of a path that a body does not have."""
+HIDDEN = "text"
+"""Stands for a value of which the record has only a hash."""
+_INDEX = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRequests:
+    """What changed in the requests of a test."""
+
+    case: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """A change at a path of request bodies, such as `max_tokens` from 4096 to 8192, and the tests that have it.
+
+    Indices in the path are `[*]`. The values are texts: `ABSENT`, or `HIDDEN`, or JSON.
+    """
+
+    path: str
+    before: str
+    after: str
+    cases: tuple[str, ...]
+
+
+def changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
+    """Compare the requests of two runs, for each test with one outcome in each run."""
+    found = ((new.case, tuple(_request_changes(old, new))) for old, new in _row_pairs(base, head))
+    return tuple(ChangedRequests(case, changes) for case, changes in found if changes)
+
+
+def path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[PathChange, ...]:
+    """Return what changed in the bodies of the requests of two runs, by path; what most tests have comes first."""
+    cases: dict[tuple[str, str, str], dict[str, None]] = {}
+    for old, new in _row_pairs(base, head):
+        for before, after in zip(old.requests, new.requests, strict=False):
+            for path, was, now in _outline_changes(before, after):
+                cases.setdefault((_INDEX.sub("[*]", path), was, now), {})[new.case] = None
+    found = [PathChange(*change, tuple(names)) for change, names in cases.items()]
+    return tuple(sorted(found, key=lambda one: (-len(one.cases), one.path, one.before, one.after)))
+
+
+def _row_pairs(base: Iterable[RunRow], head: Iterable[RunRow]) -> Iterator[tuple[RunRow, RunRow]]:
+    before = {row.key: row for row in base}
+    return ((before[row.key], row) for row in head if row.key in before)
+
+
+def _request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
+    for number, (before, after) in enumerate(zip(old.requests, new.requests, strict=False), start=1):
+        if (before.method, before.path) != (after.method, after.path):
+            yield f"request {number}: {before.method} {before.path} is now {after.method} {after.path}"
+        elif before.body_hash != after.body_hash and (change := _body_change(before, after)):
+            yield f"request {number}: {change}"
+    if len(old.requests) != len(new.requests):
+        yield f"{len(old.requests)} requests are now {len(new.requests)}"
+
+
+def _body_change(before: RequestRecord, after: RequestRecord) -> str:
+    """Return what changed in a body, or an empty string if only ids that the API generated did."""
+    if before.outline and after.outline:
+        return ", ".join(f"{path}: {_arrow(was, now)}" for path, was, now in _outline_changes(before, after))
+    model = f": model {before.model} is now {after.model}" if before.model != after.model else ""
+    return f"body changed{model}"
+
+
+def _outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tuple[str, str, str]]:
+    """Yield path, old value and new value of each change in a body, if both records have its outline."""
+    old, new = before.outline, after.outline
+    for path in (key for key in {**old, **new} if old and new):
+        was, now = old.get(path, ABSENT), new.get(path, ABSENT)
+        if (was, type(was)) != (now, type(now)):
+            yield path, _value_text(was), _value_text(now)
+
+
+def _value_text(value: Any) -> str:
+    return HIDDEN if is_hash(value) else value if isinstance(value, str) else json.dumps(value)
+
+
+def _arrow(before: str, after: str) -> str:
+    return "changed" if before == after == HIDDEN else f"{before} → {after}"
