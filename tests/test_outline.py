@@ -21,7 +21,7 @@ BODY = {
 
 def test_an_outline_shows_parameters_and_hides_texts() -> None:
     """Numbers, switches and words of the API stand as they are; what people say, and who they are, does not."""
-    outline = body_outline(BODY)
+    outline = dict(body_outline(BODY))
     plain = {path: value for path, value in outline.items() if not is_hash(value)}
     assert {
         "max_tokens": 4096,
@@ -48,7 +48,7 @@ def test_an_outline_shows_parameters_and_hides_texts() -> None:
 def test_an_outline_changes_with_each_part_of_the_body() -> None:
     """In the path of that part; ids that the API generated are left out of account."""
     changed: dict[str, Any] = {**BODY, "system": "Other words.", "messages": [{"role": "user", "content": "Hello."}]}
-    before, after = body_outline(BODY), body_outline(changed)
+    before, after = dict(body_outline(BODY)), dict(body_outline(changed))
     differing = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert {"messages[0]", "system", *(path for path in before if path.startswith("system["))} == differing
     one, other = (body_outline({"messages": [{"tool_use_id": f"toolu_{n}0123456"}]}) for n in "12")
@@ -58,7 +58,7 @@ def test_an_outline_changes_with_each_part_of_the_body() -> None:
 def test_an_outline_is_short() -> None:
     """What is beyond its limit is one hash; a body that is no JSON object has none."""
     long = [{"content": f"{number}"} for number in range(200)]
-    outline = body_outline({"messages": long})
+    outline = dict(body_outline({"messages": long}))
     assert 61 == len(outline)
-    assert outline["..."] != body_outline({"messages": long[:-1]})["..."]
-    assert {} == body_outline(b"text") == body_outline([1])
+    assert outline["..."] != dict(body_outline({"messages": long[:-1]}))["..."]
+    assert () == body_outline(b"text") == body_outline([1])

@@ -154,3 +154,22 @@ def test_texts_too_long_to_compare_are_ranked_by_their_length(monkeypatch: pytes
     bodies = [{**BODY, "system": "a" * length} for length in (250, 300)]
     message = _message(_interaction({**BODY, "system": "b" * 299}), *map(_interaction, bodies))
     assert "The nearest is interaction 1;" in message
+
+
+@pytest.mark.parametrize(
+    ("recorded", "is_reported"),
+    [((), True), (({"max_tokens": 1},), True), (({"max_tokens": -1},), False)],
+    ids=["nothing is recorded", "the nearest is legal", "the nearest is refused too"],
+)
+def test_a_request_that_the_api_would_refuse_is_reported_as_such(
+    recorded: tuple[object, ...], is_reported: bool
+) -> None:
+    """Unless the simulator refuses what was recorded: then it does not know all that the API accepts."""
+
+    def find_refusal(request: Request) -> str | None:
+        return "must be positive" if json.loads(request.body)["max_tokens"] < 1 else None
+
+    cassette = Cassette(ENVELOPE, tuple(map(_interaction, recorded)), PATH)
+    reporter = MissReporter(cassette, cassette.index, CHANGED_BY.get, COMMAND, find_refusal)
+    lines = reporter.report_miss(_interaction({"max_tokens": 0}), range(len(recorded))).message.splitlines()
+    assert is_reported == ("The API would refuse this request (as the simulator does): must be positive" in lines)

@@ -26,7 +26,8 @@ class Replay:
 
     A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
     stopped. Each exception is kept in `misses` and its details in `reports`. `refusal` builds the exception from the
-    message. `own` holds the indices of the interactions that the test `case` recorded, which are played first.
+    message, and `find_refusal` returns the message with which the API would refuse a request, or None. `own` holds the
+    indices of the interactions that the test `case` recorded, which are played first.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Replay:
         case: str = "",
         refusal: Callable[[str], CassetteMiss] = CassetteMiss,
         repeat: bool = False,
+        find_refusal: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self.cassette = _filter_cassette(cassette, filters)
         self.own = own_indices(cassette, case)
         self._filters = filters
         self._index = _build_index(cassette, self.cassette, normalisers, frozenset(self.own))
-        self._reporter = MissReporter(self.cassette, self._index, explain or (lambda path: None), record)
+        explain = explain or (lambda path: None)
+        self._reporter = MissReporter(self.cassette, self._index, explain, record, find_refusal)
         self._refusal = refusal
         self.misses: list[CassetteMiss] = []
         self.reports: list[Miss] = []

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-Outline: TypeAlias = dict[str, int | float | bool | str | None]
-"""The values of a request body by path, such as `thinking.budget_tokens`."""
+Outline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
+"""Pairs of a path in a request body, such as `thinking.budget_tokens`, and its value."""
 
 _HASH_MARK = "#"
 _HASH_BYTES = 3
@@ -30,10 +30,10 @@ _API_ID = re.compile(r"\b(?:msg|toolu|srvtoolu|mcptoolu|msgbatch|container|req|f
 def body_outline(body: Any) -> Outline:
     """Return the outline of a decoded JSON body, or an empty one if it is not an object."""
     if not isinstance(body, Mapping):
-        return {}
+        return ()
     found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]
-    outline = dict(found[:_MOST_PATHS])
-    return {**outline, "...": _hash(found[_MOST_PATHS:])} if len(found) > _MOST_PATHS else outline
+    rest = [("...", _hash(found[_MOST_PATHS:]))] if len(found) > _MOST_PATHS else []
+    return (*found[:_MOST_PATHS], *rest)
 
 
 def is_hash(value: object) -> bool:

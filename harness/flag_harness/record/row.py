@@ -55,7 +55,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     chunks: int = 0
     longest_gap: float = 0.0
-    outline: Outline = {}
+    outline: Outline = ()
 
 
 class LogCount(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from flag_harness.cassette.match.matching import MatchPart, betas, canonical_pat
 from flag_harness.cassette.match.nearest import nearest_requests
 from flag_harness.cassette.match.variable_parts import normalise_lines, variable_part
 from flag_harness.files import display_path
+from flag_harness.wire.timeline import Request
 
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists; the rest are counted."""
@@ -23,6 +24,8 @@ MAX_RANKED_REQUESTS = 500
 Ranking 500 conversations of 200 turns (50 MB) takes half a second."""
 MAX_COMPARED_LENGTH = 400_000
 """Texts that are together longer than this are compared by length only: by words takes seconds."""
+MAX_CHECKED_BYTES = 4 << 20
+"""No request with a longer body is checked against the rules of the API: that takes seconds."""
 MAX_COMPARED_REQUESTS = 8
 """The number of nearest requests that are compared in full."""
 
@@ -56,12 +59,14 @@ class MissReporter:
     """Builds reports of misses.
 
     `explain` returns the flag that changes a JSON path, or None. `record` is the command that records the cassette.
+    `find_refusal` returns the message with which the API would refuse a request, or None.
     """
 
     cassette: Cassette
     request_index: RequestIndex
     explain: Callable[[str], str | None]
     record: str
+    find_refusal: Callable[[Request], str | None] = lambda request: None
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Report a request that matches no unplayed interaction, and compare it with the nearest of them."""
@@ -114,7 +119,8 @@ class MissReporter:
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
         normalise = normalise_lines(filter(None, map(variable_part, found)))
         advice = (NORMALISE_ADVICE, *(f"  {line}" for line in normalise)) if normalise else ()
-        message = "\n".join([first, *lines, *advice, *self._record_command_lines()])
+        refusal = self._refusal_lines(sent, index)
+        message = "\n".join([first, *lines, *refusal, *advice, *self._record_command_lines()])
         return Miss(sent, index, tuple(found), message, reason, normalise)
 
     def _nearest_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
@@ -127,6 +133,14 @@ class MissReporter:
             yield f"  {difference}" + (f"   [{note}]" if note else "")
         if (omitted := len(found) - MAX_SHOWN_DIFFERENCES) > 0:
             yield f"  ... and {omitted} more"
+
+    def _refusal_lines(self, sent: Interaction, nearest: int | None) -> list[str]:
+        """Return a line if the API would refuse the request, and accept the nearest one if there is any."""
+        if len(sent.request.body) > MAX_CHECKED_BYTES or (message := self.find_refusal(sent.request)) is None:
+            return []
+        if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
+            return []  # the simulator does not know all that the API accepts
+        return [f"The API would refuse this request (as the simulator does): {message}"]
 
     def _record_command_lines(self) -> list[str]:
         return [f"To record it: {self.record}"] if self.record else []

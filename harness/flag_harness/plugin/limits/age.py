@@ -60,7 +60,7 @@ def age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[
     if age := limit.excess_age(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
             f"{traffic.plan.path} was recorded {duration_text(age)} ago; {OPTION}={limit.text} allows no older ones.\n"
-            f"To record it anew: {traffic.command}"
+            f"To record it anew: {traffic.plan.recording_command}"
         )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.plugin.border.missing_key import is_about_missing_key, missing_key_message
+from flag_harness.plugin.border.tracebacks import cut_sdk_frames
 from flag_harness.plugin.evidence.content import evidence_mask
 from flag_harness.plugin.evidence.conversations import attach_conversation
 from flag_harness.plugin.evidence.kept_cassettes import keep_cassette
@@ -111,8 +112,9 @@ def complete_report(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the row of the run record and the misses to the report, on whichever worker it is made."""
-    report = yield
     traffic = item.stash.get(TRAFFIC, None)
+    cut_sdk_frames(item, call, traffic)
+    report = yield
     if item.stash.get(_CALL_IS_RUNNING, False):
         item.stash[_SUBTEST_FAILED] = report.failed or item.stash.get(_SUBTEST_FAILED, False)
     else:

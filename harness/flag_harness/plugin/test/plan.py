@@ -116,6 +116,11 @@ class TrafficPlan:
         return self.is_recording or self.disabled
 
     @property
+    def can_reach_live_api(self) -> bool:
+        """True if a request may reach the live API."""
+        return self.can_reach_upstream and self.upstream == "live"
+
+    @property
     def is_mixing_upstreams(self) -> bool:
         """True if this test would add a recording to a cassette that was recorded from another upstream."""
         existing = self.cassette if self.is_recording and self.mode != "rewrite" else None
@@ -136,15 +141,20 @@ class TrafficPlan:
             return "simulator" if self.cassette.envelope.upstream == "simulator" else "live"
         return "simulator" if self.scenario and not self.can_reach_upstream else self.upstream
 
+    @property
+    def recording_command(self) -> str:
+        """The command that records what the test does now, from the upstream of the recording that it plays."""
+        return f"{self.command} --harness-upstream={self.recording_upstream}"
+
     def make_cost_layers(self, refusals: list[Refusal]) -> "tuple[Layer, ...]":
         """Return the layer that enforces the cost limit, or an empty tuple. It appends its errors to `refusals`."""
-        if self.cost_limit is None or not self.can_reach_upstream or self.upstream != "live":
+        if self.cost_limit is None or not self.can_reach_live_api:
             return ()
         return (self.cost_limit.layer(refusals),)
 
     def clock(self) -> Clock:
         """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
-        if self.can_reach_upstream and self.upstream == "live":
+        if self.can_reach_live_api:
             return SystemClock()
         return SharedClock() if self.project_names else VirtualClock()
 

@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.clock import Clock
 from flag_harness.errors import ScenarioError
+from flag_harness.wire.timeline import Request
 
 if TYPE_CHECKING:
     from flag_harness.simulator import EditTurn, Simulator
@@ -46,6 +47,13 @@ def make_simulator(
         return simulate(scenario, clock=clock, draws=draws, arm=arm, edit_turn=edit_turn)
     except ScenarioError as error:
         raise pytest.fail.Exception(_explain(scenario, error), pytrace=False) from None
+
+
+def find_refusal(request: Request) -> str | None:
+    """Return the message with which the API would refuse a request, or None if it would accept it."""
+    from flag_harness.simulator.refusal import refusal_message  # imported here: only a miss needs the simulator
+
+    return refusal_message(request)
 
 
 def _explain(scenario: Path | None, error: ScenarioError) -> str:

@@ -17,7 +17,7 @@ from flag_harness.plugin.test.exchanges import ExchangeLog
 from flag_harness.plugin.test.faults import fault_layers
 from flag_harness.plugin.test.plan import TrafficPlan
 from flag_harness.plugin.test.saving import SavedRecording, answering_upstream, save_recording
-from flag_harness.plugin.test.scenarios import make_simulator
+from flag_harness.plugin.test.scenarios import find_refusal, make_simulator
 from flag_harness.transports import (
     REPLAYING,
     SIMULATING,
@@ -72,7 +72,6 @@ class CassetteTraffic:
     ) -> None:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.clock()
-        self.command = f"{plan.command} --harness-upstream={plan.recording_upstream}"
         self._own_faults, self._faults = faults, (*faults, *everywhere)
         self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
         self._exchange_log = ExchangeLog(self._traffic_log)
@@ -101,15 +100,15 @@ class CassetteTraffic:
         self.saved: SavedRecording | None = None
 
     def _make_replay(self) -> Replay:
-        empty = Cassette(Envelope("live", ""), (), self.plan.path)
         return Replay(
-            self.plan.cassette or empty,
+            self.plan.cassette or Cassette(Envelope("live", ""), (), self.plan.path),
             explain=self.plan.explain,
-            record=self.command,
+            record=self.plan.recording_command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
             case=self.plan.case,
             refusal=MissFailure,
+            find_refusal=find_refusal,
         )
 
     @contextmanager
@@ -278,7 +277,7 @@ class CassetteTraffic:
     def _unplayed_problems(self, in_teardown: bool) -> list[str]:
         if self._replay is None or "unplayed" in self.plan.allowed:
             return []
-        return messages.unplayed_problems(self._replay, self.plan.path, self.command, in_teardown)
+        return messages.unplayed_problems(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":

@@ -79,7 +79,7 @@ def _body_change(before: RequestRecord, after: RequestRecord) -> str:
 
 def _outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tuple[str, str, str]]:
     """Yield path, old value and new value of each change in a body, if both records have its outline."""
-    old, new = before.outline, after.outline
+    old, new = dict(before.outline), dict(after.outline)
     for path in (key for key in {**old, **new} if old and new):
         was, now = old.get(path, ABSENT), new.get(path, ABSENT)
         if (was, type(was)) != (now, type(now)):

@@ -1,0 +1,24 @@
+"""Whether the API would refuse a recorded request, as far as the simulator knows."""
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from flag_harness.simulator.simulator import simulate
+from flag_harness.wire.message import parse_response
+from flag_harness.wire.timeline import Request
+
+
+def refusal_message(request: Request) -> str | None:
+    """Return the message with which the API would refuse a request, or None if it would accept it.
+
+    The request may lack the headers that cassettes leave out. Only errors with status 400 count.
+    """
+    answer = parse_response(simulate()(_complete_request(request)))
+    return str((answer.error or {}).get("message")) if answer.status == HTTPStatus.BAD_REQUEST else None
+
+
+def _complete_request(request: Request) -> Request:
+    """Return a recorded request with the headers that a cassette leaves out and the API requires."""
+    known = {name.lower() for name, _ in request.headers}
+    required = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
+    return replace(request, headers=(*request.headers, *(one for one in required if one[0] not in known)))

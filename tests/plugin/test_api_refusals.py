@@ -1,0 +1,37 @@
+"""What a failed test says about a request that the API would refuse."""
+
+import anthropic  # noqa: F401 - imported once, not anew by each run of pytest in this process
+import pytest
+
+TEST = """
+import anthropic
+
+def ask(**more):
+    client = anthropic.Anthropic(api_key="x", max_retries=0)
+    message = {"role": "user", "content": "Hello."}
+    return client.messages.create(model="claude-haiku-4-5", max_tokens=10, messages=[message], **more)
+
+def test_refused(cassette):
+    ask(extra_body={"temperature": 3})
+
+def test_wrong_type(cassette):
+    ask(extra_body=object())
+"""
+
+
+def test_a_refusal_is_shown_at_the_line_that_sent_the_request(pytester: pytest.Pytester) -> None:
+    """Without the SDK's frames, which any other error keeps."""
+    pytester.makepyfile(test_it=TEST)
+    options = ("--disable-recording", "--harness-upstream=simulator", "-p", "no:randomly", "--tb=short")
+    refused, other = pytester.runpytest_inprocess(*options).stdout.str().split("test_wrong_type ___")
+    assert "temperature: range: 0..1" in refused
+    assert "test_it.py:6: in ask" in refused
+    assert "_base_client.py" not in refused
+    assert "_base_client.py" in other
+
+
+def test_a_miss_says_that_the_api_would_refuse_the_request(pytester: pytest.Pytester) -> None:
+    """With the message of the API."""
+    pytester.makepyfile(test_it=TEST)
+    run = pytester.runpytest_inprocess("-k", "refused")
+    run.stdout.fnmatch_lines(["The API would refuse this request (as the simulator does): temperature: range: 0..1"])
