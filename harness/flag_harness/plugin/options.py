@@ -15,6 +15,8 @@ from flag_harness.plugin.modes import RECORD_MODES, SUITE, UPSTREAMS, is_registe
 from flag_harness.plugin.record_options import add_effects_options, add_record_option
 from flag_harness.plugin.redact.normalisers import configured_normalisers
 from flag_harness.plugin.redact.secrets import configured_filters
+from flag_harness.plugin.resume.paid_answers import configure_paid_answers
+from flag_harness.plugin.resume.resume import add_resume_option, configure_resume, start_resuming
 from flag_harness.plugin.run.claims import CLAIM_TRACKER, ClaimTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.special_runs.options import add_locate_option, add_verify_options, configure_verify
@@ -42,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_record_option(group)
     add_repeat_option(group)
     add_verdict_option(group)
+    add_resume_option(group)
     add_shard_options(group)
     add_rerun_option(group)
     add_vcr_options(parser, pluginmanager)
@@ -93,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
             configured_filters(config)
         if config.stash[CONFIG].normalise:
             configured_normalisers(config)
+        configure_resume(config)
         configure_rerun(config)
         configure_flags(config)
         configure_faults(config)
@@ -102,6 +106,8 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_verify(config)
         configure_repetitions(config)
         configure_verdicts(config)
+        configure_paid_answers(config)
+        start_resuming(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     for mark in MARKS:

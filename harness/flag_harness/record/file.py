@@ -75,12 +75,12 @@ def _digest(header: Mapping[str, Any], lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"\n".join((_encoder.encode(header), *lines))).hexdigest()
 
 
-def start_record(path: Path, header: RunHeader) -> None:
-    """Start a record file by writing its header, without a digest. An existing file is replaced.
+def start_record(path: Path, header: RunHeader, rows: Iterable[RunRow] = ()) -> None:
+    """Start a record file by writing its header, without a digest, and the rows so far. An existing file is replaced.
 
     Raise `OSError` if the file cannot be written.
     """
-    write_atomically(path, _encoder.encode(header) + b"\n")
+    write_atomically(path, b"".join(_encoder.encode(line) + b"\n" for line in (header, *rows)))
 
 
 def append_row(path: Path, row: RunRow) -> None:

@@ -72,12 +72,15 @@ def result_of(row: "RunRow") -> float | None:
     because of the provider: its last request broke off, or got a status that means trouble at the provider.
     """
     result = _RESULTS.get(row.outcome)
-    if row.phase != "call" or (result == 0.0 and _is_provider_failure(row)):
+    if row.phase != "call" or is_provider_failure(row):
         return None
     return result
 
 
-def _is_provider_failure(row: "RunRow") -> bool:
+def is_provider_failure(row: "RunRow") -> bool:
+    """Return True if a run failed at the live API because its last request broke off, or was refused or overloaded."""
+    if _RESULTS.get(row.outcome) != 0.0:
+        return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
         return False
     status = row.requests[-1].status

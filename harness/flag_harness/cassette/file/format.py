@@ -50,6 +50,7 @@ FORMAT_WITH_PARTS = 2
 
 _FILE_DECODER = msgspec.json.Decoder(CassetteFile)
 _INTERACTION_DECODER = msgspec.json.Decoder(StoredInteraction)
+_RESPONSE_DECODER = msgspec.json.Decoder(StoredResponse)
 _OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded_from_effects", "blobs"})
 
 
@@ -135,6 +136,16 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
         return _decode_content(file, read_blob)
     except RecursionError:
         raise ValueError(f"its values are nested too deeply: {DEPTH_LIMIT} levels are read in any case") from None
+
+
+def encode_response(response: Response) -> bytes:
+    """Encode one response as one line of JSON."""
+    return msgspec.json.encode(_stored_response(response))
+
+
+def decode_response(data: bytes) -> Response:
+    """Decode the result of `encode_response`. Raise `ValueError` if it is invalid."""
+    return tuple(_decode_pieces(_RESPONSE_DECODER.decode(data)))
 
 
 def _decode_content(file: CassetteFile, read_blob: BlobReader | None) -> DecodedCassette:

@@ -34,10 +34,14 @@ def configure_cost_limit(config: pytest.Config) -> None:
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
+    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / cost_shares(config))
+
+
+def cost_shares(config: pytest.Config) -> int:
+    """Return into how many equal shares the limit is divided: one for each worker of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD]
-    shares = workers * (shard.count if shard else 1)
-    config.stash[COST_LIMIT] = None if dollars is None else CostLimit(dollars / shares)
+    return workers * (shard.count if shard else 1)
 
 
 class CostLimit:

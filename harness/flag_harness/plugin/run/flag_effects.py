@@ -37,7 +37,7 @@ class FlagEffects:
         """Attach the requests and the outcome of a matrix test to its report, unless it was skipped."""
         report = yield
         is_skipped = report.skipped and not hasattr(report, "wasxfail")
-        is_judged = bool(item.config.getoption("--harness-verdict"))
+        is_judged = any(map(item.config.getoption, ("--harness-verdict", "--harness-resume")))
         is_row = item.get_closest_marker("flag_matrix") and COMBINATION in item.stash
         if report.when == "call" and is_row and not is_skipped and not repetition_of(item) and not is_judged:
             setattr(report, _ATTRIBUTE, _matrix_run(item, report))

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -16,9 +15,12 @@ import pytest
 
 from flag_harness.plugin.evidence.content import is_evidence_wanted, report_content
 from flag_harness.plugin.evidence.conversations import attached_conversation
+from flag_harness.plugin.evidence.git_state import git_state
 from flag_harness.plugin.evidence.kept_cassettes import record_path
 from flag_harness.plugin.limits.cache_use import without_words
 from flag_harness.plugin.marks import all_flags
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
+from flag_harness.plugin.resume.resume import RESUMED_ROWS, check_resumed_run, is_finished, is_resumed
 from flag_harness.plugin.special_runs.shard import SHARD
 from flag_harness.plugin.stash import VERDICTS
 from flag_harness.plugin.test.rows import attached_row
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 _HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
-_GIT_TIMEOUT_SECONDS = 10
+_ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""The exit codes of a run that was not interrupted."""
 _INSTALLED_PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 
@@ -52,6 +55,9 @@ class RunRecorder:
         self._exit_status = -1
         self._report_error = ""
         self._conversations: dict[str, Conversation] = {}
+        self._unfinished: dict[str, RunRow] = {}
+        """By node id, the rows of tests whose teardown has not ended."""
+        self._resumed = config.stash.get(RESUMED_ROWS, ())
 
     def pytest_sessionstart(self) -> None:
         """Create the record's file. Raise `pytest.UsageError` if it cannot be written."""
@@ -65,21 +71,46 @@ class RunRecorder:
         if path is None:
             return
         from flag_harness.record import start_record
-        from flag_harness.record.kept import remove_kept_cassettes
 
+        header = self._header(is_evidence=True)
+        check_resumed_run(self._config, header)
         try:
-            remove_kept_cassettes(path)
-            start_record(path, self._header(is_evidence=True))
+            self._prepare_files(path)
+            start_record(path, header, self._resumed)
         except OSError as error:
             name = self._config.getoption("--harness-record")
             raise pytest.UsageError(f"--harness-record={name}: cannot be written: {error.strerror or error}") from None
         self._path = path
 
+    def _prepare_files(self, path: Path) -> None:
+        """Remove what an earlier run kept beside the record, or read it if this run resumes that one."""
+        from flag_harness.record.conversation import load_conversations
+        from flag_harness.record.kept import remove_kept_cassettes
+
+        if self._config.getoption("--harness-resume") is not None:
+            self._conversations.update(load_conversations(path))
+            return
+        remove_kept_cassettes(path)
+        if (answers := self._config.stash[PAID_ANSWERS]) is not None:
+            answers.remove()
+
+    def pytest_collection_finish(self) -> None:
+        """If the run can be resumed, write the header again, which now has the hashes of the test modules, too."""
+        if self._path is not None and self._config.getoption("--harness-repeat") is not None:
+            from flag_harness.record import start_record
+
+            start_record(self._path, self._header(is_evidence=True), self._resumed)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Append the row in a report to the record, and collect its conversation."""
+        """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
         if (conversation := attached_conversation(report)) is not None:
             self._conversations[conversation.case] = conversation
-        if self._path is not None and (row := attached_row(report)) is not None:
+        if self._path is None or is_resumed(report):
+            return
+        if (row := attached_row(report)) is not None:
+            self._unfinished[report.nodeid] = row
+        is_last = report.when == "teardown" or (row is not None and row.sweep is not None)
+        if is_last and (row := self._unfinished.pop(report.nodeid, None)) is not None:
             from flag_harness.record import append_row
 
             append_row(self._path, self._with_allowed_content(row))
@@ -111,6 +142,7 @@ class RunRecorder:
             return
         if wanted:
             self._write_evidence()
+            self._remove_answers(session)
         if self._report_error and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         cache = getattr(self._config, "cache", None)
@@ -127,6 +159,12 @@ class RunRecorder:
         if self._path is not None and any(self._failed_conversations()):
             path = os.path.relpath(self._path, self._config.invocation_params.dir)
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
+
+    def _remove_answers(self, session: pytest.Session) -> None:
+        """Remove the answers that were kept for a resumed run, if none of this run's tests would run again in it."""
+        answers = self._config.stash[PAID_ANSWERS]
+        if answers is not None and session.exitstatus in _ENDED and all(map(is_finished, self._summary.rows)):
+            answers.remove()
 
     def _write_evidence(self) -> None:
         """Write the record and the report that the command line names."""
@@ -146,7 +184,10 @@ class RunRecorder:
     def _make_record(self, *, is_evidence: bool) -> "RunRecord":
         from flag_harness.record import make_record
 
-        return make_record(self._header(is_evidence=is_evidence), map(self._with_allowed_content, self._summary.rows))
+        keys = {row.key for row in self._summary.rows}
+        not_collected = [row for row in self._resumed if row.key not in keys]
+        rows = map(self._with_allowed_content, (*not_collected, *self._summary.rows))
+        return make_record(self._header(is_evidence=is_evidence), rows)
 
     def _with_allowed_content(self, row: "RunRow") -> "RunRow":
         return row if report_content(self._config) == "full" else without_words(row)
@@ -171,7 +212,7 @@ class RunRecorder:
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
         from flag_harness.record import RunHeader, flag_values
 
-        commit, is_dirty = _git_state(self._config.rootpath) if is_evidence else ("", False)
+        commit, is_dirty = git_state(self._config.rootpath) if is_evidence else ("", False)
         files = {**self._hash_files(), **self._files} if is_evidence else {}
         return RunHeader(
             package=version("flag-harness"),
@@ -242,21 +283,3 @@ def _options_for_header(config: pytest.Config) -> Iterator[str]:
         follows = argument in ("-k", "-m") or (
             argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
         )
-
-
-def _git_state(root: Path) -> tuple[str, bool]:
-    """Return the git commit, and whether tracked files differ from it. Without git: an empty string and False."""
-    commit = _git(root, "rev-parse", "HEAD")
-    return (commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_SECONDS, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -26,6 +26,7 @@ from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.modes import RecordMode, is_recording_disabled, selected_record_mode
 from flag_harness.plugin.redact.normalisers import collect_normalisers
 from flag_harness.plugin.redact.secrets import collect_filters
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS, PaidAnswers
 from flag_harness.plugin.run.cassette_paths import FIXTURE_PREFIX, default_cassette_path
 from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.recorded_effects import recorded_effects
@@ -69,6 +70,7 @@ class TrafficPlan:
         scope: the hosts of the API, and the other hosts that the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
+        paid_answers: the complete answers of the live API, which a resumed run gets back, or None.
         explain: a function that returns the flag that changes a JSON path of a request body, or None.
         draws: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
         project_names: the functions imported from `time` to make virtual, or None to keep time real.
@@ -94,6 +96,7 @@ class TrafficPlan:
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: CostLimit | None = None
+    paid_answers: PaidAnswers | None = None
     explain: Callable[[str], str | None] = lambda path: None
     project_names: ProjectNames | None = None
     draws: tuple[object, ...] = ()
@@ -151,6 +154,12 @@ class TrafficPlan:
         if self.cost_limit is None or not self.can_reach_live_api:
             return ()
         return (self.cost_limit.layer(refusals),)
+
+    def make_answer_layers(self) -> "tuple[Layer, ...]":
+        """Return the layer that keeps the answers of the live API for a resumed run, or an empty tuple."""
+        if self.paid_answers is None or not self.can_reach_upstream or self.upstream != "live":
+            return ()
+        return (self.paid_answers.layer(self),)
 
     def clock(self) -> Clock:
         """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
@@ -257,6 +266,7 @@ def _make_plan(
         is_recorded_now=config.stash[CLAIM_TRACKER].is_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT],
+        paid_answers=config.stash[PAID_ANSWERS],
         explain=recorded_effects(config, folder).flag_that_changes,
         disabled=disabled,
         upstream=upstream,

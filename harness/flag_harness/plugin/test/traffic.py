@@ -94,7 +94,7 @@ class CassetteTraffic:
             probe.use_simulator(self._simulator)
         self._network_refusals: list[Any] = []
         self._unsent_refusals: list[Refusal] = []
-        self._cost_layers = plan.make_cost_layers(self._unsent_refusals)
+        self._cost_layers, self._answer_layers = plan.make_cost_layers(self._unsent_refusals), plan.make_answer_layers()
         self._recorded_by_test: int | None = None
         self.excluded_from_effects = ""
         self.saved: SavedRecording | None = None
@@ -147,10 +147,10 @@ class CassetteTraffic:
     @property
     def _all_layers(self) -> tuple[Layer, ...]:
         if not self.plan.is_recording:
-            return (*self._common_layers, *self._cost_layers)
+            return (*self._common_layers, *self._cost_layers, *self._answer_layers)
         playing: tuple[Layer, ...] = (self._answer_from_cassette,) if self._replay else ()
         refusing: tuple[Layer, ...] = (self._refuse_mixing,) if self.plan.is_mixing_upstreams else ()
-        return (*self._common_layers, *playing, *refusing, *self._cost_layers, self._recorder)
+        return (*self._common_layers, *playing, *refusing, *self._cost_layers, self._recorder, *self._answer_layers)
 
     def _answer_from_cassette(self, request: Request) -> Response | None:
         """Return the recorded answer to a request, or None. Used as a layer in record mode `new_episodes`."""

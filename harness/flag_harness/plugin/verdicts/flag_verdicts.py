@@ -13,6 +13,7 @@ from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import REFUSALS, VERDICTS, repetition_of
 from flag_harness.plugin.test.rows import attach_row, attached_row
+from flag_harness.plugin.verdicts.skipping import skip_item
 
 if TYPE_CHECKING:
     from flag_harness.analysis.verdict.evidence import FlagChange
@@ -84,7 +85,7 @@ class FlagJudge:
         self._combinations = list({one: None for item in kept if (one := _combination(item)) is not None})
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Judge the flags after each round, and skip the runs that only decided flags need."""
         if self._is_worker:
             return None
@@ -92,7 +93,10 @@ class FlagJudge:
             self._round = repetition_of(item)
             self._stop_decided_flags()
         combination = _combination(item)
-        return None if combination is None or self._is_needed(combination) else True
+        if combination is None or self._is_needed(combination):
+            return None
+        skip_item(item, nextitem)
+        return True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -1,0 +1,25 @@
+"""Ask git which commit is checked out."""
+
+import os
+import subprocess
+from pathlib import Path
+
+_TIMEOUT_SECONDS = 10
+
+
+def git_state(root: Path) -> tuple[str, bool]:
+    """Return the git commit, and whether tracked files differ from it. Without git: an empty string and False."""
+    commit = _git(root, "rev-parse", "HEAD")
+    return (commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,118 @@
+"""Keep each complete answer of the live API at once, so that a resumed run does not pay for it again.
+
+The answers are in a file beside the record, until the run has come to its end. A resumed test gets them back, each
+once, if it sends the same request again.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.cassette import Recorder
+from flag_harness.cassette.file.format import decode_response, encode_response
+from flag_harness.cassette.interaction import Interaction, storable_request
+from flag_harness.plugin.evidence.content import evidence_filters, report_content
+from flag_harness.plugin.evidence.kept_cassettes import record_path
+from flag_harness.wire.timeline import Edit, End, Head, Layer, Piece, Request, Response, body
+
+if TYPE_CHECKING:
+    from flag_harness.cassette import Filters
+    from flag_harness.plugin.test.plan import TrafficPlan
+
+PAID_ANSWERS = pytest.StashKey["PaidAnswers | None"]()
+"""The stash key of the answers that the run keeps, or of None if it keeps none."""
+
+
+def configure_paid_answers(config: pytest.Config) -> None:
+    """Keep answers if the run can be resumed, and may keep content: if it repeats tests and writes a record."""
+    path, content = record_path(config), report_content(config)
+    is_kept = path is not None and content != "none" and config.getoption("--harness-repeat") is not None
+    config.stash[PAID_ANSWERS] = PaidAnswers(path, content) if path is not None and is_kept else None
+
+
+def answers_path(record: Path) -> Path:
+    """Return the path of a record's paid answers: `run.answers.jsonl` for `run.jsonl`."""
+    return record.with_suffix(".answers.jsonl")
+
+
+class PaidAnswers:
+    """The complete answers that the live API has given to a run.
+
+    `record` is the path of the run's record, and `content` says what may be kept: `masked` or `full`.
+    """
+
+    def __init__(self, record: Path, content: str) -> None:
+        self._path, self._content = answers_path(record), content
+        self._unused: dict[tuple[str, str], list[Response]] = {}
+        self._lock = threading.Lock()
+
+    def load(self, rewrite: bool) -> None:
+        """Read the answers of the interrupted run. With `rewrite`, remove an incomplete last line from the file."""
+        import msgspec
+
+        if not self._path.exists():
+            return
+        *lines, torn = self._path.read_bytes().split(b"\n")
+        if torn and rewrite:
+            from flag_harness.files import write_atomically
+
+            write_atomically(self._path, b"".join(line + b"\n" for line in lines))
+        for line in lines:
+            case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
+            self._unused.setdefault((case, key), []).append(decode_response(bytes(answer)))
+
+    def remove(self) -> None:
+        """Delete the file of the answers."""
+        self._path.unlink(missing_ok=True)
+
+    def layer(self, plan: "TrafficPlan") -> Layer:
+        """Return the innermost layer of a test's traffic. It gives back an answer that was paid for, or keeps one."""
+        filters = evidence_filters(plan.filters, self._content)
+
+        def answer_or_keep(request: Request) -> Response | Edit:
+            key = Interaction(storable_request(request), ()).key.hex()
+            with self._lock:
+                known = self._unused.get((plan.case, key))
+                if known:
+                    return known.pop(0)
+            recorder = Recorder(keep=plan.kept_headers)
+            return _keep_at_end(recorder, recorder(request), lambda: self._keep(plan.case, key, recorder, filters))
+
+        return answer_or_keep
+
+    def _keep(self, case: str, key: str, recorder: Recorder, filters: "Filters") -> None:
+        """Append an answer to the file, unless it is an error, or the filters hide a part of it.
+
+        A test would get a masked answer back, and might fail because of that.
+        """
+        import msgspec
+
+        [interaction] = recorder.interactions
+        head = interaction.response[0]
+        if not isinstance(head, Head) or head.status >= 400:
+            return
+        if body(filters.filter_interaction(interaction).response) != body(interaction.response):
+            return
+        line = msgspec.json.encode((case, key, msgspec.Raw(encode_response(interaction.response)))) + b"\n"
+        with self._lock:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+
+
+def _keep_at_end(recorder: Recorder, edit: Edit, keep: Callable[[], None]) -> Edit:
+    """Return an edit that changes nothing, and calls `keep` before the client sees the end of a complete answer."""
+
+    def watch(piece: Piece) -> Iterable[Piece]:
+        edit(piece)
+        if isinstance(piece, End) and not piece.abandoned:
+            keep()
+        return (piece,)
+
+    return watch

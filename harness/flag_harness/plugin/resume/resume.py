@@ -1,0 +1,178 @@
+"""`--harness-resume`: go on with an interrupted run, and take the results of finished tests from its record."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from flag_harness.errors import HarnessError
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT, cost_shares
+from flag_harness.plugin.record_options import INERT_FLAG
+from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS
+from flag_harness.plugin.stash import first_nodeid, repetition_of
+from flag_harness.plugin.test.rows import attach_row
+from flag_harness.plugin.verdicts.skipping import skip_item
+from flag_harness.wording import join_names
+
+if TYPE_CHECKING:
+    from flag_harness.record import RunHeader, RunRow
+
+RESUMED_ROWS = pytest.StashKey["tuple[RunRow, ...]"]()
+"""The stash key of the rows that are taken from the record of the interrupted run."""
+_PLUGIN = "flag-harness-resume"
+_RESUMED = "flag_harness_resumed"
+"""The attribute of reports that were made from a row."""
+_FREE_OPTIONS = ("--harness-resume", "--harness-record", "--harness-report", "--harness-max-cost", "--harness-repeat")
+"""The options that may differ between an interrupted run and the one that resumes it."""
+_SAME = ("package", "sdk", "commit", "flags")
+_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+
+
+def add_resume_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-resume`."""
+    group.addoption(
+        "--harness-resume",
+        type=Path,
+        metavar="RECORD",
+        help="go on with an interrupted run of --harness-verdict or --harness-repeat that wrote RECORD "
+        "(--harness-record): finished runs of tests are taken from it, the others run, and complete answers of the "
+        "live API are not paid for again. Type the other options as before; --harness-repeat may be larger",
+    )
+
+
+def configure_resume(config: pytest.Config) -> None:
+    """Read the record of the interrupted run. Raise `HarnessError` if it cannot be resumed."""
+    path: Path | None = config.getoption("--harness-resume")
+    if path is None:
+        return
+    record = config.getoption("--harness-record")
+    if record not in (None, path):
+        raise HarnessError(f"--harness-resume={path} goes on with that record; leave out --harness-record={record}")
+    if config.getoption("--harness-repeat") is None:
+        raise HarnessError(
+            f"--harness-resume={path} needs the options of the interrupted run, --harness-repeat among them"
+        )
+    if INERT_FLAG in config.getoption("--harness-fail-on"):
+        raise HarnessError(f"--harness-fail-on={INERT_FLAG} needs all tests in one run; remove it or --harness-resume")
+    if not (config.invocation_params.dir / path).exists():
+        raise HarnessError(f"--harness-resume={path}: there is no such record; to begin a run: --harness-record={path}")
+    config.option.harness_record = path
+
+
+def start_resuming(config: pytest.Config) -> None:
+    """Register the resumer, and count what the interrupted run has spent, if the command line resumes a run."""
+    path: Path | None = config.getoption("--harness-resume")
+    if path is None:
+        return
+    from flag_harness.record import load_record
+
+    record = load_record(config.invocation_params.dir / path)
+    rows = tuple(row for row in record.rows if is_finished(row))
+    config.stash[RESUMED_ROWS] = rows
+    if (limit := config.stash[COST_LIMIT]) is not None:
+        spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
+        limit.add_spent(spent / cost_shares(config))
+    if (answers := config.stash[PAID_ANSWERS]) is not None:
+        answers.load(rewrite=not hasattr(config, "workerinput"))
+    config.pluginmanager.register(Resumer(config, path, record.header, rows), _PLUGIN)
+
+
+def is_finished(row: "RunRow") -> bool:
+    """Return True if a run of a test need not be repeated: its function ended, and the provider did not break it."""
+    from flag_harness.analysis.verdict.evidence import is_provider_failure
+
+    return row.phase == "call" and row.outcome != "inconclusive" and not is_provider_failure(row)
+
+
+def check_resumed_run(config: pytest.Config, header: "RunHeader") -> None:
+    """Raise `pytest.UsageError` if this run, with `header`, differs from the one that it resumes. Main process only."""
+    resumer: Resumer | None = config.pluginmanager.getplugin(_PLUGIN)
+    if resumer is not None and (why := difference(resumer.header, header, config.rootpath)):
+        raise pytest.UsageError(
+            f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
+            "--harness-record=FILE"
+        )
+
+
+def difference(old: "RunHeader", new: "RunHeader", root: Path) -> str:
+    """Return why a run cannot go on with the record of another one, or an empty string. `root` has the project."""
+    for name in _SAME:
+        before, now = getattr(old, name), getattr(new, name)
+        if before != now:
+            return f"{name} was {before!r} and is {now!r}"
+    before, now = _own_options(old.options), _own_options(new.options)
+    if before != now:
+        return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
+    changed = sorted(path for path, digest in old.files.items() if _digest(root / path) != digest)
+    return f"{join_names(changed)} changed since then" if changed else ""
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _own_options(options: Sequence[str]) -> list[str]:
+    """Return the options that must be the same in both runs, in any order."""
+    kept, follows = [], False
+    for option in options:
+        is_free = option.startswith(_FREE_OPTIONS)
+        if not is_free and not follows:
+            kept.append(option)
+        follows = is_free and "=" not in option
+    return sorted(kept)
+
+
+class Resumer:
+    """Reports the finished runs of an interrupted run from its rows, in place of running their tests."""
+
+    def __init__(self, config: pytest.Config, path: Path, header: "RunHeader", rows: "Sequence[RunRow]") -> None:
+        self.path, self.header = path, header
+        self._rows = {(row.case, row.repetition): row for row in rows}
+        self._is_verdict = bool(config.getoption("--harness-verdict"))
+
+    def pytest_report_header(self) -> str:
+        """Return how many runs are taken from the record."""
+        return f"resumed: {len(self._rows)} runs of {self.path}, begun {self.header.started_at}"
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Report a finished run from its row."""
+        row = self._rows.get((first_nodeid(item), repetition_of(item)))
+        if row is None:
+            return None
+        skip_item(item, nextitem)
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for phase in ("setup", "call", "teardown"):
+            report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, phase)
+            setattr(report, _RESUMED, True)
+            if phase == "call":
+                self._copy_outcome(report, row)
+                attach_row(report, row)
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _copy_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
+        """Give a report the outcome of a row, as pytest stores it."""
+        if row.outcome == "failed" and not self._is_verdict:
+            report.outcome, report.longrepr = "failed", f"{row.place}: {row.reason}\nTaken from {self.path}."
+        elif row.outcome in ("failed", "xfailed"):
+            report.outcome, report.wasxfail = "skipped", row.reason
+        elif row.outcome == "skipped":
+            report.outcome, report.longrepr = "skipped", (row.case, 0, row.reason)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
+        """Count resumed runs separately from those of this run. Failures are shown as failures."""
+        if not is_resumed(report) or report.when != "call" or report.failed:
+            return None
+        return "resumed", "r", ("RESUMED", {"cyan": True})
+
+
+def is_resumed(report: pytest.TestReport) -> bool:
+    """Return True if a report was made from a row of an interrupted run."""
+    return hasattr(report, _RESUMED)

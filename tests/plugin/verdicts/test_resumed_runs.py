@@ -1,0 +1,176 @@
+"""`--harness-resume`: an interrupted run goes on from its record, and pays for no completed request twice."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from flag_harness.transports.serve.server import LoopbackServer
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
+
+SUITE = """
+import os
+from pathlib import Path
+import httpx2, pytest
+
+def ask(text):
+    body = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": text}]}
+    answer = httpx2.post(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", json=body).json()
+    return answer["content"][0]["text"]
+
+def stop_at(place):
+    if place == Path("stop").read_text():
+        raise KeyboardInterrupt
+
+@pytest.mark.flag_matrix("streaming")
+def test_agent(cassette, request):
+    first = ask(request.node.nodeid)
+    stop_at(request.node.name)
+    assert "fails" not in ask(f"{request.node.nodeid} {first}")
+"""
+OPTIONS = ("--harness-upstream=live", "--harness-repeat=3")
+
+
+class Api:
+    """Stands for the live API: keeps the text of each request, and answers with its number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.answer = "{number}"
+
+    def __call__(self, request: Request) -> Response:
+        self.texts.append(json.loads(request.body)["messages"][0]["content"])
+        content = [{"type": "text", "text": self.answer.format(number=len(self.texts))}]
+        usage = {"input_tokens": 0, "output_tokens": 100_000}
+        message = {"type": "message", "content": content, "stop_reason": "end_turn", "usage": usage}
+        head = Head(0.0, 200, (("content-type", "application/json"),))
+        return head, Chunk(0.0, json.dumps(message).encode()), End(0.0)
+
+
+@pytest.fixture
+def api(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A project with a test of two requests, and a live API on loopback."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+    monkeypatch.delenv("CI", raising=False)
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makepyprojecttoml("[tool.flag-harness]\n")
+    pytester.makepyfile(test_it=SUITE)
+    (pytester.path / "stop").write_text("test_agent[off-repeat2]")
+    api = Api()
+    with LoopbackServer(api, origin="live") as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        yield api
+
+
+def _interrupt(pytester: pytest.Pytester, *options: str) -> None:
+    """Interrupt a run between the two requests of a test, and leave its record as a killed process does."""
+    run = pytester.runpytest_inprocess(*OPTIONS, *options, "--harness-record=run.jsonl", no_reraise_ctrlc=True)
+    assert pytest.ExitCode.INTERRUPTED == run.ret
+    for name in ("run.jsonl", "run.answers.jsonl"):
+        with (pytester.path / name).open("ab") as file:
+            file.write(b'{"case": "test_it.py::te')
+    (pytester.path / "stop").write_text("")
+
+
+@pytest.mark.parametrize(
+    "options", [("--disable-recording",), ("--record-mode=once",), ("--harness-verdict=streaming",)]
+)
+def test_no_completed_request_is_sent_twice(pytester: pytest.Pytester, api: Api, options: tuple[str, ...]) -> None:
+    """Finished runs are taken from the record, and a test that was interrupted gets back the answers that arrived."""
+    options = (*options, "--record-mode=once")
+    _interrupt(pytester, *options)
+    run = pytester.runpytest_inprocess(*OPTIONS, *options, "--harness-resume=run.jsonl")
+    run.stdout.fnmatch_lines(["resumed: 2 runs of run.jsonl, begun 20*", "*4 passed, 2 resumed*"])
+    assert sorted(set(api.texts)) == sorted(api.texts)
+    assert 12 == len(api.texts)
+    lines = (pytester.path / "run.jsonl").read_text().splitlines()[1:]
+    assert [2] * 6 == [len(json.loads(line)["requests"]) for line in lines]
+    assert not (pytester.path / "run.answers.jsonl").exists()
+    recorded = 0 if "--disable-recording" in options else 6
+    assert recorded == len(list((pytester.path / "recordings").rglob("test_agent*.json")))
+
+
+def test_failures_and_kept_evidence_of_the_interrupted_run_stay(pytester: pytest.Pytester, api: Api) -> None:
+    """A failed run fails the resumed one, with its reason, and its conversation can still be opened."""
+    api.answer = "fails"
+    _interrupt(pytester, "--disable-recording")
+    api.answer = "{number}"
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-resume=run.jsonl")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["test_it.py:*: *assert*", "Taken from run.jsonl.", "*2 failed, 4 passed*"])
+    kept = (pytester.path / "run.conversations.jsonl").read_text().splitlines()
+    assert ["test_it.py::test_agent[off]", "test_it.py::test_agent[streaming]"] == [json.loads(x)["case"] for x in kept]
+    assert 2 == len(list((pytester.path / "run.cassettes").glob("*.json")))
+
+
+def test_more_rounds_may_be_added_to_a_finished_run(pytester: pytest.Pytester, api: Api) -> None:
+    """Such as after an inconclusive verdict. What was spent before counts towards the limit."""
+    (pytester.path / "stop").write_text("")
+    pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-record=run.jsonl")
+    assert 12 == len(api.texts)
+    options = ("--disable-recording", "--harness-upstream=live", "--harness-repeat=4", "--harness-resume=run.jsonl")
+    run = pytester.runpytest_inprocess(*options, "--harness-max-cost=7.4")
+    run.stdout.fnmatch_lines(["*1 failed, 1 passed, 6 resumed*"])
+    assert 15 == len(api.texts)
+    run = pytester.runpytest_inprocess(*options)
+    run.stdout.fnmatch_lines(["*1 passed, 7 resumed*"])
+    assert 16 == len(api.texts)
+
+
+def test_skips_and_failed_trials_are_resumed_as_they_were(pytester: pytest.Pytester, api: Api) -> None:
+    """A failure under `--harness-verdict` is a trial, and stays one."""
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.harness_no_request
+        @pytest.mark.flag_matrix("streaming")
+        def test_agent(cassette, flags):
+            if "streaming" not in flags:
+                pytest.skip("not now")
+            raise AssertionError
+        """
+    )
+    options = (*OPTIONS, "--harness-verdict=streaming", "--disable-recording")
+    pytester.runpytest_inprocess(*options, "--harness-record=run.jsonl")
+    before = (pytester.path / "run.jsonl").read_text().splitlines()[1:]
+    run = pytester.runpytest_inprocess(*options, "--harness-resume=run.jsonl")
+    run.stdout.fnmatch_lines(["streaming: INCONCLUSIVE*", "*6 resumed*"])
+    assert before == (pytester.path / "run.jsonl").read_text().splitlines()[1:]
+
+
+def test_another_run_is_not_resumed(pytester: pytest.Pytester, api: Api) -> None:
+    """Other options or changed files would mix two runs in one record. Each message says what differs."""
+    _interrupt(pytester, "--disable-recording")
+    resume = "--harness-resume=run.jsonl"
+    run = pytester.runpytest_inprocess(*OPTIONS, "--record-mode", "once", resume)
+    run.stderr.fnmatch_lines(["*not the run that was interrupted: its options were *--disable-recording*, and now*"])
+    pytester.makepyfile(test_it=SUITE + "\n# changed\n")
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", resume)
+    run.stderr.fnmatch_lines(["*not the run that was interrupted: test_it.py changed since then*"])
+    (pytester.path / "test_it.py").unlink()
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", resume)
+    run.stderr.fnmatch_lines(["*not the run that was interrupted: test_it.py changed since then*"])
+    pytester.makepyprojecttoml('[tool.flag-harness.flags]\nnew = "NEW"\n')
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", resume)
+    run.stderr.fnmatch_lines(["*not the run that was interrupted: flags was *"])
+    run = pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-resume=other.jsonl")
+    run.stderr.fnmatch_lines(["*other.jsonl: there is no such record; to begin a run: --harness-record=other.jsonl"])
+    run = pytester.runpytest_inprocess("--disable-recording", resume)
+    run.stderr.fnmatch_lines(["*needs the options of the interrupted run, --harness-repeat among them"])
+    run = pytester.runpytest_inprocess(*OPTIONS, resume, "--harness-record=other.jsonl")
+    run.stderr.fnmatch_lines(["*goes on with that record; leave out --harness-record=other.jsonl"])
+    run = pytester.runpytest_inprocess(*OPTIONS, resume, "--harness-fail-on=inert-flag")
+    run.stderr.fnmatch_lines(
+        ["*--harness-fail-on=inert-flag needs all tests in one run; remove it or --harness-resume"]
+    )
+
+
+def test_what_may_not_be_kept_is_paid_for_again(pytester: pytest.Pytester, api: Api) -> None:
+    """An answer with a key in it is not written to the disk, and a test never gets a masked answer."""
+    api.answer = "sk-ant-" + "api03-9f8e7d6c5b4a39281706" + " {number}"
+    _interrupt(pytester, "--disable-recording")
+    assert "api03" not in (pytester.path / "run.answers.jsonl").read_text()
+    pytester.runpytest_inprocess(*OPTIONS, "--disable-recording", "--harness-resume=run.jsonl")
+    assert 13 == len(api.texts)
