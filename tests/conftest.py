@@ -70,6 +70,13 @@ def _http_libraries() -> None:
             importlib.import_module(name)
 
 
+@pytest.fixture(scope="session")
+def imported_sweep() -> None:
+    """Import the SDK and the sweep, so that runs of pytest in this process do not each do it again."""
+    for name in ("anthropic.resources.messages", "flag_harness.plugin.sweep.suite_items", "flag_harness.simulator"):
+        importlib.import_module(name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let each client trust one authority in place of 120, which take 20 ms to read. No test reaches a public host."""

@@ -17,6 +17,7 @@ from flag_harness.plugin.sweep.processes import send_signal_when, track_processe
 from flag_harness.plugin.sweep.summary import cause_lines
 from flag_harness.sweep.judge import Finding, PlayResult
 
+pytestmark = pytest.mark.usefixtures("imported_sweep")
 WAIT = "import time; print('on', flush=True); time.sleep(30)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {WAIT}"
 PARENT = f"""
@@ -236,18 +237,25 @@ def test_a_test_without_requests_has_no_schedule(pytester: pytest.Pytester) -> N
 
 
 BROKEN_SWEEP = """
-from importlib import import_module
+import pytest
 
 def fail(*arguments, **options):
     raise RuntimeError("the sweep is broken")
 
-import_module("flag_harness.plugin.sweep.suite_item").derive_faults = fail
+def pytest_configure(config):
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.setattr("flag_harness.plugin.sweep.suite_item.derive_faults", fail)
 """
 SHORT_BUDGET = """
-from flag_harness.plugin.sweep.budget import SweepBudget
+import pytest
 
 ANSWERS = iter([False] * {runs})
-SweepBudget.is_used_up = lambda self: next(ANSWERS, True)
+
+def pytest_configure(config):
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    patch.setattr("flag_harness.plugin.sweep.budget.SweepBudget.is_used_up", lambda self: next(ANSWERS, True))
 """
 
 

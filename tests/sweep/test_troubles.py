@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import pydantic
 import pytest
 
 from flag_harness.clock import VirtualClock
@@ -12,10 +14,11 @@ from flag_harness.errors import HarnessError
 from flag_harness.faults import Fault, parse_fault
 from flag_harness.simulator import Block, Call, Scenario, ScenarioTurn, Simulator
 from flag_harness.simulator.scenario.scenario import Error
-from flag_harness.sweep.judge import ObservedExchange, TestObservation
+from flag_harness.sweep.judge import ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles import (
     SIGNALS,
     SURPRISES,
+    TOOL_TROUBLES,
     Interruption,
     Surprise,
     Trouble,
@@ -23,13 +26,16 @@ from flag_harness.sweep.troubles import (
     derive_interrupts,
     derive_signals,
     derive_surprises,
+    derive_tool_troubles,
     parse_interrupt,
     parse_signal,
     parse_surprise,
+    parse_tool_trouble,
 )
 from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import draw_schedule, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
+from flag_harness.sweep.troubles.tools import LONG_RESULT, ArmedToolTrouble
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
@@ -249,3 +255,82 @@ def test_a_schedule_without_a_failing_part_stays_whole() -> None:
     schedule = join_troubles(_troubles("cut_call", "long_answer"))
     assert schedule == shrink_schedule(schedule, lambda part: False)
     assert schedule.parts[1] == shrink_schedule(schedule, lambda part: part == schedule.parts[1])
+
+
+def _tool_calls(*names: str) -> TestObservation:
+    """Return a baseline whose tools are called after each comma, and together before it."""
+    calls = [ObservedToolCall(1, name, index) for index, group in enumerate(names) for name in group.split("+")]
+    return TestObservation((), (), tool_calls=(*calls, ObservedToolCall(2, "sell", 9)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "baseline", "numbers"),
+    [
+        ("tool_raises", _tool_calls("buy", "buy", "sell", "buy"), [1, 3, 4]),
+        ("tool_is_slow", _tool_calls("buy"), [1]),
+        ("tool_answers_late", _tool_calls("buy", "buy"), []),
+        ("tool_answers_late", _tool_calls("buy", "buy+sell+sell", "sell+buy"), [2, 5]),
+    ],
+)
+def test_tool_troubles_strike_calls_of_the_first_call(kind: str, baseline: TestObservation, numbers: list[int]) -> None:
+    """The first call of each tool, and the last; or the first of the calls in one answer."""
+    assert [f"{kind}:on={number}" for number in numbers] == [one.name for one in derive_tool_troubles(kind, baseline)]
+
+
+def test_slow_tools_are_not_tried_in_real_time() -> None:
+    """A test with other processes would wait for 20 minutes."""
+    tried = [kind for kind in TOOL_TROUBLES if derive_tool_troubles(kind, _tool_calls("a+b"), is_real_time=True)]
+    assert ["tool_raises", "tool_returns_none", "tool_returns_empty", "tool_returns_megabytes"] == tried
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tool_raise", "there is no tool trouble 'tool_raise'; the nearest is 'tool_raises'"),
+        ("tool_raises:on=x", "on=x must be 1 or more; type tool_raises:on=1"),
+        ("tool_raises:on=0", "on=0 must be 1 or more; type tool_raises:on=1"),
+    ],
+)
+def test_a_wrong_tool_trouble_is_an_error(text: str, words: str) -> None:
+    """The message names the nearest one, or what to type."""
+    assert "tool_is_slow:on=1" == str(parse_tool_trouble("tool_is_slow"))
+    with pytest.raises(HarnessError, match=words):
+        parse_tool_trouble(text)
+
+
+TEXT_BLOCK = {"type": "text", "text": "socks"}
+MUCH = {"type": "text", "text": LONG_RESULT}
+
+
+class McpResult(pydantic.BaseModel):
+    """A result of an MCP server, as far as a sweep looks at it."""
+
+    content: list[Any]
+
+
+@pytest.mark.parametrize(
+    ("value", "none", "empty", "much"),
+    [
+        ("socks", None, "", LONG_RESULT),
+        (7, None, 7, 7),
+        ([], None, [], []),
+        ([7, "socks", "shoes"], None, [], [7, LONG_RESULT, "shoes"]),
+        ({"a": 1}, None, {}, {"a": 1}),
+        (TEXT_BLOCK, None, {}, MUCH),
+        ([TEXT_BLOCK], None, [], [MUCH]),
+        (McpResult(content=[TEXT_BLOCK]), Ellipsis, McpResult(content=[]), McpResult(content=[MUCH])),
+        (SimpleNamespace(content="socks"), Ellipsis, Ellipsis, Ellipsis),
+    ],
+)
+def test_a_tool_returns_nothing_or_much(value: Any, none: Any, empty: Any, much: Any) -> None:
+    """A trouble that does not fit what the tool returned changes nothing, and does not count as one."""
+    for kind, expected in (
+        ("tool_returns_none", none),
+        ("tool_returns_empty", empty),
+        ("tool_returns_megabytes", much),
+    ):
+        armed = ArmedToolTrouble(parse_tool_trouble(kind))
+        assert TOOL_TROUBLES[kind] == armed.start_call()
+        changed = armed.edit(value)
+        assert (value if expected is Ellipsis else expected) == changed
+        assert armed.fired == (changed is not value)

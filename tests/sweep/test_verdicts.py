@@ -74,6 +74,40 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
     assert ("failed", (("turn lost", reason),)) == _judge(observed)
 
 
+def _with_results(*results: tuple[str, str]) -> ObservedExchange:
+    """Return a prompt with two calls of a tool, and results by the ids of calls."""
+    calls = [{"type": "tool_use", "id": item, "name": "stock", "input": {"item": item}} for item in ("socks", "shoes")]
+    blocks = [{"type": "tool_result", "tool_use_id": item, "content": text} for item, text in results]
+    user = {"role": "user", "content": [*blocks, {"type": "text", "text": "Go on."}]}
+    return _exchange([ASK, {"role": "assistant", "content": calls}, user], TEXT)
+
+
+@pytest.mark.parametrize(
+    ("results", "findings"),
+    [
+        ([("socks", "7"), ("shoes", "8"), ("hats", "9")], ()),
+        ([("socks", "9"), ("shoes", "8")], ()),
+        (
+            [("socks", "8"), ("shoes", "7")],
+            (
+                (
+                    "results mixed up",
+                    'the result of stock {"item": "shoes"} was sent for the call stock {"item": "socks"}',
+                ),
+            ),
+        ),
+    ],
+)
+def test_a_result_that_belongs_to_another_call_is_found(
+    results: list[tuple[str, str]], findings: tuple[tuple[str, str], ...]
+) -> None:
+    """A result that is merely new may come from a tool that returns something else each time."""
+    baseline = replace(BASELINE, exchanges=(_with_results(("socks", "7"), ("shoes", "8")),))
+    observed = replace(baseline, fired=1, exchanges=(_with_results(*results),))
+    result = judge_play("test_sum", "tool_answers_late", "tool_answers_late:on=1", observed, baseline)
+    assert findings == tuple((one.oracle, one.reason) for one in result.findings)
+
+
 @pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": 5}, "text"])
 def test_a_malformed_request_has_no_lines(message: Any) -> None:
     """The API refuses it; the comparison of turns goes on with the other requests."""

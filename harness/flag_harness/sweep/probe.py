@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.simulator import ScenarioTurn, Simulator
-from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, TestObservation
+from flag_harness.sweep.judge.observation import CallResult, ObservedExchange, ObservedToolCall, TestObservation
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
 from flag_harness.sweep.troubles.signals import SIGNALS
+from flag_harness.sweep.troubles.tools import ArmedToolTrouble, ToolTroubleKind
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.grammar import points_in
 from flag_harness.wire.json import decode_json_object
@@ -32,6 +33,23 @@ class _Entry:
     pieces: list[Piece] = field(default_factory=list)
 
 
+@dataclass(eq=False, slots=True)
+class ObservedToolRun:
+    """One call of a tool: its trouble, or None, and what it is observed as."""
+
+    observed: ObservedToolCall
+    trouble: ToolTroubleKind | None = None
+    armed: ArmedToolTrouble | None = None
+
+    def edit(self, value: Any) -> Any:
+        """Return the result of the tool, which the trouble may change."""
+        return self.armed.edit(value) if self.armed and self.trouble else value
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the tool raises an exception."""
+        self.observed = replace(self.observed, error=str(error) or type(error).__name__)
+
+
 class Probe:
     """Observes one run of a test.
 
@@ -49,6 +67,7 @@ class Probe:
         self.simulator: Simulator | None = None
         self._request_limit = request_limit
         self._entries: list[_Entry] = []
+        self._tool_runs: list[ObservedToolRun] = []
         self._lock = threading.Lock()
 
     @property
@@ -84,6 +103,16 @@ class Probe:
             return displaced or ScenarioTurn(text="Understood.")
         return surprise.edit_turn(turn) if surprise and self.call == 1 else turn
 
+    def start_tool(self, name: str) -> ObservedToolRun:
+        """Note that a tool is called. Return the call, with its trouble if it is in the first call of the test."""
+        armed = self._armed.tool if self._armed and self.call == 1 else None
+        with self._lock:
+            run = ObservedToolRun(
+                ObservedToolCall(self.call, name, len(self._entries)), armed.start_call() if armed else None, armed
+            )
+            self._tool_runs.append(run)
+        return run
+
     def layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
         """Return the layer that observes the requests, and those that cause the trouble."""
         return (self._observe_client, *map(self._only_in_first_call, troubles))
@@ -98,6 +127,7 @@ class Probe:
             broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
             is_off_script=self._is_off_script,
             processes=self.processes,
+            tool_calls=tuple(run.observed for run in self._tool_runs),
             problem=problem,
         )
 

@@ -24,12 +24,15 @@ class FloodFailure(pytest.fail.Exception):  # type: ignore[misc,name-defined]
     """Fails a test function that sends far too many requests."""
 
 
-def load_exceptions(names: Iterable[str]) -> tuple[type[BaseException], ...]:
-    """Import exceptions from names such as `module.Class`. Raise `HarnessError` if one cannot be found."""
+def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[type[BaseException], ...]:
+    """Import exceptions from names such as `module.Class`, also from modules in `root`.
+
+    Raise `HarnessError` if one cannot be found.
+    """
     found = []
     for name in names:
         module, _, attribute = name.rpartition(".")
-        kind = import_attribute(f"{module}:{attribute}", "exception", "myapp.errors:AgentError")
+        kind = import_attribute(f"{module}:{attribute}", "exception", "myapp.errors:AgentError", root)
         if not (isinstance(kind, type) and issubclass(kind, BaseException)):
             raise HarnessError(f"[tool.flag-harness.sweep] reported: {name!r} is not an exception class")
         found.append(kind)

@@ -9,9 +9,9 @@ import pytest
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG
 
-SWEEPS = ("faults", "surprises", "interrupts", "kills")
+SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
 """The sweeps that run by default."""
-SCHEDULES = "schedules"
+SCHEDULES, TOOLS = "schedules", "tools"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _RUNS_AGENT = "flag_harness_sweep_runs_agent"
@@ -28,8 +28,8 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
         metavar="KINDS",
         help="run each test that uses `cassette` or `cassette_server` again under every trouble, at every point of a "
         f"stream: {', '.join(SWEEPS)} (default: all), or under schedules of several troubles; with --harness-fault, "
-        "--harness-surprise or --harness-interrupt: only those. With --harness-agent, or an agent in "
-        "[tool.flag-harness] and no tests named: that agent instead of tests",
+        "--harness-surprise, --harness-interrupt or --harness-tool-trouble: only those. With --harness-agent, or an "
+        "agent in [tool.flag-harness] and no tests named: that agent instead of tests",
     )
     _add_trouble_options(group)
     _add_extent_options(group)
@@ -42,16 +42,17 @@ def add_sweep_options(group: pytest.OptionGroup) -> None:
 
 
 def _add_trouble_options(group: pytest.OptionGroup) -> None:
-    """Add the options that select single surprises and interrupts."""
+    """Add the options that select single surprises, interrupts and tool troubles."""
     for name, metavar, example in (
         ("surprise", "NAME:on=N", "cut_call:on=2"),
         ("interrupt", "POINT:on=N", "inside_text:on=2"),
+        ("tool-trouble", "NAME:on=N", "tool_raises:on=2"),
     ):
         group.addoption(
             f"--harness-{name}",
             action="append",
             default=[],
-            dest=f"harness_{name}s",
+            dest=f"harness_{name.replace('-', '_')}s",
             metavar=metavar,
             help=f"with --harness-sweep: only this {name} (repeatable), such as {example}",
         )
@@ -122,6 +123,7 @@ def configure_sweep(config: pytest.Config) -> None:
 
 def _refuse_without_sweep(config: pytest.Config) -> None:
     given = {name: config.getoption(f"harness_{name}s") for name in ("surprise", "interrupt")}
+    given["tool-trouble"] = config.getoption("harness_tool_troubles")
     given["sweep-baseline"] = [path for path in [config.getoption("--harness-sweep-baseline")] if path]
     given["sweep-budget"] = [seconds for seconds in [config.getoption("--harness-sweep-budget")] if seconds]
     for name, values in given.items():

@@ -33,7 +33,7 @@ class Player:
         self._settings, self._runner = settings, runner
         self._tools = SweptTools(settings, root)
         self._read_usage = make_usage_reader(settings.usage, root)
-        self._reported = load_exceptions(settings.reported)
+        self._reported = load_exceptions(settings.reported, root)
 
     def play(
         self,
@@ -56,7 +56,7 @@ class Player:
         item.runtest = lambda: self._run_calls(item, original, probe, calls, repeats)  # type: ignore[method-assign]
         item.stash[PROBE] = probe
         try:
-            with seed_random(), self._tools.use(item.nodeid, tools, is_baseline=baseline is None):
+            with seed_random(), self._tools.use(item.nodeid, tools, is_baseline=baseline is None, probe=probe):
                 reports = self._runner.run_item(item, None)
         finally:
             del item.stash[PROBE], item.runtest

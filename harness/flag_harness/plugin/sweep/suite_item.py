@@ -18,11 +18,13 @@ from flag_harness.sweep.troubles import (
     SCHEDULE,
     SIGNALS,
     SURPRISES,
+    TOOL_TROUBLES,
     Trouble,
     derive_faults,
     derive_interrupts,
     derive_signals,
     derive_surprises,
+    derive_tool_troubles,
     draw_schedule,
     shrink_schedule,
 )
@@ -90,6 +92,8 @@ class SuiteSweepItem(pytest.Item):
             return derive_signals(kind, baseline) if has_processes(self.test) else []
         if kind in SURPRISES:
             return derive_surprises(kind, baseline) if self._has_scenario() else []
+        if kind in TOOL_TROUBLES:
+            return derive_tool_troubles(kind, baseline, is_real_time=has_processes(self.test))
         return derive_faults(kind, baseline, is_real_time=has_processes(self.test))
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[PlayResult]:

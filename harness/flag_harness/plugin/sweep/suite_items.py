@@ -9,6 +9,7 @@ import pytest
 
 from flag_harness.cassette.redact.scan import redact_keys
 from flag_harness.config import SweepSettings
+from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG
 from flag_harness.plugin.special_runs.extra_rows import RowRunner, copy_marks
@@ -19,7 +20,7 @@ from flag_harness.plugin.sweep.budget import (
     order_by_information,
     order_by_test,
 )
-from flag_harness.plugin.sweep.options import SCHEDULES
+from flag_harness.plugin.sweep.options import SCHEDULES, SWEEPS, TOOLS
 from flag_harness.plugin.sweep.player import Player
 from flag_harness.plugin.sweep.rows import sweep_row
 from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
@@ -42,10 +43,12 @@ from flag_harness.sweep.troubles import (
     INTERRUPT,
     SCHEDULE,
     SURPRISES,
+    TOOL_TROUBLES,
     Trouble,
     parse_interrupt,
     parse_signal,
     parse_surprise,
+    parse_tool_trouble,
 )
 
 if TYPE_CHECKING:
@@ -56,12 +59,17 @@ BUCKETS: Mapping[str, Sequence[str]] = {
     "surprises": tuple(SURPRISES),
     "interrupts": (INTERRUPT, "sigint", "sigterm"),
     "kills": ("sigkill",),
+    "tools": tuple(TOOL_TROUBLES),
 }
 """The kinds of troubles of each sweep."""
 _NOT_SURVIVED = "not survived"
 _NO_FUNCTIONS = (
     '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
     "[tool.flag-harness.sweep] (docs/sweep.md)"
+)
+_NO_TOOL_NAMES = (
+    "--harness-sweep=tools needs the functions that are the agent's tools, such as "
+    'functions = ["shop.tools:refund"] in [tool.flag-harness.sweep] (docs/sweep.md)'
 )
 _NO_TOOLS = (
     '{} would run hundreds of times, and its tools with it. If they may really run, add tools = "real" to '
@@ -75,7 +83,10 @@ class SuiteSweep:
 
     def __init__(self, config: pytest.Config, sweeps: Sequence[str]) -> None:
         self._settings = config.stash[CONFIG].sweep or SweepSettings()
-        self._sweeps = sweeps
+        self._has_functions = bool(self._settings.functions or self._settings.stub)
+        if TOOLS in sweeps and not self._has_functions and sweeps != SWEEPS:
+            raise HarnessError(_NO_TOOL_NAMES)
+        self._sweeps = [name for name in sweeps if name != TOOLS or self._has_functions]
         self.chosen = _chosen_troubles(config)
         path = config.getoption("--harness-sweep-baseline")
         self._ratchet_path = config.invocation_params.dir / path if path else None
@@ -133,7 +144,7 @@ class SuiteSweep:
         tools = self._tools(test)
         if tools not in ("real", RECORD, STUB):
             raise pytest.UsageError(_NO_TOOLS.format(test.nodeid))
-        if tools != "real" and not (self._settings.functions or self._settings.stub):
+        if tools != "real" and not self._has_functions:
             raise pytest.UsageError(_NO_FUNCTIONS.format(test.nodeid, tools))
 
     def _option(self, test: pytest.Function, name: str, default: Any) -> Any:
@@ -219,8 +230,9 @@ def _chosen_troubles(config: pytest.Config) -> tuple[Trouble, ...]:
     """Return the troubles that the command line names."""
     surprises = map(parse_surprise, config.getoption("harness_surprises"))
     interrupts = map(_parse_interrupt, config.getoption("harness_interrupts"))
+    tools = (Trouble(one.kind.name, one) for one in map(parse_tool_trouble, config.getoption("harness_tool_troubles")))
     faults = (Trouble(fault.name, fault) for fault in config.stash[COMMAND_LINE_FAULTS])
-    return (*faults, *(Trouble(one.kind.name, one) for one in surprises), *interrupts)
+    return (*faults, *(Trouble(one.kind.name, one) for one in surprises), *tools, *interrupts)
 
 
 def _parse_interrupt(text: str) -> Trouble:

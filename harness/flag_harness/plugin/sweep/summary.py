@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from flag_harness.sweep.judge import PlayResult
-from flag_harness.sweep.troubles import SIGNALS, SURPRISES
+from flag_harness.sweep.troubles import SIGNALS, SURPRISES, TOOL_TROUBLES
 from flag_harness.sweep.troubles.interrupts import INTERRUPT
 
 BASELINE = "baseline"
@@ -74,7 +74,9 @@ def _command(result: PlayResult) -> str:
         return f"{command} -k {BASELINE}"
     if " + " in result.trouble:
         return _mark(result)
-    option = f"--harness-{'surprise' if result.trouble.partition(':')[0] in SURPRISES else 'fault'}={result.trouble}"
+    name = result.trouble.partition(":")[0]
+    noun = "surprise" if name in SURPRISES else "tool-trouble" if name in TOOL_TROUBLES else "fault"
+    option = f"--harness-{noun}={result.trouble}"
     if result.kind == INTERRUPT:
         option = f"--harness-interrupt={result.trouble.removeprefix(f'{INTERRUPT}:at=').replace(',on=', ':on=')}"
     if result.kind in SIGNALS:

@@ -4,6 +4,7 @@ from flag_harness.sweep.judge.observation import (
     CallEnding,
     CallResult,
     ObservedExchange,
+    ObservedToolCall,
     TestObservation,
     without_assertions,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "CallResult",
     "Finding",
     "ObservedExchange",
+    "ObservedToolCall",
     "PlayResult",
     "TestObservation",
     "find_failures",

@@ -60,6 +60,20 @@ class ObservedExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedToolCall:
+    """One call of a tool that the project names.
+
+    `call` is that of the test function, as in `ObservedExchange`; `requests` is the number of requests that were sent
+    before. `error` is the message of the exception that the tool raised; empty if it raised none.
+    """
+
+    call: int
+    name: str
+    requests: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallResult:
     """How one call of the test function ended.
 
@@ -85,6 +99,7 @@ class TestObservation:
         broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
         is_off_script: True if the scenario had no turn for a request.
         processes: the number of processes that the test function started in its first call.
+        tool_calls: the calls of tools in the order in which they began, as far as the project names its tools.
         problem: why the test could not run at all, such as an error in a fixture; else empty.
     """
 
@@ -97,6 +112,7 @@ class TestObservation:
     is_off_script: bool = False
     problem: str = ""
     processes: int = 0
+    tool_calls: tuple[ObservedToolCall, ...] = ()
 
     def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
         """Yield all requests of one call of the test function."""

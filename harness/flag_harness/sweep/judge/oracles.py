@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
+from flag_harness.sweep.judge.tools import find_hidden_tool_error, find_mixed_up_results
 from flag_harness.sweep.judge.turns import (
     answer_lines,
     blocks_of,
@@ -200,6 +201,8 @@ ORACLES: Mapping[str, Oracle] = {
     "illegal request": _find_illegal_request,
     "turn lost": _find_lost_turn,
     "retry-after ignored": _find_ignored_retry_after,
+    "tool error hidden": find_hidden_tool_error,
+    "results mixed up": find_mixed_up_results,
     "cached prefix changes": _find_broken_prefixes,
     "reported usage": find_wrong_usage,
     "raw exception": _find_raw_exception,

@@ -1,6 +1,6 @@
 """Judge a run of a test under a trouble, and encode the result for workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from flag_harness.sweep.judge.observation import TestObservation
@@ -34,6 +34,11 @@ class PlayResult:
 
 GARBLING_KINDS = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
 """Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
+CHANGED_RESULT_KINDS = frozenset(
+    {"tool_raises", "tool_returns_none", "tool_returns_empty", "tool_returns_megabytes", "tool_is_slow"}
+)
+"""Tool troubles after which the model gets another result than in the baseline. The test's own assertions do not count
+then, and the scenario need not know the result."""
 _CONTENT_ORACLES = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
 _ENDING_ORACLES = frozenset({"raw exception", "own assertion", "next prompt"})
 """Oracles that say how a call ended. Without a trouble, their finding is simply a failed test."""
@@ -43,7 +48,10 @@ def judge_play(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> PlayResult:
     """Judge a run of a test under a trouble by comparing it with its run without one."""
-    outcome, findings = _judge(observed, baseline, ignored=_CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset())
+    ignored = _CONTENT_ORACLES if kind in GARBLING_KINDS else frozenset()
+    if kind in CHANGED_RESULT_KINDS:
+        ignored, observed = frozenset({"own assertion"}), replace(observed, is_off_script=False)
+    outcome, findings = _judge(observed, baseline, ignored)
     seconds = observed.calls[0].seconds if observed.calls else 0.0
     return PlayResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
 

@@ -6,11 +6,13 @@ from flag_harness.sweep.troubles.derive import (
     derive_interrupts,
     derive_signals,
     derive_surprises,
+    derive_tool_troubles,
 )
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, Interruption, parse_interrupt
 from flag_harness.sweep.troubles.schedule import SCHEDULE, draw_schedule, shrink_schedule
 from flag_harness.sweep.troubles.signals import SIGNALS, parse_signal
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind, parse_surprise
+from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, ToolTroubleError, parse_tool_trouble
 from flag_harness.sweep.troubles.trouble import Trouble
 
 __all__ = [
@@ -19,17 +21,22 @@ __all__ = [
     "SCHEDULE",
     "SIGNALS",
     "SURPRISES",
+    "TOOL_TROUBLES",
     "Interruption",
     "Surprise",
     "SurpriseKind",
+    "ToolTrouble",
+    "ToolTroubleError",
     "Trouble",
     "derive_faults",
     "derive_interrupts",
     "derive_signals",
     "derive_surprises",
+    "derive_tool_troubles",
     "draw_schedule",
     "parse_interrupt",
     "parse_signal",
     "parse_surprise",
+    "parse_tool_trouble",
     "shrink_schedule",
 ]

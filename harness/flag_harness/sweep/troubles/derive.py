@@ -12,6 +12,7 @@ from flag_harness.sweep.trials import ARGUMENTS, AT_ONE_POINT, has_effect
 from flag_harness.sweep.troubles.interrupts import INTERRUPT, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, Surprise, SurpriseKind
+from flag_harness.sweep.troubles.tools import TOOL_TROUBLES, ToolTrouble, find_troubled_calls
 from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
@@ -66,6 +67,15 @@ def derive_signals(kind_name: str, baseline: TestObservation) -> list[Trouble]:
     pairs = _reached_points(baseline) if is_kill else _interrupted_points(baseline)
     make = SIGNALS[kind_name]
     return [Trouble(kind_name, make(at=point, on=number)) for number, point in dict.fromkeys(pairs)]
+
+
+def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
+    """Return the tool troubles of one kind to try on a test: on the first call of each tool, and on the last."""
+    kind = TOOL_TROUBLES[kind_name]
+    if is_real_time and kind.seconds:
+        return []
+    calls = [one for one in baseline.tool_calls if one.call == 1]
+    return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_troubled_calls(kind, calls)]
 
 
 def _interrupted_points(baseline: TestObservation) -> list[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""A trouble: a fault, a surprise or an interrupt that happens while a test runs."""
+"""A trouble: a fault, a surprise, an interrupt or a tool's trouble that happens while a test runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import msgspec
 from flag_harness.faults import Fault
 from flag_harness.simulator import Call, ScenarioTurn, Simulator
 from flag_harness.sweep.troubles.surprises import Surprise
+from flag_harness.sweep.troubles.tools import ArmedToolTrouble, ToolTrouble
 from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.timeline import Edit, Layer, Request, Response
 
@@ -17,13 +18,13 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One fault or surprise to try on a test. `kind` is the name of the bucket that it belongs to.
+    """One fault, surprise or tool trouble to try on a test. `kind` is the name of the bucket that it belongs to.
 
     `calls` are the tool calls of the baseline. `others` are further troubles of the same run.
     """
 
     kind: str
-    cause: Fault | Surprise
+    cause: Fault | Surprise | ToolTrouble
     calls: tuple[Call, ...] = ()
     others: tuple["Trouble", ...] = ()
 
@@ -39,7 +40,7 @@ class Trouble:
 
     @property
     def is_fault(self) -> bool:
-        """True if the trouble is a fault and not a surprise."""
+        """True if the trouble is a fault."""
         return isinstance(self.cause, Fault)
 
     @property
@@ -55,23 +56,28 @@ class Trouble:
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
             next((one.surprise for one in armed if one.surprise), None),
+            next((one.tool for one in armed if one.tool), None),
         )
 
     def _arm_alone(self) -> "ArmedTrouble":
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
             return ArmedTrouble(lambda: fault.fired, (fault,))
+        if isinstance(self.cause, ToolTrouble):
+            tool = ArmedToolTrouble(self.cause)
+            return ArmedTrouble(lambda: tool.fired, (), tool=tool)
         armed = ArmedSurprise(self.cause, self.calls)
         return ArmedTrouble(lambda: armed.fired, (armed.answer_plainly,), armed)
 
 
 @dataclass(frozen=True, slots=True)
 class ArmedTrouble:
-    """A trouble in one run of a test: a function that returns how often it has fired, its layers, and its surprise."""
+    """A trouble in one run of a test: a function that returns how often it has fired, and what applies it."""
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
     surprise: "ArmedSurprise | None" = None
+    tool: ArmedToolTrouble | None = None
 
 
 class ArmedSurprise:

@@ -13,7 +13,7 @@ class NotRecordedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolResult:
+class RecordedResult:
     """What a tool returned, or the exception that it raised."""
 
     value: Any = None
@@ -30,11 +30,11 @@ class ToolResult:
 class Recording:
     """The results of one test's baseline, and how many of them this call of the test function has returned."""
 
-    results: dict[Key, list[ToolResult]] = field(default_factory=lambda: defaultdict(list))
+    results: dict[Key, list[RecordedResult]] = field(default_factory=lambda: defaultdict(list))
     used: Counter[Key] = field(default_factory=Counter)
     is_baseline: bool = True
 
-    def find(self, key: Key) -> ToolResult | None:
+    def find(self, key: Key) -> RecordedResult | None:
         """Return the next result of a call, the last one if there are no more, or None if the tool must run.
 
         Raise `NotRecordedError` if it must not run, because a trouble is tried.
@@ -52,9 +52,9 @@ class Recording:
             "not run"
         )
 
-    def keep(self, key: Key, result: ToolResult) -> None:
+    def keep(self, key: Key, result: RecordedResult) -> None:
         """Keep a result of the baseline."""
-        self.results[key].append(ToolResult(_copy(result.value), result.error))
+        self.results[key].append(RecordedResult(_copy(result.value), result.error))
 
 
 def _copy(value: Any) -> Any:

@@ -2,29 +2,47 @@
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep as sleep_really
 from typing import Any
 
 import msgspec
 
+from flag_harness.clock import Clock
 from flag_harness.config import SweepSettings
 from flag_harness.plugin.sweep.tools.functions import Function, FunctionReplacer, ToolFunction, find_functions
-from flag_harness.plugin.sweep.tools.results import Key, Recording, ToolResult
+from flag_harness.plugin.sweep.tools.results import Key, RecordedResult, Recording
+from flag_harness.sweep.probe import ObservedToolRun, Probe
+from flag_harness.sweep.troubles import ToolTroubleError
+from flag_harness.sweep.troubles.tools import LATE_SECONDS
 
 RECORD, STUB = "record", "stub"
 STUB_RESULT = "ok"
 """What a stub returns if the configuration does not say."""
+_LATE_REAL_SECONDS = 0.05
+"""The real time that a thread waits so that it ends later than others."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ToolCall:
-    """One call of a tool: the result that takes its place, or None if it runs; and what keeps the result."""
+    """One call of a tool: the result that takes its place, or None if it runs; what keeps the result; its trouble."""
 
-    result: ToolResult | None
-    keep: Callable[[ToolResult], None]
+    result: RecordedResult | None
+    keep: Callable[[RecordedResult], None]
+    run: ObservedToolRun | None
+
+    @property
+    def seconds(self) -> float:
+        """The seconds that the tool takes longer than usual."""
+        return self.run.trouble.seconds if self.run and self.run.trouble else 0.0
+
+    def edit(self, value: Any) -> Any:
+        """Return the result of the tool, which a trouble may change."""
+        return self.run.edit(value) if self.run else value
 
 
 class SweptTools:
@@ -35,22 +53,23 @@ class SweptTools:
         self._recordings: dict[str, Recording] = {}
         self._recording: Recording | None = None
         self._has_stubs = False
+        self._probe: Probe | None = None
         tools = find_functions((*(settings.functions or ()), *settings.stub), root)
         self._functions = FunctionReplacer({tool: self._wrap(tool) for tool in tools}, root)
 
     @contextmanager
-    def use(self, nodeid: str, mode: str, *, is_baseline: bool) -> Iterator[None]:
-        """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`."""
+    def use(self, nodeid: str, mode: str, *, is_baseline: bool, probe: Probe) -> Iterator[None]:
+        """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`. `probe` observes them."""
         self._functions.replace_everywhere()
         if mode == RECORD:
             recording = Recording() if is_baseline else self._recordings[nodeid]
             recording.is_baseline = is_baseline
             self._recording = self._recordings[nodeid] = recording
-        self._has_stubs = mode == STUB
+        self._has_stubs, self._probe = mode == STUB, probe
         try:
             yield
         finally:
-            self._recording, self._has_stubs = None, False
+            self._recording, self._has_stubs, self._probe = None, False, None
 
     def begin_call(self) -> None:
         """Note that the test function is called: its tools return their results from the first one on."""
@@ -63,31 +82,77 @@ class SweptTools:
 
             @functools.wraps(function)
             async def run_async(*args: Any, **options: Any) -> Any:
-                call = self._begin(tool, args, options)
-                if call.result is not None:
-                    return call.result.get()
-                return await _run_async(function(*args, **options), call)
+                with self._begin(tool, args, options) as call:
+                    if call.seconds:
+                        await self._clock.async_sleep(call.seconds)
+                    if call.result is not None:
+                        return call.edit(call.result.get())
+                    with _kept_error(call):
+                        value = await function(*args, **options)
+                    call.keep(RecordedResult(value))
+                    return call.edit(value)
 
             return run_async
 
         @functools.wraps(function)
         def run(*args: Any, **options: Any) -> Any:
-            call = self._begin(tool, args, options)
-            if call.result is not None:
-                return call.result.get()
-            return _run(functools.partial(function, *args, **options), call)
+            with self._begin(tool, args, options) as call:
+                if call.seconds:
+                    self._wait(call.seconds)
+                if call.result is not None:
+                    return call.edit(call.result.get())
+                with _kept_error(call):
+                    value = function(*args, **options)
+                call.keep(RecordedResult(value))
+                return call.edit(value)
 
         return run
 
-    def _begin(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> _ToolCall:
-        """Return what a call does. Raise `TypeError` for wrong arguments."""
+    @contextmanager
+    def _begin(self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Iterator[_ToolCall]:
+        """Return what a call does, and note in its context if it fails. Raise `TypeError` for wrong arguments."""
+        run = self._probe.start_tool(tool.name) if self._probe else None
+        try:
+            yield self._make_call(tool, args, options, run)
+        except BaseException as error:
+            if run:
+                run.fail(error)
+            raise
+
+    def _make_call(
+        self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
+    ) -> _ToolCall:
+        if run and run.trouble and run.trouble.raises:
+            return _ToolCall(RecordedResult(error=ToolTroubleError()), _forget, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ToolCall(ToolResult(self._stubs.get(tool.name, STUB_RESULT)), _forget)
+            return _ToolCall(RecordedResult(self._stubs.get(tool.name, STUB_RESULT)), _forget, run)
         if self._recording is None:
-            return _ToolCall(None, _forget)
+            return _ToolCall(None, _forget, run)
         key = _call_key(tool, args, options)
-        return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key))
+        return _ToolCall(self._recording.find(key), functools.partial(self._recording.keep, key), run)
+
+    @property
+    def _clock(self) -> Clock:
+        assert self._probe is not None
+        return self._probe.clock
+
+    def _wait(self, seconds: float) -> None:
+        """Wait in the test's time. A thread that shall end later than others waits for a moment of real time."""
+        if seconds == LATE_SECONDS and threading.current_thread() is not threading.main_thread():
+            sleep_really(_LATE_REAL_SECONDS)
+        else:
+            self._clock.sleep(seconds)
+
+
+@contextmanager
+def _kept_error(call: _ToolCall) -> Iterator[None]:
+    """Keep the exception that the tool raises in the context."""
+    try:
+        yield
+    except Exception as error:
+        call.keep(RecordedResult(error=error))
+        raise
 
 
 def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]) -> Key:
@@ -96,27 +161,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
 
 
-def _run(function: Callable[[], Any], call: _ToolCall) -> Any:
-    try:
-        value = function()
-    except Exception as error:
-        call.keep(ToolResult(error=error))
-        raise
-    call.keep(ToolResult(value))
-    return value
-
-
-async def _run_async(result: Any, call: _ToolCall) -> Any:
-    try:
-        value = await result
-    except Exception as error:
-        call.keep(ToolResult(error=error))
-        raise
-    call.keep(ToolResult(value))
-    return value
-
-
-def _forget(result: ToolResult) -> None:
+def _forget(result: RecordedResult) -> None:
     """Keep nothing."""
 
 

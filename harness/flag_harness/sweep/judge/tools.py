@@ -1,0 +1,77 @@
+"""Judge what an agent does with the results of its tools."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from flag_harness.sweep.judge.observation import ObservedExchange, ObservedToolCall, TestObservation
+from flag_harness.sweep.judge.turns import blocks_of
+
+TOOL_ERROR = "the sweep makes this tool fail"
+"""The message of the exception that a tool raises under a trouble."""
+_ERROR_WORDS = re.compile(r"error|fail|exception|could not|cannot|unable", re.IGNORECASE)
+_Call: TypeAlias = tuple[str, str]
+"""The name of a tool, and its input as JSON."""
+
+
+def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return the tool that failed although the agent sent the model a result without an error, or an empty string."""
+    for index, call in enumerate(observed.tool_calls):
+        if call.error != TOOL_ERROR or _ran_again(call, observed.tool_calls[index + 1 :]):
+            continue
+        results = [*_next_results(observed, call)]
+        if results and not any(map(_shows_error, results)):
+            return f"{call.name} raised an exception, and the model got a result that does not say so"
+    return ""
+
+
+def _ran_again(call: ObservedToolCall, later: Iterable[ObservedToolCall]) -> bool:
+    """Return whether the agent called the tool again with success before its next request."""
+    return any(one.name == call.name and one.requests == call.requests and not one.error for one in later)
+
+
+def _next_results(observed: TestObservation, call: ObservedToolCall) -> Iterator[Mapping[str, Any]]:
+    """Yield the results in the last message of the first prompt after a tool call."""
+    for one in observed.exchanges[call.requests :]:
+        if one.is_prompt and one.call == call.call:
+            content = one.body["messages"][-1].get("content") if one.body["messages"] else None
+            blocks = content if isinstance(content, list) else ()
+            yield from (block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result")
+            return
+
+
+def _shows_error(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("is_error")) or _ERROR_WORDS.search(_content(result)) is not None
+
+
+def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) -> str:
+    """Return a tool that got the result of another call of the baseline, or an empty string."""
+    known: dict[_Call, set[str]] = defaultdict(set)
+    for call, content in _results(baseline.prompts()):
+        known[call].add(content)
+    if len(known) < 2:
+        return ""
+    for call, content in _results(observed.prompts()):
+        others = [other for other, contents in known.items() if other != call and content in contents]
+        if others and call in known and content not in known[call]:
+            return f"the result of {' '.join(others[0])} was sent for the call {' '.join(call)}"
+    return ""
+
+
+def _results(prompts: Iterable[ObservedExchange]) -> Iterator[tuple[_Call, str]]:
+    """Yield each call whose result is in a request, with the content of the result."""
+    for one in prompts:
+        calls = {
+            block.get("id"): (str(block.get("name")), json.dumps(block.get("input"), sort_keys=True))
+            for block in blocks_of(one, "assistant")
+            if block.get("type") == "tool_use"
+        }
+        for block in blocks_of(one, "user"):
+            if block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
+                yield calls[block["tool_use_id"]], _content(block)
+
+
+def _content(result: Mapping[str, Any]) -> str:
+    return json.dumps(result.get("content"))

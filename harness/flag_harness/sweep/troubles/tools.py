@@ -1,0 +1,161 @@
+"""Tool troubles: a tool of the agent raises, returns nothing or too much, is slow, or answers out of order."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from flag_harness.errors import HarnessError
+from flag_harness.flag import nearest_name
+from flag_harness.sweep.judge.observation import ObservedToolCall
+from flag_harness.sweep.judge.tools import TOOL_ERROR
+
+SLOW_SECONDS = 1200.0
+"""How long a slow tool takes."""
+LATE_SECONDS = 1.0
+"""How much later a tool answers than the other tools of the same answer."""
+LONG_RESULT = "All of it, word for word. " * 200_000
+"""About five million characters, which fit into no context window."""
+
+EditResult: TypeAlias = Callable[[Any], Any]
+"""Takes what a tool returned. Returns another result, or the same object if the trouble does not fit it."""
+
+
+class ToolTroubleError(Exception):
+    """Raised by a tool that a sweep makes fail."""
+
+    def __init__(self) -> None:
+        super().__init__(TOOL_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTroubleKind:
+    """A kind of tool trouble: the tool raises, or waits for `seconds`, or `edit` changes what it returned."""
+
+    name: str
+    description: str
+    edit: EditResult | None = None
+    seconds: float = 0.0
+
+    @property
+    def raises(self) -> bool:
+        """True if the tool raises an exception instead of running."""
+        return self.edit is None and not self.seconds
+
+    @property
+    def needs_parallel_calls(self) -> bool:
+        """True if only one of several calls of the same answer can have the trouble."""
+        return self.seconds == LATE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTrouble:
+    """A trouble of the tool call with the number `on`, counted from 1."""
+
+    kind: ToolTroubleKind
+    on: int
+
+    def __str__(self) -> str:
+        """Return the trouble as it is written on the command line, such as `tool_raises:on=2`."""
+        return f"{self.kind.name}:on={self.on}"
+
+
+class ArmedToolTrouble:
+    """A tool trouble in one run of a test. It counts the calls of tools."""
+
+    def __init__(self, trouble: ToolTrouble) -> None:
+        self._trouble = trouble
+        self._seen = self.fired = 0
+        self._lock = threading.Lock()
+
+    def start_call(self) -> ToolTroubleKind | None:
+        """Count a call of a tool. Return the kind of its trouble, or None if it has none."""
+        with self._lock:
+            self._seen += 1
+            if self._seen != self._trouble.on:
+                return None
+        self.fired += self._trouble.kind.edit is None
+        return self._trouble.kind
+
+    def edit(self, value: Any) -> Any:
+        """Return the result that takes the place of `value`."""
+        edit = self._trouble.kind.edit
+        changed = value if edit is None else edit(value)
+        self.fired += changed is not value
+        return changed
+
+
+def parse_tool_trouble(text: str) -> ToolTrouble:
+    """Parse a tool trouble such as `tool_raises:on=2`. Raise `HarnessError` if there is none of this name."""
+    name, _, number = text.partition(":on=")
+    if name not in TOOL_TROUBLES:
+        raise HarnessError(f"there is no tool trouble {name!r}; {nearest_name(name, TOOL_TROUBLES)}")
+    if not (number or "1").isdecimal() or int(number or 1) < 1:
+        raise HarnessError(f"{text!r}: on={number} must be 1 or more; type {name}:on=1")
+    return ToolTrouble(TOOL_TROUBLES[name], int(number or 1))
+
+
+def find_troubled_calls(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]) -> list[int]:
+    """Return the numbers of the calls to try a trouble on: the first of each tool, and the last.
+
+    If the trouble needs parallel calls, they are the first ones of the answers with several calls.
+    """
+    numbered = [*enumerate(calls, start=1)]
+    if kind.needs_parallel_calls:
+        return [number for number, one in numbered[:-1] if _is_first_of_several(number - 1, calls)]
+    first = {one.name: number for number, one in reversed(numbered)}
+    return sorted({*first.values(), *(number for number, _ in numbered[-1:])})
+
+
+def _is_first_of_several(index: int, calls: Sequence[ObservedToolCall]) -> bool:
+    follows = index > 0 and calls[index - 1].requests == calls[index].requests
+    return not follows and calls[index + 1].requests == calls[index].requests
+
+
+def _return_none(value: Any) -> Any:
+    return None if isinstance(value, (str, bytes, int, float, list, tuple, dict)) else value
+
+
+def _return_empty(value: Any) -> Any:
+    if isinstance(value, (str, bytes, list, tuple, dict)):
+        return type(value)() if value else value
+    return _copy_with(value, "content", []) if getattr(value, "content", None) else value
+
+
+def _return_much(value: Any) -> Any:
+    """Return the result with a very long text in place of its first text, also inside blocks and MCP results."""
+    if isinstance(value, str):
+        return LONG_RESULT
+    if isinstance(value, (list, tuple)):
+        return next(_changed_lists(value), value)
+    for name in ("text", "content"):
+        part = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+        if part is not None and (changed := _return_much(part)) is not part:
+            return {**value, name: changed} if isinstance(value, dict) else _copy_with(value, name, changed)
+    return value
+
+
+def _changed_lists(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for index, value in enumerate(values):
+        if (changed := _return_much(value)) is not value:
+            yield [*values[:index], changed, *values[index + 1 :]]
+
+
+def _copy_with(value: Any, name: str, part: Any) -> Any:
+    """Return a copy of a pydantic model with another attribute, or the value itself if it is no model."""
+    copy = getattr(value, "model_copy", None)
+    return copy(update={name: part}) if copy else value
+
+
+TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
+    kind.name: kind
+    for kind in (
+        ToolTroubleKind("tool_raises", "the tool raises an exception, and does not run"),
+        ToolTroubleKind("tool_returns_none", "the tool returns `None`", _return_none),
+        ToolTroubleKind("tool_returns_empty", "the tool returns an empty text, list or dict", _return_empty),
+        ToolTroubleKind("tool_returns_megabytes", "the tool returns a text of five million characters", _return_much),
+        ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", seconds=SLOW_SECONDS),
+        ToolTroubleKind("tool_answers_late", "the first of several parallel calls ends last", seconds=LATE_SECONDS),
+    )
+}
+"""All tool troubles by name."""
