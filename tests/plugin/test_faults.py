@@ -330,3 +330,11 @@ def test_a_sweep_of_an_agent_takes_no_tests(repository: pytest.Pytester, argumen
             f"faults: --harness-fault={fault} (repeatable), or -k with a part of their names"
         ]
     )
+
+
+def test_a_keyword_that_the_sdk_does_not_know_may_be_chosen(repository: pytest.Pytester) -> None:
+    """It is refused as `beta` is."""
+    fault = "--harness-fault=refused_keyword:keyword=no_such_keyword"
+    run = repository.runpytest_inprocess("-p", "no:asyncio", *SIMULATED, fault, "-k", "once")
+    run.assert_outcomes(failed=1, deselected=1)
+    run.stdout.fnmatch_lines(["*TypeError: Messages.create() got an unexpected keyword argument 'no_such_keyword'"])

@@ -6,14 +6,21 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flag_harness.errors import HarnessError
+from flag_harness.plugin.special_runs.extra_rows import RowRunner
 from flag_harness.plugin.sweep import processes
+from flag_harness.plugin.sweep.agent_items import AgentSweepItem
+from flag_harness.plugin.sweep.budget import FIRST, REST, order_by_information
 from flag_harness.plugin.sweep.exceptions import FloodFailure, HangFailure, describe_call, load_exceptions
 from flag_harness.plugin.sweep.patience import limit_real_time
 from flag_harness.plugin.sweep.processes import send_signal_when, track_processes
+from flag_harness.plugin.sweep.reported_usage import make_usage_reader
 from flag_harness.plugin.sweep.summary import cause_lines
 from flag_harness.sweep.judge import Finding, PlayResult
 
@@ -277,3 +284,60 @@ def test_a_budget_that_is_used_up_says_what_was_not_tried(pytester: pytest.Pytes
     test = "@pytest.mark.scenario('hi')\ndef test_it(cassette):\n    assert ask() == 'Hello.'\n"
     options = ("--harness-sweep=faults", "--harness-sweep-budget=9m", "-k", "baseline or overloaded")
     _sweep(pytester, test, *options).stdout.fnmatch_lines([f"not tried within 540 s: {words}"])
+
+
+TAKES_TESTS = """
+import pytest
+
+class Taker:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        return True if item.name == "test_it" else None
+
+def pytest_collection_finish(session):
+    session.config.pluginmanager.register(Taker())
+"""
+
+
+def test_a_test_that_another_plugin_runs_cannot_be_swept(pytester: pytest.Pytester) -> None:
+    """Such as one that repeats failed tests; the sweep says that it did not see the test run."""
+    pytester.makeconftest(TAKES_TESTS)
+    run = _sweep(pytester, "def test_it(cassette):\n    ask()\n", "--harness-sweep=faults", "-k", "baseline")
+    assert pytest.ExitCode.TESTS_FAILED == run.ret
+    run.stdout.fnmatch_lines(["*without any trouble: the test function did not run*"])
+
+
+def test_a_schedule_that_the_agent_survives_passes(pytester: pytest.Pytester) -> None:
+    """Nothing is shrunk."""
+    test = (
+        "@pytest.mark.scenario('hi')\ndef test_it(cassette):\n    with contextlib.suppress(Exception):\n        ask()\n"
+    )
+    run = _sweep(pytester, f"import contextlib\n{test}", "--harness-sweep=schedules", "--harness-runs=1")
+    run.assert_outcomes(passed=2)
+
+
+def test_items_of_others_run_as_usual() -> None:
+    """Only the one that the sweep runs is not reported."""
+    assert None is RowRunner().pytest_runtest_protocol(SimpleNamespace(), None)  # type: ignore[arg-type]
+
+
+def test_kinds_without_a_baseline_are_ordered_too() -> None:
+    """The first combination of a test comes before the second one."""
+    tests = [SimpleNamespace(parent=None, originalname="test_it", name=name) for name in "ab"]
+    order = order_by_information(tests, ["stall"])  # type: ignore[arg-type]
+    assert [("a", FIRST), ("b", FIRST), ("a", REST), ("b", REST)] == [(test.name, part) for test, _, part in order]
+
+
+def test_usage_is_read_from_attributes_too(tmp_path: Path) -> None:
+    """As an answer of the SDK has them."""
+    (tmp_path / "used_tokens.py").write_text("def usage(fixtures):\n    return fixtures['agent'].used\n")
+    agent = SimpleNamespace(used=SimpleNamespace(input_tokens=7))
+    assert {"input_tokens": 7} == make_usage_reader("used_tokens:usage", tmp_path)({"agent": agent})
+
+
+def test_an_error_of_a_sweep_of_an_agent_keeps_its_traceback(request: pytest.FixtureRequest) -> None:
+    """Only what the agent did not survive is shown as a sentence."""
+    item: Any = AgentSweepItem.from_parent(request.session, name="reset", sweep=None, trial=None, must_fire=False)
+    with pytest.raises(AttributeError) as raised:
+        item.runtest()
+    assert "'NoneType' object has no attribute 'result'" in str(item.repr_failure(raised))

@@ -44,7 +44,7 @@ class RowRunner:
 
     def run_item(self, item: pytest.Item, nextitem: pytest.Item | None) -> Sequence[pytest.TestReport]:
         """Run an item, and return the reports of its phases. Fixtures that `nextitem` shares stay set up."""
-        self._item = item
+        self._item, self._reports = item, []
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
