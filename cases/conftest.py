@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flag_harness.conformance.invariants import check_conversation
 from flag_harness.conformance.support import Conversation, make_agent, make_bash, restore_agent, suite_root
 from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
@@ -27,6 +28,9 @@ except ModuleNotFoundError:
 
 OLDEST_SDK = (0, 125)
 """The first SDK release that supports everything that the cases send."""
+
+CONVERSATIONS = pytest.StashKey[list[Conversation]]()
+"""The conversations of a case."""
 
 SUITE = suite_root(Path(__file__).parent)
 """The root of this suite, whichever copy of the package is imported: a checkout uses its own recordings."""
@@ -137,30 +141,57 @@ def _load_sdk() -> Any:
 @async_fixture
 async def client(cassette: Any) -> AsyncIterator[Any]:
     """Yield the SDK's client, answered by the case's cassette."""
-    async with _load_sdk().AsyncAnthropic(http_client=cassette.async_http_client(), max_retries=0) as client:
+    async with _load_sdk().AsyncAnthropic(http_client=cassette.async_http_client()) as client:
         yield client
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After a case, check what holds for every conversation."""
+    result = yield
+    for conversation in pyfuncitem.stash.get(CONVERSATIONS, []):
+        check_conversation(conversation)
+    return result
+
+
+@pytest.fixture
+def conversations(request: pytest.FixtureRequest) -> list[Conversation]:
+    """Return the list of the case's conversations, which are checked at its end."""
+    return request.node.stash.setdefault(CONVERSATIONS, [])
 
 
 @pytest.fixture
 def start(
-    client: Any, cassette: Any, commands: list[str], request: pytest.FixtureRequest
+    client: Any,
+    cassette: Any,
+    commands: list[str],
+    conversations: list[Conversation],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> Callable[..., Conversation]:
     """Return a function that starts a conversation with a new agent: `start(tools=[...], model="...")`."""
     project = {"model": request.config.stash[CONFIG].model}
 
     def start_new(**options: Any) -> Conversation:
-        bash = make_bash(commands)
-        return Conversation(make_agent(client, cassette.clock, bash=bash, **{**project, **options}), bash)
+        bash, path = make_bash(commands), tmp_path / f"session-{len(conversations)}.json"
+        options = {**project, "context_path": path, **options}
+        agent = make_agent(client, cassette.clock, bash=bash, **options)
+        conversations.append(Conversation(agent, bash, cassette, options["context_path"]))
+        return conversations[-1]
 
     return start_new
 
 
 @pytest.fixture
-def resume(client: Any, cassette: Any, commands: list[str]) -> Callable[[Path], Conversation]:
+def resume(
+    client: Any, cassette: Any, commands: list[str], conversations: list[Conversation], tmp_path: Path
+) -> Callable[[Path], Conversation]:
     """Return a function that continues a saved session: `resume(path)`."""
 
     def resume_saved(path: Path) -> Conversation:
-        bash = make_bash(commands)
-        return Conversation(restore_agent(path, client, cassette.clock, bash=bash), bash)
+        bash, new_path = make_bash(commands), tmp_path / f"session-{len(conversations)}.json"
+        agent = restore_agent(path, client, cassette.clock, bash=bash, context_path=new_path)
+        conversations.append(Conversation(agent, bash, cassette, new_path))
+        return conversations[-1]
 
     return resume_saved

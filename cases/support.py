@@ -1,6 +1,7 @@
 """Support for the cases: the agent under test, its prompt and tools, and the events of a conversation."""
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flag_harness.clock import Clock
-from flag_harness.reference import Agent, Bash, Event, Tool
+from flag_harness.reference import Agent, Bash, Context, Event, Tool, load_context
+from flag_harness.reference.logs import ROOT
+from flag_harness.reference.settings import VARIABLES
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Request, Response
@@ -47,7 +50,7 @@ def make_agent(
     tools: Iterable[Tool] = (),
     model: str = "",
     context_path: Path | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Agent:
     """Return the agent of the cases, with `bash` and a case's other tools."""
     return Agent(
@@ -58,14 +61,16 @@ def make_agent(
         system=system_prompt(),
         tools=(bash, *tools),
         context_path=context_path,
-        parameters=parameters or {},
+        **options,
     )
 
 
-def restore_agent(path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash) -> Agent:
+def restore_agent(
+    path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: Bash, context_path: Path | None = None
+) -> Agent:
     """Return the agent of the cases, continuing a saved session."""
     options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (bash,)}
-    return Agent.restore(path, client, **options)
+    return Agent.restore(path, client, context_path=context_path, **options)
 
 
 def make_bash(commands: Iterable[str]) -> Bash:
@@ -73,25 +78,89 @@ def make_bash(commands: Iterable[str]) -> Bash:
     return Bash(allowed=frozenset(commands), environ=os.environ)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event, the agent's context after it, and the context that was in the agent's file then."""
+
+    event: Event
+    context: Context
+    saved: Context | None
+
+
+@dataclass
+class Send:
+    """One `send` of a conversation: its events with the agent's context, and the log lines in between.
+
+    `requests` are the indices of its first request and of the first one after it; `environ` are the agent's variables.
+    """
+
+    environ: Mapping[str, str]
+    before: Context
+    first_request: int
+    steps: list[Step] = field(default_factory=list)
+    records: list[logging.LogRecord] = field(default_factory=list)
+    after: Context = field(default_factory=Context)
+    requests: slice = field(default_factory=lambda: slice(0))
+
+    @property
+    def events(self) -> list[Event]:
+        """The events, in order."""
+        return [step.event for step in self.steps]
+
+
+class _Records(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+
 @dataclass
 class Conversation:
-    """A conversation with an agent, its `bash`, and all events so far."""
+    """A conversation with an agent, its `bash`, and all events so far.
+
+    `cassette` answers the agent, which saves its context to `path`. `sends` are for the invariants of all cases.
+    """
 
     agent: Agent
     bash: Bash
-    events: list[Event] = field(default_factory=list)
+    cassette: Any = None
+    path: Path | None = None
+    sends: list[Send] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[Event]:
+        """All events so far."""
+        return [event for send in self.sends for event in send.events]
 
     async def send(self, text: str | None) -> list[Event]:
         """Send one user text, or None to continue an unanswered turn, and return the events of this turn.
 
         Raise `CommandRefused` for a command that the scenario does not declare, even if the agent has caught it.
         """
-        start = len(self.events)
-        async for event in self.agent.send(text):
-            self.events.append(event)
+        send = Send(
+            {name: os.environ[name] for name in VARIABLES if name in os.environ},
+            self.agent.context,
+            self._request_count(),
+        )
+        self.sends.append(send)
+        handler, logger = _Records(send.records), logging.getLogger(ROOT)
+        logger.addHandler(handler)
+        try:
+            async for event in self.agent.send(text):
+                saved = load_context(self.path) if self.path is not None and self.path.exists() else None
+                send.steps.append(Step(event, self.agent.context, saved))
+        finally:
+            logger.removeHandler(handler)
+        send.after, send.requests = self.agent.context, slice(send.first_request, self._request_count())
         if self.bash.refused is not None:
             raise self.bash.refused
-        return self.events[start:]
+        return send.events
+
+    def _request_count(self) -> int:
+        return len(self.cassette.times) if self.cassette is not None else 0
 
     def events_of(self, kind: type[E]) -> list[E]:
         """Return the events of one type."""
@@ -115,6 +184,11 @@ class ToolSpy:
             return answer(input)
 
         return function_tool(name, f"{name.replace('_', ' ').capitalize()}.", {"type": "object", **schema}, run)
+
+
+def about(words: str) -> Callable[[Request], bool]:
+    """Return a condition for faults: the last block of the request's messages holds these words."""
+    return lambda request: words in json.dumps(json.loads(request.body)["messages"][-1]["content"][-1])
 
 
 def transcript(messages: Iterable[Mapping[str, Any]], *, words: bool = True) -> list[list[Any]]:

@@ -1,19 +1,34 @@
 """Context: sessions that are saved, killed, restored in another process, and continued."""
 
 import contextlib
+import copy
 import os
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flag_harness.conformance.damage import DAMAGES
 from flag_harness.conformance.successor import next_request_elsewhere, save_forever, start_process
-from flag_harness.conformance.support import Conversation, cache_marks
+from flag_harness.conformance.support import BUDGET_MODEL, Conversation, cache_marks
 from flag_harness.errors import ContextError
 from flag_harness.flag import EXTENDED_OUTPUT, PROMPT_CACHE, STREAMING
-from flag_harness.reference import AgentError, Context, ToolUse, Transition, load_context
+from flag_harness.reference import (
+    AgentError,
+    Context,
+    ToolResult,
+    ToolUse,
+    Transition,
+    TurnEnded,
+    function_tool,
+    load_context,
+    save_context,
+    verify_context,
+)
 
 KILLS = 2
 """Number of processes that are killed during a write."""
@@ -23,6 +38,17 @@ PATIENCE = 30
 
 CORRUPT = (b"", b"{", b"null", b'{"version": 1}')
 """File contents that another program's crash could leave."""
+
+EDITS = (
+    (b'"version": 1', b'"version": 2'),
+    (b'"version": 1', b'"version": 0'),
+    (b'"role": "user"', b'"role": "tool"'),
+    (b'"text": ', b'"words": '),
+    (b'"input_tokens": 0', b'"input_tokens": -1'),
+    (b'"input_tokens": 0', b'"input_tokens": NaN'),
+    (b'"model"', b'"models"'),
+)
+"""Edits of a saved session after which it is none."""
 
 pytestmark = [pytest.mark.features("context"), pytest.mark.scenario("context")]
 
@@ -54,7 +80,8 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
         assert {"type", "text"} == set(blocks[0][0]), "SDK objects are saved in the API's form"
 
     whole = path.read_bytes()
-    for corrupt in (*CORRUPT, whole[: len(whole) // 2]):
+    edited = [whole.replace(before, after, 1) for before, after in EDITS]
+    for corrupt in (*CORRUPT, whole[: len(whole) // 2], *edited):
         path.write_bytes(corrupt)
         assert "context.json" in str(session_or_error(path)), "a corrupt file is refused, by its name"
         assert corrupt == path.read_bytes(), "a corrupt file stays unchanged"
@@ -94,11 +121,13 @@ async def test_pending_tool_use(
     cassette: Any,
     start: Callable[..., Conversation],
     resume: Callable[[Path], Conversation],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """A session saved between a call and its result is repaired: the call gets a result, and the model is told."""
     path = tmp_path / "context.json"
-    interrupted = start(context_path=path).agent.send("Please keep this.")
+    first = start(context_path=path, model=BUDGET_MODEL)
+    interrupted = first.agent.send("Please keep this.")
     async for event in interrupted:
         if isinstance(event, ToolUse):
             break
@@ -120,6 +149,55 @@ async def test_pending_tool_use(
     assert all(any(id in text for id in calls) for text in notes), "the note names the call"
     assert 1 == len(notes), "the model is told what was repaired"
     assert not conversation.events_of(AgentError), "the session goes on"
+    if not cassette.is_live:
+        await first.send("Now go on.")
+        assert any("healed" in record.getMessage() for record in first.sends[-1].records), (
+            "a cancelled turn is repaired"
+        )
+        await _check_calls_in_between(cassette, start, resume, path)
+        monkeypatch.setenv(EXTENDED_OUTPUT.env, "true")
+        await _check_damages(start, resume, path)
+
+
+async def _check_calls_in_between(
+    cassette: Any, start: Callable[..., Conversation], resume: Callable[[Path], Conversation], path: Path
+) -> None:
+    """A call that had started is never run again; one that had finished keeps its result."""
+    earlier = path.with_name("copy.json")
+
+    async def note(**input: Any) -> str:
+        shutil.copy(path, earlier)
+        return "noted"
+
+    conversation = start(context_path=path, tools=[function_tool("note", "Note.", {"type": "object"}, note)])
+    turn = conversation.agent.send("Please note this.")
+    async for event in turn:
+        if isinstance(event, ToolResult):
+            break
+    await turn.aclose()
+    for file, said in ((earlier, "may or may not have taken effect"), (path, "noted")):
+        conversation = resume(file)
+        await conversation.send("Now go on.")
+        (result,) = (one for one in cassette.bodies[-1]["messages"][2]["content"] if one["type"] == "tool_result")
+        assert said in result["content"], "the model is told how far the call had come"
+        assert (said != "noted") == ("is_error" in result), "a finished call keeps its result"
+
+
+async def _check_damages(
+    start: Callable[..., Conversation], resume: Callable[[Path], Conversation], path: Path
+) -> None:
+    """Whatever is damaged in a saved conversation is repaired, and the model is told."""
+    conversation = start(context_path=path, model=BUDGET_MODEL)
+    await conversation.send("Please keep this.")
+    for words, damage in DAMAGES.items():
+        whole = conversation.agent.context
+        damaged = path.with_name("damaged.json")
+        save_context(replace(whole, messages=tuple(damage(copy.deepcopy([*whole.messages])))), damaged)
+        assert any(words in note for note in verify_context(damaged)), "the repair is announced"
+        resumed = resume(damaged)
+        await resumed.send("Now go on.")
+        assert words in resumed.events_of(Transition)[0].text, "the model is told what was repaired"
+        assert isinstance(resumed.events[-1], TurnEnded), f"a damaged session goes on: {words}"
 
 
 @pytest.mark.flags(streaming=True, prompt_cache=True, extended_output=True)
@@ -156,3 +234,12 @@ async def test_flags_changed(
     assert not cache_marks(last), "the new flags are in force"
     assert not changed.events_of(AgentError), "the session goes on"
     assert 7 == len(last["messages"]), "nothing that was said is lost"
+
+    changed.agent.save(tmp_path / "context.json")
+    for flag in (STREAMING, EXTENDED_OUTPUT):
+        monkeypatch.setenv(flag.env, "YES")
+    back = resume(tmp_path / "context.json")
+    await back.send("Now go on.")
+    (note,) = back.events_of(Transition)
+    assert "Switched on since: streaming, extended_output." in note.text, "it says what is on"
+    assert "Switched off" not in note.text, "and nothing else"

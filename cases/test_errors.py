@@ -1,14 +1,36 @@
 """Errors: requests that are refused, delayed or broken, and what happens to the user's turn."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from flag_harness.conformance.support import BUDGET_MODEL, Conversation, cache_marks, transcript
-from flag_harness.faults import clean_end, overloaded, rate_limited, stream_error
-from flag_harness.reference import AgentError, FeatureDropped, RetryPolicy, TextDelta, TurnDiscarded, TurnEnded, Waiting
+from flag_harness.conformance.failures import BROKEN_STREAMS, DATES, FINAL, INVALID, STATUSES, UNSENDABLE
+from flag_harness.conformance.support import BUDGET_MODEL, Conversation, about, cache_marks, transcript
+from flag_harness.faults import (
+    bad_gateway,
+    bad_request,
+    clean_end,
+    connection_reset,
+    overloaded,
+    parameter_rejected,
+    rate_limited,
+    stream_error,
+    trickle,
+)
+from flag_harness.reference import (
+    AgentError,
+    Context,
+    FeatureDropped,
+    RetryPolicy,
+    TextDelta,
+    TurnDiscarded,
+    TurnEnded,
+    Waiting,
+)
+from flag_harness.reference.request.retry import retry_after_seconds
 from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from flag_harness.wire.timeline import header_value
 
@@ -26,6 +48,8 @@ ASKED_WAIT, LONG_WAIT = 7, 100_000
 
 LONGEST_WAIT = 60
 """Seconds after which a user takes the agent for dead."""
+
+OTHER_TOOL = "tools.1: Input tag 'computer_20251124' found using 'type' does not match any of the expected tags"
 
 pytestmark = [pytest.mark.features("errors"), pytest.mark.scenario("errors")]
 
@@ -49,6 +73,10 @@ class Computer:
 
 
 @pytest.mark.flags(streaming=True, prompt_cache=True, extended_output=True)
+@pytest.mark.faults(
+    parameter_rejected(parameter="output_config", when=about("And the rest"), on=1),
+    bad_request(message=OTHER_TOOL, when=about("Answer when you can"), on=1),
+)
 @pytest.mark.asyncio
 async def test_beta_rejected(
     cassette: Any,
@@ -59,7 +87,7 @@ async def test_beta_rejected(
     """Two betas and a keyword are refused: each is dropped with the tool that needs it, and nothing else is."""
     monkeypatch.setenv(PROMPT_CACHE_BETA, LEGACY_CACHE_BETA)
     conversation = start(tools=[Computer()], parameters={"beta": LEGACY_CACHE_BETA})
-    with caplog.at_level("WARNING", "flag_harness"):
+    with caplog.at_level("INFO", "flag_harness"):
         await conversation.send("Please use what you have.")
 
     dropped = sorted(event.feature for event in conversation.events_of(FeatureDropped))
@@ -75,8 +103,21 @@ async def test_beta_rejected(
     assert conversation.events_of(TurnEnded), "the run ends well"
     assert not conversation.events_of(AgentError), "the run ends well"
 
+    await conversation.send("And the rest.")
+    assert "output_config" == conversation.events_of(FeatureDropped)[-1].feature, "a refused parameter is dropped"
+    monkeypatch.delenv(PROMPT_CACHE_BETA)
+    other = start(tools=[Computer()])
+    await other.send("Answer when you can.")
+    assert [COMPUTER_BETA] == [event.feature for event in other.events_of(FeatureDropped)], "a tool names its beta"
+    assert isinstance(other.events[-1], TurnEnded), "the run ends well"
 
-@pytest.mark.faults(rate_limited(on=1, retry_after=ASKED_WAIT), rate_limited(on=1, retry_after=LONG_WAIT))
+
+@pytest.mark.faults(
+    rate_limited(on=1, retry_after=ASKED_WAIT),
+    rate_limited(on=1, retry_after=LONG_WAIT),
+    connection_reset(on=1, when=about("Status of the line")),
+    bad_gateway(when=about("Status of the gateway")),
+)
 @pytest.mark.asyncio
 async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -> None:
     """After a 429 the agent waits as long as it says, up to a cap, and the conversation shows no trace of it."""
@@ -91,6 +132,21 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
     assert not conversation.events_of(AgentError), "the run ends well"
     roles = [message["role"] for message in conversation.agent.context.messages]
     assert ["user", "assistant"] == roles, "there is one assistant turn"
+
+    for status, seconds in STATUSES.items():
+        await conversation.send(f"Status {status}.")
+        assert seconds == conversation.events_of(Waiting)[-1].seconds, f"{status} is retried after its time"
+        assert isinstance(conversation.events[-1], TurnEnded), "the next attempt succeeds"
+    assert 9 == retry_after_seconds(DATES), "a date in retry-after is compared with the answer's own"
+    for status, kind in FINAL.items():
+        requests = len(cassette.bodies)
+        await conversation.send(f"Status {status}.")
+        assert kind == conversation.events_of(AgentError)[-1].kind, f"{status} is reported as what it is"
+        assert requests + 1 == len(cassette.bodies), f"{status} is not retried"
+    await conversation.send("Status of the line.")
+    assert isinstance(conversation.events[-1], TurnEnded), "a broken connection is tried again"
+    await conversation.send("Status of the gateway.")
+    assert "gateway" in conversation.events_of(AgentError)[-1].message, "a gateway's page is named as one"
 
 
 @pytest.mark.faults(overloaded(until=RetryPolicy().attempts))
@@ -112,7 +168,11 @@ async def test_overloaded(cassette: Any, start: Callable[..., Conversation]) -> 
 
 
 @pytest.mark.flags(streaming=True)
-@pytest.mark.faults(stream_error(at="inside_text", on=1))
+@pytest.mark.faults(
+    stream_error(at="inside_text", on=1),
+    stream_error(kind="rate_limit_error", when=about("And the rest")),
+    stream_error(kind="invalid_request_error", when=about("Turn 1")),
+)
 @pytest.mark.asyncio
 async def test_stream_error(cassette: Any, start: Callable[..., Conversation]) -> None:
     """An error during a stream discards what was shown before the next attempt starts."""
@@ -128,9 +188,19 @@ async def test_stream_error(cassette: Any, start: Callable[..., Conversation]) -
     assert [kept] == answers, "the text shown minus the text discarded is the final message"
     assert 2 == len(cassette.bodies), "one new attempt is made"
 
+    await conversation.send("And the rest.")
+    await conversation.send("Turn 1")
+    ends = [(error.kind, error.status) for error in conversation.events_of(AgentError)]
+    assert [("rate_limit", 429), ("request", 400)] == ends, "an error in a stream has the status of its type"
+    assert 7 == len(cassette.bodies), "and is retried as that status is"
+
 
 @pytest.mark.flags(streaming=True)
-@pytest.mark.faults(clean_end(at="inside_text", on=[1, 2, 3]))
+@pytest.mark.faults(
+    clean_end(at="inside_text", on=[1, 2, 3]),
+    *(fault(on=1, when=about(words)) for words, fault in BROKEN_STREAMS.items()),
+    trickle(size=64, interval=8, when=about("Status of the line")),
+)
 @pytest.mark.asyncio
 async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> None:
     """A stream that ends before message_stop is retried once, then reported; the next send succeeds."""
@@ -147,6 +217,18 @@ async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> 
     assert 4 == len(cassette.exchanges), "the agent recovers once the stream is complete"
     assert conversation.events_of(TurnEnded), "the session goes on"
 
+    for words in BROKEN_STREAMS:
+        discarded = len(conversation.events_of(TurnDiscarded))
+        await conversation.send(words)
+        assert discarded + 1 == len(conversation.events_of(TurnDiscarded)), (
+            f"a stream that breaks is no answer: {words}"
+        )
+        assert isinstance(conversation.events[-1], TurnEnded), "the next attempt succeeds"
+    began, requests = cassette.clock.now(), len(cassette.exchanges)
+    await conversation.send("Status of the line.")
+    assert requests + 1 == len(cassette.exchanges), "a slow stream is waited for as long as it moves"
+    assert cassette.clock.now() - began > 150, "it took longer than a silent one would"
+
 
 @pytest.mark.flags(extended_output=True)
 @pytest.mark.harness_no_request
@@ -161,6 +243,21 @@ async def test_token_guard(cassette: Any, start: Callable[..., Conversation], mo
         await conversation.send("Answer when you can.")
         refused += [error.message for error in conversation.events_of(AgentError)]
 
+        kept = [block["text"] for block in conversation.agent.context.messages[-1]["content"]]
+        assert ["Answer when you can."] == kept, "the user's turn is kept"
+    for name, value in INVALID:
+        with monkeypatch.context() as invalid:
+            invalid.setenv(name, value)
+            conversation = start()
+            await conversation.send("Answer when you can.")
+        assert f"{name}={value}" in str(conversation.events).replace("'", ""), "an invalid setting is named"
+    conversation = start()
+    for text, word in UNSENDABLE.items():
+        await conversation.send(text)
+        assert word in conversation.events_of(AgentError)[-1].message, "a text that cannot be sent is refused"
+    await conversation.send(None)
+    assert "no unanswered turn" in conversation.events_of(AgentError)[-1].message, "there is nothing to continue"
+
     assert not cassette.exchanges, "nothing reaches the network"
     assert 3 == len(refused), "each limit is enforced"
     budget_message, cap_message, stream_message = refused
@@ -172,7 +269,7 @@ async def test_token_guard(cassette: Any, start: Callable[..., Conversation], mo
 @pytest.mark.features("integration")
 @pytest.mark.flags(prompt_cache=True)
 @pytest.mark.asyncio
-async def test_cache_marks(cassette: Any, start: Callable[..., Conversation]) -> None:
+async def test_cache_marks(cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
     """No request has more marks than the API accepts, however long the conversation; the messages hold none."""
     conversation = start()
     for turn in range(1, 8):
@@ -186,3 +283,16 @@ async def test_cache_marks(cassette: Any, start: Callable[..., Conversation]) ->
     assert max(counts) <= MAX_MARKS, "there are never more than four"
     assert min(counts) >= 1, "there is always one"
     assert 7 == len(cassette.bodies), "seven turns are played"
+    await _check_other_marks(cassette, start, conversation)
+
+
+async def _check_other_marks(cassette: Any, start: Callable[..., Conversation], marked: Conversation) -> None:
+    """Marks of the whole request and those of a restored conversation are counted too."""
+    automatic = start(parameters={"cache_control": {"type": "ephemeral"}})
+    messages = json.loads(json.dumps(marked.agent.context.messages))
+    for message in messages:
+        message["content"][-1]["cache_control"] = {"type": "ephemeral"}
+    restored = start(context=Context(messages=tuple(messages)))
+    for conversation in (automatic, automatic, restored):
+        await conversation.send("And the rest.")
+    assert all(1 <= len(cache_marks(body)) <= MAX_MARKS for body in cassette.bodies), "there are never more than four"

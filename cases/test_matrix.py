@@ -19,7 +19,7 @@ from flag_harness.conformance.support import (
 )
 from flag_harness.matrix import Combination
 from flag_harness.reference import AgentError, RequestUsage, TextDelta
-from flag_harness.reference.settings import MAX_TOKENS, THINKING_BUDGET
+from flag_harness.reference.settings import MAX_TOKENS, PROMPT_CACHE_BETA, THINKING_BUDGET
 from flag_harness.wire.timeline import header_value
 
 ALL = "streaming+prompt_cache+extended_output"
@@ -55,6 +55,8 @@ async def test_matrix(
         for flag in flags.flags:
             earlier.setenv(flag.env, "false" if flag.name in flags else "true")
         conversation = start()  # the agent reads its flags at each call, not here
+    if "prompt_cache" not in flags:
+        monkeypatch.setenv(PROMPT_CACHE_BETA, "prompt-caching-2024-07-31")
     if flags.id == "streaming+extended_output":
         monkeypatch.setenv(MAX_TOKENS.env, str(LONG))
         cassette.exclude_from_effects("the case sets MAX_TOKENS here")

@@ -1,16 +1,25 @@
 """Tools: the input that they get, the results that they return, and the calls that must not run."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from flag_harness.conformance.support import BUDGET_MODEL, Conversation, ToolSpy, deltas
-from flag_harness.reference import AgentError, ToolResult, ToolUse
+from flag_harness.conformance.support import BUDGET_MODEL, Conversation, ToolSpy, about, deltas
+from flag_harness.faults import bad_request
+from flag_harness.reference import AgentError, Bash, BlockDropped, ToolResult, ToolUse, TurnEnded
+from flag_harness.reference.settings import ENABLE_TOOLS, THINKING_BUDGET
+from flag_harness.reference.tools.function_tool import function_tool
 
 TOOL_DELAY = 0.5
 """Seconds on the clock between a call's event and the start of the tool, so that a screen can catch up."""
+
+BAD_SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
+
+LIMIT = 1000
+"""Seconds that a tool may take, and characters of its result, in one case."""
 
 NOTE = {"properties": {"title": {"type": "string"}, "body": {"type": "string"}}, "required": ["title", "body"]}
 LIST = {"properties": {"folder": {"type": "string", "default": "."}}, "required": ["folder"]}
@@ -77,10 +86,36 @@ async def test_tool_raises(cassette: Any, start: Callable[..., Conversation]) ->
     assert result.get("is_error") is True, "the result is marked as an error"
     assert "no wrench for the pump" in result["content"], "the result says what was raised"
     assert not conversation.events_of(AgentError), "the session goes on"
+    if not cassette.is_live:
+        await _check_misbehaving_tools(cassette, start)
+
+
+async def _check_misbehaving_tools(cassette: Any, start: Callable[..., Conversation]) -> None:
+    """A tool that is slow, long-winded, silent or unknown gets a result that can be sent, and the turn goes on."""
+
+    async def break_down(part: str) -> Any:
+        await cassette.clock.async_sleep(10 * LIMIT if part == "slow" else 0)
+        return {"slow": "late", "long": "x" * 10 * LIMIT, "half": "\ud83d", "silent": None}[part]
+
+    schema = {"type": "object", **PART}
+    tool = function_tool("break_down", "Break a part down.", schema, break_down)
+    conversation = start(tools=[tool], tool_timeout=LIMIT, tool_output_limit=LIMIT)
+    await conversation.send("Take everything at once.")
+
+    slow, long, half, silent, wrong, unknown = results(cassette.bodies[-1])
+    assert f"stopped after {LIMIT} s" in slow["content"], "a slow tool is stopped, and the model is told"
+    assert LIMIT < len(long["content"]) < 2 * LIMIT, "a long result is shortened"
+    assert f"{9 * LIMIT} characters left out" in long["content"], "the model is told how much is missing"
+    assert ["?", ""] == [half["content"], silent["content"]], "every result can be sent"
+    assert "part must be a string" in wrong["content"], "an input that does not fit is refused"
+    assert "The tools are: bash, break_down" in unknown["content"], "an unknown tool is answered with those there are"
+    assert [True, False, False, False, True, True] == [
+        "is_error" in one for one in cassette.bodies[-1]["messages"][-1]["content"]
+    ]
 
 
 @pytest.mark.features("integration")
-async def test_parallel_ids(cassette: Any, start: Callable[..., Conversation]) -> None:
+async def test_parallel_ids(cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
     """Two calls of one turn are answered in one user turn, each result with its call's id."""
     conversation = start()
     await conversation.send("Run both at once.")
@@ -93,10 +128,41 @@ async def test_parallel_ids(cassette: Any, start: Callable[..., Conversation]) -
     answers = {block["tool_use_id"]: block["content"] for block in user["content"]}
     assert dict(zip(calls, ["one", "two"], strict=True)) == answers, "each result has its call's id"
     assert not conversation.events_of(AgentError), "the API accepts them"
+    if not cassette.is_live:
+        await _check_one_shell(cassette, conversation)
+        await _check_one_send_at_a_time(conversation)
+        monkeypatch.setenv(ENABLE_TOOLS, "false")
+        await conversation.send("And now?")
+        assert "tools" not in cassette.bodies[-1], "no tool is offered if ENABLE_TOOLS is off"
+
+
+async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
+    """The commands of a session share directory and variables; none sees a secret, each result says how it ended."""
+    await conversation.send("Run them one after another.")
+    _, said, zeros, again = (one["content"] for one in results(cassette.bodies[-1]))
+    assert "kept in deck, key hidden\noops\n[exit code 3]" == said, "a command continues from the one before"
+    assert 500 == len(zeros), "the output is complete"
+    assert "bash has been restarted" == again, "bash can be restarted"
+    bash = Bash(environ={"PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "sk-ant-secret"}, output_limit=100, timeout=1)
+    assert "[400 bytes left out]" in await bash.run({"command": "printf %0500d 0"}), "a long output is shortened"
+    assert "sk-ant-secret" not in await bash.run({"command": "env"}), "no command gets the key"
+
+
+async def _check_one_send_at_a_time(conversation: Conversation) -> None:
+    """A second `send` ends at once, and the first goes on."""
+    first = conversation.agent.send("And now?")
+    events = [await anext(first)]
+    second = [event async for event in conversation.agent.send("And now, and then?")]
+    events += [event async for event in first]
+    assert ["busy"] == [getattr(event, "kind", None) for event in second], "only one send runs at a time"
+    assert isinstance(events[-1], TurnEnded), "the first send is not disturbed"
 
 
 @pytest.mark.flags(streaming=True, extended_output=True)
-async def test_thinking_roundtrip(cassette: Any, start: Callable[..., Conversation]) -> None:
+@pytest.mark.faults(bad_request(message=BAD_SIGNATURE, when=about("And now"), on=1))
+async def test_thinking_roundtrip(
+    cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Thinking before a tool call is sent back first in its turn, with its signature."""
     conversation = start(model=BUDGET_MODEL)
     await conversation.send("Please think first.")
@@ -111,6 +177,17 @@ async def test_thinking_roundtrip(cassette: Any, start: Callable[..., Conversati
     assert thinking == turn[0]["thinking"], "the thinking is intact"
     assert "tool_use" == turn[-1]["type"], "the call is sent back after it"
     assert not conversation.events_of(AgentError), "the API accepts it"
+    if not cassette.is_live:
+        monkeypatch.setenv(THINKING_BUDGET.env, "2000")
+        await conversation.send("Please look it up.")
+        kinds = ["thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result", "text", "tool_use"]
+        sent = cassette.bodies[-1]["messages"][-2]["content"]
+        assert kinds == [block["type"] for block in sent], "every block but a blank text is sent back"
+        assert "web_search_result_location" == sent[4]["citations"][0]["type"], "citations are sent back"
+        assert {"query": "lighthouse"} == sent[2]["input"], "the input of the API's own tool is sent back"
+        await conversation.send("And now?")
+        assert ["thinking"] == [event.block for event in conversation.events_of(BlockDropped)], "a refused block goes"
+        assert isinstance(conversation.events[-1], TurnEnded), "the session goes on without it"
 
 
 @pytest.mark.flags(extended_output=True)
@@ -126,3 +203,37 @@ async def test_truncated_call(cassette: Any, start: Callable[..., Conversation])
     assert "max_tokens" in result["content"], "the model is told that max_tokens cut it"
     assert [True] == [shown.is_error for shown in conversation.events_of(ToolResult)], "the result is shown as an error"
     assert not conversation.events_of(AgentError), "the session goes on"
+    if not cassette.is_live:
+        await _check_other_ends(cassette, start(tools=[spy.tool("list_notes", LIST)]), spy)
+
+
+async def _check_other_ends(cassette: Any, conversation: Conversation, spy: ToolSpy) -> None:
+    """Only complete calls of an answer that means them are run; pauses are continued, refused turns are taken out."""
+    await conversation.send("Cut only the last one.")
+    assert [{"folder": "hold"}] == [input for _, input in spy.calls], "the complete call is run, the cut one is not"
+    await conversation.send("Now change your mind.")
+    assert 1 == len(spy.calls), "a call is not run if the answer ended for another reason"
+
+    await conversation.send("Answer in two parts.")
+    words = [block["text"] for block in conversation.agent.context.messages[-1]["content"]]
+    assert ["First I look,", "then I speak."] == words, "an answer after a pause joins the one before it"
+    kept = conversation.agent.context
+    await conversation.send("Do the forbidden thing.")
+    assert kept.messages == conversation.agent.context.messages, "a refused turn is taken out of the conversation"
+    await conversation.send(None)
+    assert "On second thought, yes." == _last_text(conversation), "a refused turn can be sent again"
+
+    for text in ("This never fits.", "Please say nothing."):
+        requests = len(cassette.bodies)
+        await conversation.send(text)
+        assert isinstance(conversation.events[-1], AgentError), "a turn without an end is given up"
+        assert 3 == len(cassette.bodies) - requests, "after three requests"
+    calls = len(spy.calls)
+    await conversation.send("Call it twice with one id.")
+    assert calls + 1 == len(spy.calls), "a second call with the same id is not run"
+    await conversation.send("And now?")
+    assert "Now we go on." == _last_text(conversation), "the session goes on"
+
+
+def _last_text(conversation: Conversation) -> str:
+    return str(conversation.agent.context.messages[-1]["content"][-1]["text"])

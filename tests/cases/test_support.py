@@ -8,11 +8,13 @@ import pytest
 
 from flag_harness.conformance.support import Conversation, make_bash
 from flag_harness.errors import CommandRefused
-from flag_harness.reference import Bash, Event, TurnEnded
+from flag_harness.reference import Bash, Context, Event, TurnEnded
 
 
 class Swallowing:
     """An agent that runs one command and catches every exception."""
+
+    context = Context()
 
     def __init__(self, bash: Bash) -> None:
         self._bash = bash

@@ -1,0 +1,30 @@
+"""Failures that the cases of errors try: statuses, broken streams, and what is refused before it is sent."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from flag_harness.faults import Fault, clean_end, dropped_event, duplicated_event, ping_only
+
+STATUSES = {408: 0.5, 409: 0.5, 503: 1.5, 529: 0.5, 429: 2.5, 400: 0.5}
+"""Statuses that pass, with the seconds to wait: `x-should-retry` asks for another attempt after the 400."""
+
+DATES = {"retry-after": "Sat, 28 Nov 2026 10:00:09 GMT", "date": "Sat, 28 Nov 2026 10:00:00 GMT"}
+
+FINAL = {500: "server", 401: "credentials", 413: "request"}
+"""Statuses after which the agent gives up, and the kind of its error: `x-should-retry` forbids another attempt."""
+
+BROKEN_STREAMS: Mapping[str, Callable[..., Fault]] = {
+    "Turn 1": partial(ping_only, at="inside_text"),
+    "Turn 2": partial(duplicated_event, at="before_first_block"),
+    "Turn 3": partial(duplicated_event, at="first_event"),
+    "Turn 4": partial(clean_end, at="before_message_delta"),
+    "Turn 5": partial(clean_end, at="after_message_delta"),
+    "Write it in full": partial(dropped_event, at="mid_partial_json"),
+}
+"""Texts of the user, and how the first answer breaks that looks complete, or comes out of order, or is silent."""
+
+UNSENDABLE = {" \n": "empty", "\ud83d": "surrogate"}
+"""Texts that the API does not accept, and a word of the error."""
+
+INVALID = (("MAX_TOKENS", "1_000"), ("MAX_TOKENS", "0"), ("THINKING_BUDGET", "1023"))
+"""Settings that are not numbers, or too small."""
