@@ -272,6 +272,12 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def agent_mutants(session: nox.Session) -> None:
+    """The reference agent with one promise broken, and whether the cases or the sweep notice; `--only=WORD` selects."""
+    session.run(sys.executable, "benchmarks/agent_mutants.py", *session.posargs)
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """A thousand processes killed at every point of the protocol, and resumed."""
     session.run(*PYTEST, "tests/sweep/test_kill.py", "--kills=1000", "-s", *session.posargs)
