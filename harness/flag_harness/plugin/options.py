@@ -25,6 +25,7 @@ from flag_harness.plugin.sweep.options import add_sweep_options, configure_sweep
 from flag_harness.plugin.test.faults import add_fault_options, configure_faults
 from flag_harness.plugin.vcr.options import add_vcr_options, unregister_other_plugin
 from flag_harness.plugin.verdicts.flag_verdicts import add_verdict_option, configure_verdicts
+from flag_harness.plugin.verdicts.provider_trouble import add_retry_option, configure_retries
 from flag_harness.plugin.verdicts.repetitions import add_repeat_option, configure_repetitions
 from flag_harness.plugin.waiting_parts import CHECKS, WaitingParts, follows_all_tests, is_configured
 
@@ -43,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     add_locate_option(group)
     add_record_option(group)
     add_repeat_option(group)
+    add_retry_option(group)
     add_verdict_option(group)
     add_resume_option(group)
     add_shard_options(group)
@@ -105,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         configure_sweep(config)
         configure_verify(config)
         configure_repetitions(config)
+        configure_retries(config)
         configure_verdicts(config)
         configure_paid_answers(config)
         start_resuming(config)

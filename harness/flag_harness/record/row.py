@@ -103,6 +103,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         logs: the warnings and errors that the code under test logged, most frequent first.
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
+        provider_failures: how many runs before this one the provider of the live API broke, so that they were repeated.
         duration: the real seconds that the decisive phase of the test took.
         misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
@@ -138,6 +139,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
     duration: float = 0.0
+    provider_failures: int = 0
     sweep: SweepRecord | None = None
 
     @property

@@ -1,8 +1,9 @@
 """Verdicts as text: the decision, the losses that are not excluded, and what a decision would cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from flag_harness.analysis.verdict.evidence import is_provider_failure
 from flag_harness.analysis.verdict.judgment import LOSSES, Verdict
 from flag_harness.wording import join_names, quantity
 
@@ -19,8 +20,21 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]", *, is_simulated: b
     yield f"  {excluded_text(verdict)}"
     for obstacle in verdict.obstacles:
         yield f"  no PASS: {obstacle}"
+    if text := provider_text(rows):
+        yield f"  {text}"
     if verdict.decision == "INCONCLUSIVE" and verdict.rounds_to_pass:
         yield f"  {_cost_text(verdict, rows)}"
+
+
+def provider_text(rows: "Iterable[RunRow]") -> str:
+    """Return how many trials the provider of the live API broke, or an empty string if it broke none."""
+    known = list(rows)
+    repeated = sum(row.provider_failures for row in known)
+    broken = sum(map(is_provider_failure, known))
+    if not repeated and not broken:
+        return ""
+    left = f"{quantity(broken, 'trial')} stayed broken, and {'is' if broken == 1 else 'are'} neither pass nor fail"
+    return f"trials that the provider broke: {repeated} repeated, {left}"
 
 
 def excluded_text(verdict: Verdict) -> str:

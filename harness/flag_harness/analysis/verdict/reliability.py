@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flag_harness.analysis.verdict.evidence import is_provider_failure
+from flag_harness.analysis.verdict.lines import provider_text
+
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
@@ -33,10 +36,13 @@ class Trials:
 
 
 def count_trials(rows: "Iterable[RunRow]") -> list[Trials]:
-    """Return the repetitions of each test and combination. Skipped and inconclusive runs are not counted."""
+    """Return the repetitions of each test and combination.
+
+    Skipped and inconclusive runs are not counted, nor those that the provider broke.
+    """
     counts: dict[tuple[str, str], list[bool]] = {}
     for row in rows:
-        if row.outcome in _PASSED or row.outcome in _FAILED:
+        if row.outcome in _PASSED or (row.outcome in _FAILED and not is_provider_failure(row)):
             counts.setdefault((row.case, row.combination), []).append(row.outcome in _PASSED)
     return [Trials(*key, len(passes), sum(passes)) for key, passes in counts.items()]
 
@@ -68,7 +74,8 @@ def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
 
 
 def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
-    """Yield a line for each combination with repeated tests, and for each flaky test."""
+    """Yield a line for each combination with repeated tests, for each flaky test, and about trouble at the provider."""
+    rows = list(rows)
     repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
     by_combination: dict[str, list[Trials]] = {}
     for trials in repeated:
@@ -79,6 +86,8 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
         yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_rate_text([trials])}"
     if len(flaky) > _MOST_FLAKY:
         yield f"flaky: and {len(flaky) - _MOST_FLAKY} more; --harness-record=FILE keeps all"
+    if text := provider_text(rows):
+        yield text
 
 
 def _combination_line(name: str, members: Sequence[Trials]) -> str:

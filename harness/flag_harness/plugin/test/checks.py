@@ -204,12 +204,18 @@ def _has_failed(item: pytest.Item) -> bool:
 def _is_failed_repetition(item: pytest.Item) -> bool:
     """Return True if the test is repeated and its function failed though nothing was refused.
 
-    Such a run is evidence, so that its recording is kept. It fails when it is played, too.
+    Such a run is evidence, so that its recording is kept. It fails when it is played, too. A run that the provider
+    broke is no evidence.
     """
     if REPETITION not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
         return False
     traffic, refused = item.stash.get(TRAFFIC, None), item.stash.get(REFUSALS, list)
-    return traffic is not None and not refused() and not traffic.problems()
+    if traffic is None or refused() or traffic.problems():
+        return False
+    from flag_harness.analysis.verdict.evidence import is_provider_failure
+
+    row = run_row(item, "failed", "call")
+    return row is None or not is_provider_failure(row)
 
 
 def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":

@@ -32,6 +32,7 @@ from flag_harness.plugin.run.claims import CLAIM_TRACKER
 from flag_harness.plugin.run.recorded_effects import recorded_effects
 from flag_harness.plugin.stash import AnswerSource, first_nodeid, repetition_of
 from flag_harness.plugin.test.scenarios import scenario_path
+from flag_harness.plugin.verdicts.unrecorded import refuse_unrecorded_repetition
 from flag_harness.transports import ApiScope, SystemClock
 from flag_harness.transports.scope import BASE_URL
 from flag_harness.transports.virtual_time import ProjectNames, SharedClock
@@ -209,28 +210,10 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     """Return the traffic plan of a test, from the options, its marks and the configuration."""
     node: pytest.Item = request.node
     plan = _make_plan(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
-    _refuse_unrecorded_repetition(node, plan)
+    refuse_unrecorded_repetition(node, plan)
     test = name_of_test(first_nodeid(node), flags.id)
     plan = replace(plan, draws=(request.config.getoption("--harness-seed"), test, repetition_of(node)))
     return replace(plan, project_names=_project_names(node))
-
-
-def _refuse_unrecorded_repetition(node: pytest.Item, plan: TrafficPlan) -> None:
-    """Fail a further repetition that would play a recording which does not exist.
-
-    The recording of another repetition would give the same answers again, which adds no evidence.
-    """
-    number = repetition_of(node)
-    if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
-        return
-    first = shlex.quote(first_nodeid(node))
-    raise pytest.fail.Exception(
-        f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
-        f"recording again would be no new evidence.\n"
-        f"To record it: pytest {first} --harness-repeat={number + 1} --record-mode=once "
-        f"--harness-upstream={plan.recording_upstream}; or ask for fewer: --harness-repeat={number}",
-        pytrace=False,
-    )
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:

@@ -1,0 +1,73 @@
+"""`--harness-provider-retries`: run a trial again that the provider of the live API broke."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from flag_harness.plugin.modes import is_recording_disabled, selected_record_mode
+from flag_harness.plugin.test.rows import attach_row, attached_row
+
+DEFAULT_RETRIES = 3
+_LONGEST_WAIT = 60.0
+
+
+def add_retry_option(group: pytest.OptionGroup) -> None:
+    """Add `--harness-provider-retries`."""
+    group.addoption(
+        "--harness-provider-retries",
+        type=int,
+        metavar="N",
+        help="with --harness-repeat, run a test again up to N times, after 1, 2, 4, ... seconds, if its last request "
+        f"to the live API broke off or got a 408, 409, 429 or a status from 500 (default: {DEFAULT_RETRIES})",
+    )
+
+
+def configure_retries(config: pytest.Config) -> None:
+    """Register the repeater of broken trials. Raise `pytest.UsageError` if the number of retries is negative."""
+    chosen = config.getoption("--harness-provider-retries")
+    retries = DEFAULT_RETRIES if chosen is None else chosen
+    if retries < 0:
+        raise pytest.UsageError(f"--harness-provider-retries={retries}: give a number of retries from 0")
+    is_sending = is_recording_disabled(config) or selected_record_mode(config) != "none"
+    is_live = is_sending and config.getoption("--harness-upstream") == "live"
+    if is_live and retries and config.getoption("--harness-repeat") is not None:
+        config.pluginmanager.register(BrokenTrialRepeater(retries), "flag-harness-provider-retries")
+
+
+class BrokenTrialRepeater:
+    """Runs a test again if the provider broke it, and reports its last run only, with the number of broken ones."""
+
+    def __init__(self, retries: int) -> None:
+        self._retries = retries
+
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run a test until the provider has not broken it, or no retry is left."""
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        failures = 0
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        while failures < self._retries and _is_broken(reports):
+            time.sleep(min(2.0**failures, _LONGEST_WAIT))
+            failures += 1
+            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        for report in reports:
+            _count_failures(report, failures)
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+
+def _is_broken(reports: Sequence[pytest.TestReport]) -> bool:
+    from flag_harness.analysis.verdict.evidence import is_provider_failure
+
+    rows = map(attached_row, reports)
+    return any(row is not None and is_provider_failure(row) for row in rows)
+
+
+def _count_failures(report: pytest.TestReport, failures: int) -> None:
+    """Store in a report's row how many runs before it the provider broke."""
+    if failures and (row := attached_row(report)) is not None:
+        import msgspec
+
+        attach_row(report, msgspec.structs.replace(row, provider_failures=failures))

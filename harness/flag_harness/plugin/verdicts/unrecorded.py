@@ -1,0 +1,30 @@
+"""Refuse to play a repetition of a test that was not recorded."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flag_harness.cassette.merge import has_recording_of
+from flag_harness.plugin.stash import first_nodeid, repetition_of
+
+if TYPE_CHECKING:
+    from flag_harness.plugin.test.plan import TrafficPlan
+
+
+def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None:
+    """Fail a further repetition that would play a recording which does not exist.
+
+    The recording of another repetition would give the same answers again, which adds no evidence.
+    """
+    number = repetition_of(node)
+    if not number or plan.can_reach_upstream or (plan.cassette and has_recording_of(plan.cassette, plan.case)):
+        return
+    first = shlex.quote(first_nodeid(node))
+    raise pytest.fail.Exception(
+        f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
+        f"recording again would be no new evidence.\n"
+        f"To record it: pytest {first} --harness-repeat={number + 1} --record-mode=once "
+        f"--harness-upstream={plan.recording_upstream}; or ask for fewer: --harness-repeat={number}",
+        pytrace=False,
+    )
